@@ -1,0 +1,90 @@
+//! A small shop, measured.
+//!
+//! ```text
+//! cargo run --release --example axum
+//! curl 'http://127.0.0.1:3000/users/[1-3]'
+//! curl http://127.0.0.1:3000/metrics
+//! ```
+//!
+//! Everything worth measuring is here once: a path parameter, a slow route, one that streams, one that
+//! fails, one that panics, a nested router, and a fallback. Another address: `PORT=8080`.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Router, response::IntoResponse};
+use futures_util::stream;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_prometheus::Registry;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let metrics = Registry::builder()
+        .constant_label("service", "shop")
+        .install()?;
+    metrics::describe_counter!("shop_orders_total", "Orders taken.");
+
+    let app = Router::new()
+        .route("/users/{id}", get(user))
+        .route("/slow", get(slow))
+        .route("/stream", get(streamed))
+        .route("/fail", get(fail))
+        .route("/panic", get(panics))
+        .nest("/admin", Router::new().route("/orders", post(order)))
+        .fallback(not_found)
+        .route_service("/metrics", metrics.handler())
+        .layer(metrics.http_layer())
+        .layer(CatchPanicLayer::new());
+
+    let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
+    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let address = listener.local_addr()?;
+    println!("The shop is open. Ask for some pages, then look at what was measured:\n");
+    println!("  curl 'http://{address}/users/[1-3]'");
+    println!("  curl http://{address}/metrics\n");
+    println!("Also: /slow /stream /fail /panic /nowhere, and curl -X POST …/admin/orders");
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
+async fn user(Path(id): Path<u32>) -> String {
+    format!("user {id}\n")
+}
+
+async fn slow() -> &'static str {
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    "at last\n"
+}
+
+/// Three pieces, 50 ms apart: the request ends with the last.
+async fn streamed() -> Body {
+    let pieces = stream::unfold(0, async |n| {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let piece = Bytes::from(format!("piece {n}\n"));
+        (n < 3).then_some((Ok::<_, Infallible>(piece), n + 1))
+    });
+    Body::from_stream(pieces)
+}
+
+async fn fail() -> impl IntoResponse {
+    (StatusCode::SERVICE_UNAVAILABLE, "out of stock\n")
+}
+
+async fn panics() -> &'static str {
+    panic!("the shop is on fire");
+}
+
+/// A nested route, and a metric of the application's own.
+async fn order() -> impl IntoResponse {
+    metrics::counter!("shop_orders_total", "kind" => "book").increment(1);
+    (StatusCode::CREATED, "ordered\n")
+}
+
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, "no such page\n")
+}

@@ -1,0 +1,211 @@
+//! Which page a scraper asked for.
+
+use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http::{HeaderMap, HeaderValue};
+use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
+
+/// How the page is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Prometheus' text format 0.0.4.
+    Text,
+    OpenMetrics1,
+    OpenMetrics0,
+}
+
+/// How the page is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Identity,
+    #[cfg(feature = "gzip")]
+    Gzip,
+}
+
+/// One of the pages a scrape can produce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    pub(crate) format: Format,
+    pub(crate) encoding: Encoding,
+}
+
+impl Format {
+    /// In the order of preference where the scraper has none.
+    const ALL: [Self; 3] = [Self::Text, Self::OpenMetrics1, Self::OpenMetrics0];
+
+    pub(crate) fn is_open_metrics(self) -> bool {
+        self != Self::Text
+    }
+
+    pub(crate) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics1 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::OpenMetrics0 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
+        })
+    }
+
+    fn version(self) -> &'static str {
+        match self {
+            Self::Text => "0.0.4",
+            Self::OpenMetrics1 => "1.0.0",
+            Self::OpenMetrics0 => "0.0.1",
+        }
+    }
+
+    fn media_type(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Text => ("text", "plain"),
+            _ => ("application", "openmetrics-text"),
+        }
+    }
+
+    /// The format that all `Accept` headers together like best. With nothing that can be had, it is
+    /// text 0.0.4: a page is more use to a person with a browser than a 406.
+    pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
+        let ranges: Vec<Range<'_>> = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(MediaTypeList::new)
+            .enumerate()
+            .filter_map(|(position, range)| Range::new(position, range.ok()?))
+            .collect();
+        let mut best = (Self::Text, Liking::NONE);
+        for format in Self::ALL {
+            let fitting = ranges.iter().filter_map(|range| range.fit(format));
+            // The range that describes a format most closely decides about it.
+            let liking = fitting.max_by_key(|(closeness, _)| *closeness);
+            if let Some((_, liking)) = liking
+                && liking.is_above(&best.1)
+            {
+                best = (format, liking);
+            }
+        }
+        best.0
+    }
+}
+
+/// One range of an `Accept` header.
+struct Range<'a> {
+    media: MediaType<'a>,
+    quality: u16,
+    position: usize,
+}
+
+/// How much a scraper wants a format: by quality, then by what it names first. A wildcard names
+/// nothing, so it comes last.
+struct Liking {
+    quality: u16,
+    position: usize,
+}
+
+impl Liking {
+    const NONE: Self = Self {
+        quality: 0,
+        position: 0,
+    };
+
+    fn is_above(&self, other: &Self) -> bool {
+        (self.quality, other.position) > (other.quality, self.position)
+    }
+}
+
+impl<'a> Range<'a> {
+    fn new(position: usize, media: MediaType<'a>) -> Option<Self> {
+        let quality = match media.get_param(Q) {
+            Some(q) => quality(q.as_str())?,
+            None => 1000,
+        };
+        Some(Self {
+            media,
+            quality,
+            position,
+        })
+    }
+
+    /// How closely this range describes a format and how much it likes it, if it fits at all.
+    fn fit(&self, format: Format) -> Option<(u8, Liking)> {
+        let (ty, subty) = format.media_type();
+        let range = (self.media.ty.as_str(), self.media.subty.as_str());
+        let version = self.media.get_param(VERSION);
+        let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        let closeness = match range {
+            ("*", "*") => 0,
+            (t, "*") if same(t, ty) => 1,
+            (t, s) if same(t, ty) && same(s, subty) => match version {
+                None => 2,
+                Some(v) if v.as_str() == format.version() => 3,
+                Some(_) => return None,
+            },
+            _ => return None,
+        };
+        let wildcard = closeness < 2;
+        let position = if wildcard { usize::MAX } else { self.position };
+        let quality = self.quality;
+        Some((closeness, Liking { quality, position }))
+    }
+}
+
+const Q: Name<'static> = Name::new_unchecked("q");
+const VERSION: Name<'static> = Name::new_unchecked("version");
+
+impl Encoding {
+    /// Gzip if the scraper takes it at least as gladly as an uncompressed page, and the page is
+    /// worth it or must not be sent uncompressed.
+    #[cfg(feature = "gzip")]
+    pub(crate) fn negotiate(headers: &HeaderMap, worth_it: bool) -> Self {
+        let accepted: Vec<(String, u16)> = headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(encoding)
+            .collect();
+        let named = |wanted: &str| {
+            let found = accepted.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, quality)| *quality)
+        };
+        let any = named("*");
+        let gzip = named("gzip").or(named("x-gzip")).or(any).unwrap_or(0);
+        // Unless refused, an uncompressed page is always welcome, if less than what is named.
+        let identity = named("identity").or(any.filter(|quality| *quality == 0));
+        let only_gzip = identity == Some(0);
+        if gzip > 0 && (only_gzip || (worth_it && gzip >= identity.unwrap_or(0))) {
+            Self::Gzip
+        } else {
+            Self::Identity
+        }
+    }
+
+    #[cfg(not(feature = "gzip"))]
+    pub(crate) fn negotiate(_: &HeaderMap, _: bool) -> Self {
+        Self::Identity
+    }
+
+    pub(crate) fn content_encoding(self) -> Option<HeaderValue> {
+        match self {
+            Self::Identity => None,
+            #[cfg(feature = "gzip")]
+            Self::Gzip => Some(HeaderValue::from_static("gzip")),
+        }
+    }
+}
+
+/// One part of an `Accept-Encoding` header.
+#[cfg(feature = "gzip")]
+fn encoding(part: &str) -> Option<(String, u16)> {
+    let mut parts = part.split(';').map(str::trim);
+    let name = parts.next()?.to_ascii_lowercase();
+    let mut q = parts.filter_map(|parameter| parameter.split_once('='));
+    let q = q.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let quality = q.map_or(Some(1000), |(_, value)| quality(value.trim()))?;
+    Some((name, quality))
+}
+
+/// A quality from 0 to 1 in thousandths; `None` for what is not one.
+fn quality(text: &str) -> Option<u16> {
+    let quality: f32 = text.parse().ok()?;
+    (0.0..=1.0)
+        .contains(&quality)
+        .then(|| (quality * 1000.0).round() as u16)
+}

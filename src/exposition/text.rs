@@ -1,0 +1,246 @@
+//! Prometheus' text format 0.0.4 and OpenMetrics 1.0, from one writer.
+
+use std::sync::Arc;
+
+use metrics::Unit;
+
+use super::Format;
+use crate::budget::Budget;
+use crate::registry::{Family, Index, Kind, Place, Snapshot};
+
+/// Writes a snapshot, a turn at a time.
+pub(crate) struct Writer {
+    snapshot: Arc<Snapshot>,
+    format: Format,
+    family: usize,
+    series: usize,
+    /// The parts of the current histogram's lines that its series share.
+    lines: HistogramLines,
+}
+
+impl Writer {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, format: Format) -> Self {
+        Self {
+            snapshot,
+            format,
+            family: 0,
+            series: 0,
+            lines: HistogramLines::default(),
+        }
+    }
+
+    /// Writes until the page is whole, which it says by `true`, or the budget spent.
+    pub(crate) fn advance(&mut self, page: &mut Vec<u8>, budget: &mut Budget) -> bool {
+        let snapshot = Arc::clone(&self.snapshot);
+        while let Some((family, index)) = snapshot.families.get(self.family) {
+            if budget.is_spent() {
+                return false;
+            }
+            if self.series == 0 && index.len() > 0 {
+                self.write_about(page, family);
+            }
+            self.write_series(page, family, index, budget);
+            if self.series == index.len() {
+                self.family += 1;
+                self.series = 0;
+            }
+        }
+        if self.format.is_open_metrics() {
+            page.extend_from_slice(b"# EOF\n");
+        }
+        true
+    }
+
+    /// The lines before the samples; OpenMetrics names a counter without its `_total`.
+    fn write_about(&mut self, page: &mut Vec<u8>, family: &Family) {
+        let about = family.about();
+        let (name, kind) = self.announced(family);
+        if let Some(help) = &about.help {
+            push_all(page, &["# HELP ", name, " "]);
+            push_help(page, help, self.format);
+            page.push(b'\n');
+        }
+        push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
+        if self.format.is_open_metrics()
+            && let Some(unit) = about.unit.and_then(base_unit)
+            && name
+                .strip_suffix(unit)
+                .is_some_and(|rest| rest.ends_with('_'))
+        {
+            push_all(page, &["# UNIT ", name, " ", unit, "\n"]);
+        }
+        if let Kind::Histogram(buckets) = &family.kind {
+            self.lines = HistogramLines::new(&family.name, buckets.bounds(), self.format);
+        }
+    }
+
+    /// The name and the type of a family in this format.
+    ///
+    /// In OpenMetrics a counter's samples end in `_total` and its name does not. A counter that is
+    /// not called so, or whose short name another family has, is of unknown type there: its samples
+    /// keep their name, whoever scrapes.
+    fn announced<'a>(&self, family: &'a Family) -> (&'a str, &'static str) {
+        let name = family.name.as_str();
+        match &family.kind {
+            Kind::Counter if !self.format.is_open_metrics() => (name, "counter"),
+            Kind::Counter => match name.strip_suffix("_total") {
+                Some(short) if !short.is_empty() && !self.is_family(short) => (short, "counter"),
+                _ => (name, "unknown"),
+            },
+            Kind::Gauge | Kind::InProgress => (name, "gauge"),
+            Kind::Histogram(_) => (name, "histogram"),
+        }
+    }
+
+    fn is_family(&self, name: &str) -> bool {
+        let families = &self.snapshot.families;
+        families
+            .binary_search_by(|(family, _)| family.name.as_str().cmp(name))
+            .is_ok()
+    }
+
+    fn write_series(
+        &mut self,
+        page: &mut Vec<u8>,
+        family: &Family,
+        index: &Index,
+        budget: &mut Budget,
+    ) {
+        /// About what a line costs, in nanoseconds.
+        const LINE: usize = 15;
+        while self.series < index.len() && !budget.is_spent() {
+            let (head, place) = index.get(self.series);
+            self.series += 1;
+            budget.spend(LINE);
+            match &family.kind {
+                Kind::Counter => push_count_line(page, head, self.snapshot.count(place.cell)),
+                Kind::InProgress => {
+                    push_count_line(page, head, self.snapshot.in_progress(place.cell));
+                }
+                Kind::Gauge => {
+                    page.extend_from_slice(head.as_bytes());
+                    push_float(page, self.snapshot.gauge(place.cell), self.format);
+                    page.push(b'\n');
+                }
+                Kind::Histogram(buckets) => {
+                    budget.spend(LINE * buckets.count());
+                    let counts = self.snapshot.buckets(place.cell, buckets.count());
+                    self.write_histogram(page, head, place, counts);
+                }
+            }
+        }
+    }
+
+    fn write_histogram(&self, page: &mut Vec<u8>, labels: &str, place: Place, counts: &[u64]) {
+        let HistogramLines {
+            bucket,
+            les,
+            sum,
+            count,
+        } = &self.lines;
+        let comma = if labels.is_empty() { "" } else { "," };
+        let mut total = 0_u64;
+        for (le, n) in les.iter().zip(counts) {
+            total = total.saturating_add(*n);
+            push_all(page, &[bucket, labels, comma, le]);
+            push_count(page, total);
+            page.push(b'\n');
+        }
+        let (open, close) = if labels.is_empty() {
+            ("", " ")
+        } else {
+            ("{", "} ")
+        };
+        push_all(page, &[sum, open, labels, close]);
+        push_float(page, self.snapshot.sum(place.sum), self.format);
+        push_all(page, &["\n", count, open, labels, close]);
+        push_count(page, total);
+        page.push(b'\n');
+    }
+}
+
+/// What the lines of a histogram's series have in common.
+#[derive(Default)]
+struct HistogramLines {
+    /// `name_bucket{`
+    bucket: String,
+    /// `le="0.5"} ` for each bound
+    les: Vec<String>,
+    /// `name_sum`
+    sum: String,
+    /// `name_count`
+    count: String,
+}
+
+impl HistogramLines {
+    fn new(name: &str, bounds: &[f64], format: Format) -> Self {
+        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+        let le = |bound| {
+            let mut le = b"le=\"".to_vec();
+            push_float(&mut le, bound, format);
+            le.extend_from_slice(b"\"} ");
+            String::from_utf8_lossy(&le).into_owned()
+        };
+        Self {
+            bucket: format!("{name}_bucket{{"),
+            les: bounds.map(le).collect(),
+            sum: format!("{name}_sum"),
+            count: format!("{name}_count"),
+        }
+    }
+}
+
+fn push_all(page: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        page.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn push_count_line(page: &mut Vec<u8>, head: &str, count: u64) {
+    page.extend_from_slice(head.as_bytes());
+    push_count(page, count);
+    page.push(b'\n');
+}
+
+fn push_count(page: &mut Vec<u8>, count: u64) {
+    page.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
+}
+
+/// Appends a number as Go reads it: the shortest text that is exactly this number.
+///
+/// OpenMetrics asks for a decimal point in bounds, `1.0`; Prometheus writes `1` itself.
+pub(crate) fn push_float(page: &mut Vec<u8>, x: f64, format: Format) {
+    /// Up to here every whole number is exact, and written without an exponent.
+    const WHOLE: f64 = 1e15;
+    if x.is_nan() {
+        page.extend_from_slice(b"NaN");
+    } else if x.is_infinite() {
+        page.extend_from_slice(if x > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else if x.fract() == 0.0 && x.abs() < WHOLE && !format.is_open_metrics() {
+        // The minus of -0.0 means nothing to a reader.
+        page.extend_from_slice(itoa::Buffer::new().format(x as i64).as_bytes());
+    } else {
+        page.extend_from_slice(zmij::Buffer::new().format_finite(x).as_bytes());
+    }
+}
+
+fn push_help(page: &mut Vec<u8>, help: &str, format: Format) {
+    for c in help.chars() {
+        match c {
+            '\\' => page.extend_from_slice(br"\\"),
+            '\n' => page.extend_from_slice(br"\n"),
+            '"' if format.is_open_metrics() => page.extend_from_slice(br#"\""#),
+            c => page.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// The units that OpenMetrics and Prometheus' naming rules ask for.
+fn base_unit(unit: Unit) -> Option<&'static str> {
+    match unit {
+        Unit::Seconds => Some("seconds"),
+        Unit::Bytes => Some("bytes"),
+        Unit::Percent => Some("percent"),
+        _ => None,
+    }
+}

@@ -1,0 +1,95 @@
+//! [`VariantWriter`]: one page in one format and encoding, slice by slice.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+#[cfg(feature = "gzip")]
+use super::Compressor;
+use super::{Encoding, Variant, Writer};
+use crate::budget::Budget;
+use crate::registry::{Registry, Snapshot};
+
+/// What a page is made of.
+#[derive(Clone)]
+pub(crate) enum PageText {
+    Registry(Arc<Snapshot>),
+    /// A page that someone else has rendered.
+    #[cfg(feature = "exporter")]
+    Rendered(Bytes),
+}
+
+pub(crate) struct VariantWriter {
+    text: Text,
+    #[cfg(feature = "gzip")]
+    compressor: Option<Compressor>,
+}
+
+enum Text {
+    Writer(Writer),
+    #[cfg(feature = "exporter")]
+    Rendered(Bytes),
+}
+
+impl VariantWriter {
+    /// Work, and so text, for one slice: about 64 KiB.
+    const SLICE: usize = 12_000;
+
+    pub(crate) fn new(variant: Variant, text: PageText) -> Self {
+        Self {
+            text: match text {
+                PageText::Registry(snapshot) => Text::Writer(Writer::new(snapshot, variant.format)),
+                #[cfg(feature = "exporter")]
+                PageText::Rendered(text) => Text::Rendered(text),
+            },
+            #[cfg(feature = "gzip")]
+            compressor: (variant.encoding == Encoding::Gzip).then(Compressor::new),
+        }
+    }
+
+    /// The next slice, which may be empty, and whether it is the last.
+    pub(crate) fn advance(&mut self, budget: &mut Budget) -> (Bytes, bool) {
+        let (slice, last) = self.text.advance(Self::SLICE);
+        budget.spend(Self::SLICE);
+        #[cfg(feature = "gzip")]
+        if let Some(compressor) = &mut self.compressor {
+            // About a nanosecond a byte.
+            budget.spend(slice.len());
+            let mut compressed = compressor.push(&slice);
+            if last {
+                compressed.extend(compressor.finish());
+            }
+            return (compressed.into(), last);
+        }
+        (slice, last)
+    }
+}
+
+impl Text {
+    fn advance(&mut self, work: usize) -> (Bytes, bool) {
+        match self {
+            Self::Writer(writer) => {
+                let mut slice = Vec::new();
+                let last = writer.advance(&mut slice, &mut Budget::of(work));
+                (slice.into(), last)
+            }
+            #[cfg(feature = "exporter")]
+            Self::Rendered(text) => {
+                const SLICE: usize = 64 * 1024;
+                let slice = text.split_to(text.len().min(SLICE));
+                (slice, text.is_empty())
+            }
+        }
+    }
+}
+
+impl Registry {
+    /// The page as text 0.0.4, at once: for a file, a test or a push.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let snapshot = Arc::new(Snapshot::now(self));
+        let mut page = Vec::new();
+        Writer::new(snapshot, super::Format::Text).advance(&mut page, &mut Budget::unlimited());
+        String::from_utf8_lossy(&page).into_owned()
+    }
+}

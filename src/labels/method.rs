@@ -1,0 +1,56 @@
+//! The `method` label: the methods of the standards, and `OTHER` for whatever else a client sends.
+
+/// A request method as a label, and as a place in an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Head,
+    Post,
+    Put,
+    Delete,
+    Connect,
+    Options,
+    Trace,
+    Patch,
+    Query,
+    Other,
+}
+
+impl Method {
+    pub(crate) const COUNT: usize = 11;
+
+    /// RFC 9110, RFC 5789 for PATCH, and the QUERY method; clients can send any other token, so those
+    /// share one label.
+    #[inline]
+    pub(crate) fn of(method: &http::Method) -> Self {
+        match *method {
+            http::Method::GET => Self::Get,
+            http::Method::HEAD => Self::Head,
+            http::Method::POST => Self::Post,
+            http::Method::PUT => Self::Put,
+            http::Method::DELETE => Self::Delete,
+            http::Method::CONNECT => Self::Connect,
+            http::Method::OPTIONS => Self::Options,
+            http::Method::TRACE => Self::Trace,
+            http::Method::PATCH => Self::Patch,
+            http::Method::QUERY => Self::Query,
+            _ => Self::Other,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Query => "QUERY",
+            Self::Other => "OTHER",
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! [`ResponseFuture`]: waits for the head of the response.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{Exchange, Outcome, ResponseBody};
+
+pin_project! {
+    /// The future of an [`HttpMetricsService`](super::HttpMetricsService).
+    ///
+    /// Dropping it before it is done counts the request as `cancelled`.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        exchange: Exchange,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    pub(super) fn new(inner: F, exchange: Exchange) -> Self {
+        Self { inner, exchange }
+    }
+}
+
+impl<F, ResBody, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    ResBody: Body,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.exchange.watch(|| this.inner.poll(cx)) {
+            Poll::Pending => {
+                this.exchange.wait();
+                Poll::Pending
+            }
+            Poll::Ready(Ok(response)) => {
+                let exchange = this.exchange.take();
+                Poll::Ready(Ok(ResponseBody::wrap(response, exchange)))
+            }
+            Poll::Ready(Err(error)) => {
+                this.exchange.close(Outcome::Failed);
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! One request, from `call` to the end of its body.
+//!
+//! Reading order: [`layer`] builds, [`service`] opens an [`exchange`] when called, [`future`] sees the
+//! response, [`body`] sees its end, [`outcome`] is what all of them report, once.
+
+mod body;
+mod exchange;
+mod future;
+mod http_metrics;
+mod layer;
+mod long_lived;
+mod outcome;
+mod service;
+
+pub use self::{
+    body::ResponseBody,
+    future::ResponseFuture,
+    http_metrics::{DurationTo, HttpMetrics},
+    layer::HttpMetricsLayer,
+    long_lived::{ConnectionGuard, LongLived},
+    service::HttpMetricsService,
+};
+pub(crate) use self::{
+    exchange::Exchange,
+    http_metrics::Settings,
+    outcome::{AbortReason, Outcome},
+};

@@ -1,0 +1,61 @@
+//! [`Outcome`]: how a request ended. One value for each row of the table in the crate's documentation.
+
+use http::StatusCode;
+
+use crate::labels::Status;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The response's body reached its end, or had none to reach.
+    Complete(StatusCode),
+    /// The response's body did not reach its end.
+    Aborted(StatusCode, AbortReason),
+    /// The response began something long: it is counted at its head.
+    LongLived(StatusCode),
+    /// The service returned an error.
+    Failed,
+    /// The future was dropped before there was a response.
+    Cancelled,
+    /// The service panicked in `call` or while its future was polled.
+    Panicked,
+    /// A metrics page was served: as if nothing had been.
+    Scrape,
+}
+
+/// Why a response's body did not reach its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AbortReason {
+    /// The body gave an error.
+    Error,
+    /// The body was dropped: the client left, or the server did.
+    Dropped,
+    /// The body panicked.
+    Panicked,
+}
+
+impl Outcome {
+    /// The status it is counted as, if it is counted.
+    #[inline]
+    pub(crate) fn status(self) -> Option<Status> {
+        match self {
+            Self::Complete(code) | Self::Aborted(code, _) | Self::LongLived(code) => {
+                Some(Status::Code(code))
+            }
+            Self::Failed => Some(Status::Error),
+            Self::Cancelled => Some(Status::Cancelled),
+            Self::Panicked => Some(Status::Panicked),
+            Self::Scrape => None,
+        }
+    }
+}
+
+impl AbortReason {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Dropped => "dropped",
+            Self::Panicked => "panicked",
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Where numbers live: cells, one copy for each thread that ever wrote, added up when read.
+//!
+//! A thread adds to its own copy with a plain load and store: no other thread writes there, so there
+//! is no lock, no atomic read-modify-write and no cache line that all cores fight over. A copy only
+//! grows, and a scrape reads every copy after the scrape before it did, so no sum goes down.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use super::lock;
+use super::thread_slot::{self, MAX_SLOTS};
+
+/// The cells of one registry.
+#[derive(Default)]
+pub(crate) struct Store {
+    /// Whole numbers: counters, buckets, ends of requests.
+    pub(super) counts: Cells,
+    /// Floating-point sums of histograms.
+    pub(super) sums: Cells,
+    /// Gauges: one copy that every thread writes, because `set` has no meaning on several.
+    pub(super) gauges: Gauges,
+}
+
+impl Store {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// The number of a cell, the same in every shard.
+pub(crate) type CellId = u32;
+
+/// Sharded cells.
+pub(crate) struct Cells {
+    owned: [OnceLock<Box<Shard>>; MAX_SLOTS],
+    /// For threads without a slot, which add to it atomically.
+    shared: Shard,
+    next: Mutex<CellId>,
+}
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self {
+            owned: [const { OnceLock::new() }; MAX_SLOTS],
+            shared: Shard::default(),
+            next: Mutex::default(),
+        }
+    }
+}
+
+impl Cells {
+    /// Reserves `count` neighbouring cells, all 0.
+    pub(super) fn reserve(&self, count: usize) -> CellId {
+        reserve(&self.next, count)
+    }
+
+    /// One more than the highest cell in use.
+    pub(super) fn end(&self) -> CellId {
+        *lock(&self.next)
+    }
+
+    #[inline]
+    fn own(&self) -> Option<&Shard> {
+        let slot = thread_slot::current()?;
+        Some(self.owned[slot].get_or_init(Box::default))
+    }
+
+    /// Adds a whole number; the sum stays at `u64::MAX` rather than starting again.
+    #[inline]
+    pub(super) fn add_count(&self, cell: CellId, n: u64) {
+        match self.own() {
+            Some(shard) => {
+                let cell = shard.cell(cell);
+                let sum = cell.load(Ordering::Relaxed).saturating_add(n);
+                // Release: who sees this end of a request sees its beginning, see `count_pair`.
+                cell.store(sum, Ordering::Release);
+            }
+            None => self.add_shared_count(cell, n),
+        }
+    }
+
+    #[cold]
+    fn add_shared_count(&self, cell: CellId, n: u64) {
+        let add = |sum: u64| Some(sum.saturating_add(n));
+        let cell = self.shared.cell(cell);
+        let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
+    }
+
+    /// Adds a floating-point number.
+    #[inline]
+    pub(super) fn add_sum(&self, cell: CellId, x: f64) {
+        match self.own() {
+            Some(shard) => {
+                let cell = shard.cell(cell);
+                let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + x;
+                cell.store(sum.to_bits(), Ordering::Release);
+            }
+            None => add_float(self.shared.cell(cell), x),
+        }
+    }
+
+    /// Raises the sum of a cell to `floor` if it is below.
+    pub(super) fn raise_count(&self, cell: CellId, floor: u64) {
+        // The lock keeps two calls from both adding the same missing part.
+        let _raising = lock(&self.next);
+        let missing = floor.saturating_sub(self.count(cell));
+        if missing > 0 {
+            self.add_shared_count(cell, missing);
+        }
+    }
+
+    pub(super) fn count(&self, cell: CellId) -> u64 {
+        self.values(cell, Ordering::Relaxed)
+            .fold(0, u64::saturating_add)
+    }
+
+    #[cfg(test)]
+    fn sum(&self, cell: CellId) -> f64 {
+        self.values(cell, Ordering::Relaxed)
+            .map(f64::from_bits)
+            .sum()
+    }
+
+    /// The sums of `first` and `second`, where no one ever adds to `first` before `second`: read in
+    /// that order, `first` is never above `second`.
+    pub(super) fn count_pair(&self, first: CellId, second: CellId) -> (u64, u64) {
+        let first = self
+            .values(first, Ordering::Acquire)
+            .fold(0, u64::saturating_add);
+        (first, self.count(second))
+    }
+
+    fn values(&self, cell: CellId, ordering: Ordering) -> impl Iterator<Item = u64> {
+        self.shards()
+            .filter_map(move |shard| Some(shard.peek(cell)?.load(ordering)))
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        let owned = self.owned.iter().filter_map(|shard| shard.get());
+        owned.map(|shard| &**shard).chain([&self.shared])
+    }
+
+    /// Adds what every shard holds for the cells of `range` into `into`, cell by cell.
+    pub(super) fn gather_counts(&self, range: Range<CellId>, into: &mut [u64]) {
+        for shard in self.shards() {
+            shard.each(range.clone(), |i, value| {
+                into[i] = into[i].saturating_add(value);
+            });
+        }
+    }
+
+    /// As [`Cells::gather_counts`], for floating-point sums.
+    pub(super) fn gather_sums(&self, range: Range<CellId>, into: &mut [f64]) {
+        for shard in self.shards() {
+            shard.each(range.clone(), |i, value| into[i] += f64::from_bits(value));
+        }
+    }
+
+    /// How many shards there are to add up.
+    pub(super) fn live_shards(&self) -> usize {
+        self.shards().count()
+    }
+}
+
+/// Gauges, each one atomic word.
+#[derive(Default)]
+pub(crate) struct Gauges {
+    values: Shard,
+    next: Mutex<CellId>,
+}
+
+impl Gauges {
+    pub(super) fn reserve(&self) -> CellId {
+        reserve(&self.next, 1)
+    }
+
+    pub(super) fn set(&self, cell: CellId, x: f64) {
+        self.values.cell(cell).store(x.to_bits(), Ordering::Relaxed);
+    }
+
+    pub(super) fn add(&self, cell: CellId, x: f64) {
+        add_float(self.values.cell(cell), x);
+    }
+
+    pub(super) fn get(&self, cell: CellId) -> f64 {
+        let value = self.values.peek(cell);
+        f64::from_bits(value.map_or(0, |value| value.load(Ordering::Relaxed)))
+    }
+}
+
+fn add_float(cell: &AtomicU64, x: f64) {
+    let add = |bits: u64| Some((f64::from_bits(bits) + x).to_bits());
+    let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
+}
+
+/// Blocks that double in size: block `k` holds `FIRST << k` cells, and none ever moves.
+const FIRST: usize = 64;
+const BLOCKS: usize = 26;
+const LINE: usize = 16;
+
+/// Two cache lines, because processors fetch them in pairs: no two threads' cells share one.
+#[derive(Default)]
+#[repr(align(128))]
+struct Line([AtomicU64; LINE]);
+
+#[derive(Default)]
+struct Shard {
+    blocks: [OnceLock<Box<[Line]>>; BLOCKS],
+}
+
+impl Shard {
+    #[inline]
+    fn cell(&self, cell: CellId) -> &AtomicU64 {
+        let (block, offset) = place(cell as usize);
+        let lines = self.blocks[block].get_or_init(|| new_block(block));
+        &lines[offset / LINE].0[offset % LINE]
+    }
+
+    /// The cell, unless no one has written near it yet.
+    #[inline]
+    fn peek(&self, cell: CellId) -> Option<&AtomicU64> {
+        let (block, offset) = place(cell as usize);
+        let lines = self.blocks[block].get()?;
+        Some(&lines[offset / LINE].0[offset % LINE])
+    }
+
+    /// Calls `f` with the position in `range` and the value of every cell that may not be 0.
+    fn each(&self, range: Range<CellId>, mut f: impl FnMut(usize, u64)) {
+        let (start, end) = (range.start as usize, range.end as usize);
+        let mut cell = start;
+        while cell < end {
+            let (block, offset) = place(cell);
+            let until = end.min(cell - offset + (FIRST << block));
+            if let Some(lines) = self.blocks[block].get() {
+                let from = &lines[offset / LINE..];
+                let values = from.iter().flat_map(|line| &line.0).skip(offset % LINE);
+                for (i, value) in (cell - start..until - start).zip(values) {
+                    f(i, value.load(Ordering::Relaxed));
+                }
+            }
+            cell = until;
+        }
+    }
+}
+
+#[cold]
+fn new_block(block: usize) -> Box<[Line]> {
+    let lines = (FIRST << block) / LINE;
+    std::iter::repeat_with(Line::default).take(lines).collect()
+}
+
+/// The block of a cell, and its place in the block.
+#[inline]
+fn place(cell: usize) -> (usize, usize) {
+    let block = (cell / FIRST + 1).ilog2() as usize;
+    (block, cell - FIRST * ((1 << block) - 1))
+}
+
+/// Reserves neighbouring cells in one block, so that what is written together lies together.
+fn reserve(next: &Mutex<CellId>, count: usize) -> CellId {
+    let mut next = lock(next);
+    let (mut block, mut offset) = place(*next as usize);
+    while offset + count > FIRST << block {
+        (block, offset) = (block + 1, 0);
+    }
+    let first = (FIRST * ((1 << block) - 1) + offset) as CellId;
+    *next = first + count as CellId;
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_follow_each_other_without_gaps() {
+        let mut expected = (0, 0);
+        for cell in 0..10_000 {
+            assert_eq!(place(cell), expected, "cell {cell}");
+            expected.1 += 1;
+            if expected.1 == FIRST << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_share_a_block() {
+        let cells = Cells::default();
+        for count in [60, 10, 14, 14, 500, 1] {
+            let first = cells.reserve(count) as usize;
+            assert_eq!(place(first).0, place(first + count - 1).0);
+        }
+    }
+
+    #[test]
+    fn a_sum_stays_at_the_largest_number() {
+        let cells = Cells::default();
+        let cell = cells.reserve(1);
+        cells.add_count(cell, u64::MAX);
+        cells.add_count(cell, 5);
+        std::thread::scope(|scope| {
+            scope.spawn(|| cells.add_count(cell, 7));
+        });
+        assert_eq!(cells.count(cell), u64::MAX);
+        let mut gathered = vec![0; cells.end() as usize];
+        cells.gather_counts(0..cells.end(), &mut gathered);
+        assert_eq!(gathered[cell as usize], u64::MAX);
+    }
+
+    #[test]
+    fn more_threads_than_slots_lose_nothing() {
+        let cells = Cells::default();
+        let (cell, sum) = (cells.reserve(1), cells.reserve(1));
+        let threads = MAX_SLOTS + 40;
+        let barrier = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    cells.add_count(cell, 1);
+                    barrier.wait();
+                    for _ in 0..1000 {
+                        cells.add_count(cell, 1);
+                        cells.add_sum(sum, 0.5);
+                    }
+                });
+            }
+        });
+        assert_eq!(cells.count(cell), threads as u64 * 1001);
+        assert_eq!(cells.sum(sum), threads as f64 * 500.0);
+    }
+}

@@ -1,0 +1,198 @@
+//! [`Families`]: which name belongs to which family.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::buckets::{BucketRules, Buckets};
+use super::family::{About, Family, Kind};
+use super::names::{check_metric_name, escaped_metric_name, mend_metric_name};
+use crate::Error;
+
+/// The kind of a family without its buckets: with a name, what call sites mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    Counter,
+    Gauge,
+    InProgress,
+    Histogram,
+}
+
+impl Shape {
+    fn kind(self, buckets: impl FnOnce() -> Buckets) -> Kind {
+        match self {
+            Self::Counter => Kind::Counter,
+            Self::Gauge => Kind::Gauge,
+            Self::InProgress => Kind::InProgress,
+            Self::Histogram => Kind::Histogram(buckets()),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge | Self::InProgress => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+
+    /// The names of the samples that a family of this shape puts on the page.
+    fn sample_names(self, name: &str) -> Vec<String> {
+        let suffixes: &[&str] = match self {
+            Self::Histogram => &["", "_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        suffixes.iter().map(|s| format!("{name}{s}")).collect()
+    }
+}
+
+/// A family as code declares it, before its first series.
+#[derive(Clone, Debug)]
+pub(crate) struct FamilySpec {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+    pub(crate) about: About,
+    pub(crate) label_names: Vec<String>,
+    /// The bounds, or what the registry's rules say.
+    pub(crate) buckets: Option<Buckets>,
+}
+
+#[derive(Default)]
+pub(super) struct Families {
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// By what call sites wrote; a counter and a gauge of one name are two families.
+    by_source: HashMap<(Shape, String), Arc<Family>>,
+    /// By what is on the page.
+    by_name: BTreeMap<String, Arc<Family>>,
+    sample_names: HashSet<String>,
+    /// Descriptions, which may come before the family does.
+    about: HashMap<(Shape, String), About>,
+}
+
+impl Families {
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.read().by_name.len()
+    }
+
+    /// All families in the order of the page.
+    pub(super) fn sorted(&self) -> Vec<Arc<Family>> {
+        self.read().by_name.values().cloned().collect()
+    }
+
+    /// Declares a family; the same twice is one, another one of that name is an error.
+    pub(super) fn declare(
+        &self,
+        spec: &FamilySpec,
+        rules: &BucketRules,
+    ) -> Result<Arc<Family>, Error> {
+        let FamilySpec {
+            name,
+            shape,
+            about,
+            label_names,
+            buckets,
+        } = spec;
+        check_metric_name(name)?;
+        let buckets = || buckets.clone().unwrap_or_else(|| rules.of(name));
+        let kind = shape.kind(buckets);
+        let mut known = self.write();
+        if let Some(family) = known.by_source.get(&(*shape, name.clone())) {
+            return same(family, &kind, label_names).map(|()| Arc::clone(family));
+        }
+        if let Some(taken) = known.taken(*shape, name) {
+            return Err(Error::new(format!(
+                "{} {name:?} cannot be registered: the name {taken:?} is taken by another family of this registry",
+                shape.name()
+            )));
+        }
+        let label_names = Some(label_names.clone());
+        let family = Arc::new(Family::new(name.clone(), kind, label_names, about.clone()));
+        known.add(*shape, name, &family);
+        Ok(family)
+    }
+
+    /// The family that a macro's name means, made on first use under a name that can be read.
+    pub(super) fn of(&self, shape: Shape, source: &str, rules: &BucketRules) -> Arc<Family> {
+        let wanted = (shape, source.to_owned());
+        if let Some(family) = self.read().by_source.get(&wanted) {
+            return Arc::clone(family);
+        }
+        let mut known = self.write();
+        if let Some(family) = known.by_source.get(&wanted) {
+            return Arc::clone(family);
+        }
+        let name = known.free_name(shape, source);
+        let kind = shape.kind(|| rules.of(&name));
+        let about = known.about.get(&wanted).cloned().unwrap_or_default();
+        let family = Arc::new(Family::new(name, kind, None, about));
+        known.add(shape, source, &family);
+        family
+    }
+
+    /// Keeps what a family is about, whether it exists already or not; the last word counts.
+    pub(super) fn describe(&self, shape: Shape, source: &str, about: About) {
+        let mut known = self.write();
+        let described = (shape, source.to_owned());
+        if let Some(family) = known.by_source.get(&described) {
+            family.describe(about.clone());
+        }
+        known.about.insert(described, about);
+    }
+}
+
+impl Known {
+    fn add(&mut self, shape: Shape, source: &str, family: &Arc<Family>) {
+        self.sample_names.extend(shape.sample_names(&family.name));
+        self.by_name.insert(family.name.clone(), Arc::clone(family));
+        self.by_source
+            .insert((shape, source.to_owned()), Arc::clone(family));
+    }
+
+    /// A sample name of such a family that another family uses already.
+    fn taken(&self, shape: Shape, name: &str) -> Option<String> {
+        let mut names = shape.sample_names(name).into_iter();
+        names.find(|name| self.sample_names.contains(name))
+    }
+
+    fn free_name(&self, shape: Shape, source: &str) -> String {
+        let mut name = mend_metric_name(source);
+        let Some(taken) = self.taken(shape, &name) else {
+            return name;
+        };
+        name = escaped_metric_name(source);
+        while self.taken(shape, &name).is_some() {
+            name = escaped_metric_name(&name);
+        }
+        tracing::warn!(
+            "{} {source:?} is shown as {name:?}: the name {taken:?} is taken by another family",
+            shape.name(),
+        );
+        name
+    }
+}
+
+fn same(family: &Family, kind: &Kind, label_names: &[String]) -> Result<(), Error> {
+    let name = &family.name;
+    if family.kind != *kind {
+        return Err(Error::new(format!(
+            "histogram {name:?} is already registered with other buckets"
+        )));
+    }
+    match &family.label_names {
+        Some(known) if known != label_names => Err(Error::new(format!(
+            "{name:?} is already registered with the labels {known:?}, now with {label_names:?}"
+        ))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,217 @@
+//! [`Family`]: one metric name, and the series below it in the order of the page.
+
+use std::collections::{BTreeMap, HashMap, btree_map};
+use std::iter::Peekable;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use metrics::{Key, Unit};
+
+use super::buckets::Buckets;
+use super::cells::CellId;
+use super::lock;
+use crate::budget::Budget;
+
+/// What a family measures with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    InProgress,
+    Histogram(Buckets),
+}
+
+/// The cells of a series: the first of its own, and for a histogram the one of its sum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) cell: CellId,
+    pub(crate) sum: CellId,
+}
+
+/// One metric name with its kind and its series.
+pub(crate) struct Family {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// The label names that every series has, where the family was declared with them.
+    pub(super) label_names: Option<Vec<String>>,
+    about: Mutex<About>,
+    series: Mutex<Series>,
+    /// Label texts of series whose label names had to be mended, and whose they are.
+    claims: Mutex<HashMap<String, Key>>,
+    has_claims: AtomicBool,
+}
+
+/// What a family is about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About {
+    pub(crate) help: Option<Arc<str>>,
+    pub(crate) unit: Option<Unit>,
+}
+
+#[derive(Default)]
+struct Series {
+    index: Arc<Index>,
+    merge: Option<Merge>,
+    /// Registered since the last scrape, by head.
+    newcomers: BTreeMap<Box<str>, Place>,
+}
+
+impl Family {
+    pub(super) fn new(
+        name: String,
+        kind: Kind,
+        label_names: Option<Vec<String>>,
+        about: About,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            label_names,
+            about: Mutex::new(about),
+            series: Mutex::default(),
+            claims: Mutex::default(),
+            has_claims: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn about(&self) -> About {
+        lock(&self.about).clone()
+    }
+
+    pub(super) fn describe(&self, about: About) {
+        *lock(&self.about) = about;
+    }
+
+    /// Adds a series; it is on every page whose scrape begins after this returns.
+    pub(super) fn add(&self, labels: &str, place: Place) {
+        let head = self.head(labels).into_boxed_str();
+        lock(&self.series).newcomers.insert(head, place);
+    }
+
+    /// The part of a line that never changes: for a histogram its labels, for any other kind all
+    /// before the value.
+    fn head(&self, labels: &str) -> String {
+        let name = &self.name;
+        match (&self.kind, labels) {
+            (Kind::Histogram(_), labels) => labels.to_owned(),
+            (_, "") => format!("{name} "),
+            (_, labels) => format!("{name}{{{labels}}} "),
+        }
+    }
+
+    /// The labels of a head, as [`Family::add`] got them.
+    pub(super) fn labels_of<'a>(&self, head: &'a str) -> &'a str {
+        match self.kind {
+            Kind::Histogram(_) => head,
+            _ => head[self.name.len()..].trim_matches(['{', '}', ' ']),
+        }
+    }
+
+    /// Claims a label text for a series with mended names; false if another series has claimed it.
+    pub(super) fn claim(&self, labels: &str, key: &Key) -> bool {
+        let mut claims = lock(&self.claims);
+        self.has_claims.store(true, Ordering::SeqCst);
+        claims
+            .entry(labels.to_owned())
+            .or_insert_with(|| key.clone())
+            == key
+    }
+
+    pub(super) fn is_claimed(&self, labels: &str) -> bool {
+        self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).contains_key(labels)
+    }
+
+    /// The index with every series registered before the first call with this `merged`, which
+    /// starts as false; `None` when the budget is spent first.
+    pub(super) fn index(&self, merged: &mut bool, budget: &mut Budget) -> Option<Arc<Index>> {
+        let Series {
+            index,
+            merge,
+            newcomers,
+        } = &mut *lock(&self.series);
+        loop {
+            // A merge that another scrape began is finished by whoever comes next.
+            if let Some(running) = merge {
+                *index = running.advance(budget)?;
+                *merge = None;
+            } else if *merged || newcomers.is_empty() {
+                return Some(Arc::clone(index));
+            } else {
+                *merged = true;
+                *merge = Some(Merge::new(Arc::clone(index), std::mem::take(newcomers)));
+            }
+        }
+    }
+}
+
+/// The series of a family in order, flat in memory, so that writing them follows no pointers.
+#[derive(Default)]
+pub(crate) struct Index {
+    heads: String,
+    entries: Vec<(usize, Place)>,
+}
+
+impl Index {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The head and the cells of series `i`.
+    pub(crate) fn get(&self, i: usize) -> (&str, Place) {
+        let start = i.checked_sub(1).map_or(0, |before| self.entries[before].0);
+        let (end, place) = self.entries[i];
+        (&self.heads[start..end], place)
+    }
+
+    fn push(&mut self, head: &str, place: Place) {
+        self.heads.push_str(head);
+        self.entries.push((self.heads.len(), place));
+    }
+}
+
+/// An index being made from the last one and the newcomers, a bit at a time.
+struct Merge {
+    old: Arc<Index>,
+    next_old: usize,
+    newcomers: Peekable<btree_map::IntoIter<Box<str>, Place>>,
+    merged: Index,
+}
+
+impl Merge {
+    /// About what one step costs, in nanoseconds.
+    const STEP: usize = 30;
+
+    fn new(old: Arc<Index>, newcomers: BTreeMap<Box<str>, Place>) -> Self {
+        // New heads are about as long as the old ones; a first index grows as it must.
+        let len = old.len() + newcomers.len();
+        let heads = old.heads.len() / old.len().max(1) * len;
+        let merged = Index {
+            heads: String::with_capacity(heads),
+            entries: Vec::with_capacity(len),
+        };
+        let newcomers = newcomers.into_iter().peekable();
+        Self {
+            old,
+            next_old: 0,
+            newcomers,
+            merged,
+        }
+    }
+
+    fn advance(&mut self, budget: &mut Budget) -> Option<Arc<Index>> {
+        while !budget.is_spent() {
+            budget.spend(Self::STEP);
+            let old = (self.next_old < self.old.len()).then(|| self.old.get(self.next_old));
+            let is_next = |(new, _): &(Box<str>, Place)| old.is_none_or(|(head, _)| **new < *head);
+            match (self.newcomers.next_if(is_next), old) {
+                (Some((head, place)), _) => self.merged.push(&head, place),
+                (None, Some((head, place))) => {
+                    self.merged.push(head, place);
+                    self.next_old += 1;
+                }
+                (None, None) => return Some(Arc::new(std::mem::take(&mut self.merged))),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,37 @@
+//! The one registry that the macros of the `metrics` crate write into, and who installed it.
+
+use std::panic::Location;
+use std::sync::{Mutex, OnceLock};
+
+use super::{Registry, lock};
+use crate::Error;
+
+static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new();
+
+impl Registry {
+    /// The registry that was [installed](super::RegistryBuilder::install), if one was.
+    pub fn global() -> Option<Self> {
+        GLOBAL.get().map(|(registry, _)| registry.clone())
+    }
+}
+
+pub(super) fn install(
+    registry: Registry,
+    caller: &'static Location<'static>,
+) -> Result<Registry, Error> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = lock(&ONE_AT_A_TIME);
+    if let Some((_, first)) = GLOBAL.get() {
+        return Err(Error::new(format!(
+            "a global registry is already installed: at {first}"
+        )));
+    }
+    if metrics::set_global_recorder(registry.clone()).is_err() {
+        return Err(Error::new(
+            "another crate's recorder is already installed as the global one: \
+             build this registry with `build` and record into it by name, or install it first",
+        ));
+    }
+    let (registry, _) = GLOBAL.get_or_init(|| (registry, caller));
+    Ok(registry.clone())
+}

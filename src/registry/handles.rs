@@ -1,0 +1,110 @@
+//! What a call site holds: a store and the cells to write in it.
+
+use std::sync::Arc;
+
+use super::buckets::Buckets;
+use super::cells::{CellId, Store};
+
+/// A number that only grows.
+pub(crate) struct Counter {
+    pub(super) store: Arc<Store>,
+    pub(super) cell: CellId,
+}
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.store.counts.add_count(self.cell, n);
+    }
+}
+
+impl metrics::CounterFn for Counter {
+    fn increment(&self, value: u64) {
+        self.add(value);
+    }
+
+    fn absolute(&self, value: u64) {
+        self.store.counts.raise_count(self.cell, value);
+    }
+}
+
+/// A number that is set, raised and lowered.
+pub(crate) struct Gauge {
+    pub(super) store: Arc<Store>,
+    pub(super) cell: CellId,
+}
+
+impl metrics::GaugeFn for Gauge {
+    fn increment(&self, value: f64) {
+        self.store.gauges.add(self.cell, value);
+    }
+
+    fn decrement(&self, value: f64) {
+        self.store.gauges.add(self.cell, -value);
+    }
+
+    fn set(&self, value: f64) {
+        self.store.gauges.set(self.cell, value);
+    }
+}
+
+/// A gauge made of two counters, so that raising and lowering it on many cores shares no word.
+///
+/// The first cell counts what began, the second what ended; nothing ends before it began, and a
+/// reader looks at the ends first, so the gauge is never below 0.
+pub(crate) struct InProgress {
+    pub(super) store: Arc<Store>,
+    pub(super) began: CellId,
+}
+
+impl InProgress {
+    #[inline]
+    pub(crate) fn begin(&self) {
+        self.store.counts.add_count(self.began, 1);
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) {
+        self.store.counts.add_count(self.began + 1, 1);
+    }
+}
+
+/// Samples counted by bucket, and their sum.
+pub(crate) struct Histogram {
+    pub(super) store: Arc<Store>,
+    /// The first of as many cells as there are buckets.
+    pub(super) buckets: CellId,
+    pub(super) sum: CellId,
+    pub(super) bounds: Buckets,
+}
+
+impl Histogram {
+    #[inline]
+    pub(crate) fn observe(&self, sample: f64) {
+        self.observe_many(sample, 1);
+    }
+
+    /// NaN is not a measurement and is left out. An infinite sample is counted in its bucket but
+    /// left out of the sum, which it would spoil for ever.
+    #[inline]
+    fn observe_many(&self, sample: f64, count: u64) {
+        if sample.is_nan() || count == 0 {
+            return;
+        }
+        let bucket = self.buckets + self.bounds.position(sample) as CellId;
+        if sample.is_finite() {
+            self.store.sums.add_sum(self.sum, sample * count as f64);
+        }
+        self.store.counts.add_count(bucket, count);
+    }
+}
+
+impl metrics::HistogramFn for Histogram {
+    fn record(&self, value: f64) {
+        self.observe(value);
+    }
+
+    fn record_many(&self, value: f64, count: usize) {
+        self.observe_many(value, count as u64);
+    }
+}

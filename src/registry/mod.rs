@@ -1,0 +1,162 @@
+//! [`Registry`]: counters, gauges and histograms, aggregated where they are recorded.
+//!
+//! A registry is a `metrics::Recorder`, so the macros of the `metrics` crate write into it, and the
+//! target of the layers of this crate. Every sample is added in place: memory does not grow with
+//! samples, nothing is lost while a scrape runs, and no scrape shows a counter, a bucket or a count
+//! going down.
+//!
+//! ```
+//! use tower_prometheus::Registry;
+//!
+//! let registry = Registry::new();
+//! metrics::with_local_recorder(&registry, || {
+//!     metrics::counter!("orders_total", "kind" => "book").increment(3);
+//! });
+//! assert_eq!(registry.value("orders_total", &[("kind", "book")]), Some(3.0));
+//! ```
+
+mod buckets;
+mod builder;
+mod cells;
+mod families;
+mod family;
+mod global;
+mod handles;
+mod names;
+mod query;
+mod recorder;
+mod series;
+mod snapshot;
+mod thread_slot;
+
+pub use self::builder::RegistryBuilder;
+pub(crate) use self::{
+    buckets::Buckets,
+    builder::check_constant_label,
+    families::{FamilySpec, Shape},
+    family::{About, Family, Index, Kind, Place},
+    handles::{Counter, Histogram, InProgress},
+    names::{check_label_name, check_metric_name},
+    snapshot::{Snapshot, Snapshotting},
+};
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::{buckets::BucketRules, cells::Store, families::Families, series::SeriesMap};
+use crate::Error;
+
+/// A set of metrics and the page that shows them.
+///
+/// Clones are handles to the same registry. See the [module](self) for what it promises, and
+/// [`RegistryBuilder`] for what can be set.
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<Store>,
+    constant_labels: Vec<(String, String)>,
+    bucket_rules: BucketRules,
+    families: Families,
+    counters: SeriesMap<Counter>,
+    gauges: SeriesMap<handles::Gauge>,
+    histograms: SeriesMap<Histogram>,
+    in_progress: SeriesMap<InProgress>,
+    /// One leaked series table for each layer configuration, so that asking for the same layer
+    /// again gives the same one and leaks nothing more.
+    layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
+}
+
+impl Registry {
+    /// An isolated registry with the default configuration: what a test wants.
+    #[must_use]
+    #[expect(
+        clippy::new_without_default,
+        reason = "a default registry would look like the global one"
+    )]
+    pub fn new() -> Self {
+        Self::with_rules(BucketRules::default(), Vec::new())
+    }
+
+    /// Configures a registry.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::new()
+    }
+
+    fn with_rules(bucket_rules: BucketRules, constant_labels: Vec<(String, String)>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store: Arc::new(Store::new()),
+                constant_labels,
+                bucket_rules,
+                families: Families::default(),
+                counters: SeriesMap::default(),
+                gauges: SeriesMap::default(),
+                histograms: SeriesMap::default(),
+                in_progress: SeriesMap::default(),
+                layers: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn constant_labels(&self) -> &[(String, String)] {
+        &self.inner.constant_labels
+    }
+
+    pub(crate) fn declare(&self, spec: &FamilySpec) -> Result<(), Error> {
+        let Inner {
+            families,
+            bucket_rules,
+            ..
+        } = &*self.inner;
+        families.declare(spec, bucket_rules).map(|_family| ())
+    }
+
+    /// What a layer of the same configuration leaked before, or what `leak` leaks now.
+    pub(crate) fn layer_state<T: Any + Send + Sync>(
+        &self,
+        same: impl Fn(&T) -> bool,
+        leak: impl FnOnce() -> Result<&'static T, Error>,
+    ) -> Result<&'static T, Error> {
+        let mut layers = lock(&self.inner.layers);
+        let mut known = layers
+            .iter()
+            .copied()
+            .filter_map(<dyn Any + Send + Sync>::downcast_ref);
+        if let Some(known) = known.find(|state| same(state)) {
+            return Ok(known);
+        }
+        let state = leak()?;
+        layers.push(state);
+        Ok(state)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            store: _,
+            constant_labels,
+            bucket_rules: _,
+            families,
+            counters: _,
+            gauges: _,
+            histograms: _,
+            in_progress: _,
+            layers: _,
+        } = &*self.inner;
+        f.debug_struct("Registry")
+            .field("constant_labels", constant_labels)
+            .field("families", &families.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks a mutex whose data is whole after every statement, so that a panic elsewhere cannot make
+/// recording or scraping fail.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,163 @@
+//! What Prometheus can read: checking names where they are defined, mending those that come from
+//! macros, escaping label values.
+
+use std::fmt::Write;
+
+use crate::Error;
+
+/// Refuses a metric name that Prometheus could not read.
+pub(crate) fn check_metric_name(name: &str) -> Result<(), Error> {
+    if is_metric_name(name) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "metric name {name:?} is not allowed: a name is letters, digits, '_' and ':', and does not start with a digit"
+    )))
+}
+
+/// Refuses a label name that Prometheus could not read, or keeps for itself.
+pub(crate) fn check_label_name(name: &str) -> Result<(), Error> {
+    if is_free_label_name(name) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "label name {name:?} is not allowed: a name is letters, digits and '_', does not start with a digit, \
+         nor with \"__\", and is neither \"le\" nor \"quantile\""
+    )))
+}
+
+fn is_metric_name(name: &str) -> bool {
+    mended(name, true) == name
+}
+
+fn is_free_label_name(name: &str) -> bool {
+    mended(name, false) == name && !is_reserved(name)
+}
+
+/// Label names with a meaning of their own: Prometheus' internal ones, and what tells the buckets of
+/// a histogram and the quantiles of a summary apart.
+fn is_reserved(label: &str) -> bool {
+    label.starts_with("__") || label == "le" || label == "quantile"
+}
+
+/// A metric name that can be read: `my.counter` is `my_counter`, as other exporters write it.
+pub(super) fn mend_metric_name(name: &str) -> String {
+    mended(name, true)
+}
+
+/// Label names that can be read and differ from each other and from `taken`.
+pub(super) fn mend_label_names<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    taken: &[(String, String)],
+) -> Vec<String> {
+    let mut mended_names: Vec<String> = Vec::new();
+    for name in names {
+        let mut candidate = mended(name, false);
+        let mut source = name.to_owned();
+        while is_reserved(&candidate)
+            || mended_names.contains(&candidate)
+            || taken.iter().any(|(label, _)| *label == candidate)
+        {
+            candidate = escaped_label_name(&source);
+            source.clone_from(&candidate);
+        }
+        mended_names.push(candidate);
+    }
+    mended_names
+}
+
+/// Replaces every character that is not allowed by `_`.
+fn mended(name: &str, colons: bool) -> String {
+    if name.is_empty() {
+        return "_".to_owned();
+    }
+    let mend = |(i, c)| if is_allowed(i, c, colons) { c } else { '_' };
+    name.chars().enumerate().map(mend).collect()
+}
+
+fn is_allowed(i: usize, c: char, colons: bool) -> bool {
+    c == '_' || c.is_ascii_alphabetic() || (colons && c == ':') || (i > 0 && c.is_ascii_digit())
+}
+
+/// Prometheus' own escaping of names, which keeps different names different: `U__`, then `_` as
+/// `__` and every character that is not allowed as its code point, `_2e_`.
+///
+/// Source: Prometheus' "UTF-8 in metric and label names", escaping scheme `values`.
+pub(super) fn escaped_metric_name(name: &str) -> String {
+    escaped(name, true)
+}
+
+/// As [`escaped_metric_name`], without the colon.
+pub(super) fn escaped_label_name(name: &str) -> String {
+    escaped(name, false)
+}
+
+fn escaped(name: &str, colons: bool) -> String {
+    let mut escaped = "U__".to_owned();
+    for (i, c) in name.chars().enumerate() {
+        match c {
+            '_' => escaped.push_str("__"),
+            c if is_allowed(i, c, colons) => escaped.push(c),
+            c => {
+                let _ = write!(escaped, "_{:x}_", u32::from(c));
+            }
+        }
+    }
+    escaped
+}
+
+/// Appends a label value so that different values stay different: `\`, `"` and line ends escaped.
+pub(crate) fn escape_label_value(into: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        return into.push_str(value);
+    }
+    for c in value.chars() {
+        match c {
+            '\\' => into.push_str(r"\\"),
+            '"' => into.push_str(r#"\""#),
+            '\n' => into.push_str(r"\n"),
+            c => into.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_mended_as_other_exporters_do() {
+        for (name, expected) in [
+            ("my.counter", "my_counter"),
+            ("9lives", "_lives"),
+            ("a:b", "a:b"),
+            ("größe", "gr__e"),
+            ("", "_"),
+        ] {
+            assert_eq!(mend_metric_name(name), expected);
+        }
+    }
+
+    #[test]
+    fn escaping_follows_prometheus() {
+        assert_eq!(
+            escaped_metric_name("mysystem.prod.west"),
+            "U__mysystem_2e_prod_2e_west"
+        );
+        assert_eq!(escaped_metric_name("a_b:c"), "U__a__b:c");
+        assert_eq!(escaped_label_name("a_b:c"), "U__a__b_3a_c");
+    }
+
+    #[test]
+    fn label_names_never_collide() {
+        let taken = [("service".to_owned(), "shop".to_owned())];
+        let names = ["a.b", "a_b", "a-b", "a_b", "service", "le", "__name__"];
+        let mended = mend_label_names(names, &taken);
+        let distinct: std::collections::BTreeSet<_> = mended.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "{mended:?}");
+        for name in &mended {
+            check_label_name(name).unwrap();
+        }
+        assert_eq!(mended[..2], ["a_b", "U__a__b"]);
+    }
+}

@@ -1,0 +1,221 @@
+//! From a key to the handle of its series: registration, once for each.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use metrics::{Key, Label};
+
+use super::families::Shape;
+use super::family::{Family, Kind, Place};
+use super::handles::{Counter, Gauge, Histogram, InProgress};
+use super::names::{escape_label_value, escaped_label_name, mend_label_names};
+use super::{Registry, lock};
+
+/// Locks to spread registration over: one map that grows would stall everyone.
+const SHARDS: usize = 64;
+
+type Handles<H> = HashMap<Key, Arc<H>, BuildHasherDefault<KeyHash>>;
+
+/// All series of one shape.
+pub(super) struct SeriesMap<H> {
+    shards: [RwLock<Handles<H>>; SHARDS],
+}
+
+impl<H> Default for SeriesMap<H> {
+    fn default() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| RwLock::default()),
+        }
+    }
+}
+
+impl<H> SeriesMap<H> {
+    fn shard(&self, key: &Key) -> &RwLock<Handles<H>> {
+        // The middle bits: the map itself uses the low and the high ones.
+        &self.shards[(key.get_hash() >> 32) as usize % SHARDS]
+    }
+
+    fn read(&self, key: &Key) -> RwLockReadGuard<'_, Handles<H>> {
+        let shard = self.shard(key).read();
+        shard.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, key: &Key) -> RwLockWriteGuard<'_, Handles<H>> {
+        let shard = self.shard(key).write();
+        shard.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &Key) -> Option<Arc<H>> {
+        self.read(key).get(key).cloned()
+    }
+}
+
+impl Registry {
+    pub(crate) fn counter(&self, key: &Key) -> Arc<Counter> {
+        self.register(&self.inner.counters, Shape::Counter, key, |_| {
+            let store = Arc::clone(&self.inner.store);
+            let cell = store.counts.reserve(1);
+            (Counter { store, cell }, Place { cell, sum: 0 })
+        })
+    }
+
+    pub(super) fn gauge(&self, key: &Key) -> Arc<Gauge> {
+        self.register(&self.inner.gauges, Shape::Gauge, key, |_| {
+            let store = Arc::clone(&self.inner.store);
+            let cell = store.gauges.reserve();
+            (Gauge { store, cell }, Place { cell, sum: 0 })
+        })
+    }
+
+    pub(crate) fn in_progress(&self, key: &Key) -> Arc<InProgress> {
+        self.register(&self.inner.in_progress, Shape::InProgress, key, |_| {
+            let store = Arc::clone(&self.inner.store);
+            let began = store.counts.reserve(2);
+            let place = Place {
+                cell: began,
+                sum: 0,
+            };
+            (InProgress { store, began }, place)
+        })
+    }
+
+    pub(crate) fn histogram(&self, key: &Key) -> Arc<Histogram> {
+        self.register(&self.inner.histograms, Shape::Histogram, key, |family| {
+            let bounds = match &family.kind {
+                Kind::Histogram(bounds) => bounds.clone(),
+                _ => self.inner.bucket_rules.of(&family.name),
+            };
+            let store = Arc::clone(&self.inner.store);
+            let buckets = store.counts.reserve(bounds.count());
+            let sum = store.sums.reserve(1);
+            let histogram = Histogram {
+                store,
+                buckets,
+                sum,
+                bounds,
+            };
+            let place = Place { cell: buckets, sum };
+            (histogram, place)
+        })
+    }
+
+    /// The handle of a key, from `make` if it is new.
+    fn register<H>(
+        &self,
+        map: &SeriesMap<H>,
+        shape: Shape,
+        key: &Key,
+        make: impl FnOnce(&Family) -> (H, Place),
+    ) -> Arc<H> {
+        if let Some(handle) = map.get(key) {
+            return handle;
+        }
+        let rules = &self.inner.bucket_rules;
+        let family = self.inner.families.of(shape, key.name(), rules);
+        let names = mend_label_names(key.labels().map(Label::key), self.constant_labels());
+        if key.labels().map(Label::key).eq(&names) {
+            let labels = self.labels(key, &names);
+            let mut handles = map.write(key);
+            let entry = match handles.entry(key.to_retained()) {
+                Entry::Occupied(known) => return Arc::clone(known.get()),
+                Entry::Vacant(entry) => entry,
+            };
+            // Claims are looked at under the lock of the shard, and made before looking there:
+            // whichever of two colliding series comes second sees the first.
+            if !family.is_claimed(&labels) {
+                let (handle, place) = make(&family);
+                family.add(&labels, place);
+                return Arc::clone(entry.insert(Arc::new(handle)));
+            }
+        }
+        self.register_mended(map, &family, key, names, make)
+    }
+
+    /// Registers a series whose label names could not stay as they are.
+    #[cold]
+    fn register_mended<H>(
+        &self,
+        map: &SeriesMap<H>,
+        family: &Family,
+        key: &Key,
+        mut names: Vec<String>,
+        make: impl FnOnce(&Family) -> (H, Place),
+    ) -> Arc<H> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = lock(&ONE_AT_A_TIME);
+        if let Some(handle) = map.get(key) {
+            return handle;
+        }
+        let mut labels = self.labels(key, &names);
+        while !family.claim(&labels, key) || self.is_registered(map, key, &names) {
+            names = names.iter().map(|name| escaped_label_name(name)).collect();
+            labels = self.labels(key, &names);
+        }
+        tracing::warn!("the labels of {key} are shown as {{{labels}}}: names had to be mended");
+        let (handle, place) = make(family);
+        family.add(&labels, place);
+        let handle = Arc::new(handle);
+        map.write(key)
+            .insert(key.to_retained(), Arc::clone(&handle));
+        handle
+    }
+
+    /// Whether another series is registered that has these names to begin with.
+    fn is_registered<H>(&self, map: &SeriesMap<H>, key: &Key, names: &[String]) -> bool {
+        let values = key.labels().map(|label| label.value().to_owned());
+        let labels = names.iter().cloned().zip(values);
+        let labels: Vec<_> = labels
+            .map(|(name, value)| Label::new(name, value))
+            .collect();
+        let unmended = Key::from_parts(key.name().to_owned(), labels);
+        unmended != *key && map.read(&unmended).contains_key(&unmended)
+    }
+
+    /// The labels of a series as they are on the page.
+    fn labels(&self, key: &Key, names: &[String]) -> String {
+        let own = names.iter().zip(key.labels());
+        let own = own.map(|(name, label)| (name.as_str(), label.value()));
+        let constant = self.constant_labels().iter();
+        label_text(own.chain(constant.map(|(name, value)| (name.as_str(), value.as_str()))))
+    }
+}
+
+/// Labels as text, by name, so that the order at a call site does not matter.
+pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut labels: Vec<_> = labels.collect();
+    labels.sort_unstable();
+    let mut text = String::new();
+    for (name, value) in labels {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(name);
+        text.push_str("=\"");
+        escape_label_value(&mut text, value);
+        text.push('"');
+    }
+    text
+}
+
+/// A `metrics::Key` carries its hash; this passes it on.
+#[derive(Default)]
+struct KeyHash(u64);
+
+impl Hasher for KeyHash {
+    fn write(&mut self, bytes: &[u8]) {
+        // Not used by `Key`, whose hash is one number.
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

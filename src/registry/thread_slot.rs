@@ -1,0 +1,75 @@
+//! Which shard a thread owns: a small number, unique among the threads alive, lent again later.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// Threads that can own a shard at the same time; any more share one and pay for it.
+pub(super) const MAX_SLOTS: usize = 128;
+
+const UNASKED: usize = usize::MAX;
+const SHARED: usize = usize::MAX - 1;
+
+thread_local! {
+    /// Without a destructor, so that it can be read while a thread ends.
+    static SLOT: Cell<usize> = const { Cell::new(UNASKED) };
+    /// Gives the slot back when the thread ends.
+    static LEASE: Cell<Option<Lease>> = const { Cell::new(None) };
+}
+
+/// The slot of the calling thread, if it has one.
+///
+/// Only this thread may write to the shard of that slot. The next owner of a slot sees all writes of
+/// the one before: both went through the lock of [`FREE`].
+#[inline]
+pub(super) fn current() -> Option<usize> {
+    match SLOT.get() {
+        slot if slot < MAX_SLOTS => Some(slot),
+        UNASKED => ask(),
+        _ => None,
+    }
+}
+
+#[cold]
+fn ask() -> Option<usize> {
+    let slot = take_lowest();
+    SLOT.set(slot.unwrap_or(SHARED));
+    let slot = slot?;
+    // Where thread-locals are already gone there is nobody to give the slot back: `try_with` drops
+    // the lease at once, which takes the slot away again.
+    let lease = Lease { slot };
+    let kept = LEASE.try_with(move |kept| kept.set(Some(lease)));
+    kept.ok().map(|()| slot)
+}
+
+struct Lease {
+    slot: usize,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What this thread still records while it ends goes to the shared shard.
+        SLOT.set(SHARED);
+        give_back(self.slot);
+    }
+}
+
+/// Slots given back, and the number never lent so far.
+static FREE: Mutex<(BTreeSet<usize>, usize)> = Mutex::new((BTreeSet::new(), 0));
+
+fn take_lowest() -> Option<usize> {
+    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (returned, never_lent) = &mut *free;
+    if let Some(slot) = returned.pop_first() {
+        return Some(slot);
+    }
+    (*never_lent < MAX_SLOTS).then(|| {
+        *never_lent += 1;
+        *never_lent - 1
+    })
+}
+
+fn give_back(slot: usize) {
+    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    free.0.insert(slot);
+}

@@ -1,0 +1,10 @@
+//! The page that Prometheus scrapes: [`MetricsHandler`] serves it, and a layer does not measure that.
+
+mod handler;
+mod page;
+mod run;
+
+pub use self::{
+    handler::{MetricsHandler, Scrape, ScrapeFuture, Source},
+    page::Page,
+};

@@ -1,0 +1,11 @@
+//! The read-mostly table from (method, endpoint) to ready handles.
+//!
+//! A layer's table is leaked once: requests borrow from it for as long as they like, and no reference
+//! count is shared between cores. What it holds is bounded by the layer's cap on endpoints.
+
+mod http;
+mod slots;
+mod table;
+
+pub(crate) use self::http::{Found, HttpSeries, MethodSeries};
+use self::{slots::Slots, table::Table};

@@ -1,0 +1,93 @@
+//! [`Table`]: open addressing over slots that are filled once and never move.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use foldhash::fast::RandomState;
+
+use crate::registry::lock;
+
+/// A map from names to leaked values with a cap, read without a lock.
+///
+/// Names are compared by content: a router may hand out the same template under many pointers. The
+/// hash is seeded, because names can come from outside.
+pub(crate) struct Table<V: 'static> {
+    slots: Box<[OnceLock<&'static Entry<V>>]>,
+    hasher: RandomState,
+    cap: usize,
+    len: AtomicUsize,
+    /// Held while a name is added.
+    adding: Mutex<()>,
+}
+
+struct Entry<V> {
+    name: &'static str,
+    value: V,
+}
+
+impl<V> Table<V> {
+    pub(crate) fn new(cap: usize) -> Self {
+        // Half of the slots stay free, so that a search ends soon.
+        let slots = (cap * 2).next_power_of_two();
+        Self {
+            slots: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
+            hasher: RandomState::default(),
+            cap,
+            len: AtomicUsize::new(0),
+            adding: Mutex::new(()),
+        }
+    }
+
+    /// The value of a name, if it has one.
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<&'static V> {
+        self.search(name).ok()
+    }
+
+    /// The value of a name, made from it on first use; `None` if it would be one too many.
+    pub(crate) fn get_or_insert(
+        &self,
+        name: &str,
+        make: impl FnOnce(&'static str) -> V,
+    ) -> Option<&'static V> {
+        if let Ok(value) = self.search(name) {
+            return Some(value);
+        }
+        if self.is_full() {
+            return None;
+        }
+        let _adding = lock(&self.adding);
+        let free = match self.search(name) {
+            Ok(value) => return Some(value),
+            Err(free) => free,
+        };
+        if self.is_full() {
+            return None;
+        }
+        let name: &'static str = Box::leak(name.into());
+        let value = make(name);
+        let entry: &'static Entry<V> = Box::leak(Box::new(Entry { name, value }));
+        self.len.fetch_add(1, Ordering::Release);
+        Some(&free.get_or_init(|| entry).value)
+    }
+
+    fn is_full(&self) -> bool {
+        self.len.load(Ordering::Acquire) == self.cap
+    }
+
+    /// The value of a name, or the free slot where it belongs.
+    #[inline]
+    fn search(&self, name: &str) -> Result<&'static V, &OnceLock<&'static Entry<V>>> {
+        let mask = self.slots.len() - 1;
+        let mut i = self.hasher.hash_one(name) as usize & mask;
+        loop {
+            let slot = &self.slots[i];
+            match slot.get() {
+                Some(entry) if entry.name == name => return Ok(&entry.value),
+                Some(_) => i = (i + 1) & mask,
+                None => return Err(slot),
+            }
+        }
+    }
+}
