@@ -30,6 +30,10 @@ impl Budget {
         self.left = self.left.saturating_sub(work);
     }
 
+    pub(crate) fn spend_all(&mut self) {
+        self.left = 0;
+    }
+
     pub(crate) fn left(&self) -> usize {
         self.left
     }

@@ -51,7 +51,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// When none is installed: a layer made now would record nothing, for ever.
+    /// When none is installed: a layer made now would record nothing, for ever. (A recorder without
+    /// any fields cannot be told from none; pass it to [`Target::recorder`].)
     pub fn global() -> Result<Self, Error> {
         if let Some(registry) = Registry::global() {
             return Ok(Self(Kind::Registry(registry)));

@@ -134,7 +134,7 @@ impl<'a> Range<'a> {
             (t, "*") if same(t, ty) => 1,
             (t, s) if same(t, ty) && same(s, subty) => match version {
                 None => 2,
-                Some(v) if v.as_str() == format.version() => 3,
+                Some(v) if v.unquoted_str() == format.version() => 3,
                 Some(_) => return None,
             },
             _ => return None,

@@ -84,7 +84,7 @@ impl Writer {
         match &family.kind {
             Kind::Counter if !self.format.is_open_metrics() => (name, "counter"),
             Kind::Counter => match name.strip_suffix("_total") {
-                Some(short) if !short.is_empty() && !self.is_family(short) => (short, "counter"),
+                Some(short) if self.is_free(short) => (short, "counter"),
                 _ => (name, "unknown"),
             },
             Kind::Gauge | Kind::InProgress => (name, "gauge"),
@@ -92,11 +92,23 @@ impl Writer {
         }
     }
 
-    fn is_family(&self, name: &str) -> bool {
-        let families = &self.snapshot.families;
-        families
-            .binary_search_by(|(family, _)| family.name.as_str().cmp(name))
-            .is_ok()
+    /// Whether a counter can go by this name without a reader taking another family's samples, or
+    /// another family's name, for its own.
+    fn is_free(&self, short: &str) -> bool {
+        const PARTS: [&str; 4] = ["_bucket", "_sum", "_count", "_created"];
+        let family = |name: &str| {
+            let families = &self.snapshot.families;
+            let found = families.binary_search_by(|(family, _)| family.name.as_str().cmp(name));
+            found.ok().map(|i| &families[i].0)
+        };
+        let is_part = PARTS.into_iter().any(|part| {
+            let whole = short.strip_suffix(part).and_then(family);
+            whole.is_some_and(|whole| matches!(whole.kind, Kind::Histogram(_)))
+        });
+        !short.is_empty()
+            && !is_part
+            && family(short).is_none()
+            && family(&format!("{short}_created")).is_none()
     }
 
     fn write_series(
@@ -115,6 +127,7 @@ impl Writer {
             match &family.kind {
                 Kind::Counter => push_count_line(page, head, self.snapshot.count(place.cell)),
                 Kind::InProgress => {
+                    budget.spend(self.snapshot.in_progress_work());
                     push_count_line(page, head, self.snapshot.in_progress(place.cell));
                 }
                 Kind::Gauge => {

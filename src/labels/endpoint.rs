@@ -103,7 +103,8 @@ impl fmt::Debug for Endpoint {
 ///
 /// axum tells the route to layers on a `Router` and inside it. A layer around the whole router, outside
 /// a `nest_service` or outside a router that is another's fallback sees none. There, this layer goes
-/// inside, where the route is known, and copies it into the response:
+/// inside, where the route is known, and copies it into the response. A request that never gets a response
+/// (cancelled, failed, panicked) stays `unmatched`, so a layer on the router is better where it can be had.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {

@@ -1,6 +1,8 @@
 //! [`Exchange`]: one request, opened before the service runs and closed exactly once, at the latest
 //! when it is dropped.
 
+use std::fmt;
+
 use http::{Request, StatusCode};
 
 use super::long_lived::OpenConnection;
@@ -111,7 +113,7 @@ impl Exchange {
     fn register(&mut self, named: Option<&Endpoint>) {
         let register = |endpoint: Option<&str>| match self.series.find(self.method, endpoint) {
             Found::Measured(series) => Some(series),
-            Found::Unknown => self.series.register(self.method, endpoint),
+            Found::Unknown => Some(self.series.register(self.method, endpoint)),
             Found::Skipped => None,
         };
         match (&self.place, named) {
@@ -221,11 +223,46 @@ impl Drop for Exchange {
     }
 }
 
-impl std::fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
             .field("method", &self.method)
             .field("open", &self.is_open())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::stepped;
+    use crate::{HttpMetrics, Registry};
+
+    /// A request whose head takes a second and whose body takes three more.
+    fn measured(end: DurationTo) -> Option<f64> {
+        let registry = Registry::new();
+        let layer = HttpMetrics::server().duration_to(end).layer(&registry);
+        let mut exchange = Exchange::open(layer.unwrap().series(), &Request::new(()));
+        stepped::advance(Duration::from_secs(1));
+        exchange.answer(StatusCode::OK, None);
+        stepped::advance(Duration::from_secs(3));
+        exchange.end_body(None);
+        stepped::advance(Duration::from_secs(5));
+        drop(exchange);
+        assert_eq!(
+            registry.value("http_request_duration_seconds_count", &[]),
+            Some(1.0)
+        );
+        registry
+            .value("http_request_duration_seconds_sum", &[])
+            .map(f64::round)
+    }
+
+    #[test]
+    fn a_duration_ends_with_the_body_or_with_the_head() {
+        assert_eq!(measured(DurationTo::End), Some(4.0));
+        assert_eq!(measured(DurationTo::Head), Some(1.0));
     }
 }

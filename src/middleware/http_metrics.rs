@@ -92,7 +92,7 @@ impl HttpMetrics {
         self
     }
 
-    /// Endpoints that are not measured at all, as the router writes them.
+    /// Endpoints that are not measured at all, as the router writes them; `unmatched` is one too.
     pub fn skip<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.settings
             .skip

@@ -14,7 +14,8 @@ use crate::series::HttpSeries;
 /// the table in the [crate's documentation](crate#how-requests-end).
 ///
 /// Its table of series lives as long as the program: cloning the layer or its services costs nothing, and
-/// no two cores share a reference count. The same configuration on the same registry is the same table.
+/// no two cores share a reference count. The same configuration on the same registry is the same table; with a foreign recorder, each
+/// [`HttpMetrics::layer`](super::HttpMetrics::layer) makes one.
 #[derive(Clone, Copy)]
 pub struct HttpMetricsLayer {
     series: &'static HttpSeries,
@@ -23,6 +24,11 @@ pub struct HttpMetricsLayer {
 impl HttpMetricsLayer {
     pub(super) fn new(series: &'static HttpSeries) -> Self {
         Self { series }
+    }
+
+    #[cfg(test)]
+    pub(super) fn series(self) -> &'static HttpSeries {
+        self.series
     }
 }
 

@@ -22,12 +22,6 @@ pub(crate) struct Store {
     pub(super) gauges: Gauges,
 }
 
-impl Store {
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-}
-
 /// The number of a cell, the same in every shard.
 pub(crate) type CellId = u32;
 
@@ -175,6 +169,10 @@ impl Gauges {
         reserve(&self.next, 1)
     }
 
+    pub(super) fn end(&self) -> CellId {
+        *lock(&self.next)
+    }
+
     pub(super) fn set(&self, cell: CellId, x: f64) {
         self.values.cell(cell).store(x.to_bits(), Ordering::Relaxed);
     }
@@ -197,32 +195,30 @@ fn add_float(cell: &AtomicU64, x: f64) {
 /// Blocks that double in size: block `k` holds `FIRST << k` cells, and none ever moves.
 const FIRST: usize = 64;
 const BLOCKS: usize = 26;
-const LINE: usize = 16;
 
-/// Two cache lines, because processors fetch them in pairs: no two threads' cells share one.
-#[derive(Default)]
-#[repr(align(128))]
-struct Line([AtomicU64; LINE]);
+/// Unused cells at both ends of a block: two cache lines, because processors fetch them in pairs, so
+/// that no two threads' cells share one.
+const MARGIN: usize = 16;
 
 #[derive(Default)]
 struct Shard {
-    blocks: [OnceLock<Box<[Line]>>; BLOCKS],
+    blocks: [OnceLock<Box<[AtomicU64]>>; BLOCKS],
 }
 
 impl Shard {
     #[inline]
     fn cell(&self, cell: CellId) -> &AtomicU64 {
         let (block, offset) = place(cell as usize);
-        let lines = self.blocks[block].get_or_init(|| new_block(block));
-        &lines[offset / LINE].0[offset % LINE]
+        let cells = self.blocks[block].get_or_init(|| new_block(block));
+        &cells[MARGIN + offset]
     }
 
     /// The cell, unless no one has written near it yet.
     #[inline]
     fn peek(&self, cell: CellId) -> Option<&AtomicU64> {
         let (block, offset) = place(cell as usize);
-        let lines = self.blocks[block].get()?;
-        Some(&lines[offset / LINE].0[offset % LINE])
+        let cells = self.blocks[block].get()?;
+        Some(&cells[MARGIN + offset])
     }
 
     /// Calls `f` with the position in `range` and the value of every cell that may not be 0.
@@ -232,11 +228,10 @@ impl Shard {
         while cell < end {
             let (block, offset) = place(cell);
             let until = end.min(cell - offset + (FIRST << block));
-            if let Some(lines) = self.blocks[block].get() {
-                let from = &lines[offset / LINE..];
-                let values = from.iter().flat_map(|line| &line.0).skip(offset % LINE);
+            if let Some(cells) = self.blocks[block].get() {
+                let values = &cells[MARGIN + offset..];
                 for (i, value) in (cell - start..until - start).zip(values) {
-                    f(i, value.load(Ordering::Relaxed));
+                    f(i, value.load(Ordering::Acquire));
                 }
             }
             cell = until;
@@ -244,10 +239,11 @@ impl Shard {
     }
 }
 
+/// Zeroed by the operating system as it is touched: a large block costs the thread that first writes
+/// to it no more than a small one.
 #[cold]
-fn new_block(block: usize) -> Box<[Line]> {
-    let lines = (FIRST << block) / LINE;
-    std::iter::repeat_with(Line::default).take(lines).collect()
+fn new_block(block: usize) -> Box<[AtomicU64]> {
+    bytemuck::zeroed_slice_box((FIRST << block) + 2 * MARGIN)
 }
 
 /// The block of a cell, and its place in the block.

@@ -35,10 +35,11 @@ impl Shape {
         }
     }
 
-    /// The names of the samples that a family of this shape puts on the page.
+    /// The names of the samples that a family of this shape puts on the page, or that a reader of
+    /// OpenMetrics expects there.
     fn sample_names(self, name: &str) -> Vec<String> {
         let suffixes: &[&str] = match self {
-            Self::Histogram => &["", "_bucket", "_sum", "_count"],
+            Self::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
             _ => &[""],
         };
         suffixes.iter().map(|s| format!("{name}{s}")).collect()
@@ -91,11 +92,7 @@ impl Families {
     }
 
     /// Declares a family; the same twice is one, another one of that name is an error.
-    pub(super) fn declare(
-        &self,
-        spec: &FamilySpec,
-        rules: &BucketRules,
-    ) -> Result<Arc<Family>, Error> {
+    pub(super) fn declare(&self, spec: &FamilySpec, rules: &BucketRules) -> Result<(), Error> {
         let FamilySpec {
             name,
             shape,
@@ -108,7 +105,7 @@ impl Families {
         let kind = shape.kind(buckets);
         let mut known = self.write();
         if let Some(family) = known.by_source.get(&(*shape, name.clone())) {
-            return same(family, &kind, label_names).map(|()| Arc::clone(family));
+            return family.redeclare(&kind, label_names, about);
         }
         if let Some(taken) = known.taken(*shape, name) {
             return Err(Error::new(format!(
@@ -116,10 +113,10 @@ impl Families {
                 shape.name()
             )));
         }
-        let label_names = Some(label_names.clone());
-        let family = Arc::new(Family::new(name.clone(), kind, label_names, about.clone()));
+        let family = Arc::new(Family::new(name.clone(), kind, about.clone()));
+        family.redeclare(&family.kind, label_names, about)?;
         known.add(*shape, name, &family);
-        Ok(family)
+        Ok(())
     }
 
     /// The family that a macro's name means, made on first use under a name that can be read.
@@ -132,11 +129,20 @@ impl Families {
         if let Some(family) = known.by_source.get(&wanted) {
             return Arc::clone(family);
         }
-        let name = known.free_name(shape, source);
+        let (name, taken) = known.free_name(shape, source);
         let kind = shape.kind(|| rules.of(&name));
         let about = known.about.get(&wanted).cloned().unwrap_or_default();
-        let family = Arc::new(Family::new(name, kind, None, about));
+        let family = Arc::new(Family::new(name, kind, about));
         known.add(shape, source, &family);
+        drop(known);
+        // Without the lock: who listens to warnings may record something in turn.
+        if let Some(taken) = taken {
+            tracing::warn!(
+                "{} {source:?} is shown as {:?}: the name {taken:?} is taken by another family",
+                shape.name(),
+                family.name,
+            );
+        }
         family
     }
 
@@ -165,34 +171,16 @@ impl Known {
         names.find(|name| self.sample_names.contains(name))
     }
 
-    fn free_name(&self, shape: Shape, source: &str) -> String {
+    /// A name that nobody has, and the name that somebody has if it is not the one that was meant.
+    fn free_name(&self, shape: Shape, source: &str) -> (String, Option<String>) {
         let mut name = mend_metric_name(source);
         let Some(taken) = self.taken(shape, &name) else {
-            return name;
+            return (name, None);
         };
         name = escaped_metric_name(source);
         while self.taken(shape, &name).is_some() {
             name = escaped_metric_name(&name);
         }
-        tracing::warn!(
-            "{} {source:?} is shown as {name:?}: the name {taken:?} is taken by another family",
-            shape.name(),
-        );
-        name
-    }
-}
-
-fn same(family: &Family, kind: &Kind, label_names: &[String]) -> Result<(), Error> {
-    let name = &family.name;
-    if family.kind != *kind {
-        return Err(Error::new(format!(
-            "histogram {name:?} is already registered with other buckets"
-        )));
-    }
-    match &family.label_names {
-        Some(known) if known != label_names => Err(Error::new(format!(
-            "{name:?} is already registered with the labels {known:?}, now with {label_names:?}"
-        ))),
-        _ => Ok(()),
+        (name, Some(taken))
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap, btree_map};
 use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use metrics::{Key, Unit};
 
 use super::buckets::Buckets;
 use super::cells::CellId;
 use super::lock;
+use crate::Error;
 use crate::budget::Budget;
 
 /// What a family measures with.
@@ -32,8 +33,8 @@ pub(crate) struct Place {
 pub(crate) struct Family {
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// The label names that every series has, where the family was declared with them.
-    pub(super) label_names: Option<Vec<String>>,
+    /// The label names that every series has, once the family is declared with them.
+    label_names: OnceLock<Vec<String>>,
     about: Mutex<About>,
     series: Mutex<Series>,
     /// Label texts of series whose label names had to be mended, and whose they are.
@@ -57,16 +58,11 @@ struct Series {
 }
 
 impl Family {
-    pub(super) fn new(
-        name: String,
-        kind: Kind,
-        label_names: Option<Vec<String>>,
-        about: About,
-    ) -> Self {
+    pub(super) fn new(name: String, kind: Kind, about: About) -> Self {
         Self {
             name,
             kind,
-            label_names,
+            label_names: OnceLock::new(),
             about: Mutex::new(about),
             series: Mutex::default(),
             claims: Mutex::default(),
@@ -80,6 +76,32 @@ impl Family {
 
     pub(super) fn describe(&self, about: About) {
         *lock(&self.about) = about;
+    }
+
+    /// Refuses another declaration than the one before; the first says what macros left unsaid.
+    pub(super) fn redeclare(
+        &self,
+        kind: &Kind,
+        label_names: &[String],
+        about: &About,
+    ) -> Result<(), Error> {
+        let name = &self.name;
+        if self.kind != *kind {
+            return Err(Error::new(format!(
+                "histogram {name:?} is already registered with other buckets"
+            )));
+        }
+        let known = self.label_names.get_or_init(|| label_names.to_vec());
+        if known != label_names {
+            return Err(Error::new(format!(
+                "{name:?} is already registered with the labels {known:?}, now with {label_names:?}"
+            )));
+        }
+        let mut known = lock(&self.about);
+        if known.help.is_none() {
+            known.clone_from(about);
+        }
+        Ok(())
     }
 
     /// Adds a series; it is on every page whose scrape begins after this returns.

@@ -92,10 +92,12 @@ impl Histogram {
             return;
         }
         let bucket = self.buckets + self.bounds.position(sample) as CellId;
-        if sample.is_finite() {
-            self.store.sums.add_sum(self.sum, sample * count as f64);
-        }
         self.store.counts.add_count(bucket, count);
+        // Last: a scrape reads sums first, so what it finds summed it finds counted.
+        let sum = sample * count as f64;
+        if sum.is_finite() {
+            self.store.sums.add_sum(self.sum, sum);
+        }
     }
 }
 

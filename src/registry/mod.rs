@@ -89,7 +89,7 @@ impl Registry {
     fn with_rules(bucket_rules: BucketRules, constant_labels: Vec<(String, String)>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                store: Arc::new(Store::new()),
+                store: Arc::default(),
                 constant_labels,
                 bucket_rules,
                 families: Families::default(),
@@ -112,7 +112,7 @@ impl Registry {
             bucket_rules,
             ..
         } = &*self.inner;
-        families.declare(spec, bucket_rules).map(|_family| ())
+        families.declare(spec, bucket_rules)
     }
 
     /// What a layer of the same configuration leaked before, or what `leak` leaks now.

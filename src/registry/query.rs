@@ -60,13 +60,14 @@ fn each_sample(
         (Kind::Histogram(_), "_sum") => f(None, snapshot.sum(sum)),
         (Kind::Histogram(buckets), "_count") => {
             let buckets = snapshot.buckets(cell, buckets.count());
-            f(None, buckets.iter().sum::<u64>() as f64);
+            let count = buckets.iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
+            f(None, count as f64);
         }
         (Kind::Histogram(buckets), "_bucket") => {
-            let mut below = 0;
+            let mut below = 0_u64;
             let bounds = buckets.bounds().iter().copied().chain([f64::INFINITY]);
             for (bound, count) in bounds.zip(snapshot.buckets(cell, buckets.count())) {
-                below += count;
+                below = count.saturating_add(below);
                 let mut le = Vec::new();
                 push_float(&mut le, bound, Format::Text);
                 f(std::str::from_utf8(&le).ok(), below as f64);

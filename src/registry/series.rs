@@ -144,7 +144,7 @@ impl Registry {
         make: impl FnOnce(&Family) -> (H, Place),
     ) -> Arc<H> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _one = lock(&ONE_AT_A_TIME);
+        let one = lock(&ONE_AT_A_TIME);
         if let Some(handle) = map.get(key) {
             return handle;
         }
@@ -153,12 +153,14 @@ impl Registry {
             names = names.iter().map(|name| escaped_label_name(name)).collect();
             labels = self.labels(key, &names);
         }
-        tracing::warn!("the labels of {key} are shown as {{{labels}}}: names had to be mended");
         let (handle, place) = make(family);
         family.add(&labels, place);
         let handle = Arc::new(handle);
         map.write(key)
             .insert(key.to_retained(), Arc::clone(&handle));
+        drop(one);
+        // Without the lock: who listens to warnings may record something in turn.
+        tracing::warn!("the labels of {key} are shown as {{{labels}}}: names had to be mended");
         handle
     }
 

@@ -14,6 +14,7 @@ pub(crate) struct Snapshot {
     pub(crate) families: Vec<(Arc<Family>, Arc<Index>)>,
     counts: Vec<u64>,
     sums: Vec<f64>,
+    shards: usize,
 }
 
 impl Snapshot {
@@ -21,7 +22,8 @@ impl Snapshot {
     pub(crate) fn now(registry: &Registry) -> Self {
         let mut snapshotting = Snapshotting::new(registry);
         loop {
-            if let Some(snapshot) = snapshotting.advance(&mut Budget::unlimited()) {
+            // In turns all the same, because registration waits while an index is made.
+            if let Some(snapshot) = snapshotting.advance(&mut Budget::turn()) {
                 return snapshot;
             }
         }
@@ -42,6 +44,11 @@ impl Snapshot {
 
     pub(crate) fn gauge(&self, cell: CellId) -> f64 {
         self.store.gauges.get(cell)
+    }
+
+    /// About what reading [`Snapshot::in_progress`] costs, in nanoseconds: it reads every shard twice.
+    pub(crate) fn in_progress_work(&self) -> usize {
+        10 * self.shards
     }
 
     /// What began and has not ended, see [`InProgress`](super::InProgress).
@@ -93,6 +100,7 @@ impl Snapshotting {
             families: std::mem::take(&mut self.families),
             counts: std::mem::take(&mut self.counts),
             sums: std::mem::take(&mut self.sums),
+            shards: self.store.counts.live_shards(),
         })
     }
 
@@ -123,8 +131,8 @@ impl Snapshotting {
             summed,
             ..
         } = self;
-        // Sums before buckets: a sum never holds a sample that no bucket holds only because
-        // it was recorded between the two readings.
+        // Sums before buckets, which are written the other way round: a sum holds no sample that
+        // its buckets do not.
         while (*summed as usize) < sums.len() {
             let range = next_range(*summed, sums.len(), store.sums.live_shards(), budget)?;
             store
@@ -163,7 +171,8 @@ impl Registry {
     /// Whether a page is longer than the packet that it would save: by its number of lines.
     pub(crate) fn is_worth_compressing(&self) -> bool {
         const LINES_IN_A_PACKET: CellId = 20;
-        self.inner.store.counts.end() > LINES_IN_A_PACKET
+        let Store { counts, gauges, .. } = &*self.inner.store;
+        counts.end() + gauges.end() > LINES_IN_A_PACKET
     }
 }
 

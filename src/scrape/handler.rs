@@ -68,7 +68,7 @@ impl MetricsHandler {
     fn answer<B>(&self, request: &Request<B>) -> Response<Page> {
         match *request.method() {
             Method::GET => self.page(request, |variant| self.queue.join(variant)),
-            Method::HEAD => self.page(request, |_| Page::empty()),
+            Method::HEAD => self.page(request, |_| Page::untold()),
             _ => not_allowed(),
         }
     }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -18,7 +18,16 @@ use crate::exposition::Variant;
 /// the same thread.
 #[derive(Debug)]
 pub struct Page {
-    scrape: Option<Scraping>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Nothing, and known to be.
+    Empty,
+    /// What a HEAD request gets: nothing, of which a server must not say that it has length 0.
+    Untold,
+    Scraping(Scraping),
 }
 
 /// Where one scraper is in the run it shares.
@@ -33,17 +42,23 @@ struct Scraping {
 
 impl Page {
     pub(super) fn empty() -> Self {
-        Self { scrape: None }
+        let content = Content::Empty;
+        Self { content }
+    }
+
+    pub(super) fn untold() -> Self {
+        let content = Content::Untold;
+        Self { content }
     }
 
     pub(super) fn of(run: Arc<Run>, variant: Variant) -> Self {
-        let scrape = Some(Scraping {
+        let content = Content::Scraping(Scraping {
             run,
             variant,
             next: 0,
             budget: Budget::turn(),
         });
-        Self { scrape }
+        Self { content }
     }
 }
 
@@ -72,24 +87,24 @@ impl Body for Page {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(scraping) = &mut self.scrape else {
+        let Content::Scraping(scraping) = &mut self.content else {
             return Poll::Ready(None);
         };
-        let polled = scraping.poll_slice(cx);
-        if let Poll::Ready(None) = polled {
-            self.scrape = None;
+        let slice = ready!(scraping.poll_slice(cx));
+        if slice.is_none() {
+            self.content = Content::Empty;
         }
-        polled.map(|slice| slice.map(|slice| Ok(Frame::data(slice))))
+        Poll::Ready(slice.map(|slice| Ok(Frame::data(slice))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.scrape.is_none()
+        matches!(self.content, Content::Empty)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.scrape {
-            None => SizeHint::with_exact(0),
-            Some(_) => SizeHint::default(),
+        match self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Untold | Content::Scraping(_) => SizeHint::default(),
         }
     }
 }

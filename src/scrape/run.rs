@@ -2,8 +2,8 @@
 //!
 //! No task is spawned: whoever polls a page does the next bit of the work, and the others find it done.
 //! A scrape that comes while a run is at work cannot share it, because it must show what happened until
-//! now; it joins the next one, which begins when the one before is done. So however many scrapes
-//! come, at most two runs are under way.
+//! now; it joins the next one, which begins when the one at work is done. So however many scrapes
+//! come, one run is at work and one is waiting.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
@@ -19,13 +19,20 @@ use crate::registry::{Snapshotting, lock};
 /// The runs of one handler.
 pub(super) struct Queue {
     pages: Pages,
-    latest: Mutex<Weak<Run>>,
+    runs: Mutex<Runs>,
+}
+
+/// Neither is kept alive: a run that nobody wants any more is gone.
+#[derive(Default)]
+struct Runs {
+    at_work: Weak<Run>,
+    waiting: Weak<Run>,
 }
 
 impl Queue {
     pub(super) fn new(pages: Pages) -> Self {
-        let latest = Mutex::default();
-        Self { pages, latest }
+        let runs = Mutex::default();
+        Self { pages, runs }
     }
 
     pub(super) fn pages(&self) -> &Pages {
@@ -33,33 +40,43 @@ impl Queue {
     }
 
     /// A page of the run that begins next.
-    pub(super) fn join(&self, variant: Variant) -> Page {
-        let mut latest = lock(&self.latest);
-        let waiting = latest.upgrade().filter(|run| run.join(variant));
-        let run = waiting.unwrap_or_else(|| {
-            let before = std::mem::take(&mut *latest);
-            let run = Arc::new(Run::new(self.pages.clone(), before, variant));
-            *latest = Arc::downgrade(&run);
+    pub(super) fn join(self: &Arc<Self>, variant: Variant) -> Page {
+        let mut runs = lock(&self.runs);
+        let run = runs.waiting.upgrade().unwrap_or_else(|| {
+            let run = Arc::new(Run::new(Arc::clone(self)));
+            runs.waiting = Arc::downgrade(&run);
             run
         });
         Page::of(run, variant)
     }
+
+    /// Lets the waiting run begin if the one at work is done, and helps that with its work if not.
+    fn begin(&self, waiting: &Arc<Run>, budget: &mut Budget) -> bool {
+        let at_work = lock(&self.runs).at_work.upgrade();
+        if at_work.is_some_and(|run| !run.finish(budget)) {
+            return false;
+        }
+        *lock(&self.runs) = Runs {
+            at_work: Arc::downgrade(waiting),
+            waiting: Weak::new(),
+        };
+        true
+    }
 }
 
 pub(super) struct Run {
+    queue: Arc<Queue>,
     work: Mutex<Work>,
 }
 
 struct Work {
-    /// The run before, as long as anyone wants its pages.
-    before: Weak<Run>,
     stage: Stage,
-    /// The pages that were asked for.
+    /// The pages that were asked for so far.
     pages: Vec<PageInProgress>,
 }
 
 enum Stage {
-    Waiting(Pages),
+    Waiting,
     Snapshotting(Snapshotting),
     Writing(PageText),
 }
@@ -75,42 +92,32 @@ struct PageInProgress {
 pub(super) enum Turn {
     Slice(Bytes),
     End,
-    /// The budget is spent, or someone else is at work: come again.
+    /// The budget is spent, or another thread is at work for about as long: come again.
     Over,
 }
 
 impl Run {
-    fn new(pages: Pages, before: Weak<Self>, variant: Variant) -> Self {
+    fn new(queue: Arc<Queue>) -> Self {
         let work = Mutex::new(Work {
-            before,
-            stage: Stage::Waiting(pages),
-            pages: vec![PageInProgress::new(variant)],
+            stage: Stage::Waiting,
+            pages: Vec::new(),
         });
-        Self { work }
-    }
-
-    /// Joins the run, unless it has begun.
-    fn join(&self, variant: Variant) -> bool {
-        let Some(mut work) = self.try_lock() else {
-            return false;
-        };
-        let waiting = matches!(work.stage, Stage::Waiting(_));
-        if waiting {
-            work.page(variant);
-        }
-        waiting
+        Self { queue, work }
     }
 
     /// Slice `n` of a page, after as much work as it takes and the budget allows.
-    pub(super) fn slice(&self, variant: Variant, n: usize, budget: &mut Budget) -> Turn {
+    pub(super) fn slice(self: &Arc<Self>, variant: Variant, n: usize, budget: &mut Budget) -> Turn {
         let Some(mut work) = self.try_lock() else {
             return Turn::Over;
         };
-        loop {
-            let page = work.page(variant);
-            if budget.is_spent() {
-                return Turn::Over;
+        while !budget.is_spent() {
+            if let Stage::Waiting = work.stage {
+                if self.queue.begin(self, budget) {
+                    work.stage = Stage::of(self.queue.pages());
+                }
+                continue;
             }
+            let page = work.page(variant);
             if let Some(slice) = page.slices.get(n) {
                 return Turn::Slice(slice.clone());
             }
@@ -119,12 +126,13 @@ impl Run {
             }
             work.advance(variant, budget);
         }
+        Turn::Over
     }
 
-    /// Finishes all pages, for the sake of the run behind; false if the budget is spent first.
+    /// Finishes all pages, for the sake of the run that waits; false if the budget is spent first.
     fn finish(&self, budget: &mut Budget) -> bool {
         let Some(mut work) = self.try_lock() else {
-            budget.spend(budget.left());
+            budget.spend_all();
             return false;
         };
         loop {
@@ -159,18 +167,10 @@ impl Work {
         &mut self.pages[i]
     }
 
-    /// Does the next bit of work for a page.
+    /// Does the next bit of work for a page, once the run has begun.
     fn advance(&mut self, variant: Variant, budget: &mut Budget) {
         match &mut self.stage {
-            Stage::Waiting(pages) => {
-                if let Some(before) = self.before.upgrade()
-                    && !before.finish(budget)
-                {
-                    return;
-                }
-                self.before = Weak::new();
-                self.stage = begin(pages);
-            }
+            Stage::Waiting => {}
             Stage::Snapshotting(snapshotting) => {
                 if let Some(snapshot) = snapshotting.advance(budget) {
                     self.stage = Stage::Writing(PageText::Registry(Arc::new(snapshot)));
@@ -184,11 +184,13 @@ impl Work {
     }
 }
 
-fn begin(pages: &Pages) -> Stage {
-    match pages {
-        Pages::Registry(registry) => Stage::Snapshotting(Snapshotting::new(registry)),
-        #[cfg(feature = "exporter")]
-        Pages::Exporter(handle) => Stage::Writing(PageText::Rendered(handle.render().into())),
+impl Stage {
+    fn of(pages: &Pages) -> Self {
+        match pages {
+            Pages::Registry(registry) => Self::Snapshotting(Snapshotting::new(registry)),
+            #[cfg(feature = "exporter")]
+            Pages::Exporter(handle) => Self::Writing(PageText::Rendered(handle.render().into())),
+        }
     }
 }
 

@@ -47,10 +47,18 @@ struct EndpointSeries {
 pub(crate) struct MethodSeries {
     method: Method,
     endpoint: &'static str,
+    named: Named,
     pub(crate) in_progress: InProgress,
     pub(crate) duration: Histogram,
     requests: Slots<Status, Counter>,
     aborted: Slots<AbortReason, Counter>,
+}
+
+/// What kind of name an endpoint has.
+enum Named {
+    Route,
+    Unmatched,
+    Overflow,
 }
 
 /// What the table knows about a request.
@@ -72,6 +80,8 @@ impl HttpSeries {
             target.declare(&spec)?;
         }
         let endpoints = Table::new(settings.max_endpoints + settings.skip.len());
+        let is_skipped = |name: &str| settings.skip.iter().any(|skipped| skipped == name);
+        let (skips_unmatched, skips_overflow) = (is_skipped(UNMATCHED), is_skipped(OVERFLOW));
         for skipped in &settings.skip {
             endpoints.get_or_insert(skipped, |name| EndpointSeries::new(name, true));
         }
@@ -80,21 +90,26 @@ impl HttpSeries {
             target,
             names,
             endpoints,
-            unmatched: EndpointSeries::new(UNMATCHED, false),
-            overflow: EndpointSeries::new(OVERFLOW, false),
+            unmatched: EndpointSeries::new(UNMATCHED, skips_unmatched),
+            overflow: EndpointSeries::new(OVERFLOW, skips_overflow),
             overflowed: OnceLock::new(),
             matched: AtomicBool::new(false),
             silent: AtomicU32::new(0),
         })
     }
 
-    /// Looks a request up; no allocation, no lock, nothing written.
+    /// Looks a request up: no allocation, no lock, and nothing written that others read often.
     #[inline]
     pub(crate) fn find(&'static self, method: Method, endpoint: Option<&str>) -> Found {
         let endpoint = match endpoint {
             Some(name) => match self.endpoints.get(name) {
                 Some(endpoint) => endpoint,
-                None => return Found::Unknown,
+                None => {
+                    if !self.matched.load(Ordering::Relaxed) {
+                        self.matched.store(true, Ordering::Relaxed);
+                    }
+                    return Found::Unknown;
+                }
             },
             None => &self.unmatched,
         };
@@ -107,43 +122,41 @@ impl HttpSeries {
         }
     }
 
-    /// The series of a request, registered if they are new; `None` if it is not to be measured.
+    /// The series of a request that [`find`](Self::find) does not know.
     #[cold]
     pub(crate) fn register(
         &'static self,
         method: Method,
         endpoint: Option<&str>,
-    ) -> Option<&'static MethodSeries> {
+    ) -> &'static MethodSeries {
         let endpoint = match endpoint {
-            Some(name) => self.known_or_overflow(name),
+            Some(name) => {
+                let make = |name| EndpointSeries::new(name, false);
+                let known = self.endpoints.get_or_insert(name, make);
+                known.unwrap_or(&self.overflow)
+            }
             None => &self.unmatched,
         };
-        let series = endpoint.methods[method as usize]
-            .get_or_init(|| Box::new(self.method_series(method, endpoint.name)));
-        (!endpoint.skipped).then_some(&**series)
+        endpoint.methods[method as usize]
+            .get_or_init(|| Box::new(self.method_series(method, endpoint.name)))
     }
 
-    fn known_or_overflow(&'static self, name: &str) -> &'static EndpointSeries {
-        let make = |name| EndpointSeries::new(name, false);
-        let known = self.endpoints.get_or_insert(name, make);
-        self.matched.store(true, Ordering::Relaxed);
-        known.unwrap_or_else(|| {
-            self.overflowed().increment();
-            &self.overflow
-        })
-    }
-
-    fn overflowed(&self) -> &Counter {
-        self.overflowed.get_or_init(|| {
+    fn count_overflow(&self) {
+        let mut first = false;
+        let overflowed = self.overflowed.get_or_init(|| {
+            first = true;
+            let label = &self.settings.naming.endpoint;
+            let labels = [("family", self.names.requests.as_str()), ("label", label)];
+            self.target.counter(OVERFLOW_FAMILY, &labels)
+        });
+        overflowed.increment();
+        if first {
             tracing::warn!(
                 max_endpoints = self.settings.max_endpoints,
                 "more endpoints than {} may have: further ones are counted as {OVERFLOW:?}",
                 self.names.requests,
             );
-            let label = &self.settings.naming.endpoint;
-            let labels = [("family", self.names.requests.as_str()), ("label", label)];
-            self.target.counter(OVERFLOW_FAMILY, &labels)
-        })
+        }
     }
 
     fn method_series(&self, method: Method, endpoint: &'static str) -> MethodSeries {
@@ -156,6 +169,11 @@ impl HttpSeries {
         MethodSeries {
             method,
             endpoint,
+            named: match endpoint {
+                UNMATCHED => Named::Unmatched,
+                OVERFLOW => Named::Overflow,
+                _ => Named::Route,
+            },
             in_progress: self.target.in_progress(&self.names.in_progress, &labels),
             duration: self.target.histogram(&self.names.duration, &labels),
             requests: Slots::default(),
@@ -171,8 +189,10 @@ impl HttpSeries {
             self.counter_of(series, &self.names.requests, labels)
         });
         counter.increment();
-        if series.endpoint == UNMATCHED {
-            self.notice_silence(status);
+        match series.named {
+            Named::Route => {}
+            Named::Unmatched => self.notice_silence(status),
+            Named::Overflow => self.count_overflow(),
         }
     }
 
@@ -190,10 +210,12 @@ impl HttpSeries {
         series: &MethodSeries,
         kind: &'static str,
     ) -> &'static InProgress {
-        let endpoint = match series.endpoint {
-            UNMATCHED => &self.unmatched,
-            name => self.endpoints.get(name).unwrap_or(&self.overflow),
+        let endpoint = match series.named {
+            Named::Route => self.endpoints.get(series.endpoint),
+            Named::Unmatched => Some(&self.unmatched),
+            Named::Overflow => None,
         };
+        let endpoint = endpoint.unwrap_or(&self.overflow);
         endpoint.connections.get_or_insert(kind, || {
             let label = self.settings.naming.endpoint.as_str();
             let labels = self.with_constants(&[(label, endpoint.name), ("kind", kind)]);

@@ -1,0 +1,135 @@
+//! The layer adds no allocation to a request whose series exist. A binary of its own, for its allocator.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use tower::{Layer, Service, service_fn};
+use tower_prometheus::{Endpoint, Registry};
+
+/// Polls a future that is never pending, and its body to the end.
+fn run<F, B, E>(future: F)
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: http_body::Body,
+{
+    let cx = &mut Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(response)) = pin!(future).poll(cx) else {
+        panic!("not ready");
+    };
+    let mut body = pin!(response.into_body());
+    while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(cx) {}
+}
+
+fn allocations(mut call: impl FnMut()) -> u64 {
+    // The first calls register series.
+    for _ in 0..3 {
+        call();
+    }
+    let info = allocation_counter::measure(|| (0..100).for_each(|_| call()));
+    assert_eq!(info.bytes_current, 0, "something is kept");
+    info.count_total
+}
+
+#[test]
+fn a_bare_service_is_measured_without_allocating() {
+    let registry = Registry::new();
+    let inner = service_fn(|_: Request<()>| {
+        std::future::ready(Ok::<_, ()>(Response::new(Full::new(Bytes::from_static(
+            b"hello",
+        )))))
+    });
+    let mut service = registry.http_layer().layer(inner);
+    let request = || Request::new(());
+    assert_eq!(allocations(|| run(service.call(request()))), 0);
+
+    // With the endpoint of a router: what remains is the test's own extension.
+    let named = || {
+        let mut request = request();
+        request
+            .extensions_mut()
+            .insert(Endpoint::from_static("/hello"));
+        request
+    };
+    let own = allocations(|| drop(named()));
+    assert_eq!(allocations(|| run(service.call(named()))), own);
+
+    // A future that is dropped, and a body that is.
+    assert_eq!(allocations(|| drop(service.call(request()))), 0);
+    drop(registry.render());
+    assert_eq!(allocations(|| run(service.call(request()))), 0);
+}
+
+/// axum's `Router::layer` boxes any body that is not its own: ours costs no more than a wrapper does.
+#[test]
+fn in_a_router_it_allocates_as_much_as_any_layer_that_wraps_the_body() {
+    let router = || Router::new().route("/users/{id}", get(async || "ada"));
+    let registry = Registry::new();
+    let mut measured = router().layer(registry.http_layer()).with_state::<()>(());
+    let mut wrapped = router().layer(WrapLayer).with_state::<()>(());
+    let request = || Request::get("/users/7").body(Body::empty()).unwrap();
+    let wrapped = allocations(|| run(wrapped.call(request())));
+    let measured = allocations(|| run(measured.call(request())));
+    assert_eq!(measured, wrapped);
+}
+
+#[derive(Clone)]
+struct WrapLayer;
+
+#[derive(Clone)]
+struct Wrap<S>(S);
+
+struct WrappedBody<B>(B);
+
+impl<S> Layer<S> for WrapLayer {
+    type Service = Wrap<S>;
+
+    fn layer(&self, inner: S) -> Wrap<S> {
+        Wrap(inner)
+    }
+}
+
+impl<S, B> Service<Request<B>> for Wrap<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<WrappedBody<Body>>;
+    type Error = S::Error;
+    type Future = futures_util::future::MapOk<S::Future, fn(Response<Body>) -> Self::Response>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        use futures_util::TryFutureExt;
+        self.0
+            .call(request)
+            .map_ok(|response| response.map(|body| WrappedBody(body)))
+    }
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for WrappedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
+    }
+}

@@ -1,0 +1,156 @@
+//! Labels never let the outside in.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Method, Request, Response};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+
+use crate::support::assert_settled;
+use crate::support::page::samples;
+use crate::support::warnings::Warnings;
+
+async fn ok(_: Request<()>) -> Result<Response<String>, ()> {
+    Ok(Response::new(String::new()))
+}
+
+fn to(endpoint: &str) -> Request<()> {
+    let mut request = Request::new(());
+    request.extensions_mut().insert(Endpoint::new(endpoint));
+    request
+}
+
+fn series(registry: &Registry) -> usize {
+    samples(&registry.render()).len()
+}
+
+#[tokio::test]
+async fn unknown_methods_are_other() {
+    let registry = Registry::new();
+    let mut service = registry.http_layer().layer(service_fn(ok));
+    for i in 0..100 {
+        let mut request = to("/x");
+        *request.method_mut() = Method::from_bytes(format!("HACK{i}").as_bytes()).unwrap();
+        service.call(request).await.unwrap();
+    }
+    let methods = [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+    ];
+    for method in methods {
+        let mut request = to("/x");
+        *request.method_mut() = method.parse().unwrap();
+        drop(service.call(request).await.unwrap());
+    }
+    let requests = |method| registry.value("http_requests_total", &[("method", method)]);
+    assert_eq!(requests("OTHER"), Some(100.0));
+    for method in methods {
+        assert_eq!(requests(method), Some(1.0), "{method}");
+    }
+    assert_settled(&registry, 110);
+}
+
+#[tokio::test]
+async fn paths_that_no_route_matched_are_one_endpoint() {
+    let registry = Registry::new();
+    let app = Router::new()
+        .route("/users/{id}", get(async || "ada"))
+        .layer(registry.http_layer());
+    let mut after_one = 0;
+    for i in 0..1000 {
+        let request = Request::get(format!("/wp-admin/{i}")).body(Body::empty());
+        drop(app.clone().oneshot(request.unwrap()).await);
+        if i == 0 {
+            after_one = series(&registry);
+        }
+    }
+    assert_eq!(series(&registry), after_one);
+    assert_settled(&registry, 1000);
+}
+
+#[tokio::test]
+async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let layer = HttpMetrics::server().max_endpoints(10);
+    let mut service = layer.layer(&registry).unwrap().layer(service_fn(ok));
+    for i in 0..100 {
+        drop(service.call(to(&format!("/tenant{i}"))).await);
+    }
+    let requests = |endpoint| registry.value("http_requests_total", &[("endpoint", endpoint)]);
+    assert_eq!(requests("/tenant9"), Some(1.0));
+    assert_eq!(requests("/tenant10"), None);
+    assert_eq!(requests("overflow"), Some(90.0));
+    let labels = [("family", "http_requests_total"), ("label", "endpoint")];
+    let overflowed = registry.value("metrics_label_overflow_total", &labels);
+    assert_eq!(overflowed, Some(90.0));
+    assert_eq!(warnings.about("overflow").len(), 1);
+
+    // Known endpoints and unmatched requests are what they were.
+    drop(service.call(to("/tenant3")).await);
+    drop(service.call(Request::new(())).await);
+    assert_eq!(requests("/tenant3"), Some(2.0));
+    assert_eq!(requests("unmatched"), Some(1.0));
+    assert_settled(&registry, 102);
+}
+
+/// A request that waited at one overflowing endpoint and was named another overflows once.
+#[tokio::test]
+async fn a_request_overflows_once() {
+    let registry = Registry::new();
+    let late = async |_: Request<()>| {
+        tokio::task::yield_now().await;
+        let mut response = Response::new(String::new());
+        response
+            .extensions_mut()
+            .insert(Endpoint::from_static("/named-late"));
+        Ok::<_, ()>(response)
+    };
+    let layer = HttpMetrics::server()
+        .max_endpoints(1)
+        .layer(&registry)
+        .unwrap();
+    drop(layer.layer(service_fn(ok)).call(to("/first")).await);
+    drop(layer.layer(service_fn(late)).call(to("/second")).await);
+    assert_eq!(
+        registry.value("metrics_label_overflow_total", &[]),
+        Some(1.0)
+    );
+    assert_eq!(
+        registry.value("http_requests_total", &[("endpoint", "overflow")]),
+        Some(1.0)
+    );
+    assert_settled(&registry, 2);
+}
+
+#[tokio::test]
+async fn many_threads_agree_on_the_cap() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .max_endpoints(50)
+        .layer(&registry)
+        .unwrap();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                runtime().block_on(async {
+                    let mut service = layer.layer(service_fn(ok));
+                    for i in 0..200 {
+                        drop(service.call(to(&format!("/tenant{i}"))).await);
+                    }
+                });
+            });
+        }
+    });
+    let page = samples(&registry.render());
+    let endpoints = page
+        .keys()
+        .filter(|name| name.starts_with("http_requests_total{") && name.contains("/tenant"));
+    assert_eq!(endpoints.count(), 50);
+    assert_settled(&registry, 1600);
+}

@@ -1,0 +1,259 @@
+//! Prefix, labels, buckets, names, skipped endpoints: per layer, checked once, no globals.
+
+use http::{Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_prometheus::{Endpoint, Error, HttpMetrics, Naming, Registry, Target};
+
+use crate::support::assert_settled;
+use crate::support::page::samples;
+use crate::support::warnings::Warnings;
+
+async fn ok(_: Request<()>) -> Result<Response<String>, ()> {
+    Ok(Response::new(String::new()))
+}
+
+async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
+    let mut service = layer.layer(registry).unwrap().layer(service_fn(ok));
+    for _ in 0..calls {
+        drop(service.call(Request::new(())).await);
+    }
+}
+
+#[tokio::test]
+async fn everything_can_be_named() {
+    let registry = Registry::new();
+    let naming = Naming::classic()
+        .requests("hits_total")
+        .duration("took_seconds")
+        .in_progress("running")
+        .method_label("verb")
+        .endpoint_label("route")
+        .status_label("code");
+    let layer = HttpMetrics::server()
+        .naming(naming)
+        .prefix("shop")
+        .constant_label("zone", "eu")
+        .duration_buckets([0.5, 60.0]);
+    drive(layer, &registry, 2).await;
+    let samples = samples(&registry.render());
+    let samples: Vec<_> = samples
+        .iter()
+        .map(|(name, value)| (name.as_str(), *value))
+        .collect();
+    let labels = r#"route="unmatched",verb="GET",zone="eu""#;
+    let sum = format!("shop_took_seconds_sum{{{labels}}}");
+    let counted: Vec<_> = samples
+        .into_iter()
+        .filter(|(name, _)| *name != sum)
+        .collect();
+    assert_eq!(
+        counted,
+        [
+            (
+                r#"shop_hits_total{code="200",route="unmatched",verb="GET",zone="eu"}"#,
+                2.0
+            ),
+            (&*format!("shop_running{{{labels}}}"), 0.0),
+            (
+                &*format!(r#"shop_took_seconds_bucket{{{labels},le="+Inf"}}"#),
+                2.0
+            ),
+            (
+                &*format!(r#"shop_took_seconds_bucket{{{labels},le="0.5"}}"#),
+                2.0
+            ),
+            (
+                &*format!(r#"shop_took_seconds_bucket{{{labels},le="60"}}"#),
+                2.0
+            ),
+            (&*format!("shop_took_seconds_count{{{labels}}}"), 2.0),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn two_layers_side_by_side_on_one_registry_and_on_two() {
+    let (one, two) = (Registry::new(), Registry::new());
+    drive(HttpMetrics::server(), &one, 1).await;
+    drive(HttpMetrics::server().prefix("other"), &one, 2).await;
+    drive(HttpMetrics::server(), &two, 3).await;
+    assert_eq!(one.value("http_requests_total", &[]), Some(1.0));
+    assert_eq!(one.value("other_http_requests_total", &[]), Some(2.0));
+    assert_settled(&one, 1);
+    assert_settled(&two, 3);
+}
+
+#[tokio::test]
+async fn the_same_configuration_twice_is_one_set_of_series() {
+    let registry = Registry::new();
+    drive(HttpMetrics::server(), &registry, 1).await;
+    drive(HttpMetrics::server(), &registry, 1).await;
+    assert_settled(&registry, 2);
+}
+
+#[tokio::test]
+async fn layers_that_differ_in_a_constant_label_share_their_families() {
+    let registry = Registry::new();
+    for zone in ["eu", "us"] {
+        let layer = HttpMetrics::server().constant_label("zone", zone);
+        drive(layer, &registry, 2).await;
+    }
+    let requests = |zone| registry.value("http_requests_total", &[("zone", zone)]);
+    assert_eq!((requests("eu"), requests("us")), (Some(2.0), Some(2.0)));
+    assert_settled(&registry, 4);
+}
+
+#[tokio::test]
+async fn skipped_endpoints_are_not_measured() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .skip(["/health", "/ready"])
+        .max_endpoints(1);
+    let mut service = layer.layer(&registry).unwrap().layer(service_fn(ok));
+    for endpoint in ["/health", "/ready", "/healthy"] {
+        let mut request = Request::new(());
+        request
+            .extensions_mut()
+            .insert(Endpoint::from_static(endpoint));
+        drop(service.call(request).await);
+    }
+    // By its whole name, and without taking the place of a measured one.
+    let healthy = registry.value("http_requests_total", &[("endpoint", "/healthy")]);
+    assert_eq!(healthy, Some(1.0));
+    assert_settled(&registry, 1);
+}
+
+#[tokio::test]
+async fn a_skipped_endpoint_may_be_named_by_the_response() {
+    let registry = Registry::new();
+    let service = service_fn(async |_: Request<()>| {
+        let mut response = Response::new(String::new());
+        response
+            .extensions_mut()
+            .insert(Endpoint::from_static("/health"));
+        Ok::<_, ()>(response)
+    });
+    let layer = HttpMetrics::server().skip(["/health"]);
+    let mut service = layer.layer(&registry).unwrap().layer(service);
+    drop(service.call(Request::new(())).await);
+    assert_settled(&registry, 0);
+}
+
+#[test]
+fn mistakes_are_named_when_the_layer_is_built() {
+    let server = HttpMetrics::server;
+    let naming = Naming::classic;
+    let cases: [(HttpMetrics, &str); 12] = [
+        (server().prefix("my-shop"), "\"my-shop\" is not allowed"),
+        (server().prefix(""), "\"\" is not allowed"),
+        (server().constant_label("le", "x"), "\"le\" is not allowed"),
+        (
+            server().constant_label("__a", "x"),
+            "\"__a\" is not allowed",
+        ),
+        (
+            server().constant_label("method", "x"),
+            "\"method\" is given twice",
+        ),
+        (
+            server().constant_label("reason", "x"),
+            "\"reason\" is given twice",
+        ),
+        (server().duration_buckets([1.0, 0.5]), "0.5 comes after 1"),
+        (
+            server().duration_buckets([1.0, f64::INFINITY]),
+            "+Inf bucket is added by itself",
+        ),
+        (server().duration_buckets([]), "at least one"),
+        (server().max_endpoints(0), "max_endpoints is 0"),
+        (
+            server().naming(naming().requests("a b")),
+            "\"a b\" is not allowed",
+        ),
+        (
+            server().naming(naming().method_label("status")),
+            "\"status\" is the name of two labels",
+        ),
+    ];
+    for (layer, expected) in cases {
+        let error = layer.clone().layer(&Registry::new()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{layer:?}: {error}");
+    }
+}
+
+#[test]
+fn a_layer_does_not_fit_beside_what_the_registry_has() {
+    let error =
+        |registry: &Registry, layer: HttpMetrics| -> Error { layer.layer(registry).unwrap_err() };
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::gauge!("http_requests_total").set(1.0);
+    });
+    let taken = error(&registry, HttpMetrics::server());
+    assert!(
+        taken.to_string().contains("is taken by another family"),
+        "{taken}"
+    );
+
+    let registry = Registry::new();
+    HttpMetrics::server().layer(&registry).unwrap();
+    let buckets = error(&registry, HttpMetrics::server().duration_buckets([1.0]));
+    assert!(
+        buckets.to_string().contains("with other buckets"),
+        "{buckets}"
+    );
+    let labels = error(&registry, HttpMetrics::server().constant_label("a", "b"));
+    assert!(labels.to_string().contains("with the labels"), "{labels}");
+
+    let constants = Registry::builder()
+        .constant_label("status", "fine")
+        .build()
+        .unwrap();
+    let constant = error(&constants, HttpMetrics::server());
+    assert!(
+        constant
+            .to_string()
+            .contains("constant label of the registry"),
+        "{constant}"
+    );
+}
+
+/// What a macro registered first, and so without a word about it, the layer describes.
+#[tokio::test]
+async fn a_family_that_a_macro_began_gets_its_help() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::counter!("http_requests_total", "endpoint" => "/own").increment(5);
+    });
+    drive(HttpMetrics::server(), &registry, 1).await;
+    assert!(
+        registry
+            .render()
+            .contains("# HELP http_requests_total HTTP requests that ended")
+    );
+    assert_eq!(registry.value("http_requests_total", &[]), Some(6.0));
+    let other = HttpMetrics::server()
+        .constant_label("a", "b")
+        .layer(&registry);
+    assert!(other.unwrap_err().to_string().contains("with the labels"));
+}
+
+#[tokio::test]
+async fn unmatched_requests_can_be_skipped() {
+    let registry = Registry::new();
+    drive(HttpMetrics::server().skip(["unmatched"]), &registry, 3).await;
+    assert_settled(&registry, 0);
+}
+
+#[test]
+fn a_foreign_recorder_decides_on_its_buckets_and_says_so() {
+    let warnings = Warnings::catch();
+    let target = Target::recorder(metrics::NoopRecorder);
+    HttpMetrics::server().layer(target.clone()).unwrap();
+    assert_eq!(warnings.about("duration_buckets").len(), 0);
+    HttpMetrics::server()
+        .duration_buckets([1.0])
+        .layer(target)
+        .unwrap();
+    assert_eq!(warnings.about("duration_buckets").len(), 1);
+}

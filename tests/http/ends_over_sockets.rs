@@ -1,0 +1,295 @@
+//! Every way a request can end, as hyper makes it happen over HTTP/1 and HTTP/2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tower::{ServiceBuilder, service_fn};
+use tower_prometheus::Registry;
+
+use crate::support::body::{Scripted, Step};
+use crate::support::server::{BOTH, Protocol, Server};
+use crate::support::{aborted, eventually, requests, settle};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+
+fn boxed(body: Scripted) -> UnsyncBoxBody<Bytes, BoxError> {
+    body.map_err(BoxError::from).boxed_unsync()
+}
+
+/// A service with a path for each kind of answer.
+async fn answer(request: Request<Incoming>) -> Result<Answer, BoxError> {
+    let response = Response::builder();
+    Ok(match request.uri().path() {
+        "/full" => response.body(Full::from("hello").map_err(|e| match e {}).boxed_unsync())?,
+        "/empty" => response.body(Empty::new().map_err(|e| match e {}).boxed_unsync())?,
+        "/204" => response
+            .status(204)
+            .body(boxed(Scripted::stream(&["no"])))?,
+        "/304" => response
+            .status(304)
+            .body(boxed(Scripted::stream(&["no"])))?,
+        "/stream" => response.body(boxed(Scripted::stream(&["a", "b", "c"])))?,
+        "/length" => response
+            .header("content-length", 3)
+            .body(boxed(Scripted::stream(&["a", "b", "c"])))?,
+        "/longer" => response
+            .header("content-length", 2)
+            .body(boxed(Scripted::stream(&["ab", "c"])))?,
+        "/trailers" => response
+            .header("trailer", "x-checksum")
+            .body(boxed(Scripted::new([Step::Data("a"), Step::Trailers])))?,
+        "/error" => response.body(boxed(Scripted::new([Step::Data("a"), Step::Error])))?,
+        "/hang" => response.body(boxed(Scripted::new([Step::Data("a"), Step::Hang])))?,
+        "/panic" => panic!("in the handler"),
+        "/body-panic" => response.body(boxed(Scripted::new([Step::Data("a"), Step::Panic])))?,
+        "/fails" => return Err("the service failed".into()),
+        _ => response
+            .status(404)
+            .body(boxed(Scripted::full("no such page")))?,
+    })
+}
+
+async fn serve(registry: &Registry) -> Server {
+    let service = ServiceBuilder::new()
+        .layer(registry.http_layer())
+        .service(service_fn(answer));
+    Server::start(service).await
+}
+
+/// The kinds of complete bodies, each with the method, the path and the status.
+const COMPLETE: [(&str, &str, u16); 10] = [
+    ("GET", "/full", 200),
+    ("GET", "/empty", 200),
+    ("HEAD", "/full", 200),
+    ("HEAD", "/stream", 200),
+    ("GET", "/204", 204),
+    ("GET", "/304", 304),
+    ("GET", "/stream", 200),
+    ("GET", "/length", 200),
+    ("GET", "/trailers", 200),
+    ("GET", "/nowhere", 404),
+];
+
+#[tokio::test]
+async fn complete_bodies_are_complete() {
+    for protocol in BOTH {
+        for (method, path, status) in COMPLETE {
+            let registry = Registry::new();
+            let server = serve(&registry).await;
+            let mut client = server.connect(protocol).await;
+            let response = client.send(method, path).await.unwrap();
+            assert_eq!(response.status(), status, "{protocol:?} {method} {path}");
+            // Over HTTP/2, hyper sends bodies that may not be there, and clients say so.
+            let _ = response.into_body().collect().await;
+            settle(&registry, 1).await;
+            assert_eq!(requests(&registry, &status.to_string()), 1.0);
+            let aborted = registry.value("http_response_bodies_aborted_total", &[]);
+            assert_eq!(aborted, None, "{protocol:?} {method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_longer_than_its_content_length_is_complete() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let server = serve(&registry).await;
+        let mut client = server.connect(protocol).await;
+        let response = client.send("GET", "/longer").await.unwrap();
+        // What the client makes of it is not our business.
+        let _ = response.into_body().collect().await;
+        settle(&registry, 1).await;
+        assert_eq!(requests(&registry, "200"), 1.0);
+        assert_eq!(
+            registry.value("http_response_bodies_aborted_total", &[]),
+            None
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_wrapped_body_keeps_its_content_length() {
+    let registry = Registry::new();
+    let server = serve(&registry).await;
+    let mut client = server.connect(Protocol::Http1).await;
+    let response = client.send("GET", "/full").await.unwrap();
+    assert_eq!(response.headers()["content-length"], "5");
+    let body = response.into_body().collect().await.unwrap();
+    assert_eq!(body.to_bytes(), "hello");
+    settle(&registry, 1).await;
+}
+
+#[tokio::test]
+async fn trailers_pass() {
+    let registry = Registry::new();
+    let server = serve(&registry).await;
+    let mut client = server.connect(Protocol::Http2).await;
+    let response = client.send("GET", "/trailers").await.unwrap();
+    let collected = response.into_body().collect().await.unwrap();
+    assert_eq!(collected.trailers().unwrap()["x-checksum"], "1");
+    settle(&registry, 1).await;
+}
+
+#[tokio::test]
+async fn bodies_that_fail_are_aborted() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let server = serve(&registry).await;
+        let mut client = server.connect(protocol).await;
+        // Over HTTP/1 the error may come before the head is sent.
+        if let Ok(response) = client.send("GET", "/error").await {
+            assert!(response.into_body().collect().await.is_err());
+        }
+        settle(&registry, 1).await;
+        assert_eq!(aborted(&registry, "error"), 1.0);
+        assert_eq!(requests(&registry, "200"), 1.0);
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_the_client_leaves_are_aborted() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let server = serve(&registry).await;
+        let mut client = server.connect(protocol).await;
+        let response = client.send("GET", "/hang").await.unwrap();
+        let mut body = response.into_body();
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(registry.value("http_requests_in_progress", &[]), Some(1.0));
+        drop(body);
+        drop(client);
+        settle(&registry, 1).await;
+        assert_eq!(aborted(&registry, "dropped"), 1.0);
+        assert_eq!(requests(&registry, "200"), 1.0);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_leave_before_the_response_are_cancelled() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let started = Arc::new(Notify::new());
+        let hang = {
+            let started = Arc::clone(&started);
+            move |_: Request<Incoming>| {
+                let started = Arc::clone(&started);
+                async move {
+                    started.notify_one();
+                    std::future::pending::<Result<Answer, BoxError>>().await
+                }
+            }
+        };
+        let service = ServiceBuilder::new()
+            .layer(registry.http_layer())
+            .service(service_fn(hang));
+        let server = Server::start(service).await;
+        let mut client = server.connect(protocol).await;
+        {
+            let mut request = Box::pin(client.send("GET", "/"));
+            tokio::select! {
+                _ = &mut request => panic!("nobody answers"),
+                () = started.notified() => {}
+            }
+            eventually("it is in progress", || {
+                registry.value("http_requests_in_progress", &[]) == Some(1.0)
+            })
+            .await;
+        }
+        drop(client);
+        settle(&registry, 1).await;
+        assert_eq!(requests(&registry, "cancelled"), 1.0);
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_outside_is_a_cancellation() {
+    let registry = Registry::new();
+    let hang = |_: Request<Incoming>| std::future::pending::<Result<Answer, BoxError>>();
+    let service = ServiceBuilder::new()
+        .timeout(Duration::from_millis(1))
+        .layer(registry.http_layer())
+        .service(service_fn(hang));
+    let server = Server::start(service).await;
+    let mut client = server.connect(Protocol::Http1).await;
+    assert!(client.send("GET", "/").await.is_err());
+    settle(&registry, 1).await;
+    assert_eq!(requests(&registry, "cancelled"), 1.0);
+}
+
+#[tokio::test]
+async fn panics_are_counted_and_go_on_to_the_server() {
+    for protocol in BOTH {
+        for (path, status, reason) in [
+            ("/panic", "panicked", None),
+            ("/body-panic", "200", Some(())),
+        ] {
+            let registry = Registry::new();
+            let server = serve(&registry).await;
+            let mut client = server.connect(protocol).await;
+            if let Ok(response) = client.send("GET", path).await {
+                assert!(response.into_body().collect().await.is_err());
+            }
+            settle(&registry, 1).await;
+            assert_eq!(requests(&registry, status), 1.0, "{protocol:?} {path}");
+            let expected = if reason.is_some() { 1.0 } else { 0.0 };
+            assert_eq!(aborted(&registry, "panicked"), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_service_are_counted() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let server = serve(&registry).await;
+        let mut client = server.connect(protocol).await;
+        assert!(client.send("GET", "/fails").await.is_err());
+        settle(&registry, 1).await;
+        assert_eq!(requests(&registry, "error"), 1.0);
+    }
+}
+
+/// A client that sends a request and hangs up at once, many times: whatever hyper makes of each, all
+/// that reached the service are counted, and none stays in progress.
+#[tokio::test]
+async fn clients_that_vanish_leave_nothing_behind() {
+    const CLIENTS: u64 = 50;
+    let registry = Registry::new();
+    let server = serve(&registry).await;
+    for i in 0..CLIENTS {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        if i % 2 == 0 {
+            let _ = stream.read(&mut [0; 16]).await.unwrap();
+        }
+    }
+    // One more request, answered after those before it were accepted.
+    server
+        .connect(Protocol::Http1)
+        .await
+        .fetch("GET", "/full")
+        .await;
+    settle(&registry, registry_total(&registry, CLIENTS + 1).await).await;
+}
+
+/// Half of the clients may be gone before their request is read; the others are counted for sure.
+async fn registry_total(registry: &Registry, most: u64) -> u64 {
+    let total = || registry.value("http_requests_total", &[]).unwrap_or(0.0) as u64;
+    eventually("the sure ones are counted", || total() > most / 2).await;
+    eventually("no request is in progress", || {
+        registry.value("http_requests_in_progress", &[]) == Some(0.0)
+    })
+    .await;
+    assert!(total() <= most);
+    total()
+}

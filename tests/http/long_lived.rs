@@ -1,0 +1,200 @@
+//! Connections that outlive their request: counted at the head, open ones in a gauge of their own.
+
+use std::future::ready;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::WebSocketUpgrade;
+use axum::response::sse::{Event, Sse};
+use axum::response::{Extension, IntoResponse};
+use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use tokio::sync::oneshot;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_prometheus::{LongLived, Registry};
+
+use crate::support::body::{Scripted, Step};
+use crate::support::server::{BOTH, Protocol, Server};
+use crate::support::{aborted, assert_settled, eventually, requests, settle};
+
+fn open(registry: &Registry, kind: &str) -> f64 {
+    let open = registry.value("http_connections_open", &[("kind", kind)]);
+    open.unwrap_or(0.0)
+}
+
+/// Answers one request of that method with that response; the request must be over at the head.
+async fn at_the_head(
+    registry: &Registry,
+    method: &str,
+    response: Response<Scripted>,
+) -> Response<impl http_body::Body> {
+    let status = response.status();
+    let mut response = Some(response);
+    let service = service_fn(move |_: Request<()>| ready(Ok::<_, ()>(response.take().unwrap())));
+    let service = registry.http_layer().layer(service);
+    let request = Request::builder().method(method).body(()).unwrap();
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!(requests(registry, status.as_str()), 1.0);
+    assert_eq!(registry.value("http_requests_in_progress", &[]), Some(0.0));
+    assert_eq!(
+        registry.value("http_request_duration_seconds_count", &[]),
+        Some(1.0)
+    );
+    response
+}
+
+#[tokio::test]
+async fn tunnels_event_streams_and_marked_responses_are_held_by_their_body() {
+    let hang = || Scripted::new([Step::Data("a"), Step::Hang]);
+    let events = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
+    let marked = Response::builder().extension(LongLived::new("download"));
+    for (method, kind, response) in [
+        ("CONNECT", "connect", Response::new(hang())),
+        ("GET", "event-stream", events.body(hang()).unwrap()),
+        ("GET", "download", marked.body(hang()).unwrap()),
+    ] {
+        let registry = Registry::new();
+        let response = at_the_head(&registry, method, response).await;
+        assert_eq!(open(&registry, kind), 1.0, "{kind}");
+        let mut body = Box::pin(response.into_body());
+        body.frame().await;
+        assert_eq!(open(&registry, kind), 1.0, "{kind}");
+        drop(body);
+        assert_eq!(open(&registry, kind), 0.0, "{kind}");
+        // A long life that ends is not an aborted body.
+        assert_eq!(aborted(&registry, "dropped"), 0.0);
+        assert_settled(&registry, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_ends_closes_its_connection() {
+    let registry = Registry::new();
+    let response = Response::builder().header("content-type", "text/event-stream");
+    let response = response.body(Scripted::stream(&["a"])).unwrap();
+    let mut body = pin!(at_the_head(&registry, "GET", response).await.into_body());
+    while body.frame().await.is_some() {}
+    assert_eq!(open(&registry, "event-stream"), 0.0);
+    assert_settled(&registry, 1);
+}
+
+#[tokio::test]
+async fn an_upgrade_ends_at_its_head() {
+    let registry = Registry::new();
+    let upgrade = Response::builder()
+        .status(101)
+        .body(Scripted::full(""))
+        .unwrap();
+    drop(at_the_head(&registry, "GET", upgrade).await);
+    assert_settled(&registry, 1);
+}
+
+#[tokio::test]
+async fn refused_tunnels_and_short_answers_are_ordinary() {
+    let registry = Registry::new();
+    let refused = Response::builder()
+        .status(403)
+        .body(Scripted::full(""))
+        .unwrap();
+    drop(at_the_head(&registry, "CONNECT", refused).await);
+    assert_eq!(registry.value("http_connections_open", &[]), None);
+    assert_settled(&registry, 1);
+}
+
+#[tokio::test]
+async fn a_guard_that_is_gone_before_the_head_opens_nothing() {
+    let registry = Registry::new();
+    let (mark, guard) = LongLived::guarded("websocket");
+    drop(guard);
+    let upgrade = Response::builder().status(101).extension(mark);
+    drop(at_the_head(&registry, "GET", upgrade.body(Scripted::full("")).unwrap()).await);
+    assert_eq!(open(&registry, "websocket"), 0.0);
+    assert_settled(&registry, 1);
+}
+
+#[tokio::test]
+async fn every_layer_sees_the_connection_of_a_guard() {
+    let (outer, inner) = (Registry::new(), Registry::new());
+    let (mark, guard) = LongLived::guarded("websocket");
+    let upgrade = Response::builder().status(101).extension(mark);
+    let mut upgrade = Some(upgrade.body(Scripted::full("")).unwrap());
+    let service = service_fn(move |_: Request<()>| ready(Ok::<_, ()>(upgrade.take().unwrap())));
+    let service = outer.http_layer().layer(inner.http_layer().layer(service));
+    drop(service.oneshot(Request::new(())).await);
+    for registry in [&outer, &inner] {
+        assert_eq!(open(registry, "websocket"), 1.0);
+    }
+    drop(guard);
+    for registry in [&outer, &inner] {
+        assert_settled(registry, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_is_open_as_long_as_its_session() {
+    let registry = Registry::new();
+    let (hang_up, hung_up) = oneshot::channel::<()>();
+    let hung_up = Arc::new(Mutex::new(Some(hung_up)));
+    let chat = async move |upgrade: WebSocketUpgrade| {
+        let (mark, guard) = LongLived::guarded("websocket");
+        let hung_up = hung_up.lock().unwrap().take().unwrap();
+        let session = upgrade.on_upgrade(async move |_socket| {
+            let _open = guard;
+            let _ = hung_up.await;
+        });
+        (Extension(mark), session).into_response()
+    };
+    let app = Router::new()
+        .route("/chat", get(chat))
+        .layer(registry.http_layer());
+    let server = Server::start(app).await;
+    let mut client = server.connect(Protocol::Http1).await;
+    let request = Request::get("/chat")
+        .header("host", "localhost")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let response = client
+        .send_request(request.body(Empty::new()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let _socket = hyper::upgrade::on(response).await.unwrap();
+    assert_eq!(open(&registry, "websocket"), 1.0);
+    assert_eq!(registry.value("http_requests_in_progress", &[]), Some(0.0));
+    hang_up.send(()).unwrap();
+    settle(&registry, 1).await;
+    assert_eq!(requests(&registry, "101"), 1.0);
+}
+
+#[tokio::test]
+async fn server_sent_events_are_open_until_the_client_leaves() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let events = async || {
+            let first = stream::iter([Ok::<_, std::convert::Infallible>(
+                Event::default().data("hi"),
+            )]);
+            Sse::new(first.chain(stream::pending()))
+        };
+        let app = Router::new()
+            .route("/events", get(events))
+            .layer(registry.http_layer());
+        let server = Server::start(app).await;
+        let mut client = server.connect(protocol).await;
+        let mut body = client.send("GET", "/events").await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        assert_eq!(open(&registry, "event-stream"), 1.0);
+        assert_eq!(requests(&registry, "200"), 1.0);
+        drop((body, client));
+        eventually("the stream is closed", || {
+            open(&registry, "event-stream") == 0.0
+        })
+        .await;
+        settle(&registry, 1).await;
+    }
+}

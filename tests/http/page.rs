@@ -1,0 +1,245 @@
+//! The page over HTTP: heads, formats, gzip, HEAD, 405.
+
+use std::io::Read;
+
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_prometheus::{Page, Registry};
+
+use crate::support::page::{assert_open_metrics, assert_readable, samples};
+
+fn registry(series: usize) -> Registry {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::describe_histogram!(
+            "db_seconds",
+            metrics::Unit::Seconds,
+            "Time \"spent\" in the\ndatabase \\o/."
+        );
+        for i in 0..series {
+            metrics::counter!("rows_total", "table" => format!("t{i:05}")).increment(i as u64);
+        }
+        metrics::counter!("clicks").increment(2);
+        metrics::gauge!("temperature_celsius").set(-1.5);
+        metrics::histogram!("db_seconds", "op" => "get").record(0.25);
+    });
+    registry
+}
+
+async fn get(registry: &Registry, headers: &[(&str, &str)]) -> Response<Page> {
+    let mut request = Request::get("/");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(()).unwrap();
+    registry.handler().oneshot(request).await.unwrap()
+}
+
+async fn text(response: Response<Page>) -> String {
+    let page = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(page.to_vec()).unwrap()
+}
+
+const OPEN_METRICS: (&str, &str) = ("accept", "application/openmetrics-text; version=1.0.0");
+
+#[tokio::test]
+async fn text_is_the_default() {
+    let response = get(&registry(2), &[]).await;
+    let content_type = &response.headers()["content-type"];
+    assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(response.headers().get("content-encoding").is_none());
+    let page = text(response).await;
+    assert_readable(&page);
+    let expected = r#"# TYPE clicks counter
+clicks 2
+# HELP db_seconds Time "spent" in the\ndatabase \\o/.
+# TYPE db_seconds histogram
+db_seconds_bucket{op="get",le="0.005"} 0
+db_seconds_bucket{op="get",le="0.01"} 0
+db_seconds_bucket{op="get",le="0.025"} 0
+db_seconds_bucket{op="get",le="0.05"} 0
+db_seconds_bucket{op="get",le="0.1"} 0
+db_seconds_bucket{op="get",le="0.25"} 1
+db_seconds_bucket{op="get",le="0.5"} 1
+db_seconds_bucket{op="get",le="1"} 1
+db_seconds_bucket{op="get",le="2.5"} 1
+db_seconds_bucket{op="get",le="5"} 1
+db_seconds_bucket{op="get",le="10"} 1
+db_seconds_bucket{op="get",le="+Inf"} 1
+db_seconds_sum{op="get"} 0.25
+db_seconds_count{op="get"} 1
+# TYPE rows_total counter
+rows_total{table="t00000"} 0
+rows_total{table="t00001"} 1
+# TYPE temperature_celsius gauge
+temperature_celsius -1.5
+"#;
+    assert_eq!(page, expected);
+}
+
+#[tokio::test]
+async fn open_metrics_keeps_its_rules() {
+    let response = get(&registry(2), &[OPEN_METRICS]).await;
+    let content_type = &response.headers()["content-type"];
+    assert_eq!(
+        content_type,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    let page = text(response).await;
+    assert_open_metrics(&page);
+    for line in [
+        // A counter without `_total` keeps its name, and is of no known type.
+        "# TYPE clicks unknown\nclicks 2\n",
+        "# TYPE rows counter\nrows_total{table=\"t00000\"} 0\n",
+        "# HELP db_seconds Time \\\"spent\\\" in the\\ndatabase \\\\o/.\n# TYPE db_seconds histogram\n# UNIT db_seconds seconds\n",
+        "db_seconds_bucket{op=\"get\",le=\"1.0\"} 1\n",
+        "db_seconds_bucket{op=\"get\",le=\"+Inf\"} 1\n",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    assert!(!page.contains("_created"));
+}
+
+#[tokio::test]
+async fn a_gauge_and_a_counter_may_share_a_short_name() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::counter!("jobs_total").increment(1);
+        metrics::gauge!("jobs").set(3.0);
+    });
+    let page = text(get(&registry, &[OPEN_METRICS]).await).await;
+    assert_open_metrics(&page);
+    assert!(page.contains("# TYPE jobs gauge\njobs 3.0\n"), "{page}");
+    assert!(
+        page.contains("# TYPE jobs_total unknown\njobs_total 1\n"),
+        "{page}"
+    );
+    assert_readable(&registry.render());
+}
+
+#[tokio::test]
+async fn a_counter_gives_way_to_the_parts_of_other_families() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::histogram!("x").record(1.0);
+        metrics::counter!("x_bucket_total").increment(1);
+        metrics::counter!("foo_total").increment(1);
+        metrics::gauge!("foo_created").set(1.0);
+    });
+    let page = text(get(&registry, &[OPEN_METRICS]).await).await;
+    assert_open_metrics(&page);
+    assert!(page.contains("# TYPE x_bucket_total unknown\n"), "{page}");
+    assert!(page.contains("# TYPE foo_total unknown\n"), "{page}");
+    assert_readable(&registry.render());
+}
+
+#[tokio::test]
+async fn an_empty_registry_is_an_empty_page() {
+    assert_eq!(text(get(&Registry::new(), &[]).await).await, "");
+    let page = text(get(&Registry::new(), &[OPEN_METRICS]).await).await;
+    assert_open_metrics(&page);
+    assert_eq!(page, "# EOF\n");
+}
+
+#[tokio::test]
+async fn gzip_is_the_same_page() {
+    for series in [30, 20_000] {
+        let registry = registry(series);
+        let response = get(&registry, &[("accept-encoding", "gzip")]).await;
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        let compressed = response.into_body().collect().await.unwrap().to_bytes();
+        let mut page = String::new();
+        let mut decoder = flate2::read::GzDecoder::new(&compressed[..]);
+        decoder.read_to_string(&mut page).unwrap();
+        assert_eq!(page, registry.render());
+        assert!(compressed.len() < page.len() / 2);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_one_packet_is_not_worth_compressing() {
+    let gauges = Registry::new();
+    metrics::with_local_recorder(&gauges, || {
+        (0..30).for_each(|i| metrics::gauge!("g", "i" => i.to_string()).set(1.0));
+    });
+    let response = get(&gauges, &[("accept-encoding", "gzip")]).await;
+    assert!(response.headers().contains_key("content-encoding"));
+
+    let small = Registry::new();
+    metrics::with_local_recorder(&small, || metrics::counter!("a_total").increment(1));
+    let response = get(&small, &[("accept-encoding", "gzip")]).await;
+    assert!(response.headers().get("content-encoding").is_none());
+}
+
+#[tokio::test]
+async fn head_has_the_head_of_get_and_no_body() {
+    let registry = registry(30);
+    let headers = [OPEN_METRICS, ("accept-encoding", "gzip")];
+    let got = get(&registry, &headers).await;
+    let mut request = Request::head("/");
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let head = registry
+        .handler()
+        .oneshot(request.body(()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(head.headers(), got.headers());
+    assert_eq!(head.status(), 200);
+    assert_eq!(text(head).await, "");
+}
+
+/// axum's `get_service` answers HEAD with GET's service; the length of what is not sent is not 0.
+#[tokio::test]
+async fn head_never_says_that_the_page_is_empty() {
+    let handler = axum::routing::get_service(registry(30).handler());
+    let app = axum::Router::new().route("/metrics", handler);
+    let server = crate::support::server::Server::start(app).await;
+    let mut client = server
+        .connect(crate::support::server::Protocol::Http1)
+        .await;
+    let response = client.send("HEAD", "/metrics").await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers().get("content-length"), None);
+}
+
+#[tokio::test]
+async fn other_methods_are_not_allowed() {
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
+        let request = Request::builder().method(method).body(()).unwrap();
+        let response = Registry::new().handler().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 405, "{method}");
+        assert_eq!(response.headers()["allow"], "GET, HEAD");
+        assert_eq!(text(response).await, "");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_sorted_whatever_the_order_of_registration() {
+    let register = |order: &[(&'static str, &'static str)]| {
+        let registry = Registry::new();
+        metrics::with_local_recorder(&registry, || {
+            for (family, value) in order {
+                metrics::counter!(*family, "b" => *value, "a" => "1").increment(1);
+                // Between registrations a scrape may or may not have come by.
+                if value.len() == 1 {
+                    drop(registry.render());
+                }
+            }
+        });
+        registry.render()
+    };
+    let order = [
+        ("x_total", "1"),
+        ("a_total", "22"),
+        ("x_total", "0"),
+        ("m_total", "33"),
+        ("a_total", "1"),
+    ];
+    let mut reversed = order;
+    reversed.reverse();
+    assert_eq!(register(&order), register(&reversed));
+    assert_eq!(samples(&register(&order)).len(), 5);
+}

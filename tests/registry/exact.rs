@@ -1,0 +1,171 @@
+//! Nothing is lost, nothing goes down, nothing grows.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tower_prometheus::Registry;
+
+use crate::support::page::samples;
+
+/// Counters, buckets and counts never go down from one scrape to the next, and `+Inf` is the count.
+struct Watch {
+    before: BTreeMap<String, f64>,
+}
+
+impl Watch {
+    fn look(&mut self, registry: &Registry) {
+        let now = samples(&registry.render());
+        for (name, value) in &now {
+            let before = self.before.get(name).copied().unwrap_or(0.0);
+            if !name.starts_with("g_") {
+                assert!(*value >= before, "{name} went from {before} to {value}");
+            }
+            if let Some(count) = name.strip_prefix("h_seconds_count") {
+                let inf = match count.strip_suffix('}') {
+                    Some(labels) => format!("h_seconds_bucket{labels},le=\"+Inf\"}}"),
+                    None => "h_seconds_bucket{le=\"+Inf\"}".to_owned(),
+                };
+                assert_eq!(now[&inf], *value, "{inf}");
+            }
+        }
+        let known = self.before.keys().all(|name| now.contains_key(name));
+        assert!(known, "a series is gone");
+        self.before = now;
+    }
+}
+
+const THREADS: u64 = 8;
+const ROUNDS: u64 = 20_000;
+
+/// 8 threads record, some come and go; another scrapes without pause.
+#[test]
+fn nothing_is_lost_while_scraped_without_pause() {
+    let registry = Registry::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let scraper = scope.spawn(|| {
+            let mut watch = Watch {
+                before: BTreeMap::new(),
+            };
+            while !done.load(Ordering::Acquire) {
+                watch.look(&registry);
+            }
+            watch.look(&registry);
+        });
+        let recorders: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let registry = &registry;
+                scope.spawn(move || record(registry, thread))
+            })
+            .collect();
+        for recorder in recorders {
+            recorder.join().unwrap();
+        }
+        done.store(true, Ordering::Release);
+        scraper.join().unwrap();
+    });
+    let all = (THREADS * ROUNDS) as f64;
+    let value = |name, labels: &[(&str, &str)]| registry.value(name, labels);
+    assert_eq!(value("c_total", &[("series", "same")]), Some(all));
+    assert_eq!(value("h_seconds_count", &[]), Some(all));
+    assert_eq!(value("h_seconds_sum", &[]), Some(all * 0.5));
+    assert_eq!(value("g_level", &[]), Some(0.0));
+    for thread in 0..THREADS {
+        let labels = [("series", &*format!("own{thread}"))];
+        assert_eq!(value("c_total", &labels), Some(ROUNDS as f64));
+    }
+}
+
+fn record(registry: &Registry, thread: u64) {
+    // Each hundred rounds on a thread of its own, which takes over a shard from one that ended.
+    for _ in 0..ROUNDS / 100 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                metrics::with_local_recorder(registry, || {
+                    let same = metrics::counter!("c_total", "series" => "same");
+                    let own = metrics::counter!("c_total", "series" => format!("own{thread}"));
+                    let histogram = metrics::histogram!("h_seconds", "a" => "b");
+                    let level = metrics::gauge!("g_level");
+                    for _ in 0..100 {
+                        level.increment(1.0);
+                        same.increment(1);
+                        own.increment(1);
+                        histogram.record(0.5);
+                        level.decrement(1.0);
+                    }
+                });
+            });
+        });
+    }
+}
+
+/// Series registered while scrapes run are on every page after that.
+#[test]
+fn no_series_is_missed_while_scraped_without_pause() {
+    const SERIES: u64 = 3000;
+    let registry = Registry::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut watch = Watch {
+                before: BTreeMap::new(),
+            };
+            while !done.load(Ordering::Acquire) {
+                watch.look(&registry);
+            }
+        });
+        metrics::with_local_recorder(&registry, || {
+            for i in 0..SERIES {
+                metrics::counter!("c_total", "series" => i.to_string()).increment(1);
+                if i % 100 == 0 {
+                    let newest = [("series", &*i.to_string())];
+                    assert_eq!(registry.value("c_total", &newest), Some(1.0));
+                }
+            }
+        });
+        done.store(true, Ordering::Release);
+    });
+    assert_eq!(registry.value("c_total", &[]), Some(SERIES as f64));
+}
+
+/// What a thread records while its thread-locals are being destroyed is not lost.
+#[test]
+fn the_last_words_of_a_thread_count() {
+    struct LastWords(metrics::Counter);
+    impl Drop for LastWords {
+        fn drop(&mut self) {
+            self.0.increment(1);
+        }
+    }
+    thread_local! {
+        static FIRST: std::cell::RefCell<Option<LastWords>> = const { std::cell::RefCell::new(None) };
+        static SECOND: std::cell::RefCell<Option<LastWords>> = const { std::cell::RefCell::new(None) };
+    }
+    let registry = Registry::new();
+    let counter = metrics::with_local_recorder(&registry, || metrics::counter!("words_total"));
+    for _ in 0..50 {
+        let counter = counter.clone();
+        let thread = std::thread::spawn(move || {
+            FIRST.set(Some(LastWords(counter.clone())));
+            counter.increment(1);
+            SECOND.set(Some(LastWords(counter)));
+        });
+        thread.join().unwrap();
+    }
+    assert_eq!(registry.value("words_total", &[]), Some(150.0));
+}
+
+/// 100 million samples without a scrape: the page is as long as after one.
+#[test]
+fn memory_does_not_grow_with_samples() {
+    let registry = Registry::new();
+    let histogram = metrics::with_local_recorder(&registry, || metrics::histogram!("h_seconds"));
+    histogram.record(0.3);
+    let info = allocation_counter::measure(|| {
+        for _ in 0..100_000_000_u32 {
+            histogram.record(0.3);
+        }
+    });
+    assert_eq!(info.bytes_total, 0);
+    assert_eq!(registry.value("h_seconds_count", &[]), Some(100_000_001.0));
+}

@@ -1,0 +1,10 @@
+//! The registry: exact under any load, and a page that Prometheus can read whatever was recorded.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod buckets;
+mod exact;
+mod handles;
+mod mistakes_of_others;
+mod names;

@@ -1,0 +1,261 @@
+//! Names from macros are mended, never merged or doubled; names from builders are refused.
+
+use std::collections::BTreeMap;
+
+use metrics::{Key, Label, Level, Metadata, Recorder};
+use proptest::prelude::*;
+use tower_prometheus::Registry;
+
+use crate::support::page::{assert_readable, samples};
+use crate::support::warnings::{Warnings, with_counted_warnings};
+
+#[test]
+fn names_are_mended() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::counter!("my.counter", "my.label" => "x").increment(1);
+        metrics::gauge!("9 lives").set(9.0);
+    });
+    assert_readable(&registry.render());
+    assert_eq!(
+        registry.value("my_counter", &[("my_label", "x")]),
+        Some(1.0)
+    );
+    assert_eq!(registry.value("__lives", &[]), Some(9.0));
+}
+
+#[test]
+fn names_that_would_be_the_same_are_escaped_with_one_warning() {
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::counter!("a.b").increment(1);
+        metrics::counter!("a_b").increment(2);
+        metrics::counter!("a-b").increment(3);
+        metrics::gauge!("a.b").set(4.0);
+    });
+    let page = registry.render();
+    assert_readable(&page);
+    let expected = [
+        ("U__U__a_2e_b", 4.0),
+        ("U__a_2d_b", 3.0),
+        ("U__a__b", 2.0),
+        ("a_b", 1.0),
+    ];
+    let shown = samples(&page);
+    assert_eq!(shown.values().sum::<f64>(), 10.0);
+    for (name, value) in expected.into_iter().skip(1) {
+        assert_eq!(shown.get(name), Some(&value), "{page}");
+    }
+    assert_eq!(warnings.about("is taken by another family").len(), 3);
+}
+
+/// Who listens to warnings may record something in turn, under a name that has to be mended too.
+#[test]
+fn a_warning_may_be_counted_where_it_comes_from() {
+    let registry = Registry::new();
+    with_counted_warnings(&registry, || {
+        metrics::with_local_recorder(&registry, || {
+            metrics::counter!("a.b", "c.d" => "x").increment(1);
+            metrics::counter!("a_b", "c.d" => "x").increment(1);
+        });
+    });
+    assert!(registry.value("log_events", &[("log_level", "warn")]) >= Some(3.0));
+    assert_readable(&registry.render());
+}
+
+#[test]
+fn a_family_does_not_take_the_samples_of_a_histogram() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::histogram!("h").record(1.0);
+        metrics::counter!("h_count").increment(5);
+        metrics::gauge!("g_sum").set(6.0);
+        metrics::histogram!("g").record(7.0);
+    });
+    let page = registry.render();
+    assert_readable(&page);
+    assert_eq!(registry.value("h_count", &[]), Some(1.0));
+    assert_eq!(registry.value("U__h__count", &[]), Some(5.0));
+    assert_eq!(registry.value("g_sum", &[]), Some(6.0));
+    assert_eq!(registry.value("U__g_sum", &[]), Some(7.0));
+}
+
+#[test]
+fn labels_that_would_be_the_same_stay_apart() {
+    let registry = Registry::builder()
+        .constant_label("zone", "eu")
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&registry, || {
+        // Within one series.
+        metrics::counter!("one", "a.b" => "1", "a_b" => "2", "a-b" => "3").increment(1);
+        metrics::counter!("two", "zone" => "own", "le" => "7", "__name__" => "x").increment(1);
+        // Between two series, in both orders.
+        metrics::counter!("three", "a.b" => "1").increment(1);
+        metrics::counter!("three", "a_b" => "1").increment(2);
+        metrics::counter!("four", "a_b" => "1").increment(1);
+        metrics::counter!("four", "a.b" => "1").increment(2);
+        metrics::counter!("four", "a-b" => "1").increment(4);
+        metrics::histogram!("five", "le" => "mine").record(1.0);
+    });
+    let page = registry.render();
+    assert_readable(&page);
+    let shown = samples(&page);
+    let of = |family: &str| {
+        let samples = shown
+            .iter()
+            .filter(|(name, _)| name.starts_with(&format!("{family}{{")));
+        samples.map(|(_, value)| *value).collect::<Vec<_>>()
+    };
+    assert_eq!(of("one"), [1.0]);
+    assert_eq!(of("three").iter().sum::<f64>(), 3.0);
+    assert_eq!(of("three").len(), 2);
+    assert_eq!(of("four").iter().sum::<f64>(), 7.0);
+    assert_eq!(of("four").len(), 3);
+    assert_eq!(
+        registry.value("two", &[("zone", "eu"), ("U__zone", "own")]),
+        Some(1.0)
+    );
+    assert_eq!(
+        registry.value("five_bucket", &[("U__le", "mine"), ("le", "1")]),
+        Some(1.0)
+    );
+}
+
+#[test]
+fn the_order_of_labels_does_not_matter() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::counter!("c", "a" => "1", "b" => "2").increment(1);
+        metrics::counter!("c", "b" => "2", "a" => "1").increment(1);
+    });
+    assert_eq!(
+        registry.render(),
+        "# TYPE c counter\nc{a=\"1\",b=\"2\"} 2\n"
+    );
+}
+
+#[test]
+fn builders_refuse_names_that_cannot_be_read() {
+    for (name, value) in [
+        ("my-label", "x"),
+        ("", "x"),
+        ("1a", "x"),
+        ("le", "x"),
+        ("__a", "x"),
+        ("quantile", "x"),
+    ] {
+        let error = Registry::builder()
+            .constant_label(name, value)
+            .build()
+            .unwrap_err();
+        let expected = format!("label name {name:?} is not allowed");
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    let twice = Registry::builder()
+        .constant_label("a", "1")
+        .constant_label("a", "2");
+    assert!(
+        twice
+            .build()
+            .unwrap_err()
+            .to_string()
+            .contains("\"a\" is given twice")
+    );
+    let name = Registry::builder()
+        .buckets_for("a b", [1.0])
+        .build()
+        .unwrap_err();
+    assert!(
+        name.to_string()
+            .contains("metric name \"a b\" is not allowed"),
+        "{name}"
+    );
+}
+
+const METADATA: Metadata<'static> = Metadata::new("names", Level::INFO, None);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever values there are, each has its own line, and reading it back gives it again.
+    #[test]
+    fn label_values_that_differ_stay_different(values in proptest::collection::hash_set("[\\\\\"\n,={}a é\u{0}]{0,6}", 1..20)) {
+        let registry = Registry::new();
+        for (i, value) in values.iter().enumerate() {
+            let key = Key::from_parts("c", vec![Label::new("v", value.clone())]);
+            registry.register_counter(&key, &METADATA).increment(i as u64 + 1);
+        }
+        let page = registry.render();
+        let series = samples(&page);
+        prop_assert_eq!(series.len(), values.len());
+        let unescape = |name: &str| {
+            let escaped = name.strip_prefix("c{v=\"").unwrap().strip_suffix("\"}").unwrap();
+            let mut unescaped = String::new();
+            let mut chars = escaped.chars();
+            while let Some(c) = chars.next() {
+                unescaped.push(match c {
+                    '\\' => match chars.next().unwrap() { 'n' => '\n', c => c },
+                    c => c,
+                });
+            }
+            unescaped
+        };
+        let read: BTreeMap<String, f64> = series.iter().map(|(name, value)| (unescape(name), *value)).collect();
+        for (i, value) in values.iter().enumerate() {
+            prop_assert_eq!(read[value], i as f64 + 1.0);
+            prop_assert_eq!(registry.value("c", &[("v", value)]), Some(i as f64 + 1.0));
+        }
+    }
+
+    /// Whatever keys there are, of whatever kind: a readable page, no line twice, nothing lost.
+    #[test]
+    fn no_two_keys_share_a_line(
+        keys in proptest::collection::vec(
+            (0..3_u8, "[a_.\\-]{1,3}(_count|_sum|_total)?", proptest::collection::vec(("[a_.:]{0,2}|le|zone|__name__", "[ab]"), 0..4)),
+            1..30,
+        ),
+        scrape_between: prop::sample::Index,
+    ) {
+        let registry = Registry::builder().constant_label("zone", "eu").build().unwrap();
+        let between = scrape_between.index(keys.len());
+        let mut expected = BTreeMap::new();
+        for (i, (kind, name, labels)) in keys.iter().enumerate() {
+            if i == between {
+                drop(registry.render());
+            }
+            let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(name.clone(), value.clone())).collect();
+            let mut identity: Vec<_> = labels.iter().map(|label| label.clone().into_parts()).collect();
+            identity.sort();
+            let key = Key::from_parts(name.clone(), labels);
+            match kind {
+                0 => registry.register_counter(&key, &METADATA).increment(1),
+                1 => registry.register_gauge(&key, &METADATA).increment(1.0),
+                _ => registry.register_histogram(&key, &METADATA).record(1.0),
+            }
+            *expected.entry((*kind, name.clone(), identity)).or_insert(0.0) += 1.0;
+        }
+        let page = registry.render();
+        if page.lines().any(|line| !line.starts_with('#')) {
+            assert_readable(&page);
+        }
+        // One line for each series, of a histogram its count, and every event in one of them.
+        let histograms: Vec<String> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" histogram"))
+            .map(str::to_owned)
+            .collect();
+        let is_part = |name: &str, part: &str| histograms.iter().any(|family| name == format!("{family}{part}"));
+        let series: Vec<f64> = samples(&page)
+            .into_iter()
+            .filter(|(series, _)| {
+                let name = series.split('{').next().unwrap();
+                !is_part(name, "_bucket") && !is_part(name, "_sum")
+            })
+            .map(|(_, value)| value)
+            .collect();
+        prop_assert_eq!(series.len(), expected.len(), "{}", page);
+        prop_assert_eq!(series.iter().sum::<f64>(), expected.values().sum::<f64>());
+    }
+}

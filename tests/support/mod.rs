@@ -1,0 +1,69 @@
+//! What the tests share: servers on loopback, clients that misbehave, bodies that do as they are told,
+//! and the sum rule that every test ends with.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "every test binary uses a part of it"
+)]
+
+pub mod body;
+pub mod page;
+pub mod server;
+pub mod warnings;
+
+use std::time::Duration;
+
+use tower_prometheus::Registry;
+
+/// Waits until something is so, as long as other tasks need to make it so.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    waited.unwrap_or_else(|_| panic!("never came true: {what}"));
+}
+
+/// The promise over any traffic: counts equal calls, gauges are back at 0, the histogram's count equals
+/// the total, and an independent parser reads the page.
+#[track_caller]
+pub fn assert_settled(registry: &Registry, calls: u64) {
+    let total = |name| registry.value(name, &[]).unwrap_or(0.0);
+    assert_eq!(total("http_requests_total"), calls as f64, "requests");
+    assert_eq!(
+        total("http_request_duration_seconds_count"),
+        calls as f64,
+        "durations"
+    );
+    assert_eq!(total("http_requests_in_progress"), 0.0, "in progress");
+    assert_eq!(total("http_connections_open"), 0.0, "open connections");
+    page::assert_readable(&registry.render());
+}
+
+/// As [`assert_settled`], once what the server does on its own is done.
+pub async fn settle(registry: &Registry, calls: u64) {
+    let is_settled = || {
+        let total = |name| registry.value(name, &[]).unwrap_or(0.0);
+        total("http_requests_total") == calls as f64
+            && total("http_requests_in_progress") == 0.0
+            && total("http_connections_open") == 0.0
+    };
+    eventually("the traffic settles", is_settled).await;
+    assert_settled(registry, calls);
+}
+
+/// How many requests ended with that status, over all endpoints and methods.
+pub fn requests(registry: &Registry, status: &str) -> f64 {
+    let requests = registry.value("http_requests_total", &[("status", status)]);
+    requests.unwrap_or(0.0)
+}
+
+/// How many bodies were aborted for that reason.
+pub fn aborted(registry: &Registry, reason: &str) -> f64 {
+    let aborted = registry.value("http_response_bodies_aborted_total", &[("reason", reason)]);
+    aborted.unwrap_or(0.0)
+}

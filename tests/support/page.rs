@@ -1,0 +1,93 @@
+//! Reading pages with a parser that is not ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Fails unless Prometheus' own Python parser reads every sample of the page of format 0.0.4, and the
+/// page keeps the rules that parsers let pass: no series twice, no family twice or interleaved.
+#[track_caller]
+pub fn assert_readable(page: &str) {
+    assert_parsed("text", page);
+    assert_orderly(page);
+}
+
+/// As [`assert_readable`], for OpenMetrics.
+#[track_caller]
+pub fn assert_open_metrics(page: &str) {
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    assert_parsed("openmetrics", page);
+    assert_orderly(page);
+}
+
+#[track_caller]
+fn assert_parsed(format: &str, page: &str) {
+    let samples = page.lines().filter(|line| !line.starts_with('#')).count();
+    let answer = Parser::parse(format, page);
+    assert_eq!(answer, format!("ok {samples}"), "\n{page}");
+}
+
+/// The parser's process, started once and ended with the tests.
+struct Parser {
+    _process: Child,
+    pages: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Parser {
+    fn start() -> Self {
+        // Debian's Python, which has Debian's prometheus-client; `tests/run` installs it.
+        let mut process = Command::new("/usr/bin/python3")
+            .args(["-c", include_str!("parse.py")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3-prometheus-client is needed: tests/run installs it");
+        Self {
+            pages: process.stdin.take().unwrap(),
+            answers: BufReader::new(process.stdout.take().unwrap()),
+            _process: process,
+        }
+    }
+
+    fn parse(format: &str, page: &str) -> String {
+        static PARSER: OnceLock<Mutex<Parser>> = OnceLock::new();
+        let parser = PARSER.get_or_init(|| Mutex::new(Self::start()));
+        let mut parser = parser.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(parser.pages, "{format} {}", page.len()).unwrap();
+        parser.pages.write_all(page.as_bytes()).unwrap();
+        let mut answer = String::new();
+        parser.answers.read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+}
+
+#[track_caller]
+fn assert_orderly(page: &str) {
+    let mut series = BTreeSet::new();
+    let mut families = BTreeSet::new();
+    let mut family = String::new();
+    for line in page.lines() {
+        assert!(!line.is_empty(), "a blank line:\n{page}");
+        if let Some(about) = line.strip_prefix("# TYPE ") {
+            family = about.split(' ').next().unwrap().to_owned();
+            assert!(families.insert(family.clone()), "{family} twice:\n{page}");
+        } else if !line.starts_with('#') {
+            let (name, _) = line.rsplit_once(' ').unwrap();
+            assert!(name.starts_with(&family), "{name} is not of {family}");
+            assert!(series.insert(name.to_owned()), "{name} twice:\n{page}");
+        }
+    }
+}
+
+/// The samples of a page by their whole name, labels included.
+pub fn samples(page: &str) -> BTreeMap<String, f64> {
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let samples = lines.map(|line| {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let value = value.replace("Inf", "inf");
+        (name.to_owned(), value.parse().unwrap())
+    });
+    samples.collect()
+}

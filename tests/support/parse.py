@@ -1,0 +1,21 @@
+"""Reads pages with Prometheus' own Python parsers: a format and a length on a line, then the page.
+
+Answers each with one line: "ok" and the number of samples, or what is wrong.
+"""
+
+import sys
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+PARSERS = {"text": text, "openmetrics": openmetrics}
+
+while header := sys.stdin.buffer.readline():
+    name, length = header.split()
+    page = sys.stdin.buffer.read(int(length)).decode()
+    try:
+        samples = sum(len(family.samples) for family in PARSERS[name.decode()](page))
+        answer = f"ok {samples}"
+    except Exception as error:
+        answer = f"{type(error).__name__}: {error}".replace("\n", "\\n")
+    print(answer, flush=True)
