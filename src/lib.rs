@@ -1,5 +1,11 @@
 #![doc = "A Tower layer that measures any HTTP service, and the page that Prometheus scrapes."]
 #![forbid(unsafe_code)]
+#![warn(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod budget;

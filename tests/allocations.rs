@@ -110,7 +110,7 @@ where
         use futures_util::TryFutureExt;
         self.0
             .call(request)
-            .map_ok(|response| response.map(|body| WrappedBody(body)))
+            .map_ok(|response| response.map(WrappedBody))
     }
 }
 

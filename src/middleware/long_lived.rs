@@ -52,7 +52,6 @@ impl LongLived {
     }
 
     /// A connection of that kind, open as long as the guard.
-    #[must_use]
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));

@@ -83,7 +83,9 @@ fn assert_orderly(page: &str) {
 
 /// The samples of a page by their whole name, labels included.
 pub fn samples(page: &str) -> BTreeMap<String, f64> {
-    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let lines = page
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let samples = lines.map(|line| {
         let (name, value) = line.rsplit_once(' ').unwrap();
         let value = value.replace("Inf", "inf");

@@ -1,0 +1,97 @@
+//! What the layer adds to a request: one series, on one thread and on two.
+//!
+//! ```text
+//! cargo bench --bench request --features exporter            # std's clock
+//! cargo bench --bench request --features exporter,quanta     # the processor's counter
+//! ```
+
+mod support;
+
+use support::floor::{Floor, Nothing, counted, table};
+use support::service::{Hello, ask};
+use support::{Variant, measure, rounds};
+use tower::Layer;
+use tower_prometheus::Registry;
+
+const ENDPOINT: &str = "/users/{id}";
+
+fn main() {
+    let (rounds, repeat) = rounds();
+    let floor_table = table(&[ENDPOINT]);
+    let floor = Floor {
+        inner: Hello,
+        table: floor_table,
+    };
+    let nothing = Nothing(Hello);
+    let registry = Registry::new();
+    let ours = registry.http_layer().layer(Hello);
+
+    let mut variants = vec![
+        Variant::new("bare service", |n| {
+            (0..n).for_each(|_| ask(&Hello, ENDPOINT))
+        }),
+        Variant::new("do-nothing wrapper", |n| {
+            (0..n).for_each(|_| ask(&nothing, ENDPOINT))
+        }),
+        Variant::new("hand-written floor", |n| {
+            (0..n).for_each(|_| ask(&floor, ENDPOINT))
+        }),
+        Variant::new("tower-prometheus", |n| {
+            (0..n).for_each(|_| ask(&ours, ENDPOINT))
+        }),
+    ];
+    #[cfg(feature = "exporter")]
+    let (exporter, handle) = exporter();
+    #[cfg(feature = "exporter")]
+    variants.push(Variant::new("into the exporter's recorder", move |n| {
+        (0..n).for_each(|_| ask(&exporter, ENDPOINT));
+        // It keeps raw samples until someone does this; here it is part of the price.
+        handle.run_upkeep();
+    }));
+
+    let one = measure(&variants, 1, rounds, repeat);
+    let two = measure(&variants, 2, rounds, repeat);
+
+    let requests = (rounds as u64 + 1) * repeat * 3;
+    assert_eq!(
+        registry.value("http_requests_total", &[]),
+        Some(requests as f64)
+    );
+    assert_eq!(counted(floor_table), requests);
+
+    println!(
+        "Added to a request over the bare service ({:.0} ns):\n",
+        one[0]
+    );
+    println!("| | 1 thread, ns | over the floor | 2 threads, ns | over 1 thread |");
+    println!("|---|---:|---:|---:|---:|");
+    let floor_adds = one[2] - one[0];
+    for (i, variant) in variants.iter().enumerate().skip(1) {
+        let (single, double) = (one[i] - one[0], two[i] - two[0]);
+        println!(
+            "| {} | {single:.0} | {:.2} | {double:.0} | {:.2} |",
+            variant.name,
+            single / floor_adds,
+            double / single,
+        );
+    }
+}
+
+#[cfg(feature = "exporter")]
+fn exporter() -> (
+    tower_prometheus::HttpMetricsService<Hello>,
+    metrics_exporter_prometheus::PrometheusHandle,
+) {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .set_buckets(&[
+            0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+        ])
+        .expect("the default buckets are sound")
+        .build_recorder();
+    let handle = recorder.handle();
+    let target = tower_prometheus::Target::recorder(recorder);
+    let layer = tower_prometheus::HttpMetrics::server()
+        .layer(target)
+        .expect("the default configuration is sound");
+    (layer.layer(Hello), handle)
+}

@@ -1,0 +1,127 @@
+//! The same traffic through our registry and through metrics-exporter-prometheus: both pages hold the
+//! same facts.
+
+#![cfg(feature = "exporter")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::future::pending;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use http::{Request, Response};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use tower::{Layer, Service, service_fn};
+use tower_prometheus::{
+    HttpMetrics, HttpMetricsLayer, LongLived, MetricsHandler, Registry, Target,
+};
+
+use crate::support::page::{assert_readable, samples};
+use crate::support::server::{BOTH, Server};
+
+const BUCKETS: [f64; 3] = [0.5, 1.0, 60.0];
+
+/// Every family of the layer is moved, every kind of end but a panic is met.
+async fn drive(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
+    let app = Router::new()
+        .route("/users/{id}", get(async || "ada"))
+        .route("/fail", get(async || StatusCode::SERVICE_UNAVAILABLE))
+        .route_service("/metrics", handler)
+        .layer(layer);
+    let server = Server::start(app).await;
+    for protocol in BOTH {
+        let mut client = server.connect(protocol).await;
+        for path in ["/users/1", "/users/2", "/fail", "/nowhere", "/metrics"] {
+            client.fetch("GET", path).await;
+        }
+    }
+    let mut cancelled = layer.layer(service_fn(|_: Request<()>| {
+        pending::<Result<Response<String>, ()>>()
+    }));
+    drop(cancelled.call(Request::new(())));
+    let mut aborted = layer.layer(service_fn(async |_: Request<()>| {
+        Ok::<_, ()>(Response::new("never read".to_owned()))
+    }));
+    drop(aborted.call(Request::new(())).await);
+    let mut long = layer.layer(service_fn(async |_: Request<()>| {
+        let response = Response::builder().extension(LongLived::new("download"));
+        Ok::<_, ()>(response.body("never read".to_owned()).unwrap())
+    }));
+    drop(long.call(Request::new(())).await);
+    server.get("/metrics").await.1
+}
+
+/// What does not depend on time.
+fn facts(page: &str) -> BTreeMap<String, f64> {
+    let mut samples = samples(page);
+    samples.retain(|name, _| !name.contains("_seconds_sum"));
+    // Label order is the exporter's own.
+    let sorted = samples.into_iter().map(|(name, value)| {
+        let Some((family, labels)) = name.trim_end_matches('}').split_once('{') else {
+            return (name, value);
+        };
+        let mut labels: Vec<_> = labels
+            .split("\",")
+            .map(|l| l.trim_end_matches('"'))
+            .collect();
+        labels.sort_unstable();
+        (format!("{family}{{{}}}", labels.join(",")), value)
+    });
+    sorted.collect()
+}
+
+#[tokio::test]
+async fn both_pages_hold_the_same_facts() {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
+        .unwrap()
+        .build_recorder();
+    let handler = MetricsHandler::new(recorder.handle());
+    let layer = HttpMetrics::server()
+        .layer(Target::recorder(recorder))
+        .unwrap();
+    let theirs = drive(layer, handler).await;
+
+    let registry = Registry::builder().buckets(BUCKETS).build().unwrap();
+    let ours = drive(registry.http_layer(), registry.handler()).await;
+
+    assert_readable(&ours);
+    assert_eq!(facts(&ours), facts(&theirs));
+    assert_eq!(registry.value("http_requests_total", &[]), Some(11.0));
+    let help = |page: &str| {
+        let help = page.lines().filter(|line| line.starts_with("# HELP "));
+        help.map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(help(&ours), help(&theirs));
+}
+
+#[tokio::test]
+async fn a_page_of_the_exporter_is_compressed_too() {
+    use http_body_util::BodyExt;
+    use std::io::Read;
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        (0..5000).for_each(|i| metrics::counter!("rows_total", "i" => i.to_string()).increment(1));
+    });
+    let mut handler = MetricsHandler::new(recorder.handle());
+    let request = Request::builder()
+        .header("accept", "application/openmetrics-text")
+        .header("accept-encoding", "gzip");
+    let response = handler.call(request.body(()).unwrap()).await.unwrap();
+    // It has one format, whatever is asked for.
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    let compressed = response.into_body().collect().await.unwrap().to_bytes();
+    let mut page = String::new();
+    flate2::read::GzDecoder::new(&compressed[..])
+        .read_to_string(&mut page)
+        .unwrap();
+    assert_eq!(samples(&page).len(), 5000);
+}
