@@ -28,16 +28,16 @@ fn main() {
 
     let mut variants = vec![
         Variant::new("bare service", |n| {
-            (0..n).for_each(|_| ask(&Hello, ENDPOINT))
+            (0..n).for_each(|_| ask(&Hello, ENDPOINT));
         }),
         Variant::new("do-nothing wrapper", |n| {
-            (0..n).for_each(|_| ask(&nothing, ENDPOINT))
+            (0..n).for_each(|_| ask(&nothing, ENDPOINT));
         }),
         Variant::new("hand-written floor", |n| {
-            (0..n).for_each(|_| ask(&floor, ENDPOINT))
+            (0..n).for_each(|_| ask(&floor, ENDPOINT));
         }),
         Variant::new("tower-prometheus", |n| {
-            (0..n).for_each(|_| ask(&ours, ENDPOINT))
+            (0..n).for_each(|_| ask(&ours, ENDPOINT));
         }),
     ];
     #[cfg(feature = "exporter")]

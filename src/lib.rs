@@ -1,4 +1,68 @@
-#![doc = "A Tower layer that measures any HTTP service, and the page that Prometheus scrapes."]
+//! A Tower layer that measures any HTTP service, and the page that Prometheus scrapes.
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # fn app() -> Result<(), tower_prometheus::Error> {
+//! use axum::{Router, routing::get};
+//! use tower_prometheus::Registry;
+//!
+//! let metrics = Registry::builder().constant_label("service", "shop").install()?;
+//! let app: Router = Router::new()
+//!     .route("/users/{id}", get(async || "ada"))
+//!     .route_service("/metrics", metrics.handler())
+//!     .layer(metrics.http_layer());
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is recorded
+//!
+//! | family | type | labels | |
+//! |---|---|---|---|
+//! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests that ended |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from arrival to the end of the body |
+//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests whose response has not ended |
+//! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | bodies that did not reach their end |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | long-lived connections |
+//! | `metrics_label_overflow_total` | counter | `family`, `label` | requests folded into `overflow` |
+//!
+//! `endpoint` is the route's template, never a path; see [`Endpoint`] and [`EndpointLayer`] for where a router
+//! does not tell it. `method` is one of the standard ones or `OTHER`. Names, prefix, labels and buckets can
+//! be set for each layer: [`HttpMetrics`].
+//!
+//! # How requests end
+//!
+//! A request is counted exactly once, when it ends:
+//!
+//! | how it ended | `status` | duration | in progress |
+//! |---|---|---|---|
+//! | response, body complete | its code | to the end of the body (or to the head, [`DurationTo::Head`]) | down at the end |
+//! | response, body failed, dropped or panicked half-way | its code, and one in `http_response_bodies_aborted_total` with the reason `error`, `dropped` or `panicked` | to that moment | down then |
+//! | error of the service | `error` | to that moment | down then |
+//! | dropped before there was a response: the client left, or a timeout outside | `cancelled` | to that moment | down then |
+//! | panic of the service | `panicked` | to that moment | down then, and the panic goes on |
+//! | 101, CONNECT, `text/event-stream`, or a response marked [`LongLived`] | its code, at the head | to the head | down at the head; while it is open, it is in `http_connections_open` |
+//! | a metrics page, marked [`Scrape`] | not counted | none | down at the head, before the numbers are read |
+//!
+//! A body is complete when it gave its last frame, trailers, or as many bytes as it said; when it says that it
+//! is at its end; and when there is none to send: HEAD, 204, 304.
+//!
+//! # Where the numbers go
+//!
+//! To a [`Registry`], which is also a recorder for the macros of the `metrics` crate; or to any other recorder
+//! of that crate, see [`Target`]. [`MetricsHandler`] serves the page.
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `axum` | yes | the endpoint from axum's `MatchedPath` |
+//! | `gzip` | yes | compressed pages |
+//! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
+//! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
+//! | `full` | no | all of them |
+
 #![forbid(unsafe_code)]
 #![warn(
     clippy::unwrap_used,
@@ -30,3 +94,8 @@ pub use self::{
     scrape::{MetricsHandler, Page, Scrape, ScrapeFuture, Source},
     target::Target,
 };
+
+/// The README's code, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -146,7 +146,7 @@ impl fmt::Debug for Target {
 }
 
 const METADATA: Metadata<'static> =
-    Metadata::new(env!("CARGO_CRATE_NAME"), Level::INFO, Some(module_path!()));
+    Metadata::new("tower_prometheus", Level::INFO, Some(module_path!()));
 
 fn key(name: &str, labels: &[(&str, &str)]) -> Key {
     let labels = labels.iter();

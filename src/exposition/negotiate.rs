@@ -1,6 +1,8 @@
 //! Which page a scraper asked for.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING};
+use http::header::ACCEPT;
+#[cfg(feature = "gzip")]
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 #[cfg(feature = "gzip")]
-use super::Compressor;
-use super::{Encoding, Variant, Writer};
+use super::{Compressor, Encoding};
+use super::{Variant, Writer};
 use crate::budget::Budget;
 use crate::registry::{Registry, Snapshot};
 

@@ -6,7 +6,7 @@
 /// use tower_prometheus::{HttpMetrics, Naming, Registry};
 ///
 /// let naming = Naming::classic().requests("hits_total").endpoint_label("route");
-/// let layer = HttpMetrics::server().naming(naming).layer(&Registry::new())?;
+/// let layer = HttpMetrics::server().naming(naming).layer(Registry::new())?;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 ///

@@ -176,7 +176,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
         ),
     ];
     for (layer, expected) in cases {
-        let error = layer.clone().layer(&Registry::new()).unwrap_err();
+        let error = layer.clone().layer(Registry::new()).unwrap_err();
         assert!(error.to_string().contains(expected), "{layer:?}: {error}");
     }
 }

@@ -258,6 +258,39 @@ async fn errors_of_the_service_are_counted() {
     }
 }
 
+/// A client with a pool of connections, as reqwest has one inside: several requests at once, over the
+/// same connections again.
+#[tokio::test]
+async fn a_pooling_client_is_counted_like_any_other() {
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    let registry = Registry::new();
+    let server = serve(&registry).await;
+    for http2 in [false, true] {
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(http2)
+            .build_http::<Empty<Bytes>>();
+        let fetch = async |path: &str| {
+            let response = client.get(server.url(path).parse().unwrap()).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        };
+        for _ in 0..3 {
+            let (full, stream, length) =
+                tokio::join!(fetch("/full"), fetch("/stream"), fetch("/length"));
+            assert_eq!(
+                (&full[..], &stream[..], &length[..]),
+                (&b"hello"[..], &b"abc"[..], &b"abc"[..])
+            );
+        }
+    }
+    settle(&registry, 18).await;
+    assert_eq!(requests(&registry, "200"), 18.0);
+    assert_eq!(
+        registry.value("http_response_bodies_aborted_total", &[]),
+        None
+    );
+}
+
 /// A client that sends a request and hangs up at once, many times: whatever hyper makes of each, all
 /// that reached the service are counted, and none stays in progress.
 #[tokio::test]
