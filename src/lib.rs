@@ -85,10 +85,14 @@ mod target;
 
 pub use self::{
     error::Error,
-    labels::{Endpoint, EndpointFuture, EndpointLayer, EndpointService, Naming},
+    labels::{
+        Endpoint, EndpointFuture, EndpointLayer, EndpointService, Family, Label, Naming,
+        RequestHead, ResponseHead,
+    },
     middleware::{
         ConnectionGuard, DurationTo, HttpMetrics, HttpMetricsLayer, HttpMetricsService, LongLived,
-        ResponseBody, ResponseFuture,
+        RequestBody, RequestBodyMetricsLayer, RequestBodyMetricsService, ResponseBody,
+        ResponseFuture, WithRequestBody,
     },
     registry::{Registry, RegistryBuilder},
     scrape::{MetricsHandler, Page, Scrape, ScrapeFuture, Source},

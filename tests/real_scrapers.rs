@@ -4,21 +4,24 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::page::{assert_open_metrics, assert_readable, samples};
 
-/// A process that ends with its test.
-struct Running(Child);
+/// A process that ends with its test, and can print until then.
+struct Running {
+    process: Child,
+    _output: Option<Lines<BufReader<ChildStdout>>>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -32,17 +35,15 @@ fn shop() -> (Running, String) {
         .env("PORT", "0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    let mut shop = Running(shop.spawn().expect("the example is built with the tests"));
-    let lines = BufReader::new(shop.0.stdout.take().unwrap()).lines();
-    let metrics = lines.map_while(Result::ok).find_map(|line| {
-        Some(
-            line.trim()
-                .strip_prefix("curl ")?
-                .strip_suffix("/metrics")?
-                .to_owned(),
-        )
+    let mut process = shop.spawn().expect("the example is built with the tests");
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let metrics = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let url = line.trim().strip_prefix("curl ")?;
+        Some(url.strip_suffix("/metrics")?.to_owned())
     });
-    (shop, metrics.expect("the example prints its curl lines"))
+    let _output = Some(lines);
+    let running = Running { process, _output };
+    (running, metrics.expect("the example prints its curl lines"))
 }
 
 fn curl(arguments: &[&str]) -> String {
@@ -201,7 +202,11 @@ fn prometheus(target: &str) -> (Running, String) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-    let prometheus = Running(prometheus.expect("prometheus is needed: tests/run installs it"));
+    let process = prometheus.expect("prometheus is needed: tests/run installs it");
+    let prometheus = Running {
+        process,
+        _output: None,
+    };
     (prometheus, format!("http://{free}/api/v1"))
 }
 

@@ -67,8 +67,8 @@ impl Endpoint {
         }
     }
 
-    /// What the router said about this request so far.
-    pub(crate) fn of_request<B>(request: &Request<B>) -> Option<Self> {
+    /// As [`endpoint_of_request`], to keep.
+    fn of_request<B>(request: &Request<B>) -> Option<Self> {
         let extensions = request.extensions();
         let named = extensions.get::<Self>().cloned();
         #[cfg(feature = "axum")]
@@ -80,17 +80,22 @@ impl Endpoint {
     }
 }
 
-/// As [`Endpoint::of_request`], borrowed: what every request asks.
+/// What the router or anyone else said about this request so far.
 #[inline]
-pub(crate) fn endpoint_of_request<B>(request: &Request<B>) -> Option<&str> {
-    let extensions = request.extensions();
-    let named = extensions.get::<Endpoint>().map(Endpoint::as_str);
+pub(super) fn endpoint_of_request<B>(request: &Request<B>) -> Option<&str> {
+    let named = named_endpoint(request);
     #[cfg(feature = "axum")]
     let named = named.or_else(|| {
-        let path = extensions.get::<axum::extract::MatchedPath>()?;
+        let path = request.extensions().get::<axum::extract::MatchedPath>()?;
         Some(path.as_str())
     });
     named
+}
+
+#[inline]
+pub(super) fn named_endpoint<B>(request: &Request<B>) -> Option<&str> {
+    let named = request.extensions().get::<Endpoint>();
+    named.map(Endpoint::as_str)
 }
 
 impl fmt::Debug for Endpoint {

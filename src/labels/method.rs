@@ -1,4 +1,4 @@
-//! The `method` label: the methods of the standards, and `OTHER` for whatever else a client sends.
+//! The `method` label: the methods of the standards, and one for whatever else a client sends.
 
 /// A request method as a label, and as a place in an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ impl Method {
         }
     }
 
-    pub(crate) fn as_str(self) -> &'static str {
+    /// The label; methods of no standard are called `other`.
+    pub(crate) fn label(self, other: &'static str) -> &'static str {
         match self {
             Self::Get => "GET",
             Self::Head => "HEAD",
@@ -50,7 +51,7 @@ impl Method {
             Self::Trace => "TRACE",
             Self::Patch => "PATCH",
             Self::Query => "QUERY",
-            Self::Other => "OTHER",
+            Self::Other => other,
         }
     }
 }

@@ -1,16 +1,25 @@
-//! What a series is called: methods, endpoints, status words, and the names of families.
+//! What a series is called: methods, endpoints, status words, labels of one's own, and the names of
+//! families.
 
 mod endpoint;
+mod endpoint_source;
+mod head;
 mod method;
 mod naming;
+mod own;
+pub(crate) mod standard;
 mod status;
 
 pub use self::{
     endpoint::{Endpoint, EndpointFuture, EndpointLayer, EndpointService},
-    naming::Naming,
+    head::{RequestHead, ResponseHead},
+    naming::{Family, Naming},
+    own::Label,
 };
 pub(crate) use self::{
-    endpoint::{OVERFLOW, UNMATCHED, endpoint_of_request},
+    endpoint::{OVERFLOW, UNMATCHED},
+    endpoint_source::{EndpointSource, Patterns},
     method::Method,
+    own::{On, Values},
     status::Status,
 };

@@ -70,7 +70,7 @@ fn read_head<B: Body>(response: &Response<B>, exchange: &mut Exchange) -> Option
         named = extensions.get::<Endpoint>();
         marked = extensions.get::<LongLived>();
     }
-    exchange.answer(code, named);
+    exchange.answer(response, named);
     let kind = marked.map(LongLived::kind);
     if let Some(kind) = kind.or_else(|| unmarked_kind(response, exchange)) {
         return open_connection(exchange, code, kind, marked);
@@ -160,6 +160,7 @@ impl<B: Body> Body for ResponseBody<B> {
             Some(Err(_)) => End::Failed,
             Some(Ok(frame)) => {
                 let sent = frame.data_ref().map_or(0, Buf::remaining) as u64;
+                this.exchange.send(sent);
                 if let Some(remaining) = this.remaining {
                     *remaining = remaining.saturating_sub(sent);
                 }

@@ -2,28 +2,36 @@
 //! when it is dropped.
 
 use std::fmt;
+use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 
 use super::long_lived::OpenConnection;
+use super::request_body::Reading;
 use super::{AbortReason, DurationTo, Outcome};
 use crate::clock::Instant;
-use crate::labels::{Endpoint, Method, endpoint_of_request};
-use crate::series::{Found, HttpSeries, MethodSeries};
+use crate::labels::{Endpoint, Method};
+use crate::series::{Found, HttpSeries, LabelIds, Measured, MethodSeries};
+use crate::target::InProgress;
 
 pub(crate) struct Exchange {
     series: &'static HttpSeries,
     method: Method,
+    labels: LabelIds,
     place: Place,
     /// The endpoint that the response named, where it is not the one of `place`.
     named: Option<&'static MethodSeries>,
     started: Instant,
     stage: Stage,
+    /// Bytes of the response's body so far.
+    sent: u64,
+    /// What was read of the request's body, where that is measured.
+    reading: Option<Arc<Reading>>,
 }
 
 /// Where an exchange is in progress.
 enum Place {
-    Open(&'static MethodSeries),
+    Open(Open),
     /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
     /// it is registered when it has to wait or when its response is there.
     Waiting(Option<Endpoint>),
@@ -31,34 +39,61 @@ enum Place {
     Closed,
 }
 
+#[derive(Clone, Copy)]
+struct Open {
+    series: &'static MethodSeries,
+    in_progress: Option<&'static InProgress>,
+}
+
 /// How far an exchange has come; it decides what a drop or a panic means.
 #[derive(Clone, Copy)]
 enum Stage {
     Calling,
-    /// The head is there, and took so many seconds if that is what is measured.
+    /// The head is there, and took so many seconds if that is measured.
     Answering(StatusCode, Option<f64>),
+}
+
+impl Open {
+    #[inline]
+    fn begin(series: &'static HttpSeries, of: &'static MethodSeries, labels: LabelIds) -> Self {
+        let in_progress = series.in_progress(of, labels);
+        if let Some(in_progress) = in_progress {
+            in_progress.begin();
+        }
+        Self {
+            series: of,
+            in_progress,
+        }
+    }
 }
 
 impl Exchange {
     #[inline]
     pub(crate) fn open<B>(series: &'static HttpSeries, request: &Request<B>) -> Self {
         let method = Method::of(request.method());
-        let place = match series.find(method, endpoint_of_request(request)) {
-            Found::Measured(series) => {
-                series.in_progress.begin();
-                Place::Open(series)
-            }
-            Found::Unknown => Place::Waiting(Endpoint::of_request(request)),
+        let labels = series.request_labels(request);
+        let endpoint = series.settings.endpoint_source.endpoint_of(request);
+        let place = match series.find(method, endpoint) {
+            Found::Measured(of) => Place::Open(Open::begin(series, of, labels)),
+            Found::Unknown => Place::Waiting(endpoint.map(Endpoint::new)),
             Found::Skipped => Place::Closed,
         };
         Self {
             series,
             method,
+            labels,
             place,
             named: None,
             started: Instant::now(),
             stage: Stage::Calling,
+            sent: 0,
+            reading: None,
         }
+    }
+
+    /// Takes along what will be read of the request's body.
+    pub(super) fn set_reading(&mut self, reading: Arc<Reading>) {
+        self.reading = Some(reading);
     }
 
     /// Hands the open exchange on, leaving a closed one behind.
@@ -67,10 +102,13 @@ impl Exchange {
         Self {
             series: self.series,
             method: self.method,
+            labels: self.labels,
             place: std::mem::replace(&mut self.place, Place::Closed),
             named: self.named,
             started: self.started,
             stage: self.stage,
+            sent: self.sent,
+            reading: self.reading.take(),
         }
     }
 
@@ -99,10 +137,13 @@ impl Exchange {
 
     /// The head of the response is there; `named` is what it says the endpoint is.
     #[inline]
-    pub(crate) fn answer(&mut self, code: StatusCode, named: Option<&Endpoint>) {
-        let to_head = self.series.settings.duration_to == DurationTo::Head;
-        let seconds = to_head.then(|| self.started.elapsed_seconds());
-        self.stage = Stage::Answering(code, seconds);
+    pub(crate) fn answer<B>(&mut self, response: &Response<B>, named: Option<&Endpoint>) {
+        self.series.response_labels(response, &mut self.labels);
+        let seconds = self
+            .series
+            .times_head()
+            .then(|| self.started.elapsed_seconds());
+        self.stage = Stage::Answering(response.status(), seconds);
         if named.is_some() || matches!(self.place, Place::Waiting(_)) {
             self.register(named);
         }
@@ -111,22 +152,25 @@ impl Exchange {
     /// Registers where the request is counted from now on; where it is in progress stays.
     #[cold]
     fn register(&mut self, named: Option<&Endpoint>) {
-        let register = |endpoint: Option<&str>| match self.series.find(self.method, endpoint) {
-            Found::Measured(series) => Some(series),
-            Found::Unknown => Some(self.series.register(self.method, endpoint)),
-            Found::Skipped => None,
+        let series = self.series;
+        let register = |endpoint: Option<&Endpoint>| {
+            let endpoint = endpoint.map(Endpoint::as_str);
+            match series.find(self.method, endpoint) {
+                Found::Measured(of) => Some(of),
+                Found::Unknown => series.register(self.method, endpoint),
+                Found::Skipped => None,
+            }
         };
         match (&self.place, named) {
             (Place::Waiting(endpoint), named) => {
-                let endpoint = named.or(endpoint.as_ref()).map(Endpoint::as_str);
-                self.place = register(endpoint).map_or(Place::Closed, |series| {
-                    series.in_progress.begin();
-                    Place::Open(series)
-                });
+                let of = register(named.or(endpoint.as_ref()));
+                let open = of.map(|of| Place::Open(Open::begin(series, of, self.labels)));
+                self.place = open.unwrap_or(Place::Closed);
             }
             (Place::Open(_), Some(named)) => {
-                self.named = register(Some(named.as_str()));
+                self.named = register(Some(named));
                 if self.named.is_none() {
+                    // Named one that is skipped: no trace, as of a scrape.
                     self.close(Outcome::Scrape);
                 }
             }
@@ -142,18 +186,26 @@ impl Exchange {
         {
             self.register(None);
         }
-        let Place::Open(series) = std::mem::replace(&mut self.place, Place::Closed) else {
+        let Place::Open(open) = std::mem::replace(&mut self.place, Place::Closed) else {
             return;
         };
         if let Some(status) = outcome.status() {
-            let counted = self.named.unwrap_or(series);
-            counted.duration.observe(self.seconds());
-            self.series.count(counted, status);
+            let counted = self.named.unwrap_or(open.series);
+            let measured = Measured {
+                status,
+                seconds: self.seconds(),
+                head_seconds: self.stage.head_seconds(),
+                response_bytes: outcome.has_body().then_some(self.sent),
+                request: self.reading.as_ref().map(|reading| reading.measured()),
+            };
+            self.series.count(counted, self.labels, measured);
             if let Outcome::Aborted(_, reason) = outcome {
-                self.series.count_aborted(counted, reason);
+                self.series.count_aborted(counted, self.labels, reason);
             }
         }
-        series.in_progress.end();
+        if let Some(in_progress) = open.in_progress {
+            in_progress.end();
+        }
     }
 
     #[inline]
@@ -173,11 +225,19 @@ impl Exchange {
 
     /// A connection that outlives its request, in the gauge until it is dropped.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
-        let Place::Open(series) = self.place else {
+        let Place::Open(open) = self.place else {
             return None;
         };
-        let series = self.named.unwrap_or(series);
-        Some(OpenConnection::open(self.series.connections(series, kind)))
+        let series = self.named.unwrap_or(open.series);
+        self.series
+            .connections(series, kind)
+            .map(OpenConnection::open)
+    }
+
+    /// Bytes of the response's body passed.
+    #[inline]
+    pub(crate) fn send(&mut self, bytes: u64) {
+        self.sent += bytes;
     }
 
     /// The body's end: complete or not, its status is the one of the head.
@@ -192,14 +252,21 @@ impl Exchange {
     }
 
     fn seconds(&self) -> f64 {
-        match self.stage {
-            Stage::Answering(_, Some(seconds)) => seconds,
+        match (self.series.settings.duration_to, self.stage.head_seconds()) {
+            (DurationTo::Head, Some(seconds)) => seconds,
             _ => self.started.elapsed_seconds(),
         }
     }
 }
 
 impl Stage {
+    fn head_seconds(self) -> Option<f64> {
+        match self {
+            Self::Calling => None,
+            Self::Answering(_, seconds) => seconds,
+        }
+    }
+
     fn panicked(self) -> Outcome {
         match self {
             Self::Calling => Outcome::Panicked,
@@ -238,31 +305,45 @@ mod tests {
 
     use super::*;
     use crate::clock::stepped;
-    use crate::{HttpMetrics, Registry};
+    use crate::{Family, HttpMetrics, Registry};
 
     /// A request whose head takes a second and whose body takes three more.
-    fn measured(end: DurationTo) -> Option<f64> {
+    fn measured(metrics: HttpMetrics) -> Registry {
         let registry = Registry::new();
-        let layer = HttpMetrics::server().duration_to(end).layer(&registry);
-        let mut exchange = Exchange::open(layer.unwrap().series(), &Request::new(()));
+        let layer = metrics.layer(&registry).unwrap();
+        let mut exchange = Exchange::open(layer.series(), &Request::new(()));
         stepped::advance(Duration::from_secs(1));
-        exchange.answer(StatusCode::OK, None);
+        exchange.answer(&Response::new(()), None);
         stepped::advance(Duration::from_secs(3));
         exchange.end_body(None);
         stepped::advance(Duration::from_secs(5));
         drop(exchange);
-        assert_eq!(
-            registry.value("http_request_duration_seconds_count", &[]),
-            Some(1.0)
-        );
         registry
-            .value("http_request_duration_seconds_sum", &[])
+    }
+
+    fn rounded(registry: &Registry, family: &str) -> Option<f64> {
+        let count = registry.value(&format!("{family}_count"), &[]);
+        assert!(count.is_none_or(|count| count == 1.0), "{family}");
+        registry
+            .value(&format!("{family}_sum"), &[])
             .map(f64::round)
     }
 
     #[test]
     fn a_duration_ends_with_the_body_or_with_the_head() {
-        assert_eq!(measured(DurationTo::End), Some(4.0));
-        assert_eq!(measured(DurationTo::Head), Some(1.0));
+        for (end, seconds) in [(DurationTo::End, 4.0), (DurationTo::Head, 1.0)] {
+            let registry = measured(HttpMetrics::server().duration_to(end));
+            let duration = rounded(&registry, "http_request_duration_seconds");
+            assert_eq!(duration, Some(seconds));
+        }
+    }
+
+    #[test]
+    fn the_time_to_the_head_is_measured_beside_it() {
+        let registry = measured(HttpMetrics::server().measure(Family::HeadDuration));
+        let head = rounded(&registry, "http_response_head_duration_seconds");
+        assert_eq!(head, Some(1.0));
+        let duration = rounded(&registry, "http_request_duration_seconds");
+        assert_eq!(duration, Some(4.0));
     }
 }

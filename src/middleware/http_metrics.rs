@@ -1,11 +1,15 @@
 //! [`HttpMetrics`]: what can be set before a layer exists.
 
-use super::HttpMetricsLayer;
-use crate::labels::Naming;
-use crate::registry::{
-    Buckets, Registry, check_constant_label, check_label_name, check_metric_name,
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::{HttpMetricsLayer, RequestBodyMetricsLayer};
+use crate::labels::{
+    EndpointSource, Family, Label, Method, Naming, On, Patterns, RequestHead, Values, standard,
 };
-use crate::series::HttpSeries;
+use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
+use crate::series::{HttpSeries, MAX_LABELS};
 use crate::target::Target;
 use crate::{Error, clock};
 
@@ -27,6 +31,8 @@ use crate::{Error, clock};
 #[must_use = "a configuration does nothing until a layer is made of it"]
 pub struct HttpMetrics {
     settings: Settings,
+    /// What could not be made sense of, told by [`layer`](Self::layer) like every other mistake.
+    mistake: Option<String>,
 }
 
 /// What a layer was asked to do; two layers that agree in all of it share their series.
@@ -35,10 +41,26 @@ pub(crate) struct Settings {
     pub(crate) prefix: Option<String>,
     pub(crate) constant_labels: Vec<(String, String)>,
     pub(crate) duration_buckets: Option<Vec<f64>>,
+    pub(crate) size_buckets: Vec<f64>,
     pub(crate) duration_to: DurationTo,
+    pub(crate) endpoint_source: EndpointSource,
+    pub(crate) warns_of_silence: bool,
     pub(crate) skip: Vec<String>,
     pub(crate) max_endpoints: usize,
     pub(crate) naming: Naming,
+    measured: [bool; Family::COUNT],
+    pub(crate) labels: Vec<Label>,
+    pub(crate) status_classes: bool,
+    status_on_durations: bool,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// A route that was declared, with the statuses that start at 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) endpoint: String,
+    pub(crate) statuses: Vec<StatusCode>,
 }
 
 /// Where the time of a request ends.
@@ -52,19 +74,73 @@ pub enum DurationTo {
 }
 
 impl HttpMetrics {
-    /// The measurements of a server.
+    /// The measurements of a server, by the names of [`Naming::classic`].
     pub fn server() -> Self {
-        Self {
-            settings: Settings {
-                prefix: None,
-                constant_labels: Vec::new(),
-                duration_buckets: None,
-                duration_to: DurationTo::default(),
-                skip: Vec::new(),
-                max_endpoints: 1000,
-                naming: Naming::classic(),
-            },
+        let mut measured = [true; Family::COUNT];
+        for optional in [
+            Family::HeadDuration,
+            Family::ResponseBodySize,
+            Family::RequestBodySize,
+            Family::RequestBodyDuration,
+        ] {
+            measured[optional as usize] = false;
         }
+        let settings = Settings {
+            prefix: None,
+            constant_labels: Vec::new(),
+            duration_buckets: None,
+            size_buckets: SIZE_BUCKETS.to_vec(),
+            duration_to: DurationTo::default(),
+            endpoint_source: EndpointSource::default(),
+            warns_of_silence: true,
+            skip: Vec::new(),
+            max_endpoints: 1000,
+            naming: Naming::classic(),
+            measured,
+            labels: Vec::new(),
+            status_classes: false,
+            status_on_durations: false,
+            routes: Vec::new(),
+        };
+        Self {
+            settings,
+            mistake: None,
+        }
+    }
+
+    /// The measurements of a client, by the names of [`Naming::client`] and with the label `host`.
+    ///
+    /// The endpoint is what an [`Endpoint`](crate::Endpoint) extension of the request says, else empty. Of hosts
+    /// there are at most a hundred; further ones are `overflow`.
+    pub fn client() -> Self {
+        let mut client = Self::server().naming(Naming::client());
+        client.settings.warns_of_silence = false;
+        client.label(standard::host())
+    }
+
+    /// The measurements of a server as OpenTelemetry's semantic conventions have them: the names of
+    /// [`Naming::open_telemetry`], `url_scheme`, `network_protocol_version` and `error_type`, the status
+    /// on the durations, body sizes, their buckets, and no counter of requests (the histogram counts).
+    ///
+    /// Sizes of requests need [`with_request_body`](Self::with_request_body).
+    pub fn open_telemetry() -> Self {
+        Self::server()
+            .naming(Naming::open_telemetry())
+            .duration_buckets([
+                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+            ])
+            .label(standard::url_scheme(false))
+            .label(standard::protocol_version())
+            .status_on_durations()
+            .without(Family::Requests)
+            .measure(Family::ResponseBodySize)
+    }
+
+    /// The measurements of a server by the names and labels of the crate axum-prometheus.
+    pub fn axum_prometheus() -> Self {
+        Self::server()
+            .naming(Naming::axum_prometheus())
+            .status_on_durations()
     }
 
     /// Puts `prefix_` before the name of every family of this layer.
@@ -80,15 +156,90 @@ impl HttpMetrics {
         self
     }
 
-    /// Upper bounds of the duration histogram, in seconds; without it, those of the registry.
+    /// A label of one's own; at most six.
+    pub fn label(mut self, label: Label) -> Self {
+        self.settings.labels.push(label);
+        self
+    }
+
+    /// Upper bounds of the duration histograms, in seconds; without it, those of the registry.
     pub fn duration_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.duration_buckets = Some(bounds.into());
+        self
+    }
+
+    /// Upper bounds of the size histograms, in bytes; powers of four from 256 B to 64 MiB unless said
+    /// otherwise.
+    pub fn size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
+        self.settings.size_buckets = bounds.into();
         self
     }
 
     /// Where the time of a request ends; with its body unless said otherwise.
     pub fn duration_to(mut self, end: DurationTo) -> Self {
         self.settings.duration_to = end;
+        self
+    }
+
+    /// Puts the status on the durations and sizes too: each is then as many series as there are buckets.
+    pub fn status_on_durations(mut self) -> Self {
+        self.settings.status_on_durations = true;
+        self
+    }
+
+    /// Counts by class, `2xx`, instead of by code.
+    pub fn status_classes(mut self) -> Self {
+        self.settings.status_classes = true;
+        self
+    }
+
+    /// Measures a family that is off unless asked for.
+    pub fn measure(mut self, family: Family) -> Self {
+        self.settings.measured[family as usize] = true;
+        self
+    }
+
+    /// Leaves a family out.
+    pub fn without(mut self, family: Family) -> Self {
+        self.settings.measured[family as usize] = false;
+        self
+    }
+
+    /// The endpoint of a request is the pattern that its path matches, for services without a router:
+    /// `/users/{id}`, `/files/{*path}`.
+    pub fn patterns<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>) -> Self {
+        match Patterns::new(patterns.into_iter().map(P::into).collect()) {
+            Ok(patterns) => self.settings.endpoint_source = EndpointSource::Patterns(patterns),
+            Err(error) => self.mistake = Some(error.to_string()),
+        }
+        self
+    }
+
+    /// The endpoint of every request, for a service that has one.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.settings.endpoint_source = EndpointSource::Fixed(endpoint.into());
+        self
+    }
+
+    /// The endpoint of a request is what a function says; it should only look, and never say a path.
+    pub fn endpoint_by(
+        mut self,
+        endpoint: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.endpoint_source = EndpointSource::Function(Arc::new(endpoint));
+        self
+    }
+
+    /// For [`open_telemetry`](Self::open_telemetry): `url_scheme` is `https` where the URI does not tell it.
+    pub fn https(mut self) -> Self {
+        let labels = &mut self.settings.labels;
+        let scheme = labels
+            .iter_mut()
+            .find(|label| label.name == standard::URL_SCHEME);
+        match scheme {
+            Some(scheme) => *scheme = standard::url_scheme(true),
+            None => self.mistake = Some("https: there is no label url_scheme".to_owned()),
+        }
         self
     }
 
@@ -107,10 +258,45 @@ impl HttpMetrics {
         self
     }
 
+    /// A route whose series start at 0, for these statuses, before its first request.
+    ///
+    /// With labels of one's own, there is a series for every combination of the values declared for
+    /// them; if one has none declared, nothing can start.
+    pub fn declare(
+        mut self,
+        method: http::Method,
+        endpoint: impl Into<String>,
+        statuses: impl IntoIterator<Item = u16>,
+    ) -> Self {
+        let statuses = statuses.into_iter().map(|code| {
+            StatusCode::from_u16(code)
+                .map_err(|_| format!("{code} is not a status code: they are 100 to 999"))
+        });
+        match statuses.collect() {
+            Ok(statuses) => self.settings.routes.push(Route {
+                method: Method::of(&method),
+                endpoint: endpoint.into(),
+                statuses,
+            }),
+            Err(mistake) => self.mistake = Some(mistake),
+        }
+        self
+    }
+
     /// What families and labels are called.
     pub fn naming(mut self, naming: Naming) -> Self {
         self.settings.naming = naming;
         self
+    }
+
+    /// Measures the bodies of requests too: their size, and how long they took.
+    ///
+    /// The service inside then gets a `Request<RequestBody<B>>`, and each request allocates once.
+    pub fn with_request_body(self) -> WithRequestBody {
+        WithRequestBody(
+            self.measure(Family::RequestBodySize)
+                .measure(Family::RequestBodyDuration),
+        )
     }
 
     /// Checks the configuration and makes the layer, which records into `target`.
@@ -120,10 +306,24 @@ impl HttpMetrics {
     /// # Errors
     ///
     /// When a name is not one that Prometheus can read or is used twice, bounds are not finite and
-    /// rising, `max_endpoints` is 0 or above 1,000,000, or the registry has a family of the same name
-    /// with other labels or buckets.
+    /// rising, a number is out of its range, a pattern cannot be read, or the registry has a family of
+    /// the same name with other labels or buckets.
     pub fn layer(self, target: impl Into<Target>) -> Result<HttpMetricsLayer, Error> {
-        let (settings, target) = (self.settings, target.into());
+        for family in [Family::RequestBodySize, Family::RequestBodyDuration] {
+            if self.settings.is_measured(family) {
+                return Err(Error::new(format!(
+                    "{family:?} can only be measured by a layer made with `with_request_body`"
+                )));
+            }
+        }
+        self.series(target.into()).map(HttpMetricsLayer::new)
+    }
+
+    fn series(self, target: Target) -> Result<&'static HttpSeries, Error> {
+        let Self { settings, mistake } = self;
+        if let Some(mistake) = mistake {
+            return Err(Error::new(mistake));
+        }
         settings.check()?;
         clock::calibrate();
         let Some(registry) = target.registry().cloned() else {
@@ -132,54 +332,184 @@ impl HttpMetrics {
                     "duration_buckets have no effect: the recorder decides on its buckets"
                 );
             }
-            return leak(settings, target).map(HttpMetricsLayer::new);
+            return leak(settings, target);
         };
         settings.check_beside(&registry)?;
         let same = |series: &HttpSeries| series.settings == settings;
-        let series = registry.layer_state(same, || leak(settings.clone(), target))?;
-        Ok(HttpMetricsLayer::new(series))
+        registry.layer_state(same, || leak(settings.clone(), target))
     }
 }
 
+/// A configuration that measures the bodies of requests too; see [`HttpMetrics::with_request_body`].
+#[derive(Clone, Debug)]
+#[must_use = "a configuration does nothing until a layer is made of it"]
+pub struct WithRequestBody(HttpMetrics);
+
+impl WithRequestBody {
+    /// As [`HttpMetrics::layer`].
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpMetrics::layer`].
+    pub fn layer(self, target: impl Into<Target>) -> Result<RequestBodyMetricsLayer, Error> {
+        self.0
+            .series(target.into())
+            .map(RequestBodyMetricsLayer::new)
+    }
+}
+
+const SIZE_BUCKETS: [f64; 10] = [
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
 /// See [`crate::series`] for why.
 fn leak(settings: Settings, target: Target) -> Result<&'static HttpSeries, Error> {
-    Ok(Box::leak(Box::new(HttpSeries::new(settings, target)?)))
+    let series: &'static HttpSeries = Box::leak(Box::new(HttpSeries::new(settings, target)?));
+    series.start();
+    Ok(series)
 }
 
 impl Settings {
+    pub(crate) fn is_measured(&self, family: Family) -> bool {
+        self.measured[family as usize]
+    }
+
+    /// The whole name of a family, if it is measured.
+    pub(crate) fn family_name(&self, family: Family) -> Option<String> {
+        let name = self.naming.name(family);
+        self.is_measured(family).then(|| match &self.prefix {
+            Some(prefix) => format!("{prefix}_{name}"),
+            None => name.to_owned(),
+        })
+    }
+
+    /// The label names of a family, without what is its own and without constant labels.
+    pub(crate) fn label_names(&self, family: Family) -> Vec<&str> {
+        let naming = &self.naming;
+        let (endpoint, own, status) = match family {
+            Family::Requests => (true, Some(On::Requests), true),
+            Family::Duration
+            | Family::HeadDuration
+            | Family::ResponseBodySize
+            | Family::RequestBodySize
+            | Family::RequestBodyDuration => (true, Some(On::Durations), self.status_on_durations),
+            Family::InProgress => (naming.endpoint_in_progress, Some(On::Everything), false),
+            Family::AbortedBodies => (true, Some(On::Everything), false),
+            Family::OpenConnections => return vec![&naming.endpoint],
+        };
+        let mut names = vec![naming.method.as_str()];
+        names.extend(endpoint.then_some(naming.endpoint.as_str()));
+        let own = self.labels.iter().filter(|label| Some(label.on) >= own);
+        names.extend(own.map(|label| label.name.as_str()));
+        if status {
+            names.push(&naming.status);
+            names.extend(naming.error_type.as_deref());
+        }
+        names
+    }
+
+    pub(crate) fn buckets_of(&self, family: Family) -> Result<Option<Buckets>, Error> {
+        let bounds = match family {
+            Family::ResponseBodySize | Family::RequestBodySize => Some(&self.size_buckets),
+            _ => self.duration_buckets.as_ref(),
+        };
+        bounds
+            .map(|bounds| Buckets::new(bounds.iter().copied()))
+            .transpose()
+    }
+
     fn check(&self) -> Result<(), Error> {
         const MOST_ENDPOINTS: usize = 1_000_000;
         let Self {
             prefix,
             constant_labels,
             duration_buckets,
+            size_buckets,
             duration_to: _,
+            endpoint_source: _,
+            warns_of_silence: _,
             skip: _,
             max_endpoints,
             naming,
+            measured: _,
+            labels,
+            status_classes: _,
+            status_on_durations: _,
+            routes,
         } = self;
         if let Some(prefix) = prefix {
             check_metric_name(prefix)?;
         }
-        if !(1..=MOST_ENDPOINTS).contains(max_endpoints) {
+        check_range("max_endpoints", *max_endpoints, MOST_ENDPOINTS)?;
+        if routes.len() > *max_endpoints {
             return Err(Error::new(format!(
-                "max_endpoints is {max_endpoints}: it must be from 1 to {MOST_ENDPOINTS}"
+                "{} routes are declared: max_endpoints is {max_endpoints}",
+                routes.len()
             )));
         }
+        let named = |name, bounds: &[f64]| {
+            let checked = Buckets::new(bounds.iter().copied());
+            checked.map_err(|error| Error::new(format!("{name}: {error}")))
+        };
         if let Some(bounds) = duration_buckets {
-            Buckets::new(bounds.iter().copied())
-                .map_err(|error| Error::new(format!("duration_buckets: {error}")))?;
+            named("duration_buckets", bounds)?;
         }
-        let mut taken = naming.check()?;
-        for (name, _) in constant_labels {
+        named("size_buckets", size_buckets)?;
+        naming.check()?;
+        let mut taken: Vec<&str> = naming.labels().collect();
+        let constant = constant_labels.iter().map(|(name, _)| name.as_str());
+        for name in constant.chain(labels.iter().map(|label| label.name.as_str())) {
             check_constant_label(name, taken.iter().copied())?;
             taken.push(name);
+        }
+        self.check_own_labels()
+    }
+
+    fn check_own_labels(&self) -> Result<(), Error> {
+        const MOST_VALUES: usize = 10_000;
+        const MOST_COMBINATIONS: usize = 10_000;
+        if self.labels.len() > MAX_LABELS {
+            return Err(Error::new(format!(
+                "{} labels of one's own: there may be {MAX_LABELS}",
+                self.labels.len()
+            )));
+        }
+        let mut combinations = 1_usize;
+        for label in &self.labels {
+            let values = match &label.values {
+                Values::Declared(values) => values.len(),
+                Values::AtMost(values) => *values,
+            };
+            check_range(
+                &format!("values of label {:?}", label.name),
+                values,
+                MOST_VALUES,
+            )?;
+            if let Values::Declared(_) = label.values {
+                combinations = combinations.saturating_mul(values);
+            }
+        }
+        if !self.routes.is_empty() && combinations > MOST_COMBINATIONS {
+            return Err(Error::new(format!(
+                "declared routes start at 0 for {combinations} combinations of label values: \
+                 there may be {MOST_COMBINATIONS}"
+            )));
         }
         Ok(())
     }
 
     fn check_beside(&self, registry: &Registry) -> Result<(), Error> {
         let own = self.constant_labels.iter().map(|(name, _)| name.as_str());
+        let own = own.chain(self.labels.iter().map(|label| label.name.as_str()));
         let own: Vec<_> = own.chain(self.naming.labels()).collect();
         for (name, _) in registry.constant_labels() {
             if own.contains(&name.as_str()) {
@@ -192,45 +522,13 @@ impl Settings {
     }
 }
 
-impl Naming {
-    fn families(&self) -> [&str; 5] {
-        let Self {
-            requests,
-            duration,
-            in_progress,
-            aborted,
-            connections,
-            method: _,
-            endpoint: _,
-            status: _,
-        } = self;
-        [requests, duration, in_progress, aborted, connections]
+fn check_range(what: &str, number: usize, most: usize) -> Result<(), Error> {
+    if (1..=most).contains(&number) {
+        return Ok(());
     }
-
-    /// All label names of the layer: those that can be set, and the fixed ones.
-    fn labels(&self) -> [&str; 5] {
-        [&self.method, &self.endpoint, &self.status, "reason", "kind"]
-    }
-
-    /// Checks every name; returns the labels.
-    fn check(&self) -> Result<Vec<&str>, Error> {
-        let families = self.families();
-        for (i, name) in families.into_iter().enumerate() {
-            check_metric_name(name)?;
-            if families[..i].contains(&name) {
-                return Err(Error::new(format!("{name:?} is the name of two families")));
-            }
-        }
-        let mut taken: Vec<&str> = Vec::new();
-        for name in self.labels() {
-            check_label_name(name)?;
-            if taken.contains(&name) {
-                return Err(Error::new(format!("{name:?} is the name of two labels")));
-            }
-            taken.push(name);
-        }
-        Ok(taken)
-    }
+    Err(Error::new(format!(
+        "{what} is {number}: it must be from 1 to {most}"
+    )))
 }
 
 impl Registry {
@@ -242,13 +540,27 @@ impl Registry {
     /// called like one of the layer's labels. [`HttpMetrics::layer`] gives an error instead.
     #[must_use]
     pub fn http_layer(&self) -> HttpMetricsLayer {
-        #[expect(
-            clippy::panic,
-            reason = "a mistake in the program, found when it starts"
-        )]
-        match HttpMetrics::server().layer(self) {
-            Ok(layer) => layer,
-            Err(error) => panic!("{error}"),
-        }
+        default_layer(HttpMetrics::server(), self)
+    }
+
+    /// As [`http_layer`](Self::http_layer), for a client: see [`HttpMetrics::client`].
+    ///
+    /// # Panics
+    ///
+    /// As [`http_layer`](Self::http_layer).
+    #[must_use]
+    pub fn http_client_layer(&self) -> HttpMetricsLayer {
+        default_layer(HttpMetrics::client(), self)
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a mistake in the program, found when it starts"
+)]
+fn default_layer(metrics: HttpMetrics, registry: &Registry) -> HttpMetricsLayer {
+    match metrics.layer(registry) {
+        Ok(layer) => layer,
+        Err(error) => panic!("{error}"),
     }
 }

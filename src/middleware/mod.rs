@@ -10,14 +10,16 @@ mod http_metrics;
 mod layer;
 mod long_lived;
 mod outcome;
+mod request_body;
 mod service;
 
 pub use self::{
     body::ResponseBody,
     future::ResponseFuture,
-    http_metrics::{DurationTo, HttpMetrics},
+    http_metrics::{DurationTo, HttpMetrics, WithRequestBody},
     layer::HttpMetricsLayer,
     long_lived::{ConnectionGuard, LongLived},
+    request_body::{RequestBody, RequestBodyMetricsLayer, RequestBodyMetricsService},
     service::HttpMetricsService,
 };
 pub(crate) use self::{

@@ -50,6 +50,14 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Whether there was a body whose size can be told: a long life has none yet.
+    #[inline]
+    pub(crate) fn has_body(self) -> bool {
+        matches!(self, Self::Complete(_) | Self::Aborted(..))
+    }
+}
+
 impl AbortReason {
     pub(crate) fn label(self) -> &'static str {
         match self {

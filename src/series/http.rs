@@ -1,64 +1,110 @@
 //! [`HttpSeries`]: every series of one HTTP layer, registered as they are first needed.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::{Slots, Table};
+use http::{Request, Response};
+
+use super::{LabelIds, LabelValues, SlotKey, Slots, Table};
 use crate::Error;
-use crate::labels::{Method, OVERFLOW, Status, UNMATCHED};
-use crate::middleware::{AbortReason, Settings};
-use crate::registry::{About, Buckets, FamilySpec, Shape};
+use crate::labels::{Family, Method, OVERFLOW, On, RequestHead, ResponseHead, Status, Values};
+use crate::middleware::{AbortReason, DurationTo, Settings};
+use crate::registry::{About, FamilySpec, Shape};
 use crate::target::{Counter, Histogram, InProgress, Target};
 
 /// The series of a layer. Leaked: see the [module](super).
 pub(crate) struct HttpSeries {
     pub(crate) settings: Settings,
     target: Target,
-    names: FamilyNames,
+    /// The families that are measured, by their whole names.
+    names: [Option<String>; Family::COUNT],
     endpoints: Table<EndpointSeries>,
     unmatched: EndpointSeries,
     overflow: EndpointSeries,
-    /// Requests beyond the cap; the series exists from the first of them.
-    overflowed: OnceLock<Counter>,
+    values: Vec<LabelValues>,
+    asks_response: bool,
+    times_head: bool,
+    endpoint_overflow: Overflow,
+    label_overflow: Vec<Overflow>,
     /// Whether any request has had an endpoint.
     matched: AtomicBool,
     /// Answers without an endpoint while none has had one.
     silent: AtomicU32,
 }
 
-/// The families' names with the layer's prefix.
-struct FamilyNames {
-    requests: String,
-    duration: String,
-    in_progress: String,
-    aborted: String,
-    connections: String,
-}
-
 /// The series of one endpoint.
 struct EndpointSeries {
     name: &'static str,
+    kind: EndpointKind,
     skipped: bool,
     methods: [OnceLock<Box<MethodSeries>>; Method::COUNT],
-    connections: Slots<&'static str, InProgress>,
+    connections: Slots<&'static str, Option<InProgress>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum EndpointKind {
+    Route,
+    Unmatched,
+    Overflow,
 }
 
 /// The series of one method of one endpoint.
 pub(crate) struct MethodSeries {
     method: Method,
     endpoint: &'static str,
-    named: Named,
-    pub(crate) in_progress: InProgress,
-    pub(crate) duration: Histogram,
-    requests: Slots<Status, Counter>,
-    aborted: Slots<AbortReason, Counter>,
+    kind: EndpointKind,
+    in_progress: Slots<LabelIds, Option<InProgress>>,
+    ended: Slots<EndKey, Ended>,
+    aborted: Slots<AbortKey, Option<Counter>>,
 }
 
-/// What kind of name an endpoint has.
-enum Named {
-    Route,
-    Unmatched,
-    Overflow,
+/// What tells the series of ended requests apart, beyond method and endpoint.
+#[derive(Clone, Copy, PartialEq)]
+struct EndKey {
+    status: Status,
+    labels: LabelIds,
+}
+
+impl SlotKey for EndKey {
+    fn bits(self) -> u64 {
+        self.status.bits() ^ (self.labels.bits() << 10)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+struct AbortKey {
+    reason: AbortReason,
+    labels: LabelIds,
+}
+
+impl SlotKey for AbortKey {
+    fn bits(self) -> u64 {
+        self.reason as u64 ^ (self.labels.bits() << 2)
+    }
+}
+
+/// All that moves when a request ends in one way.
+struct Ended {
+    requests: Option<Counter>,
+    duration: Option<Histogram>,
+    head_duration: Option<Histogram>,
+    response_size: Option<Histogram>,
+    request_size: Option<Histogram>,
+    request_duration: Option<Histogram>,
+    /// The labels, by their number, that overflowed.
+    overflowed: Vec<usize>,
+}
+
+/// What was measured of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) status: Status,
+    pub(crate) seconds: f64,
+    pub(crate) head_seconds: Option<f64>,
+    pub(crate) response_bytes: Option<u64>,
+    /// Bytes and seconds of the request's body.
+    pub(crate) request: Option<(u64, f64)>,
 }
 
 /// What the table knows about a request.
@@ -75,27 +121,108 @@ const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 impl HttpSeries {
     /// Declares the families on the target and makes room for the series.
     pub(crate) fn new(settings: Settings, target: Target) -> Result<Self, Error> {
-        let names = FamilyNames::new(&settings);
-        for spec in names.specs(&settings)? {
-            target.declare(&spec)?;
-        }
-        let endpoints = Table::new(settings.max_endpoints + settings.skip.len());
-        let is_skipped = |name: &str| settings.skip.iter().any(|skipped| skipped == name);
-        let (skips_unmatched, skips_overflow) = (is_skipped(UNMATCHED), is_skipped(OVERFLOW));
-        for skipped in &settings.skip {
-            endpoints.get_or_insert(skipped, |name| EndpointSeries::new(name, true));
-        }
-        Ok(Self {
-            settings,
-            target,
-            names,
-            endpoints,
-            unmatched: EndpointSeries::new(UNMATCHED, skips_unmatched),
-            overflow: EndpointSeries::new(OVERFLOW, skips_overflow),
-            overflowed: OnceLock::new(),
+        let names = Family::ALL.map(|family| settings.family_name(family));
+        let series = Self {
+            endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
+            unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
+            overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
+            values: settings
+                .labels
+                .iter()
+                .map(|label| LabelValues::new(&label.values))
+                .collect(),
+            asks_response: settings.labels.iter().any(|label| label.asks_response()),
+            times_head: settings.duration_to == DurationTo::Head
+                || settings.is_measured(Family::HeadDuration),
+            endpoint_overflow: Overflow::default(),
+            label_overflow: settings
+                .labels
+                .iter()
+                .map(|_| Overflow::default())
+                .collect(),
             matched: AtomicBool::new(false),
             silent: AtomicU32::new(0),
-        })
+            names,
+            settings,
+            target,
+        };
+        for family in Family::ALL {
+            if let Some(spec) = series.spec(family)? {
+                series.target.declare(&spec)?;
+            }
+        }
+        series.target.declare(&overflow_spec())?;
+        for skipped in &series.settings.skip {
+            let make = |name| series.settings.endpoint(name, EndpointKind::Route);
+            series.endpoints.get_or_insert(skipped, make);
+        }
+        Ok(series)
+    }
+
+    /// Makes the series of declared routes, at 0.
+    pub(crate) fn start(&'static self) {
+        for route in &self.settings.routes {
+            let Some(series) = self.endpoint(Some(&route.endpoint)).method(route.method) else {
+                continue;
+            };
+            for labels in self.declared_labels() {
+                self.in_progress(series, labels);
+                for status in &route.statuses {
+                    self.ended(series, Status::Code(*status), labels);
+                }
+            }
+        }
+    }
+
+    /// Every combination of the declared values of all labels; none if a label has none declared.
+    fn declared_labels(&self) -> Vec<LabelIds> {
+        let mut combinations = vec![LabelIds::default()];
+        for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            let Values::Declared(values) = &label.values else {
+                return Vec::new();
+            };
+            combinations = combinations
+                .iter()
+                .flat_map(|labels| {
+                    values.iter().map(move |value| {
+                        let mut labels = *labels;
+                        labels.set(i, known.id(Some(value)));
+                        labels
+                    })
+                })
+                .collect();
+        }
+        combinations
+    }
+
+    /// Whether anyone wants to know how long the head took.
+    #[inline]
+    pub(crate) fn times_head(&self) -> bool {
+        self.times_head
+    }
+
+    /// The values of the labels that a request brings.
+    #[inline]
+    pub(crate) fn request_labels<B>(&self, request: &Request<B>) -> LabelIds {
+        let mut ids = LabelIds::default();
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            ids.set(i, values.id(label.of_request(RequestHead::new(request))));
+        }
+        ids
+    }
+
+    /// Lets the response have the last word about the labels it knows.
+    #[inline]
+    pub(crate) fn response_labels<B>(&self, response: &Response<B>, ids: &mut LabelIds) {
+        if !self.asks_response {
+            return;
+        }
+        let head = ResponseHead::new(response);
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            if let Some(value) = label.of_response(head) {
+                ids.set(i, values.id(Some(value)));
+            }
+        }
     }
 
     /// Looks a request up: no allocation, no lock, and nothing written that others read often.
@@ -104,139 +231,241 @@ impl HttpSeries {
         let endpoint = match endpoint {
             Some(name) => match self.endpoints.get(name) {
                 Some(endpoint) => endpoint,
-                None => {
-                    if !self.matched.load(Ordering::Relaxed) {
-                        self.matched.store(true, Ordering::Relaxed);
-                    }
-                    return Found::Unknown;
-                }
+                None => return self.find_overflow(method),
             },
             None => &self.unmatched,
         };
-        if endpoint.skipped {
-            return Found::Skipped;
+        endpoint.find(method)
+    }
+
+    /// As [`find`](Self::find) for an endpoint that is not in the table: when that is full, so is its answer.
+    fn find_overflow(&'static self, method: Method) -> Found {
+        if !self.matched.load(Ordering::Relaxed) {
+            self.matched.store(true, Ordering::Relaxed);
         }
-        match endpoint.methods[method as usize].get() {
-            Some(series) => Found::Measured(series),
-            None => Found::Unknown,
+        if self.endpoints.is_full() {
+            self.overflow.find(method)
+        } else {
+            Found::Unknown
         }
     }
 
-    /// The series of a request that [`find`](Self::find) does not know.
-    #[cold]
+    /// The series of a request, registered if they are new; `None` if it is not to be measured.
     pub(crate) fn register(
         &'static self,
         method: Method,
         endpoint: Option<&str>,
-    ) -> &'static MethodSeries {
-        let endpoint = match endpoint {
-            Some(name) => {
-                let make = |name| EndpointSeries::new(name, false);
-                let known = self.endpoints.get_or_insert(name, make);
-                known.unwrap_or(&self.overflow)
-            }
-            None => &self.unmatched,
+    ) -> Option<&'static MethodSeries> {
+        self.endpoint(endpoint).method(method)
+    }
+
+    fn endpoint(&'static self, name: Option<&str>) -> &'static EndpointSeries {
+        let Some(name) = name else {
+            return &self.unmatched;
         };
-        endpoint.methods[method as usize]
-            .get_or_init(|| Box::new(self.method_series(method, endpoint.name)))
+        let make = |name| self.settings.endpoint(name, EndpointKind::Route);
+        let known = self.endpoints.get_or_insert(name, make);
+        known.unwrap_or(&self.overflow)
     }
 
-    fn count_overflow(&self) {
-        let mut first = false;
-        let overflowed = self.overflowed.get_or_init(|| {
-            first = true;
-            let label = &self.settings.naming.endpoint;
-            let labels = [("family", self.names.requests.as_str()), ("label", label)];
-            self.target.counter(OVERFLOW_FAMILY, &labels)
+    /// The gauge of requests in progress with these labels, if it is measured.
+    #[inline]
+    pub(crate) fn in_progress(
+        &self,
+        series: &'static MethodSeries,
+        mut labels: LabelIds,
+    ) -> Option<&'static InProgress> {
+        for (i, label) in self.settings.labels.iter().enumerate() {
+            if label.on < On::Everything {
+                labels.set(i, super::values::ABSENT);
+            }
+        }
+        let gauge = series.in_progress.get_or_insert(labels, || {
+            let name = self.name(Family::InProgress)?;
+            let labels = self.labels_of(Family::InProgress, series, labels, None);
+            Some(self.target.in_progress(name, &borrowed(&labels)))
         });
-        overflowed.increment();
-        if first {
-            tracing::warn!(
-                max_endpoints = self.settings.max_endpoints,
-                "more endpoints than {} may have: further ones are counted as {OVERFLOW:?}",
-                self.names.requests,
-            );
-        }
-    }
-
-    fn method_series(&self, method: Method, endpoint: &'static str) -> MethodSeries {
-        let naming = &self.settings.naming;
-        let labels = [
-            (naming.method.as_str(), method.as_str()),
-            (naming.endpoint.as_str(), endpoint),
-        ];
-        let labels = self.with_constants(&labels);
-        MethodSeries {
-            method,
-            endpoint,
-            named: match endpoint {
-                UNMATCHED => Named::Unmatched,
-                OVERFLOW => Named::Overflow,
-                _ => Named::Route,
-            },
-            in_progress: self.target.in_progress(&self.names.in_progress, &labels),
-            duration: self.target.histogram(&self.names.duration, &labels),
-            requests: Slots::default(),
-            aborted: Slots::default(),
-        }
+        gauge.as_ref()
     }
 
     /// Counts a request that ended.
     #[inline]
-    pub(crate) fn count(&self, series: &MethodSeries, status: Status) {
-        let counter = series.requests.get_or_insert(status, || {
-            let labels = (self.settings.naming.status.as_str(), &*status.label());
-            self.counter_of(series, &self.names.requests, labels)
-        });
-        counter.increment();
-        match series.named {
-            Named::Route => {}
-            Named::Unmatched => self.notice_silence(status),
-            Named::Overflow => self.count_overflow(),
+    pub(crate) fn count(&self, series: &MethodSeries, labels: LabelIds, measured: Measured) {
+        let ended = self.ended(series, measured.status, labels);
+        ended.record(&measured);
+        if series.kind != EndpointKind::Route || !ended.overflowed.is_empty() {
+            self.notice(series, ended, measured.status);
         }
     }
 
     /// Counts a response body that did not reach its end.
-    pub(crate) fn count_aborted(&self, series: &MethodSeries, reason: AbortReason) {
-        let counter = series.aborted.get_or_insert(reason, || {
-            self.counter_of(series, &self.names.aborted, ("reason", reason.label()))
-        });
-        counter.increment();
+    #[cold]
+    pub(crate) fn count_aborted(
+        &self,
+        series: &MethodSeries,
+        labels: LabelIds,
+        reason: AbortReason,
+    ) {
+        let counter = series
+            .aborted
+            .get_or_insert(AbortKey { reason, labels }, || {
+                let name = self.name(Family::AbortedBodies)?;
+                let mut labels = self.labels_of(Family::AbortedBodies, series, labels, None);
+                labels.push(("reason", reason.label().into()));
+                Some(self.target.counter(name, &borrowed(&labels)))
+            });
+        if let Some(counter) = counter {
+            counter.increment();
+        }
     }
 
-    /// The gauge of long-lived connections of that kind.
+    /// The gauge of long-lived connections of that kind, if it is measured.
     pub(crate) fn connections(
         &'static self,
         series: &MethodSeries,
         kind: &'static str,
-    ) -> &'static InProgress {
-        let endpoint = match series.named {
-            Named::Route => self.endpoints.get(series.endpoint),
-            Named::Unmatched => Some(&self.unmatched),
-            Named::Overflow => None,
+    ) -> Option<&'static InProgress> {
+        let endpoint = match series.kind {
+            EndpointKind::Route => self.endpoint(Some(series.endpoint)),
+            EndpointKind::Unmatched => &self.unmatched,
+            EndpointKind::Overflow => &self.overflow,
         };
-        let endpoint = endpoint.unwrap_or(&self.overflow);
-        endpoint.connections.get_or_insert(kind, || {
-            let label = self.settings.naming.endpoint.as_str();
-            let labels = self.with_constants(&[(label, endpoint.name), ("kind", kind)]);
-            self.target.in_progress(&self.names.connections, &labels)
-        })
+        let gauge = endpoint.connections.get_or_insert(kind, || {
+            let name = self.name(Family::OpenConnections)?;
+            let mut labels = vec![
+                (self.settings.naming.endpoint.as_str(), endpoint.name.into()),
+                ("kind", kind.into()),
+            ];
+            labels.extend(self.constants());
+            Some(self.target.in_progress(name, &borrowed(&labels)))
+        });
+        gauge.as_ref()
     }
 
-    fn counter_of(&self, series: &MethodSeries, family: &str, last: (&str, &str)) -> Counter {
+    fn ended<'a>(&self, series: &'a MethodSeries, status: Status, labels: LabelIds) -> &'a Ended {
+        let status = match self.settings.status_classes {
+            true => status.class(),
+            false => status,
+        };
+        let key = EndKey { status, labels };
+        series
+            .ended
+            .get_or_insert(key, || self.new_ended(series, key))
+    }
+
+    fn new_ended(&self, series: &MethodSeries, EndKey { status, labels }: EndKey) -> Ended {
+        let with_labels = |family| {
+            let name = self.name(family)?;
+            Some((name, self.labels_of(family, series, labels, Some(status))))
+        };
+        let histogram = |family| {
+            let (name, labels) = with_labels(family)?;
+            Some(self.target.histogram(name, &borrowed(&labels)))
+        };
+        Ended {
+            requests: with_labels(Family::Requests)
+                .map(|(name, labels)| self.target.counter(name, &borrowed(&labels))),
+            duration: histogram(Family::Duration),
+            head_duration: histogram(Family::HeadDuration),
+            response_size: histogram(Family::ResponseBodySize),
+            request_size: histogram(Family::RequestBodySize),
+            request_duration: histogram(Family::RequestBodyDuration),
+            overflowed: labels.overflowed().collect(),
+        }
+    }
+
+    fn name(&self, family: Family) -> Option<&str> {
+        self.names[family as usize].as_deref()
+    }
+
+    /// The labels of a series; their names are those of [`HttpSeries::label_names`], in that order.
+    fn labels_of(
+        &self,
+        family: Family,
+        series: &MethodSeries,
+        ids: LabelIds,
+        status: Option<Status>,
+    ) -> Vec<(&str, Cow<'static, str>)> {
         let naming = &self.settings.naming;
-        let labels = [
-            (naming.method.as_str(), series.method.as_str()),
-            (naming.endpoint.as_str(), series.endpoint),
-            last,
-        ];
-        self.target.counter(family, &self.with_constants(&labels))
+        let values = |name: &str| -> Cow<'static, str> {
+            if *name == *naming.method {
+                series.method.label(naming.other_method).into()
+            } else if *name == *naming.endpoint {
+                series.endpoint.into()
+            } else if *name == *naming.status {
+                match status {
+                    // OpenTelemetry tells how a request ended without a status by its error type.
+                    Some(Status::Code(_) | Status::Class(_)) => {}
+                    Some(_) if naming.error_type.is_some() => return "".into(),
+                    _ => {}
+                }
+                status.map_or("".into(), Status::label)
+            } else if naming.error_type.as_deref() == Some(name) {
+                status.map_or("".into(), Status::error_type)
+            } else {
+                let label = self
+                    .settings
+                    .labels
+                    .iter()
+                    .position(|label| label.name == name);
+                label.map_or("".into(), |i| self.values[i].name(ids.get(i)).into())
+            }
+        };
+        let names = self.settings.label_names(family);
+        let labels = names.into_iter().map(|name| (name, values(name)));
+        labels.chain(self.constants()).collect()
     }
 
-    fn with_constants<'a>(&'a self, labels: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    fn constants(&self) -> impl Iterator<Item = (&str, Cow<'static, str>)> {
         let constants = self.settings.constant_labels.iter();
-        let constants = constants.map(|(name, value)| (name.as_str(), value.as_str()));
-        labels.iter().copied().chain(constants).collect()
+        constants.map(|(name, value)| (name.as_str(), value.clone().into()))
+    }
+
+    fn spec(&self, family: Family) -> Result<Option<FamilySpec>, Error> {
+        let Some(name) = self.name(family) else {
+            return Ok(None);
+        };
+        let (shape, unit, help) = about(family);
+        let constants = self.settings.constant_labels.iter();
+        let constants = constants.map(|(name, _)| name.as_str());
+        let own = match family {
+            Family::AbortedBodies => &["reason"][..],
+            Family::OpenConnections => &["kind"][..],
+            _ => &[],
+        };
+        let names = self.settings.label_names(family).into_iter();
+        let names = names.chain(own.iter().copied()).chain(constants);
+        Ok(Some(FamilySpec {
+            name: name.to_owned(),
+            shape,
+            about: About {
+                help: Some(help.into()),
+                unit,
+            },
+            label_names: names.map(str::to_owned).collect(),
+            buckets: self.settings.buckets_of(family)?,
+        }))
+    }
+
+    /// What is out of the ordinary: labels that overflow, and a layer that is told nothing.
+    #[cold]
+    fn notice(&self, series: &MethodSeries, ended: &Ended, status: Status) {
+        let Self {
+            settings, target, ..
+        } = self;
+        let family = self.name(Family::Requests).unwrap_or_default();
+        match series.kind {
+            EndpointKind::Route => {}
+            EndpointKind::Unmatched => self.notice_silence(status),
+            EndpointKind::Overflow => {
+                let label = &settings.naming.endpoint;
+                self.endpoint_overflow.count(target, family, label);
+            }
+        }
+        for label in &ended.overflowed {
+            let name = &settings.labels[*label].name;
+            self.label_overflow[*label].count(target, family, name);
+        }
     }
 
     /// A layer that axum tells no routes sees nothing but unmatched requests; say so once, when it
@@ -245,6 +474,8 @@ impl HttpSeries {
         const ENOUGH: u32 = 10;
         let Status::Code(code) = status else { return };
         if self.matched.load(Ordering::Relaxed)
+            || !self.settings.warns_of_silence
+            || !self.settings.endpoint_source.is_router()
             || matches!(code.as_u16(), 404 | 405)
             || self.silent.load(Ordering::Relaxed) >= ENOUGH
         {
@@ -252,107 +483,181 @@ impl HttpSeries {
         }
         if self.silent.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
             tracing::warn!(
-                "every request so far is counted as endpoint {UNMATCHED:?}: this layer sits where the route \
-                 is not known; add `EndpointLayer` inside the router, or move the layer onto it"
+                "every request so far is counted as endpoint {:?}: this layer sits where the route is not \
+                 known; add `EndpointLayer` inside the router, or move the layer onto it",
+                self.unmatched.name,
             );
         }
     }
 }
 
-impl EndpointSeries {
-    fn new(name: &'static str, skipped: bool) -> Self {
-        Self {
+impl Settings {
+    fn endpoint(&self, name: &'static str, kind: EndpointKind) -> EndpointSeries {
+        EndpointSeries {
             name,
-            skipped,
+            kind,
+            skipped: self.skip.iter().any(|skipped| skipped == name),
             methods: [const { OnceLock::new() }; Method::COUNT],
             connections: Slots::default(),
         }
     }
 }
 
-impl FamilyNames {
-    fn new(settings: &Settings) -> Self {
-        let naming = &settings.naming;
-        let named = |name: &str| match &settings.prefix {
-            Some(prefix) => format!("{prefix}_{name}"),
-            None => name.to_owned(),
-        };
-        Self {
-            requests: named(&naming.requests),
-            duration: named(&naming.duration),
-            in_progress: named(&naming.in_progress),
-            aborted: named(&naming.aborted),
-            connections: named(&naming.connections),
+impl EndpointSeries {
+    #[inline]
+    fn find(&'static self, method: Method) -> Found {
+        if self.skipped {
+            return Found::Skipped;
+        }
+        match self.methods[method as usize].get() {
+            Some(series) => Found::Measured(series),
+            None => Found::Unknown,
         }
     }
 
-    /// What the layer's families are; the table in the crate's documentation shows the same.
-    fn specs(&self, settings: &Settings) -> Result<[FamilySpec; 6], Error> {
-        let naming = &settings.naming;
-        let (method, endpoint) = (naming.method.as_str(), naming.endpoint.as_str());
-        let family = |name: &str, shape, labels: &[&str], help: &str| {
-            let constants = settings
-                .constant_labels
-                .iter()
-                .map(|(name, _)| name.as_str());
-            let label_names = labels.iter().copied().chain(constants);
-            FamilySpec {
-                name: name.to_owned(),
-                shape,
-                about: About {
-                    help: Some(help.into()),
-                    unit: None,
-                },
-                label_names: label_names.map(str::to_owned).collect(),
-                buckets: None,
-            }
-        };
-        let mut duration = family(
-            &self.duration,
-            Shape::Histogram,
-            &[method, endpoint],
-            "Time from a request's arrival to the end of its response, in seconds.",
-        );
-        duration.about.unit = Some(metrics::Unit::Seconds);
-        let bounds = settings.duration_buckets.as_ref();
-        duration.buckets = bounds
-            .map(|b| Buckets::new(b.iter().copied()))
-            .transpose()?;
-        let mut overflow = family(
-            OVERFLOW_FAMILY,
-            Shape::Counter,
-            &["family", "label"],
-            "Requests counted as \"overflow\" because a label had too many values.",
-        );
-        // Shared by all layers of a registry, whatever their constant labels.
-        overflow.label_names.truncate(2);
-        Ok([
-            family(
-                &self.requests,
-                Shape::Counter,
-                &[method, endpoint, &naming.status],
-                "HTTP requests that ended, by how they ended.",
-            ),
-            duration,
-            family(
-                &self.in_progress,
-                Shape::InProgress,
-                &[method, endpoint],
-                "HTTP requests whose response has not ended.",
-            ),
-            family(
-                &self.aborted,
-                Shape::Counter,
-                &[method, endpoint, "reason"],
-                "HTTP response bodies that did not reach their end.",
-            ),
-            family(
-                &self.connections,
-                Shape::InProgress,
-                &[endpoint, "kind"],
-                "Long-lived connections that are open: upgrades, tunnels, event streams.",
-            ),
-            overflow,
-        ])
+    #[cold]
+    fn method(&'static self, method: Method) -> Option<&'static MethodSeries> {
+        let series = self.methods[method as usize].get_or_init(|| {
+            Box::new(MethodSeries {
+                method,
+                endpoint: self.name,
+                kind: self.kind,
+                in_progress: Slots::default(),
+                ended: Slots::default(),
+                aborted: Slots::default(),
+            })
+        });
+        (!self.skipped).then_some(&**series)
     }
+}
+
+impl Ended {
+    #[inline]
+    fn record(&self, measured: &Measured) {
+        let Self {
+            requests,
+            duration,
+            head_duration,
+            response_size,
+            request_size,
+            request_duration,
+            overflowed: _,
+        } = self;
+        if let Some(requests) = requests {
+            requests.increment();
+        }
+        if let Some(duration) = duration {
+            duration.observe(measured.seconds);
+        }
+        if let (Some(head_duration), Some(seconds)) = (head_duration, measured.head_seconds) {
+            head_duration.observe(seconds);
+        }
+        if let (Some(size), Some(bytes)) = (response_size, measured.response_bytes) {
+            size.observe(bytes as f64);
+        }
+        if let Some((bytes, seconds)) = measured.request {
+            if let Some(size) = request_size {
+                size.observe(bytes as f64);
+            }
+            if let Some(duration) = request_duration {
+                duration.observe(seconds);
+            }
+        }
+    }
+}
+
+/// Requests beyond the cap of one label; the series exists from the first of them.
+#[derive(Default)]
+struct Overflow {
+    counter: OnceLock<Counter>,
+}
+
+impl Overflow {
+    fn count(&self, target: &Target, family: &str, label: &str) {
+        let mut first = false;
+        let counter = self.counter.get_or_init(|| {
+            first = true;
+            target.counter(OVERFLOW_FAMILY, &[("family", family), ("label", label)])
+        });
+        counter.increment();
+        if first {
+            tracing::warn!(
+                "label {label:?} of {family} has more values than it may: further ones are counted as {OVERFLOW:?}"
+            );
+        }
+    }
+}
+
+/// Shared by all layers of a registry, whatever their constant labels.
+fn overflow_spec() -> FamilySpec {
+    FamilySpec {
+        name: OVERFLOW_FAMILY.to_owned(),
+        shape: Shape::Counter,
+        about: About {
+            help: Some(
+                "Requests counted as \"overflow\" because a label had too many values.".into(),
+            ),
+            unit: None,
+        },
+        label_names: vec!["family".to_owned(), "label".to_owned()],
+        buckets: None,
+    }
+}
+
+fn about(family: Family) -> (Shape, Option<metrics::Unit>, &'static str) {
+    use metrics::Unit::{Bytes, Seconds};
+    match family {
+        Family::Requests => (
+            Shape::Counter,
+            None,
+            "HTTP requests that ended, by how they ended.",
+        ),
+        Family::Duration => (
+            Shape::Histogram,
+            Some(Seconds),
+            "Time from a request's arrival to the end of its response, in seconds.",
+        ),
+        Family::InProgress => (
+            Shape::InProgress,
+            None,
+            "HTTP requests whose response has not ended.",
+        ),
+        Family::AbortedBodies => (
+            Shape::Counter,
+            None,
+            "HTTP response bodies that did not reach their end.",
+        ),
+        Family::OpenConnections => (
+            Shape::InProgress,
+            None,
+            "Long-lived connections that are open: upgrades, tunnels, event streams.",
+        ),
+        Family::HeadDuration => (
+            Shape::Histogram,
+            Some(Seconds),
+            "Time from a request's arrival to the head of its response, in seconds.",
+        ),
+        Family::ResponseBodySize => (
+            Shape::Histogram,
+            Some(Bytes),
+            "Bytes of response bodies, as they passed.",
+        ),
+        Family::RequestBodySize => (
+            Shape::Histogram,
+            Some(Bytes),
+            "Bytes of request bodies, as the service read them.",
+        ),
+        Family::RequestBodyDuration => (
+            Shape::Histogram,
+            Some(Seconds),
+            "Time from the first look at a request's body to its end, in seconds.",
+        ),
+    }
+}
+
+fn borrowed<'a>(labels: &'a [(&'a str, Cow<'static, str>)]) -> Vec<(&'a str, &'a str)> {
+    labels
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect()
 }

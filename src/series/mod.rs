@@ -1,11 +1,17 @@
 //! The read-mostly table from (method, endpoint) to ready handles.
 //!
 //! A layer's table is leaked once: requests borrow from it for as long as they like, and no reference
-//! count is shared between cores. What it holds is bounded by the layer's cap on endpoints.
+//! count is shared between cores. What it holds is bounded by the layer's caps.
 
 mod http;
 mod slots;
 mod table;
+mod values;
 
-pub(crate) use self::http::{Found, HttpSeries, MethodSeries};
-use self::{slots::Slots, table::Table};
+use self::values::LabelValues;
+pub(crate) use self::{
+    http::{Found, HttpSeries, Measured, MethodSeries},
+    slots::{SlotKey, Slots},
+    table::Table,
+    values::{LabelIds, MAX_LABELS},
+};

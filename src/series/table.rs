@@ -72,7 +72,8 @@ impl<V> Table<V> {
         Some(&free.get_or_init(|| entry).value)
     }
 
-    fn is_full(&self) -> bool {
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
         self.len.load(Ordering::Acquire) == self.cap
     }
 

@@ -2,7 +2,7 @@
 
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::{Endpoint, Error, HttpMetrics, Naming, Registry, Target};
+use tower_prometheus::{Endpoint, Error, Family, HttpMetrics, Naming, Registry, Target};
 
 use crate::support::assert_settled;
 use crate::support::page::samples;
@@ -23,9 +23,9 @@ async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
 async fn everything_can_be_named() {
     let registry = Registry::new();
     let naming = Naming::classic()
-        .requests("hits_total")
-        .duration("took_seconds")
-        .in_progress("running")
+        .family(Family::Requests, "hits_total")
+        .family(Family::Duration, "took_seconds")
+        .family(Family::InProgress, "running")
         .method_label("verb")
         .endpoint_label("route")
         .status_label("code");
@@ -167,7 +167,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
         (server().duration_buckets([]), "at least one"),
         (server().max_endpoints(0), "max_endpoints is 0"),
         (
-            server().naming(naming().requests("a b")),
+            server().naming(naming().family(Family::Requests, "a b")),
             "\"a b\" is not allowed",
         ),
         (

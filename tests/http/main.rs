@@ -5,13 +5,18 @@ mod support;
 
 mod bounds;
 mod cardinality;
+mod clients;
 mod configuration;
+mod endpoint_sources;
 mod ends;
 mod ends_over_sockets;
+mod labels;
 mod long_lived;
 mod mistakes_of_others;
 mod mounts;
+mod namings;
 mod negotiation;
 mod page;
 mod routes;
 mod scrapes;
+mod sizes;

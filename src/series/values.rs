@@ -1,0 +1,84 @@
+//! [`LabelValues`]: the values of one label of one's own, numbered as they come.
+
+use std::sync::Mutex;
+
+use super::{SlotKey, Table};
+use crate::labels::{OVERFLOW, Values};
+use crate::registry::lock;
+
+/// How many labels of one's own a layer can have.
+pub(crate) const MAX_LABELS: usize = 6;
+
+/// The values of all labels of one's own of one request, by their numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LabelIds([u16; MAX_LABELS]);
+
+pub(crate) const ABSENT: u16 = 0;
+const TOO_MANY: u16 = 1;
+const FIRST: u16 = 2;
+
+impl LabelIds {
+    pub(crate) fn get(self, label: usize) -> u16 {
+        self.0[label]
+    }
+
+    pub(crate) fn set(&mut self, label: usize, id: u16) {
+        self.0[label] = id;
+    }
+
+    /// The labels whose value is `overflow`.
+    pub(crate) fn overflowed(self) -> impl Iterator<Item = usize> {
+        (0..MAX_LABELS).filter(move |label| self.0[*label] == TOO_MANY)
+    }
+}
+
+impl SlotKey for LabelIds {
+    fn bits(self) -> u64 {
+        let mix = |bits: u64, id: u16| bits.wrapping_mul(0x1_0001).wrapping_add(u64::from(id));
+        self.0.into_iter().fold(0, mix)
+    }
+}
+
+/// The values that one label has had so far.
+pub(crate) struct LabelValues {
+    ids: Table<u16>,
+    names: Mutex<Vec<&'static str>>,
+}
+
+impl LabelValues {
+    pub(crate) fn new(values: &Values) -> Self {
+        let (declared, cap) = match values {
+            Values::Declared(values) => (values.as_slice(), values.len()),
+            Values::AtMost(cap) => (&[][..], *cap),
+        };
+        let known = Self {
+            ids: Table::new(cap),
+            names: Mutex::default(),
+        };
+        for value in declared {
+            known.id(Some(value));
+        }
+        known
+    }
+
+    /// The number of a value; known ones are found without a lock.
+    pub(crate) fn id(&self, value: Option<&str>) -> u16 {
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            return ABSENT;
+        };
+        let id = self.ids.get_or_insert(value, |name| {
+            let mut names = lock(&self.names);
+            names.push(name);
+            FIRST - 1 + names.len() as u16
+        });
+        id.copied().unwrap_or(TOO_MANY)
+    }
+
+    pub(crate) fn name(&self, id: u16) -> &'static str {
+        match id {
+            ABSENT => "",
+            TOO_MANY => OVERFLOW,
+            id => lock(&self.names)[usize::from(id - FIRST)],
+        }
+    }
+}

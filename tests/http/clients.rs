@@ -1,0 +1,231 @@
+//! The layer around clients: real requests, and every way that they fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::Notify;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use tower_prometheus::{Endpoint, HttpMetricsService, Registry};
+
+use crate::support::server::Server;
+use crate::support::{eventually, page, warnings::Warnings};
+
+type Measured = HttpMetricsService<Client<HttpConnector, Empty<Bytes>>>;
+
+fn client(registry: &Registry, http2: bool) -> Measured {
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(http2)
+        .build_http();
+    registry.http_client_layer().layer(client)
+}
+
+fn to(url: &str, endpoint: &'static str) -> Request<Empty<Bytes>> {
+    let request = Request::get(url).extension(Endpoint::from_static(endpoint));
+    request.body(Empty::new()).unwrap()
+}
+
+#[track_caller]
+fn assert_ended(registry: &Registry, calls: u64, status: &str, count: f64) {
+    let value = |name, labels: &[(&str, &str)]| registry.value(name, labels).unwrap_or(0.0);
+    assert_eq!(value("http_client_requests_total", &[]), calls as f64);
+    assert_eq!(
+        value("http_client_requests_total", &[("status", status)]),
+        count
+    );
+    assert_eq!(
+        value("http_client_request_duration_seconds_count", &[]),
+        calls as f64
+    );
+    assert_eq!(value("http_client_requests_in_progress", &[]), 0.0);
+    page::assert_readable(&registry.render());
+}
+
+#[tokio::test]
+async fn responses_by_host_endpoint_and_status() {
+    for http2 in [false, true] {
+        let registry = Registry::new();
+        let app = Router::new()
+            .route("/users/{id}", get(async || "ada"))
+            .route("/fail", get(async || StatusCode::SERVICE_UNAVAILABLE));
+        let server = Server::start(app).await;
+        let mut client = client(&registry, http2);
+        for (path, endpoint) in [
+            ("/users/1", "/users/{id}"),
+            ("/users/2", "/users/{id}"),
+            ("/fail", "/fail"),
+        ] {
+            let response = client
+                .ready()
+                .await
+                .unwrap()
+                .call(to(&server.url(path), endpoint))
+                .await;
+            response.unwrap().into_body().collect().await.unwrap();
+        }
+        // Without a name the endpoint is empty: a path is never a label.
+        let request = Request::get(server.url("/users/3"))
+            .body(Empty::new())
+            .unwrap();
+        let response = client.call(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+        let requests = |endpoint, status| {
+            let labels = [
+                ("host", "127.0.0.1"),
+                ("endpoint", endpoint),
+                ("status", status),
+                ("method", "GET"),
+            ];
+            registry.value("http_client_requests_total", &labels)
+        };
+        assert_eq!(requests("/users/{id}", "200"), Some(2.0));
+        assert_eq!(requests("/fail", "503"), Some(1.0));
+        assert_eq!(requests("", "200"), Some(1.0));
+        assert_ended(&registry, 4, "200", 3.0);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused_is_an_error() {
+    let registry = Registry::new();
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let result = client(&registry, false)
+        .oneshot(to(&format!("http://{free}/"), "/"))
+        .await;
+    assert!(result.unwrap_err().is_connect());
+    assert_ended(&registry, 1, "error", 1.0);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_is_an_error() {
+    let registry = Registry::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let hang_up = tokio::spawn(async move { drop(listener.accept().await.unwrap()) });
+    assert!(
+        client(&registry, false)
+            .oneshot(to(&url, "/"))
+            .await
+            .is_err()
+    );
+    hang_up.await.unwrap();
+    assert_ended(&registry, 1, "error", 1.0);
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
+    let registry = Registry::new();
+    let asked = Arc::new(Notify::new());
+    let notify = Arc::clone(&asked);
+    let app = Router::new()
+        .route(
+            "/hang",
+            get(async move || {
+                notify.notify_one();
+                std::future::pending::<()>().await;
+            }),
+        )
+        .route(
+            "/endless",
+            get(async || {
+                axum::body::Body::from_stream(futures_util::stream::repeat_with(|| {
+                    Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 1024]))
+                }))
+            }),
+        );
+    let server = Server::start(app).await;
+    let client = client(&registry, false);
+    {
+        let mut call = Box::pin(client.clone().oneshot(to(&server.url("/hang"), "/hang")));
+        tokio::select! {
+            _ = &mut call => panic!("nobody answers"),
+            () = asked.notified() => {}
+        }
+        assert_eq!(
+            registry.value("http_client_requests_in_progress", &[]),
+            Some(1.0)
+        );
+    }
+    assert_ended(&registry, 1, "cancelled", 1.0);
+
+    let response = client
+        .oneshot(to(&server.url("/endless"), "/endless"))
+        .await
+        .unwrap();
+    let mut body = response.into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_ended(&registry, 2, "200", 1.0);
+    let labels = [("reason", "dropped"), ("host", "127.0.0.1")];
+    let aborted = registry.value("http_client_response_bodies_aborted_total", &labels);
+    assert_eq!(aborted, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
+    let app = || Router::new().route("/hang", get(std::future::pending::<()>));
+    let moment = Duration::from_millis(1);
+    let plain = || Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+
+    let (registry, server) = (Registry::new(), Server::start(app()).await);
+    let inside = ServiceBuilder::new()
+        .layer(registry.http_client_layer())
+        .timeout(moment)
+        .service(plain());
+    assert!(
+        inside
+            .oneshot(to(&server.url("/hang"), "/hang"))
+            .await
+            .is_err()
+    );
+    assert_ended(&registry, 1, "error", 1.0);
+
+    let (registry, server) = (Registry::new(), Server::start(app()).await);
+    let outside = ServiceBuilder::new()
+        .timeout(moment)
+        .layer(registry.http_client_layer())
+        .service(plain());
+    assert!(
+        outside
+            .oneshot(to(&server.url("/hang"), "/hang"))
+            .await
+            .is_err()
+    );
+    eventually("the call is dropped", || {
+        registry.value("http_client_requests_total", &[]) == Some(1.0)
+    })
+    .await;
+    assert_ended(&registry, 1, "cancelled", 1.0);
+}
+
+#[tokio::test]
+async fn hosts_are_bounded() {
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let answers =
+        tower::service_fn(async |_: Request<()>| Ok::<_, ()>(http::Response::new(String::new())));
+    let mut client = registry.http_client_layer().layer(answers);
+    for i in 0..1000 {
+        let request = Request::get(format!("http://tenant{i}.example:8080/"))
+            .body(())
+            .unwrap();
+        drop(client.call(request).await);
+    }
+    let requests = |host| registry.value("http_client_requests_total", &[("host", host)]);
+    assert_eq!(requests("tenant7.example"), Some(1.0));
+    assert_eq!(requests("overflow"), Some(900.0));
+    assert_eq!(warnings.about("overflow").len(), 1);
+    assert_ended(&registry, 1000, "200", 1000.0);
+}

@@ -1,0 +1,99 @@
+//! Services without a router: patterns, a function, a fixed name.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tower::{ServiceBuilder, service_fn};
+use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+
+use crate::support::server::{BOTH, Server};
+use crate::support::{settle, warnings::Warnings};
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let mut response = Response::new(Full::from("hello"));
+    if request.uri().path() == "/named" {
+        response
+            .extensions_mut()
+            .insert(Endpoint::from_static("/named-by-handler"));
+    }
+    Ok(response)
+}
+
+/// Asks a plain hyper server for each path, over both protocols, and expects each endpoint.
+async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
+    let registry = Registry::new();
+    let layer = metrics.layer(&registry).unwrap();
+    let service = ServiceBuilder::new()
+        .layer(layer)
+        .service(service_fn(answer));
+    let server = Server::start(service).await;
+    for protocol in BOTH {
+        let mut client = server.connect(protocol).await;
+        for (path, _) in expected {
+            assert_eq!(client.fetch("GET", path).await.0, 200);
+        }
+    }
+    settle(&registry, 2 * expected.len() as u64).await;
+    for (path, endpoint) in expected {
+        let same = expected
+            .iter()
+            .filter(|(_, other)| other == endpoint)
+            .count();
+        let requests = registry.value("http_requests_total", &[("endpoint", endpoint)]);
+        assert_eq!(requests, Some(2.0 * same as f64), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn patterns_are_matched_by_path() {
+    let metrics =
+        HttpMetrics::server().patterns(["/", "/users/{id}", "/users/me", "/files/{*path}"]);
+    let expected = [
+        ("/", "/"),
+        ("/users/7?q=1", "/users/{id}"),
+        ("/users/me", "/users/me"),
+        ("/files/a/b/c", "/files/{*path}"),
+        ("/users/7/orders", "unmatched"),
+        ("/.env", "unmatched"),
+        ("/named", "/named-by-handler"),
+    ];
+    assert_endpoints(metrics, &expected).await;
+}
+
+#[tokio::test]
+async fn a_function_says_it() {
+    let metrics = HttpMetrics::server().endpoint_by(|request| {
+        let first = request
+            .uri()
+            .path()
+            .trim_start_matches('/')
+            .split('/')
+            .next()?;
+        ["users", "orders"]
+            .into_iter()
+            .find(|known| *known == first)
+    });
+    let expected = [
+        ("/users/7", "users"),
+        ("/orders/1", "orders"),
+        ("/.env", "unmatched"),
+    ];
+    assert_endpoints(metrics, &expected).await;
+}
+
+#[tokio::test]
+async fn a_service_can_have_one_name() {
+    let warnings = Warnings::catch();
+    let metrics = HttpMetrics::server().endpoint("upload");
+    assert_endpoints(
+        metrics,
+        &[
+            ("/a", "upload"),
+            ("/b", "upload"),
+            ("/named", "/named-by-handler"),
+        ],
+    )
+    .await;
+    assert_eq!(warnings.about("EndpointLayer").len(), 0);
+}

@@ -1,0 +1,319 @@
+//! Labels of one's own, status classes, status on durations, families on and off, declared routes.
+
+use std::future::ready;
+
+use http::{Method, Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_prometheus::{Endpoint, Family, HttpMetrics, HttpMetricsLayer, Label, Registry};
+
+use crate::support::assert_settled;
+use crate::support::body::Scripted;
+use crate::support::page::samples;
+use crate::support::warnings::Warnings;
+
+/// Answers with the code and the cache status that the request asks for.
+async fn ask(layer: HttpMetricsLayer, headers: &[(&str, &str)]) {
+    let service = service_fn(|request: Request<()>| {
+        let header = |name: &str| request.headers().get(name).cloned();
+        let mut response = Response::new(String::new());
+        if let Some(code) = header("x-code") {
+            *response.status_mut() = code.to_str().unwrap().parse().unwrap();
+        }
+        if let Some(cache) = header("x-cache") {
+            response.headers_mut().insert("x-cache", cache);
+        }
+        ready(Ok::<_, ()>(response))
+    });
+    let mut request = Request::get("/").extension(Endpoint::from_static("/x"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    drop(layer.layer(service).call(request.body(()).unwrap()).await);
+}
+
+fn requests(registry: &Registry, labels: &[(&str, &str)]) -> f64 {
+    registry.value("http_requests_total", labels).unwrap_or(0.0)
+}
+
+#[tokio::test]
+async fn from_request_response_or_both() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(Label::from_request("client", |request| {
+            request.header("x-client")
+        }))
+        .label(Label::from_response("cache", |response| {
+            response.header("x-cache")
+        }))
+        .label(
+            Label::from_request("both", |request| request.header("x-client"))
+                .or_from_response(|response| response.header("x-cache")),
+        )
+        .layer(&registry)
+        .unwrap();
+    ask(layer, &[("x-client", "ios"), ("x-cache", "hit")]).await;
+    ask(layer, &[("x-client", "ios")]).await;
+    ask(layer, &[]).await;
+    let labelled = |client, cache, both| {
+        requests(
+            &registry,
+            &[("client", client), ("cache", cache), ("both", both)],
+        )
+    };
+    assert_eq!(labelled("ios", "hit", "hit"), 1.0);
+    assert_eq!(labelled("ios", "", "ios"), 1.0);
+    assert_eq!(labelled("", "", ""), 1.0);
+    // Only on the counter, unless asked for.
+    let durations = registry.value("http_request_duration_seconds_count", &[("client", "ios")]);
+    assert_eq!(durations, None);
+    assert_settled(&registry, 3);
+}
+
+#[tokio::test]
+async fn on_durations_if_asked() {
+    let registry = Registry::new();
+    let client = Label::from_request("client", |request| request.header("x-client"));
+    let layer = HttpMetrics::server()
+        .label(client.on_durations())
+        .layer(&registry)
+        .unwrap();
+    ask(layer, &[("x-client", "ios")]).await;
+    ask(layer, &[]).await;
+    let durations =
+        |client| registry.value("http_request_duration_seconds_count", &[("client", client)]);
+    assert_eq!((durations("ios"), durations("")), (Some(1.0), Some(1.0)));
+    assert_settled(&registry, 2);
+}
+
+#[tokio::test]
+async fn values_beyond_the_declared_or_the_cap_are_overflow() {
+    for (declared, label) in [
+        (
+            true,
+            Label::from_request("client", |r| r.header("x-client")).values(["ios", "web"]),
+        ),
+        (
+            false,
+            Label::from_request("client", |r| r.header("x-client")).max_values(2),
+        ),
+    ] {
+        let warnings = Warnings::catch();
+        let registry = Registry::new();
+        let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+        for client in ["ios", "web", "curl", "ios", "bot1", "bot2"] {
+            ask(layer, &[("x-client", client)]).await;
+        }
+        let of = |client| requests(&registry, &[("client", client)]);
+        assert_eq!(
+            [of("ios"), of("web"), of("curl"), of("overflow")],
+            [2.0, 1.0, 0.0, 3.0],
+            "{declared}"
+        );
+        let labels = [("family", "http_requests_total"), ("label", "client")];
+        let overflowed = registry.value("metrics_label_overflow_total", &labels);
+        assert_eq!(overflowed, Some(3.0));
+        assert_eq!(warnings.about("overflow").len(), 1);
+        assert_settled(&registry, 6);
+    }
+}
+
+/// Header bytes that are no text are no value.
+#[tokio::test]
+async fn a_value_that_is_not_text_is_absent() {
+    let registry = Registry::new();
+    let label = Label::from_request("client", |request| request.header("x-client"));
+    let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+    let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
+    let odd = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+    let request = Request::get("/").header("x-client", odd).body(()).unwrap();
+    drop(layer.layer(service).call(request).await);
+    assert_eq!(requests(&registry, &[("client", "")]), 1.0);
+    assert_settled(&registry, 1);
+}
+
+#[tokio::test]
+async fn statuses_by_class() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .status_classes()
+        .layer(&registry)
+        .unwrap();
+    for code in ["200", "204", "404", "503", "599", "700"] {
+        ask(layer, &[("x-code", code)]).await;
+    }
+    let of = |status| requests(&registry, &[("status", status)]);
+    assert_eq!(
+        [of("2xx"), of("4xx"), of("5xx"), of("7xx")],
+        [2.0, 1.0, 2.0, 1.0]
+    );
+    assert_settled(&registry, 6);
+}
+
+#[tokio::test]
+async fn status_on_durations() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .status_on_durations()
+        .layer(&registry)
+        .unwrap();
+    for code in ["200", "200", "503"] {
+        ask(layer, &[("x-code", code)]).await;
+    }
+    let of = |status| registry.value("http_request_duration_seconds_count", &[("status", status)]);
+    assert_eq!((of("200"), of("503")), (Some(2.0), Some(1.0)));
+    assert_settled(&registry, 3);
+}
+
+#[tokio::test]
+async fn any_family_can_be_off() {
+    let families = [
+        (Family::Requests, "http_requests_total"),
+        (Family::Duration, "http_request_duration_seconds"),
+        (Family::InProgress, "http_requests_in_progress"),
+        (Family::AbortedBodies, "http_response_bodies_aborted_total"),
+        (Family::OpenConnections, "http_connections_open"),
+    ];
+    for (off, _) in families {
+        let registry = Registry::new();
+        let layer = HttpMetrics::server().without(off).layer(&registry).unwrap();
+        // One that is aborted, and one that lives long.
+        for content_type in ["text/plain", "text/event-stream"] {
+            let service = service_fn(async |_: Request<()>| {
+                let response = Response::builder().header("content-type", content_type);
+                Ok::<_, ()>(response.body(Scripted::stream(&["x"])).unwrap())
+            });
+            drop(layer.layer(service).call(Request::new(())).await);
+        }
+        let page = registry.render();
+        for (family, name) in families {
+            let shown = page.contains(&format!("# TYPE {name} "));
+            assert_eq!(shown, family != off, "{family:?} without {off:?}:\n{page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn declared_routes_start_at_0() {
+    let registry = Registry::new();
+    let label = Label::from_response("cache", |response| response.header("x-cache"));
+    let layer = HttpMetrics::server()
+        .label(label.values(["hit", "miss"]))
+        .declare(Method::GET, "/x", [200, 503])
+        .declare(Method::POST, "/orders", [201])
+        .layer(&registry)
+        .unwrap();
+    let page = samples(&registry.render());
+    let starting: Vec<_> = page
+        .iter()
+        .filter(|(name, _)| name.starts_with("http_requests_total"))
+        .map(|(name, value)| (name.split_once('{').unwrap().1, *value))
+        .collect();
+    assert_eq!(
+        starting,
+        [
+            (
+                r#"cache="hit",endpoint="/orders",method="POST",status="201"}"#,
+                0.0
+            ),
+            (
+                r#"cache="hit",endpoint="/x",method="GET",status="200"}"#,
+                0.0
+            ),
+            (
+                r#"cache="hit",endpoint="/x",method="GET",status="503"}"#,
+                0.0
+            ),
+            (
+                r#"cache="miss",endpoint="/orders",method="POST",status="201"}"#,
+                0.0
+            ),
+            (
+                r#"cache="miss",endpoint="/x",method="GET",status="200"}"#,
+                0.0
+            ),
+            (
+                r#"cache="miss",endpoint="/x",method="GET",status="503"}"#,
+                0.0
+            ),
+        ]
+    );
+    for endpoint in ["/x", "/orders"] {
+        let labels = [("endpoint", endpoint)];
+        assert_eq!(
+            registry.value("http_requests_in_progress", &labels),
+            Some(0.0)
+        );
+        let durations = registry.value("http_request_duration_seconds_count", &labels);
+        assert_eq!(durations, Some(0.0));
+    }
+    ask(layer, &[("x-cache", "hit")]).await;
+    assert_eq!(
+        requests(&registry, &[("cache", "hit"), ("status", "200")]),
+        1.0
+    );
+    assert_settled(&registry, 1);
+}
+
+#[test]
+fn mistakes_are_named_when_the_layer_is_built() {
+    let label = |name: &str| Label::from_request(name, |_| None);
+    let server = HttpMetrics::server;
+    let seven = (0..7).fold(server(), |layer, i| layer.label(label(&format!("l{i}"))));
+    let wide = |i| label(&format!("w{i}")).values((0..200).map(|value| value.to_string()));
+    let cases = [
+        (server().label(label("method")), "\"method\" is given twice"),
+        (server().label(label("le")), "\"le\" is not allowed"),
+        (
+            server().label(label("a")).label(label("a")),
+            "\"a\" is given twice",
+        ),
+        (
+            server().label(label("a").max_values(0)),
+            "values of label \"a\" is 0",
+        ),
+        (
+            server().label(label("a").values([""; 0])),
+            "values of label \"a\" is 0",
+        ),
+        (seven, "7 labels of one's own: there may be 6"),
+        (
+            server().declare(Method::GET, "/x", [42]),
+            "42 is not a status code",
+        ),
+        (
+            server()
+                .max_endpoints(1)
+                .declare(Method::GET, "/x", [])
+                .declare(Method::GET, "/y", []),
+            "2 routes are declared: max_endpoints is 1",
+        ),
+        (
+            server()
+                .label(wide(1))
+                .label(wide(2))
+                .declare(Method::GET, "/x", [200]),
+            "40000 combinations",
+        ),
+        (
+            server().size_buckets([2.0, 1.0]),
+            "size_buckets: bucket bound 1 comes after 2",
+        ),
+        (
+            server().patterns(["/a/{b", "/c"]),
+            "route pattern \"/a/{b\"",
+        ),
+        (
+            server().patterns(["/{a}", "/{b}"]),
+            "route pattern \"/{b}\"",
+        ),
+        (server().https(), "there is no label url_scheme"),
+        (
+            server().measure(Family::RequestBodySize),
+            "with_request_body",
+        ),
+    ];
+    for (layer, expected) in cases {
+        let error = layer.clone().layer(Registry::new()).unwrap_err();
+        assert!(error.to_string().contains(expected), "{layer:?}: {error}");
+    }
+}

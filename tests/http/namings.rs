@@ -1,0 +1,103 @@
+//! Presets: what OpenTelemetry's and axum-prometheus' users find again.
+
+use http::{Request, Response, Version};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+
+use crate::support::page::{assert_readable, samples};
+
+async fn answer(request: Request<()>) -> Result<Response<String>, &'static str> {
+    match request.uri().path() {
+        "/error" => Err("no"),
+        "/503" => Ok(Response::builder().status(503).body(String::new()).unwrap()),
+        _ => Ok(Response::new("hello".to_owned())),
+    }
+}
+
+#[tokio::test]
+async fn open_telemetry_has_its_names_labels_and_buckets() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::open_telemetry()
+        .https()
+        .layer(&registry)
+        .unwrap();
+    let mut service = layer.layer(service_fn(answer));
+    for (method, uri, version, endpoint) in [
+        ("GET", "/ok", Version::HTTP_2, Some("/{page}")),
+        ("GET", "http://host/503", Version::HTTP_11, Some("/{page}")),
+        ("HACK", "/error", Version::HTTP_11, None),
+    ] {
+        let mut request = Request::builder().method(method).uri(uri).version(version);
+        if let Some(endpoint) = endpoint {
+            request = request.extension(Endpoint::from_static(endpoint));
+        }
+        if let Ok(response) = service.call(request.body(()).unwrap()).await {
+            http_body_util::BodyExt::collect(response.into_body())
+                .await
+                .unwrap();
+        }
+    }
+    let page = registry.render();
+    assert_readable(&page);
+    let samples = samples(&page);
+    for labels in [
+        // Each is one request: no error, the status of one that failed, and how one ended without any.
+        r#"error_type="",http_request_method="GET",http_response_status_code="200",http_route="/{page}",network_protocol_version="2",url_scheme="https""#,
+        r#"error_type="503",http_request_method="GET",http_response_status_code="503",http_route="/{page}",network_protocol_version="1.1",url_scheme="http""#,
+        r#"error_type="error",http_request_method="_OTHER",http_response_status_code="",http_route="",network_protocol_version="1.1",url_scheme="https""#,
+    ] {
+        let count = format!("http_server_request_duration_seconds_count{{{labels}}}");
+        assert_eq!(samples.get(&count), Some(&1.0), "{page}");
+    }
+    for active in [
+        r#"http_server_active_requests{http_request_method="GET",url_scheme="http"}"#,
+        r#"http_server_active_requests{http_request_method="GET",url_scheme="https"}"#,
+        r#"http_server_active_requests{http_request_method="_OTHER",url_scheme="https"}"#,
+    ] {
+        assert_eq!(samples.get(active), Some(&0.0), "{page}");
+    }
+    let le = |le| registry.value("http_server_request_duration_seconds_bucket", &[("le", le)]);
+    for bound in ["0.075", "0.75", "7.5", "10", "+Inf"] {
+        assert_eq!(le(bound), Some(3.0), "{bound}");
+    }
+    let sizes = registry.value("http_server_response_body_size_bytes_sum", &[]);
+    assert_eq!(sizes, Some(5.0));
+    assert!(!page.contains("requests_total"), "{page}");
+}
+
+#[tokio::test]
+async fn the_scheme_is_http_unless_someone_says_otherwise() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::open_telemetry().layer(&registry).unwrap();
+    for uri in ["/ok", "https://host/ok", "gopher://host/ok"] {
+        let request = Request::get(uri).body(()).unwrap();
+        drop(layer.layer(service_fn(answer)).oneshot(request).await);
+    }
+    let requests = |scheme| {
+        registry.value(
+            "http_server_request_duration_seconds_count",
+            &[("url_scheme", scheme)],
+        )
+    };
+    assert_eq!(requests("http"), Some(1.0));
+    assert_eq!(requests("https"), Some(1.0));
+    // A client can send any: it is no label.
+    assert_eq!(requests("overflow"), Some(1.0));
+    assert!(!registry.render().contains("gopher"));
+}
+
+#[tokio::test]
+async fn the_same_preset_twice_is_one_set_of_series() {
+    let registry = Registry::new();
+    for _ in 0..2 {
+        let layer = HttpMetrics::open_telemetry().layer(&registry).unwrap();
+        drop(
+            layer
+                .layer(service_fn(answer))
+                .oneshot(Request::new(()))
+                .await,
+        );
+    }
+    let requests = registry.value("http_server_request_duration_seconds_count", &[]);
+    assert_eq!(requests, Some(2.0));
+}

@@ -1,0 +1,155 @@
+//! Sizes of bodies as they really passed, and how long requests took to read.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tower::{Layer, Service, ServiceBuilder, service_fn};
+use tower_prometheus::{Family, HttpMetrics, Registry, RequestBody};
+
+use crate::support::body::{Scripted, Step};
+use crate::support::server::{BOTH, Server};
+use crate::support::{assert_settled, settle};
+
+/// The count and the sum of a family's sizes.
+fn sizes(registry: &Registry, family: &str) -> (f64, f64) {
+    let part = |part| {
+        registry
+            .value(&format!("{family}_{part}"), &[])
+            .unwrap_or(0.0)
+    };
+    (part("count"), part("sum"))
+}
+
+const RESPONSE: &str = "http_response_body_size_bytes";
+const REQUEST: &str = "http_request_body_size_bytes";
+const READING: &str = "http_request_body_duration_seconds";
+
+/// What a client reads of a response, and what is measured then.
+async fn measured(method: &str, response: Response<Scripted>, frames: usize) -> (f64, f64) {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .measure(Family::ResponseBodySize)
+        .layer(&registry)
+        .unwrap();
+    let mut response = Some(response);
+    let service =
+        service_fn(move |_: Request<()>| std::future::ready(Ok::<_, ()>(response.take().unwrap())));
+    let request = Request::builder().method(method).body(()).unwrap();
+    let response = layer.layer(service).call(request).await.unwrap();
+    let mut body = Box::pin(response.into_body());
+    for _ in 0..frames {
+        body.frame().await;
+    }
+    drop(body);
+    assert_settled(&registry, 1);
+    sizes(&registry, RESPONSE)
+}
+
+#[tokio::test]
+async fn responses_are_as_large_as_what_passed() {
+    let pieces = &["01234", "56789", "abcde"];
+    let stream = || Response::new(Scripted::stream(pieces));
+    assert_eq!(measured("GET", stream(), 4).await, (1.0, 15.0));
+    // Half-way: what passed until then.
+    assert_eq!(measured("GET", stream(), 2).await, (1.0, 10.0));
+    assert_eq!(
+        measured("GET", Response::new(Scripted::full("hello")), 1).await,
+        (1.0, 5.0)
+    );
+    assert_eq!(
+        measured("GET", Response::new(Scripted::full("")), 0).await,
+        (1.0, 0.0)
+    );
+    let failing = Scripted::new([Step::Data("01234"), Step::Error]);
+    assert_eq!(measured("GET", Response::new(failing), 2).await, (1.0, 5.0));
+    let trailers = Scripted::new([Step::Data("01234"), Step::Trailers]);
+    assert_eq!(
+        measured("GET", Response::new(trailers), 2).await,
+        (1.0, 5.0)
+    );
+}
+
+/// Over HTTP/2 a server polls these bodies, and sends nothing of them.
+#[tokio::test]
+async fn what_is_never_sent_has_no_size() {
+    assert_eq!(
+        measured("HEAD", Response::new(Scripted::stream(&["01234"])), 2).await,
+        (1.0, 0.0)
+    );
+    for status in [204, 304] {
+        let response = Response::builder()
+            .status(status)
+            .body(Scripted::stream(&["01234"]));
+        assert_eq!(measured("GET", response.unwrap(), 2).await, (1.0, 0.0));
+    }
+    // A long life has no size yet when it is counted.
+    let events = Response::builder().header("content-type", "text/event-stream");
+    let events = events.body(Scripted::stream(&["01234"])).unwrap();
+    assert_eq!(measured("GET", events, 2).await, (0.0, 0.0));
+}
+
+type Hint = (bool, Option<u64>);
+
+/// Reads the request's body or not, and says what it knew of its size before.
+async fn read(request: Request<RequestBody<Incoming>>) -> Result<Response<String>, hyper::Error> {
+    let ignores = request.uri().path() == "/ignore";
+    let body = request.into_body();
+    let hint: Hint = (body.is_end_stream(), body.size_hint().exact());
+    if !ignores {
+        body.collect().await?;
+    }
+    Ok(Response::new(format!("{hint:?}")))
+}
+
+#[tokio::test]
+async fn requests_are_as_large_as_what_was_read() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let layer = HttpMetrics::server()
+            .with_request_body()
+            .layer(&registry)
+            .unwrap();
+        let service = ServiceBuilder::new().layer(layer).service(service_fn(read));
+        let server = Server::start(service).await;
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(protocol == crate::support::server::Protocol::Http2)
+            .build_http::<Full<Bytes>>();
+        let post = async |path: &str, body: &'static str| {
+            let request = Request::post(server.url(path))
+                .body(Full::from(body))
+                .unwrap();
+            let response = client.request(request).await.unwrap();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        // The hints of the body are those of the body inside.
+        assert_eq!(post("/read", "0123456789").await, "(false, Some(10))");
+        assert_eq!(post("/read", "").await, "(true, Some(0))");
+        post("/ignore", "0123456789").await;
+        settle(&registry, 3).await;
+        assert_eq!(sizes(&registry, REQUEST), (3.0, 10.0), "{protocol:?}");
+        assert_eq!(sizes(&registry, READING).0, 3.0);
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_measured_however_it_ends() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .with_request_body()
+        .layer(&registry)
+        .unwrap();
+    let fails = service_fn(async |request: Request<RequestBody<Scripted>>| {
+        let mut body = Box::pin(request.into_body());
+        body.frame().await;
+        Err::<Response<String>, _>("enough")
+    });
+    let request = Request::new(Scripted::stream(&["01234", "56789"]));
+    assert!(layer.layer(fails).call(request).await.is_err());
+    assert_eq!(sizes(&registry, REQUEST), (1.0, 5.0));
+    assert_settled(&registry, 1);
+}
