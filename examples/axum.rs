@@ -20,13 +20,16 @@ use axum::routing::{get, post};
 use axum::{Router, response::IntoResponse};
 use futures_util::stream;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_prometheus::Registry;
+use tower_prometheus::{HttpMetrics, Registry, TraceId};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let metrics = Registry::builder()
         .constant_label("service", "shop")
         .install()?;
+    let http = HttpMetrics::server()
+        .exemplar(TraceId::from_traceparent)
+        .layer(&metrics)?;
     metrics::describe_counter!("shop_orders_total", "Orders taken.");
 
     let app = Router::new()
@@ -38,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .nest("/admin", Router::new().route("/orders", post(order)))
         .fallback(not_found)
         .route_service("/metrics", metrics.handler())
-        .layer(metrics.http_layer())
+        .layer(http)
         .layer(CatchPanicLayer::new());
 
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());

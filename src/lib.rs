@@ -87,7 +87,7 @@ pub use self::{
     error::Error,
     labels::{
         Endpoint, EndpointFuture, EndpointLayer, EndpointService, Family, Label, Naming,
-        RequestHead, ResponseHead,
+        RequestHead, ResponseHead, TraceId,
     },
     middleware::{
         ConnectionGuard, DurationTo, HttpMetrics, HttpMetricsLayer, HttpMetricsService, LongLived,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use metrics::{Key, Label, Level, Metadata, Recorder};
 
 use crate::Error;
+use crate::labels::TraceId;
 use crate::registry::{self, FamilySpec, Registry, Shape};
 
 /// Where a layer records: a [`Registry`], or any recorder of the `metrics` crate.
@@ -27,6 +28,7 @@ use crate::registry::{self, FamilySpec, Registry, Shape};
 /// |---|---|---|
 /// | buckets of the layer | used | the recorder's own business; bounds that were set are warned of |
 /// | a family of the same name with other buckets or labels | an error at start-up | the recorder's business |
+/// | exemplars | kept, one for each bucket | dropped |
 /// | in progress | never reads below 0 | a gauge raised and lowered |
 /// | a scrape that loses no samples | promised | the recorder's business |
 /// | a cost that does not rise with cores | promised | the recorder's business |
@@ -215,6 +217,14 @@ impl Histogram {
     pub(crate) fn observe(&self, sample: f64) {
         match self {
             Self::Registry(histogram) => histogram.observe(sample),
+            Self::Foreign(histogram) => histogram.record(sample),
+        }
+    }
+
+    /// Observes what a trace tells more about; a foreign recorder has no use for that.
+    pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
+        match self {
+            Self::Registry(histogram) => histogram.observe_traced(sample, trace),
             Self::Foreign(histogram) => histogram.record(sample),
         }
     }

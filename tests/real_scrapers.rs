@@ -178,6 +178,31 @@ fn a_real_prometheus_answers_with_the_right_numbers() {
     assert!(metadata.contains("\"type\":\"counter\""), "{metadata}");
 }
 
+/// Exemplars go all the way: from a request's header to a store that keeps them.
+#[test]
+fn a_real_prometheus_keeps_the_exemplars() {
+    let (_running, shop) = shop();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let header = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");
+    curl(&["-H", &header, &format!("{shop}/users/1")]);
+    let (_prometheus, api) = prometheus(shop.trim_start_matches("http://"));
+    assert_eq!(wait_for(&api, "sum(http_requests_total)"), "1");
+    let query = "query=http_request_duration_seconds_bucket";
+    let exemplars = format!("{api}/query_exemplars");
+    let answer = curl(&[
+        "-G",
+        &exemplars,
+        "-d",
+        query,
+        "-d",
+        "start=0",
+        "-d",
+        "end=9999999999",
+    ]);
+    assert!(answer.contains(trace), "{answer}");
+    assert!(answer.contains("/users/{id}"), "{answer}");
+}
+
 /// A Prometheus on a free port that scrapes the shop each second.
 fn prometheus(target: &str) -> (Running, String) {
     let directory =
@@ -199,6 +224,7 @@ fn prometheus(target: &str) -> (Running, String) {
             directory.join("data").display()
         ))
         .arg(format!("--web.listen-address={free}"))
+        .arg("--enable-feature=exemplar-storage")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();

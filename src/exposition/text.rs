@@ -1,12 +1,13 @@
 //! Prometheus' text format 0.0.4 and OpenMetrics 1.0, from one writer.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use metrics::Unit;
 
 use super::Format;
 use crate::budget::Budget;
-use crate::registry::{Family, Index, Kind, Place, Snapshot};
+use crate::registry::{Exemplar, Exemplars, Family, Index, Kind, Place, Snapshot};
 
 /// Writes a snapshot, a turn at a time.
 pub(crate) struct Writer {
@@ -138,13 +139,24 @@ impl Writer {
                 Kind::Histogram(buckets) => {
                     budget.spend(LINE * buckets.count());
                     let counts = self.snapshot.buckets(place.cell, buckets.count());
-                    self.write_histogram(page, head, place, counts);
+                    let exemplars = match self.format.is_open_metrics() {
+                        true => family.exemplars(place.cell),
+                        false => None,
+                    };
+                    self.write_histogram(page, head, place, counts, exemplars.as_deref());
                 }
             }
         }
     }
 
-    fn write_histogram(&self, page: &mut Vec<u8>, labels: &str, place: Place, counts: &[u64]) {
+    fn write_histogram(
+        &self,
+        page: &mut Vec<u8>,
+        labels: &str,
+        place: Place,
+        counts: &[u64],
+        exemplars: Option<&Exemplars>,
+    ) {
         let HistogramLines {
             bucket,
             les,
@@ -153,10 +165,15 @@ impl Writer {
         } = &self.lines;
         let comma = if labels.is_empty() { "" } else { "," };
         let mut total = 0_u64;
-        for (le, n) in les.iter().zip(counts) {
+        for (i, (le, n)) in les.iter().zip(counts).enumerate() {
             total = total.saturating_add(*n);
             push_all(page, &[bucket, labels, comma, le]);
             push_count(page, total);
+            if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.get(i))
+                && *n > 0
+            {
+                push_exemplar(page, &exemplar, self.format);
+            }
             page.push(b'\n');
         }
         let (open, close) = if labels.is_empty() {
@@ -207,6 +224,13 @@ fn push_all(page: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         page.extend_from_slice(part.as_bytes());
     }
+}
+
+fn push_exemplar(page: &mut Vec<u8>, exemplar: &Exemplar, format: Format) {
+    let Exemplar { trace, sample, at } = exemplar;
+    let _ = write!(page, " # {{trace_id=\"{trace}\"}} ");
+    push_float(page, *sample, format);
+    let _ = write!(page, " {}.{:03}", at.as_secs(), at.subsec_millis());
 }
 
 fn push_count_line(page: &mut Vec<u8>, head: &str, count: u64) {

@@ -9,12 +9,14 @@ mod naming;
 mod own;
 pub(crate) mod standard;
 mod status;
+mod trace;
 
 pub use self::{
     endpoint::{Endpoint, EndpointFuture, EndpointLayer, EndpointService},
     head::{RequestHead, ResponseHead},
     naming::{Family, Naming},
     own::Label,
+    trace::TraceId,
 };
 pub(crate) use self::{
     endpoint::{OVERFLOW, UNMATCHED},

@@ -10,7 +10,7 @@ use super::long_lived::OpenConnection;
 use super::request_body::Reading;
 use super::{AbortReason, DurationTo, Outcome};
 use crate::clock::Instant;
-use crate::labels::{Endpoint, Method};
+use crate::labels::{Endpoint, Method, TraceId};
 use crate::series::{Found, HttpSeries, LabelIds, Measured, MethodSeries};
 use crate::target::InProgress;
 
@@ -25,6 +25,7 @@ pub(crate) struct Exchange {
     stage: Stage,
     /// Bytes of the response's body so far.
     sent: u64,
+    trace: Option<TraceId>,
     /// What was read of the request's body, where that is measured.
     reading: Option<Arc<Reading>>,
 }
@@ -87,6 +88,7 @@ impl Exchange {
             started: Instant::now(),
             stage: Stage::Calling,
             sent: 0,
+            trace: series.trace(request),
             reading: None,
         }
     }
@@ -108,6 +110,7 @@ impl Exchange {
             started: self.started,
             stage: self.stage,
             sent: self.sent,
+            trace: self.trace,
             reading: self.reading.take(),
         }
     }
@@ -197,6 +200,7 @@ impl Exchange {
                 head_seconds: self.stage.head_seconds(),
                 response_bytes: outcome.has_body().then_some(self.sent),
                 request: self.reading.as_ref().map(|reading| reading.measured()),
+                trace: self.trace,
             };
             self.series.count(counted, self.labels, measured);
             if let Outcome::Aborted(_, reason) = outcome {

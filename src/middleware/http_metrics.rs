@@ -1,12 +1,14 @@
 //! [`HttpMetrics`]: what can be set before a layer exists.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::StatusCode;
 
 use super::{HttpMetricsLayer, RequestBodyMetricsLayer};
 use crate::labels::{
-    EndpointSource, Family, Label, Method, Naming, On, Patterns, RequestHead, Values, standard,
+    EndpointSource, Family, Label, Method, Naming, On, Patterns, RequestHead, TraceId, Values,
+    standard,
 };
 use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
 use crate::series::{HttpSeries, MAX_LABELS};
@@ -53,6 +55,31 @@ pub(crate) struct Settings {
     pub(crate) status_classes: bool,
     status_on_durations: bool,
     pub(crate) routes: Vec<Route>,
+    pub(crate) exemplar: Option<ExemplarOf>,
+}
+
+/// Which trace a request belongs to.
+#[derive(Clone)]
+pub(crate) struct ExemplarOf(Arc<TraceOf>);
+
+type TraceOf = dyn Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync;
+
+impl ExemplarOf {
+    pub(crate) fn of(&self, request: RequestHead<'_>) -> Option<TraceId> {
+        (self.0)(request)
+    }
+}
+
+impl PartialEq for ExemplarOf {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for ExemplarOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExemplarOf")
+    }
 }
 
 /// A route that was declared, with the statuses that start at 0.
@@ -101,6 +128,7 @@ impl HttpMetrics {
             status_classes: false,
             status_on_durations: false,
             routes: Vec::new(),
+            exemplar: None,
         };
         Self {
             settings,
@@ -240,6 +268,18 @@ impl HttpMetrics {
             Some(scheme) => *scheme = standard::url_scheme(true),
             None => self.mistake = Some("https: there is no label url_scheme".to_owned()),
         }
+        self
+    }
+
+    /// Puts the trace of a request on its duration bucket as an exemplar, on pages of OpenMetrics; the
+    /// latest for each bucket, at most one a second.
+    ///
+    /// [`TraceId::from_traceparent`] is one ready to use.
+    pub fn exemplar(
+        mut self,
+        trace: impl Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.exemplar = Some(ExemplarOf(Arc::new(trace)));
         self
     }
 
@@ -445,6 +485,7 @@ impl Settings {
             status_classes: _,
             status_on_durations: _,
             routes,
+            exemplar: _,
         } = self;
         if let Some(prefix) = prefix {
             check_metric_name(prefix)?;

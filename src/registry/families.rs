@@ -55,6 +55,7 @@ pub(crate) struct FamilySpec {
     pub(crate) label_names: Vec<String>,
     /// The bounds, or what the registry's rules say.
     pub(crate) buckets: Option<Buckets>,
+    pub(crate) exemplars: bool,
 }
 
 #[derive(Default)]
@@ -99,13 +100,18 @@ impl Families {
             about,
             label_names,
             buckets,
+            exemplars,
         } = spec;
         check_metric_name(name)?;
         let buckets = || buckets.clone().unwrap_or_else(|| rules.of(name));
         let kind = shape.kind(buckets);
         let mut known = self.write();
         if let Some(family) = known.by_source.get(&(*shape, name.clone())) {
-            return family.redeclare(&kind, label_names, about);
+            family.redeclare(&kind, label_names, about)?;
+            if *exemplars {
+                family.keep_exemplars();
+            }
+            return Ok(());
         }
         if let Some(taken) = known.taken(*shape, name) {
             return Err(Error::new(format!(
@@ -115,6 +121,9 @@ impl Families {
         }
         let family = Arc::new(Family::new(name.clone(), kind, about.clone()));
         family.redeclare(&family.kind, label_names, about)?;
+        if *exemplars {
+            family.keep_exemplars();
+        }
         known.add(*shape, name, &family);
         Ok(())
     }

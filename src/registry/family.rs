@@ -9,6 +9,7 @@ use metrics::{Key, Unit};
 
 use super::buckets::Buckets;
 use super::cells::CellId;
+use super::exemplars::Exemplars;
 use super::lock;
 use crate::Error;
 use crate::budget::Budget;
@@ -37,6 +38,8 @@ pub(crate) struct Family {
     label_names: OnceLock<Vec<String>>,
     about: Mutex<About>,
     series: Mutex<Series>,
+    /// Of each series by its first cell, once the family is declared with them.
+    exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// Label texts of series whose label names had to be mended, and whose they are.
     claims: Mutex<HashMap<String, Key>>,
     has_claims: AtomicBool,
@@ -65,6 +68,7 @@ impl Family {
             label_names: OnceLock::new(),
             about: Mutex::new(about),
             series: Mutex::default(),
+            exemplars: OnceLock::new(),
             claims: Mutex::default(),
             has_claims: AtomicBool::new(false),
         }
@@ -102,6 +106,23 @@ impl Family {
             known.clone_from(about);
         }
         Ok(())
+    }
+
+    /// Gives an exemplar for each bucket to every series that is registered from now on.
+    pub(super) fn keep_exemplars(&self) {
+        self.exemplars.get_or_init(Mutex::default);
+    }
+
+    pub(super) fn new_exemplars(&self, cell: CellId, buckets: usize) -> Option<Arc<Exemplars>> {
+        let known = self.exemplars.get()?;
+        let exemplars = Arc::new(Exemplars::new(buckets));
+        lock(known).insert(cell, Arc::clone(&exemplars));
+        Some(exemplars)
+    }
+
+    /// The exemplars of the series with that first cell.
+    pub(crate) fn exemplars(&self, cell: CellId) -> Option<Arc<Exemplars>> {
+        lock(self.exemplars.get()?).get(&cell).cloned()
     }
 
     /// Adds a series; it is on every page whose scrape begins after this returns.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::buckets::Buckets;
 use super::cells::{CellId, Store};
+use super::exemplars::Exemplars;
+use crate::labels::TraceId;
 
 /// A number that only grows.
 pub(crate) struct Counter {
@@ -76,12 +78,23 @@ pub(crate) struct Histogram {
     pub(super) buckets: CellId,
     pub(super) sum: CellId,
     pub(super) bounds: Buckets,
+    pub(super) exemplars: Option<Arc<Exemplars>>,
 }
 
 impl Histogram {
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
         self.observe_many(sample, 1);
+    }
+
+    /// Observes what a trace tells more about.
+    pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
+        self.observe(sample);
+        if let Some(exemplars) = &self.exemplars
+            && !sample.is_nan()
+        {
+            exemplars.offer(self.bounds.position(sample), sample, trace);
+        }
     }
 
     /// NaN is not a measurement and is left out. An infinite sample is counted in its bucket but

@@ -18,6 +18,7 @@
 mod buckets;
 mod builder;
 mod cells;
+mod exemplars;
 mod families;
 mod family;
 mod global;
@@ -33,6 +34,7 @@ pub use self::builder::RegistryBuilder;
 pub(crate) use self::{
     buckets::Buckets,
     builder::check_constant_label,
+    exemplars::{Exemplar, Exemplars},
     families::{FamilySpec, Shape},
     family::{About, Family, Index, Kind, Place},
     handles::{Counter, Histogram, InProgress},

@@ -94,6 +94,7 @@ impl Registry {
                 store,
                 buckets,
                 sum,
+                exemplars: family.new_exemplars(buckets, bounds.count()),
                 bounds,
             };
             let place = Place { cell: buckets, sum };

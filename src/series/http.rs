@@ -8,7 +8,9 @@ use http::{Request, Response};
 
 use super::{LabelIds, LabelValues, SlotKey, Slots, Table};
 use crate::Error;
-use crate::labels::{Family, Method, OVERFLOW, On, RequestHead, ResponseHead, Status, Values};
+use crate::labels::{
+    Family, Method, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
+};
 use crate::middleware::{AbortReason, DurationTo, Settings};
 use crate::registry::{About, FamilySpec, Shape};
 use crate::target::{Counter, Histogram, InProgress, Target};
@@ -105,6 +107,7 @@ pub(crate) struct Measured {
     pub(crate) response_bytes: Option<u64>,
     /// Bytes and seconds of the request's body.
     pub(crate) request: Option<(u64, f64)>,
+    pub(crate) trace: Option<TraceId>,
 }
 
 /// What the table knows about a request.
@@ -199,6 +202,13 @@ impl HttpSeries {
     #[inline]
     pub(crate) fn times_head(&self) -> bool {
         self.times_head
+    }
+
+    /// The trace that a request belongs to, where that is asked for.
+    #[inline]
+    pub(crate) fn trace<B>(&self, request: &Request<B>) -> Option<TraceId> {
+        let exemplar = self.settings.exemplar.as_ref()?;
+        exemplar.of(RequestHead::new(request))
     }
 
     /// The values of the labels that a request brings.
@@ -444,6 +454,7 @@ impl HttpSeries {
             },
             label_names: names.map(str::to_owned).collect(),
             buckets: self.settings.buckets_of(family)?,
+            exemplars: family == Family::Duration && self.settings.exemplar.is_some(),
         }))
     }
 
@@ -546,8 +557,10 @@ impl Ended {
         if let Some(requests) = requests {
             requests.increment();
         }
-        if let Some(duration) = duration {
-            duration.observe(measured.seconds);
+        match (duration, measured.trace) {
+            (None, _) => {}
+            (Some(duration), None) => duration.observe(measured.seconds),
+            (Some(duration), Some(trace)) => duration.observe_traced(measured.seconds, trace),
         }
         if let (Some(head_duration), Some(seconds)) = (head_duration, measured.head_seconds) {
             head_duration.observe(seconds);
@@ -601,6 +614,7 @@ fn overflow_spec() -> FamilySpec {
         },
         label_names: vec!["family".to_owned(), "label".to_owned()],
         buckets: None,
+        exemplars: false,
     }
 }
 

@@ -10,6 +10,7 @@ mod configuration;
 mod endpoint_sources;
 mod ends;
 mod ends_over_sockets;
+mod exemplars;
 mod labels;
 mod long_lived;
 mod mistakes_of_others;
