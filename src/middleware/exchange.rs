@@ -7,8 +7,9 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 
 use super::long_lived::OpenConnection;
+use super::nesting::Around;
 use super::request_body::Reading;
-use super::{AbortReason, DurationTo, Outcome};
+use super::{AbortReason, DurationTo, Outcome, nesting};
 use crate::clock::Instant;
 use crate::labels::{Endpoint, Method, TraceId};
 use crate::series::{Found, HttpSeries, LabelIds, Measured, MethodSeries};
@@ -71,6 +72,7 @@ impl Open {
 impl Exchange {
     #[inline]
     pub(crate) fn open<B>(series: &'static HttpSeries, request: &Request<B>) -> Self {
+        nesting::check(series);
         let method = Method::of(request.method());
         let labels = series.request_labels(request);
         let endpoint = series.settings.endpoint_source.endpoint_of(request);
@@ -124,6 +126,7 @@ impl Exchange {
                 self.0.close(self.0.stage.panicked());
             }
         }
+        let _around = Around::enter(self.series);
         let on_panic = OnPanic(self);
         let value = run();
         std::mem::forget(on_panic);

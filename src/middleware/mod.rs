@@ -9,6 +9,7 @@ mod future;
 mod http_metrics;
 mod layer;
 mod long_lived;
+mod nesting;
 mod outcome;
 mod request_body;
 mod service;

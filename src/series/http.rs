@@ -33,6 +33,8 @@ pub(crate) struct HttpSeries {
     matched: AtomicBool,
     /// Answers without an endpoint while none has had one.
     silent: AtomicU32,
+    /// Requests until the layer is no longer new.
+    new_for: AtomicU32,
 }
 
 /// The series of one endpoint.
@@ -119,6 +121,9 @@ pub(crate) enum Found {
     Skipped,
 }
 
+/// How many requests of a layer are looked at for mistakes in how it was put together.
+const NEW_FOR: u32 = 100;
+
 const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 
 impl HttpSeries {
@@ -145,6 +150,7 @@ impl HttpSeries {
                 .collect(),
             matched: AtomicBool::new(false),
             silent: AtomicU32::new(0),
+            new_for: AtomicU32::new(NEW_FOR),
             names,
             settings,
             target,
@@ -160,6 +166,30 @@ impl HttpSeries {
             series.endpoints.get_or_insert(skipped, make);
         }
         Ok(series)
+    }
+
+    /// Whether this is one of the first requests, which are looked at more closely.
+    #[inline]
+    pub(crate) fn is_new(&self) -> bool {
+        self.new_for.load(Ordering::Relaxed) > 0
+    }
+
+    /// One request less to look at; none at all once one was found to pass this layer twice.
+    #[cold]
+    pub(crate) fn grow_older(&self, nested: bool) {
+        let older = |left: u32| match nested {
+            true => (left > 0).then_some(0),
+            false => left.checked_sub(1),
+        };
+        let aged = self
+            .new_for
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, older);
+        if nested && aged.is_ok() {
+            tracing::warn!(
+                "requests pass the same layer twice, and are counted twice in {:?}: the same registry and                  configuration is around itself",
+                self.name(Family::Requests).unwrap_or_default(),
+            );
+        }
     }
 
     /// Makes the series of declared routes, at 0.

@@ -218,6 +218,50 @@ fn a_layer_does_not_fit_beside_what_the_registry_has() {
     );
 }
 
+/// One warning, whether the two layers touch or axum's boxes are between them; none for layers side by side.
+#[tokio::test]
+async fn the_same_layer_twice_in_one_stack_is_warned_of() {
+    let warned = async |twice: bool| {
+        let warnings = Warnings::catch();
+        let registry = Registry::new();
+        let inner = axum::Router::new().route("/x", axum::routing::get(async || "x"));
+        let inner = inner.layer(registry.http_layer());
+        let app = match twice {
+            true => inner.layer(registry.http_layer()),
+            false => inner.merge(
+                axum::Router::new()
+                    .route("/y", axum::routing::get(async || "y"))
+                    .layer(registry.http_layer()),
+            ),
+        };
+        for path in ["/x", "/y", "/x", "/y"] {
+            let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
+            drop(tower::ServiceExt::oneshot(app.clone(), request).await);
+        }
+        warnings.about("counted twice").len()
+    };
+    assert_eq!((warned(true).await, warned(false).await), (1, 0));
+
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let layer = registry.http_layer();
+    drop(
+        layer
+            .layer(layer.layer(service_fn(ok)))
+            .call(Request::new(()))
+            .await,
+    );
+    assert_eq!(warnings.about("counted twice").len(), 1);
+    assert_settled(&registry, 2);
+    // Two registries around each other are what they should be.
+    let other = Registry::new();
+    let mut both = other
+        .http_layer()
+        .layer(Registry::new().http_layer().layer(service_fn(ok)));
+    drop(both.call(Request::new(())).await);
+    assert_eq!(warnings.about("counted twice").len(), 1);
+}
+
 /// What a macro registered first, and so without a word about it, the layer describes.
 #[tokio::test]
 async fn a_family_that_a_macro_began_gets_its_help() {
