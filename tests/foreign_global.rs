@@ -27,4 +27,6 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
         .unwrap();
     drop(runtime.block_on(layer.layer(ok).oneshot(http::Request::new(()))));
     assert_eq!(foreign.value("http_requests_total", &[]), Some(1.0));
+    let help = "# HELP http_requests_total HTTP requests that ended";
+    assert!(foreign.render().contains(help));
 }

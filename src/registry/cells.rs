@@ -267,6 +267,8 @@ fn reserve(next: &Mutex<CellId>, count: usize) -> CellId {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     #[test]
@@ -325,5 +327,80 @@ mod tests {
         });
         assert_eq!(cells.count(cell), threads as u64 * 1001);
         assert_eq!(cells.sum(sum), threads as f64 * 500.0);
+    }
+
+    #[test]
+    fn what_is_open_is_always_seen() {
+        let cells = Cells::default();
+        let began = cells.reserve(2);
+        let done = AtomicBool::new(false);
+        cells.add_count(began, 1);
+        let open = std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        cells.add_count(began, 1);
+                        cells.add_count(began + 1, 1);
+                    }
+                });
+            }
+            let open = (0..100_000).all(|_| {
+                let (ended, began) = cells.count_pair(began + 1, began);
+                began > ended
+            });
+            done.store(true, Ordering::Relaxed);
+            open
+        });
+        assert!(open);
+    }
+
+    #[test]
+    fn a_shared_sum_stays_at_the_largest_number() {
+        let cells = Cells::default();
+        let cell = cells.reserve(1);
+        cells.add_shared_count(cell, u64::MAX);
+        cells.add_shared_count(cell, 7);
+        assert_eq!(cells.count(cell), u64::MAX);
+    }
+
+    #[test]
+    fn threads_without_a_shard_lose_nothing() {
+        let cells = Cells::default();
+        let sum = cells.reserve(1);
+        let taken = std::sync::Barrier::new(MAX_SLOTS + 1);
+        let done = std::sync::Barrier::new(MAX_SLOTS + 1);
+        std::thread::scope(|scope| {
+            for _ in 0..MAX_SLOTS {
+                scope.spawn(|| {
+                    thread_slot::current();
+                    taken.wait();
+                    done.wait();
+                });
+            }
+            taken.wait();
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| (0..3_000_000).for_each(|_| cells.add_sum(sum, 0.5)));
+                }
+            });
+            done.wait();
+        });
+        assert_eq!(cells.sum(sum), 3_000_000.0);
+    }
+
+    #[test]
+    fn shards_are_taken_over_by_later_threads() {
+        let cells = Cells::default();
+        let cell = cells.reserve(1);
+        for _ in 0..2 * MAX_SLOTS {
+            std::thread::scope(|scope| {
+                scope.spawn(|| cells.add_count(cell, 1));
+            });
+        }
+        assert!(
+            cells.live_shards() < MAX_SLOTS / 2,
+            "{}",
+            cells.live_shards()
+        );
     }
 }

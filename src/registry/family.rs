@@ -258,3 +258,31 @@ impl Merge {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_has_every_series_added_before_it_was_asked_for() {
+        let place = Place { cell: 0, sum: 0 };
+        let family = Family::new("c".to_owned(), Kind::Counter, About::default());
+        for i in 0..10 {
+            family.add(&format!("i=\"{i}\""), place);
+        }
+        let (mut first, mut second) = (false, false);
+        assert!(family.index(&mut first, &mut Budget::of(1)).is_none());
+        family.add("i=\"late\"", place);
+        let index = |merged: &mut bool| family.index(merged, &mut Budget::unlimited()).unwrap();
+        assert_eq!(index(&mut first).len(), 10);
+        assert_eq!(index(&mut second).len(), 11);
+
+        let family = Family::new("c".to_owned(), Kind::Counter, About::default());
+        family.add("i=\"1\"", place);
+        family.add("i=\"2\"", place);
+        assert!(family.index(&mut false, &mut Budget::of(1)).is_none());
+        family.add("i=\"late\"", place);
+        let index = family.index(&mut false, &mut Budget::unlimited());
+        assert_eq!(index.unwrap().len(), 3);
+    }
+}

@@ -73,3 +73,34 @@ fn give_back(slot: usize) {
     let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
     free.0.insert(slot);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_thread_that_ends_gives_its_slot_back_first() {
+        struct Looks(mpsc::Sender<Option<usize>>);
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                let _ = self.0.send(super::current());
+            }
+        }
+        thread_local! {
+            static FIRST: RefCell<Option<Looks>> = const { RefCell::new(None) };
+            static SECOND: RefCell<Option<Looks>> = const { RefCell::new(None) };
+        }
+        let (seen, sees) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            FIRST.set(Some(Looks(seen.clone())));
+            super::current();
+            SECOND.set(Some(Looks(seen)));
+        });
+        thread.join().unwrap();
+        let seen: Vec<_> = sees.iter().collect();
+        assert_eq!(seen.len(), 2);
+        // One of the two looks after the lease is gone.
+        assert!(seen.contains(&None), "{seen:?}");
+    }
+}

@@ -225,3 +225,27 @@ impl fmt::Debug for Run {
         f.debug_struct("Run").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Registry;
+    use crate::exposition::{Encoding, Format};
+
+    #[test]
+    fn a_run_that_is_busy_elsewhere_ends_the_turn() {
+        let queue = Arc::new(Queue::new(Pages::Registry(Registry::new())));
+        let run = || Arc::new(Run::new(Arc::clone(&queue)));
+        let (at_work, waiting) = (run(), run());
+        lock(&queue.runs).at_work = Arc::downgrade(&at_work);
+        let _another_thread = at_work.work.lock();
+        let variant = Variant {
+            format: Format::Text,
+            encoding: Encoding::Identity,
+        };
+        assert!(matches!(
+            waiting.slice(variant, 0, &mut Budget::turn()),
+            Turn::Over
+        ));
+    }
+}

@@ -92,3 +92,24 @@ impl<V> Table<V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_threads_do_not_go_beyond_the_cap() {
+        let table = Table::new(1);
+        let making = std::sync::Barrier::new(2);
+        let slow = |_| {
+            making.wait();
+            1
+        };
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| table.get_or_insert("one", slow).copied());
+            making.wait();
+            assert_eq!(table.get_or_insert("two", |_| 2).copied(), None);
+            assert_eq!(one.join().unwrap(), Some(1));
+        });
+    }
+}

@@ -110,7 +110,7 @@ async fn a_guard_that_is_gone_before_the_head_opens_nothing() {
     let (mark, guard) = LongLived::guarded("websocket");
     drop(guard);
     let upgrade = Response::builder().status(101).extension(mark);
-    drop(at_the_head(&registry, "GET", upgrade.body(Scripted::full("")).unwrap()).await);
+    let _response = at_the_head(&registry, "GET", upgrade.body(Scripted::full("")).unwrap()).await;
     assert_eq!(open(&registry, "websocket"), 0.0);
     assert_settled(&registry, 1);
 }
@@ -123,7 +123,7 @@ async fn every_layer_sees_the_connection_of_a_guard() {
     let mut upgrade = Some(upgrade.body(Scripted::full("")).unwrap());
     let service = service_fn(move |_: Request<()>| ready(Ok::<_, ()>(upgrade.take().unwrap())));
     let service = outer.http_layer().layer(inner.http_layer().layer(service));
-    drop(service.oneshot(Request::new(())).await);
+    let _response = service.oneshot(Request::new(())).await;
     for registry in [&outer, &inner] {
         assert_eq!(open(registry, "websocket"), 1.0);
     }

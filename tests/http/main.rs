@@ -7,6 +7,7 @@ mod bounds;
 mod cardinality;
 mod clients;
 mod configuration;
+mod edges;
 mod endpoint_sources;
 mod ends;
 mod ends_over_sockets;

@@ -4,6 +4,7 @@
 mod support;
 
 mod buckets;
+mod edges;
 mod exact;
 mod handles;
 mod mistakes_of_others;

@@ -37,14 +37,14 @@ fn names_that_would_be_the_same_are_escaped_with_one_warning() {
     let page = registry.render();
     assert_readable(&page);
     let expected = [
-        ("U__U__a_2e_b", 4.0),
+        ("U__a_2e_b", 4.0),
         ("U__a_2d_b", 3.0),
         ("U__a__b", 2.0),
         ("a_b", 1.0),
     ];
     let shown = samples(&page);
     assert_eq!(shown.values().sum::<f64>(), 10.0);
-    for (name, value) in expected.into_iter().skip(1) {
+    for (name, value) in expected {
         assert_eq!(shown.get(name), Some(&value), "{page}");
     }
     assert_eq!(warnings.about("is taken by another family").len(), 3);
@@ -220,21 +220,19 @@ proptest! {
     ) {
         let registry = Registry::builder().constant_label("zone", "eu").build().unwrap();
         let between = scrape_between.index(keys.len());
-        let mut expected = BTreeMap::new();
+        let mut expected = std::collections::HashMap::new();
         for (i, (kind, name, labels)) in keys.iter().enumerate() {
             if i == between {
                 drop(registry.render());
             }
             let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(name.clone(), value.clone())).collect();
-            let mut identity: Vec<_> = labels.iter().map(|label| label.clone().into_parts()).collect();
-            identity.sort();
             let key = Key::from_parts(name.clone(), labels);
             match kind {
                 0 => registry.register_counter(&key, &METADATA).increment(1),
                 1 => registry.register_gauge(&key, &METADATA).increment(1.0),
                 _ => registry.register_histogram(&key, &METADATA).record(1.0),
             }
-            *expected.entry((*kind, name.clone(), identity)).or_insert(0.0) += 1.0;
+            *expected.entry((*kind, key)).or_insert(0.0) += 1.0;
         }
         let page = registry.render();
         if page.lines().any(|line| !line.starts_with('#')) {
