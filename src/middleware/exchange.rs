@@ -26,8 +26,15 @@ pub(crate) struct Exchange {
     stage: Stage,
     /// Bytes of the response's body so far.
     sent: u64,
+    /// What only some layers ask for.
+    extras: Option<Box<Extras>>,
+}
+
+/// Apart, so that an exchange stays small: it moves with its request.
+#[derive(Default)]
+struct Extras {
     trace: Option<TraceId>,
-    /// What was read of the request's body, where that is measured.
+    /// What was read of the request's body.
     reading: Option<Arc<Reading>>,
 }
 
@@ -36,7 +43,7 @@ enum Place {
     Open(Open),
     /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
     /// it is registered when it has to wait or when its response is there.
-    Waiting(Option<Endpoint>),
+    Waiting(Option<Box<Endpoint>>),
     /// Ended, or never to be measured.
     Closed,
 }
@@ -51,8 +58,18 @@ struct Open {
 #[derive(Clone, Copy)]
 enum Stage {
     Calling,
-    /// The head is there, and took so many seconds if that is measured.
-    Answering(StatusCode, Option<f64>),
+    /// The head is there.
+    Answering(StatusCode, HeadSeconds),
+}
+
+/// How long the head took, if that is measured; else not a number.
+#[derive(Clone, Copy)]
+struct HeadSeconds(f64);
+
+impl HeadSeconds {
+    fn get(self) -> Option<f64> {
+        (!self.0.is_nan()).then_some(self.0)
+    }
 }
 
 impl Open {
@@ -78,7 +95,7 @@ impl Exchange {
         let endpoint = series.settings.endpoint_source.endpoint_of(request);
         let place = match series.find(method, endpoint) {
             Found::Measured(of) => Place::Open(Open::begin(series, of, labels)),
-            Found::Unknown => Place::Waiting(endpoint.map(Endpoint::new)),
+            Found::Unknown => Place::Waiting(endpoint.map(|name| Box::new(Endpoint::new(name)))),
             Found::Skipped => Place::Closed,
         };
         Self {
@@ -90,14 +107,18 @@ impl Exchange {
             started: Instant::now(),
             stage: Stage::Calling,
             sent: 0,
-            trace: series.trace(request),
-            reading: None,
+            extras: series.trace(request).map(|trace| {
+                Box::new(Extras {
+                    trace: Some(trace),
+                    reading: None,
+                })
+            }),
         }
     }
 
     /// Takes along what will be read of the request's body.
     pub(super) fn set_reading(&mut self, reading: Arc<Reading>) {
-        self.reading = Some(reading);
+        self.extras.get_or_insert_default().reading = Some(reading);
     }
 
     /// Hands the open exchange on, leaving a closed one behind.
@@ -112,8 +133,7 @@ impl Exchange {
             started: self.started,
             stage: self.stage,
             sent: self.sent,
-            trace: self.trace,
-            reading: self.reading.take(),
+            extras: self.extras.take(),
         }
     }
 
@@ -145,11 +165,11 @@ impl Exchange {
     #[inline]
     pub(crate) fn answer<B>(&mut self, response: &Response<B>, named: Option<&Endpoint>) {
         self.series.response_labels(response, &mut self.labels);
-        let seconds = self
-            .series
-            .times_head()
-            .then(|| self.started.elapsed_seconds());
-        self.stage = Stage::Answering(response.status(), seconds);
+        let seconds = match self.series.times_head() {
+            true => self.started.elapsed_seconds(),
+            false => f64::NAN,
+        };
+        self.stage = Stage::Answering(response.status(), HeadSeconds(seconds));
         if named.is_some() || matches!(self.place, Place::Waiting(_)) {
             self.register(named);
         }
@@ -169,7 +189,7 @@ impl Exchange {
         };
         match (&self.place, named) {
             (Place::Waiting(endpoint), named) => {
-                let of = register(named.or(endpoint.as_ref()));
+                let of = register(named.or(endpoint.as_deref()));
                 let open = of.map(|of| Place::Open(Open::begin(series, of, self.labels)));
                 self.place = open.unwrap_or(Place::Closed);
             }
@@ -197,13 +217,14 @@ impl Exchange {
         };
         if let Some(status) = outcome.status() {
             let counted = self.named.unwrap_or(open.series);
+            let extras = self.extras.as_deref();
             let measured = Measured {
                 status,
                 seconds: self.seconds(),
                 head_seconds: self.stage.head_seconds(),
                 response_bytes: outcome.has_body().then_some(self.sent),
-                request: self.reading.as_ref().map(|reading| reading.measured()),
-                trace: self.trace,
+                request: extras.and_then(|extras| Some(extras.reading.as_ref()?.measured())),
+                trace: extras.and_then(|extras| extras.trace),
             };
             self.series.count(counted, self.labels, measured);
             if let Outcome::Aborted(_, reason) = outcome {
@@ -270,7 +291,7 @@ impl Stage {
     fn head_seconds(self) -> Option<f64> {
         match self {
             Self::Calling => None,
-            Self::Answering(_, seconds) => seconds,
+            Self::Answering(_, seconds) => seconds.get(),
         }
     }
 
