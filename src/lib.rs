@@ -78,6 +78,7 @@ mod error;
 mod exposition;
 mod labels;
 mod middleware;
+pub mod order;
 pub mod registry;
 mod scrape;
 mod series;

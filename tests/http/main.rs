@@ -12,6 +12,7 @@ mod long_lived;
 mod mistakes_of_others;
 mod mounts;
 mod negotiation;
+mod order;
 mod page;
 mod routes;
 mod scrapes;
