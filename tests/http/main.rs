@@ -8,6 +8,7 @@ mod cardinality;
 mod configuration;
 mod ends;
 mod ends_over_sockets;
+mod hostile;
 mod long_lived;
 mod mistakes_of_others;
 mod mounts;
