@@ -577,6 +577,17 @@ async fn the_same_registry_twice_counts_twice() {
 }
 
 #[tokio::test]
+async fn a_layer_on_a_nested_router_and_around_it_counts_twice() {
+    let registry = Registry::new();
+    let app = Router::new()
+        .nest("/v1", users().layer(registry.http_layer()))
+        .layer(registry.http_layer());
+    fetch(&app, to("/v1/users/7")).await;
+    assert_eq!(counted(&registry, "/v1/users/{id}", "200"), 2.0);
+    assert_settled(&registry, 2);
+}
+
+#[tokio::test]
 async fn two_registries_count_once_each() {
     let (outer, inner) = (Registry::new(), Registry::new());
     let app = users().layer(inner.http_layer()).layer(outer.http_layer());
