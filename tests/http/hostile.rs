@@ -133,7 +133,8 @@ fn random_requests_to_a_router_leave_its_templates_only() {
     let registry = Registry::new();
     let mut app = Router::new()
         .route("/users/{id}", get(async || "ada"))
-        .route("/files/{*path}", any(async || "file"))
+        // Without a body: axum may log each answer to CONNECT that has one.
+        .route("/files/{*path}", any(async || ()))
         .layer(registry.http_layer())
         .with_state(());
     assert_bounded(&registry, lines(3, 2), |dice| {
