@@ -48,6 +48,9 @@
 //! A body is complete when it gave its last frame, trailers, or as many bytes as it said; when it says that it
 //! is at its end; and when there is none to send: HEAD, 204, 304.
 //!
+//! Where the layer goes among others, and what each order counts: [`order`]. Coming from another crate:
+//! [`migration`].
+//!
 //! # Where the numbers go
 //!
 //! To a [`Registry`], which is also a recorder for the macros of the `metrics` crate; or to any other recorder
@@ -79,6 +82,7 @@ mod exposition;
 mod labels;
 mod middleware;
 pub mod migration;
+pub mod order;
 pub mod registry;
 mod scrape;
 mod series;

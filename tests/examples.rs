@@ -1,0 +1,95 @@
+//! The examples print what they say they print. `tests/run` installs `curl`.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use support::page::{assert_readable, samples};
+
+/// An example, built with the tests beside the tests' own directory: target/debug/examples.
+fn example(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let mut example = Command::new(test.ancestors().nth(2).unwrap().join("examples").join(name));
+    example.env("PORT", "0").env_remove("SERVE");
+    example.stdout(Stdio::piped());
+    example
+}
+
+/// A process that ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn curl(arguments: &[&str]) -> String {
+    let output = Command::new("curl").arg("-sS").args(arguments).output();
+    let output = output.expect("curl is needed: tests/run installs it");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The part of a text between two lines of it.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text
+        .split_once(from)
+        .unwrap_or_else(|| panic!("no {from:?}:\n{text}"));
+    rest.split_once(to).map_or(rest, |(part, _)| part)
+}
+
+#[test]
+fn long_lived_connections_are_a_gauge_and_no_latency() {
+    let output = example("long_lived")
+        .output()
+        .expect("it is built with the tests");
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let open = samples(between(&text, "while they are open:\n", "\n\n"));
+    let closed = samples(between(&text, "after they were closed:\n", "\n\n"));
+    for (endpoint, kind, connections) in
+        [("/chat", "websocket", 3.0), ("/ticks", "event-stream", 2.0)]
+    {
+        let gauge = format!("http_connections_open{{endpoint=\"{endpoint}\",kind=\"{kind}\"}}");
+        assert_eq!((open[&gauge], closed[&gauge]), (connections, 0.0), "{text}");
+        // Timed when they were opened; that they closed changed nothing.
+        let sum = "http_request_duration_seconds_sum";
+        let sum = format!("{sum}{{endpoint=\"{endpoint}\",method=\"GET\"}}");
+        assert_eq!(open[&sum], closed[&sum], "{text}");
+    }
+}
+
+#[test]
+fn plain_hyper_names_its_endpoints() {
+    let mut hyper = Running(
+        example("hyper")
+            .spawn()
+            .expect("it is built with the tests"),
+    );
+    let mut lines = BufReader::new(hyper.0.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    let url = line.strip_prefix("listening on ").unwrap();
+    let users = curl(&[&format!("{url}/users/[1-3]"), &format!("{url}/nowhere")]);
+    assert_eq!(users, "user 1\nuser 2\nuser 3\nno such page\n");
+    // Over HTTP/2 as well, and looking changes nothing.
+    let prior = "--http2-prior-knowledge";
+    assert_eq!(curl(&[prior, &format!("{url}/users/4")]), "user 4\n");
+    let metrics = format!("{url}/metrics");
+    let page = curl(&[&metrics]);
+    assert_readable(&page);
+    assert_eq!(curl(&[prior, "--compressed", &metrics]), page);
+    let samples = samples(&page);
+    for (endpoint, status, count) in [("/users/{id}", "200", 4.0), ("unmatched", "404", 1.0)] {
+        let labels = format!("endpoint=\"{endpoint}\",method=\"GET\"");
+        let requests = format!("http_requests_total{{{labels},status=\"{status}\"}}");
+        assert_eq!(samples[&requests], count, "{page}");
+        let durations = format!("http_request_duration_seconds_count{{{labels}}}");
+        assert_eq!(samples[&durations], count, "{page}");
+        let in_progress = format!("http_requests_in_progress{{{labels}}}");
+        assert_eq!(samples.get(&in_progress).copied().unwrap_or(0.0), 0.0);
+    }
+}

@@ -1,0 +1,545 @@
+//! What comes from outside and means harm: whatever reaches the service is counted once, nothing stays in
+//! progress, and neither series nor memory grow with it.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{any, get};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, Uri};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tower::{Layer, Service, ServiceBuilder, service_fn};
+use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+
+use crate::support::body::Scripted;
+use crate::support::page::samples;
+use crate::support::server::{BOTH, Server};
+use crate::support::warnings::Warnings;
+use crate::support::{assert_settled, eventually, requests, settle};
+
+fn total(registry: &Registry) -> u64 {
+    registry.value("http_requests_total", &[]).unwrap_or(0.0) as u64
+}
+
+fn in_progress(registry: &Registry) -> Option<f64> {
+    registry.value("http_requests_in_progress", &[])
+}
+
+// ===== random requests =====
+
+const REQUESTS: usize = 100_000;
+
+const KNOWN: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+];
+/// The known ones and `OTHER`.
+const METHODS: usize = KNOWN.len() + 1;
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % sides
+    }
+
+    fn text(&mut self, alphabet: &[u8], most: usize) -> String {
+        let length = 1 + self.roll(most);
+        let letters = (0..length).map(|_| alphabet[self.roll(alphabet.len())]);
+        letters.map(char::from).collect()
+    }
+
+    /// One of the known methods, or any token.
+    fn method(&mut self) -> Method {
+        let method = match self.roll(2) {
+            0 => KNOWN[self.roll(KNOWN.len())].to_owned(),
+            _ => self.text(b"GETPOSgetpos!#$%&'*+-.^_`|~019", 20),
+        };
+        Method::from_bytes(method.as_bytes()).unwrap()
+    }
+
+    /// A path below a route or anywhere, with what scanners like to put in.
+    fn path(&mut self) -> String {
+        const BELOW: [&str; 4] = ["/users/", "/files/", "/", "/users/7/"];
+        let below = BELOW[self.roll(BELOW.len())];
+        let rest = self.text(b"abcXYZ019/.-_~%{}*:;,=+@!$&'()\"|", 40);
+        // Each `%` is the start of an escape.
+        below.to_owned() + &rest.replace('%', "%00")
+    }
+
+    fn uri(&mut self) -> Uri {
+        loop {
+            if let Ok(uri) = self.path().parse() {
+                return uri;
+            }
+        }
+    }
+}
+
+/// Takes what is ready, to the end of its body.
+fn take<B, E>(future: impl Future<Output = Result<Response<B>, E>>)
+where
+    B: http_body::Body,
+{
+    let cx = &mut Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(response)) = pin!(future).poll(cx) else {
+        panic!("not ready");
+    };
+    let mut body = pin!(response.into_body());
+    while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(cx) {}
+}
+
+/// Sends as many random requests twice: the second time brings no series and keeps no memory.
+#[track_caller]
+fn assert_bounded(registry: &Registry, most_series: usize, mut send: impl FnMut(&mut Dice)) {
+    let names = || -> BTreeSet<String> { samples(&registry.render()).into_keys().collect() };
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut batch = || (0..REQUESTS).for_each(|_| send(&mut dice));
+    batch();
+    let first = names();
+    assert!(first.len() <= most_series, "{} series", first.len());
+    let second = allocation_counter::measure(&mut batch);
+    assert_eq!(second.bytes_current, 0, "memory grows with requests");
+    assert_eq!(names(), first);
+    assert_settled(registry, 2 * REQUESTS as u64);
+}
+
+/// The most lines of so many endpoints: for each method a histogram of 12 buckets with sum and count, the
+/// gauge, and the statuses; and open tunnels, because CONNECT is a method.
+const fn lines(endpoints: usize, statuses: usize) -> usize {
+    endpoints * (METHODS * (12 + 2 + 1 + statuses) + 1)
+}
+
+#[test]
+fn random_requests_to_a_router_leave_its_templates_only() {
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let mut app = Router::new()
+        .route("/users/{id}", get(async || "ada"))
+        // Without a body: axum may log each answer to CONNECT that has one.
+        .route("/files/{*path}", any(async || ()))
+        .layer(registry.http_layer())
+        .with_state(());
+    assert_bounded(&registry, lines(3, 2), |dice| {
+        let mut request = Request::new(Body::empty());
+        (*request.method_mut(), *request.uri_mut()) = (dice.method(), dice.uri());
+        take(Service::<Request<Body>>::call(&mut app, request));
+    });
+    assert_eq!(warnings.about("").len(), 0);
+}
+
+/// The mistake that cannot be stopped: a service that names its endpoints after paths.
+#[test]
+fn random_endpoints_are_capped_with_one_warning() {
+    const MOST: usize = 20;
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let layer = HttpMetrics::server().max_endpoints(MOST);
+    let name_after_path = |mut request: Request<()>| {
+        let endpoint = Endpoint::new(request.uri().path());
+        request.extensions_mut().insert(endpoint);
+        request
+    };
+    let mut service = ServiceBuilder::new()
+        .map_request(name_after_path)
+        .layer(layer.layer(&registry).unwrap())
+        .service_fn(|_: Request<()>| {
+            std::future::ready(Ok::<_, Infallible>(Response::new(Scripted::full("hello"))))
+        });
+    let most_series = lines(MOST + 1, 1) + 1;
+    // Every known endpoint gets every method first, so that both batches find the same.
+    let methods = KNOWN.iter().chain(&["HACK"]);
+    let known = (0..MOST).flat_map(|i| methods.clone().map(move |method| (i, *method)));
+    let mut known = known.map(|(i, method)| {
+        let endpoint = format!("/tenant{i}").parse().unwrap();
+        (method.parse::<Method>().unwrap(), endpoint)
+    });
+    assert_bounded(&registry, most_series, |dice| {
+        let mut request = Request::new(());
+        let random = || (dice.method(), dice.uri());
+        (*request.method_mut(), *request.uri_mut()) = known.next().unwrap_or_else(random);
+        take(service.call(request));
+    });
+    assert_eq!(warnings.about("").len(), 1);
+    assert_eq!(warnings.about("overflow").len(), 1);
+}
+
+// ===== bytes =====
+
+/// A service that reads its request to the end, and how often it was called.
+#[derive(Clone, Default)]
+struct Counting {
+    calls: Arc<AtomicU64>,
+}
+
+impl Counting {
+    fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn measured(
+        &self,
+        registry: &Registry,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response<impl http_body::Body<Data: Send, Error = BoxError> + Send + use<>>,
+        Error = BoxError,
+        Future: Send,
+    > + Clone
+    + Send
+    + use<> {
+        let calls = Arc::clone(&self.calls);
+        let service = service_fn(move |request: Request<Incoming>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async move {
+                let body = request.into_body().collect().await?.to_bytes();
+                tokio::task::yield_now().await;
+                let answer = Scripted::stream(&["got ", "it"]).map_err(BoxError::from);
+                Ok::<_, BoxError>(
+                    Response::builder()
+                        .header("x-length", body.len())
+                        .body(answer)?,
+                )
+            }
+        });
+        registry.http_layer().layer(service)
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Sends bytes on a connection of their own and reads until the server closes it.
+async fn converse(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    // A server that refuses may reset the connection.
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn header_bytes_that_are_no_text() {
+    let registry = Registry::new();
+    let app = Router::new()
+        .route("/", any(async || "hello"))
+        .route_service("/metrics", registry.handler())
+        .layer(registry.http_layer());
+    let server = Server::start(app).await;
+    let names = [
+        "host",
+        "accept",
+        "accept-encoding",
+        "content-type",
+        "content-length",
+        "user-agent",
+        "x-prometheus-scrape-timeout-seconds",
+        "x-any",
+    ];
+    let mut answered = 0;
+    for path in ["/", "/metrics"] {
+        for name in names {
+            let head = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n{name}: ");
+            let bytes = [head.as_bytes(), b"\xff\xfe\x80\r\n\r\n"].concat();
+            let answer = converse(&server, &bytes).await;
+            // Only a length that is none is refused, and by the server.
+            let expected = if name == "content-length" {
+                "400"
+            } else {
+                "200"
+            };
+            assert_eq!(answer.split(' ').nth(1), Some(expected), "{path} {name}");
+            answered += u64::from(path == "/" && expected == "200");
+        }
+    }
+    settle(&registry, answered).await;
+}
+
+#[test]
+fn header_bytes_of_an_answer_that_are_no_text() {
+    let registry = Registry::new();
+    let mut calls = 0;
+    for name in [
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "x-any",
+    ] {
+        for bytes in [
+            &b"\xff\xfe"[..],
+            b"text/event-strea\xff",
+            b"-1",
+            b"99999999999999999999",
+            b"",
+        ] {
+            let value = HeaderValue::from_bytes(bytes).unwrap();
+            let service = service_fn(|_: Request<()>| {
+                let response = Response::builder().header(name, value.clone());
+                let response = response.body(Scripted::stream(&["a", "b"])).unwrap();
+                std::future::ready(Ok::<_, Infallible>(response))
+            });
+            take(registry.http_layer().layer(service).call(Request::new(())));
+            calls += 1;
+            assert_settled(&registry, calls);
+        }
+    }
+    assert_eq!(
+        registry.value("http_response_bodies_aborted_total", &[]),
+        None
+    );
+}
+
+/// Some of these the server refuses by itself; what it lets through is counted.
+#[tokio::test]
+async fn paths_of_64_kib() {
+    let (registry, service) = (Registry::new(), Counting::default());
+    let server = Server::start(service.measured(&registry)).await;
+    let path = |length: usize| "/".to_owned() + &"%2e".repeat(length)[1..length];
+    for (length, status) in [(60_000, "200"), (65_534, "200"), (65_536, "414")] {
+        let path = path(length);
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = converse(&server, request.as_bytes()).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{length}");
+    }
+    for protocol in BOTH {
+        for length in [8_000, 60_000] {
+            let mut client = server.connect(protocol).await;
+            if let Ok(response) = client.send("GET", &path(length)).await {
+                let _ = response.into_body().collect().await;
+            }
+        }
+    }
+    assert!(service.calls() >= 4);
+    settle(&registry, service.calls()).await;
+    assert!(registry.render().len() < 10_000, "a path got in");
+}
+
+// ===== many at once =====
+
+#[tokio::test]
+async fn ten_thousand_streams_over_four_connections() {
+    const CONNECTIONS: usize = 4;
+    const STREAMS: usize = 2500;
+    let registry = Registry::new();
+    let (gate, calls) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicU64::new(0)));
+    let waits = {
+        let (gate, calls) = (Arc::clone(&gate), Arc::clone(&calls));
+        service_fn(move |_: Request<Incoming>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            let gate = Arc::clone(&gate);
+            async move {
+                let _ = gate.acquire().await;
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"passed"))))
+            }
+        })
+    };
+    let service = registry.http_layer().layer(waits);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut servers = JoinSet::new();
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let accepted = TokioIo::new(listener.accept().await.unwrap().0);
+        let service = TowerToHyperService::new(service.clone());
+        servers.spawn(async move {
+            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            server.max_concurrent_streams(STREAMS as u32);
+            let _ = server.serve_connection(accepted, service).await;
+        });
+        let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        client.initial_max_send_streams(STREAMS);
+        let (sender, connection) = client.handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection).abort_handle();
+        clients.push((sender, connection, JoinSet::new()));
+    }
+    for (sender, _, answers) in &mut clients {
+        for _ in 0..STREAMS {
+            let request = Request::get(format!("http://{address}/")).body(Empty::<Bytes>::new());
+            let answer = sender.send_request(request.unwrap());
+            answers.spawn(async move {
+                let response = answer.await.ok()?;
+                Some(response.into_body().collect().await.ok()?.to_bytes())
+            });
+        }
+    }
+    eventually("all are in progress", || {
+        in_progress(&registry) == Some(10_000.0)
+    })
+    .await;
+    assert_eq!(total(&registry), 0);
+
+    // One client leaves with all it asked for; the others get their answers.
+    let (sender, connection, answers) = clients.pop().unwrap();
+    connection.abort();
+    drop((sender, answers));
+    eventually("the client is gone", || {
+        in_progress(&registry) == Some(7_500.0)
+    })
+    .await;
+    gate.close();
+    for (_, _, answers) in clients {
+        for answer in answers.join_all().await {
+            assert_eq!(answer.as_deref(), Some(&b"passed"[..]));
+        }
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 10_000);
+    settle(&registry, 10_000).await;
+    assert_eq!(requests(&registry, "200"), 7_500.0);
+    assert_eq!(requests(&registry, "cancelled"), 2_500.0);
+}
+
+// ===== clients that vanish =====
+
+/// How a client vanishes.
+#[derive(Clone, Copy, Debug)]
+enum Vanishing {
+    /// It hangs up before the server looks.
+    Early,
+    /// It hangs up, and the rest of the connection is void.
+    Reset,
+    /// It waits until the server has done what it can.
+    Late,
+}
+
+/// Sends what there is of a request and vanishes; returns when the server is done with the connection.
+async fn send_and_vanish<S, B>(listener: &TcpListener, service: S, bytes: &[u8], how: Vanishing)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = BoxError>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data: Send, Error = BoxError> + Send + 'static,
+{
+    let address = listener.local_addr().unwrap();
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let accepted = TokioIo::new(listener.accept().await.unwrap().0);
+    client.write_all(bytes).await.unwrap();
+    let server = auto::Builder::new(TokioExecutor::new());
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(server.serve_connection(accepted, service));
+    match how {
+        Vanishing::Early => drop(client),
+        Vanishing::Reset => {
+            client.set_zero_linger().unwrap();
+            drop(client);
+        }
+        Vanishing::Late => {
+            let mut answer = [0; 4096];
+            for _ in 0..50 {
+                tokio::select! {
+                    biased;
+                    // Over already, because the request was complete or nonsense.
+                    _ = &mut connection => return,
+                    _ = client.read(&mut answer) => {}
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+            drop(client);
+        }
+    }
+    let _ = connection.await;
+}
+
+/// Every prefix of the bytes, every way to vanish: what reached the service is counted, once.
+async fn assert_every_prefix_counted(bytes: &[u8]) {
+    let (registry, service) = (Registry::new(), Counting::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for how in [Vanishing::Early, Vanishing::Reset, Vanishing::Late] {
+        let before = service.calls();
+        for length in 0..=bytes.len() {
+            let measured = service.measured(&registry);
+            send_and_vanish(&listener, measured, &bytes[..length], how).await;
+            let server = tokio::runtime::Handle::current().metrics();
+            eventually("the server is done", || server.num_alive_tasks() == 0).await;
+            assert_eq!(total(&registry), service.calls(), "{how:?} after {length}");
+            assert_eq!(in_progress(&registry).unwrap_or(0.0), 0.0);
+        }
+        if let Vanishing::Late = how {
+            assert!(service.calls() > before, "no request got through");
+        }
+    }
+    settle(&registry, service.calls()).await;
+    assert!(requests(&registry, "200") > 0.0, "{}", registry.render());
+}
+
+#[tokio::test]
+async fn clients_that_vanish_at_every_byte_of_http_1() {
+    let request = b"POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello";
+    assert_every_prefix_counted(request).await;
+    let chunked =
+        b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    assert_every_prefix_counted(chunked).await;
+}
+
+#[tokio::test]
+async fn clients_that_vanish_at_every_byte_of_http_2() {
+    assert_every_prefix_counted(&recorded_http_2().await).await;
+}
+
+/// What a client says over HTTP/2 while it sends one request and reads the answer.
+async fn recorded_http_2() -> Vec<u8> {
+    let (client, mut ear) = tokio::io::duplex(1 << 16);
+    let (mut mouth, server) = tokio::io::duplex(1 << 16);
+    let service = TowerToHyperService::new(Counting::default().measured(&Registry::new()));
+    tokio::spawn(async move {
+        let server_side = auto::Builder::new(TokioExecutor::new());
+        let _ = server_side
+            .serve_connection(TokioIo::new(server), service)
+            .await;
+    });
+    // Between the two sits one who writes down what the client says.
+    let recording = tokio::spawn(async move {
+        let (mut said, mut heard) = (Vec::new(), [0; 4096]);
+        let mut answer = [0; 4096];
+        loop {
+            tokio::select! {
+                read = ear.read(&mut heard) => match read {
+                    Ok(0) | Err(_) => return said,
+                    Ok(read) => {
+                        said.extend_from_slice(&heard[..read]);
+                        let _ = mouth.write_all(&heard[..read]).await;
+                    }
+                },
+                read = mouth.read(&mut answer) => match read {
+                    Ok(0) | Err(_) => return said,
+                    Ok(read) => drop(ear.write_all(&answer[..read]).await),
+                },
+            }
+        }
+    });
+    let executor = TokioExecutor::new();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(executor, TokioIo::new(client))
+            .await
+            .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::post("http://x/orders").body(Full::new(Bytes::from_static(b"hello")));
+    let response = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(response.headers()["x-length"], "5");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "got it");
+    drop(sender);
+    let _ = connection.await;
+    let said = recording.await.unwrap();
+    assert!(said.starts_with(b"PRI * HTTP/2.0") && said.len() < 1000);
+    said
+}
