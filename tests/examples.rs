@@ -3,36 +3,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use support::page::{assert_readable, samples};
-
-/// An example, built with the tests beside the tests' own directory: target/debug/examples.
-fn example(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let mut example = Command::new(test.ancestors().nth(2).unwrap().join("examples").join(name));
-    example.env("PORT", "0").env_remove("SERVE");
-    example.stdout(Stdio::piped());
-    example
-}
-
-/// A process that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn curl(arguments: &[&str]) -> String {
-    let output = Command::new("curl").arg("-sS").args(arguments).output();
-    let output = output.expect("curl is needed: tests/run installs it");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use support::process::{Running, curl, example};
 
 /// The part of a text between two lines of it.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
@@ -65,14 +37,8 @@ fn long_lived_connections_are_a_gauge_and_no_latency() {
 
 #[test]
 fn plain_hyper_names_its_endpoints() {
-    let mut hyper = Running(
-        example("hyper")
-            .spawn()
-            .expect("it is built with the tests"),
-    );
-    let mut lines = BufReader::new(hyper.0.stdout.take().unwrap()).lines();
-    let line = lines.next().unwrap().unwrap();
-    let url = line.strip_prefix("listening on ").unwrap();
+    let mut hyper = Running::start(&mut example("hyper"));
+    let url = hyper.printed("listening on ");
     let users = curl(&[&format!("{url}/users/[1-3]"), &format!("{url}/nowhere")]);
     assert_eq!(users, "user 1\nuser 2\nuser 3\nno such page\n");
     // Over HTTP/2 as well, and looking changes nothing.
@@ -92,4 +58,19 @@ fn plain_hyper_names_its_endpoints() {
         let in_progress = format!("http_requests_in_progress{{{labels}}}");
         assert_eq!(samples.get(&in_progress).copied().unwrap_or(0.0), 0.0);
     }
+}
+
+#[test]
+fn clients_count_what_they_ask_and_what_goes_wrong() {
+    let output = example("client")
+        .output()
+        .expect("it is built with the tests");
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let documented = include_str!("../examples/client.rs").lines();
+    let documented = documented.filter_map(|line| line.strip_prefix("//! http_client"));
+    let documented: Vec<_> = documented
+        .map(|line| format!("http_client{line}"))
+        .collect();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), documented);
 }

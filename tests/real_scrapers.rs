@@ -4,53 +4,21 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader, Lines};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::page::{assert_open_metrics, assert_readable, samples};
-
-/// A process that ends with its test, and can print until then.
-struct Running {
-    process: Child,
-    _output: Option<Lines<BufReader<ChildStdout>>>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
+use support::process::{Running, curl, example};
 
 /// The shop on a free port, once it says that it is open.
 fn shop() -> (Running, String) {
-    // Beside the tests' own directory: target/debug/examples.
-    let test = std::env::current_exe().unwrap();
-    let example = test.ancestors().nth(2).unwrap().join("examples/axum");
-    let mut shop = Command::new(example);
-    let shop = shop
-        .env("PORT", "0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    let mut process = shop.spawn().expect("the example is built with the tests");
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let metrics = lines.by_ref().map_while(Result::ok).find_map(|line| {
-        let url = line.trim().strip_prefix("curl ")?;
-        Some(url.strip_suffix("/metrics")?.to_owned())
-    });
-    let _output = Some(lines);
-    let running = Running { process, _output };
-    (running, metrics.expect("the example prints its curl lines"))
-}
-
-fn curl(arguments: &[&str]) -> String {
-    let output = Command::new("curl").arg("-sS").args(arguments).output();
-    let output = output.expect("curl is needed: tests/run installs it");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let mut shop = Running::start(example("axum").stderr(Stdio::null()));
+    let metrics = shop.printed("  curl http://");
+    let address = metrics.strip_suffix("/metrics").unwrap();
+    let url = format!("http://{address}");
+    (shop, url)
 }
 
 /// The requests of README, and what they must have been counted as.
@@ -217,7 +185,8 @@ fn prometheus(target: &str) -> (Running, String) {
         .unwrap()
         .local_addr()
         .unwrap();
-    let prometheus = Command::new("prometheus")
+    let mut prometheus = Command::new("prometheus");
+    let prometheus = prometheus
         .arg(format!("--config.file={}", config.display()))
         .arg(format!(
             "--storage.tsdb.path={}",
@@ -225,14 +194,8 @@ fn prometheus(target: &str) -> (Running, String) {
         ))
         .arg(format!("--web.listen-address={free}"))
         .arg("--enable-feature=exemplar-storage")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let process = prometheus.expect("prometheus is needed: tests/run installs it");
-    let prometheus = Running {
-        process,
-        _output: None,
-    };
+        .stderr(Stdio::null());
+    let prometheus = Running::start(prometheus);
     (prometheus, format!("http://{free}/api/v1"))
 }
 

@@ -10,6 +10,7 @@
 
 pub mod body;
 pub mod page;
+pub mod process;
 pub mod server;
 pub mod warnings;
 
