@@ -76,6 +76,7 @@ mod budget;
 mod clock;
 mod error;
 mod exposition;
+pub mod grpc;
 mod labels;
 mod middleware;
 pub mod registry;
@@ -85,6 +86,7 @@ mod target;
 
 pub use self::{
     error::Error,
+    grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
     labels::{Endpoint, EndpointFuture, EndpointLayer, EndpointService, Naming},
     middleware::{
         ConnectionGuard, DurationTo, HttpMetrics, HttpMetricsLayer, HttpMetricsService, LongLived,

@@ -7,5 +7,8 @@ mod http;
 mod slots;
 mod table;
 
-pub(crate) use self::http::{Found, HttpSeries, MethodSeries};
-use self::{slots::Slots, table::Table};
+use self::slots::Slots;
+pub(crate) use self::{
+    http::{Found, HttpSeries, MethodSeries},
+    table::Table,
+};
