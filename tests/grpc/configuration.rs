@@ -47,7 +47,9 @@ async fn prefix_labels_and_buckets_belong_to_the_layer() {
 #[test]
 fn every_family_has_its_help() {
     let registry = Registry::new();
-    let _ = (registry.grpc_layer(), registry.grpc_client_layer());
+    for metrics in [GrpcMetrics::server(), GrpcMetrics::client()] {
+        declared(metrics).layer(&registry).unwrap();
+    }
     let page = registry.render();
     for side in ["server", "client"] {
         for family in [

@@ -1,5 +1,11 @@
 //! A shop with all four kinds of call, written as tonic's generated code is; and its server, its client.
 
+#![allow(
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "as in the support of all tests"
+)]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -1,0 +1,146 @@
+//! A small shop that speaks gRPC, measured, and a customer who tries everything.
+//!
+//! ```text
+//! $ cargo run --release --example tonic
+//! $ curl -s http://127.0.0.1:50051/metrics | grep -v -e '^#' -e bucket -e ' 0$'
+//! OUTPUT
+//! ```
+//!
+//! The services are written by hand, as `tonic-prost-build` would generate them. Another port: `PORT=8080`.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::task::{Context, Poll};
+
+use futures_util::{StreamExt, stream, stream::BoxStream};
+use http::uri::PathAndQuery;
+use tonic::codegen::BoxFuture;
+use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
+use tonic::{Request, Response, Status, Streaming, service::Routes};
+use tonic_prost::ProstCodec;
+use tower::{Service, service_fn};
+use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let metrics = Registry::new();
+    let layer = GrpcMetrics::server()
+        .method("shop.Orders", "Place", GrpcType::Unary)
+        .method("shop.Orders", "Import", GrpcType::ClientStream)
+        .method("shop.Orders", "Watch", GrpcType::ServerStream)
+        .method("shop.Orders", "Haggle", GrpcType::BidiStream)
+        .layer(&metrics)?;
+
+    // The page lies beside the services; a scraper asks for it by HTTP/1.
+    let page = axum::Router::new().route_service("/metrics", metrics.handler());
+    let port = std::env::var("PORT").unwrap_or_else(|_| "50051".to_owned());
+    let address = format!("127.0.0.1:{port}");
+    let incoming = TcpIncoming::bind(address.parse()?)?;
+    let server = Server::builder()
+        .accept_http1(true)
+        .layer(layer)
+        .add_routes(Routes::from(page).add_service(Orders));
+    let server = tokio::spawn(server.serve_with_incoming(incoming));
+
+    visit(Endpoint::from_shared(format!("http://{address}"))?).await?;
+    println!("The customer has left; now look at what was measured:\n");
+    println!("  curl -s http://{address}/metrics | grep -v -e '^#' -e bucket -e ' 0$'");
+    Ok(server.await??)
+}
+
+/// All four kinds of call, one that fails, and one to a method that the shop does not have.
+async fn visit(shop: Endpoint) -> Result<(), Box<dyn Error>> {
+    let mut shop = tonic::client::Grpc::<Channel>::new(shop.connect().await?);
+    let path = PathAndQuery::from_static;
+    let codec = ProstCodec::<Order, Order>::default;
+    let orders = |count| Request::new(stream::iter((0..count).map(order)));
+    for (number, place) in [(1, "Place"), (0, "Place"), (1, "Steal")] {
+        shop.ready().await?;
+        let place = PathAndQuery::try_from(format!("/shop.Orders/{place}"))?;
+        let placed = shop
+            .unary(Request::new(order(number)), place, codec())
+            .await;
+        println!(
+            "{:?}",
+            placed.map_or_else(|status| status.code(), |_| tonic::Code::Ok)
+        );
+    }
+    shop.ready().await?;
+    shop.client_streaming(orders(10), path("/shop.Orders/Import"), codec())
+        .await?;
+    shop.ready().await?;
+    let one = Request::new(order(3));
+    let watched = shop.server_streaming(one, path("/shop.Orders/Watch"), codec());
+    watched.await?.into_inner().for_each(async |_| ()).await;
+    shop.ready().await?;
+    let haggled = shop.streaming(orders(5), path("/shop.Orders/Haggle"), codec());
+    haggled.await?.into_inner().for_each(async |_| ()).await;
+    Ok(())
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Order {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+}
+
+fn order(number: u32) -> Order {
+    Order { number }
+}
+
+type One = Result<Response<Order>, Status>;
+type Many = Result<Response<BoxStream<'static, Result<Order, Status>>>, Status>;
+
+async fn place(order: Request<Order>) -> One {
+    match order.into_inner() {
+        Order { number: 0 } => Err(Status::invalid_argument("there is no order 0")),
+        order => Ok(Response::new(order)),
+    }
+}
+
+async fn import(orders: Request<Streaming<Order>>) -> One {
+    let count = orders.into_inner().count().await;
+    Ok(Response::new(order(count as u32)))
+}
+
+async fn watch(request: Request<Order>) -> Many {
+    let orders = (0..request.into_inner().number).map(|number| Ok(order(number)));
+    Ok(Response::new(stream::iter(orders).boxed()))
+}
+
+async fn haggle(orders: Request<Streaming<Order>>) -> Many {
+    Ok(Response::new(orders.into_inner().boxed()))
+}
+
+#[derive(Clone)]
+struct Orders;
+
+impl tonic::server::NamedService for Orders {
+    const NAME: &'static str = "shop.Orders";
+}
+
+impl<B> Service<http::Request<B>> for Orders
+where
+    B: http_body::Body<Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
+{
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let mut grpc = tonic::server::Grpc::new(ProstCodec::<Order, Order>::default());
+        Box::pin(async move {
+            Ok(match request.uri().path() {
+                "/shop.Orders/Place" => grpc.unary(service_fn(place), request).await,
+                "/shop.Orders/Import" => grpc.client_streaming(service_fn(import), request).await,
+                "/shop.Orders/Watch" => grpc.server_streaming(service_fn(watch), request).await,
+                "/shop.Orders/Haggle" => grpc.streaming(service_fn(haggle), request).await,
+                _ => Status::unimplemented("no such method").into_http(),
+            })
+        })
+    }
+}
