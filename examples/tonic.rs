@@ -2,11 +2,25 @@
 //!
 //! ```text
 //! $ cargo run --release --example tonic
-//! $ curl -s http://127.0.0.1:50051/metrics | grep -v -e '^#' -e bucket -e ' 0$'
-//! OUTPUT
+//! $ curl -s http://127.0.0.1:50051/metrics | grep -e ^grpc.*handled_total -e ^grpc.*_msg_ | grep -v ' 0$'
+//! grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="Place",grpc_service="shop.Orders",grpc_type="unary"} 1
+//! grpc_server_handled_total{grpc_code="OK",grpc_method="Haggle",grpc_service="shop.Orders",grpc_type="bidi_stream"} 1
+//! grpc_server_handled_total{grpc_code="OK",grpc_method="Import",grpc_service="shop.Orders",grpc_type="client_stream"} 1
+//! grpc_server_handled_total{grpc_code="OK",grpc_method="Place",grpc_service="shop.Orders",grpc_type="unary"} 1
+//! grpc_server_handled_total{grpc_code="OK",grpc_method="Watch",grpc_service="shop.Orders",grpc_type="server_stream"} 1
+//! grpc_server_handled_total{grpc_code="Unimplemented",grpc_method="unknown",grpc_service="unknown",grpc_type="unknown"} 1
+//! grpc_server_msg_received_total{grpc_method="Haggle",grpc_service="shop.Orders",grpc_type="bidi_stream"} 5
+//! grpc_server_msg_received_total{grpc_method="Import",grpc_service="shop.Orders",grpc_type="client_stream"} 10
+//! grpc_server_msg_received_total{grpc_method="Place",grpc_service="shop.Orders",grpc_type="unary"} 2
+//! grpc_server_msg_received_total{grpc_method="Watch",grpc_service="shop.Orders",grpc_type="server_stream"} 1
+//! grpc_server_msg_sent_total{grpc_method="Haggle",grpc_service="shop.Orders",grpc_type="bidi_stream"} 5
+//! grpc_server_msg_sent_total{grpc_method="Import",grpc_service="shop.Orders",grpc_type="client_stream"} 1
+//! grpc_server_msg_sent_total{grpc_method="Place",grpc_service="shop.Orders",grpc_type="unary"} 1
+//! grpc_server_msg_sent_total{grpc_method="Watch",grpc_service="shop.Orders",grpc_type="server_stream"} 3
 //! ```
 //!
-//! The services are written by hand, as `tonic-prost-build` would generate them. Another port: `PORT=8080`.
+//! The customer also asked for an order that is none, and for a method that the shop does not have. The service is
+//! written by hand, as `tonic-prost-build` would generate it. Another port: `PORT=8080`.
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -13,7 +13,7 @@ use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
 
-use crate::shop::{handled, settle, total};
+use crate::shop::{handled, messages, settle, total};
 use crate::support::body::{Scripted, Step};
 
 type Answer<B> = Result<Response<B>, &'static str>;
@@ -179,6 +179,26 @@ async fn a_body_dropped_before_its_trailers_was_canceled() {
         ))
     };
     assert_eq!(code_of(hangs).await, "Canceled");
+}
+
+/// Servers do not poll a body that says that it is at its end.
+#[tokio::test]
+async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
+    let (registry, metrics) = measured();
+    let layer = metrics.layer(&registry).unwrap();
+    for whole in ["", "\0\0\0\0\x01x"] {
+        let inner = service_fn(async |_: Request<GrpcRequestBody<Full<Bytes>>>| {
+            Ok::<_, Infallible>(response(200, None, Scripted::full(whole)))
+        });
+        let response = layer.layer(inner).call(request()).await.unwrap();
+        let mut body = response.into_body();
+        if !body.is_end_stream() {
+            body.frame().await.unwrap().unwrap();
+        }
+    }
+    settle(&registry, "server", 2).await;
+    assert_eq!(handled(&registry, "C", "Unknown"), 2.0);
+    assert_eq!(messages(&registry, "C"), (0.0, 1.0));
 }
 
 #[tokio::test]
