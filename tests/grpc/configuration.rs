@@ -133,6 +133,15 @@ fn a_registry_says_what_stands_in_the_way() {
     assert!(error.unwrap_err().to_string().contains("grpc_code"));
 }
 
+#[test]
+#[should_panic(expected = "grpc_server_started_total")]
+fn the_default_layer_panics_where_it_cannot_be() {
+    let registry = Registry::new();
+    let others = GrpcMetrics::server().constant_label("zone", "eu");
+    others.layer(&registry).unwrap();
+    let _ = registry.grpc_layer();
+}
+
 #[tokio::test]
 async fn any_recorder_can_be_the_target() {
     let warnings = Warnings::catch();

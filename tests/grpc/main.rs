@@ -6,6 +6,7 @@ mod support;
 
 mod shop;
 
+mod bounds;
 mod calls;
 mod clients;
 mod codes;
