@@ -49,14 +49,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder()
         .accept_http1(true)
         .layer(layer)
-        .add_routes(Routes::from(page).add_service(Orders));
+        .add_routes(Routes::from(page).add_service(Shop));
     let server = tokio::spawn(server.serve_with_incoming(incoming));
 
     visit(Endpoint::from_shared(format!("http://{address}"))?).await?;
     println!("The customer has left; now look at what was measured:\n");
-    println!(
-        "  curl -s http://{address}/metrics | grep -E '(handled|sent)_total{{' | grep -v ' 0$'"
-    );
+    println!("  curl -s http://{address}/metrics | grep -v -e '^#' -e ' 0$'");
     Ok(server.await??)
 }
 
@@ -64,74 +62,62 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn visit(shop: Endpoint) -> Result<(), Box<dyn Error>> {
     let mut shop = tonic::client::Grpc::<Channel>::new(shop.connect().await?);
     let path = PathAndQuery::from_static;
-    let codec = ProstCodec::<Order, Order>::default;
-    let orders = |count| Request::new(stream::iter((0..count).map(order)));
-    for (number, place) in [(1, "Place"), (0, "Place"), (1, "Steal")] {
+    let orders = |count| Request::new(stream::iter(0..count));
+    for (order, method) in [(1, "Place"), (0, "Place"), (1, "Steal")] {
         shop.ready().await?;
-        let place = PathAndQuery::try_from(format!("/shop.Orders/{place}"))?;
-        let placed = shop
-            .unary(Request::new(order(number)), place, codec())
-            .await;
+        let path = PathAndQuery::try_from(format!("/shop.Orders/{method}"))?;
+        let placed = shop.unary(Request::new(order), path, Codec::default());
         println!(
-            "{:?}",
-            placed.map_or_else(|status| status.code(), |_| tonic::Code::Ok)
+            "{method} {order}: {:?}",
+            placed.await.map(Response::into_inner).map_err(|s| s.code())
         );
     }
     shop.ready().await?;
-    shop.client_streaming(orders(10), path("/shop.Orders/Import"), codec())
-        .await?;
+    let imported = shop.client_streaming(orders(10), path("/shop.Orders/Import"), Codec::default());
+    println!("imported {}", imported.await?.into_inner());
     shop.ready().await?;
-    let one = Request::new(order(3));
-    let watched = shop.server_streaming(one, path("/shop.Orders/Watch"), codec());
-    watched.await?.into_inner().for_each(async |_| ()).await;
+    let three = Request::new(3);
+    let watched = shop.server_streaming(three, path("/shop.Orders/Watch"), Codec::default());
+    println!("watched {}", watched.await?.into_inner().count().await);
     shop.ready().await?;
-    let haggled = shop.streaming(orders(5), path("/shop.Orders/Haggle"), codec());
-    haggled.await?.into_inner().for_each(async |_| ()).await;
+    let haggled = shop.streaming(orders(5), path("/shop.Orders/Haggle"), Codec::default());
+    println!("haggled {}", haggled.await?.into_inner().count().await);
     Ok(())
 }
 
-#[derive(Clone, PartialEq, prost::Message)]
-struct Order {
-    #[prost(uint32, tag = "1")]
-    number: u32,
-}
+/// Orders are numbers here; a message of one's own would derive `prost::Message`.
+type Codec = ProstCodec<u32, u32>;
+type Orders = BoxStream<'static, Result<u32, Status>>;
 
-fn order(number: u32) -> Order {
-    Order { number }
-}
-
-type One = Result<Response<Order>, Status>;
-type Many = Result<Response<BoxStream<'static, Result<Order, Status>>>, Status>;
-
-async fn place(order: Request<Order>) -> One {
+async fn place(order: Request<u32>) -> Result<Response<u32>, Status> {
     match order.into_inner() {
-        Order { number: 0 } => Err(Status::invalid_argument("there is no order 0")),
+        0 => Err(Status::invalid_argument("there is no order 0")),
         order => Ok(Response::new(order)),
     }
 }
 
-async fn import(orders: Request<Streaming<Order>>) -> One {
-    let count = orders.into_inner().count().await;
-    Ok(Response::new(order(count as u32)))
+async fn import(orders: Request<Streaming<u32>>) -> Result<Response<u32>, Status> {
+    Ok(Response::new(orders.into_inner().count().await as u32))
 }
 
-async fn watch(request: Request<Order>) -> Many {
-    let orders = (0..request.into_inner().number).map(|number| Ok(order(number)));
-    Ok(Response::new(stream::iter(orders).boxed()))
+async fn watch(last: Request<u32>) -> Result<Response<Orders>, Status> {
+    Ok(Response::new(
+        stream::iter((0..last.into_inner()).map(Ok)).boxed(),
+    ))
 }
 
-async fn haggle(orders: Request<Streaming<Order>>) -> Many {
+async fn haggle(orders: Request<Streaming<u32>>) -> Result<Response<Orders>, Status> {
     Ok(Response::new(orders.into_inner().boxed()))
 }
 
 #[derive(Clone)]
-struct Orders;
+struct Shop;
 
-impl tonic::server::NamedService for Orders {
+impl tonic::server::NamedService for Shop {
     const NAME: &'static str = "shop.Orders";
 }
 
-impl<B> Service<http::Request<B>> for Orders
+impl<B> Service<http::Request<B>> for Shop
 where
     B: http_body::Body<Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
 {
@@ -144,7 +130,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let mut grpc = tonic::server::Grpc::new(ProstCodec::<Order, Order>::default());
+        let mut grpc = tonic::server::Grpc::new(Codec::default());
         Box::pin(async move {
             Ok(match request.uri().path() {
                 "/shop.Orders/Place" => grpc.unary(service_fn(place), request).await,

@@ -67,7 +67,8 @@
 //!
 //! # What a method is called
 //!
-//! `/shop.Orders/Place` is the service `shop.Orders` and the method `Place`. Scanners can ask for any path, so a server's
+//! `/shop.Orders/Place` is the service `shop.Orders` and the method `Place`; whatever else stands before them is a part of
+//! the service's name, to be declared with it: `api/shop.Orders`. Scanners can ask for any path, so a server's
 //! method is labelled
 //!
 //! - at once, if it is declared ([`GrpcMetrics::method`], or a descriptor set) or known: its series then exist
@@ -94,7 +95,7 @@
 //! | tonic's `timeout`, and `grpc-timeout` | nothing but its reason: the call is dropped, `DeadlineExceeded` if `grpc-timeout` was up, else `Canceled` |
 //! | `max_concurrent_streams`, TLS, a connection that fails | calls that were never made |
 //! | a retry outside a client's layer | nothing: each attempt is a call |
-//! | retries, balancing, `Endpoint::timeout` inside a client's layer | attempts: they are one call, and its error is `Unavailable` |
+//! | retries, balancing, `Endpoint::timeout` inside a client's layer | attempts: they are one call, and its error is `Unavailable`, or `DeadlineExceeded` if `grpc-timeout` was up |
 //! | an error from `poll_ready` | no call was made; none is counted |
 //!
 //! A body whose buffers are in more than 32 pieces, or in pieces that they do not show, has its messages counted up to there.
