@@ -1,6 +1,7 @@
 //! What calls are labelled as: declared, learned, unknown, overflow; never what a scanner likes.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -125,6 +126,28 @@ async fn what_is_not_implemented_is_unknown() {
         ("grpc_method", "unknown"),
     ];
     assert_eq!(total(&registry, "grpc_server_started_total", &labels), 4.0);
+}
+
+/// A path that nobody answered for proves nothing, however its call ended.
+#[tokio::test]
+async fn a_first_call_without_an_answer_is_unknown() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    server.connect().await.say("panic").await.unwrap_err();
+    let timeout = Duration::from_millis(50);
+    let late = server.connect().await.say_within("hang", timeout).await;
+    late.unwrap_err();
+    settle(&registry, "server", 2).await;
+    assert_eq!(handled(&registry, "unknown", "Internal"), 1.0);
+    assert_eq!(handled(&registry, "unknown", "DeadlineExceeded"), 1.0);
+    assert_eq!(messages(&registry, "unknown"), (2.0, 0.0));
+
+    // Once it has answered, it is known, and so is how it ends.
+    server.connect().await.say("hello").await.unwrap();
+    server.connect().await.say("panic").await.unwrap_err();
+    settle(&registry, "server", 4).await;
+    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
+    assert_eq!(handled(&registry, "Say", "Internal"), 1.0);
 }
 
 /// A service that answers every path with the same.
