@@ -31,6 +31,8 @@
 //! does not tell it. `method` is one of the standard ones or `OTHER`. Names, prefix, labels and buckets can
 //! be set for each layer: [`HttpMetrics`].
 //!
+//! gRPC has layers and families of its own: [`grpc`].
+//!
 //! # How requests end
 //!
 //! A request is counted exactly once, when it ends:
@@ -64,6 +66,7 @@
 //! | `gzip` | yes | compressed pages |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
+//! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -79,6 +82,7 @@ mod budget;
 mod clock;
 mod error;
 mod exposition;
+pub mod grpc;
 mod labels;
 mod middleware;
 pub mod migration;
@@ -90,6 +94,7 @@ mod target;
 
 pub use self::{
     error::Error,
+    grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
     labels::{
         Endpoint, EndpointFuture, EndpointLayer, EndpointService, Family, Label, Naming,
         RequestHead, ResponseHead, TraceId,

@@ -180,6 +180,14 @@ impl Counter {
             Self::Foreign(counter) => counter.increment(1),
         }
     }
+
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        match self {
+            Self::Registry(counter) => counter.add(n),
+            Self::Foreign(counter) => counter.increment(n),
+        }
+    }
 }
 
 /// A gauge of what has begun and not ended.

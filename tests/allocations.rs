@@ -7,9 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
+use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{Endpoint, Registry};
 
 /// Polls a future that is never pending, and its body to the end.
@@ -63,6 +64,41 @@ fn a_bare_service_is_measured_without_allocating() {
     assert_eq!(allocations(|| drop(service.call(request()))), 0);
     drop(registry.render());
     assert_eq!(allocations(|| run(service.call(request()))), 0);
+}
+
+#[test]
+fn a_known_method_of_grpc_is_measured_without_allocating() {
+    let registry = Registry::new();
+    let inner = service_fn(|request: Request<GrpcRequestBody<Full<Bytes>>>| {
+        drop(request);
+        let mut response = Response::new(Full::new(Bytes::from_static(b"\0\0\0\0\x01x")));
+        let headers = response.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from_static("0"));
+        std::future::ready(Ok::<_, ()>(response))
+    });
+    let request = || {
+        let mut request = Request::new(Full::new(Bytes::from_static(b"\0\0\0\0\x01x")));
+        *request.uri_mut() = http::Uri::from_static("/shop.Orders/Place");
+        let headers = request.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-timeout", HeaderValue::from_static("1S"));
+        request
+    };
+    // What remains are the test's own headers; it learns the method from the first answer.
+    let own = allocations(|| drop(request()));
+    let answer = allocations(|| {
+        let mut response = Response::new(());
+        let headers = response.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from_static("0"));
+    });
+    let mut service = registry.grpc_layer().layer(inner);
+    assert_eq!(allocations(|| run(service.call(request()))), own + answer);
+    // A future that is dropped.
+    assert_eq!(allocations(|| drop(service.call(request()))), own + answer);
+    let mut client = registry.grpc_client_layer().layer(inner);
+    assert_eq!(allocations(|| run(client.call(request()))), own + answer);
 }
 
 /// axum's `Router::layer` boxes any body that is not its own: ours costs no more than a wrapper does.

@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod endpoint_source;
+mod family;
 mod head;
 mod method;
 mod naming;
@@ -13,8 +14,9 @@ mod trace;
 
 pub use self::{
     endpoint::{Endpoint, EndpointFuture, EndpointLayer, EndpointService},
+    family::Family,
     head::{RequestHead, ResponseHead},
-    naming::{Family, Naming},
+    naming::Naming,
     own::Label,
     trace::TraceId,
 };

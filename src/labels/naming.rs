@@ -1,48 +1,8 @@
-//! [`Naming`]: what the families and labels of a layer are called, and [`Family`]: which there are.
+//! [`Naming`]: what the families and labels of a layer are called.
 
+use super::Family;
 use crate::Error;
 use crate::registry::{check_label_name, check_metric_name};
-
-/// What a layer can measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Requests that ended, by how they ended.
-    Requests,
-    /// Time from a request's arrival to the end of its response.
-    Duration,
-    /// Requests whose response has not ended.
-    InProgress,
-    /// Response bodies that did not reach their end.
-    AbortedBodies,
-    /// Long-lived connections that are open.
-    OpenConnections,
-    /// Time from a request's arrival to the head of its response. Off unless asked for.
-    HeadDuration,
-    /// Bytes of response bodies, as they passed. Off unless asked for.
-    ResponseBodySize,
-    /// Bytes of request bodies, as the service read them. Needs
-    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
-    RequestBodySize,
-    /// Time from the first look at a request's body to its end. Needs
-    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
-    RequestBodyDuration,
-}
-
-impl Family {
-    pub(crate) const COUNT: usize = 9;
-
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self::Requests,
-        Self::Duration,
-        Self::InProgress,
-        Self::AbortedBodies,
-        Self::OpenConnections,
-        Self::HeadDuration,
-        Self::ResponseBodySize,
-        Self::RequestBodySize,
-        Self::RequestBodyDuration,
-    ];
-}
 
 /// The names of a layer's families and labels.
 ///

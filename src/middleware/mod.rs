@@ -13,6 +13,7 @@ mod nesting;
 mod outcome;
 mod request_body;
 mod service;
+mod settings;
 
 pub use self::{
     body::ResponseBody,
@@ -25,6 +26,6 @@ pub use self::{
 };
 pub(crate) use self::{
     exchange::Exchange,
-    http_metrics::Settings,
     outcome::{AbortReason, Outcome},
+    settings::Settings,
 };

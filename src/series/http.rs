@@ -1,19 +1,21 @@
 //! [`HttpSeries`]: every series of one HTTP layer, registered as they are first needed.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::{Request, Response};
 
-use super::{LabelIds, LabelValues, SlotKey, Slots, Table};
+use super::ended::{AbortKey, EndKey, Ended, Measured};
+use super::endpoint::{EndpointKind, EndpointSeries, Found, MethodSeries};
+use super::overflow::{Overflow, overflow_spec};
+use super::{LabelIds, LabelValues, Table};
 use crate::Error;
 use crate::labels::{
     Family, Method, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
 };
 use crate::middleware::{AbortReason, DurationTo, Settings};
-use crate::registry::{About, FamilySpec, Shape};
-use crate::target::{Counter, Histogram, InProgress, Target};
+use crate::registry::{About, FamilySpec};
+use crate::target::{InProgress, Target};
 
 /// The series of a layer. Leaked: see the [module](super).
 pub(crate) struct HttpSeries {
@@ -37,94 +39,8 @@ pub(crate) struct HttpSeries {
     new_for: AtomicU32,
 }
 
-/// The series of one endpoint.
-struct EndpointSeries {
-    name: &'static str,
-    kind: EndpointKind,
-    skipped: bool,
-    methods: [OnceLock<Box<MethodSeries>>; Method::COUNT],
-    connections: Slots<&'static str, Option<InProgress>>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum EndpointKind {
-    Route,
-    Unmatched,
-    Overflow,
-}
-
-/// The series of one method of one endpoint.
-pub(crate) struct MethodSeries {
-    method: Method,
-    endpoint: &'static str,
-    kind: EndpointKind,
-    in_progress: Slots<LabelIds, Option<InProgress>>,
-    ended: Slots<EndKey, Ended>,
-    aborted: Slots<AbortKey, Option<Counter>>,
-}
-
-/// What tells the series of ended requests apart, beyond method and endpoint.
-#[derive(Clone, Copy, PartialEq)]
-struct EndKey {
-    status: Status,
-    labels: LabelIds,
-}
-
-impl SlotKey for EndKey {
-    fn bits(self) -> u64 {
-        self.status.bits() ^ (self.labels.bits() << 10)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-struct AbortKey {
-    reason: AbortReason,
-    labels: LabelIds,
-}
-
-impl SlotKey for AbortKey {
-    fn bits(self) -> u64 {
-        self.reason as u64 ^ (self.labels.bits() << 2)
-    }
-}
-
-/// All that moves when a request ends in one way.
-struct Ended {
-    requests: Option<Counter>,
-    duration: Option<Histogram>,
-    head_duration: Option<Histogram>,
-    response_size: Option<Histogram>,
-    request_size: Option<Histogram>,
-    request_duration: Option<Histogram>,
-    /// The labels, by their number, that overflowed.
-    overflowed: Vec<usize>,
-}
-
-/// What was measured of a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Measured {
-    pub(crate) status: Status,
-    pub(crate) seconds: f64,
-    pub(crate) head_seconds: Option<f64>,
-    pub(crate) response_bytes: Option<u64>,
-    /// Bytes and seconds of the request's body.
-    pub(crate) request: Option<(u64, f64)>,
-    pub(crate) trace: Option<TraceId>,
-}
-
-/// What the table knows about a request.
-pub(crate) enum Found {
-    Measured(&'static MethodSeries),
-    /// Nothing yet.
-    Unknown,
-    /// That it is not to be measured.
-    Skipped,
-}
-
 /// How many requests of a layer are looked at for mistakes in how it was put together.
 const NEW_FOR: u32 = 100;
-
-const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 
 impl HttpSeries {
     /// Declares the families on the target and makes room for the series.
@@ -465,7 +381,7 @@ impl HttpSeries {
         let Some(name) = self.name(family) else {
             return Ok(None);
         };
-        let (shape, unit, help) = about(family);
+        let (shape, unit, help) = family.about();
         let constants = self.settings.constant_labels.iter();
         let constants = constants.map(|(name, _)| name.as_str());
         let own = match family {
@@ -529,173 +445,6 @@ impl HttpSeries {
                 self.unmatched.name,
             );
         }
-    }
-}
-
-impl Settings {
-    fn endpoint(&self, name: &'static str, kind: EndpointKind) -> EndpointSeries {
-        EndpointSeries {
-            name,
-            kind,
-            skipped: self.skip.iter().any(|skipped| skipped == name),
-            methods: [const { OnceLock::new() }; Method::COUNT],
-            connections: Slots::default(),
-        }
-    }
-}
-
-impl EndpointSeries {
-    #[inline]
-    fn find(&'static self, method: Method) -> Found {
-        if self.skipped {
-            return Found::Skipped;
-        }
-        match self.methods[method as usize].get() {
-            Some(series) => Found::Measured(series),
-            None => Found::Unknown,
-        }
-    }
-
-    #[cold]
-    fn method(&'static self, method: Method) -> Option<&'static MethodSeries> {
-        let series = self.methods[method as usize].get_or_init(|| {
-            Box::new(MethodSeries {
-                method,
-                endpoint: self.name,
-                kind: self.kind,
-                in_progress: Slots::default(),
-                ended: Slots::default(),
-                aborted: Slots::default(),
-            })
-        });
-        (!self.skipped).then_some(&**series)
-    }
-}
-
-impl Ended {
-    #[inline]
-    fn record(&self, measured: &Measured) {
-        let Self {
-            requests,
-            duration,
-            head_duration,
-            response_size,
-            request_size,
-            request_duration,
-            overflowed: _,
-        } = self;
-        if let Some(requests) = requests {
-            requests.increment();
-        }
-        match (duration, measured.trace) {
-            (None, _) => {}
-            (Some(duration), None) => duration.observe(measured.seconds),
-            (Some(duration), Some(trace)) => duration.observe_traced(measured.seconds, trace),
-        }
-        if let (Some(head_duration), Some(seconds)) = (head_duration, measured.head_seconds) {
-            head_duration.observe(seconds);
-        }
-        if let (Some(size), Some(bytes)) = (response_size, measured.response_bytes) {
-            size.observe(bytes as f64);
-        }
-        if let Some((bytes, seconds)) = measured.request {
-            if let Some(size) = request_size {
-                size.observe(bytes as f64);
-            }
-            if let Some(duration) = request_duration {
-                duration.observe(seconds);
-            }
-        }
-    }
-}
-
-/// Requests beyond the cap of one label; the series exists from the first of them.
-#[derive(Default)]
-struct Overflow {
-    counter: OnceLock<Counter>,
-}
-
-impl Overflow {
-    fn count(&self, target: &Target, family: &str, label: &str) {
-        let mut first = false;
-        let counter = self.counter.get_or_init(|| {
-            first = true;
-            target.counter(OVERFLOW_FAMILY, &[("family", family), ("label", label)])
-        });
-        counter.increment();
-        if first {
-            tracing::warn!(
-                "label {label:?} of {family} has more values than it may: further ones are counted as {OVERFLOW:?}"
-            );
-        }
-    }
-}
-
-/// Shared by all layers of a registry, whatever their constant labels.
-fn overflow_spec() -> FamilySpec {
-    FamilySpec {
-        name: OVERFLOW_FAMILY.to_owned(),
-        shape: Shape::Counter,
-        about: About {
-            help: Some(
-                "Requests counted as \"overflow\" because a label had too many values.".into(),
-            ),
-            unit: None,
-        },
-        label_names: vec!["family".to_owned(), "label".to_owned()],
-        buckets: None,
-        exemplars: false,
-    }
-}
-
-fn about(family: Family) -> (Shape, Option<metrics::Unit>, &'static str) {
-    use metrics::Unit::{Bytes, Seconds};
-    match family {
-        Family::Requests => (
-            Shape::Counter,
-            None,
-            "HTTP requests that ended, by how they ended.",
-        ),
-        Family::Duration => (
-            Shape::Histogram,
-            Some(Seconds),
-            "Time from a request's arrival to the end of its response, in seconds.",
-        ),
-        Family::InProgress => (
-            Shape::InProgress,
-            None,
-            "HTTP requests whose response has not ended.",
-        ),
-        Family::AbortedBodies => (
-            Shape::Counter,
-            None,
-            "HTTP response bodies that did not reach their end.",
-        ),
-        Family::OpenConnections => (
-            Shape::InProgress,
-            None,
-            "Long-lived connections that are open: upgrades, tunnels, event streams.",
-        ),
-        Family::HeadDuration => (
-            Shape::Histogram,
-            Some(Seconds),
-            "Time from a request's arrival to the head of its response, in seconds.",
-        ),
-        Family::ResponseBodySize => (
-            Shape::Histogram,
-            Some(Bytes),
-            "Bytes of response bodies, as they passed.",
-        ),
-        Family::RequestBodySize => (
-            Shape::Histogram,
-            Some(Bytes),
-            "Bytes of request bodies, as the service read them.",
-        ),
-        Family::RequestBodyDuration => (
-            Shape::Histogram,
-            Some(Seconds),
-            "Time from the first look at a request's body to its end, in seconds.",
-        ),
     }
 }
 

@@ -3,14 +3,20 @@
 //! A layer's table is leaked once: requests borrow from it for as long as they like, and no reference
 //! count is shared between cores. What it holds is bounded by the layer's caps.
 
+mod ended;
+mod endpoint;
 mod http;
+mod overflow;
 mod slots;
 mod table;
 mod values;
 
 use self::values::LabelValues;
 pub(crate) use self::{
-    http::{Found, HttpSeries, Measured, MethodSeries},
+    ended::Measured,
+    endpoint::{Found, MethodSeries},
+    http::HttpSeries,
+    overflow::{Overflow, overflow_spec},
     slots::{SlotKey, Slots},
     table::Table,
     values::{LabelIds, MAX_LABELS},

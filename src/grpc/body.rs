@@ -1,0 +1,125 @@
+//! [`GrpcRequestBody`] and [`GrpcResponseBody`]: count messages as they pass; the latter sees the end.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::call::{Call, End, Messages};
+use super::code::Code;
+use super::frames::Frames;
+
+pin_project! {
+    /// A request's body on its way in: the inner one, and a count of its messages.
+    #[derive(Debug)]
+    pub struct GrpcRequestBody<B> {
+        #[pin]
+        inner: B,
+        frames: Frames,
+        messages: Messages,
+    }
+}
+
+impl<B> GrpcRequestBody<B> {
+    pub(super) fn new(inner: B, messages: Messages) -> Self {
+        let frames = Frames::default();
+        Self {
+            inner,
+            frames,
+            messages,
+        }
+    }
+}
+
+impl<B: Body> Body for GrpcRequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.project();
+        let polled = ready!(this.inner.poll_frame(cx));
+        if let Some(Ok(frame)) = &polled
+            && let Some(data) = frame.data_ref()
+        {
+            let messages = this.frames.pass(data);
+            if messages > 0 {
+                this.messages.count(messages);
+            }
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+pin_project! {
+    /// A response's body on its way out: the inner one, a count of its messages, and an eye on where
+    /// it ends, which is where gRPC says how the call went.
+    #[derive(Debug)]
+    pub struct GrpcResponseBody<B> {
+        #[pin]
+        inner: B,
+        frames: Frames,
+        call: Call,
+    }
+}
+
+impl<B> GrpcResponseBody<B> {
+    pub(super) fn new(inner: B, call: Call) -> Self {
+        let frames = Frames::default();
+        Self {
+            inner,
+            frames,
+            call,
+        }
+    }
+}
+
+impl<B: Body> Body for GrpcResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let polled = ready!(this.call.watch(|| this.inner.as_mut().poll_frame(cx)));
+        match &polled {
+            None => this.call.close(End::Complete(None)),
+            Some(Err(_)) => this.call.close(End::Failed),
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let messages = this.frames.pass(data);
+                    if messages > 0 {
+                        this.call.count_messages(messages);
+                    }
+                }
+                let trailers = frame.trailers_ref();
+                if trailers.is_some() || this.inner.is_end_stream() {
+                    let code = trailers.and_then(Code::of_headers);
+                    this.call.close(End::Complete(code));
+                }
+            }
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

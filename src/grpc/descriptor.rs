@@ -1,0 +1,36 @@
+//! The methods of a descriptor set.
+
+use prost::Message;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
+
+use super::GrpcType;
+use super::grpc_metrics::Declared;
+
+/// Every method of an encoded `google.protobuf.FileDescriptorSet`, or what is wrong with it.
+pub(super) fn methods(encoded: &[u8]) -> Result<Vec<Declared>, String> {
+    let set = FileDescriptorSet::decode(encoded).map_err(|error| error.to_string())?;
+    let mut methods = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let service_name = match file.package() {
+                "" => service.name().to_owned(),
+                package => format!("{package}.{}", service.name()),
+            };
+            methods.extend(service.method.iter().map(|method| Declared {
+                service: service_name.clone(),
+                method: method.name().to_owned(),
+                kind: kind(method),
+            }));
+        }
+    }
+    Ok(methods)
+}
+
+fn kind(method: &MethodDescriptorProto) -> GrpcType {
+    match (method.client_streaming(), method.server_streaming()) {
+        (false, false) => GrpcType::Unary,
+        (true, false) => GrpcType::ClientStream,
+        (false, true) => GrpcType::ServerStream,
+        (true, true) => GrpcType::BidiStream,
+    }
+}

@@ -1,0 +1,299 @@
+//! [`GrpcMetrics`]: what can be set before a layer exists.
+
+use super::GrpcMetricsLayer;
+use super::methods::{Methods, Side};
+use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
+use crate::target::Target;
+use crate::{Error, clock};
+
+/// Configures a [`GrpcMetricsLayer`]; everything is checked once, by [`layer`](Self::layer).
+///
+/// ```
+/// use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
+///
+/// let registry = Registry::new();
+/// let layer = GrpcMetrics::server()
+///     .handling_buckets([0.01, 0.1, 1.0])
+///     .method("shop.Orders", "Place", GrpcType::Unary)
+///     .method("shop.Orders", "Watch", GrpcType::ServerStream)
+///     .layer(&registry)?;
+///
+/// let failed = [("grpc_method", "Place"), ("grpc_code", "Internal")];
+/// assert_eq!(registry.value("grpc_server_handled_total", &failed), Some(0.0));
+/// # Ok::<(), tower_prometheus::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a configuration does nothing until a layer is made of it"]
+pub struct GrpcMetrics {
+    settings: Settings,
+}
+
+/// What a layer was asked to do; two layers that agree in all of it share their series.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Settings {
+    pub(super) side: Side,
+    pub(super) prefix: Option<String>,
+    pub(super) constant_labels: Vec<(String, String)>,
+    pub(super) handling_buckets: Option<Vec<f64>>,
+    pub(super) max_methods: usize,
+    pub(super) declared: Vec<Declared>,
+    /// What was wrong with a descriptor set.
+    pub(super) undecoded: Option<String>,
+}
+
+/// A method that is known before it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub(super) service: String,
+    pub(super) method: String,
+    pub(super) kind: GrpcType,
+}
+
+/// Which sides of a call are streams of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrpcType {
+    /// One message there, one back: `unary`.
+    Unary,
+    /// Many there, one back: `client_stream`.
+    ClientStream,
+    /// One there, many back: `server_stream`.
+    ServerStream,
+    /// Many there, many back: `bidi_stream`.
+    BidiStream,
+}
+
+/// All labels of the families, which no constant label may be called like.
+const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
+
+impl GrpcMetrics {
+    /// The measurements of a server: `grpc_server_…`.
+    pub fn server() -> Self {
+        Self::of(Side::Server)
+    }
+
+    /// The measurements of a client: `grpc_client_…`.
+    pub fn client() -> Self {
+        Self::of(Side::Client)
+    }
+
+    fn of(side: Side) -> Self {
+        Self {
+            settings: Settings {
+                side,
+                prefix: None,
+                constant_labels: Vec::new(),
+                handling_buckets: None,
+                max_methods: 1000,
+                declared: Vec::new(),
+                undecoded: None,
+            },
+        }
+    }
+
+    /// Puts `prefix_` before the name of every family of this layer.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.settings.prefix = Some(prefix.into());
+        self
+    }
+
+    /// A label that every series of this layer has.
+    pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let label = (name.into(), value.into());
+        self.settings.constant_labels.push(label);
+        self
+    }
+
+    /// Upper bounds of the histogram of handling times, in seconds; without it, those of the registry.
+    pub fn handling_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
+        self.settings.handling_buckets = Some(bounds.into());
+        self
+    }
+
+    /// How many methods there may be that are not declared, 1000 unless said otherwise; further ones are
+    /// counted as `overflow`, with one warning and in `metrics_label_overflow_total`.
+    ///
+    /// Declared methods are never `overflow`, so a server that declares all of its methods may set 0.
+    pub fn max_methods(mut self, methods: usize) -> Self {
+        self.settings.max_methods = methods;
+        self
+    }
+
+    /// Declares a method: `service` with its package, `shop.Orders`.
+    ///
+    /// Its series exist from the start, one for each code, all of them 0; and its `grpc_type` is known.
+    pub fn method(
+        mut self,
+        service: impl Into<String>,
+        method: impl Into<String>,
+        kind: GrpcType,
+    ) -> Self {
+        let (service, method) = (service.into(), method.into());
+        self.declare(Declared {
+            service,
+            method,
+            kind,
+        });
+        self
+    }
+
+    fn declare(&mut self, declared: Declared) {
+        if !self.settings.declared.contains(&declared) {
+            self.settings.declared.push(declared);
+        }
+    }
+
+    /// Declares every method of a descriptor set, as `protoc` and `tonic-prost-build` write it
+    /// (`file_descriptor_set_path`).
+    ///
+    /// Code that builds such a set for server reflection has it already.
+    #[cfg(feature = "grpc-descriptor")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "grpc-descriptor")))]
+    pub fn file_descriptor_set(mut self, encoded: &[u8]) -> Self {
+        match super::descriptor::methods(encoded) {
+            Ok(methods) => methods.into_iter().for_each(|m| self.declare(m)),
+            Err(error) => self.settings.undecoded = Some(error),
+        }
+        self
+    }
+
+    /// Checks the configuration and makes the layer, which records into `target`.
+    ///
+    /// The same configuration twice on one registry is one set of series.
+    ///
+    /// # Errors
+    ///
+    /// When a name is not one that Prometheus can read or is used twice, bounds are not finite and
+    /// rising, a method's name is empty or it is declared with two types, a descriptor set cannot be decoded,
+    /// `max_methods` is above 1,000,000, or the registry has a family of the same name with other
+    /// labels or buckets.
+    pub fn layer(self, target: impl Into<Target>) -> Result<GrpcMetricsLayer, Error> {
+        let (settings, target) = (self.settings, target.into());
+        settings.check()?;
+        clock::calibrate();
+        let Some(registry) = target.registry().cloned() else {
+            if settings.handling_buckets.is_some() {
+                tracing::warn!(
+                    "handling_buckets have no effect: the recorder decides on its buckets"
+                );
+            }
+            return leak(settings, target).map(GrpcMetricsLayer::new);
+        };
+        settings.check_beside(&registry)?;
+        let same = |methods: &Methods| methods.settings == settings;
+        let methods = registry.layer_state(same, || leak(settings.clone(), target))?;
+        Ok(GrpcMetricsLayer::new(methods))
+    }
+}
+
+/// See [`crate::series`] for why.
+fn leak(settings: Settings, target: Target) -> Result<&'static Methods, Error> {
+    Ok(Box::leak(Box::new(Methods::new(settings, target)?)))
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), Error> {
+        const MOST_METHODS: usize = 1_000_000;
+        let Self {
+            side: _,
+            prefix,
+            constant_labels,
+            handling_buckets,
+            max_methods,
+            declared,
+            undecoded,
+        } = self;
+        if let Some(prefix) = prefix {
+            check_metric_name(prefix)?;
+        }
+        if *max_methods > MOST_METHODS {
+            return Err(Error::new(format!(
+                "max_methods is {max_methods}: it must be at most {MOST_METHODS}"
+            )));
+        }
+        if let Some(bounds) = handling_buckets {
+            Buckets::new(bounds.iter().copied())
+                .map_err(|error| Error::new(format!("handling_buckets: {error}")))?;
+        }
+        let mut taken = LABELS.to_vec();
+        for (name, _) in constant_labels {
+            check_constant_label(name, taken.iter().copied())?;
+            taken.push(name);
+        }
+        if let Some(error) = undecoded {
+            return Err(Error::new(format!("file_descriptor_set: {error}")));
+        }
+        check_methods(declared)
+    }
+
+    fn check_beside(&self, registry: &Registry) -> Result<(), Error> {
+        let own = self.constant_labels.iter().map(|(name, _)| name.as_str());
+        let own: Vec<_> = own.chain(LABELS).collect();
+        for (name, _) in registry.constant_labels() {
+            if own.contains(&name.as_str()) {
+                return Err(Error::new(format!(
+                    "label {name:?} is a constant label of the registry and a label of the layer"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_methods(declared: &[Declared]) -> Result<(), Error> {
+    let mut types = std::collections::HashMap::new();
+    for Declared {
+        service,
+        method,
+        kind,
+    } in declared
+    {
+        if service.is_empty() || method.is_empty() || method.contains('/') {
+            return Err(Error::new(format!(
+                "method {method:?} of service {service:?} cannot be declared: \
+                 it is called as \"/package.Service/Method\""
+            )));
+        }
+        if let Some(other) = types.insert((service, method), kind) {
+            return Err(Error::new(format!(
+                "method {method:?} of service {service:?} is declared as {other:?} and as {kind:?}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Registry {
+    /// A layer for gRPC servers with the default configuration that records into this registry; the
+    /// same one each time.
+    ///
+    /// # Panics
+    ///
+    /// When this registry already has another family by one of the layer's names, or a constant label
+    /// called like one of the layer's labels. [`GrpcMetrics::layer`] gives an error instead.
+    #[must_use]
+    pub fn grpc_layer(&self) -> GrpcMetricsLayer {
+        default_layer(GrpcMetrics::server(), self)
+    }
+
+    /// As [`grpc_layer`](Self::grpc_layer), for gRPC clients. tonic's `Channel` takes one type of body only:
+    /// [`GrpcMetricsLayer::boxed_by`].
+    ///
+    /// # Panics
+    ///
+    /// As [`grpc_layer`](Self::grpc_layer).
+    #[must_use]
+    pub fn grpc_client_layer(&self) -> GrpcMetricsLayer {
+        default_layer(GrpcMetrics::client(), self)
+    }
+}
+
+fn default_layer(metrics: GrpcMetrics, registry: &Registry) -> GrpcMetricsLayer {
+    #[expect(
+        clippy::panic,
+        reason = "a mistake in the program, found when it starts"
+    )]
+    match metrics.layer(registry) {
+        Ok(layer) => layer,
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,75 @@
+//! [`GrpcMetricsLayer`]: a checked configuration, ready to wrap services.
+
+use std::fmt;
+
+use tower_layer::Layer;
+
+use super::methods::Methods;
+use super::{GrpcBoxedLayer, GrpcMetricsService};
+
+/// Measures the gRPC service, or the gRPC client, it is put around.
+///
+/// Made by [`GrpcMetrics::layer`](super::GrpcMetrics::layer), or with the default configuration by
+/// [`Registry::grpc_layer`](crate::Registry::grpc_layer) and
+/// [`Registry::grpc_client_layer`](crate::Registry::grpc_client_layer). What it records, and how every way a call can
+/// end is counted, is in the [module's documentation](super).
+///
+/// Its table of methods lives as long as the program: cloning the layer or its services costs nothing, and
+/// no two cores share a reference count. The same configuration on the same registry is the same table.
+#[derive(Clone, Copy)]
+pub struct GrpcMetricsLayer {
+    methods: &'static Methods,
+}
+
+impl GrpcMetricsLayer {
+    pub(super) fn new(methods: &'static Methods) -> Self {
+        Self { methods }
+    }
+
+    /// The layer for a service that takes requests with one type of body only, as tonic's `Channel`
+    /// does: `boxed` makes that body of the measured one.
+    ///
+    /// ```
+    /// use tonic::transport::{Channel, Endpoint};
+    /// use tower::ServiceBuilder;
+    /// use tower_prometheus::Registry;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let metrics = Registry::new();
+    /// let channel: Channel = Endpoint::from_static("http://[::1]:50051").connect_lazy();
+    /// let measured = ServiceBuilder::new()
+    ///     .layer(metrics.grpc_client_layer().boxed_by(tonic::body::Body::new))
+    ///     .service(channel);
+    /// // GreeterClient::new(measured)
+    /// # let client = tonic::client::Grpc::new(measured);
+    /// # async fn call<T>(mut client: tonic::client::Grpc<T>)
+    /// # where T: tonic::client::GrpcService<tonic::body::Body> { let _ = client.ready().await; }
+    /// # drop(call(client));
+    /// # }
+    /// ```
+    #[must_use = "a layer does nothing until it wraps a service"]
+    pub fn boxed_by<F>(self, boxed: F) -> GrpcBoxedLayer<F> {
+        GrpcBoxedLayer::new(self, boxed)
+    }
+
+    pub(super) fn methods(self) -> &'static Methods {
+        self.methods
+    }
+}
+
+impl<S> Layer<S> for GrpcMetricsLayer {
+    type Service = GrpcMetricsService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        GrpcMetricsService::new(inner, self.methods)
+    }
+}
+
+impl fmt::Debug for GrpcMetricsLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcMetricsLayer")
+            .field("settings", &self.methods().settings)
+            .finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! [`GrpcMetricsService`]: opens a call for each request of gRPC.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::call::Call;
+use super::methods::Methods;
+use super::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFuture};
+
+/// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer): measures what the inner service
+/// answers.
+///
+/// It asks nothing of the inner service but its shape: no bound on the error, no `Send`, no `Clone`.
+/// Readiness is passed through; an error of `poll_ready` is no call and is not counted.
+#[derive(Clone)]
+pub struct GrpcMetricsService<S> {
+    inner: S,
+    methods: &'static Methods,
+}
+
+impl<S> GrpcMetricsService<S> {
+    pub(super) fn new(inner: S, methods: &'static Methods) -> Self {
+        Self { inner, methods }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for GrpcMetricsService<S>
+where
+    S: Service<Request<GrpcRequestBody<ReqBody>>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<GrpcResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = GrpcResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (mut call, messages) = Call::open(self.methods, &request);
+        let request = request.map(|body| GrpcRequestBody::new(body, messages));
+        let future = call.watch(|| self.inner.call(request));
+        GrpcResponseFuture::new(future, call)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for GrpcMetricsService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, methods: _ } = self;
+        f.debug_struct("GrpcMetricsService")
+            .field("inner", inner)
+            .finish_non_exhaustive()
+    }
+}

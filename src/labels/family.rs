@@ -1,0 +1,98 @@
+//! [`Family`]: what a layer can measure.
+
+use metrics::Unit;
+
+use crate::registry::Shape;
+
+/// What a layer can measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Requests that ended, by how they ended.
+    Requests,
+    /// Time from a request's arrival to the end of its response.
+    Duration,
+    /// Requests whose response has not ended.
+    InProgress,
+    /// Response bodies that did not reach their end.
+    AbortedBodies,
+    /// Long-lived connections that are open.
+    OpenConnections,
+    /// Time from a request's arrival to the head of its response. Off unless asked for.
+    HeadDuration,
+    /// Bytes of response bodies, as they passed. Off unless asked for.
+    ResponseBodySize,
+    /// Bytes of request bodies, as the service read them. Needs
+    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
+    RequestBodySize,
+    /// Time from the first look at a request's body to its end. Needs
+    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
+    RequestBodyDuration,
+}
+
+impl Family {
+    pub(crate) const COUNT: usize = 9;
+
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Requests,
+        Self::Duration,
+        Self::InProgress,
+        Self::AbortedBodies,
+        Self::OpenConnections,
+        Self::HeadDuration,
+        Self::ResponseBodySize,
+        Self::RequestBodySize,
+        Self::RequestBodyDuration,
+    ];
+
+    /// What it is measured with, in which unit, and what its HELP says.
+    pub(crate) fn about(self) -> (Shape, Option<Unit>, &'static str) {
+        use Unit::{Bytes, Seconds};
+        match self {
+            Family::Requests => (
+                Shape::Counter,
+                None,
+                "HTTP requests that ended, by how they ended.",
+            ),
+            Family::Duration => (
+                Shape::Histogram,
+                Some(Seconds),
+                "Time from a request's arrival to the end of its response, in seconds.",
+            ),
+            Family::InProgress => (
+                Shape::InProgress,
+                None,
+                "HTTP requests whose response has not ended.",
+            ),
+            Family::AbortedBodies => (
+                Shape::Counter,
+                None,
+                "HTTP response bodies that did not reach their end.",
+            ),
+            Family::OpenConnections => (
+                Shape::InProgress,
+                None,
+                "Long-lived connections that are open: upgrades, tunnels, event streams.",
+            ),
+            Family::HeadDuration => (
+                Shape::Histogram,
+                Some(Seconds),
+                "Time from a request's arrival to the head of its response, in seconds.",
+            ),
+            Family::ResponseBodySize => (
+                Shape::Histogram,
+                Some(Bytes),
+                "Bytes of response bodies, as they passed.",
+            ),
+            Family::RequestBodySize => (
+                Shape::Histogram,
+                Some(Bytes),
+                "Bytes of request bodies, as the service read them.",
+            ),
+            Family::RequestBodyDuration => (
+                Shape::Histogram,
+                Some(Seconds),
+                "Time from the first look at a request's body to its end, in seconds.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! [`Settings`]: what a layer was asked to do, and whether that can be.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::DurationTo;
+use crate::Error;
+use crate::labels::{
+    EndpointSource, Family, Label, Method, Naming, On, RequestHead, TraceId, Values,
+};
+use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
+use crate::series::MAX_LABELS;
+
+/// What a layer was asked to do; two layers that agree in all of it share their series.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) prefix: Option<String>,
+    pub(crate) constant_labels: Vec<(String, String)>,
+    pub(crate) duration_buckets: Option<Vec<f64>>,
+    pub(crate) size_buckets: Vec<f64>,
+    pub(crate) duration_to: DurationTo,
+    pub(crate) endpoint_source: EndpointSource,
+    pub(crate) warns_of_silence: bool,
+    pub(crate) skip: Vec<String>,
+    pub(crate) max_endpoints: usize,
+    pub(crate) naming: Naming,
+    pub(super) measured: [bool; Family::COUNT],
+    pub(crate) labels: Vec<Label>,
+    pub(crate) status_classes: bool,
+    pub(super) status_on_durations: bool,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) exemplar: Option<ExemplarOf>,
+}
+
+/// Which trace a request belongs to.
+#[derive(Clone)]
+pub(crate) struct ExemplarOf(pub(super) Arc<TraceOf>);
+
+type TraceOf = dyn Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync;
+
+impl ExemplarOf {
+    pub(crate) fn of(&self, request: RequestHead<'_>) -> Option<TraceId> {
+        (self.0)(request)
+    }
+}
+
+impl PartialEq for ExemplarOf {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for ExemplarOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExemplarOf")
+    }
+}
+
+/// A route that was declared, with the statuses that start at 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) endpoint: String,
+    pub(crate) statuses: Vec<StatusCode>,
+}
+
+impl Settings {
+    pub(crate) fn is_measured(&self, family: Family) -> bool {
+        self.measured[family as usize]
+    }
+
+    /// The whole name of a family, if it is measured.
+    pub(crate) fn family_name(&self, family: Family) -> Option<String> {
+        let name = self.naming.name(family);
+        self.is_measured(family).then(|| match &self.prefix {
+            Some(prefix) => format!("{prefix}_{name}"),
+            None => name.to_owned(),
+        })
+    }
+
+    /// The label names of a family, without what is its own and without constant labels.
+    pub(crate) fn label_names(&self, family: Family) -> Vec<&str> {
+        let naming = &self.naming;
+        let (endpoint, own, status) = match family {
+            Family::Requests => (true, Some(On::Requests), true),
+            Family::Duration
+            | Family::HeadDuration
+            | Family::ResponseBodySize
+            | Family::RequestBodySize
+            | Family::RequestBodyDuration => (true, Some(On::Durations), self.status_on_durations),
+            Family::InProgress => (naming.endpoint_in_progress, Some(On::Everything), false),
+            Family::AbortedBodies => (true, Some(On::Everything), false),
+            Family::OpenConnections => return vec![&naming.endpoint],
+        };
+        let mut names = vec![naming.method.as_str()];
+        names.extend(endpoint.then_some(naming.endpoint.as_str()));
+        let own = self.labels.iter().filter(|label| Some(label.on) >= own);
+        names.extend(own.map(|label| label.name.as_str()));
+        if status {
+            names.push(&naming.status);
+            names.extend(naming.error_type.as_deref());
+        }
+        names
+    }
+
+    pub(crate) fn buckets_of(&self, family: Family) -> Result<Option<Buckets>, Error> {
+        let bounds = match family {
+            Family::ResponseBodySize | Family::RequestBodySize => Some(&self.size_buckets),
+            _ => self.duration_buckets.as_ref(),
+        };
+        bounds
+            .map(|bounds| Buckets::new(bounds.iter().copied()))
+            .transpose()
+    }
+
+    /// Refuses what cannot work anywhere.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        const MOST_ENDPOINTS: usize = 1_000_000;
+        let Self {
+            prefix,
+            constant_labels,
+            duration_buckets,
+            size_buckets,
+            duration_to: _,
+            endpoint_source: _,
+            warns_of_silence: _,
+            skip: _,
+            max_endpoints,
+            naming,
+            measured: _,
+            labels,
+            status_classes: _,
+            status_on_durations: _,
+            routes,
+            exemplar: _,
+        } = self;
+        if let Some(prefix) = prefix {
+            check_metric_name(prefix)?;
+        }
+        check_range("max_endpoints", *max_endpoints, MOST_ENDPOINTS)?;
+        if routes.len() > *max_endpoints {
+            return Err(Error::new(format!(
+                "{} routes are declared: max_endpoints is {max_endpoints}",
+                routes.len()
+            )));
+        }
+        let named = |name, bounds: &[f64]| {
+            let checked = Buckets::new(bounds.iter().copied());
+            checked.map_err(|error| Error::new(format!("{name}: {error}")))
+        };
+        if let Some(bounds) = duration_buckets {
+            named("duration_buckets", bounds)?;
+        }
+        named("size_buckets", size_buckets)?;
+        naming.check()?;
+        let mut taken: Vec<&str> = naming.labels().collect();
+        let constant = constant_labels.iter().map(|(name, _)| name.as_str());
+        for name in constant.chain(labels.iter().map(|label| label.name.as_str())) {
+            check_constant_label(name, taken.iter().copied())?;
+            taken.push(name);
+        }
+        self.check_own_labels()
+    }
+
+    fn check_own_labels(&self) -> Result<(), Error> {
+        const MOST_VALUES: usize = 10_000;
+        const MOST_COMBINATIONS: usize = 10_000;
+        if self.labels.len() > MAX_LABELS {
+            return Err(Error::new(format!(
+                "{} labels of one's own: there may be {MAX_LABELS}",
+                self.labels.len()
+            )));
+        }
+        let mut combinations = 1_usize;
+        for label in &self.labels {
+            let values = match &label.values {
+                Values::Declared(values) => values.len(),
+                Values::AtMost(values) => *values,
+            };
+            check_range(
+                &format!("values of label {:?}", label.name),
+                values,
+                MOST_VALUES,
+            )?;
+            if let Values::Declared(_) = label.values {
+                combinations = combinations.saturating_mul(values);
+            }
+        }
+        if !self.routes.is_empty() && combinations > MOST_COMBINATIONS {
+            return Err(Error::new(format!(
+                "declared routes start at 0 for {combinations} combinations of label values: \
+                 there may be {MOST_COMBINATIONS}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Refuses what cannot work in that registry.
+    pub(super) fn check_beside(&self, registry: &Registry) -> Result<(), Error> {
+        let own = self.constant_labels.iter().map(|(name, _)| name.as_str());
+        let own = own.chain(self.labels.iter().map(|label| label.name.as_str()));
+        let own: Vec<_> = own.chain(self.naming.labels()).collect();
+        for (name, _) in registry.constant_labels() {
+            if own.contains(&name.as_str()) {
+                return Err(Error::new(format!(
+                    "label {name:?} is a constant label of the registry and a label of the layer"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_range(what: &str, number: usize, most: usize) -> Result<(), Error> {
+    if (1..=most).contains(&number) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "{what} is {number}: it must be from 1 to {most}"
+    )))
+}

@@ -1,0 +1,84 @@
+//! [`EndpointSeries`] and [`MethodSeries`]: what is registered of one endpoint and one method.
+
+use std::sync::OnceLock;
+
+use super::ended::{AbortKey, EndKey, Ended};
+use super::{LabelIds, Slots};
+use crate::labels::Method;
+use crate::middleware::Settings;
+use crate::target::{Counter, InProgress};
+
+/// The series of one endpoint.
+pub(super) struct EndpointSeries {
+    pub(super) name: &'static str,
+    pub(super) kind: EndpointKind,
+    pub(super) skipped: bool,
+    pub(super) methods: [OnceLock<Box<MethodSeries>>; Method::COUNT],
+    pub(super) connections: Slots<&'static str, Option<InProgress>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum EndpointKind {
+    Route,
+    Unmatched,
+    Overflow,
+}
+
+/// The series of one method of one endpoint.
+pub(crate) struct MethodSeries {
+    pub(super) method: Method,
+    pub(super) endpoint: &'static str,
+    pub(super) kind: EndpointKind,
+    pub(super) in_progress: Slots<LabelIds, Option<InProgress>>,
+    pub(super) ended: Slots<EndKey, Ended>,
+    pub(super) aborted: Slots<AbortKey, Option<Counter>>,
+}
+
+/// What the table knows about a request.
+pub(crate) enum Found {
+    Measured(&'static MethodSeries),
+    /// Nothing yet.
+    Unknown,
+    /// That it is not to be measured.
+    Skipped,
+}
+
+impl Settings {
+    pub(super) fn endpoint(&self, name: &'static str, kind: EndpointKind) -> EndpointSeries {
+        EndpointSeries {
+            name,
+            kind,
+            skipped: self.skip.iter().any(|skipped| skipped == name),
+            methods: [const { OnceLock::new() }; Method::COUNT],
+            connections: Slots::default(),
+        }
+    }
+}
+
+impl EndpointSeries {
+    #[inline]
+    pub(super) fn find(&'static self, method: Method) -> Found {
+        if self.skipped {
+            return Found::Skipped;
+        }
+        match self.methods[method as usize].get() {
+            Some(series) => Found::Measured(series),
+            None => Found::Unknown,
+        }
+    }
+
+    #[cold]
+    pub(super) fn method(&'static self, method: Method) -> Option<&'static MethodSeries> {
+        let series = self.methods[method as usize].get_or_init(|| {
+            Box::new(MethodSeries {
+                method,
+                endpoint: self.name,
+                kind: self.kind,
+                in_progress: Slots::default(),
+                ended: Slots::default(),
+                aborted: Slots::default(),
+            })
+        });
+        (!self.skipped).then_some(&**series)
+    }
+}

@@ -1,0 +1,145 @@
+//! What the layers ask of a service: its shape, and nothing else.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use tonic::Code;
+use tonic::service::Routes;
+use tower::{Layer, Service, ServiceBuilder};
+use tower_prometheus::grpc::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFuture};
+use tower_prometheus::{GrpcMetricsService, Registry};
+
+use crate::shop::{Client, Server, Shop, handled, listen, settle};
+use crate::support::server;
+
+/// Neither `Send` nor `Clone`, with an error that is nothing but itself.
+struct Homely(Rc<RefCell<u32>>);
+
+struct OwnError;
+
+impl Service<Request<GrpcRequestBody<Full<Bytes>>>> for Homely {
+    type Response = Response<Full<Bytes>>;
+    type Error = OwnError;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, OwnError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), OwnError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<GrpcRequestBody<Full<Bytes>>>) -> Self::Future {
+        let calls = Rc::clone(&self.0);
+        Box::pin(async move {
+            *calls.borrow_mut() += 1;
+            match request.into_body().collect().await {
+                Ok(body) if *calls.borrow() == 1 => Ok(Response::new(Full::new(body.to_bytes()))),
+                _ => Err(OwnError),
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn neither_send_nor_clone_nor_an_errors_kind_is_asked_for() {
+    let registry = Registry::new();
+    let calls = Rc::default();
+    let mut service = registry
+        .grpc_client_layer()
+        .layer(Homely(Rc::clone(&calls)));
+    let request = || {
+        let request = Request::post("/a.B/C").header("content-type", "application/grpc");
+        request.body(Full::from("\0\0\0\0\x01x")).unwrap()
+    };
+    let response: Result<_, OwnError> = service.call(request()).await;
+    let Ok(response) = response else {
+        panic!("it was to answer")
+    };
+    assert_eq!(
+        response
+            .into_body()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .len(),
+        6
+    );
+    assert!(matches!(service.call(request()).await, Err(OwnError)));
+    assert_eq!(*calls.borrow(), 2);
+    settle(&registry, "client", 2).await;
+    assert_eq!(registry.value("grpc_client_msg_sent_total", &[]), Some(2.0));
+    assert_eq!(
+        registry.value("grpc_client_msg_received_total", &[]),
+        Some(1.0)
+    );
+}
+
+/// What wraps is as free as what is wrapped.
+#[test]
+fn auto_traits_pass_through() {
+    fn is_send_sync_unpin<T: Send + Sync + Unpin>() {}
+    is_send_sync_unpin::<GrpcMetricsService<()>>();
+    is_send_sync_unpin::<GrpcRequestBody<()>>();
+    is_send_sync_unpin::<GrpcResponseBody<()>>();
+    is_send_sync_unpin::<GrpcResponseFuture<Pin<Box<()>>>>();
+}
+
+#[tokio::test]
+async fn around_tonics_routes_in_axum() {
+    let registry = Registry::new();
+    let app = Routes::new(Shop::default())
+        .into_axum_router()
+        .layer(registry.grpc_layer());
+    let server = server::Server::start(app).await;
+    let endpoint = tonic::transport::Endpoint::from_shared(server.url("")).unwrap();
+    let mut client = Client::new(endpoint.connect().await.unwrap());
+    client.say("hello").await.unwrap();
+    settle(&registry, "server", 1).await;
+    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
+}
+
+/// A stack of layers of tower and tonic keeps its error types, on both ends.
+#[tokio::test]
+async fn among_other_layers() {
+    let registry = Registry::new();
+    let (incoming, address) = listen().await;
+    let serving = tonic::transport::Server::builder()
+        .timeout(std::time::Duration::from_millis(50))
+        .concurrency_limit_per_connection(10)
+        .layer(
+            ServiceBuilder::new()
+                .layer(registry.grpc_layer())
+                .load_shed()
+                .concurrency_limit(10)
+                .into_inner(),
+        )
+        .layer(tonic::service::InterceptorLayer::new(|request| {
+            Ok::<_, tonic::Status>(request)
+        }))
+        .add_service(Shop::default())
+        .serve_with_incoming(incoming);
+    let server = Server::run(address, serving);
+    let channel = server.endpoint().connect().await.unwrap();
+    let transport = ServiceBuilder::new()
+        .load_shed()
+        .layer(
+            registry
+                .grpc_client_layer()
+                .boxed_by(tonic::body::Body::new),
+        )
+        .timeout(std::time::Duration::from_secs(10))
+        .service(channel);
+    let mut client = Client::new(transport);
+    client.say("hello").await.unwrap();
+    // The server's own timeout lies outside: the layer sees a drop, and no deadline was set.
+    let code = client.say("hang").await.unwrap_err().code();
+    assert_ne!(code, Code::Ok);
+    settle(&registry, "server", 2).await;
+    settle(&registry, "client", 2).await;
+    assert_eq!(handled(&registry, "Say", "Canceled"), 1.0);
+}

@@ -1,0 +1,225 @@
+//! Prefix, labels, buckets, methods: per layer, checked once, no globals.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use tower::{Layer, Service, service_fn};
+use tower_prometheus::grpc::GrpcRequestBody;
+use tower_prometheus::{Error, GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry, Target};
+
+use crate::shop::declared;
+use crate::support::page::assert_readable;
+use crate::support::warnings::Warnings;
+
+async fn call(layer: GrpcMetricsLayer) {
+    let inner = async |_: Request<GrpcRequestBody<String>>| {
+        let response = Response::builder().header("grpc-status", "0");
+        Ok::<_, Infallible>(response.body(String::new()).unwrap())
+    };
+    let request = Request::post("/test.Shop/Say").header("content-type", "application/grpc");
+    let request = request.body(String::new()).unwrap();
+    layer.layer(service_fn(inner)).call(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn prefix_labels_and_buckets_belong_to_the_layer() {
+    let registry = Registry::new();
+    let layer = declared(GrpcMetrics::server())
+        .prefix("shop")
+        .constant_label("zone", "eu")
+        .handling_buckets([0.5, 60.0])
+        .layer(&registry)
+        .unwrap();
+    call(layer).await;
+    let page = registry.render();
+    let labels = r#"grpc_method="Say",grpc_service="test.Shop",grpc_type="unary",zone="eu""#;
+    for line in [
+        format!("shop_grpc_server_started_total{{{labels}}} 1"),
+        format!("shop_grpc_server_handling_seconds_bucket{{{labels},le=\"0.5\"}} 1"),
+        format!("shop_grpc_server_in_progress{{{labels}}} 0"),
+    ] {
+        assert!(page.contains(&line), "{line}\n{page}");
+    }
+    assert!(!page.contains("le=\"0.25\""), "{page}");
+    assert_readable(&page);
+}
+
+#[test]
+fn every_family_has_its_help() {
+    let registry = Registry::new();
+    for metrics in [GrpcMetrics::server(), GrpcMetrics::client()] {
+        declared(metrics).layer(&registry).unwrap();
+    }
+    let page = registry.render();
+    for side in ["server", "client"] {
+        for family in [
+            "started_total",
+            "handled_total",
+            "handling_seconds",
+            "msg_received_total",
+            "msg_sent_total",
+            "in_progress",
+        ] {
+            let help = format!("# HELP grpc_{side}_{family} ");
+            assert!(page.contains(&help), "{help}\n{page}");
+        }
+    }
+    assert_readable(&page);
+}
+
+/// HTTP and gRPC, server and client, on one registry: they share the counter of overflows only.
+#[tokio::test]
+async fn all_layers_live_beside_each_other() {
+    let registry = Registry::new();
+    let layers = [registry.grpc_layer(), registry.grpc_client_layer()];
+    let _ = registry.http_layer();
+    for layer in layers {
+        call(layer).await;
+    }
+    assert_eq!(registry.value("grpc_client_started_total", &[]), Some(1.0));
+    assert_eq!(registry.value("grpc_server_started_total", &[]), Some(1.0));
+    assert_readable(&registry.render());
+}
+
+#[tokio::test]
+async fn the_same_configuration_twice_is_one_set_of_series() {
+    let registry = Registry::new();
+    call(registry.grpc_layer()).await;
+    call(registry.grpc_layer()).await;
+    assert_eq!(registry.value("grpc_server_started_total", &[]), Some(2.0));
+    assert_readable(&registry.render());
+}
+
+#[test]
+fn mistakes_are_found_at_the_start() {
+    fn error(metrics: GrpcMetrics) -> String {
+        let layer: Result<_, Error> = metrics.layer(Registry::new());
+        layer.unwrap_err().to_string()
+    }
+    let server = GrpcMetrics::server;
+    assert!(error(server().prefix("1st")).contains("1st"));
+    assert!(error(server().constant_label("grpc_type", "x")).contains("grpc_type"));
+    assert!(error(server().constant_label("le", "x")).contains("le"));
+    assert!(error(server().handling_buckets([2.0, 1.0])).contains("handling_buckets"));
+    assert!(error(server().max_methods(2_000_000)).contains("max_methods"));
+    for (service, method) in [("", "M"), ("s.S", ""), ("s.S", "M/N")] {
+        let wrong = server().method(service, method, GrpcType::Unary);
+        assert!(
+            error(wrong).contains("cannot be declared"),
+            "{service}/{method}"
+        );
+    }
+    let twice =
+        server()
+            .method("s.S", "M", GrpcType::Unary)
+            .method("s.S", "M", GrpcType::BidiStream);
+    assert!(error(twice).contains("Unary and as BidiStream"));
+    let agreed = server()
+        .method("s.S", "M", GrpcType::Unary)
+        .method("s.S", "M", GrpcType::Unary);
+    assert!(agreed.layer(Registry::new()).is_ok());
+}
+
+#[test]
+fn a_registry_says_what_stands_in_the_way() {
+    let registry = Registry::new();
+    let _ = registry.grpc_layer();
+    let others = GrpcMetrics::server().constant_label("zone", "eu");
+    let error = others.layer(&registry).unwrap_err().to_string();
+    assert!(error.contains("grpc_server_started_total"), "{error}");
+
+    let labelled = Registry::builder().constant_label("grpc_code", "x");
+    let error = GrpcMetrics::server().layer(labelled.build().unwrap());
+    assert!(error.unwrap_err().to_string().contains("grpc_code"));
+}
+
+#[test]
+#[should_panic(expected = "grpc_server_started_total")]
+fn the_default_layer_panics_where_it_cannot_be() {
+    let registry = Registry::new();
+    let others = GrpcMetrics::server().constant_label("zone", "eu");
+    others.layer(&registry).unwrap();
+    let _ = registry.grpc_layer();
+}
+
+#[tokio::test]
+async fn any_recorder_can_be_the_target() {
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let target = Target::recorder(registry.clone());
+    let layer = declared(GrpcMetrics::server())
+        .handling_buckets([1.0])
+        .layer(target)
+        .unwrap();
+    call(layer).await;
+    assert_eq!(warnings.about("handling_buckets").len(), 1);
+    let labels = [("grpc_method", "Say"), ("grpc_code", "OK")];
+    let handled = registry.value("grpc_server_handled_total", &labels);
+    assert_eq!(handled, Some(1.0));
+    assert_eq!(registry.value("grpc_server_in_progress", &[]), Some(0.0));
+    assert_readable(&registry.render());
+}
+
+#[cfg(feature = "grpc-descriptor")]
+mod descriptor {
+    use prost::Message;
+    use prost_types::{
+        FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
+    };
+
+    use super::*;
+
+    fn method(name: &str, client_streaming: bool, server_streaming: bool) -> MethodDescriptorProto {
+        MethodDescriptorProto {
+            name: Some(name.to_owned()),
+            client_streaming: Some(client_streaming),
+            server_streaming: Some(server_streaming),
+            ..Default::default()
+        }
+    }
+
+    fn set(package: Option<&str>) -> Vec<u8> {
+        let service = ServiceDescriptorProto {
+            name: Some("Shop".to_owned()),
+            method: vec![
+                method("Say", false, false),
+                method("Collect", true, false),
+                method("List", false, true),
+                method("Chat", true, true),
+            ],
+            ..Default::default()
+        };
+        let file = FileDescriptorProto {
+            package: package.map(str::to_owned),
+            service: vec![service],
+            ..Default::default()
+        };
+        FileDescriptorSet { file: vec![file] }.encode_to_vec()
+    }
+
+    #[test]
+    fn a_descriptor_set_declares_its_methods() {
+        let (by_hand, described) = (Registry::new(), Registry::new());
+        declared(GrpcMetrics::server()).layer(&by_hand).unwrap();
+        let metrics = GrpcMetrics::server().file_descriptor_set(&set(Some("test")));
+        metrics.layer(&described).unwrap();
+        assert_eq!(described.render(), by_hand.render());
+        assert_readable(&described.render());
+
+        let registry = Registry::new();
+        let metrics = GrpcMetrics::server().file_descriptor_set(&set(None));
+        metrics.layer(&registry).unwrap();
+        let labels = [("grpc_service", "Shop"), ("grpc_type", "bidi_stream")];
+        assert_eq!(
+            registry.value("grpc_server_started_total", &labels),
+            Some(0.0)
+        );
+    }
+
+    #[test]
+    fn what_is_no_descriptor_set_is_an_error() {
+        let metrics = GrpcMetrics::server().file_descriptor_set(b"nonsense");
+        let error = metrics.layer(Registry::new()).unwrap_err().to_string();
+        assert!(error.starts_with("file_descriptor_set: "), "{error}");
+    }
+}
