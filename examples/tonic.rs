@@ -44,8 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The page lies beside the services; a scraper asks for it by HTTP/1.
     let page = axum::Router::new().route_service("/metrics", metrics.handler());
     let port = std::env::var("PORT").unwrap_or_else(|_| "50051".to_owned());
-    let address = format!("127.0.0.1:{port}");
-    let incoming = TcpIncoming::bind(address.parse()?)?;
+    let incoming = TcpIncoming::bind(format!("127.0.0.1:{port}").parse()?)?;
+    let address = incoming.local_addr()?;
     let server = Server::builder()
         .accept_http1(true)
         .layer(layer)

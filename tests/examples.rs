@@ -60,17 +60,43 @@ fn plain_hyper_names_its_endpoints() {
     }
 }
 
+/// Those that print and end print what is documented at their top, to the letter.
 #[test]
-fn clients_count_what_they_ask_and_what_goes_wrong() {
-    let output = example("client")
-        .output()
-        .expect("it is built with the tests");
-    assert!(output.status.success(), "{output:?}");
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let documented = include_str!("../examples/client.rs").lines();
-    let documented = documented.filter_map(|line| line.strip_prefix("//! http_client"));
-    let documented: Vec<_> = documented
-        .map(|line| format!("http_client{line}"))
+fn examples_print_what_their_documentation_says() {
+    for (name, source) in [
+        ("client", include_str!("../examples/client.rs")),
+        ("labels", include_str!("../examples/labels.rs")),
+        ("namings", include_str!("../examples/namings.rs")),
+    ] {
+        let output = example(name).output().expect("it is built with the tests");
+        assert!(output.status.success(), "{output:?}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let documentation = source.lines().map_while(|line| line.strip_prefix("//!"));
+        let lines = documentation.map(|line| line.strip_prefix(' ').unwrap_or(line));
+        let lines = lines
+            .skip_while(|line| !line.starts_with("$ cargo run"))
+            .skip(1);
+        let documented: Vec<_> = lines.take_while(|line| *line != "```").collect();
+        assert_eq!(printed.lines().collect::<Vec<_>>(), documented, "{name}");
+    }
+}
+
+/// What its documentation shows of the page is what `curl` gets.
+#[test]
+fn tonic_counts_its_customer() {
+    let mut shop = Running::start(&mut example("tonic"));
+    let url = shop.printed("curl -s ");
+    let page = curl(&[url.split(' ').next().unwrap()]);
+    assert_readable(&page);
+    let source = include_str!("../examples/tonic.rs").lines();
+    let documented: Vec<_> = source
+        .filter_map(|line| line.strip_prefix("//! grpc_server"))
         .collect();
-    assert_eq!(printed.lines().collect::<Vec<_>>(), documented);
+    assert!(documented.len() > 5);
+    for line in documented {
+        assert!(
+            page.contains(&format!("\ngrpc_server{line}\n")),
+            "{line}\n{page}"
+        );
+    }
 }

@@ -23,7 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
-use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+use tower_prometheus::grpc::GrpcRequestBody;
+use tower_prometheus::{Endpoint, GrpcMetrics, HttpMetrics, Label, Registry};
 
 use crate::support::body::Scripted;
 use crate::support::page::samples;
@@ -41,7 +42,8 @@ fn in_progress(registry: &Registry) -> Option<f64> {
 
 // ===== random requests =====
 
-const REQUESTS: usize = 100_000;
+/// Eight batches of these, in four tests: a million.
+const REQUESTS: usize = 125_000;
 
 const KNOWN: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
@@ -179,6 +181,102 @@ fn random_endpoints_are_capped_with_one_warning() {
     });
     assert_eq!(warnings.about("").len(), 1);
     assert_eq!(warnings.about("overflow").len(), 1);
+}
+
+/// Hosts and values of labels of one's own, as many as there are requests.
+#[test]
+fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
+    const HOSTS: usize = 20;
+    const TENANTS: usize = 5;
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let host = Label::from_request("host", |request| request.uri().host());
+    let tenant = Label::from_request("tenant", |request| request.header("x-tenant"));
+    let layer = HttpMetrics::server()
+        .endpoint("proxy")
+        .label(host.max_values(HOSTS).on_durations())
+        .label(tenant.max_values(TENANTS));
+    let hello = |_: Request<()>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(Scripted::full("hello"))))
+    };
+    let mut service = layer.layer(&registry).unwrap().layer(service_fn(hello));
+    // Every known value with every method first, so that both batches find the same.
+    let known = (0..HOSTS).flat_map(|host| (0..TENANTS).map(move |tenant| (host, tenant)));
+    let mut known = known.flat_map(|values| {
+        let methods = KNOWN.iter().chain(&["HACK"]);
+        methods.map(move |method| (values, method.parse::<Method>().unwrap()))
+    });
+    let requests = METHODS * (HOSTS * TENANTS + 1);
+    let durations = METHODS * (HOSTS + 1) * (12 + 2);
+    let in_progress_and_tunnels = METHODS + 1;
+    let most_series = requests + durations + in_progress_and_tunnels + 2;
+    assert_bounded(&registry, most_series, |dice| {
+        let random = || {
+            (
+                (dice.roll(usize::MAX), dice.roll(usize::MAX)),
+                dice.method(),
+            )
+        };
+        let ((host, tenant), method) = known.next().unwrap_or_else(random);
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://h{host}.example/"))
+            .header("x-tenant", tenant.to_string());
+        take(service.call(request.body(()).unwrap()));
+    });
+    assert_eq!(warnings.about("").len(), 2);
+}
+
+#[test]
+fn random_grpc_methods_are_capped_with_one_warning() {
+    const MOST: usize = 20;
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let layer = GrpcMetrics::server()
+        .max_methods(MOST)
+        .layer(&registry)
+        .unwrap();
+    // The worst there is: a server that answers whatever it is asked for.
+    let answer = |_: Request<GrpcRequestBody<Empty<Bytes>>>| {
+        let response = Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", "0");
+        std::future::ready(Ok::<_, Infallible>(
+            response.body(Empty::<Bytes>::new()).unwrap(),
+        ))
+    };
+    let mut service = layer.layer(service_fn(answer));
+    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut batch = || {
+        for _ in 0..REQUESTS {
+            let (service_name, method) = (dice.roll(usize::MAX), dice.roll(usize::MAX));
+            let request = Request::post(format!("/s{service_name}.S/M{method}"))
+                .header("content-type", "application/grpc")
+                .body(Empty::new());
+            take(service.call(request.unwrap()));
+        }
+    };
+    batch();
+    let first = samples(&registry.render()).len();
+    let second = allocation_counter::measure(&mut batch);
+    assert_eq!(second.bytes_current, 0, "memory grows with calls");
+    assert_eq!(samples(&registry.render()).len(), first);
+    // For each method begun, one code, in progress, two of messages, and a histogram.
+    assert!(
+        first <= (MOST + 1) * (1 + 1 + 1 + 2 + 12 + 2) + 1,
+        "{first} series"
+    );
+    let total = |name| registry.value(name, &[]);
+    assert_eq!(
+        total("grpc_server_handled_total"),
+        Some(2.0 * REQUESTS as f64)
+    );
+    assert_eq!(
+        total("grpc_server_started_total"),
+        Some(2.0 * REQUESTS as f64)
+    );
+    assert_eq!(total("grpc_server_in_progress"), Some(0.0));
+    assert_eq!(warnings.about("").len(), 1);
 }
 
 // ===== bytes =====
