@@ -247,7 +247,10 @@ fn check_methods(declared: &[Declared]) -> Result<(), Error> {
         kind,
     } in declared
     {
-        if service.is_empty() || method.is_empty() || method.contains('/') {
+        if service.is_empty()
+            || method.is_empty()
+            || [service, method].iter().any(|name| name.contains('/'))
+        {
             return Err(Error::new(format!(
                 "method {method:?} of service {service:?} cannot be declared: \
                  it is called as \"/package.Service/Method\""

@@ -6,6 +6,7 @@ use crate::registry::Shape;
 
 /// What a layer can measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Family {
     /// Requests that ended, by how they ended.
     Requests,

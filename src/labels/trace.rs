@@ -46,7 +46,8 @@ impl TraceId {
         };
         let is_whole = version != "00" || parts.next().is_none();
         let is_known = is_hex(version, 2) && version != "ff" && is_whole;
-        if !is_known || !is_hex(trace, 32) || !is_hex(parent, 16) || !is_hex(flags, 2) {
+        let is_parent = is_hex(parent, 16) && parent.bytes().any(|digit| digit != b'0');
+        if !is_known || !is_hex(trace, 32) || !is_parent || !is_hex(flags, 2) {
             return None;
         }
         let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;

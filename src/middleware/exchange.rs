@@ -91,7 +91,14 @@ impl Exchange {
     pub(crate) fn open<B>(series: &'static HttpSeries, request: &Request<B>) -> Self {
         nesting::check(series);
         let method = Method::of(request.method());
+        // All that is asked of the application comes first: if that panics, nothing is open yet.
         let labels = series.request_labels(request);
+        let extras = series.trace(request).map(|trace| {
+            Box::new(Extras {
+                trace: Some(trace),
+                reading: None,
+            })
+        });
         let endpoint = series.settings.endpoint_source.endpoint_of(request);
         let place = match series.find(method, endpoint) {
             Found::Measured(of) => Place::Open(Open::begin(series, of, labels)),
@@ -107,12 +114,7 @@ impl Exchange {
             started: Instant::now(),
             stage: Stage::Calling,
             sent: 0,
-            extras: series.trace(request).map(|trace| {
-                Box::new(Extras {
-                    trace: Some(trace),
-                    reading: None,
-                })
-            }),
+            extras,
         }
     }
 
@@ -164,12 +166,12 @@ impl Exchange {
     /// The head of the response is there; `named` is what it says the endpoint is.
     #[inline]
     pub(crate) fn answer<B>(&mut self, response: &Response<B>, named: Option<&Endpoint>) {
-        self.series.response_labels(response, &mut self.labels);
         let seconds = match self.series.times_head() {
             true => self.started.elapsed_seconds(),
             false => f64::NAN,
         };
         self.stage = Stage::Answering(response.status(), HeadSeconds(seconds));
+        self.series.response_labels(response, &mut self.labels);
         if named.is_some() || matches!(self.place, Place::Waiting(_)) {
             self.register(named);
         }

@@ -130,7 +130,10 @@ impl HttpMetrics {
         self
     }
 
-    /// A label of one's own; at most six.
+    /// A label of one's own; at most six, of which [`client`](Self::client) has used one and
+    /// [`open_telemetry`](Self::open_telemetry) two.
+    ///
+    /// Each label is bounded; together they multiply, so choose caps whose product can be stored.
     pub fn label(mut self, label: Label) -> Self {
         self.settings.labels.push(label);
         self
@@ -229,7 +232,8 @@ impl HttpMetrics {
         self
     }
 
-    /// Endpoints that are not measured at all, as the router writes them; `unmatched` is one too.
+    /// Endpoints that are not measured at all, as the router writes them. Requests without an
+    /// endpoint have one too: `unmatched`, or by some [namings](Naming) the empty string.
     pub fn skip<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.settings
             .skip
@@ -281,7 +285,7 @@ impl HttpMetrics {
 
     /// Measures the bodies of requests too: their size, and how long they took.
     ///
-    /// The service inside then gets a `Request<RequestBody<B>>`, and each request allocates once.
+    /// The service inside then gets a `Request<RequestBody<B>>`, and each request allocates twice.
     pub fn with_request_body(self) -> WithRequestBody {
         WithRequestBody(
             self.measure(Family::RequestBodySize)

@@ -14,8 +14,9 @@ use crate::series::HttpSeries;
 /// the table in the [crate's documentation](crate#how-requests-end).
 ///
 /// Its table of series lives as long as the program: cloning the layer or its services costs nothing, and
-/// no two cores share a reference count. The same configuration on the same registry is the same table; with a foreign recorder, each
-/// [`HttpMetrics::layer`](super::HttpMetrics::layer) makes one.
+/// no two cores share a reference count. The same configuration on the same registry is the same table; with a foreign recorder, and with
+/// a closure made anew (for a label, an endpoint or an exemplar), each [`HttpMetrics::layer`](super::HttpMetrics::layer)
+/// makes one: build such a layer once, and clone it.
 #[derive(Clone, Copy)]
 pub struct HttpMetricsLayer {
     series: &'static HttpSeries,

@@ -1,5 +1,6 @@
 //! [`Settings`]: what a layer was asked to do, and whether that can be.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -140,10 +141,11 @@ impl Settings {
             check_metric_name(prefix)?;
         }
         check_range("max_endpoints", *max_endpoints, MOST_ENDPOINTS)?;
-        if routes.len() > *max_endpoints {
+        let declared: BTreeSet<_> = routes.iter().map(|route| &route.endpoint).collect();
+        if declared.len() > *max_endpoints {
             return Err(Error::new(format!(
-                "{} routes are declared: max_endpoints is {max_endpoints}",
-                routes.len()
+                "{} endpoints are declared: max_endpoints is {max_endpoints}",
+                declared.len()
             )));
         }
         let named = |name, bounds: &[f64]| {

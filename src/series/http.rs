@@ -102,8 +102,8 @@ impl HttpSeries {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, older);
         if nested && aged.is_ok() {
             tracing::warn!(
-                "requests pass the same layer twice, and are counted twice in {:?}: the same registry and                  configuration is around itself",
-                self.name(Family::Requests).unwrap_or_default(),
+                "requests pass the same layer twice, and are counted twice in {:?}: it is around itself",
+                self.main_name(),
             );
         }
     }
@@ -186,7 +186,10 @@ impl HttpSeries {
     pub(crate) fn find(&'static self, method: Method, endpoint: Option<&str>) -> Found {
         let endpoint = match endpoint {
             Some(name) => match self.endpoints.get(name) {
-                Some(endpoint) => endpoint,
+                Some(endpoint) => {
+                    self.note_match();
+                    endpoint
+                }
                 None => return self.find_overflow(method),
             },
             None => &self.unmatched,
@@ -194,11 +197,17 @@ impl HttpSeries {
         endpoint.find(method)
     }
 
-    /// As [`find`](Self::find) for an endpoint that is not in the table: when that is full, so is its answer.
-    fn find_overflow(&'static self, method: Method) -> Found {
+    /// Somebody told this layer an endpoint; written once, read ever after.
+    #[inline]
+    fn note_match(&self) {
         if !self.matched.load(Ordering::Relaxed) {
             self.matched.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// As [`find`](Self::find) for an endpoint that is not in the table: when that is full, so is its answer.
+    fn find_overflow(&'static self, method: Method) -> Found {
+        self.note_match();
         if self.endpoints.is_full() {
             self.overflow.find(method)
         } else {
@@ -330,6 +339,12 @@ impl HttpSeries {
         }
     }
 
+    /// What the layer is known by: its first family.
+    fn main_name(&self) -> &str {
+        let first = self.names.iter().flatten().next();
+        first.map_or("no family", String::as_str)
+    }
+
     fn name(&self, family: Family) -> Option<&str> {
         self.names[family as usize].as_deref()
     }
@@ -410,7 +425,7 @@ impl HttpSeries {
         let Self {
             settings, target, ..
         } = self;
-        let family = self.name(Family::Requests).unwrap_or_default();
+        let family = self.main_name();
         match series.kind {
             EndpointKind::Route => {}
             EndpointKind::Unmatched => self.notice_silence(status),

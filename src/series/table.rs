@@ -21,6 +21,9 @@ pub(crate) struct Table<V: 'static> {
     adding: Mutex<()>,
 }
 
+/// Names are kept for ever, and can come from outside: a header may hold hundreds of kilobytes.
+const LONGEST: usize = 1024;
+
 struct Entry<V> {
     name: &'static str,
     value: V,
@@ -45,7 +48,8 @@ impl<V> Table<V> {
         self.search(name).ok()
     }
 
-    /// The value of a name, made from it on first use; `None` if it would be one too many.
+    /// The value of a name, made from it on first use; `None` if it would be one too many, or is too
+    /// long to be one.
     pub(crate) fn get_or_insert(
         &self,
         name: &str,
@@ -54,7 +58,7 @@ impl<V> Table<V> {
         if let Ok(value) = self.search(name) {
             return Some(value);
         }
-        if self.is_full() {
+        if self.is_full() || name.len() > LONGEST {
             return None;
         }
         let _adding = lock(&self.adding);

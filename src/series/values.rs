@@ -1,5 +1,6 @@
 //! [`LabelValues`]: the values of one label of one's own, numbered as they come.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::{SlotKey, Table};
@@ -48,7 +49,8 @@ pub(crate) struct LabelValues {
 impl LabelValues {
     pub(crate) fn new(values: &Values) -> Self {
         let (declared, cap) = match values {
-            Values::Declared(values) => (values.as_slice(), values.len()),
+            // As many as there are, so that no other value finds a place.
+            Values::Declared(values) => (values.as_slice(), distinct(values)),
             Values::AtMost(cap) => (&[][..], *cap),
         };
         let known = Self {
@@ -81,4 +83,10 @@ impl LabelValues {
             id => lock(&self.names)[usize::from(id - FIRST)],
         }
     }
+}
+
+/// How many values there are: the empty one is what an absent one is.
+fn distinct(values: &[String]) -> usize {
+    let values: BTreeSet<_> = values.iter().filter(|value| !value.is_empty()).collect();
+    values.len()
 }

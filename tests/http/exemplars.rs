@@ -65,6 +65,7 @@ async fn what_is_no_sampled_trace_is_no_exemplar() {
         Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-extra"),
         Some("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         Some("00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01"),
+        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"),
         Some("00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ] {
         let registry = Registry::new();

@@ -117,6 +117,91 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
     }
 }
 
+/// What is declared twice, or is what an absent value is, leaves no place for another.
+#[tokio::test]
+async fn only_declared_values_find_a_place() {
+    let registry = Registry::new();
+    let label = Label::from_request("client", |request| request.header("x-client"));
+    let label = label.values(["ios", "", "ios", "web"]);
+    let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+    for client in ["ios", "web", "curl", "wget"] {
+        ask(layer, &[("x-client", client)]).await;
+    }
+    assert_eq!(requests(&registry, &[("client", "overflow")]), 2.0);
+    assert_settled(&registry, 4);
+}
+
+/// A value is kept for ever, so one that is as long as a header may be is none.
+#[tokio::test]
+async fn a_value_of_many_kilobytes_is_overflow() {
+    let registry = Registry::new();
+    let label = Label::from_request("client", |request| request.header("x-client"));
+    let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+    ask(layer, &[("x-client", &"x".repeat(100_000))]).await;
+    ask(layer, &[("x-client", "short")]).await;
+    assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0);
+    assert_eq!(requests(&registry, &[("client", "short")]), 1.0);
+    assert!(registry.render().len() < 10_000);
+    assert_settled(&registry, 2);
+}
+
+/// Without a counter of requests, what overflows is known by the family that there is.
+#[tokio::test]
+async fn overflow_is_told_by_a_family_that_there_is() {
+    let registry = Registry::new();
+    let label = Label::from_request("client", |r| r.header("x-client")).values(["ios"]);
+    let layer = HttpMetrics::server()
+        .without(Family::Requests)
+        .label(label.on_durations());
+    ask(layer.layer(&registry).unwrap(), &[("x-client", "curl")]).await;
+    let labels = [
+        ("family", "http_request_duration_seconds"),
+        ("label", "client"),
+    ];
+    assert_eq!(
+        registry.value("metrics_label_overflow_total", &labels),
+        Some(1.0)
+    );
+}
+
+/// What is asked of the application is asked before anything is open.
+#[tokio::test]
+async fn a_function_that_panics_leaves_nothing_in_progress() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .exemplar(|request| match request.header("x-client") {
+            Some(_) => panic!("in the exemplar"),
+            None => None,
+        })
+        .layer(&registry)
+        .unwrap();
+    ask(layer, &[]).await;
+    let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
+    let request = Request::get("/")
+        .header("x-client", "x")
+        .extension(Endpoint::from_static("/x"));
+    let request = request.body(()).unwrap();
+    let mut service = layer.layer(service);
+    let call = std::panic::AssertUnwindSafe(|| drop(service.call(request)));
+    assert!(std::panic::catch_unwind(call).is_err());
+    assert_settled(&registry, 1);
+}
+
+/// Declared routes are known from the start, so a fallback's answers are no sign of silence.
+#[tokio::test]
+async fn a_layer_whose_routes_are_all_declared_is_told_them() {
+    let warnings = Warnings::catch();
+    let registry = Registry::new();
+    let layer = HttpMetrics::server().declare(Method::GET, "/x", [200]);
+    let layer = layer.layer(&registry).unwrap();
+    ask(layer, &[]).await;
+    for _ in 0..30 {
+        let fallback = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
+        drop(layer.layer(fallback).call(Request::new(())).await);
+    }
+    assert_eq!(warnings.about("EndpointLayer").len(), 0);
+}
+
 /// Header bytes that are no text are no value.
 #[tokio::test]
 async fn a_value_that_is_not_text_is_absent() {
@@ -285,7 +370,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
                 .max_endpoints(1)
                 .declare(Method::GET, "/x", [])
                 .declare(Method::GET, "/y", []),
-            "2 routes are declared: max_endpoints is 1",
+            "2 endpoints are declared: max_endpoints is 1",
         ),
         (
             server()
