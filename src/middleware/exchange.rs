@@ -139,6 +139,13 @@ impl Exchange {
         }
     }
 
+    /// As [`watch`](Self::watch), where a request may pass this layer again further in.
+    #[inline]
+    pub(crate) fn watch_service<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let _around = Around::enter(self.series);
+        self.watch(run)
+    }
+
     /// Runs the service's code; if it panics, that is how the request ended, and the panic goes on.
     #[inline]
     pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
@@ -148,7 +155,6 @@ impl Exchange {
                 self.0.close(self.0.stage.panicked());
             }
         }
-        let _around = Around::enter(self.series);
         let on_panic = OnPanic(self);
         let value = run();
         std::mem::forget(on_panic);

@@ -38,7 +38,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match this.exchange.watch(|| this.inner.poll(cx)) {
+        match this.exchange.watch_service(|| this.inner.poll(cx)) {
             Poll::Pending => {
                 this.exchange.wait();
                 Poll::Pending

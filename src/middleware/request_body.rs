@@ -68,7 +68,7 @@ where
             exchange.set_reading(Arc::clone(&reading));
         }
         let request = request.map(|inner| RequestBody { inner, reading });
-        let future = exchange.watch(|| self.inner.call(request));
+        let future = exchange.watch_service(|| self.inner.call(request));
         ResponseFuture::new(future, exchange)
     }
 }

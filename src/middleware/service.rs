@@ -43,7 +43,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mut exchange = Exchange::open(self.series, &request);
-        let future = exchange.watch(|| self.inner.call(request));
+        let future = exchange.watch_service(|| self.inner.call(request));
         ResponseFuture::new(future, exchange)
     }
 }
