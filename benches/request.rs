@@ -8,12 +8,21 @@
 mod support;
 
 use support::floor::{Floor, Nothing, counted, table};
-use support::service::{Hello, ask};
+use support::service::{Hello, ask, ask_for};
 use support::{Variant, measure, rounds};
 use tower::Layer;
-use tower_prometheus::Registry;
+use tower_prometheus::{Endpoint, HttpMetricsService, Registry};
 
 const ENDPOINT: &str = "/users/{id}";
+
+/// What a scanner does to a service that names its endpoints after paths: the table is full, and each
+/// further endpoint is one too many.
+fn fill(service: &HttpMetricsService<Hello>) {
+    ask(service, ENDPOINT);
+    for i in 0..100_000 {
+        ask_for(service, Endpoint::new(format!("/scanned/{i}")));
+    }
+}
 
 fn main() {
     let (rounds, repeat) = rounds();
@@ -25,6 +34,9 @@ fn main() {
     let nothing = Nothing(Hello);
     let registry = Registry::new();
     let ours = registry.http_layer().layer(Hello);
+    let full_registry = Registry::new();
+    let full = full_registry.http_layer().layer(Hello);
+    fill(&full);
 
     let mut variants = vec![
         Variant::new("bare service", |n| {
@@ -38,6 +50,9 @@ fn main() {
         }),
         Variant::new("tower-prometheus", |n| {
             (0..n).for_each(|_| ask(&ours, ENDPOINT));
+        }),
+        Variant::new("… after 100,000 unknown endpoints", |n| {
+            (0..n).for_each(|_| ask(&full, ENDPOINT));
         }),
     ];
     #[cfg(feature = "exporter")]
@@ -79,7 +94,7 @@ fn main() {
 
 #[cfg(feature = "exporter")]
 fn exporter() -> (
-    tower_prometheus::HttpMetricsService<Hello>,
+    HttpMetricsService<Hello>,
     metrics_exporter_prometheus::PrometheusHandle,
 ) {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()

@@ -26,3 +26,16 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What was made, or a panic that says why not: for what is documented to panic at start-up.
+#[track_caller]
+#[expect(
+    clippy::panic,
+    reason = "a mistake in the program, found when it starts"
+)]
+pub(crate) fn start_up<T>(made: Result<T, Error>) -> T {
+    match made {
+        Ok(made) => made,
+        Err(error) => panic!("{error}"),
+    }
+}

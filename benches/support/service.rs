@@ -36,10 +36,17 @@ where
     S: Service<Request<()>, Response = Response<B>> + Clone,
     B: Body,
 {
+    ask_for(service, Endpoint::from_static(endpoint));
+}
+
+#[inline]
+pub fn ask_for<S, B>(service: &S, endpoint: Endpoint)
+where
+    S: Service<Request<()>, Response = Response<B>> + Clone,
+    B: Body,
+{
     let mut request = Request::new(());
-    request
-        .extensions_mut()
-        .insert(Endpoint::from_static(endpoint));
+    request.extensions_mut().insert(endpoint);
     let cx = &mut Context::from_waker(Waker::noop());
     let mut service = service.clone();
     let future = pin!(service.call(request));

@@ -4,7 +4,7 @@ use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
 use super::GrpcType;
-use super::grpc_metrics::Declared;
+use super::settings::Declared;
 
 /// Every method of an encoded `google.protobuf.FileDescriptorSet`, or what is wrong with it.
 pub(super) fn methods(encoded: &[u8]) -> Result<Vec<Declared>, String> {

@@ -2,7 +2,9 @@
 
 use super::GrpcMetricsLayer;
 use super::methods::{Methods, Side};
-use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
+use super::settings::{Declared, GrpcType, Settings};
+use crate::error::start_up;
+use crate::registry::Registry;
 use crate::target::Target;
 use crate::{Error, clock};
 
@@ -27,43 +29,6 @@ use crate::{Error, clock};
 pub struct GrpcMetrics {
     settings: Settings,
 }
-
-/// What a layer was asked to do; two layers that agree in all of it share their series.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Settings {
-    pub(super) side: Side,
-    pub(super) prefix: Option<String>,
-    pub(super) constant_labels: Vec<(String, String)>,
-    pub(super) handling_buckets: Option<Vec<f64>>,
-    pub(super) max_methods: usize,
-    pub(super) declared: Vec<Declared>,
-    /// What was wrong with a descriptor set.
-    pub(super) undecoded: Option<String>,
-}
-
-/// A method that is known before it is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Declared {
-    pub(super) service: String,
-    pub(super) method: String,
-    pub(super) kind: GrpcType,
-}
-
-/// Which sides of a call are streams of messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GrpcType {
-    /// One message there, one back: `unary`.
-    Unary,
-    /// Many there, one back: `client_stream`.
-    ClientStream,
-    /// One there, many back: `server_stream`.
-    ServerStream,
-    /// Many there, many back: `bidi_stream`.
-    BidiStream,
-}
-
-/// All labels of the families, which no constant label may be called like.
-const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
 
 impl GrpcMetrics {
     /// The measurements of a server: `grpc_server_…`.
@@ -190,81 +155,6 @@ fn leak(settings: Settings, target: Target) -> Result<&'static Methods, Error> {
     Ok(Box::leak(Box::new(Methods::new(settings, target)?)))
 }
 
-impl Settings {
-    fn check(&self) -> Result<(), Error> {
-        const MOST_METHODS: usize = 1_000_000;
-        let Self {
-            side: _,
-            prefix,
-            constant_labels,
-            handling_buckets,
-            max_methods,
-            declared,
-            undecoded,
-        } = self;
-        if let Some(prefix) = prefix {
-            check_metric_name(prefix)?;
-        }
-        if *max_methods > MOST_METHODS {
-            return Err(Error::new(format!(
-                "max_methods is {max_methods}: it must be at most {MOST_METHODS}"
-            )));
-        }
-        if let Some(bounds) = handling_buckets {
-            Buckets::new(bounds.iter().copied())
-                .map_err(|error| Error::new(format!("handling_buckets: {error}")))?;
-        }
-        let mut taken = LABELS.to_vec();
-        for (name, _) in constant_labels {
-            check_constant_label(name, taken.iter().copied())?;
-            taken.push(name);
-        }
-        if let Some(error) = undecoded {
-            return Err(Error::new(format!("file_descriptor_set: {error}")));
-        }
-        check_methods(declared)
-    }
-
-    fn check_beside(&self, registry: &Registry) -> Result<(), Error> {
-        let own = self.constant_labels.iter().map(|(name, _)| name.as_str());
-        let own: Vec<_> = own.chain(LABELS).collect();
-        for (name, _) in registry.constant_labels() {
-            if own.contains(&name.as_str()) {
-                return Err(Error::new(format!(
-                    "label {name:?} is a constant label of the registry and a label of the layer"
-                )));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_methods(declared: &[Declared]) -> Result<(), Error> {
-    let mut types = std::collections::HashMap::new();
-    for Declared {
-        service,
-        method,
-        kind,
-    } in declared
-    {
-        if service.is_empty()
-            || method.is_empty()
-            || [service, method].iter().any(|name| name.contains('/'))
-        {
-            return Err(Error::new(format!(
-                "method {method:?} of service {service:?} cannot be declared: \
-                 it is called as \"/package.Service/Method\""
-            )));
-        }
-        if let Some(other) = types.insert((service, method), kind) {
-            return Err(Error::new(format!(
-                "method {method:?} of service {service:?} is declared as {other:?} and as {kind:?}"
-            )));
-        }
-    }
-    Ok(())
-}
-
 impl Registry {
     /// A layer for gRPC servers with the default configuration that records into this registry; the
     /// same one each time.
@@ -275,7 +165,7 @@ impl Registry {
     /// called like one of the layer's labels. [`GrpcMetrics::layer`] gives an error instead.
     #[must_use]
     pub fn grpc_layer(&self) -> GrpcMetricsLayer {
-        default_layer(GrpcMetrics::server(), self)
+        start_up(GrpcMetrics::server().layer(self))
     }
 
     /// As [`grpc_layer`](Self::grpc_layer), for gRPC clients. tonic's `Channel` takes one type of body only:
@@ -286,17 +176,6 @@ impl Registry {
     /// As [`grpc_layer`](Self::grpc_layer).
     #[must_use]
     pub fn grpc_client_layer(&self) -> GrpcMetricsLayer {
-        default_layer(GrpcMetrics::client(), self)
-    }
-}
-
-fn default_layer(metrics: GrpcMetrics, registry: &Registry) -> GrpcMetricsLayer {
-    #[expect(
-        clippy::panic,
-        reason = "a mistake in the program, found when it starts"
-    )]
-    match metrics.layer(registry) {
-        Ok(layer) => layer,
-        Err(error) => panic!("{error}"),
+        start_up(GrpcMetrics::client().layer(self))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::GrpcType;
 use super::code::Code;
-use super::grpc_metrics::{Declared, Settings};
+use super::settings::{Declared, Settings};
 use crate::Error;
 use crate::labels::OVERFLOW;
 use crate::registry::{About, Buckets, FamilySpec, Shape};

@@ -112,12 +112,14 @@ mod grpc_metrics;
 mod layer;
 mod methods;
 mod service;
+mod settings;
 
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},
     boxed::{GrpcBoxedLayer, GrpcBoxedService},
     future::GrpcResponseFuture,
-    grpc_metrics::{GrpcMetrics, GrpcType},
+    grpc_metrics::GrpcMetrics,
     layer::GrpcMetricsLayer,
     service::GrpcMetricsService,
+    settings::GrpcType,
 };

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::settings::{ExemplarOf, Route, Settings};
 use super::{HttpMetricsLayer, RequestBodyMetricsLayer};
+use crate::error::start_up;
 use crate::labels::{
     EndpointSource, Family, Label, Method, Naming, Patterns, RequestHead, TraceId, standard,
 };
@@ -380,8 +381,9 @@ impl Registry {
     /// When this registry already has another family by one of the layer's names, or a constant label
     /// called like one of the layer's labels. [`HttpMetrics::layer`] gives an error instead.
     #[must_use]
+    #[track_caller]
     pub fn http_layer(&self) -> HttpMetricsLayer {
-        default_layer(HttpMetrics::server(), self)
+        start_up(HttpMetrics::server().layer(self))
     }
 
     /// As [`http_layer`](Self::http_layer), for a client: see [`HttpMetrics::client`].
@@ -390,18 +392,8 @@ impl Registry {
     ///
     /// As [`http_layer`](Self::http_layer).
     #[must_use]
+    #[track_caller]
     pub fn http_client_layer(&self) -> HttpMetricsLayer {
-        default_layer(HttpMetrics::client(), self)
-    }
-}
-
-#[expect(
-    clippy::panic,
-    reason = "a mistake in the program, found when it starts"
-)]
-fn default_layer(metrics: HttpMetrics, registry: &Registry) -> HttpMetricsLayer {
-    match metrics.layer(registry) {
-        Ok(layer) => layer,
-        Err(error) => panic!("{error}"),
+        start_up(HttpMetrics::client().layer(self))
     }
 }

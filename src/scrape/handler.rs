@@ -11,9 +11,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower_service::Service;
 
-use super::Page;
 use super::run::Queue;
-use crate::exposition::{Encoding, Format, Variant};
+use super::{Page, Source};
+use crate::exposition::{Encoding, Variant};
 use crate::registry::Registry;
 
 /// An extension of a response that is a metrics page: a layer then closes the request as if nothing
@@ -44,18 +44,6 @@ pub struct Scrape;
 #[derive(Clone)]
 pub struct MetricsHandler {
     queue: Arc<Queue>,
-}
-
-/// What a [`MetricsHandler`] can serve: a [`Registry`], or with the feature `exporter` a
-/// `metrics_exporter_prometheus::PrometheusHandle`.
-#[derive(Clone)]
-pub struct Source(pub(super) Pages);
-
-#[derive(Clone)]
-pub(super) enum Pages {
-    Registry(Registry),
-    #[cfg(feature = "exporter")]
-    Exporter(metrics_exporter_prometheus::PrometheusHandle),
 }
 
 impl MetricsHandler {
@@ -101,24 +89,6 @@ fn not_allowed() -> Response<Page> {
     response
 }
 
-impl Pages {
-    fn format(&self, headers: &http::HeaderMap) -> Format {
-        match self {
-            Self::Registry(_) => Format::negotiate(headers),
-            #[cfg(feature = "exporter")]
-            Self::Exporter(_) => Format::Text,
-        }
-    }
-
-    fn is_worth_compressing(&self) -> bool {
-        match self {
-            Self::Registry(registry) => registry.is_worth_compressing(),
-            #[cfg(feature = "exporter")]
-            Self::Exporter(_) => true,
-        }
-    }
-}
-
 impl<B> Service<Request<B>> for MetricsHandler {
     type Response = Response<Page>;
     type Error = Infallible;
@@ -160,37 +130,8 @@ impl Registry {
     }
 }
 
-impl From<&Registry> for Source {
-    fn from(registry: &Registry) -> Self {
-        Self(Pages::Registry(registry.clone()))
-    }
-}
-
-impl From<Registry> for Source {
-    fn from(registry: Registry) -> Self {
-        Self(Pages::Registry(registry))
-    }
-}
-
-#[cfg(feature = "exporter")]
-impl From<metrics_exporter_prometheus::PrometheusHandle> for Source {
-    fn from(handle: metrics_exporter_prometheus::PrometheusHandle) -> Self {
-        Self(Pages::Exporter(handle))
-    }
-}
-
 impl fmt::Debug for MetricsHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MetricsHandler").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Pages::Registry(registry) => f.debug_tuple("Source").field(registry).finish(),
-            #[cfg(feature = "exporter")]
-            Pages::Exporter(_) => f.write_str("Source(PrometheusHandle)"),
-        }
     }
 }

@@ -3,8 +3,10 @@
 mod handler;
 mod page;
 mod run;
+mod source;
 
 pub use self::{
-    handler::{MetricsHandler, Scrape, ScrapeFuture, Source},
+    handler::{MetricsHandler, Scrape, ScrapeFuture},
     page::Page,
+    source::Source,
 };

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
 use bytes::Bytes;
 
 use super::Page;
-use super::handler::Pages;
+use super::source::Pages;
 use crate::budget::Budget;
 use crate::exposition::{PageText, Variant, VariantWriter};
 use crate::registry::{Snapshotting, lock};
