@@ -1,5 +1,6 @@
 //! [`Target`]: where a layer's numbers go.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -69,12 +70,24 @@ impl Target {
         Ok(Self(Kind::Global))
     }
 
-    /// The registry behind this target, if it is one of ours.
-    pub(crate) fn registry(&self) -> Option<&Registry> {
-        match &self.0 {
-            Kind::Registry(registry) => Some(registry),
-            Kind::Recorder(_) | Kind::Global => None,
+    /// What a layer keeps for as long as the program runs: in a registry of ours, what the same
+    /// configuration has leaked before. `labels` are the layer's, `bounds` the setting of its buckets, by
+    /// its name, if it was used.
+    pub(crate) fn layer_state<'a, T: Any + Send + Sync>(
+        &self,
+        labels: impl IntoIterator<Item = &'a str>,
+        bounds: Option<&str>,
+        same: impl Fn(&T) -> bool,
+        leak: impl FnOnce() -> Result<&'static T, Error>,
+    ) -> Result<&'static T, Error> {
+        if let Kind::Registry(registry) = &self.0 {
+            registry.check_beside(labels)?;
+            return registry.layer_state(same, leak);
         }
+        if let Some(bounds) = bounds {
+            tracing::warn!("{bounds} have no effect: the recorder decides on its buckets");
+        }
+        leak()
     }
 
     /// Makes a family known before its first series.

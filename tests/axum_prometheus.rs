@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use tower_prometheus::{HttpMetrics, Registry};
 
-use crate::support::page::samples;
+use crate::support::page::sorted_samples;
 use crate::support::server::{BOTH, Server};
 
 fn app() -> Router {
@@ -54,21 +54,14 @@ async fn drive(app: Router, requests: &[(&str, &str)]) {
 /// What does not depend on time, by name and sorted labels: counters and gauges with their values, of
 /// histograms the bounds and how many there were.
 fn facts(page: &str) -> BTreeMap<String, f64> {
-    let facts = samples(page).into_iter().filter_map(|(name, value)| {
-        let (family, labels) = name.trim_end_matches('}').split_once('{')?;
-        if family.ends_with("_sum") {
-            return None;
+    let mut samples = sorted_samples(page);
+    samples.retain(|name, _| !name.contains("_sum{"));
+    for (name, value) in &mut samples {
+        if name.contains("_bucket{") && !name.contains("le=\"+Inf") {
+            *value = 0.0;
         }
-        let mut labels: Vec<_> = labels
-            .split("\",")
-            .map(|l| l.trim_end_matches('"'))
-            .collect();
-        labels.sort_unstable();
-        let is_timed = family.ends_with("_bucket") && !labels.contains(&"le=\"+Inf");
-        let value = if is_timed { 0.0 } else { value };
-        Some((format!("{family}{{{}}}", labels.join(",")), value))
-    });
-    facts.collect()
+    }
+    samples
 }
 
 fn types(page: &str) -> BTreeSet<&str> {

@@ -19,7 +19,7 @@ use tower_prometheus::{
     HttpMetrics, HttpMetricsLayer, LongLived, MetricsHandler, Registry, Target,
 };
 
-use crate::support::page::{assert_readable, samples};
+use crate::support::page::{assert_readable, samples, sorted_samples};
 use crate::support::server::{BOTH, Server};
 
 const BUCKETS: [f64; 3] = [0.5, 1.0, 60.0];
@@ -56,21 +56,9 @@ async fn drive(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
 
 /// What does not depend on time.
 fn facts(page: &str) -> BTreeMap<String, f64> {
-    let mut samples = samples(page);
+    let mut samples = sorted_samples(page);
     samples.retain(|name, _| !name.contains("_seconds_sum"));
-    // Label order is the exporter's own.
-    let sorted = samples.into_iter().map(|(name, value)| {
-        let Some((family, labels)) = name.trim_end_matches('}').split_once('{') else {
-            return (name, value);
-        };
-        let mut labels: Vec<_> = labels
-            .split("\",")
-            .map(|l| l.trim_end_matches('"'))
-            .collect();
-        labels.sort_unstable();
-        (format!("{family}{{{}}}", labels.join(",")), value)
-    });
-    sorted.collect()
+    samples
 }
 
 #[tokio::test]

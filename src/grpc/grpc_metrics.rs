@@ -135,17 +135,13 @@ impl GrpcMetrics {
         let (settings, target) = (self.settings, target.into());
         settings.check()?;
         clock::calibrate();
-        let Some(registry) = target.registry().cloned() else {
-            if settings.handling_buckets.is_some() {
-                tracing::warn!(
-                    "handling_buckets have no effect: the recorder decides on its buckets"
-                );
-            }
-            return leak(settings, target).map(GrpcMetricsLayer::new);
-        };
-        settings.check_beside(&registry)?;
+        let bounds = settings
+            .handling_buckets
+            .as_ref()
+            .map(|_| "handling_buckets");
         let same = |methods: &Methods| methods.settings == settings;
-        let methods = registry.layer_state(same, || leak(settings.clone(), target))?;
+        let leak = || leak(settings.clone(), target.clone());
+        let methods = target.layer_state(settings.own_labels(), bounds, same, leak)?;
         Ok(GrpcMetricsLayer::new(methods))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::methods::Side;
 use crate::Error;
-use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
+use crate::registry::{Buckets, check_constant_label, check_metric_name};
 
 /// What a layer was asked to do; two layers that agree in all of it share their series.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,17 +77,10 @@ impl Settings {
         check_methods(declared)
     }
 
-    pub(super) fn check_beside(&self, registry: &Registry) -> Result<(), Error> {
-        let own = self.constant_labels.iter().map(|(name, _)| name.as_str());
-        let own: Vec<_> = own.chain(LABELS).collect();
-        for (name, _) in registry.constant_labels() {
-            if own.contains(&name.as_str()) {
-                return Err(Error::new(format!(
-                    "label {name:?} is a constant label of the registry and a label of the layer"
-                )));
-            }
-        }
-        Ok(())
+    /// Every label of this layer, which a registry may not have as a constant one.
+    pub(super) fn own_labels(&self) -> impl Iterator<Item = &str> {
+        let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
+        constant.chain(LABELS)
     }
 }
 

@@ -1,6 +1,8 @@
 //! [`Naming`]: what the families and labels of a layer are called.
 
-use super::Family;
+use std::borrow::Cow;
+
+use super::{Family, Status};
 use crate::Error;
 use crate::registry::{check_label_name, check_metric_name};
 
@@ -155,6 +157,17 @@ impl Naming {
     pub fn status_label(mut self, name: impl Into<String>) -> Self {
         self.status = name.into();
         self
+    }
+
+    /// What a status label says of how a request ended: OpenTelemetry's tells codes only, and how a
+    /// request ended without one by its error type.
+    pub(crate) fn status_value(&self, status: Status) -> Cow<'static, str> {
+        match status {
+            Status::Error | Status::Cancelled | Status::Panicked if self.error_type.is_some() => {
+                "".into()
+            }
+            status => status.label(),
+        }
     }
 
     pub(crate) fn name(&self, family: Family) -> &str {

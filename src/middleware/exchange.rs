@@ -188,12 +188,7 @@ impl Exchange {
     fn register(&mut self, named: Option<&Endpoint>) {
         let series = self.series;
         let register = |endpoint: Option<&Endpoint>| {
-            let endpoint = endpoint.map(Endpoint::as_str);
-            match series.find(self.method, endpoint) {
-                Found::Measured(of) => Some(of),
-                Found::Unknown => series.register(self.method, endpoint),
-                Found::Skipped => None,
-            }
+            series.register(self.method, endpoint.map(Endpoint::as_str))
         };
         match (&self.place, named) {
             (Place::Waiting(endpoint), named) => {

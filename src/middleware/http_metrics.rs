@@ -311,27 +311,23 @@ impl HttpMetrics {
                 )));
             }
         }
-        self.series(target.into()).map(HttpMetricsLayer::new)
+        self.series(&target.into()).map(HttpMetricsLayer::new)
     }
 
-    fn series(self, target: Target) -> Result<&'static HttpSeries, Error> {
+    fn series(self, target: &Target) -> Result<&'static HttpSeries, Error> {
         let Self { settings, mistake } = self;
         if let Some(mistake) = mistake {
             return Err(Error::new(mistake));
         }
         settings.check()?;
         clock::calibrate();
-        let Some(registry) = target.registry().cloned() else {
-            if settings.duration_buckets.is_some() {
-                tracing::warn!(
-                    "duration_buckets have no effect: the recorder decides on its buckets"
-                );
-            }
-            return leak(settings, target);
-        };
-        settings.check_beside(&registry)?;
+        let bounds = settings
+            .duration_buckets
+            .as_ref()
+            .map(|_| "duration_buckets");
         let same = |series: &HttpSeries| series.settings == settings;
-        registry.layer_state(same, || leak(settings.clone(), target))
+        let leak = || leak(settings.clone(), target.clone());
+        target.layer_state(settings.own_labels(), bounds, same, leak)
     }
 }
 
@@ -348,7 +344,7 @@ impl WithRequestBody {
     /// As [`HttpMetrics::layer`].
     pub fn layer(self, target: impl Into<Target>) -> Result<RequestBodyMetricsLayer, Error> {
         self.0
-            .series(target.into())
+            .series(&target.into())
             .map(RequestBodyMetricsLayer::new)
     }
 }

@@ -27,5 +27,5 @@ pub use self::{
 pub(crate) use self::{
     exchange::Exchange,
     outcome::{AbortReason, Outcome},
-    settings::Settings,
+    settings::{Part, Settings},
 };

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::labels::{
     EndpointSource, Family, Label, Method, Naming, On, RequestHead, TraceId, Values,
 };
-use crate::registry::{Buckets, Registry, check_constant_label, check_metric_name};
+use crate::registry::{Buckets, check_constant_label, check_metric_name};
 use crate::series::MAX_LABELS;
 
 /// What a layer was asked to do; two layers that agree in all of it share their series.
@@ -59,6 +59,17 @@ impl fmt::Debug for ExemplarOf {
     }
 }
 
+/// What a label tells of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part {
+    Method,
+    Endpoint,
+    /// One's own, by its number.
+    Own(usize),
+    Status,
+    ErrorType,
+}
+
 /// A route that was declared, with the statuses that start at 0.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Route {
@@ -81,29 +92,38 @@ impl Settings {
         })
     }
 
-    /// The label names of a family, without what is its own and without constant labels.
-    pub(crate) fn label_names(&self, family: Family) -> Vec<&str> {
-        let naming = &self.naming;
+    /// The labels of a family, without what is its own and without constant labels.
+    pub(crate) fn parts(&self, family: Family) -> Vec<Part> {
         let (endpoint, own, status) = match family {
-            Family::Requests => (true, Some(On::Requests), true),
+            Family::Requests => (true, On::Requests, true),
             Family::Duration
             | Family::HeadDuration
             | Family::ResponseBodySize
             | Family::RequestBodySize
-            | Family::RequestBodyDuration => (true, Some(On::Durations), self.status_on_durations),
-            Family::InProgress => (naming.endpoint_in_progress, Some(On::Everything), false),
-            Family::AbortedBodies => (true, Some(On::Everything), false),
-            Family::OpenConnections => return vec![&naming.endpoint],
+            | Family::RequestBodyDuration => (true, On::Durations, self.status_on_durations),
+            Family::InProgress => (self.naming.endpoint_in_progress, On::Everything, false),
+            Family::AbortedBodies => (true, On::Everything, false),
+            Family::OpenConnections => return vec![Part::Endpoint],
         };
-        let mut names = vec![naming.method.as_str()];
-        names.extend(endpoint.then_some(naming.endpoint.as_str()));
-        let own = self.labels.iter().filter(|label| Some(label.on) >= own);
-        names.extend(own.map(|label| label.name.as_str()));
+        let mut parts = vec![Part::Method];
+        parts.extend(endpoint.then_some(Part::Endpoint));
+        let own = (0..self.labels.len()).filter(|i| self.labels[*i].on >= own);
+        parts.extend(own.map(Part::Own));
         if status {
-            names.push(&naming.status);
-            names.extend(naming.error_type.as_deref());
+            parts.push(Part::Status);
+            parts.extend(self.naming.error_type.is_some().then_some(Part::ErrorType));
         }
-        names
+        parts
+    }
+
+    pub(crate) fn label_name(&self, part: Part) -> &str {
+        match part {
+            Part::Method => &self.naming.method,
+            Part::Endpoint => &self.naming.endpoint,
+            Part::Own(i) => &self.labels[i].name,
+            Part::Status => &self.naming.status,
+            Part::ErrorType => self.naming.error_type.as_deref().unwrap_or_default(),
+        }
     }
 
     pub(crate) fn buckets_of(&self, family: Family) -> Result<Option<Buckets>, Error> {
@@ -199,19 +219,11 @@ impl Settings {
         Ok(())
     }
 
-    /// Refuses what cannot work in that registry.
-    pub(super) fn check_beside(&self, registry: &Registry) -> Result<(), Error> {
-        let own = self.constant_labels.iter().map(|(name, _)| name.as_str());
-        let own = own.chain(self.labels.iter().map(|label| label.name.as_str()));
-        let own: Vec<_> = own.chain(self.naming.labels()).collect();
-        for (name, _) in registry.constant_labels() {
-            if own.contains(&name.as_str()) {
-                return Err(Error::new(format!(
-                    "label {name:?} is a constant label of the registry and a label of the layer"
-                )));
-            }
-        }
-        Ok(())
+    /// Every label of this layer, which a registry may not have as a constant one.
+    pub(super) fn own_labels(&self) -> impl Iterator<Item = &str> {
+        let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
+        let own = self.labels.iter().map(|label| label.name.as_str());
+        constant.chain(own).chain(self.naming.labels())
     }
 }
 

@@ -117,6 +117,23 @@ impl Registry {
         families.declare(spec, bucket_rules)
     }
 
+    /// Refuses a layer one of whose labels is a constant one here.
+    pub(crate) fn check_beside<'a>(
+        &self,
+        labels: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let is_constant = |label: &&str| {
+            let constants = &self.inner.constant_labels;
+            constants.iter().any(|(name, _)| name == label)
+        };
+        match labels.into_iter().find(is_constant) {
+            None => Ok(()),
+            Some(name) => Err(Error::new(format!(
+                "label {name:?} is a constant label of the registry and a label of the layer"
+            ))),
+        }
+    }
+
     /// What a layer of the same configuration leaked before, or what `leak` leaks now.
     pub(crate) fn layer_state<T: Any + Send + Sync>(
         &self,

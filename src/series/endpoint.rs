@@ -27,8 +27,7 @@ pub(super) enum EndpointKind {
 /// The series of one method of one endpoint.
 pub(crate) struct MethodSeries {
     pub(super) method: Method,
-    pub(super) endpoint: &'static str,
-    pub(super) kind: EndpointKind,
+    pub(super) endpoint: &'static EndpointSeries,
     pub(super) in_progress: Slots<LabelIds, Option<InProgress>>,
     pub(super) ended: Slots<EndKey, Ended>,
     pub(super) aborted: Slots<AbortKey, Option<Counter>>,
@@ -67,18 +66,21 @@ impl EndpointSeries {
         }
     }
 
+    /// The series of a method, made on first use; `None` if it is not to be measured.
     #[cold]
     pub(super) fn method(&'static self, method: Method) -> Option<&'static MethodSeries> {
+        if self.skipped {
+            return None;
+        }
         let series = self.methods[method as usize].get_or_init(|| {
             Box::new(MethodSeries {
                 method,
-                endpoint: self.name,
-                kind: self.kind,
+                endpoint: self,
                 in_progress: Slots::default(),
                 ended: Slots::default(),
                 aborted: Slots::default(),
             })
         });
-        (!self.skipped).then_some(&**series)
+        Some(series)
     }
 }

@@ -11,9 +11,9 @@ use super::overflow::{Overflow, overflow_spec};
 use super::{LabelIds, LabelValues, Table};
 use crate::Error;
 use crate::labels::{
-    Family, Method, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
+    Family, Method, Naming, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
 };
-use crate::middleware::{AbortReason, DurationTo, Settings};
+use crate::middleware::{AbortReason, DurationTo, Part, Settings};
 use crate::registry::{About, FamilySpec};
 use crate::target::{InProgress, Target};
 
@@ -221,6 +221,9 @@ impl HttpSeries {
         method: Method,
         endpoint: Option<&str>,
     ) -> Option<&'static MethodSeries> {
+        if endpoint.is_some() {
+            self.note_match();
+        }
         self.endpoint(endpoint).method(method)
     }
 
@@ -258,7 +261,7 @@ impl HttpSeries {
     pub(crate) fn count(&self, series: &MethodSeries, labels: LabelIds, measured: Measured) {
         let ended = self.ended(series, measured.status, labels);
         ended.record(&measured);
-        if series.kind != EndpointKind::Route || !ended.overflowed.is_empty() {
+        if series.endpoint.kind != EndpointKind::Route || !ended.overflowed.is_empty() {
             self.notice(series, ended, measured.status);
         }
     }
@@ -286,22 +289,15 @@ impl HttpSeries {
 
     /// The gauge of long-lived connections of that kind, if it is measured.
     pub(crate) fn connections(
-        &'static self,
+        &self,
         series: &MethodSeries,
         kind: &'static str,
     ) -> Option<&'static InProgress> {
-        let endpoint = match series.kind {
-            EndpointKind::Route => self.endpoint(Some(series.endpoint)),
-            EndpointKind::Unmatched => &self.unmatched,
-            EndpointKind::Overflow => &self.overflow,
-        };
-        let gauge = endpoint.connections.get_or_insert(kind, || {
+        let gauge = series.endpoint.connections.get_or_insert(kind, || {
             let name = self.name(Family::OpenConnections)?;
-            let mut labels = vec![
-                (self.settings.naming.endpoint.as_str(), endpoint.name.into()),
-                ("kind", kind.into()),
-            ];
-            labels.extend(self.constants());
+            let none = LabelIds::default();
+            let mut labels = self.labels_of(Family::OpenConnections, series, none, None);
+            labels.push(("kind", kind.into()));
             Some(self.target.in_progress(name, &borrowed(&labels)))
         });
         gauge.as_ref()
@@ -349,7 +345,7 @@ impl HttpSeries {
         self.names[family as usize].as_deref()
     }
 
-    /// The labels of a series; their names are those of [`HttpSeries::label_names`], in that order.
+    /// The labels of a series of a family, but for what is the family's own.
     fn labels_of(
         &self,
         family: Family,
@@ -357,33 +353,19 @@ impl HttpSeries {
         ids: LabelIds,
         status: Option<Status>,
     ) -> Vec<(&str, Cow<'static, str>)> {
-        let naming = &self.settings.naming;
-        let values = |name: &str| -> Cow<'static, str> {
-            if *name == *naming.method {
-                series.method.label(naming.other_method).into()
-            } else if *name == *naming.endpoint {
-                series.endpoint.into()
-            } else if *name == *naming.status {
-                match status {
-                    // OpenTelemetry tells how a request ended without a status by its error type.
-                    Some(Status::Code(_) | Status::Class(_)) => {}
-                    Some(_) if naming.error_type.is_some() => return "".into(),
-                    _ => {}
-                }
-                status.map_or("".into(), Status::label)
-            } else if naming.error_type.as_deref() == Some(name) {
-                status.map_or("".into(), Status::error_type)
-            } else {
-                let label = self
-                    .settings
-                    .labels
-                    .iter()
-                    .position(|label| label.name == name);
-                label.map_or("".into(), |i| self.values[i].name(ids.get(i)).into())
-            }
+        let Settings { naming, .. } = &self.settings;
+        let status = |value: fn(&Naming, Status) -> Cow<'static, str>| {
+            status.map_or("".into(), |status| value(naming, status))
         };
-        let names = self.settings.label_names(family);
-        let labels = names.into_iter().map(|name| (name, values(name)));
+        let value = |label| match label {
+            Part::Method => series.method.label(naming.other_method).into(),
+            Part::Endpoint => series.endpoint.name.into(),
+            Part::Own(i) => self.values[i].name(ids.get(i)).into(),
+            Part::Status => status(Naming::status_value),
+            Part::ErrorType => status(|_, status| status.error_type()),
+        };
+        let parts = self.settings.parts(family).into_iter();
+        let labels = parts.map(|part| (self.settings.label_name(part), value(part)));
         labels.chain(self.constants()).collect()
     }
 
@@ -404,7 +386,8 @@ impl HttpSeries {
             Family::OpenConnections => &["kind"][..],
             _ => &[],
         };
-        let names = self.settings.label_names(family).into_iter();
+        let parts = self.settings.parts(family).into_iter();
+        let names = parts.map(|part| self.settings.label_name(part));
         let names = names.chain(own.iter().copied()).chain(constants);
         Ok(Some(FamilySpec {
             name: name.to_owned(),
@@ -426,7 +409,7 @@ impl HttpSeries {
             settings, target, ..
         } = self;
         let family = self.main_name();
-        match series.kind {
+        match series.endpoint.kind {
             EndpointKind::Route => {}
             EndpointKind::Unmatched => self.notice_silence(status),
             EndpointKind::Overflow => {

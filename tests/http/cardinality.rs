@@ -9,17 +9,8 @@ use tower_prometheus::{Endpoint, HttpMetrics, Registry};
 
 use crate::support::assert_settled;
 use crate::support::page::samples;
+use crate::support::service::{ok, to};
 use crate::support::warnings::Warnings;
-
-async fn ok(_: Request<()>) -> Result<Response<String>, ()> {
-    Ok(Response::new(String::new()))
-}
-
-fn to(endpoint: &str) -> Request<()> {
-    let mut request = Request::new(());
-    request.extensions_mut().insert(Endpoint::new(endpoint));
-    request
-}
 
 fn series(registry: &Registry) -> usize {
     samples(&registry.render()).len()

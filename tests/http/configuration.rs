@@ -6,11 +6,8 @@ use tower_prometheus::{Endpoint, Error, Family, HttpMetrics, Naming, Registry, T
 
 use crate::support::assert_settled;
 use crate::support::page::samples;
+use crate::support::service::ok;
 use crate::support::warnings::Warnings;
-
-async fn ok(_: Request<()>) -> Result<Response<String>, ()> {
-    Ok(Response::new(String::new()))
-}
 
 async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
     let mut service = layer.layer(registry).unwrap().layer(service_fn(ok));

@@ -1,4 +1,5 @@
 //! The edges of what the other modules test: each of these was once a change that no other test saw.
+
 use std::pin::pin;
 
 use axum::Router;
@@ -13,17 +14,8 @@ use tower_prometheus::{
 
 use crate::support::assert_settled;
 use crate::support::body::{Scripted, Step};
+use crate::support::service::{answered, ok, to};
 use crate::support::warnings::Warnings;
-
-async fn ok(_: Request<()>) -> Result<Response<String>, ()> {
-    Ok(Response::new(String::new()))
-}
-
-fn to(endpoint: &str) -> Request<()> {
-    let mut request = Request::new(());
-    request.extensions_mut().insert(Endpoint::new(endpoint));
-    request
-}
 
 /// Waits, so that the request is in progress as `unmatched`, then answers with that response.
 async fn late(
@@ -48,23 +40,6 @@ async fn late(
         .unwrap()
         .layer(service)
         .oneshot(Request::new(()))
-        .await
-        .unwrap()
-}
-
-async fn answered(
-    registry: &Registry,
-    method: &str,
-    response: Response<Scripted>,
-) -> Response<impl http_body::Body<Data = bytes::Bytes, Error = &'static str>> {
-    let mut response = Some(response);
-    let service =
-        service_fn(move |_: Request<()>| std::future::ready(Ok::<_, ()>(response.take().unwrap())));
-    let request = Request::builder().method(method).body(()).unwrap();
-    registry
-        .http_layer()
-        .layer(service)
-        .oneshot(request)
         .await
         .unwrap()
 }

@@ -6,24 +6,15 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
-use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::Registry;
 
 use crate::support::body::{Scripted, Step};
+use crate::support::service::answered;
 use crate::support::{aborted, assert_settled, requests};
 
 type Answer = Response<Scripted>;
-
-/// Calls a measured service that answers with `response`.
-async fn answered(registry: &Registry, method: &str, response: Answer) -> Response<impl Body> {
-    let answer = move |_: Request<()>| future::ready(Ok::<_, &str>(response));
-    let mut service = Some(answer);
-    let service = service_fn(move |request| service.take().unwrap()(request));
-    let service = registry.http_layer().layer(service);
-    service.oneshot(request(method)).await.unwrap()
-}
 
 fn request(method: &str) -> Request<()> {
     Request::builder().method(method).body(()).unwrap()

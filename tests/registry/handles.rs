@@ -2,14 +2,8 @@
 
 use tower_prometheus::Registry;
 
-use crate::support::page::{assert_readable, samples};
-
-fn recorded(record: impl FnOnce()) -> Registry {
-    let registry = Registry::new();
-    metrics::with_local_recorder(&registry, record);
-    assert_readable(&registry.render());
-    registry
-}
+use crate::support::page::samples;
+use crate::support::recorded;
 
 #[test]
 fn a_counter_stays_at_the_largest_number() {

@@ -4,16 +4,10 @@
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use tower_prometheus::Registry;
 
-use crate::support::page::{assert_readable, samples};
+use crate::support::page::samples;
+use crate::support::recorded;
 
 const METADATA: Metadata<'static> = Metadata::new("mistakes", Level::INFO, None);
-
-fn recorded(record: impl FnOnce()) -> Registry {
-    let registry = Registry::new();
-    metrics::with_local_recorder(&registry, record);
-    assert_readable(&registry.render());
-    registry
-}
 
 /// metrics-exporter-prometheus renders `\` and `\\` as the same series, twice.
 #[test]

@@ -12,6 +12,7 @@ pub mod body;
 pub mod page;
 pub mod process;
 pub mod server;
+pub mod service;
 pub mod warnings;
 
 use std::time::Duration;
@@ -55,6 +56,14 @@ pub async fn settle(registry: &Registry, calls: u64) {
     };
     eventually("the traffic settles", is_settled).await;
     assert_settled(registry, calls);
+}
+
+/// A registry in which that was recorded by the macros, and whose page can be read.
+pub fn recorded(record: impl FnOnce()) -> Registry {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, record);
+    page::assert_readable(&registry.render());
+    registry
 }
 
 /// How many requests ended with that status, over all endpoints and methods.

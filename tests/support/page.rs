@@ -93,3 +93,19 @@ pub fn samples(page: &str) -> BTreeMap<String, f64> {
     });
     samples.collect()
 }
+
+/// As [`samples`], with labels in one order: which one a page has is its exporter's own business.
+pub fn sorted_samples(page: &str) -> BTreeMap<String, f64> {
+    let sorted = samples(page).into_iter().map(|(name, value)| {
+        let Some((family, labels)) = name.trim_end_matches('}').split_once('{') else {
+            return (name, value);
+        };
+        let mut labels: Vec<_> = labels
+            .split("\",")
+            .map(|label| label.trim_end_matches('"'))
+            .collect();
+        labels.sort_unstable();
+        (format!("{family}{{{}}}", labels.join(",")), value)
+    });
+    sorted.collect()
+}
