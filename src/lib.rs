@@ -78,6 +78,7 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod app;
 mod budget;
 mod clock;
 mod error;
@@ -93,6 +94,7 @@ mod series;
 mod target;
 
 pub use self::{
+    app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues},
     error::Error,
     grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
     labels::{
