@@ -108,7 +108,7 @@ impl Target {
     pub(crate) fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
         let key = key(name, labels);
         match &self.0 {
-            Kind::Registry(registry) => Counter::Registry(registry.counter(&key)),
+            Kind::Registry(registry) => Counter::Registry((*registry.counter(&key)).clone()),
             _ => Counter::Foreign(self.foreign(|r| r.register_counter(&key, &METADATA))),
         }
     }
@@ -116,7 +116,7 @@ impl Target {
     pub(crate) fn in_progress(&self, name: &str, labels: &[(&str, &str)]) -> InProgress {
         let key = key(name, labels);
         match &self.0 {
-            Kind::Registry(registry) => InProgress::Registry(registry.in_progress(&key)),
+            Kind::Registry(registry) => InProgress::Registry((*registry.in_progress(&key)).clone()),
             _ => InProgress::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
@@ -124,7 +124,7 @@ impl Target {
     pub(crate) fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Histogram {
         let key = key(name, labels);
         match &self.0 {
-            Kind::Registry(registry) => Histogram::Registry(registry.histogram(&key)),
+            Kind::Registry(registry) => Histogram::Registry((*registry.histogram(&key)).clone()),
             _ => Histogram::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }
@@ -181,7 +181,7 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
 
 /// A counter of either kind of target.
 pub(crate) enum Counter {
-    Registry(Arc<registry::Counter>),
+    Registry(registry::Counter),
     Foreign(metrics::Counter),
 }
 
@@ -205,7 +205,7 @@ impl Counter {
 
 /// A gauge of what has begun and not ended.
 pub(crate) enum InProgress {
-    Registry(Arc<registry::InProgress>),
+    Registry(registry::InProgress),
     Foreign(metrics::Gauge),
 }
 
@@ -229,7 +229,7 @@ impl InProgress {
 
 /// A histogram of either kind of target.
 pub(crate) enum Histogram {
-    Registry(Arc<registry::Histogram>),
+    Registry(registry::Histogram),
     Foreign(metrics::Histogram),
 }
 

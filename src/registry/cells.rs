@@ -12,122 +12,110 @@ use super::lock;
 use super::thread_slot::{self, MAX_SLOTS};
 
 /// The cells of one registry.
-#[derive(Default)]
 pub(crate) struct Store {
-    /// Whole numbers: counters, buckets, ends of requests.
-    pub(super) counts: Cells,
-    /// Floating-point sums of histograms.
-    pub(super) sums: Cells,
+    owned: [OnceLock<Box<Shard>>; MAX_SLOTS],
+    /// For threads without a slot, which add to it atomically.
+    shared: Shard,
+    next_count: Mutex<CellId>,
+    next_sum: Mutex<CellId>,
     /// Gauges: one copy that every thread writes, because `set` has no meaning on several.
     pub(super) gauges: Gauges,
+}
+
+/// One copy of all cells.
+#[derive(Default)]
+struct Shard {
+    /// Whole numbers: counters, buckets, beginnings and ends of requests.
+    counts: Blocks,
+    /// Floating-point sums.
+    sums: Blocks,
 }
 
 /// The number of a cell, the same in every shard.
 pub(crate) type CellId = u32;
 
-/// Sharded cells.
-pub(crate) struct Cells {
-    owned: [OnceLock<Box<Shard>>; MAX_SLOTS],
-    /// For threads without a slot, which add to it atomically.
-    shared: Shard,
-    next: Mutex<CellId>,
-}
-
-impl Default for Cells {
+impl Default for Store {
     fn default() -> Self {
         Self {
             owned: [const { OnceLock::new() }; MAX_SLOTS],
             shared: Shard::default(),
-            next: Mutex::default(),
+            next_count: Mutex::default(),
+            next_sum: Mutex::default(),
+            gauges: Gauges::default(),
         }
     }
 }
 
-impl Cells {
-    /// Reserves `count` neighbouring cells, all 0.
-    pub(super) fn reserve(&self, count: usize) -> CellId {
-        reserve(&self.next, count)
+impl Store {
+    /// Reserves neighbouring cells for whole numbers, all 0.
+    pub(super) fn reserve_counts(&self, count: usize) -> CellId {
+        reserve(&self.next_count, count)
     }
 
-    /// One more than the highest cell in use.
-    pub(super) fn end(&self) -> CellId {
-        *lock(&self.next)
+    /// Reserves a cell for a floating-point sum, which is 0.
+    pub(super) fn reserve_sum(&self) -> CellId {
+        reserve(&self.next_sum, 1)
     }
 
+    /// One more than the highest cell of a whole number.
+    pub(super) fn counts_end(&self) -> CellId {
+        *lock(&self.next_count)
+    }
+
+    /// One more than the highest cell of a sum.
+    pub(super) fn sums_end(&self) -> CellId {
+        *lock(&self.next_sum)
+    }
+
+    /// The calling thread's own copy, to add to.
     #[inline]
-    fn own(&self) -> Option<&Shard> {
-        let slot = thread_slot::current()?;
-        Some(self.owned[slot].get_or_init(Box::default))
-    }
-
-    /// Adds a whole number; the sum stays at `u64::MAX` rather than starting again.
-    #[inline]
-    pub(super) fn add_count(&self, cell: CellId, n: u64) {
-        match self.own() {
-            Some(shard) => {
-                let cell = shard.cell(cell);
-                let sum = cell.load(Ordering::Relaxed).saturating_add(n);
-                // Release: who sees this end of a request sees its beginning, see `count_pair`.
-                cell.store(sum, Ordering::Release);
-            }
-            None => self.add_shared_count(cell, n),
-        }
-    }
-
-    #[cold]
-    fn add_shared_count(&self, cell: CellId, n: u64) {
-        let add = |sum: u64| Some(sum.saturating_add(n));
-        let cell = self.shared.cell(cell);
-        let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
-    }
-
-    /// Adds a floating-point number.
-    #[inline]
-    pub(super) fn add_sum(&self, cell: CellId, x: f64) {
-        match self.own() {
-            Some(shard) => {
-                let cell = shard.cell(cell);
-                let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + x;
-                cell.store(sum.to_bits(), Ordering::Release);
-            }
-            None => add_float(self.shared.cell(cell), x),
+    pub(super) fn writer(&self) -> Writer<'_> {
+        match thread_slot::current() {
+            Some(slot) => Writer {
+                shard: self.owned[slot].get_or_init(Box::default),
+                is_own: true,
+            },
+            None => Writer {
+                shard: &self.shared,
+                is_own: false,
+            },
         }
     }
 
     /// Raises the sum of a cell to `floor` if it is below.
     pub(super) fn raise_count(&self, cell: CellId, floor: u64) {
         // The lock keeps two calls from both adding the same missing part.
-        let _raising = lock(&self.next);
+        let _raising = lock(&self.next_count);
         let missing = floor.saturating_sub(self.count(cell));
         if missing > 0 {
-            self.add_shared_count(cell, missing);
+            add_shared_count(self.shared.counts.cell(Address::of(cell)), missing);
         }
     }
 
     pub(super) fn count(&self, cell: CellId) -> u64 {
-        self.values(cell, Ordering::Relaxed)
-            .fold(0, u64::saturating_add)
+        self.counts(cell, Ordering::Relaxed)
     }
 
     #[cfg(test)]
     fn sum(&self, cell: CellId) -> f64 {
-        self.values(cell, Ordering::Relaxed)
-            .map(f64::from_bits)
+        let cells = self.shards().filter_map(|shard| shard.sums.peek(cell));
+        cells
+            .map(|cell| f64::from_bits(cell.load(Ordering::Relaxed)))
             .sum()
     }
 
     /// The sums of `first` and `second`, where no one ever adds to `first` before `second`: read in
     /// that order, `first` is never above `second`.
     pub(super) fn count_pair(&self, first: CellId, second: CellId) -> (u64, u64) {
-        let first = self
-            .values(first, Ordering::Acquire)
-            .fold(0, u64::saturating_add);
+        let first = self.counts(first, Ordering::Acquire);
         (first, self.count(second))
     }
 
-    fn values(&self, cell: CellId, ordering: Ordering) -> impl Iterator<Item = u64> {
+    fn counts(&self, cell: CellId, ordering: Ordering) -> u64 {
         self.shards()
-            .filter_map(move |shard| Some(shard.peek(cell)?.load(ordering)))
+            .filter_map(|shard| shard.counts.peek(cell))
+            .map(|cell| cell.load(ordering))
+            .fold(0, u64::saturating_add)
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {
@@ -135,19 +123,21 @@ impl Cells {
         owned.map(|shard| &**shard).chain([&self.shared])
     }
 
-    /// Adds what every shard holds for the cells of `range` into `into`, cell by cell.
+    /// Adds what every shard counted in the cells of `range` into `into`, cell by cell.
     pub(super) fn gather_counts(&self, range: Range<CellId>, into: &mut [u64]) {
         for shard in self.shards() {
-            shard.each(range.clone(), |i, value| {
+            shard.counts.each(range.clone(), |i, value| {
                 into[i] = into[i].saturating_add(value);
             });
         }
     }
 
-    /// As [`Cells::gather_counts`], for floating-point sums.
+    /// As [`Store::gather_counts`], for floating-point sums.
     pub(super) fn gather_sums(&self, range: Range<CellId>, into: &mut [f64]) {
         for shard in self.shards() {
-            shard.each(range.clone(), |i, value| into[i] += f64::from_bits(value));
+            shard
+                .sums
+                .each(range.clone(), |i, value| into[i] += f64::from_bits(value));
         }
     }
 
@@ -157,10 +147,51 @@ impl Cells {
     }
 }
 
+/// The copy that a thread adds to: found once, good for as many cells as it has to say something to.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer<'a> {
+    shard: &'a Shard,
+    /// Whether no other thread writes there.
+    is_own: bool,
+}
+
+impl Writer<'_> {
+    /// Adds a whole number; the sum stays at `u64::MAX` rather than starting again.
+    #[inline]
+    pub(super) fn add_count(self, at: Address, n: u64) {
+        let cell = self.shard.counts.cell(at);
+        if self.is_own {
+            let sum = cell.load(Ordering::Relaxed).saturating_add(n);
+            // Release: who sees this end of a request sees its beginning, see `count_pair`.
+            cell.store(sum, Ordering::Release);
+        } else {
+            add_shared_count(cell, n);
+        }
+    }
+
+    /// Adds a floating-point number.
+    #[inline]
+    pub(super) fn add_sum(self, at: Address, x: f64) {
+        let cell = self.shard.sums.cell(at);
+        if self.is_own {
+            let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + x;
+            cell.store(sum.to_bits(), Ordering::Release);
+        } else {
+            add_float(cell, x);
+        }
+    }
+}
+
+#[cold]
+fn add_shared_count(cell: &AtomicU64, n: u64) {
+    let add = |sum: u64| Some(sum.saturating_add(n));
+    let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
+}
+
 /// Gauges, each one atomic word.
 #[derive(Default)]
 pub(crate) struct Gauges {
-    values: Shard,
+    values: Blocks,
     next: Mutex<CellId>,
 }
 
@@ -174,11 +205,12 @@ impl Gauges {
     }
 
     pub(super) fn set(&self, cell: CellId, x: f64) {
-        self.values.cell(cell).store(x.to_bits(), Ordering::Relaxed);
+        let cell = self.values.cell(Address::of(cell));
+        cell.store(x.to_bits(), Ordering::Relaxed);
     }
 
     pub(super) fn add(&self, cell: CellId, x: f64) {
-        add_float(self.values.cell(cell), x);
+        add_float(self.values.cell(Address::of(cell)), x);
     }
 
     pub(super) fn get(&self, cell: CellId) -> f64 {
@@ -201,16 +233,43 @@ const BLOCKS: usize = 26;
 const MARGIN: usize = 16;
 
 #[derive(Default)]
-struct Shard {
+struct Blocks {
     blocks: [OnceLock<Box<[AtomicU64]>>; BLOCKS],
 }
 
-impl Shard {
-    #[inline]
-    fn cell(&self, cell: CellId) -> &AtomicU64 {
+/// Where a cell is in every shard: worked out once, when its series is registered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Address {
+    block: u32,
+    /// From the start of the block, with its margin.
+    offset: u32,
+}
+
+impl Address {
+    pub(super) fn of(cell: CellId) -> Self {
         let (block, offset) = place(cell as usize);
+        Self {
+            block: block as u32,
+            offset: (MARGIN + offset) as u32,
+        }
+    }
+
+    /// The cell `n` further on, of as many as were reserved together.
+    #[inline]
+    pub(super) fn plus(self, n: u32) -> Self {
+        Self {
+            offset: self.offset + n,
+            ..self
+        }
+    }
+}
+
+impl Blocks {
+    #[inline]
+    fn cell(&self, at: Address) -> &AtomicU64 {
+        let block = at.block as usize;
         let cells = self.blocks[block].get_or_init(|| new_block(block));
-        &cells[MARGIN + offset]
+        &cells[at.offset as usize]
     }
 
     /// The cell, unless no one has written near it yet.
@@ -285,42 +344,42 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_block() {
-        let cells = Cells::default();
+        let cells = Store::default();
         for count in [60, 10, 14, 14, 500, 1] {
-            let first = cells.reserve(count) as usize;
+            let first = cells.reserve_counts(count) as usize;
             assert_eq!(place(first).0, place(first + count - 1).0);
         }
     }
 
     #[test]
     fn a_sum_stays_at_the_largest_number() {
-        let cells = Cells::default();
-        let cell = cells.reserve(1);
-        cells.add_count(cell, u64::MAX);
-        cells.add_count(cell, 5);
+        let cells = Store::default();
+        let cell = cells.reserve_counts(1);
+        cells.writer().add_count(Address::of(cell), u64::MAX);
+        cells.writer().add_count(Address::of(cell), 5);
         std::thread::scope(|scope| {
-            scope.spawn(|| cells.add_count(cell, 7));
+            scope.spawn(|| cells.writer().add_count(Address::of(cell), 7));
         });
         assert_eq!(cells.count(cell), u64::MAX);
-        let mut gathered = vec![0; cells.end() as usize];
-        cells.gather_counts(0..cells.end(), &mut gathered);
+        let mut gathered = vec![0; cells.counts_end() as usize];
+        cells.gather_counts(0..cells.counts_end(), &mut gathered);
         assert_eq!(gathered[cell as usize], u64::MAX);
     }
 
     #[test]
     fn more_threads_than_slots_lose_nothing() {
-        let cells = Cells::default();
-        let (cell, sum) = (cells.reserve(1), cells.reserve(1));
+        let cells = Store::default();
+        let (cell, sum) = (cells.reserve_counts(1), cells.reserve_sum());
         let threads = MAX_SLOTS + 40;
         let barrier = std::sync::Barrier::new(threads);
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    cells.add_count(cell, 1);
+                    cells.writer().add_count(Address::of(cell), 1);
                     barrier.wait();
                     for _ in 0..1000 {
-                        cells.add_count(cell, 1);
-                        cells.add_sum(sum, 0.5);
+                        cells.writer().add_count(Address::of(cell), 1);
+                        cells.writer().add_sum(Address::of(sum), 0.5);
                     }
                 });
             }
@@ -331,16 +390,16 @@ mod tests {
 
     #[test]
     fn what_is_open_is_always_seen() {
-        let cells = Cells::default();
-        let began = cells.reserve(2);
+        let cells = Store::default();
+        let began = cells.reserve_counts(2);
         let done = AtomicBool::new(false);
-        cells.add_count(began, 1);
+        cells.writer().add_count(Address::of(began), 1);
         let open = std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
-                        cells.add_count(began, 1);
-                        cells.add_count(began + 1, 1);
+                        cells.writer().add_count(Address::of(began), 1);
+                        cells.writer().add_count(Address::of(began + 1), 1);
                     }
                 });
             }
@@ -356,17 +415,17 @@ mod tests {
 
     #[test]
     fn a_shared_sum_stays_at_the_largest_number() {
-        let cells = Cells::default();
-        let cell = cells.reserve(1);
-        cells.add_shared_count(cell, u64::MAX);
-        cells.add_shared_count(cell, 7);
+        let cells = Store::default();
+        let cell = cells.reserve_counts(1);
+        add_shared_count(cells.shared.counts.cell(Address::of(cell)), u64::MAX);
+        add_shared_count(cells.shared.counts.cell(Address::of(cell)), 7);
         assert_eq!(cells.count(cell), u64::MAX);
     }
 
     #[test]
     fn threads_without_a_shard_lose_nothing() {
-        let cells = Cells::default();
-        let sum = cells.reserve(1);
+        let cells = Store::default();
+        let sum = cells.reserve_sum();
         let taken = std::sync::Barrier::new(MAX_SLOTS + 1);
         let done = std::sync::Barrier::new(MAX_SLOTS + 1);
         std::thread::scope(|scope| {
@@ -380,7 +439,9 @@ mod tests {
             taken.wait();
             std::thread::scope(|scope| {
                 for _ in 0..2 {
-                    scope.spawn(|| (0..3_000_000).for_each(|_| cells.add_sum(sum, 0.5)));
+                    scope.spawn(|| {
+                        (0..3_000_000).for_each(|_| cells.writer().add_sum(Address::of(sum), 0.5))
+                    });
                 }
             });
             done.wait();
@@ -390,11 +451,11 @@ mod tests {
 
     #[test]
     fn shards_are_taken_over_by_later_threads() {
-        let cells = Cells::default();
-        let cell = cells.reserve(1);
+        let cells = Store::default();
+        let cell = cells.reserve_counts(1);
         for _ in 0..2 * MAX_SLOTS {
             std::thread::scope(|scope| {
-                scope.spawn(|| cells.add_count(cell, 1));
+                scope.spawn(|| cells.writer().add_count(Address::of(cell), 1));
             });
         }
         assert!(

@@ -3,20 +3,28 @@
 use std::sync::Arc;
 
 use super::buckets::Buckets;
-use super::cells::{CellId, Store};
+use super::cells::{Address, CellId, Store};
 use super::exemplars::Exemplars;
+use super::family::Place;
 use crate::labels::TraceId;
 
 /// A number that only grows.
+#[derive(Clone)]
 pub(crate) struct Counter {
-    pub(super) store: Arc<Store>,
-    pub(super) cell: CellId,
+    store: Arc<Store>,
+    cell: CellId,
+    at: Address,
 }
 
 impl Counter {
+    pub(super) fn new(store: Arc<Store>, cell: CellId) -> Self {
+        let at = Address::of(cell);
+        Self { store, cell, at }
+    }
+
     #[inline]
     pub(crate) fn add(&self, n: u64) {
-        self.store.counts.add_count(self.cell, n);
+        self.store.writer().add_count(self.at, n);
     }
 }
 
@@ -26,7 +34,7 @@ impl metrics::CounterFn for Counter {
     }
 
     fn absolute(&self, value: u64) {
-        self.store.counts.raise_count(self.cell, value);
+        self.store.raise_count(self.cell, value);
     }
 }
 
@@ -54,34 +62,56 @@ impl metrics::GaugeFn for Gauge {
 ///
 /// The first cell counts what began, the second what ended; nothing ends before it began, and a
 /// reader looks at the ends first, so the gauge is never below 0.
+#[derive(Clone)]
 pub(crate) struct InProgress {
-    pub(super) store: Arc<Store>,
-    pub(super) began: CellId,
+    store: Arc<Store>,
+    began: Address,
 }
 
 impl InProgress {
+    pub(super) fn new(store: Arc<Store>, began: CellId) -> Self {
+        let began = Address::of(began);
+        Self { store, began }
+    }
+
     #[inline]
     pub(crate) fn begin(&self) {
-        self.store.counts.add_count(self.began, 1);
+        self.store.writer().add_count(self.began, 1);
     }
 
     #[inline]
     pub(crate) fn end(&self) {
-        self.store.counts.add_count(self.began + 1, 1);
+        self.store.writer().add_count(self.began.plus(1), 1);
     }
 }
 
 /// Samples counted by bucket, and their sum.
+#[derive(Clone)]
 pub(crate) struct Histogram {
-    pub(super) store: Arc<Store>,
+    store: Arc<Store>,
     /// The first of as many cells as there are buckets.
-    pub(super) buckets: CellId,
-    pub(super) sum: CellId,
-    pub(super) bounds: Buckets,
-    pub(super) exemplars: Option<Arc<Exemplars>>,
+    buckets: Address,
+    sum: Address,
+    bounds: Buckets,
+    exemplars: Option<Arc<Exemplars>>,
 }
 
 impl Histogram {
+    pub(super) fn new(
+        store: Arc<Store>,
+        place: Place,
+        bounds: Buckets,
+        exemplars: Option<Arc<Exemplars>>,
+    ) -> Self {
+        Self {
+            store,
+            buckets: Address::of(place.cell),
+            sum: Address::of(place.sum),
+            bounds,
+            exemplars,
+        }
+    }
+
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
         self.observe_many(sample, 1);
@@ -104,12 +134,13 @@ impl Histogram {
         if sample.is_nan() || count == 0 {
             return;
         }
-        let bucket = self.buckets + self.bounds.position(sample) as CellId;
-        self.store.counts.add_count(bucket, count);
+        let writer = self.store.writer();
+        let bucket = self.bounds.position(sample) as u32;
+        writer.add_count(self.buckets.plus(bucket), count);
         // Last: a scrape reads sums first, so what it finds summed it finds counted.
         let sum = sample * count as f64;
         if sum.is_finite() {
-            self.store.sums.add_sum(self.sum, sum);
+            writer.add_sum(self.sum, sum);
         }
     }
 }

@@ -56,8 +56,8 @@ impl Registry {
     pub(crate) fn counter(&self, key: &Key) -> Arc<Counter> {
         self.register(&self.inner.counters, Shape::Counter, key, |_| {
             let store = Arc::clone(&self.inner.store);
-            let cell = store.counts.reserve(1);
-            (Counter { store, cell }, Place { cell, sum: 0 })
+            let cell = store.reserve_counts(1);
+            (Counter::new(store, cell), Place { cell, sum: 0 })
         })
     }
 
@@ -72,12 +72,12 @@ impl Registry {
     pub(crate) fn in_progress(&self, key: &Key) -> Arc<InProgress> {
         self.register(&self.inner.in_progress, Shape::InProgress, key, |_| {
             let store = Arc::clone(&self.inner.store);
-            let began = store.counts.reserve(2);
+            let began = store.reserve_counts(2);
             let place = Place {
                 cell: began,
                 sum: 0,
             };
-            (InProgress { store, began }, place)
+            (InProgress::new(store, began), place)
         })
     }
 
@@ -88,17 +88,12 @@ impl Registry {
                 _ => self.inner.bucket_rules.of(&family.name),
             };
             let store = Arc::clone(&self.inner.store);
-            let buckets = store.counts.reserve(bounds.count());
-            let sum = store.sums.reserve(1);
-            let histogram = Histogram {
-                store,
-                buckets,
-                sum,
-                exemplars: family.new_exemplars(buckets, bounds.count()),
-                bounds,
+            let place = Place {
+                cell: store.reserve_counts(bounds.count()),
+                sum: store.reserve_sum(),
             };
-            let place = Place { cell: buckets, sum };
-            (histogram, place)
+            let exemplars = family.new_exemplars(place.cell, bounds.count());
+            (Histogram::new(store, place, bounds, exemplars), place)
         })
     }
 

@@ -53,7 +53,7 @@ impl Snapshot {
 
     /// What began and has not ended, see [`InProgress`](super::InProgress).
     pub(crate) fn in_progress(&self, began: CellId) -> u64 {
-        let (ended, began) = self.store.counts.count_pair(began + 1, began);
+        let (ended, began) = self.store.count_pair(began + 1, began);
         began.saturating_sub(ended)
     }
 }
@@ -100,7 +100,7 @@ impl Snapshotting {
             families: std::mem::take(&mut self.families),
             counts: std::mem::take(&mut self.counts),
             sums: std::mem::take(&mut self.sums),
-            shards: self.store.counts.live_shards(),
+            shards: self.store.live_shards(),
         })
     }
 
@@ -115,8 +115,8 @@ impl Snapshotting {
             self.merged = false;
             if self.waiting.is_empty() {
                 // Every indexed series has its cells by now.
-                self.counts = vec![0; self.store.counts.end() as usize];
-                self.sums = vec![0.0; self.store.sums.end() as usize];
+                self.counts = vec![0; self.store.counts_end() as usize];
+                self.sums = vec![0.0; self.store.sums_end() as usize];
             }
         }
         Some(())
@@ -131,20 +131,17 @@ impl Snapshotting {
             summed,
             ..
         } = self;
+        let shards = store.live_shards();
         // Sums before buckets, which are written the other way round: a sum holds no sample that
         // its buckets do not.
         while (*summed as usize) < sums.len() {
-            let range = next_range(*summed, sums.len(), store.sums.live_shards(), budget)?;
-            store
-                .sums
-                .gather_sums(range.clone(), &mut sums[range.start as usize..]);
+            let range = next_range(*summed, sums.len(), shards, budget)?;
+            store.gather_sums(range.clone(), &mut sums[range.start as usize..]);
             *summed = range.end;
         }
         while (*counted as usize) < counts.len() {
-            let range = next_range(*counted, counts.len(), store.counts.live_shards(), budget)?;
-            store
-                .counts
-                .gather_counts(range.clone(), &mut counts[range.start as usize..]);
+            let range = next_range(*counted, counts.len(), shards, budget)?;
+            store.gather_counts(range.clone(), &mut counts[range.start as usize..]);
             *counted = range.end;
         }
         Some(())
@@ -171,8 +168,8 @@ impl Registry {
     /// Whether a page is longer than the packet that it would save: by its number of lines.
     pub(crate) fn is_worth_compressing(&self) -> bool {
         const LINES_IN_A_PACKET: CellId = 20;
-        let Store { counts, gauges, .. } = &*self.inner.store;
-        counts.end() + gauges.end() > LINES_IN_A_PACKET
+        let store = &self.inner.store;
+        store.counts_end() + store.gauges.end() > LINES_IN_A_PACKET
     }
 }
 
