@@ -8,7 +8,7 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 
 use crate::Error;
 use crate::labels::TraceId;
-use crate::registry::{self, FamilySpec, Registry, Shape};
+use crate::registry::{self, FamilySpec, Registry, Shape, Store, Writer};
 
 /// Where a layer records: a [`Registry`], or any recorder of the `metrics` crate.
 ///
@@ -105,6 +105,14 @@ impl Target {
         }
     }
 
+    /// What every request of a layer records through.
+    pub(crate) fn writing(&self) -> Writing {
+        Writing(match &self.0 {
+            Kind::Registry(registry) => Some(registry.store()),
+            Kind::Recorder(_) | Kind::Global => None,
+        })
+    }
+
     pub(crate) fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
         let key = key(name, labels);
         match &self.0 {
@@ -179,6 +187,17 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
     }
 }
 
+/// Where the numbers of a target are, if they are in a registry of ours.
+pub(crate) struct Writing(Option<Arc<Store>>);
+
+impl Writing {
+    /// The calling thread's own numbers, found once for all that a request has to say.
+    #[inline]
+    pub(crate) fn writer(&self) -> Option<Writer<'_>> {
+        self.0.as_ref()?.writer()
+    }
+}
+
 /// A counter of either kind of target.
 pub(crate) enum Counter {
     Registry(registry::Counter),
@@ -188,10 +207,7 @@ pub(crate) enum Counter {
 impl Counter {
     #[inline]
     pub(crate) fn increment(&self) {
-        match self {
-            Self::Registry(counter) => counter.add(1),
-            Self::Foreign(counter) => counter.increment(1),
-        }
+        self.add(1);
     }
 
     #[inline]
@@ -223,6 +239,24 @@ impl InProgress {
         match self {
             Self::Registry(gauge) => gauge.end(),
             Self::Foreign(gauge) => gauge.decrement(1.0),
+        }
+    }
+
+    /// As [`InProgress::begin`], by a writer of the same target.
+    #[inline]
+    pub(crate) fn begin_by(&self, writer: Option<Writer<'_>>) {
+        match (self, writer) {
+            (Self::Registry(gauge), Some(writer)) => gauge.begin_by(writer),
+            _ => self.begin(),
+        }
+    }
+
+    /// As [`InProgress::end`], by a writer of the same target.
+    #[inline]
+    pub(crate) fn end_by(&self, writer: Option<Writer<'_>>) {
+        match (self, writer) {
+            (Self::Registry(gauge), Some(writer)) => gauge.end_by(writer),
+            _ => self.end(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -82,19 +82,19 @@ impl Endpoint {
 
 /// What the router or anyone else said about this request so far.
 #[inline]
-pub(super) fn endpoint_of_request<B>(request: &Request<B>) -> Option<&str> {
-    let named = named_endpoint(request);
+pub(super) fn endpoint_of_request(extensions: &Extensions) -> Option<&str> {
+    let named = named_endpoint(extensions);
     #[cfg(feature = "axum")]
     let named = named.or_else(|| {
-        let path = request.extensions().get::<axum::extract::MatchedPath>()?;
+        let path = extensions.get::<axum::extract::MatchedPath>()?;
         Some(path.as_str())
     });
     named
 }
 
 #[inline]
-pub(super) fn named_endpoint<B>(request: &Request<B>) -> Option<&str> {
-    let named = request.extensions().get::<Endpoint>();
+pub(super) fn named_endpoint(extensions: &Extensions) -> Option<&str> {
+    let named = extensions.get::<Endpoint>();
     named.map(Endpoint::as_str)
 }
 

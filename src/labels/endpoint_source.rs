@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::Request;
-
 use super::RequestHead;
 use super::endpoint::{endpoint_of_request, named_endpoint};
 use super::own::same;
@@ -32,17 +30,17 @@ pub(crate) struct Patterns {
 
 impl EndpointSource {
     #[inline]
-    pub(crate) fn endpoint_of<'a, B>(&'a self, request: &'a Request<B>) -> Option<&'a str> {
+    pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
         if let Self::Router = self {
-            return endpoint_of_request(request);
+            return endpoint_of_request(request.extensions());
         }
-        named_endpoint(request).or_else(|| match self {
+        named_endpoint(request.extensions()).or_else(|| match self {
             Self::Router => None,
             Self::Patterns(Patterns { patterns, router }) => {
                 let matched = router.at(request.uri().path()).ok()?;
                 patterns.get(*matched.value).map(String::as_str)
             }
-            Self::Function(endpoint) => endpoint(RequestHead::new(request)),
+            Self::Function(endpoint) => endpoint(request),
             Self::Fixed(name) => Some(name),
         })
     }

@@ -162,11 +162,9 @@ impl Naming {
     /// What a status label says of how a request ended: OpenTelemetry's tells codes only, and how a
     /// request ended without one by its error type.
     pub(crate) fn status_value(&self, status: Status) -> Cow<'static, str> {
-        match status {
-            Status::Error | Status::Cancelled | Status::Panicked if self.error_type.is_some() => {
-                "".into()
-            }
-            status => status.label(),
+        match self.error_type.is_some() && !status.is_response() {
+            true => "".into(),
+            false => status.label(),
         }
     }
 

@@ -4,57 +4,80 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-/// The value of a `status` label.
+/// The value of a `status` label: a number, because every request compares it.
+///
+/// Codes are themselves, of at least 100; below are their classes and what is no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// The service answered with this code.
-    Code(StatusCode),
-    /// The service answered with a code of this hundred.
-    Class(u8),
-    /// The service returned an error.
-    Error,
-    /// The future was dropped before there was a response: the client left, or a timeout outside.
-    Cancelled,
-    /// The service panicked.
-    Panicked,
-}
+pub(crate) struct Status(u16);
 
 impl Status {
+    /// The service returned an error.
+    pub(crate) const ERROR: Self = Self(20);
+    /// The future was dropped before there was a response: the client left, or a timeout outside.
+    pub(crate) const CANCELLED: Self = Self(21);
+    /// The service panicked.
+    pub(crate) const PANICKED: Self = Self(22);
+
+    /// The service answered with this code.
+    #[inline]
+    pub(crate) fn of(code: StatusCode) -> Self {
+        Self(code.as_u16())
+    }
+
+    /// A code by its number; 0 is none.
+    #[inline]
+    pub(crate) fn from_code(code: u16) -> Option<Self> {
+        (code != 0).then_some(Self(code))
+    }
+
     /// The class of a code, `2xx`; anything else is its own class.
     pub(crate) fn class(self) -> Self {
-        match self {
-            Self::Code(code) => Self::Class((code.as_u16() / 100) as u8),
-            other => other,
+        if self.is_code() {
+            Self(self.0 / 100)
+        } else {
+            self
         }
+    }
+
+    fn is_code(self) -> bool {
+        self.0 >= 100
+    }
+
+    fn is_class(self) -> bool {
+        self.0 < 10
+    }
+
+    /// Whether the service answered that it knows no such thing, as it answers scanners.
+    pub(crate) fn is_unknown_route(self) -> bool {
+        matches!(self.0, 404 | 405)
+    }
+
+    /// Whether there was a response, by whatever code.
+    pub(crate) fn is_response(self) -> bool {
+        self.is_code() || self.is_class()
     }
 
     pub(crate) fn label(self) -> Cow<'static, str> {
         match self {
-            Self::Code(code) => Cow::Owned(code.as_str().to_owned()),
-            Self::Class(hundreds) => Cow::Owned(format!("{hundreds}xx")),
-            Self::Error => Cow::Borrowed("error"),
-            Self::Cancelled => Cow::Borrowed("cancelled"),
-            Self::Panicked => Cow::Borrowed("panicked"),
+            Self::ERROR => "error".into(),
+            Self::CANCELLED => "cancelled".into(),
+            Self::PANICKED => "panicked".into(),
+            class if class.is_class() => format!("{}xx", self.0).into(),
+            _ => self.0.to_string().into(),
         }
     }
 
     /// OpenTelemetry's `error.type`: the status of a failed response, how it ended without one.
     pub(crate) fn error_type(self) -> Cow<'static, str> {
-        match self {
-            Self::Code(code) if !code.is_server_error() => Cow::Borrowed(""),
-            Self::Class(hundreds) if hundreds != 5 => Cow::Borrowed(""),
-            failed => failed.label(),
+        let failed = Self(5);
+        match self.is_response() && self.class() != failed {
+            true => "".into(),
+            false => self.label(),
         }
     }
 
     /// A number of its own, for hashing.
     pub(crate) fn bits(self) -> u64 {
-        match self {
-            Self::Code(code) => u64::from(code.as_u16()),
-            Self::Class(hundreds) => u64::from(hundreds),
-            Self::Error => 20,
-            Self::Cancelled => 21,
-            Self::Panicked => 22,
-        }
+        self.0.into()
     }
 }

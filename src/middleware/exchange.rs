@@ -4,30 +4,50 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 
 use super::long_lived::OpenConnection;
-use super::nesting::Around;
+use super::nesting::{self, Around};
 use super::request_body::Reading;
-use super::{AbortReason, DurationTo, Outcome, nesting};
+use super::{AbortReason, DurationTo, Outcome};
 use crate::clock::Instant;
-use crate::labels::{Endpoint, Method, TraceId};
+use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status, TraceId};
+use crate::registry::Writer;
 use crate::series::{Found, HttpSeries, LabelIds, Measured, MethodSeries};
 use crate::target::InProgress;
 
 pub(crate) struct Exchange {
     series: &'static HttpSeries,
-    method: Method,
-    labels: LabelIds,
     place: Place,
-    /// The endpoint that the response named, where it is not the one of `place`.
-    named: Option<&'static MethodSeries>,
     started: Instant,
-    stage: Stage,
+    labels: LabelIds,
+    /// How long the head took, where that is measured; not a number before it is there.
+    head_seconds: f64,
     /// Bytes of the response's body so far.
     sent: u64,
     /// What only some layers ask for.
     extras: Option<Box<Extras>>,
+    answered: Answered,
+}
+
+/// The response's status, if there is a response: what a drop or a panic means depends on it.
+///
+/// A whole word: an exchange is moved several times, and processors are slow to copy gaps.
+#[derive(Clone, Copy)]
+struct Answered(u64);
+
+impl Answered {
+    const NOT_YET: Self = Self(0);
+
+    #[inline]
+    fn with(code: StatusCode) -> Self {
+        Self(code.as_u16().into())
+    }
+
+    #[inline]
+    fn status(self) -> Option<Status> {
+        Status::from_code(self.0 as u16)
+    }
 }
 
 /// Apart, so that an exchange stays small: it moves with its request.
@@ -43,41 +63,29 @@ enum Place {
     Open(Open),
     /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
     /// it is registered when it has to wait or when its response is there.
-    Waiting(Option<Box<Endpoint>>),
+    Waiting(Box<Waiting>),
     /// Ended, or never to be measured.
     Closed,
 }
 
 #[derive(Clone, Copy)]
 struct Open {
+    /// Where the request will be counted; the response may still name another endpoint.
     series: &'static MethodSeries,
     in_progress: Option<&'static InProgress>,
 }
 
-/// How far an exchange has come; it decides what a drop or a panic means.
-#[derive(Clone, Copy)]
-enum Stage {
-    Calling,
-    /// The head is there.
-    Answering(StatusCode, HeadSeconds),
-}
-
-/// How long the head took, if that is measured; else not a number.
-#[derive(Clone, Copy)]
-struct HeadSeconds(f64);
-
-impl HeadSeconds {
-    fn get(self) -> Option<f64> {
-        (!self.0.is_nan()).then_some(self.0)
-    }
+struct Waiting {
+    method: Method,
+    endpoint: Option<Endpoint>,
 }
 
 impl Open {
-    #[inline]
+    #[inline(always)]
     fn begin(series: &'static HttpSeries, of: &'static MethodSeries, labels: LabelIds) -> Self {
         let in_progress = series.in_progress(of, labels);
         if let Some(in_progress) = in_progress {
-            in_progress.begin();
+            in_progress.begin_by(series.writer());
         }
         Self {
             series: of,
@@ -87,8 +95,9 @@ impl Open {
 }
 
 impl Exchange {
-    #[inline]
-    pub(crate) fn open<B>(series: &'static HttpSeries, request: &Request<B>) -> Self {
+    // Not inlined: what is generic over the service stays small.
+    #[inline(never)]
+    pub(crate) fn open(series: &'static HttpSeries, request: RequestHead<'_>) -> Self {
         nesting::check(series);
         let method = Method::of(request.method());
         // All that is asked of the application comes first: if that panics, nothing is open yet.
@@ -102,19 +111,18 @@ impl Exchange {
         let endpoint = series.settings.endpoint_source.endpoint_of(request);
         let place = match series.find(method, endpoint) {
             Found::Measured(of) => Place::Open(Open::begin(series, of, labels)),
-            Found::Unknown => Place::Waiting(endpoint.map(|name| Box::new(Endpoint::new(name)))),
+            Found::Unknown => Place::waiting(method, endpoint),
             Found::Skipped => Place::Closed,
         };
         Self {
             series,
-            method,
-            labels,
             place,
-            named: None,
             started: Instant::now(),
-            stage: Stage::Calling,
+            labels,
+            head_seconds: f64::NAN,
             sent: 0,
             extras,
+            answered: Answered::NOT_YET,
         }
     }
 
@@ -127,38 +135,22 @@ impl Exchange {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self {
-            series: self.series,
-            method: self.method,
-            labels: self.labels,
             place: std::mem::replace(&mut self.place, Place::Closed),
-            named: self.named,
-            started: self.started,
-            stage: self.stage,
-            sent: self.sent,
             extras: self.extras.take(),
+            ..*self
         }
     }
 
-    /// As [`watch`](Self::watch), where a request may pass this layer again further in.
+    /// Says that the inner service runs, so that it is noticed if the request passes this layer again.
     #[inline]
-    pub(crate) fn watch_service<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        let _around = Around::enter(self.series);
-        self.watch(run)
+    pub(super) fn enter(&self) -> Option<Around> {
+        Around::enter(self.series)
     }
 
-    /// Runs the service's code; if it panics, that is how the request ended, and the panic goes on.
+    /// Looks on while the service's code runs.
     #[inline]
-    pub(crate) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        struct OnPanic<'a>(&'a mut Exchange);
-        impl Drop for OnPanic<'_> {
-            fn drop(&mut self) {
-                self.0.close(self.0.stage.panicked());
-            }
-        }
-        let on_panic = OnPanic(self);
-        let value = run();
-        std::mem::forget(on_panic);
-        value
+    pub(crate) fn watch(&mut self) -> Watch<'_> {
+        Watch(self)
     }
 
     /// The service made us wait, so this was no scrape of ours.
@@ -170,13 +162,12 @@ impl Exchange {
     }
 
     /// The head of the response is there; `named` is what it says the endpoint is.
-    #[inline]
-    pub(crate) fn answer<B>(&mut self, response: &Response<B>, named: Option<&Endpoint>) {
-        let seconds = match self.series.times_head() {
-            true => self.started.elapsed_seconds(),
-            false => f64::NAN,
-        };
-        self.stage = Stage::Answering(response.status(), HeadSeconds(seconds));
+    #[inline(always)]
+    pub(crate) fn answer(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
+        if self.series.times_head() {
+            self.head_seconds = self.started.elapsed_seconds();
+        }
+        self.answered = Answered::with(response.status());
         self.series.response_labels(response, &mut self.labels);
         if named.is_some() || matches!(self.place, Place::Waiting(_)) {
             self.register(named);
@@ -186,56 +177,75 @@ impl Exchange {
     /// Registers where the request is counted from now on; where it is in progress stays.
     #[cold]
     fn register(&mut self, named: Option<&Endpoint>) {
-        let series = self.series;
-        let register = |endpoint: Option<&Endpoint>| {
-            series.register(self.method, endpoint.map(Endpoint::as_str))
-        };
-        match (&self.place, named) {
-            (Place::Waiting(endpoint), named) => {
-                let of = register(named.or(endpoint.as_deref()));
-                let open = of.map(|of| Place::Open(Open::begin(series, of, self.labels)));
-                self.place = open.unwrap_or(Place::Closed);
+        let (series, labels) = (self.series, self.labels);
+        self.place = match (std::mem::replace(&mut self.place, Place::Closed), named) {
+            (Place::Waiting(waiting), named) => {
+                let endpoint = named.or(waiting.endpoint.as_ref());
+                let of = series.register(waiting.method, endpoint.map(Endpoint::as_str));
+                of.map_or(Place::Closed, |of| {
+                    Place::Open(Open::begin(series, of, labels))
+                })
             }
-            (Place::Open(_), Some(named)) => {
-                self.named = register(Some(named));
-                if self.named.is_none() {
+            (Place::Open(open), Some(named)) => {
+                match series.register(open.series.method(), Some(named.as_str())) {
+                    Some(series) => Place::Open(Open { series, ..open }),
                     // Named one that is skipped: no trace, as of a scrape.
-                    self.close(Outcome::Scrape);
+                    None => {
+                        open.in_progress.inspect(|gauge| gauge.end());
+                        Place::Closed
+                    }
                 }
             }
-            (Place::Open(_), None) | (Place::Closed, _) => {}
-        }
+            (place, _) => place,
+        };
     }
 
     /// Closes the exchange. Only the first call counts.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn close(&mut self, outcome: Outcome) {
-        if let Place::Waiting(_) = self.place
-            && outcome != Outcome::Scrape
-        {
-            self.register(None);
-        }
-        let Place::Open(open) = std::mem::replace(&mut self.place, Place::Closed) else {
-            return;
-        };
-        if let Some(status) = outcome.status() {
-            let counted = self.named.unwrap_or(open.series);
-            let extras = self.extras.as_deref();
-            let measured = Measured {
-                status,
-                seconds: self.seconds(),
-                head_seconds: self.stage.head_seconds(),
-                response_bytes: outcome.has_body().then_some(self.sent),
-                request: extras.and_then(|extras| Some(extras.reading.as_ref()?.measured())),
-                trace: extras.and_then(|extras| extras.trace),
-            };
-            self.series.count(counted, self.labels, measured);
-            if let Outcome::Aborted(_, reason) = outcome {
-                self.series.count_aborted(counted, self.labels, reason);
+        if let Place::Waiting(_) = self.place {
+            match outcome {
+                Outcome::Scrape => self.place = Place::Closed,
+                _ => self.register(None),
             }
         }
+        let Place::Open(open) = self.place else {
+            return;
+        };
+        self.place = Place::Closed;
+        let writer = self.series.writer();
+        if let Some(status) = outcome.status() {
+            self.count(writer, open.series, status, outcome);
+        }
         if let Some(in_progress) = open.in_progress {
-            in_progress.end();
+            in_progress.end_by(writer);
+        }
+    }
+
+    #[inline]
+    fn count(
+        &self,
+        writer: Option<Writer<'_>>,
+        of: &'static MethodSeries,
+        status: Status,
+        outcome: Outcome,
+    ) {
+        let measured = || self.measured(outcome);
+        self.series
+            .count(writer, of, self.labels, status, self.seconds(), measured);
+        if let Outcome::Aborted(_, reason) = outcome {
+            self.series.count_aborted(of, self.labels, reason);
+        }
+    }
+
+    fn measured(&self, outcome: Outcome) -> Measured {
+        let extras = self.extras.as_deref();
+        let head = self.head_seconds;
+        Measured {
+            head_seconds: (!head.is_nan()).then_some(head),
+            response_bytes: outcome.has_body().then_some(self.sent),
+            request: extras.and_then(|extras| Some(extras.reading.as_ref()?.measured())),
+            trace: extras.and_then(|extras| extras.trace),
         }
     }
 
@@ -244,24 +254,23 @@ impl Exchange {
         !matches!(self.place, Place::Closed)
     }
 
+    /// The method of a request that is measured.
     #[inline]
-    pub(crate) fn is_head_request(&self) -> bool {
-        self.method == Method::Head
-    }
-
-    #[inline]
-    pub(crate) fn is_connect_request(&self) -> bool {
-        self.method == Method::Connect
+    pub(crate) fn method(&self) -> Option<Method> {
+        match &self.place {
+            Place::Open(open) => Some(open.series.method()),
+            Place::Waiting(waiting) => Some(waiting.method),
+            Place::Closed => None,
+        }
     }
 
     /// A connection that outlives its request, in the gauge until it is dropped.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
-        let Place::Open(open) = self.place else {
+        let Place::Open(open) = &self.place else {
             return None;
         };
-        let series = self.named.unwrap_or(open.series);
         self.series
-            .connections(series, kind)
+            .connections(open.series, kind)
             .map(OpenConnection::open)
     }
 
@@ -274,57 +283,85 @@ impl Exchange {
     /// The body's end: complete or not, its status is the one of the head.
     #[inline]
     pub(crate) fn end_body(&mut self, aborted: Option<AbortReason>) {
-        if let Stage::Answering(code, _) = self.stage {
+        if let Some(status) = self.answered.status() {
             self.close(match aborted {
-                None => Outcome::Complete(code),
-                Some(reason) => Outcome::Aborted(code, reason),
+                None => Outcome::Complete(status),
+                Some(reason) => Outcome::Aborted(status, reason),
             });
         }
     }
 
+    #[inline]
     fn seconds(&self) -> f64 {
-        match (self.series.settings.duration_to, self.stage.head_seconds()) {
-            (DurationTo::Head, Some(seconds)) => seconds,
+        match self.series.settings.duration_to {
+            DurationTo::Head if !self.head_seconds.is_nan() => self.head_seconds,
             _ => self.started.elapsed_seconds(),
+        }
+    }
+
+    /// What it means that nobody waits any more.
+    fn dropped(&self) -> Outcome {
+        match self.answered.status() {
+            None => Outcome::Cancelled,
+            Some(status) => Outcome::Aborted(status, AbortReason::Dropped),
+        }
+    }
+
+    fn panicked(&self) -> Outcome {
+        match self.answered.status() {
+            None => Outcome::Panicked,
+            Some(status) => Outcome::Aborted(status, AbortReason::Panicked),
         }
     }
 }
 
-impl Stage {
-    fn head_seconds(self) -> Option<f64> {
-        match self {
-            Self::Calling => None,
-            Self::Answering(_, seconds) => seconds.get(),
-        }
+impl Place {
+    #[cold]
+    fn waiting(method: Method, endpoint: Option<&str>) -> Self {
+        let endpoint = endpoint.map(Endpoint::new);
+        Self::Waiting(Box::new(Waiting { method, endpoint }))
     }
+}
 
-    fn panicked(self) -> Outcome {
-        match self {
-            Self::Calling => Outcome::Panicked,
-            Self::Answering(code, _) => Outcome::Aborted(code, AbortReason::Panicked),
-        }
+/// Looks on while the service's code runs: unless it is told that the code has returned, the code
+/// panicked, which is how the request ended. The panic goes on.
+pub(crate) struct Watch<'a>(&'a mut Exchange);
+
+impl Watch<'_> {
+    #[inline]
+    pub(crate) fn returned(self) {
+        std::mem::forget(self);
     }
+}
 
-    fn dropped(self) -> Outcome {
-        match self {
-            Self::Calling => Outcome::Cancelled,
-            Self::Answering(code, _) => Outcome::Aborted(code, AbortReason::Dropped),
-        }
+impl Drop for Watch<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        let outcome = self.0.panicked();
+        self.0.close(outcome);
     }
 }
 
 impl Drop for Exchange {
+    #[inline]
     fn drop(&mut self) {
         if self.is_open() {
-            self.close(self.stage.dropped());
+            self.abandon();
         }
+    }
+}
+
+impl Exchange {
+    #[cold]
+    fn abandon(&mut self) {
+        self.close(self.dropped());
     }
 }
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("method", &self.method)
+            .field("answered", &self.answered.status())
             .field("open", &self.is_open())
             .finish_non_exhaustive()
     }
@@ -334,6 +371,8 @@ impl fmt::Debug for Exchange {
 mod tests {
     use std::time::Duration;
 
+    use http::{Request, Response};
+
     use super::*;
     use crate::clock::stepped;
     use crate::{Family, HttpMetrics, Registry};
@@ -342,9 +381,9 @@ mod tests {
     fn measured(metrics: HttpMetrics) -> Registry {
         let registry = Registry::new();
         let layer = metrics.layer(&registry).unwrap();
-        let mut exchange = Exchange::open(layer.series(), &Request::new(()));
+        let mut exchange = Exchange::open(layer.series(), RequestHead::new(&Request::new(())));
         stepped::advance(Duration::from_secs(1));
-        exchange.answer(&Response::new(()), None);
+        exchange.answer(ResponseHead::new(&Response::new(())), None);
         stepped::advance(Duration::from_secs(3));
         exchange.end_body(None);
         stepped::advance(Duration::from_secs(5));

@@ -24,6 +24,7 @@ pin_project! {
 }
 
 impl<F> ResponseFuture<F> {
+    #[inline]
     pub(super) fn new(inner: F, exchange: Exchange) -> Self {
         Self { inner, exchange }
     }
@@ -36,16 +37,20 @@ where
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match this.exchange.watch_service(|| this.inner.poll(cx)) {
+        let _around = this.exchange.enter();
+        let watch = this.exchange.watch();
+        let polled = this.inner.poll(cx);
+        watch.returned();
+        match polled {
             Poll::Pending => {
                 this.exchange.wait();
                 Poll::Pending
             }
             Poll::Ready(Ok(response)) => {
-                let exchange = this.exchange.take();
-                Poll::Ready(Ok(ResponseBody::wrap(response, exchange)))
+                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
             }
             Poll::Ready(Err(error)) => {
                 this.exchange.close(Outcome::Failed);

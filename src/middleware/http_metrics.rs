@@ -131,7 +131,7 @@ impl HttpMetrics {
         self
     }
 
-    /// A label of one's own; at most six, of which [`client`](Self::client) has used one and
+    /// A label of one's own; at most eight, of which [`client`](Self::client) has used one and
     /// [`open_telemetry`](Self::open_telemetry) two.
     ///
     /// Each label is bounded; together they multiply, so choose caps whose product can be stored.

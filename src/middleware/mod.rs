@@ -6,6 +6,7 @@
 mod body;
 mod exchange;
 mod future;
+mod head;
 mod http_metrics;
 mod layer;
 mod long_lived;

@@ -1,18 +1,16 @@
 //! [`Outcome`]: how a request ended. One value for each row of the table in the crate's documentation.
 
-use http::StatusCode;
-
 use crate::labels::Status;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The response's body reached its end, or had none to reach.
-    Complete(StatusCode),
+    Complete(Status),
     /// The response's body did not reach its end.
-    Aborted(StatusCode, AbortReason),
+    Aborted(Status, AbortReason),
     /// The response began something long: it is counted at its head.
-    LongLived(StatusCode),
+    LongLived(Status),
     /// The service returned an error.
     Failed,
     /// The future was dropped before there was a response.
@@ -39,12 +37,12 @@ impl Outcome {
     #[inline]
     pub(crate) fn status(self) -> Option<Status> {
         match self {
-            Self::Complete(code) | Self::Aborted(code, _) | Self::LongLived(code) => {
-                Some(Status::Code(code))
+            Self::Complete(status) | Self::Aborted(status, _) | Self::LongLived(status) => {
+                Some(status)
             }
-            Self::Failed => Some(Status::Error),
-            Self::Cancelled => Some(Status::Cancelled),
-            Self::Panicked => Some(Status::Panicked),
+            Self::Failed => Some(Status::ERROR),
+            Self::Cancelled => Some(Status::CANCELLED),
+            Self::Panicked => Some(Status::PANICKED),
             Self::Scrape => None,
         }
     }

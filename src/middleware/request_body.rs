@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::{Exchange, ResponseBody, ResponseFuture};
 use crate::clock::Instant;
+use crate::labels::RequestHead;
 use crate::series::HttpSeries;
 
 /// An [`HttpMetricsLayer`](super::HttpMetricsLayer) that measures the bodies of requests too.
@@ -62,13 +63,16 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::open(self.series, &request);
+        let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
         let reading = Arc::new(Reading::default());
         if exchange.is_open() {
             exchange.set_reading(Arc::clone(&reading));
         }
         let request = request.map(|inner| RequestBody { inner, reading });
-        let future = exchange.watch_service(|| self.inner.call(request));
+        let _around = exchange.enter();
+        let watch = exchange.watch();
+        let future = self.inner.call(request);
+        watch.returned();
         ResponseFuture::new(future, exchange)
     }
 }

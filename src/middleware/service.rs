@@ -8,6 +8,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{Exchange, ResponseBody, ResponseFuture};
+use crate::labels::RequestHead;
 use crate::series::HttpSeries;
 
 /// The service of an [`HttpMetricsLayer`](super::HttpMetricsLayer): measures what the inner service
@@ -41,9 +42,13 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::open(self.series, &request);
-        let future = exchange.watch_service(|| self.inner.call(request));
+        let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
+        let _around = exchange.enter();
+        let watch = exchange.watch();
+        let future = self.inner.call(request);
+        watch.returned();
         ResponseFuture::new(future, exchange)
     }
 }

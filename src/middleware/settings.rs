@@ -83,6 +83,17 @@ impl Settings {
         self.measured[family as usize]
     }
 
+    /// Whether anything is measured beside the number of requests and their duration to the end.
+    pub(crate) fn measures_more(&self) -> bool {
+        let more = [
+            Family::HeadDuration,
+            Family::ResponseBodySize,
+            Family::RequestBodySize,
+            Family::RequestBodyDuration,
+        ];
+        self.exemplar.is_some() || more.into_iter().any(|family| self.is_measured(family))
+    }
+
     /// The whole name of a family, if it is measured.
     pub(crate) fn family_name(&self, family: Family) -> Option<String> {
         let name = self.naming.name(family);

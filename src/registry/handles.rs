@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::buckets::Buckets;
-use super::cells::{Address, CellId, Store};
+use super::cells::{Address, CellId, Store, Writer};
 use super::exemplars::Exemplars;
 use super::family::Place;
 use crate::labels::TraceId;
@@ -24,7 +24,13 @@ impl Counter {
 
     #[inline]
     pub(crate) fn add(&self, n: u64) {
-        self.store.writer().add_count(self.at, n);
+        self.store.add_count(self.at, n);
+    }
+
+    /// As [`Counter::add`], by a writer of the same store.
+    #[inline]
+    pub(crate) fn add_by(&self, writer: Writer<'_>, n: u64) {
+        writer.add_count(self.at, n);
     }
 }
 
@@ -74,14 +80,24 @@ impl InProgress {
         Self { store, began }
     }
 
-    #[inline]
     pub(crate) fn begin(&self) {
-        self.store.writer().add_count(self.began, 1);
+        self.store.add_count(self.began, 1);
     }
 
-    #[inline]
     pub(crate) fn end(&self) {
-        self.store.writer().add_count(self.began.plus(1), 1);
+        self.store.add_count(self.began.plus(1), 1);
+    }
+
+    /// As [`InProgress::begin`], by a writer of the same store.
+    #[inline]
+    pub(crate) fn begin_by(&self, writer: Writer<'_>) {
+        writer.add_count(self.began, 1);
+    }
+
+    /// As [`InProgress::end`], by a writer of the same store.
+    #[inline]
+    pub(crate) fn end_by(&self, writer: Writer<'_>) {
+        writer.add_count(self.began.plus(1), 1);
     }
 }
 
@@ -112,9 +128,41 @@ impl Histogram {
         }
     }
 
+    /// NaN is not a measurement and is left out. An infinite sample is counted in its bucket but
+    /// left out of the sum, which it would spoil for ever.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
         self.observe_many(sample, 1);
+    }
+
+    /// As [`Histogram::observe`], by a writer of the same store.
+    #[inline]
+    pub(crate) fn observe_by(&self, writer: Writer<'_>, sample: f64) {
+        if sample.is_nan() {
+            return;
+        }
+        writer.add_count(self.bucket_of(sample), 1);
+        // Last: a scrape reads sums first, so what it finds summed it finds counted.
+        if sample.is_finite() {
+            writer.add_sum(self.sum, sample);
+        }
+    }
+
+    fn observe_many(&self, sample: f64, count: u64) {
+        if sample.is_nan() || count == 0 {
+            return;
+        }
+        self.store.add_count(self.bucket_of(sample), count);
+        // Last, as in `observe_by`.
+        let sum = sample * count as f64;
+        if sum.is_finite() {
+            self.store.add_sum(self.sum, sum);
+        }
+    }
+
+    #[inline]
+    fn bucket_of(&self, sample: f64) -> Address {
+        self.buckets.plus(self.bounds.position(sample) as u32)
     }
 
     /// Observes what a trace tells more about.
@@ -124,23 +172,6 @@ impl Histogram {
             && !sample.is_nan()
         {
             exemplars.offer(self.bounds.position(sample), sample, trace);
-        }
-    }
-
-    /// NaN is not a measurement and is left out. An infinite sample is counted in its bucket but
-    /// left out of the sum, which it would spoil for ever.
-    #[inline]
-    fn observe_many(&self, sample: f64, count: u64) {
-        if sample.is_nan() || count == 0 {
-            return;
-        }
-        let writer = self.store.writer();
-        let bucket = self.bounds.position(sample) as u32;
-        writer.add_count(self.buckets.plus(bucket), count);
-        // Last: a scrape reads sums first, so what it finds summed it finds counted.
-        let sum = sample * count as f64;
-        if sum.is_finite() {
-            writer.add_sum(self.sum, sum);
         }
     }
 }

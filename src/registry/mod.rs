@@ -34,6 +34,7 @@ pub use self::builder::RegistryBuilder;
 pub(crate) use self::{
     buckets::Buckets,
     builder::check_constant_label,
+    cells::{Store, Writer},
     exemplars::{Exemplar, Exemplars},
     families::{FamilySpec, Shape},
     family::{About, Family, Index, Kind, Place},
@@ -46,7 +47,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use self::{buckets::BucketRules, cells::Store, families::Families, series::SeriesMap};
+use self::{buckets::BucketRules, families::Families, series::SeriesMap};
 use crate::Error;
 
 /// A set of metrics and the page that shows them.
@@ -102,6 +103,11 @@ impl Registry {
                 layers: Mutex::default(),
             }),
         }
+    }
+
+    /// Where this registry's numbers are.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.inner.store)
     }
 
     pub(crate) fn constant_labels(&self) -> &[(String, String)] {

@@ -54,6 +54,13 @@ impl Settings {
     }
 }
 
+impl MethodSeries {
+    #[inline]
+    pub(crate) fn method(&self) -> Method {
+        self.method
+    }
+}
+
 impl EndpointSeries {
     #[inline]
     pub(super) fn find(&'static self, method: Method) -> Found {

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use http::{Request, Response};
-
-use super::ended::{AbortKey, EndKey, Ended, Measured};
+use super::ended::{AbortKey, EndKey, Ended, Measured, More};
 use super::endpoint::{EndpointKind, EndpointSeries, Found, MethodSeries};
 use super::overflow::{Overflow, overflow_spec};
 use super::{LabelIds, LabelValues, Table};
@@ -14,21 +12,26 @@ use crate::labels::{
     Family, Method, Naming, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
 };
 use crate::middleware::{AbortReason, DurationTo, Part, Settings};
-use crate::registry::{About, FamilySpec};
-use crate::target::{InProgress, Target};
+use crate::registry::{About, FamilySpec, Writer};
+use crate::target::{InProgress, Target, Writing};
 
 /// The series of a layer. Leaked: see the [module](super).
 pub(crate) struct HttpSeries {
     pub(crate) settings: Settings,
     target: Target,
+    writing: Writing,
     /// The families that are measured, by their whole names.
     names: [Option<String>; Family::COUNT],
     endpoints: Table<EndpointSeries>,
     unmatched: EndpointSeries,
     overflow: EndpointSeries,
     values: Vec<LabelValues>,
+    /// The labels that are on every family.
+    everywhere: LabelIds,
     asks_response: bool,
     times_head: bool,
+    /// Whether anything is measured beside the number of requests and their duration.
+    measures_more: bool,
     endpoint_overflow: Overflow,
     label_overflow: Vec<Overflow>,
     /// Whether any request has had an endpoint.
@@ -56,8 +59,10 @@ impl HttpSeries {
                 .map(|label| LabelValues::new(&label.values))
                 .collect(),
             asks_response: settings.labels.iter().any(|label| label.asks_response()),
+            everywhere: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
             times_head: settings.duration_to == DurationTo::Head
                 || settings.is_measured(Family::HeadDuration),
+            measures_more: settings.measures_more(),
             endpoint_overflow: Overflow::default(),
             label_overflow: settings
                 .labels
@@ -69,6 +74,7 @@ impl HttpSeries {
             new_for: AtomicU32::new(NEW_FOR),
             names,
             settings,
+            writing: target.writing(),
             target,
         };
         for family in Family::ALL {
@@ -82,6 +88,12 @@ impl HttpSeries {
             series.endpoints.get_or_insert(skipped, make);
         }
         Ok(series)
+    }
+
+    /// What a request records by, once it has ended.
+    #[inline]
+    pub(crate) fn writer(&self) -> Option<Writer<'_>> {
+        self.writing.writer()
     }
 
     /// Whether this is one of the first requests, which are looked at more closely.
@@ -117,7 +129,7 @@ impl HttpSeries {
             for labels in self.declared_labels() {
                 self.in_progress(series, labels);
                 for status in &route.statuses {
-                    self.ended(series, Status::Code(*status), labels);
+                    self.ended(series, Status::of(*status), labels);
                 }
             }
         }
@@ -152,30 +164,31 @@ impl HttpSeries {
 
     /// The trace that a request belongs to, where that is asked for.
     #[inline]
-    pub(crate) fn trace<B>(&self, request: &Request<B>) -> Option<TraceId> {
-        let exemplar = self.settings.exemplar.as_ref()?;
-        exemplar.of(RequestHead::new(request))
+    pub(crate) fn trace(&self, request: RequestHead<'_>) -> Option<TraceId> {
+        self.settings.exemplar.as_ref()?.of(request)
     }
 
     /// The values of the labels that a request brings.
     #[inline]
-    pub(crate) fn request_labels<B>(&self, request: &Request<B>) -> LabelIds {
+    pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
         let mut ids = LabelIds::default();
+        if self.values.is_empty() {
+            return ids;
+        }
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            ids.set(i, values.id(label.of_request(RequestHead::new(request))));
+            ids.set(i, values.id(label.of_request(request)));
         }
         ids
     }
 
     /// Lets the response have the last word about the labels it knows.
     #[inline]
-    pub(crate) fn response_labels<B>(&self, response: &Response<B>, ids: &mut LabelIds) {
+    pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
         if !self.asks_response {
             return;
         }
-        let head = ResponseHead::new(response);
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            if let Some(value) = label.of_response(head) {
+            if let Some(value) = label.of_response(response) {
                 ids.set(i, values.id(Some(value)));
             }
         }
@@ -241,13 +254,9 @@ impl HttpSeries {
     pub(crate) fn in_progress(
         &self,
         series: &'static MethodSeries,
-        mut labels: LabelIds,
+        labels: LabelIds,
     ) -> Option<&'static InProgress> {
-        for (i, label) in self.settings.labels.iter().enumerate() {
-            if label.on < On::Everything {
-                labels.set(i, super::values::ABSENT);
-            }
-        }
+        let labels = labels.only(self.everywhere);
         let gauge = series.in_progress.get_or_insert(labels, || {
             let name = self.name(Family::InProgress)?;
             let labels = self.labels_of(Family::InProgress, series, labels, None);
@@ -256,13 +265,24 @@ impl HttpSeries {
         gauge.as_ref()
     }
 
-    /// Counts a request that ended.
+    /// Counts a request that ended; `measured` is asked if anything beside its duration matters.
     #[inline]
-    pub(crate) fn count(&self, series: &MethodSeries, labels: LabelIds, measured: Measured) {
-        let ended = self.ended(series, measured.status, labels);
-        ended.record(&measured);
-        if series.endpoint.kind != EndpointKind::Route || !ended.overflowed.is_empty() {
-            self.notice(series, ended, measured.status);
+    pub(crate) fn count(
+        &self,
+        writer: Option<Writer<'_>>,
+        series: &MethodSeries,
+        labels: LabelIds,
+        status: Status,
+        seconds: f64,
+        measured: impl FnOnce() -> Measured,
+    ) {
+        let ended = self.ended(series, status, labels);
+        match self.measures_more {
+            false => ended.record(writer, seconds),
+            true => ended.record_all(seconds, &measured()),
+        }
+        if ended.is_notable {
+            self.notice(series, ended, status);
         }
     }
 
@@ -303,6 +323,7 @@ impl HttpSeries {
         gauge.as_ref()
     }
 
+    #[inline]
     fn ended<'a>(&self, series: &'a MethodSeries, status: Status, labels: LabelIds) -> &'a Ended {
         let status = match self.settings.status_classes {
             true => status.class(),
@@ -327,10 +348,14 @@ impl HttpSeries {
             requests: with_labels(Family::Requests)
                 .map(|(name, labels)| self.target.counter(name, &borrowed(&labels))),
             duration: histogram(Family::Duration),
-            head_duration: histogram(Family::HeadDuration),
-            response_size: histogram(Family::ResponseBodySize),
-            request_size: histogram(Family::RequestBodySize),
-            request_duration: histogram(Family::RequestBodyDuration),
+            more: More {
+                head_duration: histogram(Family::HeadDuration),
+                response_size: histogram(Family::ResponseBodySize),
+                request_size: histogram(Family::RequestBodySize),
+                request_duration: histogram(Family::RequestBodyDuration),
+            },
+            is_notable: series.endpoint.kind != EndpointKind::Route
+                || labels.overflowed().next().is_some(),
             overflowed: labels.overflowed().collect(),
         }
     }
@@ -427,11 +452,11 @@ impl HttpSeries {
     /// is not scanners (404, 405) that it sees.
     fn notice_silence(&self, status: Status) {
         const ENOUGH: u32 = 10;
-        let Status::Code(code) = status else { return };
         if self.matched.load(Ordering::Relaxed)
             || !self.settings.warns_of_silence
             || !self.settings.endpoint_source.is_router()
-            || matches!(code.as_u16(), 404 | 405)
+            || !status.is_response()
+            || status.is_unknown_route()
             || self.silent.load(Ordering::Relaxed) >= ENOUGH
         {
             return;

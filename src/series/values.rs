@@ -8,35 +8,63 @@ use crate::labels::{OVERFLOW, Values};
 use crate::registry::lock;
 
 /// How many labels of one's own a layer can have.
-pub(crate) const MAX_LABELS: usize = 6;
+pub(crate) const MAX_LABELS: usize = 8;
 
-/// The values of all labels of one's own of one request, by their numbers.
+/// The values of all labels of one's own of one request, by their numbers: four to a word, because
+/// every request carries and compares them, though few layers have any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LabelIds([u16; MAX_LABELS]);
+pub(crate) struct LabelIds {
+    first: u64,
+    last: u64,
+}
 
-pub(crate) const ABSENT: u16 = 0;
+const ABSENT: u16 = 0;
 const TOO_MANY: u16 = 1;
 const FIRST: u16 = 2;
 
 impl LabelIds {
     pub(crate) fn get(self, label: usize) -> u16 {
-        self.0[label]
+        let word = if label < 4 { self.first } else { self.last };
+        (word >> (label % 4 * 16)) as u16
     }
 
     pub(crate) fn set(&mut self, label: usize, id: u16) {
-        self.0[label] = id;
+        let word = match label < 4 {
+            true => &mut self.first,
+            false => &mut self.last,
+        };
+        let place = label % 4 * 16;
+        *word = *word & !(0xFFFF << place) | u64::from(id) << place;
+    }
+
+    /// Only the labels in `kept`, which has all ones for each of them; the others absent.
+    #[inline]
+    pub(crate) fn only(self, kept: Self) -> Self {
+        Self {
+            first: self.first & kept.first,
+            last: self.last & kept.last,
+        }
+    }
+
+    /// All ones for each label of which `is_kept` is true, see [`LabelIds::only`].
+    pub(crate) fn mask(is_kept: impl Iterator<Item = bool>) -> Self {
+        let mut mask = Self::default();
+        for (label, is_kept) in is_kept.enumerate() {
+            mask.set(label, if is_kept { u16::MAX } else { ABSENT });
+        }
+        mask
     }
 
     /// The labels whose value is `overflow`.
     pub(crate) fn overflowed(self) -> impl Iterator<Item = usize> {
-        (0..MAX_LABELS).filter(move |label| self.0[*label] == TOO_MANY)
+        (0..MAX_LABELS).filter(move |label| self.get(*label) == TOO_MANY)
     }
 }
 
 impl SlotKey for LabelIds {
     fn bits(self) -> u64 {
-        let mix = |bits: u64, id: u16| bits.wrapping_mul(0x1_0001).wrapping_add(u64::from(id));
-        self.0.into_iter().fold(0, mix)
+        let mix = |bits: u64, word: u64| (bits ^ word).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        mix(mix(0, self.first), self.last)
     }
 }
 
