@@ -94,7 +94,10 @@ mod series;
 mod target;
 
 pub use self::{
-    app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues},
+    app::{
+        Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,
+        InProgressGuard, Info, LabelDescription, LabelValues, buckets, families_table,
+    },
     error::Error,
     grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
     labels::{
@@ -110,6 +113,9 @@ pub use self::{
     scrape::{MetricsHandler, Page, Scrape, ScrapeFuture, Source},
     target::Target,
 };
+
+/// The units that a [catalogue](crate::catalogue!) can name: those of the `metrics` crate.
+pub use metrics::Unit;
 
 /// The README's code, run as tests.
 #[cfg(doctest)]

@@ -83,12 +83,18 @@ impl Writer {
     fn announced<'a>(&self, family: &'a Family) -> (&'a str, &'static str) {
         let name = family.name.as_str();
         match &family.kind {
-            Kind::Counter if !self.format.is_open_metrics() => (name, "counter"),
-            Kind::Counter => match name.strip_suffix("_total") {
+            Kind::Counter | Kind::FractionalCounter if !self.format.is_open_metrics() => {
+                (name, "counter")
+            }
+            Kind::Counter | Kind::FractionalCounter => match name.strip_suffix("_total") {
                 Some(short) if self.is_free(short) => (short, "counter"),
                 _ => (name, "unknown"),
             },
-            Kind::Gauge | Kind::InProgress => (name, "gauge"),
+            Kind::Info if self.format.is_open_metrics() => match name.strip_suffix("_info") {
+                Some(short) if self.is_free(short) => (short, "info"),
+                _ => (name, "gauge"),
+            },
+            Kind::Gauge | Kind::InProgress | Kind::Info => (name, "gauge"),
             Kind::Histogram(_) => (name, "histogram"),
         }
     }
@@ -131,10 +137,12 @@ impl Writer {
                     budget.spend(self.snapshot.in_progress_work());
                     push_count_line(page, head, self.snapshot.in_progress(place.cell));
                 }
+                Kind::Info => push_count_line(page, head, 1),
+                Kind::FractionalCounter => {
+                    push_float_line(page, head, self.snapshot.sum(place.sum), self.format);
+                }
                 Kind::Gauge => {
-                    page.extend_from_slice(head.as_bytes());
-                    push_float(page, self.snapshot.gauge(place.cell), self.format);
-                    page.push(b'\n');
+                    push_float_line(page, head, self.snapshot.gauge(place.cell), self.format);
                 }
                 Kind::Histogram(buckets) => {
                     budget.spend(LINE * buckets.count());
@@ -236,6 +244,12 @@ fn push_exemplar(page: &mut Vec<u8>, exemplar: &Exemplar, format: Format) {
 fn push_count_line(page: &mut Vec<u8>, head: &str, count: u64) {
     page.extend_from_slice(head.as_bytes());
     push_count(page, count);
+    page.push(b'\n');
+}
+
+fn push_float_line(page: &mut Vec<u8>, head: &str, x: f64, format: Format) {
+    page.extend_from_slice(head.as_bytes());
+    push_float(page, x, format);
     page.push(b'\n');
 }
 

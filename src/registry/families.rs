@@ -12,26 +12,31 @@ use crate::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
     Counter,
+    FractionalCounter,
     Gauge,
     InProgress,
     Histogram,
+    Info,
 }
 
 impl Shape {
     fn kind(self, buckets: impl FnOnce() -> Buckets) -> Kind {
         match self {
             Self::Counter => Kind::Counter,
+            Self::FractionalCounter => Kind::FractionalCounter,
             Self::Gauge => Kind::Gauge,
             Self::InProgress => Kind::InProgress,
             Self::Histogram => Kind::Histogram(buckets()),
+            Self::Info => Kind::Info,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Self::Counter => "counter",
+            Self::Counter | Self::FractionalCounter => "counter",
             Self::Gauge | Self::InProgress => "gauge",
             Self::Histogram => "histogram",
+            Self::Info => "info",
         }
     }
 

@@ -18,9 +18,13 @@ use crate::budget::Budget;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Counter,
+    /// Its number is in the cell of a sum.
+    FractionalCounter,
     Gauge,
     InProgress,
     Histogram(Buckets),
+    /// Always 1, and in no cell.
+    Info,
 }
 
 /// The cells of a series: the first of its own, and for a histogram the one of its sum.

@@ -38,23 +38,55 @@ impl metrics::CounterFn for Counter {
     }
 }
 
+/// A number that only grows, and not only by whole ones.
+#[derive(Clone)]
+pub(crate) struct FractionalCounter {
+    store: Arc<Store>,
+    sum: Address,
+}
+
+impl FractionalCounter {
+    pub(super) fn new(store: Arc<Store>, sum: CellId) -> Self {
+        let sum = Address::of(sum);
+        Self { store, sum }
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        self.store.writer().add_sum(self.sum, x);
+    }
+}
+
 /// A number that is set, raised and lowered.
+#[derive(Clone)]
 pub(crate) struct Gauge {
     pub(super) store: Arc<Store>,
     pub(super) cell: CellId,
 }
 
+impl Gauge {
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        self.store.gauges.add(self.cell, x);
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, x: f64) {
+        self.store.gauges.set(self.cell, x);
+    }
+}
+
 impl metrics::GaugeFn for Gauge {
     fn increment(&self, value: f64) {
-        self.store.gauges.add(self.cell, value);
+        self.add(value);
     }
 
     fn decrement(&self, value: f64) {
-        self.store.gauges.add(self.cell, -value);
+        self.add(-value);
     }
 
     fn set(&self, value: f64) {
-        self.store.gauges.set(self.cell, value);
+        Gauge::set(self, value);
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) use self::{
     exemplars::{Exemplar, Exemplars},
     families::{FamilySpec, Shape},
     family::{About, Family, Index, Kind, Place},
-    handles::{Counter, Histogram, InProgress},
+    handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress},
     names::{check_label_name, check_metric_name},
     snapshot::{Snapshot, Snapshotting},
 };
@@ -64,9 +64,11 @@ struct Inner {
     bucket_rules: BucketRules,
     families: Families,
     counters: SeriesMap<Counter>,
-    gauges: SeriesMap<handles::Gauge>,
+    fractional_counters: SeriesMap<FractionalCounter>,
+    gauges: SeriesMap<Gauge>,
     histograms: SeriesMap<Histogram>,
     in_progress: SeriesMap<InProgress>,
+    infos: SeriesMap<()>,
     /// One leaked series table for each layer configuration, so that asking for the same layer
     /// again gives the same one and leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
@@ -96,9 +98,11 @@ impl Registry {
                 bucket_rules,
                 families: Families::default(),
                 counters: SeriesMap::default(),
+                fractional_counters: SeriesMap::default(),
                 gauges: SeriesMap::default(),
                 histograms: SeriesMap::default(),
                 in_progress: SeriesMap::default(),
+                infos: SeriesMap::default(),
                 layers: Mutex::default(),
             }),
         }
@@ -117,9 +121,10 @@ impl Registry {
         families.declare(spec, bucket_rules)
     }
 
-    /// Refuses a layer one of whose labels is a constant one here.
+    /// Refuses labels of a layer or of a family, which `whose` says, one of which is a constant one here.
     pub(crate) fn check_beside<'a>(
         &self,
+        whose: impl fmt::Display,
         labels: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), Error> {
         let is_constant = |label: &&str| {
@@ -129,7 +134,7 @@ impl Registry {
         match labels.into_iter().find(is_constant) {
             None => Ok(()),
             Some(name) => Err(Error::new(format!(
-                "label {name:?} is a constant label of the registry and a label of the layer"
+                "label {name:?} is a constant label of the registry and a label of {whose}"
             ))),
         }
     }
@@ -162,9 +167,11 @@ impl fmt::Debug for Registry {
             bucket_rules: _,
             families,
             counters: _,
+            fractional_counters: _,
             gauges: _,
             histograms: _,
             in_progress: _,
+            infos: _,
             layers: _,
         } = &*self.inner;
         f.debug_struct("Registry")

@@ -55,6 +55,8 @@ fn each_sample(
 ) {
     match (&family.kind, suffix) {
         (Kind::Counter, "") => f(None, snapshot.count(cell) as f64),
+        (Kind::FractionalCounter, "") => f(None, snapshot.sum(sum)),
+        (Kind::Info, "") => f(None, 1.0),
         (Kind::Gauge, "") => f(None, snapshot.gauge(cell)),
         (Kind::InProgress, "") => f(None, snapshot.in_progress(cell) as f64),
         (Kind::Histogram(_), "_sum") => f(None, snapshot.sum(sum)),
