@@ -93,7 +93,7 @@ impl Definition {
 
     /// The first paragraph of the documentation.
     pub(super) fn help(&self) -> String {
-        let lines = self.docs.iter().flat_map(|text| text.lines());
+        let lines = self.docs.iter().flat_map(|text| text.split('\n'));
         let paragraph = lines
             .map(str::trim)
             .skip_while(|line| line.is_empty())

@@ -1,0 +1,7 @@
+//! The application's own metrics: a catalogue, on any recorder, and the operations it measures.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod catalogue;
+mod systems;
