@@ -67,6 +67,7 @@
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
+//! | `stream` | no | [`Operation`]s that are streams |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -96,7 +97,8 @@ mod target;
 pub use self::{
     app::{
         Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,
-        InProgressGuard, Info, LabelDescription, LabelValues, buckets, families_table,
+        InProgressGuard, Info, LabelDescription, LabelValues, Operation, Outcome, buckets,
+        families_table,
     },
     error::Error,
     grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},

@@ -72,7 +72,7 @@ macro_rules! catalogue {
             $( $(#[doc = $doc])* $field_vis $field: $metric, )+
         }
 
-        #[allow(non_upper_case_globals)]
+        #[allow(non_upper_case_globals, dead_code)]
         impl $name {
             $(
                 const $field: &'static $crate::app::definition::Definition =

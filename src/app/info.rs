@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::OnceLock;
 
 use super::definition::Definition;
@@ -109,6 +110,9 @@ impl<Labels> Clone for Info<Labels> {
 }
 
 impl<Labels> Copy for Info<Labels> {}
+
+impl<Labels> UnwindSafe for Info<Labels> {}
+impl<Labels> RefUnwindSafe for Info<Labels> {}
 
 impl<Labels> fmt::Debug for Info<Labels> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -239,6 +239,7 @@ macro_rules! labels {
             $( $(#[$variant_meta])* #[doc = concat!("`", $value, "` on the page.")] $variant ),+
         }
 
+        #[allow(dead_code)]
         impl $name {
             /// All values in order.
             pub const ALL: &'static [Self] = &[$( Self::$variant ),+];

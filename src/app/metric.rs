@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::definition::Definition;
@@ -59,6 +60,10 @@ macro_rules! metric {
         }
 
         impl<Labels> Copy for $name<Labels> {}
+
+        // A panic leaves no number half written.
+        impl<Labels> UnwindSafe for $name<Labels> {}
+        impl<Labels> RefUnwindSafe for $name<Labels> {}
 
         impl<Labels> fmt::Debug for $name<Labels> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

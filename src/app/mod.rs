@@ -141,14 +141,26 @@ mod labels;
 mod metric;
 mod names;
 mod node;
+mod operation;
+mod outcome;
+mod run;
+mod running;
+#[cfg(feature = "stream")]
+mod stream;
 mod table;
 mod tree;
 
 pub(crate) use self::global::recorder_installed;
+#[cfg(feature = "stream")]
+pub use self::stream::OperationStream;
 pub use self::{
     description::{FamilyDescription, FamilyKind, LabelDescription, LabelValues},
     info::Info,
     labels::{LabelSet, LabelValue, LabelsOf},
     metric::{Counter, FractionalCounter, Gauge, Histogram, InProgress, InProgressGuard, Metric},
+    operation::{Ended, Operation},
+    outcome::Outcome,
+    run::RunFuture,
+    running::Running,
     table::families_table,
 };

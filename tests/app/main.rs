@@ -4,4 +4,5 @@
 mod support;
 
 mod catalogue;
+mod operations;
 mod systems;
