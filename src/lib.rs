@@ -68,6 +68,7 @@
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
+//! | `summary` | no | [`app::Summary`], quantiles computed by the process |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -94,6 +95,8 @@ mod scrape;
 mod series;
 mod target;
 
+#[cfg(feature = "summary")]
+pub use self::app::Summary;
 pub use self::{
     app::{
         Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,

@@ -31,6 +31,7 @@ use crate::registry::{self, FamilySpec, Registry, Shape};
 /// | a family of the same name with other buckets or labels | an error at start-up | the recorder's business |
 /// | a fractional counter | a counter | a gauge that is only raised |
 /// | an info | an info, in the text format a gauge at 1 | a gauge at 1 |
+/// | a summary | a summary | a histogram: the recorder's business |
 /// | exemplars | kept, one for each bucket | dropped |
 /// | in progress | never reads below 0 | a gauge raised and lowered |
 /// | a scrape that loses no samples | promised | the recorder's business |
@@ -190,6 +191,15 @@ impl Target {
         }
     }
 
+    #[cfg(feature = "summary")]
+    pub(crate) fn summary(&self, name: &str, labels: &[(&str, &str)]) -> Summary {
+        let key = key(name, labels);
+        match &self.0 {
+            Kind::Registry(registry) => Summary::Registry((*registry.summary(&key)).clone()),
+            _ => Summary::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+        }
+    }
+
     fn foreign<T>(&self, register: impl FnOnce(&dyn Recorder) -> T) -> T {
         match &self.0 {
             Kind::Recorder(recorder) => register(recorder),
@@ -240,6 +250,8 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
         }
         Shape::Counter => recorder.describe_counter(name, unit, help.into()),
         Shape::Gauge | Shape::InProgress => recorder.describe_gauge(name, unit, help.into()),
+        #[cfg(feature = "summary")]
+        Shape::Summary => recorder.describe_histogram(name, unit, help.into()),
         Shape::Histogram => recorder.describe_histogram(name, unit, help.into()),
     }
 }
@@ -351,6 +363,23 @@ impl Histogram {
     pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
         match self {
             Self::Registry(histogram) => histogram.observe_traced(sample, trace),
+            Self::Foreign(histogram) => histogram.record(sample),
+        }
+    }
+}
+
+/// A summary of either kind of target.
+#[cfg(feature = "summary")]
+pub(crate) enum Summary {
+    Registry(registry::Summary),
+    Foreign(metrics::Histogram),
+}
+
+#[cfg(feature = "summary")]
+impl Summary {
+    pub(crate) fn observe(&self, sample: f64) {
+        match self {
+            Self::Registry(summary) => summary.observe(sample),
             Self::Foreign(histogram) => histogram.record(sample),
         }
     }

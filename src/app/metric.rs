@@ -240,3 +240,29 @@ impl Histogram {
         self.observe(duration.as_secs_f64());
     }
 }
+
+#[cfg(feature = "summary")]
+metric! {
+    /// Samples, and the quantiles 0.5, 0.9, 0.95 and 0.99 of those of the last ten minutes, each within 1 %.
+    ///
+    /// Quantiles of several processes cannot be added up, so a [`Histogram`] is what you want; this is for who
+    /// must have one. Unlike the other kinds, recording takes a lock for a moment, and allocates while its sketch
+    /// grows (some kilobytes a series). Until there are samples, and when there were none lately, quantiles are
+    /// NaN, as Prometheus has it. Sum and count are of all samples ever.
+    Summary of target::Summary: Summary, Summary, Target::summary
+}
+
+#[cfg(feature = "summary")]
+impl Summary {
+    /// One sample, in the unit of the family. NaN is none.
+    pub fn observe(self, sample: f64) {
+        if let Some(summary) = self.series.get() {
+            summary.observe(sample);
+        }
+    }
+
+    /// One duration, for a family in seconds.
+    pub fn observe_duration(self, duration: Duration) {
+        self.observe(duration.as_secs_f64());
+    }
+}

@@ -75,6 +75,7 @@
 //! | [`Gauge`] | a number that is set, raised and lowered | `set`, `add`, `increment`, `decrement` |
 //! | [`InProgress`] | a gauge of what has begun and not ended | `begin`, which gives a guard |
 //! | [`Histogram`] | samples counted by bucket | `observe`, `observe_duration` |
+//! | `Summary` | quantiles of the last ten minutes, with the feature `summary` | `observe`, `observe_duration` |
 //! | [`Info`] | labels that do not change, at 1 | `set` |
 //!
 //! A kind of a set of labels is a family; `with` labels it is one of its series. Both are words that can be
@@ -151,6 +152,8 @@ mod table;
 mod tree;
 
 pub(crate) use self::global::recorder_installed;
+#[cfg(feature = "summary")]
+pub use self::metric::Summary;
 #[cfg(feature = "stream")]
 pub use self::stream::OperationStream;
 pub use self::{

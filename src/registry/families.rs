@@ -17,6 +17,8 @@ pub(crate) enum Shape {
     InProgress,
     Histogram,
     Info,
+    #[cfg(feature = "summary")]
+    Summary,
 }
 
 impl Shape {
@@ -28,6 +30,8 @@ impl Shape {
             Self::InProgress => Kind::InProgress,
             Self::Histogram => Kind::Histogram(buckets()),
             Self::Info => Kind::Info,
+            #[cfg(feature = "summary")]
+            Self::Summary => Kind::Summary,
         }
     }
 
@@ -37,6 +41,8 @@ impl Shape {
             Self::Gauge | Self::InProgress => "gauge",
             Self::Histogram => "histogram",
             Self::Info => "info",
+            #[cfg(feature = "summary")]
+            Self::Summary => "summary",
         }
     }
 
@@ -45,6 +51,8 @@ impl Shape {
     fn sample_names(self, name: &str) -> Vec<String> {
         let suffixes: &[&str] = match self {
             Self::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+            #[cfg(feature = "summary")]
+            Self::Summary => &["", "_sum", "_count", "_created"],
             _ => &[""],
         };
         suffixes.iter().map(|s| format!("{name}{s}")).collect()

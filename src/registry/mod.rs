@@ -29,6 +29,8 @@ mod recorder;
 mod series;
 mod snapshot;
 mod thread_slot;
+#[cfg(feature = "summary")]
+mod window;
 
 pub use self::builder::RegistryBuilder;
 pub(crate) use self::{
@@ -41,6 +43,8 @@ pub(crate) use self::{
     names::{check_label_name, check_metric_name},
     snapshot::{Snapshot, Snapshotting},
 };
+#[cfg(feature = "summary")]
+pub(crate) use self::{handles::Summary, window::QUANTILES};
 
 use std::any::Any;
 use std::fmt;
@@ -69,6 +73,8 @@ struct Inner {
     histograms: SeriesMap<Histogram>,
     in_progress: SeriesMap<InProgress>,
     infos: SeriesMap<()>,
+    #[cfg(feature = "summary")]
+    summaries: SeriesMap<Summary>,
     /// One leaked series table for each layer configuration, so that asking for the same layer
     /// again gives the same one and leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
@@ -103,6 +109,8 @@ impl Registry {
                 histograms: SeriesMap::default(),
                 in_progress: SeriesMap::default(),
                 infos: SeriesMap::default(),
+                #[cfg(feature = "summary")]
+                summaries: SeriesMap::default(),
                 layers: Mutex::default(),
             }),
         }
@@ -172,6 +180,8 @@ impl fmt::Debug for Registry {
             histograms: _,
             in_progress: _,
             infos: _,
+            #[cfg(feature = "summary")]
+                summaries: _,
             layers: _,
         } = &*self.inner;
         f.debug_struct("Registry")

@@ -71,6 +71,19 @@ impl Registry {
         })
     }
 
+    #[cfg(feature = "summary")]
+    pub(crate) fn summary(&self, key: &Key) -> Arc<super::Summary> {
+        self.register(&self.inner.summaries, Shape::Summary, key, |family| {
+            let store = Arc::clone(&self.inner.store);
+            let place = Place {
+                cell: store.reserve_counts(1),
+                sum: store.reserve_sum(),
+            };
+            let window = family.new_window(place.cell);
+            (super::Summary::new(store, place, window), place)
+        })
+    }
+
     /// Puts an info with these labels on the page.
     pub(crate) fn info(&self, key: &Key) {
         let nowhere = Place { cell: 0, sum: 0 };
