@@ -5,4 +5,6 @@ mod support;
 
 mod catalogue;
 mod operations;
+#[cfg(feature = "summary")]
+mod summary;
 mod systems;
