@@ -67,6 +67,8 @@
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
+//! | `stream` | no | [`Operation`]s that are streams |
+//! | `summary` | no | [`app::Summary`], quantiles computed by the process |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -93,8 +95,14 @@ mod scrape;
 mod series;
 mod target;
 
+#[cfg(feature = "summary")]
+pub use self::app::Summary;
 pub use self::{
-    app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues},
+    app::{
+        Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,
+        InProgressGuard, Info, LabelDescription, LabelValues, Operation, Outcome, buckets,
+        families_table,
+    },
     error::Error,
     grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
     labels::{
@@ -110,6 +118,9 @@ pub use self::{
     scrape::{MetricsHandler, Page, Scrape, ScrapeFuture, Source},
     target::Target,
 };
+
+/// The units that a [catalogue](crate::catalogue!) can name: those of the `metrics` crate.
+pub use metrics::Unit;
 
 /// The README's code, run as tests.
 #[cfg(doctest)]

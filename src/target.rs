@@ -29,6 +29,9 @@ use crate::registry::{self, FamilySpec, Registry, Shape, Store, Writer};
 /// |---|---|---|
 /// | buckets of the layer | used | the recorder's own business; bounds that were set are warned of |
 /// | a family of the same name with other buckets or labels | an error at start-up | the recorder's business |
+/// | a fractional counter | a counter | a gauge that is only raised |
+/// | an info | an info, in the text format a gauge at 1 | a gauge at 1 |
+/// | a summary | a summary | a histogram: the recorder's business |
 /// | exemplars | kept, one for each bucket | dropped |
 /// | in progress | never reads below 0 | a gauge raised and lowered |
 /// | a scrape that loses no samples | promised | the recorder's business |
@@ -57,17 +60,46 @@ impl Target {
     /// When none is installed: a layer made now would record nothing, for ever. (A recorder without
     /// any fields cannot be told from none; pass it to [`Target::recorder`].)
     pub fn global() -> Result<Self, Error> {
-        if let Some(registry) = Registry::global() {
-            return Ok(Self(Kind::Registry(registry)));
-        }
-        // The stand-in that `metrics` uses before a recorder is installed has no fields.
-        if metrics::with_recorder(|recorder| size_of_val(recorder)) == 0 {
-            return Err(Error::new(
+        Self::installed().ok_or_else(|| {
+            Error::new(
                 "no global recorder is installed: install one first, \
                  or name the registry or recorder to record into",
-            ));
+            )
+        })
+    }
+
+    /// As [`Target::global`], for who asks again.
+    pub(crate) fn installed() -> Option<Self> {
+        if let Some(registry) = Registry::global() {
+            return Some(Self(Kind::Registry(registry)));
         }
-        Ok(Self(Kind::Global))
+        // The stand-in that `metrics` uses before a recorder is installed has no fields.
+        let is_installed = metrics::with_recorder(|recorder| size_of_val(recorder)) > 0;
+        is_installed.then_some(Self(Kind::Global))
+    }
+
+    /// What a family of a catalogue keeps for as long as the program runs: in a registry of ours, what the
+    /// same definition has leaked before.
+    pub(crate) fn family_state<T: Any + Send + Sync>(
+        &self,
+        spec: &FamilySpec,
+        same: impl Fn(&T) -> bool,
+        leak: impl FnOnce() -> &'static T,
+    ) -> Result<&'static T, Error> {
+        self.declare_family(spec)?;
+        match &self.0 {
+            Kind::Registry(registry) => registry.layer_state(same, || Ok(leak())),
+            Kind::Recorder(_) | Kind::Global => Ok(leak()),
+        }
+    }
+
+    /// As [`Target::declare`], where the labels must not be constant ones.
+    pub(crate) fn declare_family(&self, spec: &FamilySpec) -> Result<(), Error> {
+        if let Kind::Registry(registry) = &self.0 {
+            let labels = spec.label_names.iter().map(String::as_str);
+            registry.check_beside(format_args!("{:?}", spec.name), labels)?;
+        }
+        self.declare(spec)
     }
 
     /// What a layer keeps for as long as the program runs: in a registry of ours, what the same
@@ -81,7 +113,7 @@ impl Target {
         leak: impl FnOnce() -> Result<&'static T, Error>,
     ) -> Result<&'static T, Error> {
         if let Kind::Registry(registry) = &self.0 {
-            registry.check_beside(labels)?;
+            registry.check_beside("the layer", labels)?;
             return registry.layer_state(same, leak);
         }
         if let Some(bounds) = bounds {
@@ -121,6 +153,36 @@ impl Target {
         }
     }
 
+    pub(crate) fn fractional_counter(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+    ) -> FractionalCounter {
+        let key = key(name, labels);
+        match &self.0 {
+            Kind::Registry(registry) => {
+                FractionalCounter::Registry((*registry.fractional_counter(&key)).clone())
+            }
+            _ => FractionalCounter::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Gauge {
+        let key = key(name, labels);
+        match &self.0 {
+            Kind::Registry(registry) => Gauge::Registry((*registry.gauge(&key)).clone()),
+            _ => Gauge::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn info(&self, name: &str, labels: &[(&str, &str)]) {
+        let key = key(name, labels);
+        match &self.0 {
+            Kind::Registry(registry) => registry.info(&key),
+            _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
+        }
+    }
+
     pub(crate) fn in_progress(&self, name: &str, labels: &[(&str, &str)]) -> InProgress {
         let key = key(name, labels);
         match &self.0 {
@@ -134,6 +196,15 @@ impl Target {
         match &self.0 {
             Kind::Registry(registry) => Histogram::Registry((*registry.histogram(&key)).clone()),
             _ => Histogram::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+        }
+    }
+
+    #[cfg(feature = "summary")]
+    pub(crate) fn summary(&self, name: &str, labels: &[(&str, &str)]) -> Summary {
+        let key = key(name, labels);
+        match &self.0 {
+            Kind::Registry(registry) => Summary::Registry((*registry.summary(&key)).clone()),
+            _ => Summary::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }
 
@@ -181,8 +252,14 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
     let (name, unit) = (spec.name.clone().into(), spec.about.unit);
     let help = spec.about.help.as_deref().unwrap_or_default().to_owned();
     match spec.shape {
+        // A counter of this facade takes whole numbers.
+        Shape::FractionalCounter | Shape::Info => {
+            recorder.describe_gauge(name, unit, help.into());
+        }
         Shape::Counter => recorder.describe_counter(name, unit, help.into()),
         Shape::Gauge | Shape::InProgress => recorder.describe_gauge(name, unit, help.into()),
+        #[cfg(feature = "summary")]
+        Shape::Summary => recorder.describe_histogram(name, unit, help.into()),
         Shape::Histogram => recorder.describe_histogram(name, unit, help.into()),
     }
 }
@@ -215,6 +292,46 @@ impl Counter {
         match self {
             Self::Registry(counter) => counter.add(n),
             Self::Foreign(counter) => counter.increment(n),
+        }
+    }
+}
+
+/// A counter of what is not whole, of either kind of target.
+pub(crate) enum FractionalCounter {
+    Registry(registry::FractionalCounter),
+    Foreign(metrics::Gauge),
+}
+
+impl FractionalCounter {
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        match self {
+            Self::Registry(counter) => counter.add(x),
+            Self::Foreign(counter) => counter.increment(x),
+        }
+    }
+}
+
+/// A gauge of either kind of target.
+pub(crate) enum Gauge {
+    Registry(registry::Gauge),
+    Foreign(metrics::Gauge),
+}
+
+impl Gauge {
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        match self {
+            Self::Registry(gauge) => gauge.add(x),
+            Self::Foreign(gauge) => gauge.increment(x),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, x: f64) {
+        match self {
+            Self::Registry(gauge) => gauge.set(x),
+            Self::Foreign(gauge) => gauge.set(x),
         }
     }
 }
@@ -280,6 +397,23 @@ impl Histogram {
     pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
         match self {
             Self::Registry(histogram) => histogram.observe_traced(sample, trace),
+            Self::Foreign(histogram) => histogram.record(sample),
+        }
+    }
+}
+
+/// A summary of either kind of target.
+#[cfg(feature = "summary")]
+pub(crate) enum Summary {
+    Registry(registry::Summary),
+    Foreign(metrics::Histogram),
+}
+
+#[cfg(feature = "summary")]
+impl Summary {
+    pub(crate) fn observe(&self, sample: f64) {
+        match self {
+            Self::Registry(summary) => summary.observe(sample),
             Self::Foreign(histogram) => histogram.record(sample),
         }
     }

@@ -169,3 +169,77 @@ impl<B: http_body::Body + Unpin> http_body::Body for WrappedBody<B> {
         self.0.size_hint()
     }
 }
+
+#[test]
+fn the_applications_own_metrics_move_without_allocating() {
+    use tower_prometheus::{
+        Counter, FractionalCounter, Gauge, Histogram, InProgress, Operation, Outcome, catalogue,
+        labels,
+    };
+    labels! {
+        enum Payment("payment") { Card = "card", Cash = "cash" }
+        struct Order { payment: Payment, country: open(1), by: open(1) }
+        struct Ended { method: open(3), status: Outcome }
+        struct Failure { error_type: open(3) }
+    }
+    catalogue! {
+        struct Shop {
+            /// Orders.
+            orders_total: Counter<Order>,
+            /// Refunds.
+            refunds_total: Counter<Payment>,
+            /// Money.
+            revenue_total: FractionalCounter<Payment>,
+            /// Books.
+            stock: Gauge,
+            /// Packing.
+            packing: InProgress,
+            /// How long.
+            packing_seconds: Histogram<Payment>,
+            /// What ended.
+            ended_total: Counter<Ended>,
+            /// What failed.
+            errors_total: Counter<Failure>,
+        }
+    }
+    let registry = Registry::new();
+    for shop in [&Shop::on(&registry).unwrap(), Shop::global()] {
+        let order = |country| Order {
+            payment: Payment::Card,
+            country,
+            by: "ship",
+        };
+        let none = allocations(|| {
+            shop.refunds_total.with(Payment::Cash).increment();
+            shop.orders_total.with(order("NZ")).add(2);
+            // One that is too many is no dearer.
+            shop.orders_total.with(order("AU")).add(2);
+            shop.revenue_total.with(Payment::Cash).add(0.5);
+            shop.stock.set(3.0);
+            shop.stock.increment();
+            shop.packing_seconds.with(Payment::Card).observe(0.5);
+            let operation = || {
+                Operation::with("read")
+                    .in_progress(shop.packing)
+                    .duration(|_| shop.packing_seconds.with(Payment::Card))
+                    .total(|end| {
+                        shop.ended_total.with(Ended {
+                            method: *end.labels,
+                            status: end.outcome,
+                        })
+                    })
+                    .errors(|_, error_type| shop.errors_total.with(Failure { error_type }))
+            };
+            operation().start().success();
+            drop(operation().start());
+            let failing = operation().run(std::future::ready(Err::<(), _>(std::fmt::Error)));
+            let Poll::Ready(Err(_)) = pin!(failing).poll(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("not ready");
+            };
+        });
+        assert_eq!(none, 0);
+    }
+    assert!(registry.value("errors_total", &[("error_type", "Error")]) > Some(100.0));
+    assert!(Registry::global().is_none());
+}

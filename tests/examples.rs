@@ -64,6 +64,7 @@ fn plain_hyper_names_its_endpoints() {
 #[test]
 fn examples_print_what_their_documentation_says() {
     for (name, source) in [
+        ("catalogue", include_str!("../examples/catalogue.rs")),
         ("client", include_str!("../examples/client.rs")),
         ("labels", include_str!("../examples/labels.rs")),
         ("namings", include_str!("../examples/namings.rs")),

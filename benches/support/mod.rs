@@ -27,6 +27,11 @@ impl<'a> Variant<'a> {
         let work = Box::new(work);
         Self { name, work }
     }
+
+    /// Does the work so many times.
+    pub fn run(&self, repeat: u64) {
+        (self.work)(repeat);
+    }
 }
 
 /// Nanoseconds for one repetition on each of `threads`, by variant: the median of `rounds`.

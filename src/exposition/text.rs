@@ -7,6 +7,8 @@ use metrics::Unit;
 
 use super::Format;
 use crate::budget::Budget;
+#[cfg(feature = "summary")]
+use crate::registry::QUANTILES;
 use crate::registry::{Exemplar, Exemplars, Family, Index, Kind, Place, Snapshot};
 
 /// Writes a snapshot, a turn at a time.
@@ -73,6 +75,10 @@ impl Writer {
         if let Kind::Histogram(buckets) = &family.kind {
             self.lines = HistogramLines::new(&family.name, buckets.bounds(), self.format);
         }
+        #[cfg(feature = "summary")]
+        if family.kind == Kind::Summary {
+            self.lines = HistogramLines::of_summary(&family.name);
+        }
     }
 
     /// The name and the type of a family in this format.
@@ -83,13 +89,21 @@ impl Writer {
     fn announced<'a>(&self, family: &'a Family) -> (&'a str, &'static str) {
         let name = family.name.as_str();
         match &family.kind {
-            Kind::Counter if !self.format.is_open_metrics() => (name, "counter"),
-            Kind::Counter => match name.strip_suffix("_total") {
+            Kind::Counter | Kind::FractionalCounter if !self.format.is_open_metrics() => {
+                (name, "counter")
+            }
+            Kind::Counter | Kind::FractionalCounter => match name.strip_suffix("_total") {
                 Some(short) if self.is_free(short) => (short, "counter"),
                 _ => (name, "unknown"),
             },
-            Kind::Gauge | Kind::InProgress => (name, "gauge"),
+            Kind::Info if self.format.is_open_metrics() => match name.strip_suffix("_info") {
+                Some(short) if self.is_free(short) => (short, "info"),
+                _ => (name, "gauge"),
+            },
+            Kind::Gauge | Kind::InProgress | Kind::Info => (name, "gauge"),
             Kind::Histogram(_) => (name, "histogram"),
+            #[cfg(feature = "summary")]
+            Kind::Summary => (name, "summary"),
         }
     }
 
@@ -104,7 +118,7 @@ impl Writer {
         };
         let is_part = PARTS.into_iter().any(|part| {
             let whole = short.strip_suffix(part).and_then(family);
-            whole.is_some_and(|whole| matches!(whole.kind, Kind::Histogram(_)))
+            whole.is_some_and(|whole| whole.kind.has_parts())
         });
         !short.is_empty()
             && !is_part
@@ -131,10 +145,21 @@ impl Writer {
                     budget.spend(self.snapshot.in_progress_work());
                     push_count_line(page, head, self.snapshot.in_progress(place.cell));
                 }
+                Kind::Info => push_count_line(page, head, 1),
+                Kind::FractionalCounter => {
+                    push_float_line(page, head, self.snapshot.sum(place.sum), self.format);
+                }
                 Kind::Gauge => {
-                    page.extend_from_slice(head.as_bytes());
-                    push_float(page, self.snapshot.gauge(place.cell), self.format);
-                    page.push(b'\n');
+                    push_float_line(page, head, self.snapshot.gauge(place.cell), self.format);
+                }
+                #[cfg(feature = "summary")]
+                Kind::Summary => {
+                    // Its sketches are merged.
+                    budget.spend(100 * LINE);
+                    let window = family.window(place.cell);
+                    let nothing = [f64::NAN; QUANTILES.len()];
+                    let values = window.map_or(nothing, |window| window.quantiles());
+                    self.write_summary(page, head, place, values);
                 }
                 Kind::Histogram(buckets) => {
                     budget.spend(LINE * buckets.count());
@@ -157,12 +182,7 @@ impl Writer {
         counts: &[u64],
         exemplars: Option<&Exemplars>,
     ) {
-        let HistogramLines {
-            bucket,
-            les,
-            sum,
-            count,
-        } = &self.lines;
+        let HistogramLines { bucket, les, .. } = &self.lines;
         let comma = if labels.is_empty() { "" } else { "," };
         let mut total = 0_u64;
         for (i, (le, n)) in les.iter().zip(counts).enumerate() {
@@ -176,6 +196,29 @@ impl Writer {
             }
             page.push(b'\n');
         }
+        self.write_sum_and_count(page, labels, place, total);
+    }
+
+    #[cfg(feature = "summary")]
+    fn write_summary(
+        &self,
+        page: &mut Vec<u8>,
+        labels: &str,
+        place: Place,
+        quantiles: [f64; QUANTILES.len()],
+    ) {
+        let HistogramLines { bucket, les, .. } = &self.lines;
+        let comma = if labels.is_empty() { "" } else { "," };
+        for (quantile, value) in les.iter().zip(quantiles) {
+            push_all(page, &[bucket, labels, comma, quantile]);
+            push_float(page, value, self.format);
+            page.push(b'\n');
+        }
+        self.write_sum_and_count(page, labels, place, self.snapshot.count(place.cell));
+    }
+
+    fn write_sum_and_count(&self, page: &mut Vec<u8>, labels: &str, place: Place, total: u64) {
+        let HistogramLines { sum, count, .. } = &self.lines;
         let (open, close) = if labels.is_empty() {
             ("", " ")
         } else {
@@ -189,12 +232,12 @@ impl Writer {
     }
 }
 
-/// What the lines of a histogram's series have in common.
+/// What the lines of a histogram's series, or of a summary's, have in common.
 #[derive(Default)]
 struct HistogramLines {
-    /// `name_bucket{`
+    /// `name_bucket{`; of a summary `name{`
     bucket: String,
-    /// `le="0.5"} ` for each bound
+    /// `le="0.5"} ` for each bound; of a summary `quantile="0.5"} `
     les: Vec<String>,
     /// `name_sum`
     sum: String,
@@ -203,6 +246,17 @@ struct HistogramLines {
 }
 
 impl HistogramLines {
+    #[cfg(feature = "summary")]
+    fn of_summary(name: &str) -> Self {
+        let quantile = |quantile: f64| format!("quantile=\"{quantile}\"}} ");
+        Self {
+            bucket: format!("{name}{{"),
+            les: QUANTILES.into_iter().map(quantile).collect(),
+            sum: format!("{name}_sum"),
+            count: format!("{name}_count"),
+        }
+    }
+
     fn new(name: &str, bounds: &[f64], format: Format) -> Self {
         let bounds = bounds.iter().copied().chain([f64::INFINITY]);
         let le = |bound| {
@@ -236,6 +290,12 @@ fn push_exemplar(page: &mut Vec<u8>, exemplar: &Exemplar, format: Format) {
 fn push_count_line(page: &mut Vec<u8>, head: &str, count: u64) {
     page.extend_from_slice(head.as_bytes());
     push_count(page, count);
+    page.push(b'\n');
+}
+
+fn push_float_line(page: &mut Vec<u8>, head: &str, x: f64, format: Format) {
+    page.extend_from_slice(head.as_bytes());
+    push_float(page, x, format);
     page.push(b'\n');
 }
 

@@ -12,26 +12,37 @@ use crate::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
     Counter,
+    FractionalCounter,
     Gauge,
     InProgress,
     Histogram,
+    Info,
+    #[cfg(feature = "summary")]
+    Summary,
 }
 
 impl Shape {
     fn kind(self, buckets: impl FnOnce() -> Buckets) -> Kind {
         match self {
             Self::Counter => Kind::Counter,
+            Self::FractionalCounter => Kind::FractionalCounter,
             Self::Gauge => Kind::Gauge,
             Self::InProgress => Kind::InProgress,
             Self::Histogram => Kind::Histogram(buckets()),
+            Self::Info => Kind::Info,
+            #[cfg(feature = "summary")]
+            Self::Summary => Kind::Summary,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Self::Counter => "counter",
+            Self::Counter | Self::FractionalCounter => "counter",
             Self::Gauge | Self::InProgress => "gauge",
             Self::Histogram => "histogram",
+            Self::Info => "info",
+            #[cfg(feature = "summary")]
+            Self::Summary => "summary",
         }
     }
 
@@ -40,6 +51,8 @@ impl Shape {
     fn sample_names(self, name: &str) -> Vec<String> {
         let suffixes: &[&str] = match self {
             Self::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+            #[cfg(feature = "summary")]
+            Self::Summary => &["", "_sum", "_count", "_created"],
             _ => &[""],
         };
         suffixes.iter().map(|s| format!("{name}{s}")).collect()

@@ -11,6 +11,8 @@ use super::buckets::Buckets;
 use super::cells::CellId;
 use super::exemplars::Exemplars;
 use super::lock;
+#[cfg(feature = "summary")]
+use super::window::Window;
 use crate::Error;
 use crate::budget::Budget;
 
@@ -18,9 +20,27 @@ use crate::budget::Budget;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Counter,
+    /// Its number is in the cell of a sum.
+    FractionalCounter,
     Gauge,
     InProgress,
     Histogram(Buckets),
+    /// Always 1, and in no cell.
+    Info,
+    #[cfg(feature = "summary")]
+    Summary,
+}
+
+impl Kind {
+    /// Whether its series are of several lines, with names that begin with the family's.
+    pub(crate) fn has_parts(&self) -> bool {
+        match self {
+            Self::Histogram(_) => true,
+            #[cfg(feature = "summary")]
+            Self::Summary => true,
+            _ => false,
+        }
+    }
 }
 
 /// The cells of a series: the first of its own, and for a histogram the one of its sum.
@@ -40,6 +60,9 @@ pub(crate) struct Family {
     series: Mutex<Series>,
     /// Of each series by its first cell, once the family is declared with them.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
+    /// The samples of each summary, by its first cell.
+    #[cfg(feature = "summary")]
+    windows: Mutex<HashMap<CellId, Arc<Window>>>,
     /// Label texts of series whose label names had to be mended, and whose they are.
     claims: Mutex<HashMap<String, Key>>,
     has_claims: AtomicBool,
@@ -69,6 +92,8 @@ impl Family {
             about: Mutex::new(about),
             series: Mutex::default(),
             exemplars: OnceLock::new(),
+            #[cfg(feature = "summary")]
+            windows: Mutex::default(),
             claims: Mutex::default(),
             has_claims: AtomicBool::new(false),
         }
@@ -125,28 +150,41 @@ impl Family {
         lock(self.exemplars.get()?).get(&cell).cloned()
     }
 
+    #[cfg(feature = "summary")]
+    pub(super) fn new_window(&self, cell: CellId) -> Arc<Window> {
+        let window = Arc::new(Window::new());
+        lock(&self.windows).insert(cell, Arc::clone(&window));
+        window
+    }
+
+    /// The samples of the summary with that first cell.
+    #[cfg(feature = "summary")]
+    pub(crate) fn window(&self, cell: CellId) -> Option<Arc<Window>> {
+        lock(&self.windows).get(&cell).cloned()
+    }
+
     /// Adds a series; it is on every page whose scrape begins after this returns.
     pub(super) fn add(&self, labels: &str, place: Place) {
         let head = self.head(labels).into_boxed_str();
         lock(&self.series).newcomers.insert(head, place);
     }
 
-    /// The part of a line that never changes: for a histogram its labels, for any other kind all
-    /// before the value.
+    /// The part of a line that never changes: for a kind of several lines its labels, for
+    /// any other all before the value.
     fn head(&self, labels: &str) -> String {
         let name = &self.name;
-        match (&self.kind, labels) {
-            (Kind::Histogram(_), labels) => labels.to_owned(),
-            (_, "") => format!("{name} "),
-            (_, labels) => format!("{name}{{{labels}}} "),
+        match labels {
+            labels if self.kind.has_parts() => labels.to_owned(),
+            "" => format!("{name} "),
+            labels => format!("{name}{{{labels}}} "),
         }
     }
 
     /// The labels of a head, as [`Family::add`] got them.
     pub(super) fn labels_of<'a>(&self, head: &'a str) -> &'a str {
-        match self.kind {
-            Kind::Histogram(_) => head,
-            _ => head[self.name.len()..].trim_matches(['{', '}', ' ']),
+        match self.kind.has_parts() {
+            true => head,
+            false => head[self.name.len()..].trim_matches(['{', '}', ' ']),
         }
     }
 

@@ -33,5 +33,6 @@ pub(super) fn install(
         ));
     }
     let (registry, _) = GLOBAL.get_or_init(|| (registry, caller));
+    crate::app::recorder_installed();
     Ok(registry.clone())
 }

@@ -6,6 +6,8 @@ use super::buckets::Buckets;
 use super::cells::{Address, CellId, Store, Writer};
 use super::exemplars::Exemplars;
 use super::family::Place;
+#[cfg(feature = "summary")]
+use super::window::Window;
 use crate::labels::TraceId;
 
 /// A number that only grows.
@@ -44,23 +46,55 @@ impl metrics::CounterFn for Counter {
     }
 }
 
+/// A number that only grows, and not only by whole ones.
+#[derive(Clone)]
+pub(crate) struct FractionalCounter {
+    store: Arc<Store>,
+    sum: Address,
+}
+
+impl FractionalCounter {
+    pub(super) fn new(store: Arc<Store>, sum: CellId) -> Self {
+        let sum = Address::of(sum);
+        Self { store, sum }
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        self.store.writer().add_sum(self.sum, x);
+    }
+}
+
 /// A number that is set, raised and lowered.
+#[derive(Clone)]
 pub(crate) struct Gauge {
     pub(super) store: Arc<Store>,
     pub(super) cell: CellId,
 }
 
+impl Gauge {
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        self.store.gauges.add(self.cell, x);
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, x: f64) {
+        self.store.gauges.set(self.cell, x);
+    }
+}
+
 impl metrics::GaugeFn for Gauge {
     fn increment(&self, value: f64) {
-        self.store.gauges.add(self.cell, value);
+        self.add(value);
     }
 
     fn decrement(&self, value: f64) {
-        self.store.gauges.add(self.cell, -value);
+        self.add(-value);
     }
 
     fn set(&self, value: f64) {
-        self.store.gauges.set(self.cell, value);
+        Gauge::set(self, value);
     }
 }
 
@@ -183,5 +217,40 @@ impl metrics::HistogramFn for Histogram {
 
     fn record_many(&self, value: f64, count: usize) {
         self.observe_many(value, count as u64);
+    }
+}
+
+/// Samples, of which it keeps a sketch, their number and their sum.
+#[cfg(feature = "summary")]
+#[derive(Clone)]
+pub(crate) struct Summary {
+    store: Arc<Store>,
+    count: Address,
+    sum: Address,
+    window: Arc<Window>,
+}
+
+#[cfg(feature = "summary")]
+impl Summary {
+    pub(super) fn new(store: Arc<Store>, place: Place, window: Arc<Window>) -> Self {
+        Self {
+            store,
+            count: Address::of(place.cell),
+            sum: Address::of(place.sum),
+            window,
+        }
+    }
+
+    /// As a [`Histogram`] does; the sketch has no place for what is infinite.
+    pub(crate) fn observe(&self, sample: f64) {
+        if sample.is_nan() {
+            return;
+        }
+        let writer = self.store.writer();
+        writer.add_count(self.count, 1);
+        if sample.is_finite() {
+            writer.add_sum(self.sum, sample);
+            self.window.add(sample);
+        }
     }
 }

@@ -29,6 +29,8 @@ mod recorder;
 mod series;
 mod snapshot;
 mod thread_slot;
+#[cfg(feature = "summary")]
+mod window;
 
 pub use self::builder::RegistryBuilder;
 pub(crate) use self::{
@@ -38,10 +40,12 @@ pub(crate) use self::{
     exemplars::{Exemplar, Exemplars},
     families::{FamilySpec, Shape},
     family::{About, Family, Index, Kind, Place},
-    handles::{Counter, Histogram, InProgress},
+    handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress},
     names::{check_label_name, check_metric_name},
     snapshot::{Snapshot, Snapshotting},
 };
+#[cfg(feature = "summary")]
+pub(crate) use self::{handles::Summary, window::QUANTILES};
 
 use std::any::Any;
 use std::fmt;
@@ -65,9 +69,13 @@ struct Inner {
     bucket_rules: BucketRules,
     families: Families,
     counters: SeriesMap<Counter>,
-    gauges: SeriesMap<handles::Gauge>,
+    fractional_counters: SeriesMap<FractionalCounter>,
+    gauges: SeriesMap<Gauge>,
     histograms: SeriesMap<Histogram>,
     in_progress: SeriesMap<InProgress>,
+    infos: SeriesMap<()>,
+    #[cfg(feature = "summary")]
+    summaries: SeriesMap<Summary>,
     /// One leaked series table for each layer configuration, so that asking for the same layer
     /// again gives the same one and leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
@@ -97,9 +105,13 @@ impl Registry {
                 bucket_rules,
                 families: Families::default(),
                 counters: SeriesMap::default(),
+                fractional_counters: SeriesMap::default(),
                 gauges: SeriesMap::default(),
                 histograms: SeriesMap::default(),
                 in_progress: SeriesMap::default(),
+                infos: SeriesMap::default(),
+                #[cfg(feature = "summary")]
+                summaries: SeriesMap::default(),
                 layers: Mutex::default(),
             }),
         }
@@ -123,9 +135,10 @@ impl Registry {
         families.declare(spec, bucket_rules)
     }
 
-    /// Refuses a layer one of whose labels is a constant one here.
+    /// Refuses labels of a layer or of a family, which `whose` says, one of which is a constant one here.
     pub(crate) fn check_beside<'a>(
         &self,
+        whose: impl fmt::Display,
         labels: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), Error> {
         let is_constant = |label: &&str| {
@@ -135,7 +148,7 @@ impl Registry {
         match labels.into_iter().find(is_constant) {
             None => Ok(()),
             Some(name) => Err(Error::new(format!(
-                "label {name:?} is a constant label of the registry and a label of the layer"
+                "label {name:?} is a constant label of the registry and a label of {whose}"
             ))),
         }
     }
@@ -168,9 +181,13 @@ impl fmt::Debug for Registry {
             bucket_rules: _,
             families,
             counters: _,
+            fractional_counters: _,
             gauges: _,
             histograms: _,
             in_progress: _,
+            infos: _,
+            #[cfg(feature = "summary")]
+                summaries: _,
             layers: _,
         } = &*self.inner;
         f.debug_struct("Registry")

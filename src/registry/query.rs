@@ -1,5 +1,7 @@
 //! [`Registry::value`]: one number, for tests.
 
+#[cfg(feature = "summary")]
+use super::QUANTILES;
 use super::Registry;
 use super::family::{Family, Kind, Place};
 use super::names::escape_label_value;
@@ -9,7 +11,8 @@ use crate::exposition::{Format, push_float};
 impl Registry {
     /// The sum of all samples of that name whose labels include `labels`; `None` if there are none.
     ///
-    /// Names are as on the page, so a histogram has `…_count`, `…_sum` and `…_bucket` with its `le`.
+    /// Names are as on the page, so a histogram has `…_count`, `…_sum` and `…_bucket` with its `le`, a summary a
+    /// `quantile`.
     ///
     /// ```
     /// # let registry = tower_prometheus::Registry::new();
@@ -44,7 +47,7 @@ impl Registry {
     }
 }
 
-/// Calls `f` with the bucket bound, if there is one, and the value of each sample of a series whose
+/// Calls `f` with the bucket bound or the quantile, if there is one, and the value of each sample of a series whose
 /// name is that of the family and `suffix`.
 fn each_sample(
     snapshot: &Snapshot,
@@ -55,6 +58,20 @@ fn each_sample(
 ) {
     match (&family.kind, suffix) {
         (Kind::Counter, "") => f(None, snapshot.count(cell) as f64),
+        (Kind::FractionalCounter, "") => f(None, snapshot.sum(sum)),
+        #[cfg(feature = "summary")]
+        (Kind::Summary, "_sum") => f(None, snapshot.sum(sum)),
+        #[cfg(feature = "summary")]
+        (Kind::Summary, "_count") => f(None, snapshot.count(cell) as f64),
+        #[cfg(feature = "summary")]
+        (Kind::Summary, "") => {
+            let window = family.window(cell);
+            let values = window.map_or([f64::NAN; QUANTILES.len()], |window| window.quantiles());
+            for (quantile, value) in QUANTILES.into_iter().zip(values) {
+                f(Some(&quantile.to_string()), value);
+            }
+        }
+        (Kind::Info, "") => f(None, 1.0),
         (Kind::Gauge, "") => f(None, snapshot.gauge(cell)),
         (Kind::InProgress, "") => f(None, snapshot.in_progress(cell) as f64),
         (Kind::Histogram(_), "_sum") => f(None, snapshot.sum(sum)),
@@ -78,7 +95,7 @@ fn each_sample(
 }
 
 fn has_label(text: &str, le: Option<&str>, (name, value): &(&str, &str)) -> bool {
-    if *name == "le" {
+    if *name == "le" || *name == "quantile" {
         return le == Some(value);
     }
     let mut wanted = String::new();

@@ -9,7 +9,7 @@ use metrics::{Key, Label};
 
 use super::families::Shape;
 use super::family::{Family, Kind, Place};
-use super::handles::{Counter, Gauge, Histogram, InProgress};
+use super::handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress};
 use super::names::{escape_label_value, escaped_label_name, mend_label_names};
 use super::{Registry, lock};
 
@@ -61,7 +61,36 @@ impl Registry {
         })
     }
 
-    pub(super) fn gauge(&self, key: &Key) -> Arc<Gauge> {
+    pub(crate) fn fractional_counter(&self, key: &Key) -> Arc<FractionalCounter> {
+        let (map, shape) = (&self.inner.fractional_counters, Shape::FractionalCounter);
+        self.register(map, shape, key, |_| {
+            let store = Arc::clone(&self.inner.store);
+            let sum = store.reserve_sum();
+            let counter = FractionalCounter::new(store, sum);
+            (counter, Place { cell: 0, sum })
+        })
+    }
+
+    #[cfg(feature = "summary")]
+    pub(crate) fn summary(&self, key: &Key) -> Arc<super::Summary> {
+        self.register(&self.inner.summaries, Shape::Summary, key, |family| {
+            let store = Arc::clone(&self.inner.store);
+            let place = Place {
+                cell: store.reserve_counts(1),
+                sum: store.reserve_sum(),
+            };
+            let window = family.new_window(place.cell);
+            (super::Summary::new(store, place, window), place)
+        })
+    }
+
+    /// Puts an info with these labels on the page.
+    pub(crate) fn info(&self, key: &Key) {
+        let nowhere = Place { cell: 0, sum: 0 };
+        self.register(&self.inner.infos, Shape::Info, key, |_| ((), nowhere));
+    }
+
+    pub(crate) fn gauge(&self, key: &Key) -> Arc<Gauge> {
         self.register(&self.inner.gauges, Shape::Gauge, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let cell = store.gauges.reserve();

@@ -8,7 +8,7 @@ use crate::target::{Counter, Target};
 
 const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 
-/// Requests beyond the cap of one label; the series exists from the first of them.
+/// What is beyond the cap of one label; the series exists from the first of them.
 #[derive(Default)]
 pub(crate) struct Overflow {
     counter: OnceLock<Counter>,
@@ -38,7 +38,7 @@ pub(crate) fn overflow_spec() -> FamilySpec {
         shape: Shape::Counter,
         about: About {
             help: Some(
-                "Requests counted as \"overflow\" because a label had too many values.".into(),
+                "What was counted as \"overflow\" because a label had too many values.".into(),
             ),
             unit: None,
         },

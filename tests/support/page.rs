@@ -5,6 +5,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_prometheus::Registry;
+
 /// Fails unless Prometheus' own Python parser reads every sample of the page of format 0.0.4, and the
 /// page keeps the rules that parsers let pass: no series twice, no family twice or interleaved.
 #[track_caller]
@@ -26,6 +30,19 @@ fn assert_parsed(format: &str, page: &str) {
     let samples = page.lines().filter(|line| !line.starts_with('#')).count();
     let answer = Parser::parse(format, page);
     assert_eq!(answer, format!("ok {samples}"), "\n{page}");
+}
+
+/// The page that a scraper gets which asks for OpenMetrics.
+pub fn open_metrics(registry: &Registry) -> String {
+    let accept = "application/openmetrics-text; version=1.0.0";
+    let request = http::Request::get("/metrics").header("accept", accept);
+    let page = async {
+        let scrape = registry.handler().oneshot(request.body(()).unwrap());
+        scrape.await.unwrap().into_body().collect().await.unwrap()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let page = runtime.unwrap().block_on(page).to_bytes();
+    String::from_utf8(page.to_vec()).unwrap()
 }
 
 /// The parser's process, started once and ended with the tests.

@@ -1,0 +1,68 @@
+//! Bounds of histograms, to be used by name.
+//!
+//! ```
+//! use tower_prometheus::{Histogram, buckets};
+//!
+//! const DEPTHS: [f64; 8] = buckets::exponential(1.0, 2.0);
+//! assert_eq!(DEPTHS[..4], [1.0, 2.0, 4.0, 8.0]);
+//!
+//! tower_prometheus::catalogue! {
+//!     pub struct Queue {
+//!         /// How long a job waits.
+//!         pub queue_wait_seconds: Histogram { buckets: buckets::DURATION },
+//!         /// How many jobs wait when one is added.
+//!         pub queue_depth: Histogram { buckets: DEPTHS },
+//!     }
+//! }
+//! ```
+
+/// Prometheus' own default, in seconds: 5 ms to 10 s. What a histogram of seconds has that says nothing.
+pub const DEFAULT: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Durations in seconds, from 0.1 ms to 10 s.
+pub const DURATION: [f64; 11] = [
+    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0,
+];
+
+/// Amounts of money, from a tenth of a cent to a thousand.
+pub const COST: [f64; 7] = exponential(0.001, 10.0);
+
+/// How many there are of something, from 1 to 1000.
+pub const COUNT: [f64; 9] = [1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+
+/// Sizes in bytes, from 1 KiB to 1 GiB.
+pub const BYTES: [f64; 7] = [
+    1024.0,
+    10_240.0,
+    102_400.0,
+    1_048_576.0,
+    10_485_760.0,
+    104_857_600.0,
+    1_073_741_824.0,
+];
+
+/// Bounds each of which is `factor` times the one before.
+#[must_use]
+pub const fn exponential<const N: usize>(start: f64, factor: f64) -> [f64; N] {
+    let mut bounds = [start; N];
+    let mut i = 1;
+    while i < N {
+        bounds[i] = bounds[i - 1] * factor;
+        i += 1;
+    }
+    bounds
+}
+
+/// Bounds each of which is `width` more than the one before.
+#[must_use]
+pub const fn linear<const N: usize>(start: f64, width: f64) -> [f64; N] {
+    let mut bounds = [start; N];
+    let mut i = 1;
+    while i < N {
+        bounds[i] = start + width * i as f64;
+        i += 1;
+    }
+    bounds
+}

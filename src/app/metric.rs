@@ -1,0 +1,268 @@
+//! The kinds of families: what a field of a catalogue can be.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::time::Duration;
+
+use super::definition::Definition;
+use super::description::{FamilyDescription, FamilyKind};
+use super::global::Place;
+use super::labels::{LabelSet, LabelsOf};
+use super::node::{Instrument, Node, Series};
+use crate::Error;
+use crate::registry::Shape;
+use crate::target::{self, Target};
+
+/// A kind of family, which a field of a [catalogue](crate::catalogue!) can be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a kind of metric",
+    label = "not a kind of metric",
+    note = "a field of a catalogue is a `Counter`, `FractionalCounter`, `Gauge`, `InProgress`, `Histogram`, `Info` or `Summary`, of a set of labels"
+)]
+pub trait Metric: Sized {
+    #[doc(hidden)]
+    const KIND: FamilyKind;
+
+    #[doc(hidden)]
+    fn define(definition: &'static Definition, place: &Place<'_>) -> Result<Self, Error>;
+
+    #[doc(hidden)]
+    fn describe(definition: &Definition) -> FamilyDescription;
+}
+
+/// A kind whose series are in a [`Node`].
+macro_rules! metric {
+    ($(#[$meta:meta])* $name:ident of $instrument:ty: $kind:ident, $shape:ident, $register:expr) => {
+        $(#[$meta])*
+        pub struct $name<Labels = ()> {
+            series: Series<$instrument>,
+            labels: PhantomData<fn() -> Labels>,
+        }
+
+        impl<Labels: LabelSet> $name<Labels> {
+            /// The series of these labels.
+            #[inline]
+            #[must_use]
+            pub fn with(self, labels: impl LabelsOf<Labels>) -> $name {
+                $name {
+                    series: self.series.with(&labels),
+                    labels: PhantomData,
+                }
+            }
+        }
+
+        impl<Labels> Clone for $name<Labels> {
+            #[inline]
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<Labels> Copy for $name<Labels> {}
+
+        // A panic leaves no number half written.
+        impl<Labels> UnwindSafe for $name<Labels> {}
+        impl<Labels> RefUnwindSafe for $name<Labels> {}
+
+        impl<Labels> fmt::Debug for $name<Labels> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{} {:?}", stringify!($name), self.series)
+            }
+        }
+
+        impl Instrument for $instrument {
+            const KIND: FamilyKind = FamilyKind::$kind;
+            const SHAPE: Shape = Shape::$shape;
+
+            fn register(target: &Target, name: &str, labels: &[(&str, &str)]) -> Self {
+                ($register)(target, name, labels)
+            }
+        }
+
+        impl<Labels: LabelSet> Metric for $name<Labels> {
+            const KIND: FamilyKind = FamilyKind::$kind;
+
+            fn define(definition: &'static Definition, place: &Place<'_>) -> Result<Self, Error> {
+                let node = Node::define::<Labels>(definition, place)?;
+                Ok(Self {
+                    series: Series::root(node),
+                    labels: PhantomData,
+                })
+            }
+
+            fn describe(definition: &Definition) -> FamilyDescription {
+                definition.describe(Self::KIND, Labels::LABELS)
+            }
+        }
+    };
+}
+
+metric! {
+    /// A number that only grows, by whole ones.
+    ///
+    /// `Counter<Labels>` is a family, and [`with`](Self::with) labels it is a `Counter`, one of its series.
+    /// Either can be copied anywhere.
+    Counter of target::Counter: Counter, Counter, Target::counter
+}
+
+impl Counter {
+    /// One more.
+    #[inline]
+    pub fn increment(self) {
+        if let Some(counter) = self.series.get() {
+            counter.increment();
+        }
+    }
+
+    /// So many more.
+    #[inline]
+    pub fn add(self, n: u64) {
+        if let Some(counter) = self.series.get() {
+            counter.add(n);
+        }
+    }
+}
+
+metric! {
+    /// A number that only grows, also by fractions: money, seconds.
+    ///
+    /// A recorder of another crate shows it as a gauge, because its counters are whole.
+    FractionalCounter of target::FractionalCounter: Counter, FractionalCounter, Target::fractional_counter
+}
+
+impl FractionalCounter {
+    /// So much more. What a counter cannot grow by is left out: less than nothing, NaN, infinity.
+    #[inline]
+    pub fn add(self, amount: f64) {
+        if amount >= 0.0
+            && amount.is_finite()
+            && let Some(counter) = self.series.get()
+        {
+            counter.add(amount);
+        }
+    }
+}
+
+metric! {
+    /// A number that is set, raised and lowered.
+    ///
+    /// For what begins and ends, [`InProgress`] costs less and cannot go wrong.
+    Gauge of target::Gauge: Gauge, Gauge, Target::gauge
+}
+
+impl Gauge {
+    /// What it is now.
+    #[inline]
+    pub fn set(self, value: f64) {
+        if let Some(gauge) = self.series.get() {
+            gauge.set(value);
+        }
+    }
+
+    /// So much more, or less.
+    #[inline]
+    pub fn add(self, amount: f64) {
+        if let Some(gauge) = self.series.get() {
+            gauge.add(amount);
+        }
+    }
+
+    /// One more.
+    #[inline]
+    pub fn increment(self) {
+        self.add(1.0);
+    }
+
+    /// One less.
+    #[inline]
+    pub fn decrement(self) {
+        self.add(-1.0);
+    }
+}
+
+metric! {
+    /// A gauge of what has begun and not ended: it is raised by [`begin`](Self::begin) and lowered when the
+    /// guard is dropped, whatever happens in between.
+    InProgress of target::InProgress: Gauge, InProgress, Target::in_progress
+}
+
+impl InProgress {
+    /// One more, until the guard is dropped.
+    #[inline]
+    pub fn begin(self) -> InProgressGuard {
+        let gauge = self.series.get();
+        if let Some(gauge) = gauge {
+            gauge.begin();
+        }
+        InProgressGuard { gauge }
+    }
+}
+
+/// One of what is [in progress](InProgress), until it is dropped.
+#[must_use = "what is in progress ends when this is dropped"]
+pub struct InProgressGuard {
+    /// The one that was raised, so that none is lowered that was not.
+    gauge: Option<&'static target::InProgress>,
+}
+
+impl Drop for InProgressGuard {
+    fn drop(&mut self) {
+        if let Some(gauge) = self.gauge {
+            gauge.end();
+        }
+    }
+}
+
+impl fmt::Debug for InProgressGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProgressGuard").finish_non_exhaustive()
+    }
+}
+
+metric! {
+    /// Samples, counted by bucket, and their sum.
+    Histogram of target::Histogram: Histogram, Histogram, Target::histogram
+}
+
+impl Histogram {
+    /// One sample, in the unit of the family. NaN is none.
+    #[inline]
+    pub fn observe(self, sample: f64) {
+        if let Some(histogram) = self.series.get() {
+            histogram.observe(sample);
+        }
+    }
+
+    /// One duration, for a family in seconds.
+    #[inline]
+    pub fn observe_duration(self, duration: Duration) {
+        self.observe(duration.as_secs_f64());
+    }
+}
+
+#[cfg(feature = "summary")]
+metric! {
+    /// Samples, and the quantiles 0.5, 0.9, 0.95 and 0.99 of those of the last ten minutes, each within 1 %.
+    ///
+    /// Quantiles of several processes cannot be added up, so a [`Histogram`] is what you want; this is for who
+    /// must have one. Unlike the other kinds, recording takes a lock for a moment, and allocates while its sketch
+    /// grows (some kilobytes a series). Until there are samples, and when there were none lately, quantiles are
+    /// NaN, as Prometheus has it. Sum and count are of all samples ever.
+    Summary of target::Summary: Summary, Summary, Target::summary
+}
+
+#[cfg(feature = "summary")]
+impl Summary {
+    /// One sample, in the unit of the family. NaN is none.
+    pub fn observe(self, sample: f64) {
+        if let Some(summary) = self.series.get() {
+            summary.observe(sample);
+        }
+    }
+
+    /// One duration, for a family in seconds.
+    pub fn observe_duration(self, duration: Duration) {
+        self.observe(duration.as_secs_f64());
+    }
+}

@@ -1,0 +1,433 @@
+//! Operations, however they end: each is recorded once, whole.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt, stream};
+use proptest::prelude::*;
+use tower_prometheus::app::{Ended, Running};
+use tower_prometheus::{
+    Counter, Histogram, InProgress, Operation, Outcome, Registry, catalogue, labels,
+};
+
+labels! {
+    pub enum Cache { Hit = "hit", Miss = "miss" }
+    pub struct Call { model: open(5), cache: Cache, status: Outcome }
+    pub struct Model { model: open(5) }
+    pub struct Failure { error_type: open(5), component: open(5) }
+}
+
+catalogue! {
+    #[prefix = "llm_"]
+    pub struct Llm {
+        /// Calls that ended.
+        pub calls_total: Counter<Call>,
+        /// How long calls take.
+        pub call_duration_seconds: Histogram<Model>,
+        /// Calls at work.
+        pub calls_in_progress: InProgress<Model>,
+        /// Errors.
+        pub errors_total: Counter<Failure>,
+    }
+}
+
+struct Values {
+    model: &'static str,
+    cache: Cache,
+}
+
+impl Llm {
+    fn call(self, model: &'static str) -> Operation<Values, impl FnOnce(&Ended<'_, Values>)> {
+        Operation::with(Values {
+            model,
+            cache: Cache::Miss,
+        })
+        .in_progress(self.calls_in_progress.with(Model { model }))
+        .duration(move |end| {
+            self.call_duration_seconds.with(Model {
+                model: end.labels.model,
+            })
+        })
+        .total(move |end| {
+            let Values { model, cache } = *end.labels;
+            self.calls_total.with(Call {
+                model,
+                cache,
+                status: end.outcome,
+            })
+        })
+        .errors(move |_, error_type| {
+            self.errors_total.with(Failure {
+                error_type,
+                component: "llm",
+            })
+        })
+    }
+}
+
+struct Recorded(Registry);
+
+impl Recorded {
+    fn new() -> (Self, Llm) {
+        let registry = Registry::new();
+        let llm = Llm::on(&registry).unwrap();
+        (Self(registry), llm)
+    }
+
+    fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.0.value(name, labels).unwrap_or(0.0)
+    }
+
+    fn in_progress(&self) -> f64 {
+        self.value("llm_calls_in_progress", &[])
+    }
+
+    /// Of so many operations the last ended so; none is left.
+    #[track_caller]
+    fn assert_ended(&self, operations: u32, status: &str, of_them: u32) {
+        let total = f64::from(operations);
+        assert_eq!(self.in_progress(), 0.0, "in progress");
+        assert_eq!(self.value("llm_calls_total", &[]), total, "calls");
+        assert_eq!(
+            self.value("llm_call_duration_seconds_count", &[]),
+            total,
+            "durations"
+        );
+        let ended = self.value("llm_calls_total", &[("status", status)]);
+        assert_eq!(ended, f64::from(of_them), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_future_ends_as_its_result_says() {
+    let (recorded, llm) = Recorded::new();
+    let during = llm
+        .call("a")
+        .run(async { Ok::<_, ()>(recorded.in_progress()) })
+        .await;
+    assert_eq!(during, Ok(1.0));
+    recorded.assert_ended(1, "success", 1);
+
+    let error = llm
+        .call("a")
+        .run(async { Err::<(), _>(io::Error::other("x")) })
+        .await;
+    assert_eq!(error.unwrap_err().to_string(), "x");
+    recorded.assert_ended(2, "error", 1);
+    let labels = [("error_type", "Error"), ("component", "llm")];
+    assert_eq!(recorded.value("llm_errors_total", &labels), 1.0);
+
+    let boxed = async { Err::<(), Box<dyn std::error::Error>>("x".into()) };
+    llm.call("a").run(boxed).await.unwrap_err();
+    assert_eq!(
+        recorded.value("llm_errors_total", &[("error_type", "Box")]),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn a_future_that_is_dropped_is_cancelled() {
+    let (recorded, llm) = Recorded::new();
+    let mut polled = Box::pin(llm.call("a").run(std::future::pending::<Result<(), ()>>()));
+    assert!(polled.as_mut().now_or_never().is_none());
+    assert_eq!(recorded.in_progress(), 1.0);
+    drop(polled);
+    recorded.assert_ended(1, "cancelled", 1);
+    // It began, though it was never polled.
+    drop(llm.call("a").run(std::future::pending::<Result<(), ()>>()));
+    recorded.assert_ended(2, "cancelled", 2);
+
+    tokio::select! {
+        biased;
+        _ = llm.call("a").run(std::future::pending::<Result<(), ()>>()) => {}
+        () = tokio::task::yield_now() => {}
+    }
+    recorded.assert_ended(3, "cancelled", 3);
+}
+
+#[tokio::test]
+async fn a_future_that_panics_is_counted_at_once_and_the_panic_goes_on() {
+    let (recorded, llm) = Recorded::new();
+    let mut work = Box::pin(llm.call("a").run(async {
+        tokio::task::yield_now().await;
+        panic!("no");
+        #[expect(unreachable_code, reason = "it has to have a type")]
+        Ok::<(), ()>(())
+    }));
+    assert!(work.as_mut().now_or_never().is_none());
+    let caught = catch_unwind(AssertUnwindSafe(|| work.as_mut().now_or_never()));
+    caught.unwrap_err();
+    // The future is still there, and changes nothing any more.
+    recorded.assert_ended(1, "panicked", 1);
+    drop(work);
+    recorded.assert_ended(1, "panicked", 1);
+
+    let spawned = tokio::spawn(
+        llm.call("a").run(
+            async {
+                let _: Result<(), ()> = panic!("no");
+            }
+            .map(|()| Ok::<(), ()>(())),
+        ),
+    );
+    assert!(spawned.await.unwrap_err().is_panic());
+    recorded.assert_ended(2, "panicked", 2);
+}
+
+#[test]
+fn a_future_dropped_by_anothers_panic_was_cancelled() {
+    let (recorded, llm) = Recorded::new();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _work = llm.call("a").run(std::future::pending::<Result<(), ()>>());
+        panic!("elsewhere");
+    }));
+    caught.unwrap_err();
+    recorded.assert_ended(1, "cancelled", 1);
+}
+
+#[test]
+fn a_function_ends_as_its_result_says_and_can_set_labels() {
+    let (recorded, llm) = Recorded::new();
+    let result = llm.call("a").in_scope(|call| {
+        call.cache = Cache::Hit;
+        Ok::<_, ()>(recorded.in_progress())
+    });
+    assert_eq!(result, Ok(1.0));
+    recorded.assert_ended(1, "success", 1);
+    assert_eq!(recorded.value("llm_calls_total", &[("cache", "hit")]), 1.0);
+
+    llm.call("a")
+        .in_scope(|_| Err::<(), _>(std::fmt::Error))
+        .unwrap_err();
+    recorded.assert_ended(2, "error", 1);
+
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        llm.call("a")
+            .in_scope(|_| -> Result<(), ()> { panic!("no") })
+    }));
+    caught.unwrap_err().downcast_ref::<&str>().unwrap();
+    recorded.assert_ended(3, "panicked", 1);
+}
+
+#[test]
+fn a_guard_ends_as_it_is_told() {
+    let (recorded, llm) = Recorded::new();
+    llm.call("a").start().success();
+    recorded.assert_ended(1, "success", 1);
+    llm.call("a").start().error(&std::fmt::Error);
+    recorded.assert_ended(2, "error", 1);
+    llm.call("a").start().finish(&Ok::<_, ()>(()));
+    recorded.assert_ended(3, "success", 2);
+
+    drop(llm.call("a").start());
+    recorded.assert_ended(4, "cancelled", 1);
+    let mut call = llm.call("a").start();
+    call.set_error("refused");
+    drop(call);
+    recorded.assert_ended(5, "error", 2);
+    assert_eq!(
+        recorded.value("llm_errors_total", &[("error_type", "refused")]),
+        1.0
+    );
+    let mut call = llm.call("a").start();
+    call.set_error("refused");
+    // What comes last counts: no error, then, nor one that is counted.
+    call.success();
+    recorded.assert_ended(6, "success", 3);
+    assert_eq!(recorded.value("llm_errors_total", &[]), 2.0);
+
+    llm.call("a").start().discard();
+    recorded.assert_ended(6, "success", 3);
+}
+
+/// A guard in a destructor that runs because of a panic does not take that for its own.
+#[test]
+fn an_operation_in_a_destructor_does_not_panic_because_its_thread_does() {
+    struct Cleanup(Llm);
+    impl Drop for Cleanup {
+        fn drop(&mut self) {
+            let _ = self.0.call("a").in_scope(|_| Ok::<_, ()>(()));
+            drop(self.0.call("a").start());
+        }
+    }
+    let (recorded, llm) = Recorded::new();
+    let caught = catch_unwind(|| {
+        let _cleanup = Cleanup(llm);
+        panic!("elsewhere");
+    });
+    caught.unwrap_err();
+    recorded.assert_ended(2, "success", 1);
+    recorded.assert_ended(2, "cancelled", 1);
+}
+
+#[test]
+fn the_clock_can_stop_before_the_operation_does() {
+    let (recorded, llm) = Recorded::new();
+    let mut call = llm.call("a").start();
+    call.stop_clock();
+    let stopped = call.elapsed();
+    // As long as it takes, without a sleep: until it is longer than the stopped time could have been.
+    while call.elapsed() < stopped + Duration::from_millis(20) {
+        std::thread::yield_now();
+    }
+    call.stop_clock();
+    assert_eq!(recorded.in_progress(), 1.0);
+    call.success();
+    let seconds = recorded.value("llm_call_duration_seconds_sum", &[]);
+    assert!(seconds <= stopped.as_secs_f64(), "{seconds}");
+}
+
+#[cfg(feature = "stream")]
+#[tokio::test]
+async fn a_stream_ends_with_its_last_item() {
+    let (recorded, llm) = Recorded::new();
+    let items = || stream::iter([Ok::<_, io::Error>(1), Ok(2)]);
+    let mut seen = 0;
+    let on_item = |call: &mut Running<Values, _>, item: &Result<i32, io::Error>| {
+        seen += item.as_ref().unwrap();
+        call.cache = Cache::Hit;
+        call.stop_clock();
+    };
+    let all: Vec<_> = llm.call("a").stream(items(), on_item).collect().await;
+    assert_eq!((all.len(), seen), (2, 3));
+    recorded.assert_ended(1, "success", 1);
+    assert_eq!(recorded.value("llm_calls_total", &[("cache", "hit")]), 1.0);
+
+    let mut partly = llm.call("a").stream(items(), |_, _| {});
+    partly.next().await.unwrap().unwrap();
+    assert_eq!(recorded.in_progress(), 1.0);
+    drop(partly);
+    recorded.assert_ended(2, "cancelled", 1);
+
+    let failing = stream::iter([Err(io::Error::other("x")), Ok(1)]);
+    let _: Vec<_> = llm.call("a").stream(failing, |_, _| {}).collect().await;
+    recorded.assert_ended(3, "error", 1);
+    assert_eq!(
+        recorded.value("llm_errors_total", &[("error_type", "Error")]),
+        1.0
+    );
+
+    let panicking = stream::iter([1]).map(|_| -> Result<(), ()> { panic!("no") });
+    let mut panicking = llm.call("a").stream(panicking, |_, _| {});
+    let caught = catch_unwind(AssertUnwindSafe(|| panicking.next().now_or_never()));
+    caught.unwrap_err();
+    recorded.assert_ended(4, "panicked", 1);
+    drop(panicking);
+    recorded.assert_ended(4, "panicked", 1);
+
+    drop(
+        llm.call("a")
+            .stream(stream::pending::<Result<(), ()>>(), |_, _| {}),
+    );
+    recorded.assert_ended(5, "cancelled", 2);
+}
+
+/// The words are the application's own, and several families move together, each with its own labels.
+#[test]
+fn words_and_families_are_the_callers() {
+    labels! {
+        pub enum Status("status") { Good = "200", Bad = "500" }
+        pub enum Direction("direction") { Input = "input", Output = "output" }
+    }
+    impl From<Outcome> for Status {
+        fn from(outcome: Outcome) -> Self {
+            match outcome {
+                Outcome::Success => Self::Good,
+                _ => Self::Bad,
+            }
+        }
+    }
+    catalogue! {
+        pub struct Agents {
+            /// Requests.
+            pub requests_total: Counter<Status>,
+            /// How long they take, by how they ended.
+            pub request_seconds: Histogram<Status>,
+            /// Tokens.
+            pub tokens_total: Counter<Direction>,
+        }
+    }
+    let registry = Registry::new();
+    let agents = Agents::on(&registry).unwrap();
+    let request = || {
+        Operation::with((3, 5))
+            .duration(|end| agents.request_seconds.with(Status::from(end.outcome)))
+            .total(|end| agents.requests_total.with(Status::from(end.outcome)))
+            .on_end(|end| {
+                agents.tokens_total.with(Direction::Input).add(end.labels.0);
+                agents
+                    .tokens_total
+                    .with(Direction::Output)
+                    .add(end.labels.1);
+            })
+    };
+    let mut one = request().start();
+    one.1 = 50;
+    one.success();
+    drop(request().start());
+    let value = |name, labels| registry.value(name, &[labels]);
+    assert_eq!(value("requests_total", ("status", "200")), Some(1.0));
+    assert_eq!(value("requests_total", ("status", "500")), Some(1.0));
+    assert_eq!(value("request_seconds_count", ("status", "500")), Some(1.0));
+    assert_eq!(value("tokens_total", ("direction", "input")), Some(6.0));
+    assert_eq!(value("tokens_total", ("direction", "output")), Some(55.0));
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Success,
+    Error,
+    Drop,
+    Panic,
+    Discard,
+}
+
+proptest! {
+    /// Whatever operations end in whatever order, each is recorded once.
+    #[test]
+    fn each_is_recorded_once(
+        ends in prop::collection::vec(
+            prop::sample::select(vec![End::Success, End::Error, End::Drop, End::Panic, End::Discard]),
+            1..40,
+        ),
+        open in 1..6_usize,
+    ) {
+        let (recorded, llm) = Recorded::new();
+        let mut running = Vec::new();
+        let mut counts = [0_u32; 5];
+        for (i, end) in ends.iter().enumerate() {
+            running.push(llm.call("a").start());
+            if running.len() < open {
+                continue;
+            }
+            let operation = running.swap_remove(i % open);
+            counts[*end as usize] += 1;
+            match end {
+                End::Success => operation.success(),
+                End::Error => operation.error(&io::Error::other("x")),
+                End::Drop => drop(operation),
+                End::Panic => {
+                    // Without a message on the terminal.
+                    let panicked = catch_unwind(AssertUnwindSafe(|| {
+                        let _operation = operation;
+                        std::panic::resume_unwind(Box::new(()));
+                    }));
+                    prop_assert!(panicked.is_err());
+                }
+                End::Discard => operation.discard(),
+            }
+        }
+        prop_assert_eq!(recorded.in_progress(), running.len() as f64);
+        counts[End::Drop as usize] += running.len() as u32;
+        drop(running);
+        let [success, error, cancelled, panicked, _] = counts;
+        let total = success + error + cancelled + panicked;
+        for (status, count) in [
+            ("success", success), ("error", error), ("cancelled", cancelled), ("panicked", panicked),
+        ] {
+            recorded.assert_ended(total, status, count);
+        }
+        prop_assert_eq!(recorded.value("llm_errors_total", &[]), f64::from(error));
+    }
+}
