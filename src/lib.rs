@@ -64,6 +64,7 @@
 //! |---|---|---|
 //! | `axum` | yes | the endpoint from axum's `MatchedPath` |
 //! | `gzip` | yes | compressed pages |
+//! | `collect` | yes | [`collect`]: numbers that are asked for when a page is |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
@@ -93,6 +94,8 @@ mod scrape;
 mod series;
 mod target;
 
+#[cfg(feature = "collect")]
+pub use self::scrape::collect;
 pub use self::{
     app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues},
     error::Error,

@@ -1,5 +1,10 @@
 //! The page that Prometheus scrapes: [`MetricsHandler`] serves it, and a layer does not measure that.
 
+#[cfg(feature = "collect")]
+pub mod collect;
+#[cfg(not(feature = "collect"))]
+#[path = "no_collect.rs"]
+mod collect;
 mod handler;
 mod page;
 mod run;
