@@ -100,9 +100,15 @@ impl MetricsHandler {
 
 /// Still a scrape: it is Prometheus who counts those that fail.
 fn failed(reasons: String) -> Response<Page> {
-    let mut response = Response::new(Page::reason(reasons));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    let mut response = text(StatusCode::INTERNAL_SERVER_ERROR, reasons);
     response.extensions_mut().insert(Scrape);
+    response
+}
+
+/// A response for people.
+pub(super) fn text(status: StatusCode, text: String) -> Response<Page> {
+    let mut response = Response::new(Page::reason(text));
+    *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     response
@@ -141,6 +147,16 @@ pub struct ScrapeFuture {
     response: Option<Response<Page>>,
     /// Whether a collector that fails makes the scrape fail, so that the head must wait for them.
     waits: bool,
+}
+
+#[cfg(feature = "server")]
+impl ScrapeFuture {
+    pub(super) fn of(response: Response<Page>) -> Self {
+        Self {
+            response: Some(response),
+            waits: false,
+        }
+    }
 }
 
 impl Future for ScrapeFuture {

@@ -6,6 +6,9 @@ mod support;
 mod collectors;
 mod deadlines;
 mod names;
+mod push;
+mod ready_made;
+mod server;
 mod sharing;
 
 use std::time::Duration;
