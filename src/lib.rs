@@ -64,6 +64,11 @@
 //! |---|---|---|
 //! | `axum` | yes | the endpoint from axum's `MatchedPath` |
 //! | `gzip` | yes | compressed pages |
+//! | `collect` | yes | [`collect`]: numbers that are asked for when a page is |
+//! | `process` | no | [`collectors::ProcessCollector`]: the `process_*` families, on Linux |
+//! | `runtime` | no | [`collectors::RuntimeCollector`]: tokio's workers, tasks and queue |
+//! | `server` | no | [`MetricsServer`]: the page on a port of its own |
+//! | `push` | no | [`PushGateway`]: the page of a job that ends |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
@@ -83,6 +88,8 @@
 pub mod app;
 mod budget;
 mod clock;
+#[cfg(feature = "collect")]
+pub mod collectors;
 mod error;
 mod exposition;
 pub mod grpc;
@@ -97,6 +104,12 @@ mod target;
 
 #[cfg(feature = "summary")]
 pub use self::app::Summary;
+#[cfg(feature = "server")]
+pub use self::scrape::MetricsServer;
+#[cfg(feature = "collect")]
+pub use self::scrape::collect;
+#[cfg(feature = "push")]
+pub use self::scrape::{PushError, PushGateway};
 pub use self::{
     app::{
         Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,

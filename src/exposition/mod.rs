@@ -3,14 +3,18 @@
 #[cfg(feature = "gzip")]
 mod compress;
 mod negotiate;
+mod ready;
 mod text;
 mod variant;
 
 #[cfg(feature = "gzip")]
 use self::compress::Compressor;
 use self::text::Writer;
+#[cfg(feature = "collect")]
+pub(crate) use self::text::{push_about, push_count};
 pub(crate) use self::{
     negotiate::{Encoding, Format, Variant},
+    ready::{ReadyFamilies, ReadyFamily},
     text::push_float,
     variant::{PageText, VariantWriter},
 };

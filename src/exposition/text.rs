@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use metrics::Unit;
 
-use super::Format;
+use super::{Format, ReadyFamilies};
 use crate::budget::Budget;
 #[cfg(feature = "summary")]
 use crate::registry::QUANTILES;
@@ -15,6 +15,8 @@ use crate::registry::{Exemplar, Exemplars, Family, Index, Kind, Place, Snapshot}
 pub(crate) struct Writer {
     snapshot: Arc<Snapshot>,
     format: Format,
+    /// Families of others, which go among those of the registry by name.
+    ready: ReadyFamilies,
     family: usize,
     series: usize,
     /// The parts of the current histogram's lines that its series share.
@@ -22,10 +24,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, format: Format) -> Self {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, format: Format, ready: ReadyFamilies) -> Self {
         Self {
             snapshot,
             format,
+            ready,
             family: 0,
             series: 0,
             lines: HistogramLines::default(),
@@ -40,6 +43,7 @@ impl Writer {
                 return false;
             }
             if self.series == 0 && index.len() > 0 {
+                self.ready.write_before(&family.name, page);
                 self.write_about(page, family);
             }
             self.write_series(page, family, index, budget);
@@ -48,6 +52,7 @@ impl Writer {
                 self.series = 0;
             }
         }
+        self.ready.write_rest(page);
         if self.format.is_open_metrics() {
             page.extend_from_slice(b"# EOF\n");
         }
@@ -58,20 +63,8 @@ impl Writer {
     fn write_about(&mut self, page: &mut Vec<u8>, family: &Family) {
         let about = family.about();
         let (name, kind) = self.announced(family);
-        if let Some(help) = &about.help {
-            push_all(page, &["# HELP ", name, " "]);
-            push_help(page, help, self.format);
-            page.push(b'\n');
-        }
-        push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
-        if self.format.is_open_metrics()
-            && let Some(unit) = about.unit.and_then(base_unit)
-            && name
-                .strip_suffix(unit)
-                .is_some_and(|rest| rest.ends_with('_'))
-        {
-            push_all(page, &["# UNIT ", name, " ", unit, "\n"]);
-        }
+        let help = about.help.as_deref();
+        push_about(page, name, kind, help, about.unit, self.format);
         if let Kind::Histogram(buckets) = &family.kind {
             self.lines = HistogramLines::new(&family.name, buckets.bounds(), self.format);
         }
@@ -122,8 +115,9 @@ impl Writer {
         });
         !short.is_empty()
             && !is_part
-            && family(short).is_none()
-            && family(&format!("{short}_created")).is_none()
+            && [short, &format!("{short}_created")]
+                .into_iter()
+                .all(|name| family(name).is_none() && !self.ready.has(name))
     }
 
     fn write_series(
@@ -274,6 +268,31 @@ impl HistogramLines {
     }
 }
 
+/// The lines before the samples of a family.
+pub(crate) fn push_about(
+    page: &mut Vec<u8>,
+    name: &str,
+    kind: &str,
+    help: Option<&str>,
+    unit: Option<Unit>,
+    format: Format,
+) {
+    if let Some(help) = help {
+        push_all(page, &["# HELP ", name, " "]);
+        push_help(page, help, format);
+        page.push(b'\n');
+    }
+    push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
+    if format.is_open_metrics()
+        && let Some(unit) = unit.and_then(base_unit)
+        && name
+            .strip_suffix(unit)
+            .is_some_and(|rest| rest.ends_with('_'))
+    {
+        push_all(page, &["# UNIT ", name, " ", unit, "\n"]);
+    }
+}
+
 fn push_all(page: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
         page.extend_from_slice(part.as_bytes());
@@ -299,7 +318,7 @@ fn push_float_line(page: &mut Vec<u8>, head: &str, x: f64, format: Format) {
     page.push(b'\n');
 }
 
-fn push_count(page: &mut Vec<u8>, count: u64) {
+pub(crate) fn push_count(page: &mut Vec<u8>, count: u64) {
     page.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
 }
 

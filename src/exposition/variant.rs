@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 #[cfg(feature = "gzip")]
 use super::{Compressor, Encoding};
-use super::{Variant, Writer};
+use super::{ReadyFamilies, Variant, Writer};
 use crate::budget::Budget;
 use crate::registry::{Registry, Snapshot};
 
@@ -19,6 +19,30 @@ pub(crate) enum PageText {
     Rendered(Bytes),
 }
 
+#[cfg(feature = "collect")]
+impl PageText {
+    /// The names of samples that a rendered page has; a registry tells its own.
+    pub(crate) fn sample_names(&self) -> std::collections::HashSet<String> {
+        match self {
+            Self::Registry(_) => std::collections::HashSet::new(),
+            #[cfg(feature = "exporter")]
+            Self::Rendered(text) => {
+                let text = String::from_utf8_lossy(text);
+                let families = text.lines().filter_map(|line| {
+                    let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+                    Some((name, matches!(kind, "histogram" | "summary")))
+                });
+                let names = families.flat_map(|(name, has_parts)| {
+                    const PARTS: [&str; 4] = ["", "_bucket", "_sum", "_count"];
+                    let parts = &PARTS[..if has_parts { PARTS.len() } else { 1 }];
+                    parts.iter().map(move |part| format!("{name}{part}"))
+                });
+                names.collect()
+            }
+        }
+    }
+}
+
 pub(crate) struct VariantWriter {
     text: Text,
     #[cfg(feature = "gzip")]
@@ -28,19 +52,21 @@ pub(crate) struct VariantWriter {
 enum Text {
     Writer(Writer),
     #[cfg(feature = "exporter")]
-    Rendered(Bytes),
+    Rendered(Bytes, ReadyFamilies),
 }
 
 impl VariantWriter {
     /// Work, and so text, for one slice: about 64 KiB.
     const SLICE: usize = 12_000;
 
-    pub(crate) fn new(variant: Variant, text: PageText) -> Self {
+    pub(crate) fn new(variant: Variant, text: PageText, ready: ReadyFamilies) -> Self {
         Self {
             text: match text {
-                PageText::Registry(snapshot) => Text::Writer(Writer::new(snapshot, variant.format)),
+                PageText::Registry(snapshot) => {
+                    Text::Writer(Writer::new(snapshot, variant.format, ready))
+                }
                 #[cfg(feature = "exporter")]
-                PageText::Rendered(text) => Text::Rendered(text),
+                PageText::Rendered(text) => Text::Rendered(text, ready),
             },
             #[cfg(feature = "gzip")]
             compressor: (variant.encoding == Encoding::Gzip).then(Compressor::new),
@@ -74,10 +100,14 @@ impl Text {
                 (slice.into(), last)
             }
             #[cfg(feature = "exporter")]
-            Self::Rendered(text) => {
+            Self::Rendered(text, ready) => {
                 const SLICE: usize = 64 * 1024;
-                let slice = text.split_to(text.len().min(SLICE));
-                (slice, text.is_empty())
+                if text.is_empty() {
+                    let mut rest = Vec::new();
+                    ready.write_rest(&mut rest);
+                    return (rest.into(), true);
+                }
+                (text.split_to(text.len().min(SLICE)), false)
             }
         }
     }
@@ -89,7 +119,8 @@ impl Registry {
     pub fn render(&self) -> String {
         let snapshot = Arc::new(Snapshot::now(self));
         let mut page = Vec::new();
-        Writer::new(snapshot, super::Format::Text).advance(&mut page, &mut Budget::unlimited());
+        Writer::new(snapshot, super::Format::Text, ReadyFamilies::default())
+            .advance(&mut page, &mut Budget::unlimited());
         String::from_utf8_lossy(&page).into_owned()
     }
 }

@@ -100,6 +100,11 @@ impl Families {
         self.read().by_name.len()
     }
 
+    #[cfg(feature = "collect")]
+    pub(super) fn has_sample_name(&self, name: &str) -> bool {
+        self.read().sample_names.contains(name)
+    }
+
     /// All families in the order of the page.
     pub(super) fn sorted(&self) -> Vec<Arc<Family>> {
         self.read().by_name.values().cloned().collect()

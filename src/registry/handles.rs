@@ -61,7 +61,7 @@ impl FractionalCounter {
 
     #[inline]
     pub(crate) fn add(&self, x: f64) {
-        self.store.writer().add_sum(self.sum, x);
+        self.store.add_sum(self.sum, x);
     }
 }
 
@@ -166,7 +166,10 @@ impl Histogram {
     /// left out of the sum, which it would spoil for ever.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
-        self.observe_many(sample, 1);
+        match self.store.writer() {
+            Some(writer) => self.observe_by(writer, sample),
+            None => self.observe_many(sample, 1),
+        }
     }
 
     /// As [`Histogram::observe`], by a writer of the same store.
@@ -246,10 +249,9 @@ impl Summary {
         if sample.is_nan() {
             return;
         }
-        let writer = self.store.writer();
-        writer.add_count(self.count, 1);
+        self.store.add_count(self.count, 1);
         if sample.is_finite() {
-            writer.add_sum(self.sum, sample);
+            self.store.add_sum(self.sum, sample);
             self.window.add(sample);
         }
     }

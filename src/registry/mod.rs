@@ -33,6 +33,8 @@ mod thread_slot;
 mod window;
 
 pub use self::builder::RegistryBuilder;
+#[cfg(feature = "collect")]
+pub(crate) use self::series::label_text;
 pub(crate) use self::{
     buckets::Buckets,
     builder::check_constant_label,
@@ -124,6 +126,12 @@ impl Registry {
 
     pub(crate) fn constant_labels(&self) -> &[(String, String)] {
         &self.inner.constant_labels
+    }
+
+    /// Whether a family of this registry, on the page or not, has samples of that name.
+    #[cfg(feature = "collect")]
+    pub(crate) fn has_sample_name(&self, name: &str) -> bool {
+        self.inner.families.has_sample_name(name)
     }
 
     pub(crate) fn declare(&self, spec: &FamilySpec) -> Result<(), Error> {

@@ -5,12 +5,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower_service::Service;
 
+#[cfg(feature = "collect")]
+use super::collect::Collectors;
+use super::collect::Settings;
 use super::run::Queue;
 use super::{Page, Source};
 use crate::exposition::{Encoding, Variant};
@@ -44,18 +47,33 @@ pub struct Scrape;
 #[derive(Clone)]
 pub struct MetricsHandler {
     queue: Arc<Queue>,
+    settings: Settings,
 }
 
 impl MetricsHandler {
     /// The handler of a registry, or of an exporter's handle.
     pub fn new(source: impl Into<Source>) -> Self {
-        let queue = Arc::new(Queue::new(source.into().0));
-        Self { queue }
+        Self {
+            queue: Arc::new(Queue::new(source.into().0)),
+            settings: Settings::default(),
+        }
+    }
+
+    #[cfg(feature = "collect")]
+    pub(super) fn collectors(&self) -> &Collectors {
+        self.queue.collectors()
+    }
+
+    #[cfg(feature = "collect")]
+    pub(super) fn collect_settings(&mut self) -> &mut Settings {
+        &mut self.settings
     }
 
     fn answer<B>(&self, request: &Request<B>) -> Response<Page> {
+        let collectors = self.queue.collectors();
+        let collection = || self.settings.collection(collectors, request.headers());
         match *request.method() {
-            Method::GET => self.page(request, |variant| self.queue.join(variant)),
+            Method::GET => self.page(request, |variant| self.queue.join(variant, collection())),
             Method::HEAD => self.page(request, |_| Page::untold()),
             _ => not_allowed(),
         }
@@ -65,7 +83,7 @@ impl MetricsHandler {
         let pages = self.queue.pages();
         let variant = Variant {
             format: pages.format(request.headers()),
-            encoding: Encoding::negotiate(request.headers(), pages.is_worth_compressing()),
+            encoding: Encoding::negotiate(request.headers(), self.queue.is_worth_compressing()),
         };
         let mut response = Response::new(body(variant));
         response.extensions_mut().insert(Scrape);
@@ -78,6 +96,22 @@ impl MetricsHandler {
         }
         response
     }
+}
+
+/// Still a scrape: it is Prometheus who counts those that fail.
+fn failed(reasons: String) -> Response<Page> {
+    let mut response = text(StatusCode::INTERNAL_SERVER_ERROR, reasons);
+    response.extensions_mut().insert(Scrape);
+    response
+}
+
+/// A response for people.
+pub(super) fn text(status: StatusCode, text: String) -> Response<Page> {
+    let mut response = Response::new(Page::reason(text));
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
 }
 
 /// Not marked as a scrape, so it is measured like any other mistake of a client's.
@@ -101,6 +135,7 @@ impl<B> Service<Request<B>> for MetricsHandler {
     fn call(&mut self, request: Request<B>) -> ScrapeFuture {
         ScrapeFuture {
             response: Some(self.answer(&request)),
+            waits: self.settings.fails(),
         }
     }
 }
@@ -110,13 +145,32 @@ impl<B> Service<Request<B>> for MetricsHandler {
 #[must_use = "futures do nothing unless they are polled"]
 pub struct ScrapeFuture {
     response: Option<Response<Page>>,
+    /// Whether a collector that fails makes the scrape fail, so that the head must wait for them.
+    waits: bool,
+}
+
+#[cfg(feature = "server")]
+impl ScrapeFuture {
+    pub(super) fn of(response: Response<Page>) -> Self {
+        Self {
+            response: Some(response),
+            waits: false,
+        }
+    }
 }
 
 impl Future for ScrapeFuture {
     type Output = Result<Response<Page>, Infallible>;
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.response.take() {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { response, waits } = &mut *self;
+        if *waits
+            && let Some(response) = response
+            && let Some(reasons) = ready!(response.body_mut().poll_failure(cx))
+        {
+            *response = failed(reasons);
+        }
+        match response.take() {
             Some(response) => Poll::Ready(Ok(response)),
             None => Poll::Pending,
         }

@@ -1,10 +1,23 @@
 //! The page that Prometheus scrapes: [`MetricsHandler`] serves it, and a layer does not measure that.
 
+#[cfg(feature = "collect")]
+pub mod collect;
+#[cfg(not(feature = "collect"))]
+#[path = "no_collect.rs"]
+mod collect;
 mod handler;
 mod page;
+#[cfg(feature = "push")]
+mod push;
 mod run;
+#[cfg(feature = "server")]
+mod server;
 mod source;
 
+#[cfg(feature = "push")]
+pub use self::push::{PushError, PushGateway};
+#[cfg(feature = "server")]
+pub use self::server::MetricsServer;
 pub use self::{
     handler::{MetricsHandler, Scrape, ScrapeFuture},
     page::Page,

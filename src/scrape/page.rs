@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::collect::{Collected, Collection};
 use super::run::{Run, Turn};
 use crate::budget::Budget;
 use crate::exposition::Variant;
@@ -27,6 +28,8 @@ enum Content {
     Empty,
     /// What a HEAD request gets: nothing, of which a server must not say that it has length 0.
     Untold,
+    /// Why there is no page.
+    Reason(Bytes),
     Scraping(Scraping),
 }
 
@@ -35,6 +38,9 @@ enum Content {
 struct Scraping {
     run: Arc<Run>,
     variant: Variant,
+    /// What is left to wait for.
+    collection: Option<Collection>,
+    collected: Collected,
     /// The next slice of the page to send.
     next: usize,
     budget: Budget,
@@ -51,20 +57,53 @@ impl Page {
         Self { content }
     }
 
-    pub(super) fn of(run: Arc<Run>, variant: Variant) -> Self {
+    pub(super) fn reason(text: String) -> Self {
+        let content = Content::Reason(text.into());
+        Self { content }
+    }
+
+    pub(super) fn of(run: Arc<Run>, variant: Variant, collection: Option<Collection>) -> Self {
         let content = Content::Scraping(Scraping {
             run,
             variant,
+            collection,
+            collected: Collected::default(),
             next: 0,
             budget: Budget::turn(),
         });
         Self { content }
     }
+
+    /// Waits for the collectors; ready with what went wrong there.
+    pub(super) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        let Content::Scraping(scraping) = &mut self.content else {
+            return Poll::Ready(None);
+        };
+        ready!(scraping.poll_collected(cx));
+        Poll::Ready(scraping.collected.failure())
+    }
 }
 
 impl Scraping {
+    fn poll_collected(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(collection) = &mut self.collection {
+            self.collected = ready!(self.run.collect(collection, cx));
+            self.collection = None;
+        }
+        Poll::Ready(())
+    }
+
     fn poll_slice(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match self.run.slice(self.variant, self.next, &mut self.budget) {
+        ready!(self.poll_collected(cx));
+        let Self {
+            run,
+            variant,
+            collected,
+            next,
+            budget,
+            ..
+        } = self;
+        match run.slice(*variant, collected, *next, budget) {
             Turn::Slice(slice) => {
                 self.next += 1;
                 Poll::Ready(Some(slice))
@@ -87,10 +126,15 @@ impl Body for Page {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Content::Scraping(scraping) = &mut self.content else {
-            return Poll::Ready(None);
+        let slice = match &mut self.content {
+            Content::Empty | Content::Untold => None,
+            Content::Reason(text) => {
+                let text = std::mem::take(text);
+                self.content = Content::Empty;
+                Some(text)
+            }
+            Content::Scraping(scraping) => ready!(scraping.poll_slice(cx)),
         };
-        let slice = ready!(scraping.poll_slice(cx));
         if slice.is_none() {
             self.content = Content::Empty;
         }
@@ -104,6 +148,7 @@ impl Body for Page {
     fn size_hint(&self) -> SizeHint {
         match self.content {
             Content::Empty => SizeHint::with_exact(0),
+            Content::Reason(ref text) => SizeHint::with_exact(text.len() as u64),
             Content::Untold | Content::Scraping(_) => SizeHint::default(),
         }
     }

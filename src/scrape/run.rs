@@ -4,21 +4,27 @@
 //! A scrape that comes while a run is at work cannot share it, because it must show what happened until
 //! now; it joins the next one, which begins when the one at work is done. So however many scrapes
 //! come, one run is at work and one is waiting.
+//!
+//! Collectors are called once for a run, before it begins: it begins when the first of its scrapes has their
+//! samples.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use super::Page;
+use super::collect::{Calls, Collected, Collection, Collectors};
 use super::source::Pages;
 use crate::budget::Budget;
-use crate::exposition::{PageText, Variant, VariantWriter};
+use crate::exposition::{PageText, ReadyFamilies, Variant, VariantWriter};
 use crate::registry::{Snapshotting, lock};
 
 /// The runs of one handler.
 pub(super) struct Queue {
     pages: Pages,
+    collectors: Collectors,
     runs: Mutex<Runs>,
 }
 
@@ -31,23 +37,34 @@ struct Runs {
 
 impl Queue {
     pub(super) fn new(pages: Pages) -> Self {
-        let runs = Mutex::default();
-        Self { pages, runs }
+        Self {
+            collectors: Collectors::new(pages.constant_labels()),
+            pages,
+            runs: Mutex::default(),
+        }
     }
 
     pub(super) fn pages(&self) -> &Pages {
         &self.pages
     }
 
+    pub(super) fn collectors(&self) -> &Collectors {
+        &self.collectors
+    }
+
+    pub(super) fn is_worth_compressing(&self) -> bool {
+        self.pages.is_worth_compressing() || !self.collectors.is_empty()
+    }
+
     /// A page of the run that begins next.
-    pub(super) fn join(self: &Arc<Self>, variant: Variant) -> Page {
+    pub(super) fn join(self: &Arc<Self>, variant: Variant, collection: Option<Collection>) -> Page {
         let mut runs = lock(&self.runs);
         let run = runs.waiting.upgrade().unwrap_or_else(|| {
             let run = Arc::new(Run::new(Arc::clone(self)));
             runs.waiting = Arc::downgrade(&run);
             run
         });
-        Page::of(run, variant)
+        Page::of(run, variant, collection)
     }
 
     /// Lets the waiting run begin if the one at work is done, and helps that with its work if not.
@@ -66,6 +83,7 @@ impl Queue {
 
 pub(super) struct Run {
     queue: Arc<Queue>,
+    calls: OnceLock<Calls>,
     work: Mutex<Work>,
 }
 
@@ -83,6 +101,7 @@ enum Stage {
 
 struct PageInProgress {
     variant: Variant,
+    collected: Collected,
     writer: Option<VariantWriter>,
     slices: Vec<Bytes>,
     done: bool,
@@ -102,11 +121,31 @@ impl Run {
             stage: Stage::Waiting,
             pages: Vec::new(),
         });
-        Self { queue, work }
+        let calls = OnceLock::new();
+        Self { queue, calls, work }
+    }
+
+    /// What the collectors have for a scrape of this run.
+    pub(super) fn collect(
+        &self,
+        collection: &mut Collection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Collected> {
+        let deadline = collection.deadline();
+        let calls = self
+            .calls
+            .get_or_init(|| self.queue.collectors.call(deadline));
+        collection.poll(calls, cx)
     }
 
     /// Slice `n` of a page, after as much work as it takes and the budget allows.
-    pub(super) fn slice(self: &Arc<Self>, variant: Variant, n: usize, budget: &mut Budget) -> Turn {
+    pub(super) fn slice(
+        self: &Arc<Self>,
+        variant: Variant,
+        collected: &Collected,
+        n: usize,
+        budget: &mut Budget,
+    ) -> Turn {
         let Some(mut work) = self.try_lock() else {
             return Turn::Over;
         };
@@ -117,14 +156,15 @@ impl Run {
                 }
                 continue;
             }
-            let page = work.page(variant);
+            let i = work.page(variant, collected);
+            let page = &work.pages[i];
             if let Some(slice) = page.slices.get(n) {
                 return Turn::Slice(slice.clone());
             }
             if page.done {
                 return Turn::End;
             }
-            work.advance(variant, budget);
+            work.advance(i, self.queue.pages(), budget);
         }
         Turn::Over
     }
@@ -136,14 +176,13 @@ impl Run {
             return false;
         };
         loop {
-            let unfinished = work.pages.iter().find(|page| !page.done);
-            let Some(variant) = unfinished.map(|page| page.variant) else {
+            let Some(unfinished) = work.pages.iter().position(|page| !page.done) else {
                 return true;
             };
             if budget.is_spent() {
                 return false;
             }
-            work.advance(variant, budget);
+            work.advance(unfinished, self.queue.pages(), budget);
         }
     }
 
@@ -158,17 +197,18 @@ impl Run {
 }
 
 impl Work {
-    fn page(&mut self, variant: Variant) -> &mut PageInProgress {
-        let known = self.pages.iter().position(|page| page.variant == variant);
-        let i = known.unwrap_or_else(|| {
-            self.pages.push(PageInProgress::new(variant));
+    /// Which page it is; with other samples of collectors it is another page.
+    fn page(&mut self, variant: Variant, collected: &Collected) -> usize {
+        let is_it = |page: &PageInProgress| page.variant == variant && page.collected == *collected;
+        self.pages.iter().position(is_it).unwrap_or_else(|| {
+            let page = PageInProgress::new(variant, collected.clone());
+            self.pages.push(page);
             self.pages.len() - 1
-        });
-        &mut self.pages[i]
+        })
     }
 
     /// Does the next bit of work for a page, once the run has begun.
-    fn advance(&mut self, variant: Variant, budget: &mut Budget) {
+    fn advance(&mut self, page: usize, pages: &Pages, budget: &mut Budget) {
         match &mut self.stage {
             Stage::Waiting => {}
             Stage::Snapshotting(snapshotting) => {
@@ -178,7 +218,7 @@ impl Work {
             }
             Stage::Writing(text) => {
                 let text = text.clone();
-                self.page(variant).advance(text, budget);
+                self.pages[page].advance(text, pages, budget);
             }
         }
     }
@@ -195,20 +235,31 @@ impl Stage {
 }
 
 impl PageInProgress {
-    fn new(variant: Variant) -> Self {
+    fn new(variant: Variant, collected: Collected) -> Self {
         Self {
             variant,
+            collected,
             writer: None,
             slices: Vec::new(),
             done: false,
         }
     }
 
-    fn advance(&mut self, text: PageText, budget: &mut Budget) {
-        let variant = self.variant;
-        let writer = self
-            .writer
-            .get_or_insert_with(|| VariantWriter::new(variant, text));
+    fn advance(&mut self, text: PageText, pages: &Pages, budget: &mut Budget) {
+        let Self {
+            variant, collected, ..
+        } = self;
+        let writer = self.writer.get_or_insert_with(|| {
+            let ready = match collected.is_empty() {
+                true => ReadyFamilies::default(),
+                false => ReadyFamilies::new(collected.families(
+                    variant.format,
+                    pages.constant_labels(),
+                    pages.taken_names(&text),
+                )),
+            };
+            VariantWriter::new(*variant, text, ready)
+        });
         let (slice, done) = writer.advance(budget);
         if !slice.is_empty() {
             self.slices.push(slice);
@@ -244,7 +295,7 @@ mod tests {
             encoding: Encoding::Identity,
         };
         assert!(matches!(
-            waiting.slice(variant, 0, &mut Budget::turn()),
+            waiting.slice(variant, &Collected::default(), 0, &mut Budget::turn()),
             Turn::Over
         ));
     }

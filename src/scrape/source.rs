@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::HeaderMap;
 
-use crate::exposition::Format;
+use crate::exposition::{Format, PageText};
 use crate::registry::Registry;
 
 /// What a [`MetricsHandler`](super::MetricsHandler) can serve: a [`Registry`], or with the feature `exporter` a
@@ -26,6 +26,34 @@ impl Pages {
             #[cfg(feature = "exporter")]
             Self::Exporter(_) => Format::Text,
         }
+    }
+
+    /// What every series of the page has.
+    pub(super) fn constant_labels(&self) -> &[(String, String)] {
+        match self {
+            Self::Registry(registry) => registry.constant_labels(),
+            #[cfg(feature = "exporter")]
+            Self::Exporter(_) => &[],
+        }
+    }
+
+    /// Tells which names of samples the page has, at least: a registry's never get fewer.
+    #[cfg(feature = "collect")]
+    pub(super) fn taken_names(&self, text: &PageText) -> impl Fn(&str) -> bool {
+        let written = text.sample_names();
+        let registry = match self {
+            Self::Registry(registry) => Some(registry),
+            #[cfg(feature = "exporter")]
+            Self::Exporter(_) => None,
+        };
+        move |name| {
+            written.contains(name) || registry.is_some_and(|known| known.has_sample_name(name))
+        }
+    }
+
+    #[cfg(not(feature = "collect"))]
+    pub(super) fn taken_names(&self, _: &PageText) -> impl Fn(&str) -> bool {
+        |_: &str| false
     }
 
     pub(super) fn is_worth_compressing(&self) -> bool {

@@ -1,0 +1,85 @@
+//! Collectors that are ready: for [`collector`](crate::MetricsHandler::collector).
+//!
+//! ```
+//! # #[cfg(all(feature = "process", feature = "runtime"))]
+//! # fn handler() -> Result<tower_prometheus::MetricsHandler, tower_prometheus::Error> {
+//! use tower_prometheus::Registry;
+//! use tower_prometheus::collectors::{InfoCollector, ProcessCollector, RuntimeCollector};
+//!
+//! let metrics = Registry::builder().install()?;
+//! let handler = metrics
+//!     .handler()
+//!     .collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))
+//!     .collector("process", ProcessCollector::new()?)
+//!     .collector("runtime", RuntimeCollector::current()?);
+//! # Ok(handler)
+//! # }
+//! ```
+
+mod build_info;
+#[cfg(feature = "process")]
+mod process;
+#[cfg(feature = "runtime")]
+mod runtime;
+
+pub use self::build_info::InfoCollector;
+#[cfg(feature = "process")]
+pub use self::process::{ProcessCollector, ProcessMemory};
+#[cfg(feature = "runtime")]
+pub use self::runtime::RuntimeCollector;
+
+#[cfg(any(feature = "process", feature = "runtime"))]
+use crate::app::{FamilyDescription, FamilyKind};
+#[cfg(any(feature = "process", feature = "runtime"))]
+use crate::collect::{FamilySamples, Samples};
+
+/// A family of a ready collector, said once for the page and for who describes it.
+#[cfg(any(feature = "process", feature = "runtime"))]
+#[derive(Clone, Copy)]
+struct ReadyMade {
+    name: &'static str,
+    kind: FamilyKind,
+    help: &'static str,
+    unit: Option<metrics::Unit>,
+}
+
+#[cfg(any(feature = "process", feature = "runtime"))]
+impl ReadyMade {
+    const fn new(
+        name: &'static str,
+        kind: FamilyKind,
+        unit: Option<metrics::Unit>,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            help,
+            unit,
+        }
+    }
+
+    fn describe(self) -> FamilyDescription {
+        let Self {
+            name,
+            kind,
+            help,
+            unit,
+        } = self;
+        let mut description = FamilyDescription::new(name, kind);
+        description.help = help.to_owned();
+        description.unit = unit;
+        description
+    }
+
+    fn of(self, samples: &mut Samples) -> FamilySamples<'_> {
+        let mut family = match self.kind {
+            FamilyKind::Counter => samples.counter(self.name, self.help),
+            _ => samples.gauge(self.name, self.help),
+        };
+        if let Some(unit) = self.unit {
+            family.unit(unit);
+        }
+        family
+    }
+}

@@ -1,0 +1,231 @@
+//! [`ProcessCollector`]: what the operating system knows of this process.
+
+use metrics::Unit;
+
+use super::ReadyMade;
+use crate::Error;
+use crate::app::{FamilyDescription, FamilyKind};
+use crate::collect::{CollectError, Collector, Deadline, Samples};
+
+const CPU: ReadyMade = ReadyMade::new(
+    "process_cpu_seconds_total",
+    FamilyKind::Counter,
+    Some(Unit::Seconds),
+    "Total user and system CPU time spent in seconds.",
+);
+const RESIDENT: ReadyMade = ReadyMade::new(
+    "process_resident_memory_bytes",
+    FamilyKind::Gauge,
+    Some(Unit::Bytes),
+    "Resident memory size in bytes.",
+);
+const VIRTUAL: ReadyMade = ReadyMade::new(
+    "process_virtual_memory_bytes",
+    FamilyKind::Gauge,
+    Some(Unit::Bytes),
+    "Virtual memory size in bytes.",
+);
+const OPEN_FDS: ReadyMade = ReadyMade::new(
+    "process_open_fds",
+    FamilyKind::Gauge,
+    None,
+    "Number of open file descriptors.",
+);
+const MAX_FDS: ReadyMade = ReadyMade::new(
+    "process_max_fds",
+    FamilyKind::Gauge,
+    None,
+    "Maximum number of open file descriptors.",
+);
+const START_TIME: ReadyMade = ReadyMade::new(
+    "process_start_time_seconds",
+    FamilyKind::Gauge,
+    Some(Unit::Seconds),
+    "Start time of the process since unix epoch in seconds.",
+);
+const THREADS: ReadyMade = ReadyMade::new(
+    "process_threads",
+    FamilyKind::Gauge,
+    None,
+    "Number of OS threads in the process.",
+);
+
+/// The `process_*` families that Prometheus' own clients have, under their names:
+///
+/// | family | type | |
+/// |---|---|---|
+/// | `process_cpu_seconds_total` | counter | user and system time, to the hundredth of a second |
+/// | `process_resident_memory_bytes` | gauge | |
+/// | `process_virtual_memory_bytes` | gauge | |
+/// | `process_open_fds` | gauge | |
+/// | `process_max_fds` | gauge | the soft limit; not there when there is none |
+/// | `process_start_time_seconds` | gauge | since the epoch |
+/// | `process_threads` | gauge | |
+///
+/// They are read from `/proc`: Linux and Android have it.
+#[derive(Clone, Debug)]
+pub struct ProcessCollector {
+    start_time: f64,
+}
+
+/// The memory of this process, for families of one's own.
+///
+/// ```no_run
+/// # use tower_prometheus::Registry;
+/// # use tower_prometheus::collect::Samples;
+/// use tower_prometheus::collectors::ProcessMemory;
+///
+/// let handler = Registry::new().handler().collector("memory", |samples: &mut Samples| {
+///     let memory = ProcessMemory::now()?;
+///     samples.gauge("memory_rss_bytes", "Resident memory.").value(memory.resident);
+///     Ok(())
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessMemory {
+    /// Bytes in RAM (RSS).
+    pub resident: u64,
+    /// Bytes of address space (VMS).
+    pub virtual_size: u64,
+}
+
+impl ProcessCollector {
+    /// The collector of this process.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` cannot be read, or the system has none.
+    pub fn new() -> Result<Self, Error> {
+        let start_time = system::start_time().map_err(|error| {
+            Error::new(format!(
+                "process metrics are read from /proc, as Linux and Android have it: {error}"
+            ))
+        })?;
+        Ok(Self { start_time })
+    }
+
+    /// The families as their definition says them.
+    #[must_use]
+    pub fn families() -> Vec<FamilyDescription> {
+        let all = [
+            CPU, RESIDENT, VIRTUAL, OPEN_FDS, MAX_FDS, START_TIME, THREADS,
+        ];
+        all.map(ReadyMade::describe).into()
+    }
+}
+
+impl ProcessMemory {
+    /// What it is now.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` cannot be read, or the system has none.
+    pub fn now() -> Result<Self, CollectError> {
+        Ok(system::Stat::now()?.memory)
+    }
+}
+
+impl Collector for ProcessCollector {
+    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        let stat = system::Stat::now()?;
+        let fds = system::Fds::now()?;
+        CPU.of(samples).value(stat.cpu_seconds);
+        RESIDENT.of(samples).value(stat.memory.resident);
+        VIRTUAL.of(samples).value(stat.memory.virtual_size);
+        OPEN_FDS.of(samples).value(fds.open);
+        MAX_FDS.of(samples).value(fds.max);
+        START_TIME.of(samples).value(self.start_time);
+        THREADS.of(samples).value(stat.threads);
+        Ok(())
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod system {
+    use procfs::process::{LimitValue, Process};
+    use procfs::{ProcResult, boot_time_secs, page_size, ticks_per_second};
+
+    use super::ProcessMemory;
+
+    pub(super) struct Stat {
+        pub(super) cpu_seconds: f64,
+        pub(super) memory: ProcessMemory,
+        pub(super) threads: i64,
+    }
+
+    impl Stat {
+        pub(super) fn now() -> ProcResult<Self> {
+            let stat = Process::myself()?.stat()?;
+            Ok(Self {
+                cpu_seconds: (stat.utime + stat.stime) as f64 / ticks_per_second() as f64,
+                memory: ProcessMemory {
+                    resident: stat.rss * page_size(),
+                    virtual_size: stat.vsize,
+                },
+                threads: stat.num_threads,
+            })
+        }
+    }
+
+    pub(super) struct Fds {
+        pub(super) open: usize,
+        pub(super) max: Option<u64>,
+    }
+
+    impl Fds {
+        pub(super) fn now() -> ProcResult<Self> {
+            let process = Process::myself()?;
+            let max = match process.limits()?.max_open_files.soft_limit {
+                LimitValue::Unlimited => None,
+                LimitValue::Value(max) => Some(max),
+            };
+            let open = process.fd_count()?;
+            Ok(Self { open, max })
+        }
+    }
+
+    /// Seconds since the epoch.
+    pub(super) fn start_time() -> ProcResult<f64> {
+        let after_boot = Process::myself()?.stat()?.starttime as f64;
+        Ok(boot_time_secs()? as f64 + after_boot / ticks_per_second() as f64)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod system {
+    use std::io;
+
+    use super::ProcessMemory;
+
+    pub(super) struct Stat {
+        pub(super) cpu_seconds: f64,
+        pub(super) memory: ProcessMemory,
+        pub(super) threads: i64,
+    }
+
+    pub(super) struct Fds {
+        pub(super) open: usize,
+        pub(super) max: Option<u64>,
+    }
+
+    impl Stat {
+        pub(super) fn now() -> io::Result<Self> {
+            Err(missing())
+        }
+    }
+
+    impl Fds {
+        pub(super) fn now() -> io::Result<Self> {
+            Err(missing())
+        }
+    }
+
+    pub(super) fn start_time() -> io::Result<f64> {
+        Err(missing())
+    }
+
+    fn missing() -> io::Error {
+        io::Error::new(io::ErrorKind::Unsupported, "there is no /proc")
+    }
+}

@@ -1,0 +1,151 @@
+//! [`Connections`]: those that are open, each a task.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+use super::Settings;
+use super::activity::{Activity, Watched};
+use super::listener::Stream;
+use crate::scrape::handler::{MetricsHandler, ScrapeFuture, text};
+
+pub(super) struct Connections {
+    pages: Arc<Pages>,
+    places: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+    closing: watch::Sender<bool>,
+}
+
+/// What the server answers.
+pub(super) struct Pages {
+    handler: MetricsHandler,
+    settings: Settings,
+}
+
+/// A place among the connections; `None` only if there are no more places to give, which does not happen.
+pub(super) type Place = Option<OwnedSemaphorePermit>;
+
+impl Connections {
+    pub(super) fn new(pages: Pages) -> Self {
+        let places = pages.settings.max_connections.min(Semaphore::MAX_PERMITS);
+        Self {
+            pages: Arc::new(pages),
+            places: Arc::new(Semaphore::new(places)),
+            tasks: JoinSet::new(),
+            closing: watch::Sender::new(false),
+        }
+    }
+
+    /// Waits for a place.
+    pub(super) fn place(&self) -> impl Future<Output = Place> + use<> {
+        let places = Arc::clone(&self.places);
+        async move { places.acquire_owned().await.ok() }
+    }
+
+    pub(super) fn serve(&mut self, stream: Stream, place: Place) {
+        // Those that have ended leave their results behind.
+        while self.tasks.try_join_next().is_some() {}
+        let pages = Arc::clone(&self.pages);
+        let closing = self.closing.subscribe();
+        self.tasks.spawn(async move {
+            serve_connection(pages, stream, closing).await;
+            drop(place);
+        });
+    }
+
+    /// Closes what is idle and lets the others finish, for so long.
+    pub(super) async fn finish(mut self, timeout: Duration) {
+        self.closing.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(timeout, all).await.is_err() {
+            tracing::warn!(
+                "the metrics server ends with {} connections still open after {timeout:?}",
+                self.tasks.len()
+            );
+        }
+    }
+}
+
+async fn serve_connection(pages: Arc<Pages>, stream: Stream, mut closing: watch::Receiver<bool>) {
+    let idle_timeout = pages.settings.idle_timeout;
+    let activity = Activity::begin();
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    // A head that does not end is idle, as we count.
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None);
+    server.http2().timer(TokioTimer::new());
+    let service = TowerToHyperService::new(PageService {
+        pages,
+        activity: activity.clone(),
+    });
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let asked = tokio::select! {
+        // How a client leaves is its own business.
+        _ = connection.as_mut() => return,
+        () = activity.idle(idle_timeout) => false,
+        _ = closing.wait_for(|closing| *closing) => true,
+    };
+    connection.as_mut().graceful_shutdown();
+    if asked {
+        // What is under way ends in its own time, or in the server's; but idle is idle.
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = activity.idle(idle_timeout) => {}
+        }
+    } else {
+        // Long enough to say goodbye, not to be kept by who does not read it.
+        const GOODBYE: Duration = Duration::from_secs(1);
+        let _ = tokio::time::timeout(GOODBYE, connection).await;
+    }
+}
+
+impl Pages {
+    pub(super) fn new(handler: MetricsHandler, settings: Settings) -> Self {
+        Self { handler, settings }
+    }
+}
+
+#[derive(Clone)]
+struct PageService {
+    pages: Arc<Pages>,
+    activity: Activity,
+}
+
+impl<B: Send + 'static> Service<Request<B>> for PageService {
+    type Response = Response<Watched>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let waiting = self.activity.request();
+        let Pages { handler, settings } = &*self.pages;
+        let path = request.uri().path();
+        let answer = if path == settings.path {
+            handler.clone().call(request)
+        } else if path == settings.health_path {
+            ScrapeFuture::of(text(StatusCode::OK, "ok\n".to_owned()))
+        } else {
+            ScrapeFuture::of(text(StatusCode::NOT_FOUND, "not found\n".to_owned()))
+        };
+        Box::pin(async move {
+            let response = answer.await?;
+            Ok(response.map(|page| Watched::new(page, waiting)))
+        })
+    }
+}

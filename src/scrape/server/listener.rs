@@ -1,0 +1,193 @@
+//! [`Listener`]: where connections come from.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::Error;
+
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixSocket),
+}
+
+/// A Unix socket, whose file is removed when it is dropped.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(super) struct UnixSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    pub(super) async fn tcp(address: &str) -> Result<Self, Error> {
+        let listener = TcpListener::bind(address).await;
+        listener
+            .map(Self::Tcp)
+            .map_err(|error| refused(address, &error))
+    }
+
+    /// What a variable says: a port on all addresses, or an address.
+    pub(super) async fn from_env(variable: &str) -> Result<Option<Self>, Error> {
+        let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+            return Ok(None);
+        };
+        let value = value.to_string_lossy();
+        let listener = if let Ok(port) = value.parse() {
+            Self::everywhere(port).await
+        } else if value.parse::<SocketAddr>().is_ok() {
+            Self::tcp(&value).await
+        } else {
+            Err(Error::new(format!(
+                "{value:?} is neither a port nor an address"
+            )))
+        };
+        let named = |error| Error::new(format!("{variable}: {error}"));
+        listener.map(Some).map_err(named)
+    }
+
+    /// All addresses of both protocols; those of IPv4 on a system without IPv6.
+    async fn everywhere(port: u16) -> Result<Self, Error> {
+        match TcpListener::bind(("::", port)).await {
+            Ok(listener) => Ok(Self::Tcp(listener)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                Err(refused(&format!("[::]:{port}"), &error))
+            }
+            Err(_) => Self::tcp(&format!("0.0.0.0:{port}")).await,
+        }
+    }
+
+    #[cfg(unix)]
+    pub(super) fn unix(path: &Path) -> Result<Self, Error> {
+        let listener = match UnixListener::bind(path) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+                std::fs::remove_file(path).and_then(|()| UnixListener::bind(path))
+            }
+            listener => listener,
+        };
+        let path = path.to_owned();
+        match listener {
+            Ok(listener) => Ok(Self::Unix(UnixSocket { listener, path })),
+            Err(error) => Err(refused(&path.display().to_string(), &error)),
+        }
+    }
+
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
+        }
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // A page is written in slices, each of which is to leave at once.
+                let _ = stream.set_nodelay(true);
+                Ok(Stream::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Self::Unix(socket) => Ok(Stream::Unix(socket.listener.accept().await?.0)),
+        }
+    }
+}
+
+/// A socket that nobody listens on: its process ended without removing it.
+#[cfg(unix)]
+fn is_stale(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    is_socket
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+fn refused(address: &str, error: &io::Error) -> Error {
+    Error::new(format!(
+        "the metrics server cannot listen on {address}: {error}"
+    ))
+}
+
+/// What to wait for before the next connection, after one was not to be had.
+pub(super) async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    const PAUSE: Duration = Duration::from_secs(1);
+    // Those are of the connection, which is gone; anything else would be the same again at once.
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    ) {
+        tracing::warn!("the metrics server cannot accept connections, tries again in 1 s: {error}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(unix)]
+impl Drop for UnixSocket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// One connection.
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! What collectors give is on the page, and one that fails costs its own samples only.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use http::{Method, Request};
+use metrics::Unit;
+use tower::ServiceExt;
+use tower_prometheus::collect::{Blocking, CollectError, Collector, Deadline, Samples};
+use tower_prometheus::{MetricsHandler, Registry};
+
+use crate::support::page::samples;
+use crate::support::server::{BOTH, Server};
+use crate::support::warnings::Warnings;
+use crate::support::{assert_settled, eventually};
+use crate::{open_metrics, page, scrape, succeeded};
+
+fn registry() -> Registry {
+    let registry = Registry::builder().constant_label("service", "shop");
+    let registry = registry.build().unwrap();
+    metrics::with_local_recorder(&registry, || {
+        metrics::describe_counter!("orders_total", "Orders.");
+        metrics::counter!("orders_total").increment(7);
+    });
+    registry
+}
+
+/// Waits, like one that asks over a network.
+struct Waits(Duration);
+
+impl Collector for Waits {
+    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        tokio::time::sleep(self.0).await;
+        samples.gauge("waited", "").value(self.0);
+        Ok(())
+    }
+}
+
+/// Gives a sample and does not return.
+struct Hangs;
+
+impl Collector for Hangs {
+    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        samples.gauge("hangs", "").value(1_u64);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_page_has_what_collectors_give() {
+    let handler = registry()
+        .handler()
+        .gauge("active_leases", "Leases not yet returned.", || 3_usize)
+        .gauge("absent", "Nothing to say.", || None::<f64>)
+        .collector("memory", |samples: &mut Samples| {
+            let mut memory = samples.gauge("process_memory_bytes", "Memory.\nAll of it.");
+            memory.unit(Unit::Bytes).sample(&[("type", "vms")], 1.5e18);
+            memory.sample(&[("type", "rss \"quoted\"\\\n")], 52_u64);
+            Ok(())
+        })
+        .collector("database", |samples: &mut Samples| {
+            samples.counter("a_total", "Whole.").value(u64::MAX);
+            samples
+                .counter("z_seconds_total", "Fractional.")
+                .value(0.25);
+            samples.info("build_info", "What runs.", &[("version", "1.2.0")]);
+            samples
+                .gauge("temperature", "")
+                .value(-2_i64)
+                .unit(Unit::Count);
+            samples
+                .gauge("ratio", "")
+                .sample(&[("b", "2"), ("a", "1")], f64::NAN);
+            Ok(())
+        });
+    let page = page(&handler).await;
+    let lines: Vec<_> = page
+        .lines()
+        .filter(|l| !l.contains("scrape_coll"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "# HELP a_total Whole.",
+            "# TYPE a_total counter",
+            "a_total{service=\"shop\"} 18446744073709551615",
+            "# HELP active_leases Leases not yet returned.",
+            "# TYPE active_leases gauge",
+            "active_leases{service=\"shop\"} 3",
+            "# HELP build_info What runs.",
+            "# TYPE build_info gauge",
+            "build_info{service=\"shop\",version=\"1.2.0\"} 1",
+            "# HELP orders_total Orders.",
+            "# TYPE orders_total counter",
+            "orders_total{service=\"shop\"} 7",
+            "# HELP process_memory_bytes Memory.\\nAll of it.",
+            "# TYPE process_memory_bytes gauge",
+            "process_memory_bytes{service=\"shop\",type=\"rss \\\"quoted\\\"\\\\\\n\"} 52",
+            "process_memory_bytes{service=\"shop\",type=\"vms\"} 1.5e+18",
+            "# TYPE ratio gauge",
+            "ratio{a=\"1\",b=\"2\",service=\"shop\"} NaN",
+            "# TYPE temperature gauge",
+            "temperature{service=\"shop\"} -2",
+            "# HELP z_seconds_total Fractional.",
+            "# TYPE z_seconds_total counter",
+            "z_seconds_total{service=\"shop\"} 0.25",
+        ]
+    );
+    let collectors = samples(&page);
+    for name in ["active_leases", "absent", "memory", "database"] {
+        let labels = format!("{{collector=\"{name}\",service=\"shop\"}}");
+        assert_eq!(
+            collectors[&format!("scrape_collector_success{labels}")],
+            1.0
+        );
+        assert!(collectors[&format!("scrape_collector_duration_seconds{labels}")] < 5.0);
+    }
+
+    let page = open_metrics(&handler).await;
+    for line in [
+        "# TYPE a counter",
+        "# TYPE build info",
+        "build_info{service=\"shop\",version=\"1.2.0\"} 1",
+        "# UNIT process_memory_bytes bytes",
+        "# UNIT scrape_collector_duration_seconds seconds",
+        "# TYPE orders counter",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}\n{page}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_costs_its_own_samples_only() {
+    let warnings = Warnings::catch();
+    let handler = registry().handler();
+    let handler = handler
+        .gauge("good", "", || 1_u64)
+        .collector("errs", |samples: &mut Samples| {
+            samples.gauge("errs", "").value(1_u64);
+            Err("no such pool".into())
+        })
+        .collector("fails", |_: &mut Samples| {
+            std::fs::File::open("/no/such/file")?;
+            Ok(())
+        })
+        .collector("panics", |samples: &mut Samples| {
+            samples.gauge("panics", "").value(1_u64);
+            panic!("out of cheese")
+        })
+        .collector("hangs", Hangs)
+        .collector("waits", Waits(Duration::from_millis(700)));
+    let (status, page) = scrape(&handler, 1.0).await;
+    assert_eq!(status, 200);
+    crate::support::page::assert_readable(&page);
+    let known = samples(&page);
+    let own = known.keys().filter(|name| !name.starts_with("scrape_"));
+    let own: Vec<_> = own.cloned().collect();
+    let expected =
+        ["good", "orders_total", "waited"].map(|name| format!("{name}{{service=\"shop\"}}"));
+    assert_eq!(own, expected);
+    for (name, reason) in [
+        ("errs", "no such pool"),
+        ("fails", "No such file"),
+        ("panics", "it panicked: out of cheese"),
+        ("hangs", "no answer within 0.9"),
+    ] {
+        let success = format!("scrape_collector_success{{collector=\"{name}\",service=\"shop\"}}");
+        assert_eq!(known[&success], 0.0, "{name}");
+        let warnings = warnings.about(&format!("collector \"{name}\" failed"));
+        assert_eq!(warnings.len(), 1, "{name}: {warnings:?}");
+        assert!(warnings[0].contains(reason), "{warnings:?}");
+    }
+    let durations = "scrape_collector_duration_seconds";
+    let hung = &known[&format!("{durations}{{collector=\"hangs\",service=\"shop\"}}")];
+    assert!((0.9..0.95).contains(hung), "{hung}");
+}
+
+#[tokio::test]
+async fn samples_and_services_come_and_go() {
+    let registry = Registry::new();
+    let handler = registry.handler();
+    let leases = Arc::new(Mutex::new(vec!["a", "b"]));
+    let held = Arc::clone(&leases);
+    let handler = handler.collector("leases", move |samples: &mut Samples| {
+        let mut family = samples.gauge("lease_held", "Whether a node holds it.");
+        for lease in &*held.lock().unwrap() {
+            family.sample(&[("lease", lease)], true);
+        }
+        Ok(())
+    });
+    let clone = handler.clone();
+    let first = page(&clone).await;
+    assert!(first.contains("lease_held{lease=\"a\"} 1\nlease_held{lease=\"b\"} 1\n"));
+    leases.lock().unwrap().clear();
+    // What was added to one handle is on the pages of all.
+    let late = handler.add_collector("late", |samples: &mut Samples| {
+        samples.gauge("late", "").value(Duration::from_millis(1500));
+        Ok(())
+    });
+    late.unwrap();
+    let second = page(&clone).await;
+    assert!(!second.contains("lease_held"), "{second}");
+    assert!(second.contains("\nlate 1.5\n") && succeeded(&second, "leases"));
+    let twice = handler.add_collector("late", |_: &mut Samples| Ok(()));
+    assert_eq!(
+        twice.unwrap_err().to_string(),
+        "collector \"late\" is there already: each has a name of its own"
+    );
+    // Nothing of it went into the registry.
+    assert_eq!(registry.render(), "");
+}
+
+#[test]
+#[should_panic = "collector \"twice\" is there already"]
+fn a_name_is_given_once() {
+    let handler = Registry::new().handler();
+    let nothing = |_: &mut Samples| Ok(());
+    let _ = handler
+        .collector("twice", nothing)
+        .collector("twice", nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_can_fail_with_the_reasons() {
+    let registry = Registry::new();
+    let handler = registry
+        .handler()
+        .fail_on_collect_error()
+        .collector("hangs", Hangs)
+        .collector("errs", |_: &mut Samples| Err("no such pool".into()));
+    let (status, reasons) = scrape(&handler, 2.0).await;
+    assert_eq!(status, 500);
+    let mut lines = reasons.lines();
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .starts_with("collector \"hangs\" failed: no answer within 1.9")
+    );
+    assert_eq!(
+        lines.next(),
+        Some("collector \"errs\" failed: no such pool")
+    );
+    assert_eq!(lines.next(), None);
+
+    let handler = Registry::new().handler().fail_on_collect_error();
+    let handler = handler.gauge("good", "", || 1_u64);
+    assert!(page(&handler).await.contains("\ngood 1\n"));
+}
+
+/// A collector that waits does not make a scrape visible, nor does one that fails it.
+#[tokio::test]
+async fn a_scrape_with_collectors_leaves_no_trace() {
+    for protocol in BOTH {
+        let registry = Registry::new();
+        let waits = Waits(Duration::from_millis(5));
+        let handler = registry.handler().collector("waits", waits);
+        let failing = registry.handler().fail_on_collect_error();
+        let failing = failing.collector("errs", |_: &mut Samples| Err("always".into()));
+        let app = axum::Router::new()
+            .route_service("/metrics", handler)
+            .route_service("/failing", failing)
+            .layer(registry.http_layer());
+        let server = Server::start(app).await;
+        let mut client = server.connect(protocol).await;
+        for (path, expected) in [("/metrics", 200), ("/failing", 500), ("/metrics", 200)] {
+            let (status, page) = client.fetch("GET", path).await;
+            let page = String::from_utf8(page.to_vec()).unwrap();
+            assert_eq!(status, expected);
+            assert!(!page.contains("http_"), "{page}");
+        }
+        assert_settled(&registry, 0);
+    }
+}
+
+#[tokio::test]
+async fn only_get_asks_collectors() {
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    let handler = Registry::new().handler();
+    let handler = handler.gauge("asked", "", move || count.fetch_add(1, Ordering::SeqCst));
+    for method in [Method::HEAD, Method::POST] {
+        let request = Request::builder().method(method).body(()).unwrap();
+        let _ = handler.clone().oneshot(request).await.unwrap();
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    page(&handler).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+/// A collector whose thread can be held.
+fn held() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
+    let (release, held) = mpsc::channel();
+    let held = Mutex::new(held);
+    let calls = Arc::new(AtomicU64::new(0));
+    let called = Arc::clone(&calls);
+    let read = move |samples: &mut Samples| {
+        called.fetch_add(1, Ordering::SeqCst);
+        held.lock().unwrap().recv()?;
+        samples.gauge("disk_free_bytes", "").value(9_u64);
+        Ok(())
+    };
+    let handler = Registry::new().handler();
+    (
+        release,
+        calls,
+        handler.collector("disk", Blocking::new(read)),
+    )
+}
+
+#[tokio::test]
+async fn a_thread_that_panics_is_a_failure_and_asked_again() {
+    let warnings = Warnings::catch();
+    let handler = Registry::new().handler();
+    let panics = Blocking::new(|_: &mut Samples| panic!("in a thread"));
+    let handler = handler.collector("panics", panics);
+    for scrapes in 1..3 {
+        assert!(!succeeded(&page(&handler).await, "panics"));
+        assert_eq!(warnings.about("its thread panicked").len(), scrapes);
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_hangs_is_the_only_one() {
+    let warnings = Warnings::catch();
+    let (release, calls, handler) = held();
+    for reason in ["no answer within", "is still at it", "is still at it"] {
+        let (_, page) = scrape(&handler, 0.2).await;
+        assert!(!succeeded(&page, "disk"));
+        assert!(!page.contains("disk_free_bytes"));
+        let warned = warnings.about("disk");
+        assert!(warned.last().unwrap().contains(reason), "{warned:?}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    // Once it ends, it is asked again.
+    release.send(()).unwrap();
+    release.send(()).unwrap();
+    let mut last = String::new();
+    for _ in 0..1000 {
+        last = page(&handler).await;
+        if succeeded(&last, "disk") {
+            assert!(last.contains("\ndisk_free_bytes 9\n"));
+            assert_eq!(calls.load(Ordering::SeqCst), 2);
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("{last}");
+}
+
+#[tokio::test]
+async fn a_collector_is_dropped_with_its_last_scraper() {
+    struct Guarded(Arc<AtomicU64>);
+    impl Collector for Guarded {
+        async fn collect(&self, _: Deadline, _: &mut Samples) -> Result<(), CollectError> {
+            struct Guard(Arc<AtomicU64>);
+            impl Drop for Guard {
+                fn drop(&mut self) {
+                    self.0.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            let _guard = Guard(Arc::clone(&self.0));
+            std::future::pending().await
+        }
+    }
+    let dropped = Arc::new(AtomicU64::new(0));
+    let handler = Registry::new().handler();
+    let handler = handler.collector("guarded", Guarded(Arc::clone(&dropped)));
+    let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
+    let mut client = server
+        .connect(crate::support::server::Protocol::Http1)
+        .await;
+    let response = client.send("GET", "/metrics").await.unwrap();
+    assert_eq!(dropped.load(Ordering::SeqCst), 0);
+    drop((response, client));
+    eventually("it is dropped", || dropped.load(Ordering::SeqCst) == 1).await;
+}

@@ -1,0 +1,176 @@
+//! Each scrape is answered in the time that its scraper has.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_prometheus::Registry;
+use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
+
+use crate::support::page::samples;
+use crate::support::process::curl;
+use crate::support::server::Server;
+use crate::{scrape, succeeded, timed};
+
+/// Asks something that never answers, and knows what to say when its time is up.
+struct Ping {
+    told: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Collector for Ping {
+    async fn collect(&self, deadline: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        self.told.lock().unwrap().push(deadline.remaining());
+        let pong = tokio::time::timeout_at(deadline.instant(), std::future::pending::<()>()).await;
+        samples.gauge("redis_connection_up", "").value(pong.is_ok());
+        Ok(())
+    }
+}
+
+struct Hangs;
+
+impl Collector for Hangs {
+    async fn collect(&self, _: Deadline, _: &mut Samples) -> Result<(), CollectError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_comes_50_ms_before_the_scraper_gives_up() {
+    let told = Arc::default();
+    let ping = Ping {
+        told: Arc::clone(&told),
+    };
+    let handler = Registry::new().handler();
+    let handler = handler.collector("ping", ping).collector("hangs", Hangs);
+    for seconds in [0.1, 0.2, 0.75, 1.0, 10.0, 60.0] {
+        let ((_, page), took) = timed(scrape(&handler, seconds)).await;
+        let limit = Duration::from_secs_f64(seconds) - Duration::from_millis(50);
+        assert!(
+            took <= limit + Duration::from_millis(1),
+            "{seconds}: {took:?}"
+        );
+        // But not before it was told, and with its answer.
+        assert!(succeeded(&page, "ping") && !succeeded(&page, "hangs"));
+        assert_eq!(samples(&page)["redis_connection_up"], 0.0);
+        let told = told.lock().unwrap().pop().unwrap();
+        assert!(told < took && took >= limit * 2 / 3, "{told:?} {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_say_waits_as_long_as_the_handler_says() {
+    let ask = async |handler: tower_prometheus::MetricsHandler, header: Option<&str>| {
+        let mut request = Request::new(());
+        if let Some(value) = header {
+            let name = "x-prometheus-scrape-timeout-seconds";
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let page = handler.oneshot(request).await.unwrap().into_body();
+        timed(page.collect()).await.1.as_millis()
+    };
+    let handler = || Registry::new().handler().collector("hangs", Hangs);
+    for header in [None, Some("soon"), Some("-1"), Some("0")] {
+        assert!((9900..9910).contains(&ask(handler(), header).await));
+    }
+    let short = handler().scrape_timeout(Duration::from_secs(3));
+    assert!((2900..2910).contains(&ask(short.clone(), None).await));
+    assert!((4900..4910).contains(&ask(short, Some("5")).await));
+}
+
+/// A scraper in a hurry does not wait for one that has time, nor cuts its time short.
+#[tokio::test(start_paused = true)]
+async fn each_scraper_has_its_own_time() {
+    struct Slow;
+    impl Collector for Slow {
+        async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            samples.gauge("slow", "").value(1_u64);
+            Ok(())
+        }
+    }
+    let handler = Registry::new().handler().collector("slow", Slow);
+    let patient = timed(scrape(&handler, 10.0));
+    let hurried = timed(scrape(&handler, 1.0));
+    let (((_, patient), long), ((_, hurried), short)) = tokio::join!(patient, hurried);
+    assert!(patient.contains("\nslow 1\n") && succeeded(&patient, "slow"));
+    assert!(!hurried.contains("\nslow 1\n") && !succeeded(&hurried, "slow"));
+    assert_eq!((long.as_secs(), short.as_millis() / 10), (5, 90));
+}
+
+/// Over a socket, in real time, by a client that is not ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_gets_its_page_while_a_collector_hangs() {
+    let handler = Registry::new().handler().collector("hangs", Hangs);
+    let handler = handler.gauge("good", "", || 1_u64);
+    let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
+    let url = server.url("/metrics");
+    let asking = tokio::task::spawn_blocking(move || {
+        let header = "X-Prometheus-Scrape-Timeout-Seconds: 2";
+        curl(&["--max-time", "1.95", "-H", header, &url])
+    });
+    let page = asking.await.unwrap();
+    crate::support::page::assert_readable(&page);
+    assert!(page.contains("\ngood 1\n") && !succeeded(&page, "hangs"));
+}
+
+/// Where nobody keeps time collectors run all the same.
+#[test]
+fn without_a_runtime_collectors_answer() {
+    let warnings = crate::support::warnings::Warnings::catch();
+    struct Yields;
+    impl Collector for Yields {
+        async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+            tokio::task::yield_now().await;
+            samples.gauge("good", "").value(1_u64);
+            Ok(())
+        }
+    }
+    let handler = Registry::new().handler().collector("yields", Yields);
+    for _ in 0..2 {
+        let (_, page) = futures_util::future::FutureExt::now_or_never(scrape(&handler, 1.0))
+            .unwrap_or_else(|| block_on(scrape(&handler, 1.0)));
+        assert!(page.contains("\ngood 1\n"), "{page}");
+    }
+    assert_eq!(warnings.about("without a deadline").len(), 1);
+}
+
+/// An executor of a few lines.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(done) = future.as_mut().poll(&mut cx) {
+            return done;
+        }
+        std::thread::park();
+    }
+}
+
+#[test]
+fn a_runtime_that_keeps_no_time_is_no_panic() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let handler = Registry::new().handler().collector("yields", Yielding);
+    let (_, page) = runtime.block_on(scrape(&handler, 1.0));
+    assert!(page.contains("\ngood 1\n"), "{page}");
+}
+
+struct Yielding;
+
+impl Collector for Yielding {
+    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        tokio::task::yield_now().await;
+        samples.gauge("good", "").value(1_u64);
+        Ok(())
+    }
+}
