@@ -88,6 +88,8 @@ mod labels;
 mod middleware;
 pub mod migration;
 pub mod order;
+#[cfg(feature = "query")]
+pub mod query;
 pub mod registry;
 mod scrape;
 mod series;
