@@ -67,6 +67,8 @@
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
+//! | `query` | no | `query::QueryProxy`, which a dashboard's front end asks in place of the store |
+//! | `tls` | no | stores behind `https` |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -89,6 +91,7 @@ mod middleware;
 pub mod migration;
 pub mod order;
 #[cfg(feature = "query")]
+#[cfg_attr(docsrs, doc(cfg(feature = "query")))]
 pub mod query;
 pub mod registry;
 mod scrape;
