@@ -36,6 +36,9 @@ impl Address {
         if authority.host().is_empty() {
             return Err(wrong("it has no host"));
         }
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err(wrong("its port is no number up to 65535"));
+        }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
         let base = checked_path(path)?.to_owned();
         let address = Self {

@@ -10,11 +10,12 @@ use promql_parser::parser::{
 use tokio::sync::oneshot;
 
 use super::problem::Problem;
+use super::repetition;
 
 /// Stack for each byte of a query. A tree is as deep as a query is long at worst (`((((…`), and is walked,
 /// printed, compared and dropped by recursion. Only what is used of it becomes memory.
-const STACK_PER_BYTE: usize = 4 * 1024;
-const STACK_AT_LEAST: usize = 1024 * 1024;
+const STACK_PER_BYTE: usize = 8 * 1024;
+const STACK_AT_LEAST: usize = 1028 * 1024;
 
 /// Equality matchers that every selector of every query gets.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ impl ForcedMatchers {
     }
 
     /// As [`rewrite`](Self::rewrite), on a thread of its own: one with a stack that a hostile query does not
-    /// exhaust, and away from the runtime, because compiling the regular expressions of a query can take long.
+    /// exhaust, and away from the runtime, because compiling the regular expressions of a query takes its time.
     pub(super) async fn rewrite_aside(&self, query: String) -> Result<String, Problem> {
         let (answer, answered) = oneshot::channel();
         let forced = self.clone();
@@ -63,6 +64,7 @@ impl ForcedMatchers {
     /// What was printed is parsed again: it must be the same tree. So a text that the printer gets wrong, or
     /// that reads as something else, is refused rather than sent.
     pub(super) fn rewrite(&self, query: &str) -> Result<String, String> {
+        repetition::check(query)?;
         let mut tree = parse(query)?;
         self.bind(&mut tree)?;
         let text = tree.to_string();
@@ -141,6 +143,8 @@ impl ForcedMatchers {
         // With alternatives, the printer leaves the plain list out, and the parser leaves it empty.
         if or_matchers.is_empty() {
             matchers.extend_from_slice(&self.0);
+            // As the printer does, so that what is read again is in the same order.
+            matchers.sort_by_cached_key(Matcher::to_string);
         }
     }
 }

@@ -117,6 +117,7 @@ mod future;
 mod problem;
 mod proxy;
 mod range_query;
+mod repetition;
 mod route;
 mod services;
 mod slot;

@@ -35,7 +35,8 @@ fn urls() {
         ("http://host/#x", "fragment"),
         ("http://host/a/../b", ".."),
         ("http://host/a/%2E%2e/b", ".."),
-        ("http://host:99999", "URL"),
+        ("http://host:99999", "port"),
+        ("http://host:", "port"),
     ] {
         assert_refused(QueryProxy::builder(url), why);
     }

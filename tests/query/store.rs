@@ -15,14 +15,14 @@ use crate::support::server::Server;
 
 /// One request as the store saw it.
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub target: String,
-    pub headers: HeaderMap,
+pub(crate) struct Asked {
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Asked {
     /// A parameter's value, decoded by the crate that browsers' forms are read with.
-    pub fn parameter(&self, name: &str) -> Option<String> {
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let url = format!("http://store/?{query}");
         let url: reqwest::Url = url.parse().unwrap();
@@ -32,21 +32,21 @@ impl Asked {
         value
     }
 
-    pub fn parameters(&self) -> Vec<String> {
+    pub(crate) fn parameters(&self) -> Vec<String> {
         let (_, query) = self.target.split_once('?').unwrap_or(("", ""));
         let names = query.split('&').map(|pair| pair.split('=').next().unwrap());
         names.map(str::to_owned).collect()
     }
 }
 
-pub struct Store {
-    pub server: Server,
+pub(crate) struct Store {
+    pub(crate) server: Server,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Store {
     /// Answers every request with what the function makes of its path.
-    pub async fn start<R>(answer: impl Fn(&str) -> R + Clone + Send + Sync + 'static) -> Self
+    pub(crate) async fn start<R>(answer: impl Fn(&str) -> R + Clone + Send + Sync + 'static) -> Self
     where
         R: IntoResponse,
     {
@@ -63,21 +63,21 @@ impl Store {
     }
 
     /// A store in which every query has this answer.
-    pub async fn saying(text: &'static str) -> Self {
+    pub(crate) async fn saying(text: &'static str) -> Self {
         Self::start(move |_| text).await
     }
 
-    pub fn proxy(&self) -> QueryProxyBuilder {
+    pub(crate) fn proxy(&self) -> QueryProxyBuilder {
         QueryProxy::builder(self.server.url(""))
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
     /// The only request there was.
     #[track_caller]
-    pub fn asked_once(&self) -> Asked {
+    pub(crate) fn asked_once(&self) -> Asked {
         let asked = self.asked();
         assert_eq!(asked.len(), 1, "{asked:?}");
         asked[0].clone()
@@ -85,10 +85,10 @@ impl Store {
 }
 
 /// A good range query.
-pub const GOOD: &str = "/query_range?query=up&start=1700000000&end=1700000060&step=15";
+pub(crate) const GOOD: &str = "/query_range?query=up&start=1700000000&end=1700000060&step=15";
 
 /// A body that gives these pieces, and then nothing more for ever.
-pub fn hanging(pieces: Vec<&'static str>) -> Response {
+pub(crate) fn hanging(pieces: Vec<&'static str>) -> Response {
     use futures_util::StreamExt;
     let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
     Body::from_stream(pieces.chain(futures_util::stream::pending())).into_response()
@@ -96,22 +96,22 @@ pub fn hanging(pieces: Vec<&'static str>) -> Response {
 
 /// An answer read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         let json = serde_json::from_str(&self.text);
         json.unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The proxy's own error: all four fields, and only they.
     #[track_caller]
-    pub fn assert_problem(&self, status: u16, kind: &str) -> String {
+    pub(crate) fn assert_problem(&self, status: u16, kind: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json");
         let json = self.json();
@@ -124,11 +124,14 @@ impl Answer {
     }
 }
 
-pub async fn head(proxy: &QueryProxy, request: http::Request<()>) -> http::Response<QueryBody> {
+pub(crate) async fn head(
+    proxy: &QueryProxy,
+    request: http::Request<()>,
+) -> http::Response<QueryBody> {
     proxy.clone().oneshot(request).await.unwrap()
 }
 
-pub async fn ask(proxy: &QueryProxy, request: http::Request<()>) -> Answer {
+pub(crate) async fn ask(proxy: &QueryProxy, request: http::Request<()>) -> Answer {
     let (head, body) = head(proxy, request).await.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer {
@@ -138,6 +141,6 @@ pub async fn ask(proxy: &QueryProxy, request: http::Request<()>) -> Answer {
     }
 }
 
-pub async fn get(proxy: &QueryProxy, target: &str) -> Answer {
+pub(crate) async fn get(proxy: &QueryProxy, target: &str) -> Answer {
     ask(proxy, http::Request::get(target).body(()).unwrap()).await
 }

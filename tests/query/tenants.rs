@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use promql_parser::parser::parse;
+use promql_parser::parser::{Expr, parse};
 use proptest::prelude::*;
 use tower_prometheus::query::QueryProxy;
 
@@ -12,6 +12,13 @@ use crate::store::{Answer, Asked, Store, get};
 fn asking(query: &str) -> String {
     let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
     format!("/query_range?query={query}&start=0&end=60")
+}
+
+/// What a query means: the parser's tree, with matchers in one order.
+#[track_caller]
+fn tree(query: &str) -> Expr {
+    let once = parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+    parse(&once.to_string()).unwrap()
 }
 
 async fn store_and_proxy() -> (Store, QueryProxy) {
@@ -32,7 +39,6 @@ async fn every_selector_gets_the_matcher() {
     let (store, proxy) = store_and_proxy().await;
     for (query, bound) in [
         ("up", r#"up{tenant="a"}"#),
-        ("{}", r#"{tenant="a"}"#),
         (r#"{__name__=~".+"}"#, r#"{__name__=~".+",tenant="a"}"#),
         (r#"{"utf8.name"}"#, r#"{__name__="utf8.name",tenant="a"}"#),
         (
@@ -69,7 +75,7 @@ async fn every_selector_gets_the_matcher() {
         ("1 + 1", "1 + 1"),
     ] {
         let sent = sent(&store, &proxy, query).await;
-        assert_eq!(parse(&sent), parse(bound), "{query}: {sent}");
+        assert_eq!(tree(&sent), tree(bound), "{query}: {sent}");
     }
 }
 
@@ -107,7 +113,7 @@ async fn nothing_widens_it() {
         ),
     ] {
         let sent = sent(&store, &proxy, query).await;
-        assert_eq!(parse(&sent), parse(bound), "{query}: {sent}");
+        assert_eq!(tree(&sent), tree(bound), "{query}: {sent}");
     }
 }
 
@@ -140,6 +146,12 @@ async fn what_cannot_be_bound_is_refused_and_without_a_tenant_passes_untouched()
         "info(x, {a=\"1\"})",
         "x{tenant=\"a\"",
         "x; y",
+        "{}",
+        "x{a=~\"(a{1000}){1001}\"}",
+        "x{a=~\"(a{ 1000 ,}){ 1 , 1001 }\"}",
+        "x{a=~\"(a\\x7b1000}){1001}\"}",
+        "x{a=~\"(a\\1731000}){1001}\"}",
+        "x{a=~\"(a\\u007b1000}){1001}\"}",
     ];
     for query in extensions {
         assert_refused(&get(&proxy, &asking(query)).await, query);
@@ -219,7 +231,7 @@ async fn several_labels_and_odd_values() {
     let proxy = proxy.build().unwrap();
     let sent = sent(&store, &proxy, "x").await;
     let bound = r#"x{tenant="a\"} or {x=\"\\\n",zone="b"}"#;
-    assert_eq!(parse(&sent), parse(bound), "{sent}");
+    assert_eq!(tree(&sent), tree(bound), "{sent}");
 }
 
 #[tokio::test]
@@ -227,7 +239,7 @@ async fn the_list_of_services_is_the_tenants() {
     let (store, proxy) = store_and_proxy().await;
     get(&proxy, "/services").await;
     let asked = store.asked_once().parameter("query").unwrap();
-    assert_eq!(parse(&asked), parse(r#"group by (job) (up{tenant="a"})"#));
+    assert_eq!(tree(&asked), tree(r#"group by (job) (up{tenant="a"})"#));
 }
 
 /// A query, and the same query as it must reach the store.
@@ -381,14 +393,14 @@ proptest! {
     #[test]
     fn rewriting_keeps_the_tree(pair in vector()) {
         let (runtime, store, proxy) = &*SERVED;
-        let Ok(bound) = parse(&pair.bound) else {
+        if parse(&pair.bound).is_err() {
             // Not every vector fits everywhere; what is refused there is refused here.
             let answer = runtime.block_on(get(proxy, &asking(&pair.query)));
             prop_assert_eq!(answer.status, 400);
             return Ok(());
-        };
+        }
         let sent = runtime.block_on(sent(store, proxy, &pair.query));
-        prop_assert_eq!(parse(&sent).unwrap(), bound, "{}", sent);
+        prop_assert_eq!(tree(&sent), tree(&pair.bound), "{}", sent);
     }
 
     /// Whatever text comes, what is sent is bound.
