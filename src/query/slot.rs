@@ -1,9 +1,10 @@
 //! [`Slots`]: how many requests may be at the upstream at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// A number of places for requests to the upstream.
 #[derive(Debug)]
@@ -16,8 +17,12 @@ pub(super) struct Slots {
 /// does not read its answer holds no place for longer than that.
 #[derive(Debug)]
 pub(super) struct Slot {
-    _held: oneshot::Sender<()>,
+    permit: Permit,
+    timer: AbortHandle,
 }
+
+/// Taken by whoever comes first, the drop or the timer.
+type Permit = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
 
 impl Slots {
     pub(super) fn new(all: usize) -> Self {
@@ -46,11 +51,27 @@ impl Slots {
 
 impl Slot {
     fn hold(permit: OwnedSemaphorePermit, deadline: Instant) -> Self {
-        let (_held, released) = oneshot::channel::<()>();
-        tokio::spawn(async move {
-            let _ = timeout_at(deadline, released).await;
-            drop(permit);
+        let permit = Arc::new(Mutex::new(Some(permit)));
+        let held = Arc::clone(&permit);
+        let timer = tokio::spawn(async move {
+            sleep_until(deadline).await;
+            give_back(&held);
         });
-        Self { _held }
+        Self {
+            permit,
+            timer: timer.abort_handle(),
+        }
+    }
+}
+
+fn give_back(permit: &Permit) {
+    let mut permit = permit.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(permit.take());
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        give_back(&self.permit);
+        self.timer.abort();
     }
 }
