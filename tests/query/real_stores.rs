@@ -238,7 +238,7 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
         assert!(!series(&direct).is_empty(), "{query}");
     }
     let others = get(&tenant, &range(r#"orders_total{tenant="b"}"#, end)).await;
-    assert_eq!(series(&others.text), [String::new(); 0]);
+    assert!(series(&others.text).is_empty(), "{others:?}");
 
     assert_eq!(
         get(&proxy, "/services").await.text,

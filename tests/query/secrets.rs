@@ -90,7 +90,7 @@ fn nor_does_whoever_reads_why_it_did_not_start() {
         format!("http://ada:{SECRET}@host?x"),
         format!("http://ada:{SECRET}@host/../x"),
         format!("http://ada:{SECRET}%ff@host"),
-        format!("{SECRET}"),
+        SECRET.to_owned(),
     ];
     for url in wrong {
         let builder = QueryProxy::builder(&url);
