@@ -74,6 +74,8 @@
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
 //! | `summary` | no | [`app::Summary`], quantiles computed by the process |
+//! | `query` | no | `query::QueryProxy`, which a dashboard's front end asks in place of the store |
+//! | `tls` | no | stores behind `https` |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -97,6 +99,9 @@ mod labels;
 mod middleware;
 pub mod migration;
 pub mod order;
+#[cfg(feature = "query")]
+#[cfg_attr(docsrs, doc(cfg(feature = "query")))]
+pub mod query;
 pub mod registry;
 mod scrape;
 mod series;

@@ -1,0 +1,396 @@
+//! The three endpoints, however the store behaves.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tower_prometheus::query::QueryProxy;
+
+use crate::store::{GOOD, Store, get, hanging, head};
+use crate::support::eventually;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+/// Where nobody listens.
+async fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn a_good_query_is_passed_on_and_so_is_its_answer() {
+    let store = Store::saying(r#"{"status":"success"}"#).await;
+    let proxy = store.proxy().build().unwrap();
+    let target = "/query_range?query=sum(rate(x%7Ba%3D%22b%20c%22%7D%5B5m%5D))%2B1&start=2023-11-14T22:13:20Z&end=1700000060.5";
+    let answer = get(&proxy, target).await;
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (200, r#"{"status":"success"}"#)
+    );
+    let asked = store.asked_once();
+    assert!(
+        asked.target.starts_with("/api/v1/query_range?"),
+        "{asked:?}"
+    );
+    let parameter = |name| asked.parameter(name).unwrap();
+    assert_eq!(parameter("query"), r#"sum(rate(x{a="b c"}[5m]))+1"#);
+    assert_eq!(parameter("start"), "1700000000");
+    assert_eq!(parameter("end"), "1700000060.500");
+    assert_eq!(parameter("step"), "15", "the default");
+}
+
+#[tokio::test]
+async fn the_stores_errors_keep_their_status_and_text() {
+    for status in [400_u16, 401, 404, 422, 429, 500, 503] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let store = Store::start(move |_| (status, "what the store says")).await;
+        let proxy = store.proxy().build().unwrap();
+        let answer = get(&proxy, GOOD).await;
+        assert_eq!(answer.status, status.as_u16());
+        assert_eq!(answer.text, "what the store says");
+        assert!(
+            answer.headers[CONTENT_TYPE]
+                .to_str()
+                .unwrap()
+                .starts_with("text/plain")
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_some_headers_come_back() {
+    let store = Store::start(|_| {
+        let headers = [
+            (CONTENT_TYPE, "text/html"),
+            (CONTENT_ENCODING, "identity"),
+            (SET_COOKIE, "session=1"),
+        ];
+        (
+            headers,
+            [("x-internal", "1"), ("access-control-allow-origin", "*")],
+            "<script>",
+        )
+    })
+    .await;
+    let proxy = store.proxy().build().unwrap();
+    let answer = get(&proxy, GOOD).await;
+    let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    // What the store calls a page is not run as one of the application's.
+    assert_eq!(
+        names,
+        [
+            "content-encoding",
+            "content-security-policy",
+            "content-type",
+            "x-content-type-options"
+        ]
+    );
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+}
+
+#[tokio::test]
+async fn an_answer_is_streamed_while_the_store_still_writes() {
+    let store = Store::start(|_| hanging(vec!["first ", "second"])).await;
+    let proxy = store.proxy().build().unwrap();
+    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"first "));
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_is_a_503_with_the_reason() {
+    let proxy = QueryProxy::builder(nowhere().await).build().unwrap();
+    let reason = get(&proxy, GOOD).await.assert_problem(503, "unavailable");
+    assert!(reason.contains("refused"), "{reason}");
+    let health = get(&proxy, "/health").await;
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (200, &"unhealthy".into())
+    );
+    assert!(health.json()["error"].as_str().unwrap().contains("refused"));
+}
+
+#[tokio::test]
+async fn a_store_that_breaks_the_protocol_is_a_503() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let garbage = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"SSH-2.0-not http\r\n\r\n").await;
+        }
+    };
+    let ask = async {
+        let proxy = QueryProxy::builder(url).build().unwrap();
+        get(&proxy, GOOD).await.assert_problem(503, "unavailable");
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
+    };
+    tokio::select! { () = garbage => {}, () = ask => {} }
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_a_504_unhealthy_and_the_fallback() {
+    // Accepted by the kernel, answered by nobody.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = QueryProxy::builder(format!("http://{}", listener.local_addr().unwrap()))
+        .query_timeout(SHORT)
+        .services_timeout(SHORT)
+        .health_timeout(SHORT)
+        .fallback_services(["workers", "orchestrator"])
+        .build()
+        .unwrap();
+    let limit = get(&proxy, GOOD).await.assert_problem(504, "timeout");
+    assert!(limit.contains("200ms"), "{limit}");
+    assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
+    let services = get(&proxy, "/services").await;
+    assert_eq!(services.text, r#"["workers","orchestrator"]"#);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_broken_off_in_time() {
+    let store = Store::start(|_| hanging(vec!["first"])).await;
+    let proxy = store.proxy().query_timeout(SHORT).build().unwrap();
+    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    let error = response.into_body().collect().await.unwrap_err();
+    assert!(error.to_string().contains("longer than allowed"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_an_error_not_an_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let cut_off = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"status\":";
+        stream.write_all(answer).await.unwrap();
+    };
+    let proxy = QueryProxy::builder(url).build().unwrap();
+    let ask = head(&proxy, Request::get(GOOD).body(()).unwrap());
+    let ((), response) = tokio::join!(cut_off, ask);
+    assert_eq!(response.status(), 200);
+    let error = response.into_body().collect().await.unwrap_err();
+    assert!(error.to_string().contains("broke off"), "{error}");
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed_and_not_passed_on() {
+    for status in [301_u16, 302, 307, 308] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let store = Store::start(move |_| (status, [(LOCATION, "http://internal/secret")])).await;
+        let proxy = store.proxy().build().unwrap();
+        let answer = get(&proxy, GOOD).await;
+        answer.assert_problem(502, "bad_gateway");
+        assert!(!answer.headers.contains_key(LOCATION));
+        assert!(!answer.text.contains("internal"), "{answer:?}");
+        store.asked_once();
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "degraded");
+    }
+}
+
+#[tokio::test]
+async fn health_tells_a_store_that_answers_from_one_that_is_well() {
+    let store = Store::start(|path| match path {
+        "/-/healthy" => StatusCode::OK,
+        "/elsewhere" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::NOT_FOUND,
+    })
+    .await;
+    let health = get(&store.proxy().build().unwrap(), "/health").await;
+    assert_eq!(
+        (health.status, health.text.as_str()),
+        (200, r#"{"status":"healthy"}"#)
+    );
+    for path in ["/elsewhere", "/health"] {
+        let proxy = store.proxy().health_path(path).build().unwrap();
+        let health = get(&proxy, "/health").await;
+        assert_eq!(
+            (health.status, &health.json()["status"]),
+            (200, &"degraded".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn services_are_sorted_and_distinct() {
+    let answer = r#"{"status":"success","data":{"resultType":"vector","result":[
+        {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{"service":"api"},"value":[1,"1"]},
+        {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{},"value":[1,"1"]},
+        {"metric":{"service":""},"value":[1,"1"]},{"metric":{"service":"a\"<b"},"value":[1,"1"]}]}}"#;
+    let store = Store::saying(answer).await;
+    let proxy = store.proxy().services_of("asdlc_service_info", "service");
+    let proxy = proxy.fallback_services(["nobody"]).build().unwrap();
+    let services = get(&proxy, "/services").await;
+    assert_eq!(services.status, 200);
+    assert_eq!(services.headers[CONTENT_TYPE], "application/json");
+    assert_eq!(
+        services.json(),
+        serde_json::json!(["a\"<b", "api", "workers"])
+    );
+    let asked = store.asked_once();
+    assert!(asked.target.starts_with("/api/v1/query?"), "{asked:?}");
+    assert_eq!(
+        asked.parameter("query").unwrap(),
+        "group by (service) (asdlc_service_info)"
+    );
+}
+
+#[tokio::test]
+async fn the_list_of_services_is_the_stores_even_when_it_is_empty() {
+    let store = Store::saying(r#"{"status":"success","data":{"result":[]}}"#).await;
+    let proxy = store.proxy().fallback_services(["nobody"]).build().unwrap();
+    assert_eq!(get(&proxy, "/services").await.text, "[]");
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_services_is_the_configured_one() {
+    let large = format!(
+        r#"{{"status":"success","data":{{"result":[]}},"x":"{}"}}"#,
+        "x".repeat(1024 * 1024)
+    );
+    let answers = [
+        (200, "not JSON".to_owned()),
+        (200, "{}".to_owned()),
+        (200, "[".repeat(10_000)),
+        (200, r#"{"status":"error","data":{"result":[]}}"#.to_owned()),
+        (
+            200,
+            r#"{"status":"success","data":{"result":{}}}"#.to_owned(),
+        ),
+        (200, large),
+        (
+            422,
+            r#"{"status":"success","data":{"result":[]}}"#.to_owned(),
+        ),
+        (
+            302,
+            r#"{"status":"success","data":{"result":[]}}"#.to_owned(),
+        ),
+    ];
+    for (status, text) in answers {
+        let status = StatusCode::from_u16(status).unwrap();
+        let store = Store::start(move |_| (status, text.clone())).await;
+        let proxy = store.proxy().fallback_services(["a", "b"]).build().unwrap();
+        let services = get(&proxy, "/services").await;
+        assert_eq!(
+            (services.status, services.text.as_str()),
+            (200, r#"["a","b"]"#)
+        );
+    }
+}
+
+#[tokio::test]
+async fn other_methods_and_paths_are_the_proxys_own_errors() {
+    let store = Store::saying("").await;
+    let proxy = store.proxy().build().unwrap();
+    for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
+        for target in [GOOD, "/services", "/health"] {
+            let request = Request::builder()
+                .method(method)
+                .uri(target)
+                .body(())
+                .unwrap();
+            let answer = crate::store::ask(&proxy, request).await;
+            answer.assert_problem(405, "method_not_allowed");
+            assert_eq!(answer.headers["allow"], "GET");
+        }
+    }
+    for target in [
+        "/",
+        "/query",
+        "/query_range/",
+        "/health/x",
+        "/services/../health",
+        "/%68ealth",
+        "//health",
+    ] {
+        get(&proxy, target).await.assert_problem(404, "not_found");
+    }
+    assert!(store.asked().is_empty());
+}
+
+/// The status of a query that is asked again until there is a place for it.
+async fn once_free(proxy: &QueryProxy) -> u16 {
+    let wait = async {
+        loop {
+            let request = Request::get(GOOD).body(()).unwrap();
+            match head(proxy, request).await.status().as_u16() {
+                503 => tokio::task::yield_now().await,
+                status => return status,
+            }
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    waited.expect("there is never a place")
+}
+
+#[tokio::test]
+async fn too_many_queries_at_once_are_told_to_come_back() {
+    let store = Store::start(|path| match path {
+        "/-/healthy" => hanging(vec![]),
+        _ => hanging(vec!["first"]),
+    })
+    .await;
+    let proxy = store
+        .proxy()
+        .max_concurrent(2)
+        .fallback_services(["busy"])
+        .build()
+        .unwrap();
+    let request = || Request::get(GOOD).body(()).unwrap();
+    let first = head(&proxy, request()).await;
+    let second = head(&proxy.clone(), request()).await;
+    assert_eq!(
+        (first.status(), second.status()),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    let answer = get(&proxy, GOOD).await;
+    let detail = answer.assert_problem(503, "too_many_queries");
+    assert!(detail.contains("at most 2"), "{detail}");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(get(&proxy, "/services").await.text, r#"["busy"]"#);
+    assert_eq!(get(&proxy, "/health").await.json()["status"], "healthy");
+    // A client that goes gives its place back.
+    drop(first);
+    assert_eq!(once_free(&proxy).await, 200);
+}
+
+/// A client that does not read holds its answer, but no place for longer than a query may take.
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_no_place_for_ever() {
+    let store = Store::start(|_| hanging(vec!["first"])).await;
+    let proxy = store
+        .proxy()
+        .max_concurrent(1)
+        .query_timeout(SHORT)
+        .build()
+        .unwrap();
+    let request = || Request::get(GOOD).body(()).unwrap();
+    let unread = head(&proxy, request()).await;
+    assert_eq!(head(&proxy, request()).await.status(), 503);
+    assert_eq!(once_free(&proxy).await, 200);
+    drop(unread);
+}
+
+/// What nobody waits for any more is not asked any further.
+#[tokio::test]
+async fn a_client_that_leaves_cancels_its_query() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let proxy = QueryProxy::builder(url).build().unwrap();
+    let ask = tokio::spawn(async move { get(&proxy, GOOD).await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    ask.abort();
+    let closed = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 1])).await;
+    assert_eq!(closed.unwrap().unwrap(), 0, "the connection is closed");
+    eventually("the task has ended", || ask.is_finished()).await;
+}
