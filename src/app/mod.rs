@@ -94,7 +94,8 @@
 //! `Shop::on(&registry)` records into that registry: an isolated one in a test, the installed one in a
 //! program. The same catalogue twice on one registry is one set of series, and what the macros of the
 //! `metrics` crate record under the same name and labels goes into the same. `Shop::on(Target::recorder(…))`
-//! records into any recorder, within [what that can do](crate::Target).
+//! records into any recorder, within [what that can do](crate::Target); make it once, because bounds of labels
+//! are counted anew each time.
 //!
 //! `Shop::global()` records into the recorder that is installed globally, whenever that happens. Call sites
 //! need not know: until there is one, what they record goes nowhere (but an [`Info`] is kept); from then on
