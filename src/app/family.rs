@@ -131,6 +131,8 @@ impl Family {
         {
             tracing::error!("{} is not recorded: {error}", self.name());
         }
+        // A recorder of another crate tells nobody that it was installed: who finds it tells the others.
+        super::global::recorder_installed();
         self.target.get()?.as_ref()
     }
 

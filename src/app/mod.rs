@@ -100,7 +100,8 @@
 //! `Shop::global()` records into the recorder that is installed globally, whenever that happens. Call sites
 //! need not know: until there is one, what they record goes nowhere (but an [`Info`] is kept); from then on
 //! it is recorded, also by what was copied before. Closed series exist as soon as a
-//! [`Registry`](crate::Registry) is installed. While a thread has a local recorder, that one counts as
+//! [`Registry`](crate::Registry) is installed; in a recorder of another crate, which tells nobody, as soon as
+//! anything is recorded. While a thread has a local recorder, that one counts as
 //! installed for it; give tests a registry of their own instead.
 //!
 //! # Several families at once
