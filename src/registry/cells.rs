@@ -440,7 +440,7 @@ mod tests {
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| {
-                        (0..3_000_000).for_each(|_| cells.writer().add_sum(Address::of(sum), 0.5));
+                        (0..3_000_000).for_each(|_| cells.writer().add_sum(Address::of(sum), 0.5))
                     });
                 }
             });
