@@ -58,6 +58,10 @@
 //! To a [`Registry`], which is also a recorder for the macros of the `metrics` crate; or to any other recorder
 //! of that crate, see [`Target`]. [`MetricsHandler`] serves the page.
 //!
+//! # The application's own metrics
+//!
+//! Typed, in one place, checked when they are compiled, with operations that are recorded whole: [`app`].
+//!
 //! # Features
 //!
 //! | feature | default | adds |

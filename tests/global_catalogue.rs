@@ -1,10 +1,14 @@
 //! A catalogue of the global recorder, before and after there is one. A binary of its own, because there is
 //! one a process.
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use tower_prometheus::{Counter, Gauge, InProgress, Info, Registry, catalogue, labels};
 
 labels! {
     enum Payment("payment") { Card = "card", Cash = "cash" }
+    enum Service("service") { Web = "web" }
     struct Country { country: open(5) }
     struct Build { version: open }
 }
@@ -22,8 +26,10 @@ catalogue! {
         packing: InProgress,
         /// What runs.
         build_info: Info<Build>,
-        /// What the registry refuses, because it has another family of that name.
-        taken: Gauge { name: "taken" },
+        /// What the registry refuses: its label is a constant one there.
+        refused_total: Counter<Service>,
+        /// What was logged.
+        logged_total: Counter,
     }
 }
 
@@ -47,18 +53,27 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     shop.build_info.set(Build { version: "1" });
     let packing = shop.packing.begin();
 
-    let registry = Registry::builder()
-        .constant_label("service", "shop")
-        .build()
-        .unwrap();
-    metrics::with_local_recorder(&registry, || metrics::counter!("taken").increment(1));
-    assert_eq!(registry.value("shop_orders_total", &[]), None);
+    shop.refused_total.with(Service::Web).increment();
 
-    let registry = Registry::builder()
-        .constant_label("service", "web")
-        .install()
-        .unwrap();
-    metrics::counter!("taken").increment(1);
+    // Whoever listens to what is logged may use the catalogue in turn.
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let registry = tracing::subscriber::with_default(subscriber, || {
+        let builder = Registry::builder().constant_label("service", "web");
+        let registry = builder.install().unwrap();
+        shop.refused_total.with(Service::Web).increment();
+        registry
+    });
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let expected = "shop_refused_total is not recorded: label \"service\" is a constant label";
+    assert!(logged.contains(expected), "{logged}");
+    assert_eq!(logged.lines().count(), 1, "{logged}");
+    assert_eq!(registry.value("shop_logged_total", &[]), Some(1.0));
+    assert_eq!(registry.value("shop_refused_total", &[]), None);
+
     // There as soon as there is a registry, at 0: what was recorded before went nowhere, but an info is kept.
     let page = registry.render();
     for line in [
@@ -95,4 +110,20 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
         registry.value("refunds_total", &[("payment", "cash")]),
         Some(0.0)
     );
+}
+
+/// Keeps what is logged, and counts it in the catalogue that it may be about.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Shop::global().logged_total.increment();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -102,12 +102,14 @@ macro_rules! catalogue {
             /// What is recorded before there is one goes nowhere. A family that the recorder refuses is
             /// logged as an error and records nothing.
             $vis fn global() -> &'static Self {
-                static GLOBAL: ::std::sync::LazyLock<$name> = ::std::sync::LazyLock::new(|| {
-                    $crate::app::definition::checked($name::at(
-                        &$crate::app::definition::Place::Global,
-                    ))
-                });
-                &GLOBAL
+                static GLOBAL: ::std::sync::OnceLock<$name> = ::std::sync::OnceLock::new();
+                match GLOBAL.get() {
+                    ::core::option::Option::Some(catalogue) => catalogue,
+                    ::core::option::Option::None => $crate::app::definition::keep(
+                        &GLOBAL,
+                        $name::at(&$crate::app::definition::Place::Global),
+                    ),
+                }
             }
 
             /// The families as they are defined, in that order.

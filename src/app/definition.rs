@@ -1,5 +1,7 @@
 //! [`Definition`]: a family as the catalogue says it, complete when the program is compiled.
 
+use std::sync::OnceLock;
+
 use metrics::Unit;
 
 use super::buckets;
@@ -11,6 +13,7 @@ use super::names;
 pub use super::names::{Problem, are_distinct, label_problem};
 use crate::Error;
 use crate::error::start_up;
+use crate::target::Target;
 
 /// Everything about a family but its kind and its labels, which are its type.
 #[derive(Clone, Copy, Debug)]
@@ -152,8 +155,16 @@ pub fn next_digit<V: LabelValue>(index: usize, value: V) -> usize {
     index * V::VALUES.len() + value.index()
 }
 
-/// A catalogue of the global recorder: what could fail there was checked by the compiler.
+/// Keeps the catalogue of the global recorder; what could be wrong with it was checked by the compiler.
+#[cold]
 #[track_caller]
-pub fn checked<T>(made: Result<T, Error>) -> T {
-    start_up(made)
+pub fn keep<T>(global: &'static OnceLock<T>, made: Result<T, Error>) -> &'static T {
+    // Another thread may have been faster: its families are the same series.
+    let made = start_up(made);
+    let catalogue = global.get_or_init(|| made);
+    // Only now: who listens to what is logged may ask for the catalogue.
+    if Target::installed().is_some() {
+        super::global::recorder_installed();
+    }
+    catalogue
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use super::definition::Definition;
 use super::description::FamilyKind;
 use super::labels::{LabelSpec, Values};
-use super::tree::Tree;
+use super::tree::{Keyed, Tree};
 use crate::Error;
 use crate::registry::{About, Buckets, FamilySpec, Shape, lock};
 use crate::series::{Overflow, overflow_spec};
@@ -27,11 +27,20 @@ pub(super) struct Family {
 struct OpenLabel {
     name: &'static str,
     at_most: usize,
-    known: Tree<()>,
+    known: Tree<Known>,
     len: AtomicUsize,
     /// Held while a value is added.
     adding: Mutex<()>,
     overflow: Overflow,
+}
+
+/// A value that an open label has had.
+struct Known([Box<str>; 1]);
+
+impl Keyed for Known {
+    fn key(&self) -> &[Box<str>] {
+        &self.0
+    }
 }
 
 impl Family {
@@ -81,6 +90,17 @@ impl Family {
         })
     }
 
+    /// Refuses other values of the same labels.
+    pub(super) fn check_labels(&self, labels: &[LabelSpec]) -> Result<(), Error> {
+        if self.labels == labels {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "{:?} is already registered with other values of its labels",
+            self.name()
+        )))
+    }
+
     /// Where to record, if there is a place.
     #[inline]
     pub(super) fn target(&self) -> Option<&Target> {
@@ -111,6 +131,8 @@ impl Family {
         {
             tracing::error!("{} is not recorded: {error}", self.name());
         }
+        // A recorder of another crate tells nobody that it was installed: who finds it tells the others.
+        super::global::recorder_installed();
         self.target.get()?.as_ref()
     }
 
@@ -156,7 +178,7 @@ impl OpenLabel {
         if self.is_full() {
             return false;
         }
-        self.known.get_or_insert(&[value], || ());
+        self.known.get_or_insert(&[value], || Known([value.into()]));
         self.len.fetch_add(1, Ordering::Release);
         true
     }

@@ -22,10 +22,9 @@ pub(super) trait Global: Sync {
 
 static WAITING: Mutex<Vec<&'static dyn Global>> = Mutex::new(Vec::new());
 
-/// Lets a family know when a registry is installed, or at once if one is.
+/// Lets a family know when a registry is installed.
 pub(super) fn wait_for_recorder(family: &'static dyn Global) {
     lock(&WAITING).push(family);
-    family.recorder_installed();
 }
 
 /// To be called when a registry was installed: closed labels exist from then on.

@@ -83,6 +83,7 @@ impl<Labels: LabelSet> Metric for Info<Labels> {
             Place::On(target) => {
                 let same = |state: &State| state.family.name() == definition.name;
                 let state = target.family_state(&spec, same, leak)?;
+                state.family.check_labels(Labels::LABELS)?;
                 state.family.record_into(target)?;
                 state
             }

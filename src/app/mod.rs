@@ -94,12 +94,14 @@
 //! `Shop::on(&registry)` records into that registry: an isolated one in a test, the installed one in a
 //! program. The same catalogue twice on one registry is one set of series, and what the macros of the
 //! `metrics` crate record under the same name and labels goes into the same. `Shop::on(Target::recorder(…))`
-//! records into any recorder, within [what that can do](crate::Target).
+//! records into any recorder, within [what that can do](crate::Target); make it once, because bounds of labels
+//! are counted anew each time.
 //!
 //! `Shop::global()` records into the recorder that is installed globally, whenever that happens. Call sites
 //! need not know: until there is one, what they record goes nowhere (but an [`Info`] is kept); from then on
 //! it is recorded, also by what was copied before. Closed series exist as soon as a
-//! [`Registry`](crate::Registry) is installed. While a thread has a local recorder, that one counts as
+//! [`Registry`](crate::Registry) is installed; in a recorder of another crate, which tells nobody, as soon as
+//! anything is recorded. While a thread has a local recorder, that one counts as
 //! installed for it; give tests a registry of their own instead.
 //!
 //! # Several families at once

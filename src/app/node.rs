@@ -8,7 +8,7 @@ use super::description::FamilyKind;
 use super::family::Family;
 use super::global::{Global, Place};
 use super::labels::{LabelSet, LabelsOf, combinations, open_labels, pairs};
-use super::tree::Tree;
+use super::tree::{self, Keyed, Tree};
 use crate::Error;
 use crate::registry::Shape;
 use crate::target::Target;
@@ -45,7 +45,7 @@ impl<I: Instrument> Node<I> {
     fn row(family: &'static Family, open: &[&str]) -> Self {
         Self {
             family,
-            open: open.iter().map(|value| (*value).into()).collect(),
+            open: tree::owned(open),
             series: OnceLock::new(),
             rows: None,
         }
@@ -67,12 +67,7 @@ impl<I: Instrument> Node<I> {
             Place::On(target) => {
                 let same = |node: &Self| node.family.name() == definition.name;
                 let node = target.family_state(&spec, same, leak)?;
-                if node.family.labels != Labels::LABELS {
-                    return Err(Error::new(format!(
-                        "{:?} is already registered with other values of its labels",
-                        definition.name
-                    )));
-                }
+                node.family.check_labels(Labels::LABELS)?;
                 node.family.record_into(target)?;
                 node
             }
@@ -131,6 +126,12 @@ impl<I: Instrument> Node<I> {
         // Who was faster has registered the same.
         let _ = self.series.set(series);
         self.series.get().map(|series| &**series)
+    }
+}
+
+impl<I> Keyed for Node<I> {
+    fn key(&self) -> &[Box<str>] {
+        &self.open
     }
 }
 

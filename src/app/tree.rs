@@ -1,4 +1,4 @@
-//! [`Tree`]: a map from texts that only grows, read without a lock.
+//! [`Tree`]: values found by texts, which only grow in number, read without a lock.
 
 use std::hash::BuildHasher;
 use std::sync::OnceLock;
@@ -8,42 +8,31 @@ use foldhash::fast::RandomState;
 const ENTRIES: usize = 4;
 const BRANCHES: usize = 8;
 
-/// A map from some texts to a value, which starts small: most open labels have few values.
+/// Values with texts of their own to be found by; small while there are few, as most open labels have.
 ///
-/// The first keys that came, and so likely the most frequent, are looked at first; further ones are in
-/// branches by their hash. The hash is seeded, because values can come from outside.
+/// The first that came, and so likely the most frequent, are looked at first; further ones are in branches
+/// by their hash. The hash is seeded, because values can come from outside.
 pub(super) struct Tree<V> {
     hasher: RandomState,
     root: Branch<V>,
 }
 
+/// What can be found in a [`Tree`].
+pub(super) trait Keyed {
+    /// The texts to find it by.
+    fn key(&self) -> &[Box<str>];
+}
+
 struct Branch<V> {
-    entries: [OnceLock<Entry<V>>; ENTRIES],
-    branches: [OnceLock<Box<Self>>; BRANCHES],
-}
-
-struct Entry<V> {
-    key: Box<[Box<str>]>,
-    value: V,
-}
-
-impl<V> Entry<V> {
-    #[inline]
-    fn has(&self, key: &[&str]) -> bool {
-        self.key.len() == key.len()
-            && self
-                .key
-                .iter()
-                .zip(key)
-                .all(|(one, other)| **one == **other)
-    }
+    entries: [OnceLock<Box<V>>; ENTRIES],
+    branches: OnceLock<Box<[Self; BRANCHES]>>,
 }
 
 impl<V> Default for Branch<V> {
     fn default() -> Self {
         Self {
             entries: [const { OnceLock::new() }; ENTRIES],
-            branches: [const { OnceLock::new() }; BRANCHES],
+            branches: OnceLock::new(),
         }
     }
 }
@@ -57,8 +46,8 @@ impl<V> Default for Tree<V> {
     }
 }
 
-impl<V> Tree<V> {
-    /// The value of a key, if it has one: an entry that is free ends the search.
+impl<V: Keyed> Tree<V> {
+    /// The value of a key, if it is there: an entry that is free ends the search.
     #[inline]
     pub(super) fn get(&self, key: &[&str]) -> Option<&V> {
         let mut branch = &self.root;
@@ -66,11 +55,11 @@ impl<V> Tree<V> {
         loop {
             for entry in &branch.entries {
                 let entry = entry.get()?;
-                if entry.has(key) {
-                    return Some(&entry.value);
+                if has_key(&**entry, key) {
+                    return Some(entry);
                 }
             }
-            branch = branch.branches[self.next(&mut hash, key)].get()?;
+            branch = &branch.branches.get()?[self.next(&mut hash, key)];
         }
     }
 
@@ -82,16 +71,13 @@ impl<V> Tree<V> {
         loop {
             for entry in &branch.entries {
                 // An entry that another thread fills meanwhile may have another key: look on.
-                let entry = entry.get_or_init(|| Entry {
-                    key: key.iter().map(|text| (*text).into()).collect(),
-                    value: make(),
-                });
-                if entry.has(key) {
-                    return &entry.value;
+                let entry = entry.get_or_init(|| Box::new(make()));
+                if has_key(&**entry, key) {
+                    return entry;
                 }
             }
-            let next = &branch.branches[self.next(&mut hash, key)];
-            branch = next.get_or_init(Box::default);
+            let branches = branch.branches.get_or_init(Box::default);
+            branch = &branches[self.next(&mut hash, key)];
         }
     }
 
@@ -103,29 +89,49 @@ impl<V> Tree<V> {
     }
 }
 
+#[inline]
+fn has_key(value: &impl Keyed, key: &[&str]) -> bool {
+    let own = value.key();
+    own.len() == key.len() && own.iter().zip(key).all(|(one, other)| **one == **other)
+}
+
+/// Texts as the key of a value that is kept.
+pub(super) fn owned(key: &[&str]) -> Box<[Box<str>]> {
+    key.iter().map(|text| (*text).into()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Numbered(Box<[Box<str>]>, usize);
+
+    impl Keyed for Numbered {
+        fn key(&self) -> &[Box<str>] {
+            &self.0
+        }
+    }
+
     #[test]
     fn many_keys_are_found_again_by_all_threads() {
         let tree = Tree::default();
-        let keys: Vec<_> = (0..2000)
-            .map(|i| (i.to_string(), (i % 7).to_string()))
-            .collect();
+        let key = |i: usize| (i.to_string(), (i % 7).to_string());
+        let keys: Vec<_> = (0..2000).map(key).collect();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for (i, (one, other)) in keys.iter().enumerate() {
-                        assert_eq!(*tree.get_or_insert(&[one, other], || i), i);
+                        let key: &[&str] = &[one, other];
+                        let made = tree.get_or_insert(key, || Numbered(owned(key), i));
+                        assert_eq!(made.1, i);
                     }
                 });
             }
         });
         for (i, (one, other)) in keys.iter().enumerate() {
-            assert_eq!(tree.get(&[one, other]), Some(&i));
-            assert_eq!(tree.get(&[one]), None);
+            assert_eq!(tree.get(&[one, other]).map(|found| found.1), Some(i));
+            assert!(tree.get(&[one]).is_none());
         }
-        assert_eq!(tree.get(&["0", "1"]), None);
+        assert!(tree.get(&["0", "1"]).is_none());
     }
 }

@@ -62,11 +62,14 @@ pub(crate) struct Family {
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The samples of each summary, by its first cell.
     #[cfg(feature = "summary")]
-    windows: Mutex<HashMap<CellId, Arc<Window>>>,
+    windows: OnceLock<Box<Windows>>,
     /// Label texts of series whose label names had to be mended, and whose they are.
     claims: Mutex<HashMap<String, Key>>,
     has_claims: AtomicBool,
 }
+
+#[cfg(feature = "summary")]
+type Windows = Mutex<HashMap<CellId, Arc<Window>>>;
 
 /// What a family is about.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +96,7 @@ impl Family {
             series: Mutex::default(),
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
-            windows: Mutex::default(),
+            windows: OnceLock::new(),
             claims: Mutex::default(),
             has_claims: AtomicBool::new(false),
         }
@@ -153,14 +156,15 @@ impl Family {
     #[cfg(feature = "summary")]
     pub(super) fn new_window(&self, cell: CellId) -> Arc<Window> {
         let window = Arc::new(Window::new());
-        lock(&self.windows).insert(cell, Arc::clone(&window));
+        let windows = self.windows.get_or_init(Box::default);
+        lock(windows).insert(cell, Arc::clone(&window));
         window
     }
 
     /// The samples of the summary with that first cell.
     #[cfg(feature = "summary")]
     pub(crate) fn window(&self, cell: CellId) -> Option<Arc<Window>> {
-        lock(&self.windows).get(&cell).cloned()
+        lock(self.windows.get()?).get(&cell).cloned()
     }
 
     /// Adds a series; it is on every page whose scrape begins after this returns.

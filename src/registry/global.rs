@@ -20,7 +20,7 @@ pub(super) fn install(
     caller: &'static Location<'static>,
 ) -> Result<Registry, Error> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = lock(&ONE_AT_A_TIME);
+    let one = lock(&ONE_AT_A_TIME);
     if let Some((_, first)) = GLOBAL.get() {
         return Err(Error::new(format!(
             "a global registry is already installed: at {first}"
@@ -33,6 +33,7 @@ pub(super) fn install(
         ));
     }
     let (registry, _) = GLOBAL.get_or_init(|| (registry, caller));
+    drop(one);
     crate::app::recorder_installed();
     Ok(registry.clone())
 }

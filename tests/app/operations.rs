@@ -66,6 +66,10 @@ impl Llm {
     }
 }
 
+fn panic_with_result(message: &'static str) -> Result<(), ()> {
+    std::panic::resume_unwind(Box::new(message))
+}
+
 struct Recorded(Registry);
 
 impl Recorded {
@@ -163,14 +167,8 @@ async fn a_future_that_panics_is_counted_at_once_and_the_panic_goes_on() {
     drop(work);
     recorded.assert_ended(1, "panicked", 1);
 
-    let spawned = tokio::spawn(
-        llm.call("a").run(
-            async {
-                let _: Result<(), ()> = panic!("no");
-            }
-            .map(|()| Ok::<(), ()>(())),
-        ),
-    );
+    let spawned = llm.call("a").run(async { panic_with_result("no") });
+    let spawned = tokio::spawn(spawned);
     assert!(spawned.await.unwrap_err().is_panic());
     recorded.assert_ended(2, "panicked", 2);
 }

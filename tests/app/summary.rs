@@ -66,7 +66,7 @@ fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
     assert!(page.contains("# TYPE batch_size summary\n"), "{page}");
     // Its parts are its own: a macro's counter of such a name gets another.
     metrics::with_local_recorder(&registry, || {
-        metrics::counter!("batch_size_sum").increment(1)
+        metrics::counter!("batch_size_sum").increment(1);
     });
     assert_readable(&registry.render());
 }
