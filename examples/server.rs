@@ -48,7 +48,7 @@ impl Collector for CacheCheck {
 
 /// This cache hangs.
 async fn ping() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[tokio::main(flavor = "current_thread")]

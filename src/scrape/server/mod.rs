@@ -7,7 +7,6 @@ mod listener;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -101,7 +100,7 @@ impl MetricsServer {
     ///
     /// When somebody listens there, the file is something else than a socket, or it cannot be made.
     #[cfg(unix)]
-    pub fn bind_unix(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn bind_unix(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         Ok(Self::of(Listener::unix(path.as_ref())?))
     }
 
