@@ -96,11 +96,9 @@ fn server_answers_though_its_cache_hangs() {
     let shown = page.lines();
     let shown = shown.filter(|line| !line.starts_with('#') && !line.contains("duration"));
     let source = include_str!("../examples/server.rs").lines();
-    let documented = source.map_while(|line| line.strip_prefix("//! "));
-    let documented = documented.filter(|line| line.contains("_") && !line.contains("curl"));
-    let documented: Vec<_> = documented
-        .take_while(|line| !line.contains("METRICS_PORT"))
-        .collect();
+    let lines = source.filter_map(|line| line.strip_prefix("//! "));
+    let lines = lines.skip_while(|line| !line.starts_with("$ curl")).skip(1);
+    let documented: Vec<_> = lines.take_while(|line| !line.starts_with('$')).collect();
     assert_eq!(shown.collect::<Vec<_>>(), documented, "{page}");
     let health = url.replace("/metrics", "/health");
     assert_eq!(curl(&[&health]), "ok\n");

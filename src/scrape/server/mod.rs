@@ -23,12 +23,11 @@ use crate::{Error, MetricsHandler};
 /// | any other | 404 |
 ///
 /// ```no_run
-/// # async fn run() -> Result<(), tower_prometheus::Error> {
+/// # async fn run(shutdown: impl Future<Output = ()>) -> Result<(), tower_prometheus::Error> {
 /// use tower_prometheus::{MetricsServer, Registry};
 ///
 /// let metrics = Registry::builder().install()?;
 /// let server = MetricsServer::bind("0.0.0.0:8081").await?;
-/// let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
 /// server.serve(metrics.handler(), shutdown).await;
 /// # Ok(())
 /// # }
