@@ -82,6 +82,29 @@ fn examples_print_what_their_documentation_says() {
     }
 }
 
+/// The page and the health that its documentation shows are what `curl` gets.
+#[test]
+fn server_answers_though_its_cache_hangs() {
+    let mut server = Running::start(
+        example("server")
+            .env("METRICS_PORT", "127.0.0.1:0")
+            .stderr(std::process::Stdio::null()),
+    );
+    let url = server.printed("curl -s ");
+    let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 2";
+    let page = curl(&["-H", timeout, &url]);
+    assert_readable(&page);
+    let shown = page.lines();
+    let shown = shown.filter(|line| !line.starts_with('#') && !line.contains("duration"));
+    let source = include_str!("../examples/server.rs").lines();
+    let lines = source.filter_map(|line| line.strip_prefix("//! "));
+    let lines = lines.skip_while(|line| !line.starts_with("$ curl")).skip(1);
+    let documented: Vec<_> = lines.take_while(|line| !line.starts_with('$')).collect();
+    assert_eq!(shown.collect::<Vec<_>>(), documented, "{page}");
+    let health = url.replace("/metrics", "/health");
+    assert_eq!(curl(&[&health]), "ok\n");
+}
+
 /// What its documentation shows of the page is what `curl` gets.
 #[test]
 fn tonic_counts_its_customer() {

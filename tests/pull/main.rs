@@ -1,5 +1,12 @@
 //! Numbers that are asked for when a page is.
 
+#![cfg(all(
+    feature = "process",
+    feature = "runtime",
+    feature = "server",
+    feature = "push"
+))]
+
 #[path = "../support/mod.rs"]
 mod support;
 

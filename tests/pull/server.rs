@@ -105,8 +105,9 @@ async fn it_serves_the_page_and_its_health_and_nothing_else() {
             "-w",
             "%{http_code}",
             &server.url("/metrics"),
-        ]);
-        assert_eq!(posted.await, "405");
+        ])
+        .await;
+        assert_eq!(posted, "405");
     }
 }
 
@@ -179,9 +180,6 @@ fn the_environment_says_the_port() {
             said == format!("METRICS_PORT: {wrong:?} is neither a port nor an address")
         });
     }
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    let _keep = std::net::TcpListener::bind(&taken);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::Request;
@@ -57,13 +58,19 @@ impl Collector for Gate {
     }
 }
 
+/// Has so much time that a wake-up which is lost is not made good by the deadline.
+fn patient(registry: &Registry) -> MetricsHandler {
+    registry.handler().scrape_timeout(Duration::from_secs(3000))
+}
+
 async fn ask(handler: &MetricsHandler) -> Page {
     let response = handler.clone().oneshot(Request::new(())).await;
     response.unwrap().into_body()
 }
 
 async fn read(page: Page) -> String {
-    let collected = page.collect().await.unwrap();
+    let collected = tokio::time::timeout(Duration::from_secs(20), page.collect()).await;
+    let collected = collected.expect("it is never woken").unwrap();
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
 
@@ -76,7 +83,7 @@ fn poll(page: &mut Page) -> Poll<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scrapes_at_the_same_moment_share_one_call() {
     let gate = Gate::shut();
-    let handler = Registry::new().handler().collector("gate", gate.clone());
+    let handler = patient(&Registry::new()).collector("gate", gate.clone());
     let scrapes: Vec<_> = (0..20)
         .map(|_| {
             let handler = handler.clone();
@@ -94,7 +101,7 @@ async fn scrapes_at_the_same_moment_share_one_call() {
 #[tokio::test]
 async fn a_shared_answer_is_the_same_page() {
     let gate = Gate::shut();
-    let handler = Registry::new().handler().collector("gate", gate.clone());
+    let handler = patient(&Registry::new()).collector("gate", gate.clone());
     let (mut first, second) = (ask(&handler).await, ask(&handler).await);
     assert!(poll(&mut first).is_pending());
     gate.permits.add_permits(1);
@@ -108,7 +115,7 @@ async fn a_shared_answer_is_the_same_page() {
 #[tokio::test]
 async fn one_that_comes_meanwhile_joins_the_call() {
     let gate = Gate::shut();
-    let handler = Registry::new().handler().collector("gate", gate.clone());
+    let handler = patient(&Registry::new()).collector("gate", gate.clone());
     let handler = handler.gauge("quick", "", || 1_u64);
     let mut first = ask(&handler).await;
     assert!(poll(&mut first).is_pending());
@@ -125,7 +132,7 @@ async fn one_that_comes_meanwhile_joins_the_call() {
 #[tokio::test]
 async fn a_waiter_is_woken_when_the_one_that_drove_has_left() {
     let gate = Gate::shut();
-    let handler = Registry::new().handler().collector("gate", gate.clone());
+    let handler = patient(&Registry::new()).collector("gate", gate.clone());
     let mut drove = ask(&handler).await;
     assert!(poll(&mut drove).is_pending());
     let waits = tokio::spawn(read(ask(&handler).await));
@@ -145,7 +152,7 @@ async fn a_waiter_is_woken_when_the_one_that_drove_has_left() {
 async fn a_page_shows_all_that_was_recorded_before_it_was_asked_for() {
     let gate = Gate::shut();
     let registry = Registry::new();
-    let handler = registry.handler().collector("gate", gate.clone());
+    let handler = patient(&registry).collector("gate", gate.clone());
     let mut first = ask(&handler).await;
     assert!(poll(&mut first).is_pending());
     metrics::with_local_recorder(&registry, || metrics::counter!("late_total").increment(1));
@@ -170,7 +177,7 @@ async fn no_wake_up_is_lost() {
             Ok(())
         }
     }
-    let handler = Registry::new().handler().collector("restless", Restless);
+    let handler = patient(&Registry::new()).collector("restless", Restless);
     let scrapers = (0..8).map(|_| {
         let handler = handler.clone();
         tokio::spawn(async move {

@@ -62,9 +62,8 @@ impl Deadline {
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(Deadline::HEADER)?.to_str().ok()?.parse().ok()?;
     // More than a `Duration` holds is still an answer.
-    let seconds = seconds.min(Deadline::LONGEST.as_secs_f64());
-    let timeout = Duration::try_from_secs_f64(seconds).ok()?;
-    (!timeout.is_zero()).then_some(timeout)
+    let longest = Deadline::LONGEST.as_secs_f64();
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(longest)))
 }
 
 #[cfg(test)]

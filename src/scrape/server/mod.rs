@@ -7,7 +7,6 @@ mod listener;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -24,12 +23,11 @@ use crate::{Error, MetricsHandler};
 /// | any other | 404 |
 ///
 /// ```no_run
-/// # async fn run() -> Result<(), tower_prometheus::Error> {
+/// # async fn run(shutdown: impl Future<Output = ()>) -> Result<(), tower_prometheus::Error> {
 /// use tower_prometheus::{MetricsServer, Registry};
 ///
 /// let metrics = Registry::builder().install()?;
 /// let server = MetricsServer::bind("0.0.0.0:8081").await?;
-/// let shutdown = async { tokio::signal::ctrl_c().await.unwrap_or(()) };
 /// server.serve(metrics.handler(), shutdown).await;
 /// # Ok(())
 /// # }
@@ -101,7 +99,7 @@ impl MetricsServer {
     ///
     /// When somebody listens there, the file is something else than a socket, or it cannot be made.
     #[cfg(unix)]
-    pub fn bind_unix(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn bind_unix(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         Ok(Self::of(Listener::unix(path.as_ref())?))
     }
 
