@@ -67,6 +67,7 @@
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
+//! | `mixin` | no | `mixin`: dashboards, rules and scrape configurations from the definitions that record |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -87,6 +88,9 @@ pub mod grpc;
 mod labels;
 mod middleware;
 pub mod migration;
+#[cfg(feature = "mixin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mixin")))]
+pub mod mixin;
 pub mod order;
 pub mod registry;
 mod scrape;

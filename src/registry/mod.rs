@@ -38,7 +38,7 @@ pub(crate) use self::{
     families::{FamilySpec, Shape},
     family::{About, Family, Index, Kind, Place},
     handles::{Counter, Histogram, InProgress},
-    names::{check_label_name, check_metric_name},
+    names::{check_label_name, check_metric_name, escape_label_value},
     snapshot::{Snapshot, Snapshotting},
 };
 
@@ -115,6 +115,11 @@ impl Registry {
             ..
         } = &*self.inner;
         families.declare(spec, bucket_rules)
+    }
+
+    /// The bounds of a histogram that brings none of its own.
+    pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
+        self.inner.bucket_rules.of(family)
     }
 
     /// Refuses a layer one of whose labels is a constant one here.
