@@ -51,7 +51,7 @@
 //! is at its end; and when there is none to send: HEAD, 204, 304.
 //!
 //! Where the layer goes among others, and what each order counts: [`order`]. Coming from another crate:
-//! [`migration`].
+//! [`migration`]. How many series there are, and what to do about too many: [`budgets`]. Queries: [`cookbook`].
 //!
 //! # Where the numbers go
 //!
@@ -81,7 +81,9 @@
 
 pub mod app;
 mod budget;
+pub mod budgets;
 mod clock;
+pub mod cookbook;
 mod error;
 mod exposition;
 pub mod grpc;

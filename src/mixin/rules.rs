@@ -1,6 +1,6 @@
 //! [`Rules`], [`RuleGroup`] and [`Rule`]: what Prometheus records and what it wakes people for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -103,6 +103,7 @@ impl Rules {
         });
         let everywhere: Vec<_> = job.into_iter().collect();
         let mut groups: Vec<WrittenGroup<'_>> = Vec::new();
+        self.check_rules_differ()?;
         for group in &self.groups {
             if groups.iter().any(|other| other.name == group.name) {
                 return Err(Error::new(format!(
@@ -113,6 +114,20 @@ impl Rules {
             groups.push(group.written(&mut known, &everywhere)?);
         }
         yaml::write(&WrittenRules { groups }, "rules")
+    }
+
+    /// Refuses two rules that differ neither in name nor in labels: they would write the same series.
+    fn check_rules_differ(&self) -> Result<(), Error> {
+        let mut known = BTreeSet::new();
+        for rule in self.groups.iter().flat_map(|group| &group.rules) {
+            if !known.insert((&rule.name, &rule.labels)) {
+                return Err(Error::new(format!(
+                    "there are two rules called {:?} with the same labels: give each a label of its own",
+                    rule.name
+                )));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -147,6 +147,7 @@ impl Slo {
         };
         Rule::alert("ErrorBudgetBurn", exceeds(long).and(exceeds(short)))
             .severity(severity)
+            .label("slo", self.name.as_str())
             .label("long", long)
             .label("short", short)
             .summary(format!(
