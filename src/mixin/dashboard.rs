@@ -1,9 +1,10 @@
 //! [`Dashboard`]: panels over definitions, as Grafana reads them.
 
 use super::definitions::Definitions;
-use super::expression::{Match, Matcher, Place, check_duration};
+use super::expression::Place;
 use super::grafana;
 use super::panel::{Panel, Row};
+use super::selector::{Match, Matcher, check_duration};
 use crate::Error;
 use crate::app::FamilyKind;
 

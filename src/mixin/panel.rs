@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::expression::{Place, listed};
+use super::expression::Place;
 use super::grafana;
 use super::query::Query;
+use super::selector::listed;
 use crate::Error;
 
 /// A row of a dashboard, with its panels below it.

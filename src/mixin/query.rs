@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::{Add, Div, Mul, Sub};
 
 use super::definitions::Definitions;
-use super::expression::{
-    Aggregation, Function, Match, Matcher, Node, Operator, Place, RULE_WINDOW, Selector,
-};
+use super::expression::{Aggregation, Function, Node, Operator, Place, RULE_WINDOW};
+use super::selector::{Match, Matcher, Selector};
 use crate::Error;
 
 /// Names of labels.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::definitions::{Definitions, Known};
-use super::expression::{Match, Matcher, Place, RULE_WINDOW, Written, check_duration, listed};
+use super::expression::{Place, RULE_WINDOW, Written};
 use super::panel::Severity;
 use super::query::{Labels, Query};
+use super::selector::{Match, Matcher, check_duration, listed};
 use super::yaml;
 use crate::Error;
 use crate::registry::{check_label_name, check_metric_name};

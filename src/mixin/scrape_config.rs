@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::expression::check_duration;
+use super::selector::check_duration;
 use super::yaml;
 use crate::Error;
 

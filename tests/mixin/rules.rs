@@ -40,6 +40,7 @@ fn alerts_fire_when_they_should_and_only_then() {
     }
     for (name, cases) in [
         ("service", include_str!("cases/service.yml")),
+        ("service-slow", include_str!("cases/service-slow.yml")),
         (
             "service-opentelemetry",
             include_str!("cases/service-opentelemetry.yml"),

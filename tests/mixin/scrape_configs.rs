@@ -5,20 +5,28 @@ use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 use crate::prometheus::{Directory, Store, promtool};
 use crate::systems::files_ending;
 
+/// Debian's Prometheus is built without the discovery of Kubernetes, and knows no such key: it gets a pod
+/// that is always there, so that it reads the rest. VictoriaMetrics gets all of it.
+fn without_discovery(config: &str) -> String {
+    let discovery = "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - dox-asdlc\n";
+    config.replace(discovery, "  static_configs:\n  - targets:\n    - pod:80\n")
+}
+
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
     let directory = Directory::new();
     directory.write("rules/none.yml", "groups: []\n");
     for file in ["prometheus.yml", "vmagent.yml"] {
         for (_, text) in files_ending(file) {
-            directory.write(file, &text);
+            directory.write(file, &without_discovery(&text));
             let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
             assert!(said.contains("SUCCESS"), "{said}");
         }
     }
 }
 
-/// The configuration of aSDLC has every kind of job; both servers take it and have its targets.
+/// The configuration of aSDLC has every kind of job; both servers take it and have its targets. The pod is not
+/// among them, because it has no annotation.
 #[test]
 fn real_servers_load_them() {
     let asdlc = |file: &str| {
@@ -27,7 +35,7 @@ fn real_servers_load_them() {
         asdlc.next().unwrap().1
     };
     for store in [
-        Store::prometheus(&asdlc("prometheus.yml"), &[]),
+        Store::prometheus(&without_discovery(&asdlc("prometheus.yml")), &[]),
         Store::victoria_metrics(&asdlc("vmagent.yml")),
     ] {
         let targets = store.get_when("/api/v1/targets", &[], |answer| {
