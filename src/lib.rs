@@ -117,7 +117,7 @@ pub use self::{
     target::Target,
 };
 
-/// The README's code, run as tests.
-#[cfg(doctest)]
+/// The README's code, run as tests with the features that it is about.
+#[cfg(all(doctest, feature = "axum", feature = "mixin"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -38,9 +38,12 @@ pub(crate) use self::{
     families::{FamilySpec, Shape},
     family::{About, Family, Index, Kind, Place},
     handles::{Counter, Histogram, InProgress},
-    names::{check_label_name, check_metric_name, escape_label_value},
+    names::{check_label_name, check_metric_name},
     snapshot::{Snapshot, Snapshotting},
 };
+
+#[cfg(feature = "mixin")]
+pub(crate) use self::names::escape_label_value;
 
 use std::any::Any;
 use std::fmt;

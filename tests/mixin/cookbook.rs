@@ -135,10 +135,8 @@ async fn every_query_has_an_answer() {
     let asked = tokio::task::spawn_blocking({
         let rules = rules.clone();
         move || {
-            ask(
-                &Store::prometheus(&config, &[("rules.yml", &rules)]),
-                &rules,
-            )
+            let store = Store::prometheus(&config, &[("rules.yml", &rules)]);
+            ask(&store, &rules);
         }
     });
     let asked = async {

@@ -7,6 +7,10 @@ use tower_prometheus::{FamilyDescription, FamilyKind, HttpMetrics};
 
 use crate::families;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "queries are made where they are asked"
+)]
 fn promql(query: Query) -> Result<String, String> {
     let definitions = Definitions::from(families::aria());
     let promql = query
@@ -208,6 +212,10 @@ fn panel() -> Panel {
 }
 
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dashboards are made where they are refused"
+)]
 fn assert_no_dashboard(dashboard: Dashboard, because: &str) {
     assert_eq!(dashboard.to_json().unwrap_err().to_string(), because);
     assert!(dashboard.to_api_json().is_err());
