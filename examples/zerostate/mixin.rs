@@ -48,7 +48,7 @@ fn alerts() -> RuleGroup {
             Rule::alert("HighTaskFailureRate", rate("task_errors_total").total().above(0.1))
                 .lasting("5m")
                 .severity(Severity::Critical)
-                .summary("Tasks fail {{ $value | humanize }} times a second")
+                .summary("Tasks fail {{ printf \"%.2f\" $value }} times a second")
                 .description("More than one task in ten seconds fails. Look at `task_errors_total` by type and error."),
         )
         .rule(

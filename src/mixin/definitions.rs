@@ -94,6 +94,12 @@ impl From<&[FamilyDescription]> for Definitions {
     }
 }
 
+impl From<&Vec<FamilyDescription>> for Definitions {
+    fn from(families: &Vec<FamilyDescription>) -> Self {
+        Self::from(families.as_slice())
+    }
+}
+
 /// Families by their names.
 #[derive(Clone, Debug)]
 pub(super) struct Known {

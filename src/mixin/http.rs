@@ -238,7 +238,7 @@ impl<'a> Roles<'a> {
                 .description(
                     "Requests counted as `overflow`, a second. Above 0: see the row on labels.",
                 )
-                .threshold(f64::MIN_POSITIVE, Severity::Warning)
+                .threshold(0.001, Severity::Warning)
                 .query(Query::rate(OVERFLOW).total()),
         )
     }

@@ -19,12 +19,12 @@
 //! fn mixin() -> Result<Mixin, Error> {
 //!     let (http, families) = (http(), http().families()?);
 //!     let checkout = Query::rate("shop_http_requests_total").with("endpoint", "/checkout");
-//!     let rules = Rules::new(&*families)
+//!     let rules = Rules::new(&families)
 //!         .job("shop")
 //!         .group(RuleGroup::http("http", &http)?)
 //!         .group(Slo::http_availability("http", 0.999, &http)?.group()?)
 //!         .group(Slo::http_latency("http_fast", 0.99, 0.25, &http)?.group()?)
-//!         .group(RuleGroup::health("health", &*families))
+//!         .group(RuleGroup::health("health", &families))
 //!         .group(
 //!             RuleGroup::new("shop").rule(
 //!                 Rule::alert("NobodyBuys", checkout.clone().total().below(0.01))
@@ -34,7 +34,7 @@
 //!                     .description("Look whether the page of the basket works."),
 //!             ),
 //!         );
-//!     let sales = Dashboard::new("shop-sales", "Shop: sales", &*families).panel(
+//!     let sales = Dashboard::new("shop-sales", "Shop: sales", &families).panel(
 //!         Panel::time_series("Checkouts", PanelUnit::RequestsPerSecond)
 //!             .description("Checkouts a second, by how they ended. Many 402: the bank refuses.")
 //!             .query(checkout.by(["status"])),

@@ -630,3 +630,36 @@ fn a_layers_dashboard_shows_every_family() {
         assert!(json.contains(&family.name), "{}", family.name);
     }
 }
+
+/// States are shown as words, scales end where they are told to, and a team's own dashboard has its tags.
+#[test]
+fn what_a_panel_is_told_is_in_its_json() {
+    use tower_prometheus::mixin::{Panel, PanelUnit, Query};
+    let state = Panel::stat("Circuit breaker", PanelUnit::Count)
+        .description("Open: the model fails, and requests to it are refused at once.")
+        .text(0.0, "closed")
+        .text(1.0, "open")
+        .text(2.0, "half-open")
+        .max(2.0)
+        .query(Query::value("aria_llm_circuit_breaker_state").max_by(["model"]));
+    let made = Made::new("state", "State", families::aria())
+        .tag("llm")
+        .looks_back("6h")
+        .panel(state);
+    let dashboard = parsed(&made.to_json().unwrap());
+    assert_eq!(dashboard.tags, ["llm"]);
+    assert_eq!(dashboard.time.from, "now-6h");
+    let panel = &dashboard.panels[0];
+    let defaults = &panel.field_config.as_ref().unwrap().defaults;
+    assert_eq!((defaults.min, defaults.max), (None, Some(2.0)));
+    let expected = serde_json::json!([{
+        "type": "value",
+        "options": {
+            "0": { "text": "closed", "index": 0 },
+            "1": { "text": "open", "index": 1 },
+            "2": { "text": "half-open", "index": 2 },
+        },
+    }]);
+    assert_eq!(Value::from(defaults.mappings.clone()), expected);
+    assert_eq!(panel.targets[0].legend_format, "{{model}}");
+}

@@ -3,6 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use tower_prometheus::mixin::{Dashboard, Mixin, Rules};
+
+use crate::families;
+use crate::prometheus::Directory;
 use crate::support::process::example;
 use crate::systems;
 
@@ -69,4 +73,30 @@ fn the_example_writes_a_directory_that_can_be_deployed() {
     // The configuration names the rules, so this checks both.
     crate::prometheus::promtool(&["check", "config", "prometheus.yml"], &directory);
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn nothing_is_written_when_something_cannot_be_made() {
+    let good = || Dashboard::process("process", "Process", families::process());
+    let bad = Dashboard::process("other", "Other", families::aria());
+    let directory = Directory::new();
+    let refused = |mixin: Mixin| {
+        let error = mixin.write_to(&directory.0).unwrap_err().to_string();
+        assert!(files_in(&directory.0).is_empty(), "{error}");
+        error
+    };
+    assert_eq!(
+        refused(Mixin::new().dashboard(good()).dashboard(bad)),
+        "dashboard \"Other\": it has no panel that asks for a family"
+    );
+    assert_eq!(
+        refused(Mixin::new().dashboard(good()).dashboard(good())),
+        "two files would be called dashboards/process.json"
+    );
+    let rules = Rules::new(families::process());
+    assert!(refused(Mixin::new().rules("../rules", rules)).contains("cannot be a file of rules"));
+    // A directory that cannot be made is an error that names it.
+    let file = directory.write("file", "");
+    let error = Mixin::new().dashboard(good()).write_to(&file).unwrap_err();
+    assert!(error.to_string().starts_with("cannot write "), "{error}");
 }
