@@ -51,7 +51,7 @@
 //! is at its end; and when there is none to send: HEAD, 204, 304.
 //!
 //! Where the layer goes among others, and what each order counts: [`order`]. Coming from another crate:
-//! [`migration`].
+//! [`migration`]. How many series there are, and what to do about too many: [`budgets`]. Queries: [`cookbook`].
 //!
 //! # Where the numbers go
 //!
@@ -80,6 +80,7 @@
 //! | `summary` | no | [`app::Summary`], quantiles computed by the process |
 //! | `query` | no | `query::QueryProxy`, which a dashboard's front end asks in place of the store |
 //! | `tls` | no | stores behind `https` |
+//! | `mixin` | no | `mixin`: dashboards, rules and scrape configurations from the definitions that record |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -93,15 +94,20 @@
 
 pub mod app;
 mod budget;
+pub mod budgets;
 mod clock;
 #[cfg(feature = "collect")]
 pub mod collectors;
+pub mod cookbook;
 mod error;
 mod exposition;
 pub mod grpc;
 mod labels;
 mod middleware;
 pub mod migration;
+#[cfg(feature = "mixin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mixin")))]
+pub mod mixin;
 pub mod order;
 #[cfg(feature = "query")]
 #[cfg_attr(docsrs, doc(cfg(feature = "query")))]
@@ -144,7 +150,7 @@ pub use self::{
 /// The units that a [catalogue](crate::catalogue!) can name: those of the `metrics` crate.
 pub use metrics::Unit;
 
-/// The README's code, run as tests.
-#[cfg(doctest)]
+/// The README's code, run as tests with the features that it is about.
+#[cfg(all(doctest, feature = "full"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,10 +1,11 @@
 //! [`GrpcMetrics`]: what can be set before a layer exists.
 
 use super::GrpcMetricsLayer;
-use super::methods::{Methods, Side};
+use super::methods::{Families, Methods, Side};
 use super::settings::{Declared, GrpcType, Settings};
+use crate::app::FamilyDescription;
 use crate::error::start_up;
-use crate::registry::Registry;
+use crate::registry::{Buckets, Registry};
 use crate::target::Target;
 use crate::{Error, clock};
 
@@ -119,6 +120,36 @@ impl GrpcMetrics {
             Err(error) => self.settings.undecoded = Some(error),
         }
         self
+    }
+
+    /// The families that a layer of this configuration has, by their whole names: what tables,
+    /// dashboards and rules are made from. Constant labels are not among their labels.
+    ///
+    /// Handling times whose bounds are left to the registry are described with its defaults; where a
+    /// registry has other ones, ask [`families_in`](Self::families_in) it.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be, as [`layer`](Self::layer).
+    pub fn families(&self) -> Result<Vec<FamilyDescription>, Error> {
+        self.settings.check()?;
+        Families::describe(&self.settings, |_| Buckets::default())
+    }
+
+    /// As [`families`](Self::families), with the bounds that this registry gives to histograms without their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`families`](Self::families).
+    pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
+        self.settings.check()?;
+        Families::describe(&self.settings, |name| registry.buckets_of(name))
+    }
+
+    /// What the families are called.
+    #[cfg(feature = "mixin")]
+    pub(crate) fn family_names(&self) -> Families {
+        Families::new(&self.settings)
     }
 
     /// Checks the configuration and makes the layer, which records into `target`.

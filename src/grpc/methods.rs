@@ -6,6 +6,7 @@ use super::GrpcType;
 use super::code::Code;
 use super::settings::{Declared, Settings};
 use crate::Error;
+use crate::app::{FamilyDescription, LabelDescription, LabelValues};
 use crate::labels::OVERFLOW;
 use crate::registry::{About, Buckets, FamilySpec, Shape};
 use crate::series::{Overflow, Table, overflow_spec};
@@ -51,13 +52,13 @@ struct Name {
 }
 
 /// The families' names with the layer's prefix.
-struct Families {
-    started: String,
-    handled: String,
-    handling: String,
-    received: String,
-    sent: String,
-    in_progress: String,
+pub(crate) struct Families {
+    pub(crate) started: String,
+    pub(crate) handled: String,
+    pub(crate) handling: String,
+    pub(crate) received: String,
+    pub(crate) sent: String,
+    pub(crate) in_progress: String,
 }
 
 impl Side {
@@ -238,6 +239,13 @@ impl Name {
 }
 
 impl GrpcType {
+    const ALL: [Self; 4] = [
+        Self::Unary,
+        Self::ClientStream,
+        Self::ServerStream,
+        Self::BidiStream,
+    ];
+
     fn label(self) -> &'static str {
         match self {
             Self::Unary => "unary",
@@ -249,7 +257,7 @@ impl GrpcType {
 }
 
 impl Families {
-    fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         let side = settings.side.label();
         let named = |name: &str| match &settings.prefix {
             Some(prefix) => format!("{prefix}_grpc_{side}_{name}"),
@@ -263,6 +271,31 @@ impl Families {
             sent: named("msg_sent_total"),
             in_progress: named("in_progress"),
         }
+    }
+
+    /// Every family, as a reader of the page sees it; `rules` gives the bounds that were left to the
+    /// registry.
+    pub(super) fn describe(
+        settings: &Settings,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<Vec<FamilyDescription>, Error> {
+        let specs = Self::new(settings).specs(settings)?;
+        let described = specs.map(|spec| {
+            let mut family = spec.describe();
+            let is_constant = |label: &LabelDescription| {
+                let constants = &settings.constant_labels;
+                constants.iter().any(|(name, _)| *name == label.name)
+            };
+            family.labels.retain(|label| !is_constant(label));
+            for label in &mut family.labels {
+                label.values = label_values(&label.name);
+            }
+            if spec.shape == Shape::Histogram && spec.buckets.is_none() {
+                family.buckets = rules(&family.name).bounds().to_vec();
+            }
+            family
+        });
+        Ok(described.into())
     }
 
     /// What the layer's families are; the table in the module's documentation shows the same.
@@ -315,6 +348,18 @@ impl Families {
             ),
             overflow_spec(),
         ])
+    }
+}
+
+/// Which values a label of a gRPC family can have.
+fn label_values(label: &str) -> LabelValues {
+    match label {
+        "grpc_code" => LabelValues::Closed(Code::ALL.map(|code| code.label().into()).into()),
+        "grpc_type" => {
+            let kinds = GrpcType::ALL.map(|kind| kind.label().into());
+            LabelValues::Closed(kinds.into_iter().chain([UNKNOWN.into()]).collect())
+        }
+        _ => LabelValues::Open,
     }
 }
 

@@ -114,6 +114,8 @@ mod methods;
 mod service;
 mod settings;
 
+#[cfg(feature = "mixin")]
+pub(crate) use self::methods::Families;
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},
     boxed::{GrpcBoxedLayer, GrpcBoxedService},

@@ -17,7 +17,21 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    pub(crate) const COUNT: usize = 11;
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Get,
+        Self::Head,
+        Self::Post,
+        Self::Put,
+        Self::Delete,
+        Self::Connect,
+        Self::Options,
+        Self::Trace,
+        Self::Patch,
+        Self::Query,
+        Self::Other,
+    ];
 
     /// RFC 9110, RFC 5789 for PATCH, and the QUERY method; clients can send any other token, so those
     /// share one label.

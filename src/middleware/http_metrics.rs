@@ -6,11 +6,12 @@ use http::StatusCode;
 
 use super::settings::{ExemplarOf, Route, Settings};
 use super::{HttpMetricsLayer, RequestBodyMetricsLayer};
+use crate::app::FamilyDescription;
 use crate::error::start_up;
 use crate::labels::{
     EndpointSource, Family, Label, Method, Naming, Patterns, RequestHead, TraceId, standard,
 };
-use crate::registry::Registry;
+use crate::registry::{Buckets, Registry};
 use crate::series::HttpSeries;
 use crate::target::Target;
 use crate::{Error, clock};
@@ -314,18 +315,46 @@ impl HttpMetrics {
         self.series(&target.into()).map(HttpMetricsLayer::new)
     }
 
-    fn series(self, target: &Target) -> Result<&'static HttpSeries, Error> {
+    /// The families that a layer of this configuration has, by their whole names: what tables,
+    /// dashboards and rules are made from. Constant labels are not among their labels.
+    ///
+    /// Durations whose bounds are left to the registry are described with its defaults; where a registry
+    /// has other ones, ask [`families_in`](Self::families_in) it.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration cannot be, as [`layer`](Self::layer).
+    pub fn families(&self) -> Result<Vec<FamilyDescription>, Error> {
+        self.settings()?.describe(|_| Buckets::default())
+    }
+
+    /// As [`families`](Self::families), with the bounds that this registry gives to histograms without their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`families`](Self::families).
+    pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
+        self.settings()?.describe(|name| registry.buckets_of(name))
+    }
+
+    /// What was asked for, checked.
+    pub(crate) fn settings(&self) -> Result<&Settings, Error> {
         let Self { settings, mistake } = self;
         if let Some(mistake) = mistake {
             return Err(Error::new(mistake));
         }
         settings.check()?;
+        Ok(settings)
+    }
+
+    fn series(self, target: &Target) -> Result<&'static HttpSeries, Error> {
+        let settings = self.settings()?;
         clock::calibrate();
         let bounds = settings
             .duration_buckets
             .as_ref()
             .map(|_| "duration_buckets");
-        let same = |series: &HttpSeries| series.settings == settings;
+        let same = |series: &HttpSeries| series.settings == *settings;
         let leak = || leak(settings.clone(), target.clone());
         target.layer_state(settings.own_labels(), bounds, same, leak)
     }
@@ -335,6 +364,19 @@ impl HttpMetrics {
 #[derive(Clone, Debug)]
 #[must_use = "a configuration does nothing until a layer is made of it"]
 pub struct WithRequestBody(HttpMetrics);
+
+impl AsRef<HttpMetrics> for HttpMetrics {
+    fn as_ref(&self) -> &HttpMetrics {
+        self
+    }
+}
+
+/// The configuration with the families of requests' bodies measured.
+impl AsRef<HttpMetrics> for WithRequestBody {
+    fn as_ref(&self) -> &HttpMetrics {
+        &self.0
+    }
+}
 
 impl WithRequestBody {
     /// As [`HttpMetrics::layer`].

@@ -32,6 +32,10 @@ pub(crate) enum AbortReason {
     Panicked,
 }
 
+impl AbortReason {
+    pub(crate) const ALL: [Self; 3] = [Self::Error, Self::Dropped, Self::Panicked];
+}
+
 impl Outcome {
     /// The status it is counted as, if it is counted.
     #[inline]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::DurationTo;
+use super::{AbortReason, DurationTo};
 use crate::Error;
+use crate::app::{FamilyDescription, LabelDescription, LabelValues};
 use crate::labels::{
-    EndpointSource, Family, Label, Method, Naming, On, RequestHead, TraceId, Values,
+    EndpointSource, Family, Label, Method, Naming, OVERFLOW, On, RequestHead, TraceId, Values,
 };
-use crate::registry::{Buckets, check_constant_label, check_metric_name};
-use crate::series::MAX_LABELS;
+use crate::registry::{Buckets, Shape, check_constant_label, check_metric_name};
+use crate::series::{MAX_LABELS, overflow_spec};
 
 /// What a layer was asked to do; two layers that agree in all of it share their series.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,6 +148,68 @@ impl Settings {
             .transpose()
     }
 
+    /// Every family that is measured, as a reader of the page sees it; `rules` gives the bounds that
+    /// were left to the registry.
+    pub(crate) fn describe(
+        &self,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<Vec<FamilyDescription>, Error> {
+        let mut families = Vec::new();
+        for family in Family::ALL {
+            families.extend(self.describe_family(family, &rules)?);
+        }
+        families.push(overflow_spec().describe());
+        Ok(families)
+    }
+
+    fn describe_family(
+        &self,
+        family: Family,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<Option<FamilyDescription>, Error> {
+        let Some(name) = self.family_name(family) else {
+            return Ok(None);
+        };
+        let (shape, unit, help) = family.about();
+        let mut description = FamilyDescription::new(name, shape.family_kind());
+        description.help = help.to_owned();
+        description.unit = unit;
+        let parts = self.parts(family).into_iter();
+        description.labels = parts.map(|part| self.describe_label(part)).collect();
+        description.labels.extend(own_label(family));
+        if shape == Shape::Histogram {
+            let buckets = self.buckets_of(family)?;
+            let buckets = buckets.unwrap_or_else(|| rules(&description.name));
+            description.buckets = buckets.bounds().to_vec();
+        }
+        Ok(Some(description))
+    }
+
+    fn describe_label(&self, part: Part) -> LabelDescription {
+        let values = match part {
+            Part::Method => {
+                let methods = Method::ALL.iter();
+                LabelValues::Closed(
+                    methods
+                        .map(|method| method.label(self.naming.other_method).into())
+                        .collect(),
+                )
+            }
+            Part::Own(i) => match &self.labels[i].values {
+                Values::Declared(values) => {
+                    let values = values.iter().map(|value| value.clone().into());
+                    LabelValues::Closed(values.chain(["".into(), OVERFLOW.into()]).collect())
+                }
+                Values::AtMost(_) => LabelValues::Open,
+            },
+            Part::Endpoint | Part::Status | Part::ErrorType => LabelValues::Open,
+        };
+        LabelDescription {
+            name: self.label_name(part).to_owned().into(),
+            values,
+        }
+    }
+
     /// Refuses what cannot work anywhere.
     pub(super) fn check(&self) -> Result<(), Error> {
         const MOST_ENDPOINTS: usize = 1_000_000;
@@ -236,6 +299,22 @@ impl Settings {
         let own = self.labels.iter().map(|label| label.name.as_str());
         constant.chain(own).chain(self.naming.labels())
     }
+}
+
+/// The label that a family has beside those of every request.
+fn own_label(family: Family) -> Option<LabelDescription> {
+    let (name, values) = match family {
+        Family::AbortedBodies => {
+            let reasons = AbortReason::ALL.map(|reason| reason.label().into());
+            ("reason", LabelValues::Closed(reasons.into()))
+        }
+        Family::OpenConnections => ("kind", LabelValues::Open),
+        _ => return None,
+    };
+    Some(LabelDescription {
+        name: name.into(),
+        values,
+    })
 }
 
 fn check_range(what: &str, number: usize, most: usize) -> Result<(), Error> {

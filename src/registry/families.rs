@@ -7,6 +7,7 @@ use super::buckets::{BucketRules, Buckets};
 use super::family::{About, Family, Kind};
 use super::names::{check_metric_name, escaped_metric_name, mend_metric_name};
 use crate::Error;
+use crate::app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues};
 
 /// The kind of a family without its buckets: with a name, what call sites mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +47,17 @@ impl Shape {
         }
     }
 
+    pub(crate) fn family_kind(self) -> FamilyKind {
+        match self {
+            Self::Counter | Self::FractionalCounter => FamilyKind::Counter,
+            Self::Gauge | Self::InProgress => FamilyKind::Gauge,
+            Self::Histogram => FamilyKind::Histogram,
+            Self::Info => FamilyKind::Info,
+            #[cfg(feature = "summary")]
+            Self::Summary => FamilyKind::Summary,
+        }
+    }
+
     /// The names of the samples that a family of this shape puts on the page, or that a reader of
     /// OpenMetrics expects there.
     fn sample_names(self, name: &str) -> Vec<String> {
@@ -69,6 +81,24 @@ pub(crate) struct FamilySpec {
     /// The bounds, or what the registry's rules say.
     pub(crate) buckets: Option<Buckets>,
     pub(crate) exemplars: bool,
+}
+
+impl FamilySpec {
+    /// As a reader of the page sees it; what values its labels can have is not said here.
+    pub(crate) fn describe(&self) -> FamilyDescription {
+        let mut family = FamilyDescription::new(&self.name, self.shape.family_kind());
+        family.help = self.about.help.as_deref().unwrap_or_default().to_owned();
+        family.unit = self.about.unit;
+        let labels = self.label_names.iter().map(|name| LabelDescription {
+            name: name.clone().into(),
+            values: LabelValues::Open,
+        });
+        family.labels = labels.collect();
+        if let Some(buckets) = &self.buckets {
+            family.buckets = buckets.bounds().to_vec();
+        }
+        family
+    }
 }
 
 #[derive(Default)]

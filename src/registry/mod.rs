@@ -49,6 +49,9 @@ pub(crate) use self::{
 #[cfg(feature = "summary")]
 pub(crate) use self::{handles::Summary, window::QUANTILES};
 
+#[cfg(feature = "mixin")]
+pub(crate) use self::names::escape_label_value;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -141,6 +144,11 @@ impl Registry {
             ..
         } = &*self.inner;
         families.declare(spec, bucket_rules)
+    }
+
+    /// The bounds of a histogram that brings none of its own.
+    pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
+        self.inner.bucket_rules.of(family)
     }
 
     /// Refuses labels of a layer or of a family, which `whose` says, one of which is a constant one here.

@@ -1,0 +1,341 @@
+//! The families of five systems, as their catalogues describe them, and those of collectors.
+
+use tower_prometheus::{FamilyDescription, FamilyKind, LabelDescription, LabelValues};
+
+use FamilyKind::{Counter, Gauge, Histogram, Info};
+
+/// `labels` are names, with `=a,b` for closed ones: `"status=success,failed type"`.
+fn family(name: &str, kind: FamilyKind, labels: &str, buckets: &[f64]) -> FamilyDescription {
+    let mut family = FamilyDescription::new(name, kind);
+    let labels = labels.split_whitespace().map(|label| {
+        let (name, values) = match label.split_once('=') {
+            None => (label, LabelValues::Open),
+            Some((name, values)) => {
+                let values = values.split(',').map(|value| value.to_owned().into());
+                (name, LabelValues::Closed(values.collect()))
+            }
+        };
+        LabelDescription {
+            name: name.to_owned().into(),
+            values,
+        }
+    });
+    family.labels = labels.collect();
+    family.buckets = buckets.to_vec();
+    family.help = format!("What {name} says.");
+    family
+}
+
+type Table<'a> = &'a [(&'a str, FamilyKind, &'a str, &'a [f64])];
+
+fn prefixed(prefix: &str, table: Table<'_>) -> Vec<FamilyDescription> {
+    let families = table.iter().map(|(name, kind, labels, buckets)| {
+        family(&format!("{prefix}{name}"), *kind, labels, buckets)
+    });
+    families.collect()
+}
+
+const STANDARD: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+pub fn openclaw() -> Vec<FamilyDescription> {
+    prefixed(
+        "openclaw_",
+        &[
+            (
+                "task_assignments_total",
+                Counter,
+                "status=success,failed,no_capable_nodes",
+                &[],
+            ),
+            (
+                "leases_issued_total",
+                Counter,
+                "complexity=low,medium,high",
+                &[],
+            ),
+            ("leases_expired_total", Counter, "", &[]),
+            (
+                "leases_revoked_total",
+                Counter,
+                "reason=crash,manual,expired",
+                &[],
+            ),
+            ("node_crashes_total", Counter, "", &[]),
+            (
+                "tasks_requeued_total",
+                Counter,
+                "result=success,permanently_failed",
+                &[],
+            ),
+            (
+                "partition_events_total",
+                Counter,
+                "type=detected,recovered",
+                &[],
+            ),
+            ("results_buffered_total", Counter, "", &[]),
+            (
+                "results_flushed_total",
+                Counter,
+                "result=success,failed",
+                &[],
+            ),
+            (
+                "capability_validations_total",
+                Counter,
+                "result=valid,capability_missing,resource_exceeded,scope_violation",
+                &[],
+            ),
+            ("tokens_issued_total", Counter, "", &[]),
+            (
+                "tokens_revoked_total",
+                Counter,
+                "reason=rotation,compromise,manual",
+                &[],
+            ),
+            ("audit_events_total", Counter, "type", &[]),
+            (
+                "messages_verified_total",
+                Counter,
+                "result=success,failed",
+                &[],
+            ),
+            (
+                "recovery_operations_total",
+                Counter,
+                "type status=success,failed",
+                &[],
+            ),
+            ("active_leases", Gauge, "", &[]),
+            ("buffer_size", Gauge, "", &[]),
+            ("buffer_utilization_percent", Gauge, "", &[]),
+            ("partition_degraded", Gauge, "", &[]),
+            ("recovery_duration_seconds", Histogram, "type", STANDARD),
+            ("build_info", Info, "version rust_version", &[]),
+        ],
+    )
+}
+
+pub fn asdlc() -> Vec<FamilyDescription> {
+    let redis = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5];
+    prefixed(
+        "asdlc_",
+        &[
+            ("service_info", Info, "version", &[]),
+            (
+                "http_requests_total",
+                Counter,
+                "method endpoint status",
+                &[],
+            ),
+            (
+                "http_request_duration_seconds",
+                Histogram,
+                "method endpoint",
+                STANDARD,
+            ),
+            (
+                "events_processed_total",
+                Counter,
+                "event_type status=success,failed",
+                &[],
+            ),
+            ("active_tasks", Gauge, "", &[]),
+            ("active_workers", Gauge, "", &[]),
+            ("redis_connection_up", Gauge, "", &[]),
+            (
+                "redis_operation_duration_seconds",
+                Histogram,
+                "operation",
+                redis,
+            ),
+            ("process_memory_bytes", Gauge, "type=rss,vms", &[]),
+        ],
+    )
+}
+
+pub fn aria() -> Vec<FamilyDescription> {
+    prefixed(
+        "aria_",
+        &[
+            ("build_info", Info, "version rust engine", &[]),
+            ("requests_total", Counter, "method status", &[]),
+            (
+                "request_duration_seconds",
+                Histogram,
+                "method",
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+            ),
+            ("requests_in_progress", Gauge, "method", &[]),
+            ("llm_requests_total", Counter, "model status", &[]),
+            (
+                "llm_request_duration_seconds",
+                Histogram,
+                "model",
+                &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0],
+            ),
+            ("llm_tokens_input_total", Counter, "model", &[]),
+            ("llm_tokens_output_total", Counter, "model", &[]),
+            ("llm_token_cost_estimate_total", Counter, "model", &[]),
+            ("llm_circuit_breaker_state", Gauge, "model", &[]),
+            ("agent_routing_total", Counter, "selected_agent", &[]),
+            ("agent_pheromone_score", Gauge, "agent_id", &[]),
+            ("agent_tasks_total", Counter, "agent_id status", &[]),
+            ("agents_active", Gauge, "", &[]),
+            ("sessions_active", Gauge, "", &[]),
+            ("scheduler_jobs_total", Gauge, "status", &[]),
+            ("scheduler_executions_total", Counter, "job_id status", &[]),
+            ("scheduler_last_run_timestamp", Gauge, "job_id", &[]),
+            (
+                "db_query_duration_seconds",
+                Histogram,
+                "operation",
+                &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0],
+            ),
+            ("db_pool_size", Gauge, "", &[]),
+            ("db_pool_available", Gauge, "", &[]),
+            ("errors_total", Counter, "error_type component", &[]),
+            ("memory_rss_bytes", Gauge, "", &[]),
+        ],
+    )
+}
+
+pub fn zerostate() -> Vec<FamilyDescription> {
+    let duration = &[
+        0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0,
+    ];
+    let cost = &[0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0];
+    let mut families = prefixed(
+        "zerostate_economic_",
+        &[
+            ("channels_total", Counter, "state party", &[]),
+            ("channels_active", Gauge, "state party", &[]),
+            ("channel_duration_seconds", Histogram, "", duration),
+            ("channel_balances", Gauge, "channel_id party", &[]),
+            ("payments_total", Counter, "status", &[]),
+            ("payment_amount", Histogram, "", cost),
+            ("payment_duration_seconds", Histogram, "", duration),
+            ("reputation_scores", Gauge, "peer_id", &[]),
+            ("tasks_executed_total", Counter, "peer_id", &[]),
+            ("success_rate", Gauge, "peer_id", &[]),
+            ("average_task_duration_seconds", Gauge, "peer_id", &[]),
+            ("average_task_cost", Gauge, "peer_id", &[]),
+            ("settlements_total", Counter, "status", &[]),
+            ("settlement_duration_seconds", Histogram, "", duration),
+            ("disputes_total", Counter, "status", &[]),
+            ("auctions_total", Counter, "type status", &[]),
+            ("bids_total", Counter, "auction_id", &[]),
+            ("bid_amount", Histogram, "", cost),
+            ("auction_duration_seconds", Histogram, "", duration),
+            ("tasks_submitted_total", Counter, "type", &[]),
+            ("tasks_completed_total", Counter, "type status", &[]),
+            ("task_duration_seconds", Histogram, "type", duration),
+            ("task_cost", Histogram, "type", cost),
+            ("task_errors_total", Counter, "type error", &[]),
+            ("escrows_created_total", Counter, "type", &[]),
+            ("escrow_releases_total", Counter, "outcome", &[]),
+            ("escrow_refunds_total", Counter, "reason", &[]),
+            ("escrow_amount", Histogram, "type", cost),
+        ],
+    );
+    families.extend(prefixed(
+        "",
+        &[
+            ("active_peer_monitors", Gauge, "", &[]),
+            ("connection_pool_size", Gauge, "", &[]),
+            ("content_verification_latency", Histogram, "", duration),
+            ("cache_entries", Gauge, "", &[]),
+            ("cache_memory_bytes", Gauge, "", &[]),
+            ("cache_hit_ratio", Gauge, "", &[]),
+            ("cache_evictions_total", Counter, "", &[]),
+        ],
+    ));
+    families
+}
+
+pub fn agentos() -> Vec<FamilyDescription> {
+    prefixed(
+        "",
+        &[
+            ("agentos_info", Info, "version", &[]),
+            (
+                "a2a_request_duration_seconds",
+                Histogram,
+                "agent operation status=success,error,cancelled",
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+            ),
+            (
+                "a2a_requests_total",
+                Counter,
+                "agent operation status=success,error,cancelled",
+                &[],
+            ),
+            ("a2a_active_tasks", Gauge, "agent", &[]),
+            (
+                "a2a_response_size_bytes",
+                Histogram,
+                "agent",
+                &[100.0, 500.0, 1000.0, 5000.0, 10000.0, 50000.0, 100_000.0],
+            ),
+            (
+                "cache_operations_total",
+                Counter,
+                "operation result=hit,miss",
+                &[],
+            ),
+            (
+                "cache_latency_seconds",
+                Histogram,
+                "operation",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1],
+            ),
+            (
+                "rate_limit_hits_total",
+                Counter,
+                "endpoint workspace_id result=allowed,denied",
+                &[],
+            ),
+            (
+                "ccr_requests_total",
+                Counter,
+                "provider task_type status",
+                &[],
+            ),
+            (
+                "ccr_latency_seconds",
+                Histogram,
+                "provider",
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
+            ),
+            (
+                "ccr_tokens_total",
+                Counter,
+                "provider direction=input,output",
+                &[],
+            ),
+        ],
+    )
+}
+
+/// What collectors of a process, a runtime and of themselves give.
+pub fn process() -> Vec<FamilyDescription> {
+    prefixed(
+        "",
+        &[
+            ("process_cpu_seconds_total", Counter, "", &[]),
+            ("process_resident_memory_bytes", Gauge, "", &[]),
+            ("process_virtual_memory_bytes", Gauge, "", &[]),
+            ("process_open_fds", Gauge, "", &[]),
+            ("process_max_fds", Gauge, "", &[]),
+            ("process_threads", Gauge, "", &[]),
+            ("process_start_time_seconds", Gauge, "", &[]),
+            ("tokio_workers", Gauge, "", &[]),
+            ("tokio_alive_tasks", Gauge, "", &[]),
+            ("tokio_busy_seconds_total", Counter, "worker", &[]),
+            ("scrape_collector_success", Gauge, "collector", &[]),
+            ("scrape_collector_duration_seconds", Gauge, "collector", &[]),
+        ],
+    )
+}

@@ -1,0 +1,21 @@
+//! Dashboards, rules and scrape configurations: right by their own checks, by promtool, by real servers,
+//! and equal to the files of the repository.
+
+#![expect(
+    unreachable_pub,
+    reason = "modules of a test; the compositions are the examples' own"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cookbook;
+mod dashboards;
+mod families;
+mod golden;
+mod layers;
+mod prometheus;
+mod queries;
+mod rules;
+mod scrape_configs;
+mod systems;
