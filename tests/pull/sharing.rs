@@ -69,8 +69,12 @@ async fn ask(handler: &MetricsHandler) -> Page {
 }
 
 async fn read(page: Page) -> String {
-    let collected = tokio::time::timeout(Duration::from_secs(20), page.collect()).await;
-    let collected = collected.expect("it is never woken").unwrap();
+    let collected = tokio::select! {
+        biased;
+        // Before the page is polled again, which would find what it was not woken for.
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("it is never woken"),
+        collected = page.collect() => collected.unwrap(),
+    };
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
 
