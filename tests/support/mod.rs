@@ -13,6 +13,7 @@ pub mod page;
 pub mod process;
 pub mod server;
 pub mod service;
+pub mod system;
 pub mod warnings;
 
 use std::time::Duration;
