@@ -63,7 +63,7 @@ pub fn assert_table(page: &str, constant: &[&str], table: &[Row]) {
     for row in table {
         let family = families.get(row.name);
         let (kind, series) = family.unwrap_or_else(|| panic!("no {}\n{page}", row.name));
-        assert_eq!(kind, row.kind, "{}", row.name);
+        assert_eq!(*kind, row.kind, "{}", row.name);
         assert!(!series.is_empty(), "{} has no series\n{page}", row.name);
         assert_labels(series, constant, row, page);
         assert_closed_values(series, row, page);
@@ -114,7 +114,11 @@ fn assert_labels(series: &[Labels], constant: &[&str], row: &Row, page: &str) {
 /// For each combination of open values, all of closed ones.
 #[track_caller]
 fn assert_closed_values(series: &[Labels], row: &Row, page: &str) {
-    let (closed, open): (Vec<_>, Vec<_>) = row.labels.iter().partition(|(_, v)| !v.is_empty());
+    let (closed, open): (Vec<_>, Vec<_>) = row
+        .labels
+        .iter()
+        .copied()
+        .partition(|(_, v): &(&str, &[&str])| !v.is_empty());
     let mut combinations = vec![Vec::new()];
     for (_, values) in &closed {
         combinations = combinations
@@ -122,7 +126,7 @@ fn assert_closed_values(series: &[Labels], row: &Row, page: &str) {
             .flat_map(|known| values.iter().map(move |v| [&known[..], &[*v]].concat()))
             .collect();
     }
-    let of = |labels: &Labels, wanted: &[&(&str, _)]| -> Vec<String> {
+    let of = |labels: &Labels, wanted: &[(&str, &[&str])]| -> Vec<String> {
         let names = wanted.iter().map(|(name, _)| *name);
         names.map(|name| labels[name].clone()).collect()
     };
