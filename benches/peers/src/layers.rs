@@ -28,7 +28,8 @@ impl Subject {
         counted: impl Fn() -> Option<u64> + Sync + 'static,
     ) -> Self {
         // With a state: axum would make the router anew for each request.
-        let router = || layer(Router::new().route("/users/{id}", get(async || "hello"))).with_state(());
+        let router =
+            || layer(Router::new().route("/users/{id}", get(async || "hello"))).with_state(());
         Self {
             name,
             routers: [router(), router()],
@@ -63,16 +64,19 @@ pub fn ours() -> Subject {
     })
 }
 
-/// Its recorder is the global one.
+/// Its recorder is the global one, and a task drains what it keeps every few seconds.
 pub fn axum_prometheus() -> Subject {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_time()
+        .build();
+    let runtime = Box::leak(Box::new(runtime.expect("a runtime")));
+    let _entered = runtime.enter();
     let (layer, handle) = PrometheusMetricLayer::pair();
     let layered = move |router: Router| router.layer(layer.clone());
-    let counted = move || {
-        // Its recorder keeps raw samples until someone does this.
-        handle.run_upkeep();
+    Subject::new("axum-prometheus", layered, move || {
         sum_of(&handle.render(), "axum_http_requests_total{")
-    };
-    Subject::new("axum-prometheus", layered, counted)
+    })
 }
 
 pub fn prometheus_axum_middleware() -> Subject {
@@ -94,7 +98,9 @@ pub fn tonic_prometheus_layer() -> Subject {
 
 pub fn axum_otel_metrics() -> Subject {
     let (provider, counted) = otel::sdk32();
-    let layer = HttpMetricsLayerBuilder::new().with_provider(provider).build();
+    let layer = HttpMetricsLayerBuilder::new()
+        .with_provider(provider)
+        .build();
     let layered = move |router: Router| router.layer(layer.clone());
     Subject::new("axum-otel-metrics", layered, counted)
 }

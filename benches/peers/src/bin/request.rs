@@ -30,12 +30,19 @@ fn main() {
         subject.check((rounds as u64 + 1) * repeat * 3);
     }
 
-    println!("Added to a request of an axum router that takes {:.0} ns:\n", one[0]);
+    println!(
+        "Added to a request of an axum router that takes {:.0} ns:\n",
+        one[0]
+    );
     println!("| | 1 thread, ns | 2 threads, ns | over 1 thread |");
     println!("|---|---:|---:|---:|");
     for (i, subject) in subjects.iter().enumerate().skip(1) {
         let (single, double) = (one[i] - one[0], two[i] - two[0]);
-        println!("| {} | {single:.0} | {double:.0} | {:.2} |", subject.name, double / single);
+        println!(
+            "| {} | {single:.0} | {double:.0} | {:.2} |",
+            subject.name,
+            double / single
+        );
     }
 }
 
