@@ -136,11 +136,11 @@ impl Family {
     /// The part of a line that never changes: for a histogram its labels, for any other kind all
     /// before the value.
     fn head(&self, labels: &str) -> String {
-        let name = &self.name;
+        let name = self.name.as_str();
         match (&self.kind, labels) {
             (Kind::Histogram(_), labels) => labels.to_owned(),
-            (_, "") => format!("{name} "),
-            (_, labels) => format!("{name}{{{labels}}} "),
+            (_, "") => [name, " "].concat(),
+            (_, labels) => [name, "{", labels, "} "].concat(),
         }
     }
 
