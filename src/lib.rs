@@ -91,6 +91,7 @@ pub mod order;
 pub mod registry;
 mod scrape;
 mod series;
+mod sync;
 mod target;
 
 pub use self::{

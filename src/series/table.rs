@@ -1,12 +1,14 @@
 //! [`Table`]: open addressing over slots that are filled once and never move.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::Ordering;
 
+#[cfg(loom)]
+use foldhash::fast::FixedState as RandomState;
+#[cfg(not(loom))]
 use foldhash::fast::RandomState;
 
-use crate::registry::lock;
+use crate::sync::{AtomicUsize, Mutex, OnceLock, lock};
 
 /// A map from names to leaked values with a cap, read without a lock.
 ///
