@@ -191,7 +191,7 @@ impl HttpSeries {
                     self.note_match();
                     endpoint
                 }
-                None => return self.find_overflow(method),
+                None => return self.find_overflow(method, name),
             },
             None => &self.unmatched,
         };
@@ -207,13 +207,14 @@ impl HttpSeries {
     }
 
     /// As [`find`](Self::find) for an endpoint that is not in the table: when that is full, so is its answer.
-    fn find_overflow(&'static self, method: Method) -> Found {
+    fn find_overflow(&'static self, method: Method, name: &str) -> Found {
         self.note_match();
-        if self.endpoints.is_full() {
-            self.overflow.find(method)
-        } else {
-            Found::Unknown
+        if !self.endpoints.is_full() {
+            return Found::Unknown;
         }
+        // The last one may have come since it was not found.
+        let endpoint = self.endpoints.get(name).unwrap_or(&self.overflow);
+        endpoint.find(method)
     }
 
     /// The series of a request, registered if they are new; `None` if it is not to be measured.

@@ -102,6 +102,7 @@ fn sums_are_counted() {
         store.gather_counts(cell..cell + 1, &mut counts);
         assert!(sums[0] <= 2.0 * counts[0] as f64, "{sums:?} of {counts:?}");
     };
+    on(&store, vec![observe], bucket);
     on(&store, vec![observe, scrape], bucket);
 }
 
@@ -132,9 +133,9 @@ fn a_shard_is_handed_over() {
     assert_eq!(store.count(cell), 3);
 }
 
-/// One thread more than there are slots.
+/// Two threads more than there are slots.
 fn threads_share_a_shard() {
     let (store, cell) = store(1);
-    on(&store, vec![add; thread_slot::MAX_SLOTS + 1], cell);
-    assert_eq!(store.count(cell), thread_slot::MAX_SLOTS as u64 + 1);
+    on(&store, vec![add; thread_slot::MAX_SLOTS + 2], cell);
+    assert_eq!(store.count(cell), thread_slot::MAX_SLOTS as u64 + 2);
 }
