@@ -250,7 +250,7 @@ impl Merge {
 
     fn sort(&mut self, budget: &mut Budget) -> Option<()> {
         /// About what a step costs, in nanoseconds.
-        const STEP: usize = 400;
+        const STEP: usize = 1500;
         while !budget.is_spent() {
             let Some((head, place)) = self.unsorted.next() else {
                 return Some(());
