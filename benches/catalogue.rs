@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use support::{Variant, measure, rounds};
+use support::timing::{Variant, measure, rounds};
 use tower_prometheus::{
     Counter, FractionalCounter, Gauge, Histogram, InProgress, Registry, buckets, catalogue, labels,
 };

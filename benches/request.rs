@@ -9,7 +9,7 @@ mod support;
 
 use support::floor::{Floor, Nothing, counted, table};
 use support::service::{Hello, ask, ask_for};
-use support::{Variant, measure, rounds};
+use support::timing::{Variant, measure, rounds};
 use tower::Layer;
 use tower_prometheus::{Endpoint, HttpMetricsService, Registry};
 
@@ -38,7 +38,10 @@ fn main() {
     let full = full_registry.http_layer().layer(Hello);
     fill(&full);
 
-    let mut variants = vec![
+    #[cfg(feature = "exporter")]
+    let exporter = support::exporter::exporter(1000);
+
+    let variants = [
         Variant::new("bare service", |n| {
             (0..n).for_each(|_| ask(&Hello, ENDPOINT));
         }),
@@ -54,16 +57,13 @@ fn main() {
         Variant::new("… after 100,000 unknown endpoints", |n| {
             (0..n).for_each(|_| ask(&full, ENDPOINT));
         }),
+        #[cfg(feature = "exporter")]
+        Variant::new("into the exporter's recorder", |n| {
+            (0..n).for_each(|_| ask(&exporter.service, ENDPOINT));
+            // It keeps raw samples until someone does this; here it is part of the price.
+            exporter.handle.run_upkeep();
+        }),
     ];
-    #[cfg(feature = "exporter")]
-    let (exporter, handle) = exporter();
-    #[cfg(feature = "exporter")]
-    variants.push(Variant::new("into the exporter's recorder", move |n| {
-        (0..n).for_each(|_| ask(&exporter, ENDPOINT));
-        // It keeps raw samples until someone does this; here it is part of the price.
-        handle.run_upkeep();
-    }));
-
     let one = measure(&variants, 1, rounds, repeat);
     let two = measure(&variants, 2, rounds, repeat);
 
@@ -90,23 +90,4 @@ fn main() {
             double / single,
         );
     }
-}
-
-#[cfg(feature = "exporter")]
-fn exporter() -> (
-    HttpMetricsService<Hello>,
-    metrics_exporter_prometheus::PrometheusHandle,
-) {
-    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
-        .set_buckets(&[
-            0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-        ])
-        .expect("the default buckets are sound")
-        .build_recorder();
-    let handle = recorder.handle();
-    let target = tower_prometheus::Target::recorder(recorder);
-    let layer = tower_prometheus::HttpMetrics::server()
-        .layer(target)
-        .expect("the default configuration is sound");
-    (layer.layer(Hello), handle)
 }

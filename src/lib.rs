@@ -115,6 +115,7 @@ pub mod query;
 pub mod registry;
 mod scrape;
 mod series;
+mod sync;
 mod target;
 
 #[cfg(feature = "summary")]

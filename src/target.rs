@@ -145,66 +145,55 @@ impl Target {
         })
     }
 
-    pub(crate) fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Counter {
-        let key = key(name, labels);
+    pub(crate) fn counter(&self, key: &Key) -> Counter {
         match &self.0 {
-            Kind::Registry(registry) => Counter::Registry((*registry.counter(&key)).clone()),
-            _ => Counter::Foreign(self.foreign(|r| r.register_counter(&key, &METADATA))),
+            Kind::Registry(registry) => Counter::Registry((*registry.counter(key)).clone()),
+            _ => Counter::Foreign(self.foreign(|r| r.register_counter(key, &METADATA))),
         }
     }
 
-    pub(crate) fn fractional_counter(
-        &self,
-        name: &str,
-        labels: &[(&str, &str)],
-    ) -> FractionalCounter {
-        let key = key(name, labels);
+    pub(crate) fn fractional_counter(&self, key: &Key) -> FractionalCounter {
         match &self.0 {
             Kind::Registry(registry) => {
-                FractionalCounter::Registry((*registry.fractional_counter(&key)).clone())
+                FractionalCounter::Registry((*registry.fractional_counter(key)).clone())
             }
-            _ => FractionalCounter::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+            _ => FractionalCounter::Foreign(self.foreign(|r| r.register_gauge(key, &METADATA))),
         }
     }
 
-    pub(crate) fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Gauge {
-        let key = key(name, labels);
+    pub(crate) fn gauge(&self, key: &Key) -> Gauge {
         match &self.0 {
-            Kind::Registry(registry) => Gauge::Registry((*registry.gauge(&key)).clone()),
-            _ => Gauge::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+            Kind::Registry(registry) => Gauge::Registry((*registry.gauge(key)).clone()),
+            _ => Gauge::Foreign(self.foreign(|r| r.register_gauge(key, &METADATA))),
         }
     }
 
-    pub(crate) fn info(&self, name: &str, labels: &[(&str, &str)]) {
-        let key = key(name, labels);
+    pub(crate) fn info(&self, key: &Key) {
         match &self.0 {
-            Kind::Registry(registry) => registry.info(&key),
-            _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
+            Kind::Registry(registry) => registry.info(key),
+            _ => self.foreign(|r| r.register_gauge(key, &METADATA).set(1.0)),
         }
     }
 
-    pub(crate) fn in_progress(&self, name: &str, labels: &[(&str, &str)]) -> InProgress {
-        let key = key(name, labels);
+    pub(crate) fn in_progress(&self, key: &Key) -> InProgress {
         match &self.0 {
-            Kind::Registry(registry) => InProgress::Registry((*registry.in_progress(&key)).clone()),
-            _ => InProgress::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+            Kind::Registry(registry) => InProgress::Registry((*registry.in_progress(key)).clone()),
+            _ => InProgress::Foreign(self.foreign(|r| r.register_gauge(key, &METADATA))),
         }
     }
 
-    pub(crate) fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Histogram {
-        let key = key(name, labels);
+    pub(crate) fn histogram(&self, key: &Key) -> Histogram {
         match &self.0 {
-            Kind::Registry(registry) => Histogram::Registry((*registry.histogram(&key)).clone()),
-            _ => Histogram::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+            Kind::Registry(registry) => Histogram::Registry((*registry.histogram(key)).clone()),
+            _ => Histogram::Foreign(self.foreign(|r| r.register_histogram(key, &METADATA))),
         }
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn summary(&self, name: &str, labels: &[(&str, &str)]) -> Summary {
-        let key = key(name, labels);
+    pub(crate) fn summary(&self, key: &Key) -> Summary {
         match &self.0 {
-            Kind::Registry(registry) => Summary::Registry((*registry.summary(&key)).clone()),
-            _ => Summary::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+            Kind::Registry(registry) => Summary::Registry((*registry.summary(key)).clone()),
+            _ => Summary::Foreign(self.foreign(|r| r.register_histogram(key, &METADATA))),
         }
     }
 
@@ -242,7 +231,8 @@ impl fmt::Debug for Target {
 const METADATA: Metadata<'static> =
     Metadata::new("tower_prometheus", Level::INFO, Some(module_path!()));
 
-fn key(name: &str, labels: &[(&str, &str)]) -> Key {
+/// The key of a series whose words do not live as long as the program.
+pub(crate) fn owned_key(name: &str, labels: &[(&str, &str)]) -> Key {
     let labels = labels.iter();
     let labels = labels.map(|(name, value)| Label::new((*name).to_owned(), (*value).to_owned()));
     Key::from_parts(name.to_owned(), labels.collect::<Vec<_>>())

@@ -13,6 +13,7 @@ use super::labels::{LabelSet, LabelsOf, pairs};
 use super::metric::Metric;
 use crate::Error;
 use crate::registry::Shape;
+use crate::target::owned_key;
 
 /// A gauge at 1 whose labels tell what does not change while a process runs, such as its version.
 ///
@@ -34,10 +35,8 @@ impl State {
             return;
         };
         let open: Vec<_> = open.iter().map(String::as_str).collect();
-        target.info(
-            self.family.name(),
-            &pairs(self.family.labels, *closed, &open),
-        );
+        let labels = pairs(self.family.labels, *closed, &open);
+        target.info(&owned_key(self.family.name(), &labels));
     }
 }
 

@@ -12,7 +12,7 @@ use super::labels::{LabelSet, LabelsOf};
 use super::node::{Instrument, Node, Series};
 use crate::Error;
 use crate::registry::Shape;
-use crate::target::{self, Target};
+use crate::target::{self, Target, owned_key};
 
 /// A kind of family, which a field of a [catalogue](crate::catalogue!) can be.
 #[diagnostic::on_unimplemented(
@@ -76,7 +76,7 @@ macro_rules! metric {
             const SHAPE: Shape = Shape::$shape;
 
             fn register(target: &Target, name: &str, labels: &[(&str, &str)]) -> Self {
-                ($register)(target, name, labels)
+                ($register)(target, &owned_key(name, labels))
             }
         }
 

@@ -178,11 +178,22 @@ impl Writer {
     ) {
         let HistogramLines { bucket, les, .. } = &self.lines;
         let comma = if labels.is_empty() { "" } else { "," };
+        let start = page.len();
+        push_all(page, &[bucket, labels, comma]);
+        let begin = start..page.len();
         let mut total = 0_u64;
+        let mut digits = itoa::Buffer::new();
+        let mut shown = digits.format(total);
         for (i, (le, n)) in les.iter().zip(counts).enumerate() {
-            total = total.saturating_add(*n);
-            push_all(page, &[bucket, labels, comma, le]);
-            push_count(page, total);
+            if *n > 0 {
+                total = total.saturating_add(*n);
+                shown = digits.format(total);
+            }
+            if i > 0 {
+                // One copy instead of three.
+                page.extend_from_within(begin.clone());
+            }
+            push_all(page, &[le, shown]);
             if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.get(i))
                 && *n > 0
             {
@@ -190,7 +201,7 @@ impl Writer {
             }
             page.push(b'\n');
         }
-        self.write_sum_and_count(page, labels, place, total);
+        self.write_sum_and_count(page, labels, place, shown);
     }
 
     #[cfg(feature = "summary")]
@@ -208,10 +219,11 @@ impl Writer {
             push_float(page, value, self.format);
             page.push(b'\n');
         }
-        self.write_sum_and_count(page, labels, place, self.snapshot.count(place.cell));
+        let total = self.snapshot.count(place.cell);
+        self.write_sum_and_count(page, labels, place, itoa::Buffer::new().format(total));
     }
 
-    fn write_sum_and_count(&self, page: &mut Vec<u8>, labels: &str, place: Place, total: u64) {
+    fn write_sum_and_count(&self, page: &mut Vec<u8>, labels: &str, place: Place, total: &str) {
         let HistogramLines { sum, count, .. } = &self.lines;
         let (open, close) = if labels.is_empty() {
             ("", " ")
@@ -220,9 +232,7 @@ impl Writer {
         };
         push_all(page, &[sum, open, labels, close]);
         push_float(page, self.snapshot.sum(place.sum), self.format);
-        push_all(page, &["\n", count, open, labels, close]);
-        push_count(page, total);
-        page.push(b'\n');
+        push_all(page, &["\n", count, open, labels, close, total, "\n"]);
     }
 }
 

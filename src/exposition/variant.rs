@@ -92,22 +92,24 @@ impl VariantWriter {
 }
 
 impl Text {
+    /// A little more than what is written for one slice's work.
+    const SLICE: usize = 96 * 1024;
+
     fn advance(&mut self, work: usize) -> (Bytes, bool) {
         match self {
             Self::Writer(writer) => {
-                let mut slice = Vec::new();
+                let mut slice = Vec::with_capacity(Self::SLICE);
                 let last = writer.advance(&mut slice, &mut Budget::of(work));
                 (slice.into(), last)
             }
             #[cfg(feature = "exporter")]
             Self::Rendered(text, ready) => {
-                const SLICE: usize = 64 * 1024;
                 if text.is_empty() {
                     let mut rest = Vec::new();
                     ready.write_rest(&mut rest);
                     return (rest.into(), true);
                 }
-                (text.split_to(text.len().min(SLICE)), false)
+                (text.split_to(text.len().min(Self::SLICE)), false)
             }
         }
     }
@@ -121,6 +123,7 @@ impl Registry {
         let mut page = Vec::new();
         Writer::new(snapshot, super::Format::Text, ReadyFamilies::default())
             .advance(&mut page, &mut Budget::unlimited());
-        String::from_utf8_lossy(&page).into_owned()
+        // It is made of strings: neither looked for what is none, nor copied.
+        String::from_utf8(page).unwrap_or_default()
     }
 }

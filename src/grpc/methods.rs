@@ -10,7 +10,7 @@ use crate::app::{FamilyDescription, LabelDescription, LabelValues};
 use crate::labels::OVERFLOW;
 use crate::registry::{About, Buckets, FamilySpec, Shape};
 use crate::series::{Overflow, Table, overflow_spec};
-use crate::target::{Counter, Histogram, InProgress, Target};
+use crate::target::{Counter, Histogram, InProgress, Target, owned_key};
 
 /// The service, the method, and the type of what is not known.
 const UNKNOWN: &str = "unknown";
@@ -170,13 +170,15 @@ impl Methods {
     fn handled<'a>(&self, series: &'a MethodSeries, code: Code) -> &'a Counter {
         series.handled[code as usize].get_or_init(|| {
             let labels = self.labels(&series.name, Some(code));
-            self.target.counter(&self.families.handled, &labels)
+            let key = owned_key(&self.families.handled, &labels);
+            self.target.counter(&key)
         })
     }
 
     fn series(&self, name: Name) -> MethodSeries {
         let labels = self.labels(&name, None);
-        let counter = |family: &str| self.target.counter(family, &labels);
+        let key = |family: &str| owned_key(family, &labels);
+        let counter = |family: &str| self.target.counter(&key(family));
         let (received, sent) = (
             counter(&self.families.received),
             counter(&self.families.sent),
@@ -187,8 +189,8 @@ impl Methods {
         };
         MethodSeries {
             started: counter(&self.families.started),
-            in_progress: self.target.in_progress(&self.families.in_progress, &labels),
-            handling: self.target.histogram(&self.families.handling, &labels),
+            in_progress: self.target.in_progress(&key(&self.families.in_progress)),
+            handling: self.target.histogram(&key(&self.families.handling)),
             request_messages,
             response_messages,
             handled: [const { OnceLock::new() }; Code::ALL.len()],

@@ -6,11 +6,10 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::Ordering;
 
-use super::lock;
 use super::thread_slot::{self, MAX_SLOTS};
+use crate::sync::{AtomicU64, Mutex, OnceLock, lock, zeroed_cells};
 
 /// The cells of one registry.
 pub(crate) struct Store {
@@ -38,7 +37,7 @@ pub(crate) type CellId = u32;
 impl Default for Store {
     fn default() -> Self {
         Self {
-            owned: [const { OnceLock::new() }; MAX_SLOTS],
+            owned: std::array::from_fn(|_| OnceLock::new()),
             shared: Shard::default(),
             next_count: Mutex::default(),
             next_sum: Mutex::default(),
@@ -229,12 +228,12 @@ fn add_float(cell: &AtomicU64, x: f64) {
 }
 
 /// Blocks that double in size: block `k` holds `FIRST << k` cells, and none ever moves.
-const FIRST: usize = 64;
-const BLOCKS: usize = 32;
+const FIRST: usize = if cfg!(loom) { 4 } else { 64 };
+const BLOCKS: usize = if cfg!(loom) { 1 } else { 32 };
 
 /// Unused cells at both ends of a block: two cache lines, because processors fetch them in pairs, so
 /// that no two threads' cells share one.
-const MARGIN: usize = 16;
+const MARGIN: usize = if cfg!(loom) { 0 } else { 16 };
 
 #[derive(Default)]
 struct Blocks {
@@ -303,11 +302,9 @@ impl Blocks {
     }
 }
 
-/// Zeroed by the operating system as it is touched: a large block costs the thread that first writes
-/// to it no more than a small one.
 #[cold]
 fn new_block(block: usize) -> Box<[AtomicU64]> {
-    bytemuck::zeroed_slice_box((FIRST << block) + 2 * MARGIN)
+    zeroed_cells((FIRST << block) + 2 * MARGIN)
 }
 
 /// The block of a cell, and its place in the block.

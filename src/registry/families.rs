@@ -23,6 +23,8 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
+    const COUNT: usize = Self::Histogram as usize + 1;
+
     fn kind(self, buckets: impl FnOnce() -> Buckets) -> Kind {
         match self {
             Self::Counter => Kind::Counter,
@@ -108,8 +110,8 @@ pub(super) struct Families {
 
 #[derive(Default)]
 struct Known {
-    /// By what call sites wrote; a counter and a gauge of one name are two families.
-    by_source: HashMap<(Shape, String), Arc<Family>>,
+    /// By shape and what call sites wrote; a counter and a gauge of one name are two families.
+    by_source: [HashMap<String, Arc<Family>>; Shape::COUNT],
     /// By what is on the page.
     by_name: BTreeMap<String, Arc<Family>>,
     sample_names: HashSet<String>,
@@ -154,7 +156,7 @@ impl Families {
         let buckets = || buckets.clone().unwrap_or_else(|| rules.of(name));
         let kind = shape.kind(buckets);
         let mut known = self.write();
-        if let Some(family) = known.by_source.get(&(*shape, name.clone())) {
+        if let Some(family) = known.of(*shape, name) {
             family.redeclare(&kind, label_names, about)?;
             if *exemplars {
                 family.keep_exemplars();
@@ -178,17 +180,20 @@ impl Families {
 
     /// The family that a macro's name means, made on first use under a name that can be read.
     pub(super) fn of(&self, shape: Shape, source: &str, rules: &BucketRules) -> Arc<Family> {
-        let wanted = (shape, source.to_owned());
-        if let Some(family) = self.read().by_source.get(&wanted) {
+        if let Some(family) = self.read().of(shape, source) {
             return Arc::clone(family);
         }
         let mut known = self.write();
-        if let Some(family) = known.by_source.get(&wanted) {
+        if let Some(family) = known.of(shape, source) {
             return Arc::clone(family);
         }
         let (name, taken) = known.free_name(shape, source);
         let kind = shape.kind(|| rules.of(&name));
-        let about = known.about.get(&wanted).cloned().unwrap_or_default();
+        let about = known
+            .about
+            .get(&(shape, source.to_owned()))
+            .cloned()
+            .unwrap_or_default();
         let family = Arc::new(Family::new(name, kind, about));
         known.add(shape, source, &family);
         drop(known);
@@ -206,11 +211,10 @@ impl Families {
     /// Keeps what a family is about, whether it exists already or not; the last word counts.
     pub(super) fn describe(&self, shape: Shape, source: &str, about: About) {
         let mut known = self.write();
-        let described = (shape, source.to_owned());
-        if let Some(family) = known.by_source.get(&described) {
+        if let Some(family) = known.of(shape, source) {
             family.describe(about.clone());
         }
-        known.about.insert(described, about);
+        known.about.insert((shape, source.to_owned()), about);
     }
 }
 
@@ -218,8 +222,11 @@ impl Known {
     fn add(&mut self, shape: Shape, source: &str, family: &Arc<Family>) {
         self.sample_names.extend(shape.sample_names(&family.name));
         self.by_name.insert(family.name.clone(), Arc::clone(family));
-        self.by_source
-            .insert((shape, source.to_owned()), Arc::clone(family));
+        self.by_source[shape as usize].insert(source.to_owned(), Arc::clone(family));
+    }
+
+    fn of(&self, shape: Shape, source: &str) -> Option<&Arc<Family>> {
+        self.by_source[shape as usize].get(source)
     }
 
     /// A sample name of such a family that another family uses already.

@@ -1,9 +1,9 @@
 //! [`Family`]: one metric name, and the series below it in the order of the page.
 
-use std::collections::{BTreeMap, HashMap, btree_map};
-use std::iter::Peekable;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::vec;
 
 use metrics::{Key, Unit};
 
@@ -57,7 +57,10 @@ pub(crate) struct Family {
     /// The label names that every series has, once the family is declared with them.
     label_names: OnceLock<Vec<String>>,
     about: Mutex<About>,
-    series: Mutex<Series>,
+    /// Registered since the last scrape. Apart from the index, so that registration never waits for a
+    /// scrape that is merging.
+    newcomers: Mutex<Vec<(Box<str>, Place)>>,
+    indexed: Mutex<Indexed>,
     /// Of each series by its first cell, once the family is declared with them.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The samples of each summary, by its first cell.
@@ -79,11 +82,9 @@ pub(crate) struct About {
 }
 
 #[derive(Default)]
-struct Series {
+struct Indexed {
     index: Arc<Index>,
     merge: Option<Merge>,
-    /// Registered since the last scrape, by head.
-    newcomers: BTreeMap<Box<str>, Place>,
 }
 
 impl Family {
@@ -93,7 +94,8 @@ impl Family {
             kind,
             label_names: OnceLock::new(),
             about: Mutex::new(about),
-            series: Mutex::default(),
+            newcomers: Mutex::default(),
+            indexed: Mutex::default(),
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
             windows: OnceLock::new(),
@@ -170,17 +172,17 @@ impl Family {
     /// Adds a series; it is on every page whose scrape begins after this returns.
     pub(super) fn add(&self, labels: &str, place: Place) {
         let head = self.head(labels).into_boxed_str();
-        lock(&self.series).newcomers.insert(head, place);
+        lock(&self.newcomers).push((head, place));
     }
 
     /// The part of a line that never changes: for a kind of several lines its labels, for
     /// any other all before the value.
     fn head(&self, labels: &str) -> String {
-        let name = &self.name;
+        let name = self.name.as_str();
         match labels {
             labels if self.kind.has_parts() => labels.to_owned(),
-            "" => format!("{name} "),
-            labels => format!("{name}{{{labels}}} "),
+            "" => [name, " "].concat(),
+            labels => [name, "{", labels, "} "].concat(),
         }
     }
 
@@ -209,22 +211,23 @@ impl Family {
     /// The index with every series registered before the first call with this `merged`, which
     /// starts as false; `None` when the budget is spent first.
     pub(super) fn index(&self, merged: &mut bool, budget: &mut Budget) -> Option<Arc<Index>> {
-        let Series {
-            index,
-            merge,
-            newcomers,
-        } = &mut *lock(&self.series);
+        let Indexed { index, merge } = &mut *lock(&self.indexed);
         loop {
             // A merge that another scrape began is finished by whoever comes next.
             if let Some(running) = merge {
                 *index = running.advance(budget)?;
                 *merge = None;
-            } else if *merged || newcomers.is_empty() {
-                return Some(Arc::clone(index));
-            } else {
-                *merged = true;
-                *merge = Some(Merge::new(Arc::clone(index), std::mem::take(newcomers)));
+                continue;
             }
+            let newcomers = match *merged {
+                true => Vec::new(),
+                false => std::mem::take(&mut *lock(&self.newcomers)),
+            };
+            if newcomers.is_empty() {
+                return Some(Arc::clone(index));
+            }
+            *merged = true;
+            *merge = Some(Merge::new(Arc::clone(index), newcomers));
         }
     }
 }
@@ -256,17 +259,16 @@ impl Index {
 
 /// An index being made from the last one and the newcomers, a bit at a time.
 struct Merge {
+    /// In the order they came.
+    unsorted: vec::IntoIter<(Box<str>, Place)>,
+    sorted: BTreeMap<Box<str>, Place>,
     old: Arc<Index>,
     next_old: usize,
-    newcomers: Peekable<btree_map::IntoIter<Box<str>, Place>>,
     merged: Index,
 }
 
 impl Merge {
-    /// About what one step costs, in nanoseconds.
-    const STEP: usize = 30;
-
-    fn new(old: Arc<Index>, newcomers: BTreeMap<Box<str>, Place>) -> Self {
+    fn new(old: Arc<Index>, newcomers: Vec<(Box<str>, Place)>) -> Self {
         // New heads are about as long as the old ones; a first index grows as it must.
         let len = old.len() + newcomers.len();
         let heads = old.heads.len() / old.len().max(1) * len;
@@ -274,27 +276,50 @@ impl Merge {
             heads: String::with_capacity(heads),
             entries: Vec::with_capacity(len),
         };
-        let newcomers = newcomers.into_iter().peekable();
         Self {
+            unsorted: newcomers.into_iter(),
+            sorted: BTreeMap::new(),
             old,
             next_old: 0,
-            newcomers,
             merged,
         }
     }
 
     fn advance(&mut self, budget: &mut Budget) -> Option<Arc<Index>> {
+        self.sort(budget)?;
+        self.merge(budget)
+    }
+
+    fn sort(&mut self, budget: &mut Budget) -> Option<()> {
+        /// About what a step costs, in nanoseconds.
+        const STEP: usize = 1500;
         while !budget.is_spent() {
-            budget.spend(Self::STEP);
+            let Some((head, place)) = self.unsorted.next() else {
+                return Some(());
+            };
+            self.sorted.insert(head, place);
+            budget.spend(STEP);
+        }
+        None
+    }
+
+    fn merge(&mut self, budget: &mut Budget) -> Option<Arc<Index>> {
+        /// About what a step costs, in nanoseconds.
+        const STEP: usize = 30;
+        while !budget.is_spent() {
+            budget.spend(STEP);
             let old = (self.next_old < self.old.len()).then(|| self.old.get(self.next_old));
-            let is_next = |(new, _): &(Box<str>, Place)| old.is_none_or(|(head, _)| **new < *head);
-            match (self.newcomers.next_if(is_next), old) {
-                (Some((head, place)), _) => self.merged.push(&head, place),
-                (None, Some((head, place))) => {
+            let new = self.sorted.first_entry();
+            match (new, old) {
+                (Some(new), old) if old.is_none_or(|(head, _)| **new.key() < *head) => {
+                    let (head, place) = new.remove_entry();
+                    self.merged.push(&head, place);
+                }
+                (_, Some((head, place))) => {
                     self.merged.push(head, place);
                     self.next_old += 1;
                 }
-                (None, None) => return Some(Arc::new(std::mem::take(&mut self.merged))),
+                (_, None) => return Some(Arc::new(std::mem::take(&mut self.merged))),
             }
         }
         None

@@ -54,10 +54,11 @@ pub(crate) use self::names::escape_label_value;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use self::{buckets::BucketRules, families::Families, series::SeriesMap};
 use crate::Error;
+pub(crate) use crate::sync::lock;
 
 /// A set of metrics and the page that shows them.
 ///
@@ -211,10 +212,4 @@ impl fmt::Debug for Registry {
             .field("families", &families.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Locks a mutex whose data is whole after every statement, so that a panic elsewhere cannot make
-/// recording or scraping fail.
-pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

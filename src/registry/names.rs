@@ -27,11 +27,11 @@ pub(crate) fn check_label_name(name: &str) -> Result<(), Error> {
 }
 
 fn is_metric_name(name: &str) -> bool {
-    mended(name, true) == name
+    is_allowed_name(name, true)
 }
 
 fn is_free_label_name(name: &str) -> bool {
-    mended(name, false) == name && !is_reserved(name)
+    is_allowed_name(name, false) && !is_reserved(name)
 }
 
 /// Label names with a meaning of their own: Prometheus' internal ones, and what tells the buckets of
@@ -43,6 +43,20 @@ fn is_reserved(label: &str) -> bool {
 /// A metric name that can be read: `my.counter` is `my_counter`, as other exporters write it.
 pub(super) fn mend_metric_name(name: &str) -> String {
     mended(name, true)
+}
+
+/// Whether label names can stay as they are: what [`mend_label_names`] gives back unchanged.
+pub(super) fn are_sound_label_names<'a>(
+    names: &(impl Iterator<Item = &'a str> + Clone),
+    taken: &[(String, String)],
+) -> bool {
+    let is_free = |(i, name): (usize, &str)| {
+        is_allowed_name(name, false)
+            && !is_reserved(name)
+            && names.clone().take(i).all(|before| before != name)
+            && taken.iter().all(|(label, _)| label != name)
+    };
+    names.clone().enumerate().all(is_free)
 }
 
 /// Label names that can be read and differ from each other and from `taken`.
@@ -73,6 +87,11 @@ fn mended(name: &str, colons: bool) -> String {
     }
     let mend = |(i, c)| if is_allowed(i, c, colons) { c } else { '_' };
     name.chars().enumerate().map(mend).collect()
+}
+
+fn is_allowed_name(name: &str, colons: bool) -> bool {
+    let mut chars = name.chars().enumerate();
+    !name.is_empty() && chars.all(|(i, c)| is_allowed(i, c, colons))
 }
 
 fn is_allowed(i: usize, c: char, colons: bool) -> bool {
@@ -108,7 +127,8 @@ fn escaped(name: &str, colons: bool) -> String {
 
 /// Appends a label value so that different values stay different: `\`, `"` and line ends escaped.
 pub(crate) fn escape_label_value(into: &mut String, value: &str) {
-    if !value.contains(['\\', '"', '\n']) {
+    // By bytes, as most values need nothing.
+    if !value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
         return into.push_str(value);
     }
     for c in value.chars() {
@@ -159,5 +179,18 @@ mod tests {
             check_label_name(name).unwrap();
         }
         assert_eq!(mended[..2], ["a_b", "U__a__b"]);
+        assert!(are_sound_label_names(&["a_b", "c"].into_iter(), &taken));
+        for names in [
+            ["a.b", "c"],
+            ["c", "c"],
+            ["c", "service"],
+            ["c", "le"],
+            ["c", ""],
+        ] {
+            assert!(
+                !are_sound_label_names(&names.into_iter(), &taken),
+                "{names:?}"
+            );
+        }
     }
 }

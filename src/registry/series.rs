@@ -10,7 +10,9 @@ use metrics::{Key, Label};
 use super::families::Shape;
 use super::family::{Family, Kind, Place};
 use super::handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress};
-use super::names::{escape_label_value, escaped_label_name, mend_label_names};
+use super::names::{
+    are_sound_label_names, escape_label_value, escaped_label_name, mend_label_names,
+};
 use super::{Registry, lock};
 
 /// Locks to spread registration over: one map that grows would stall everyone.
@@ -139,9 +141,9 @@ impl Registry {
         }
         let rules = &self.inner.bucket_rules;
         let family = self.inner.families.of(shape, key.name(), rules);
-        let names = mend_label_names(key.labels().map(Label::key), self.constant_labels());
-        if key.labels().map(Label::key).eq(&names) {
-            let labels = self.labels(key, &names);
+        let names = key.labels().map(Label::key);
+        if are_sound_label_names(&names, self.constant_labels()) {
+            let labels = self.labels(key, names);
             let mut handles = map.write(key);
             let entry = match handles.entry(key.to_retained()) {
                 Entry::Occupied(known) => return Arc::clone(known.get()),
@@ -155,7 +157,7 @@ impl Registry {
                 return Arc::clone(entry.insert(Arc::new(handle)));
             }
         }
-        self.register_mended(map, &family, key, names, make)
+        self.register_mended(map, &family, key, make)
     }
 
     /// Registers a series whose label names could not stay as they are.
@@ -165,7 +167,6 @@ impl Registry {
         map: &SeriesMap<H>,
         family: &Family,
         key: &Key,
-        mut names: Vec<String>,
         make: impl FnOnce(&Family) -> (H, Place),
     ) -> Arc<H> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -173,10 +174,12 @@ impl Registry {
         if let Some(handle) = map.get(key) {
             return handle;
         }
-        let mut labels = self.labels(key, &names);
+        let names = key.labels().map(Label::key);
+        let mut names = mend_label_names(names, self.constant_labels());
+        let mut labels = self.labels(key, names.iter().map(String::as_str));
         while !family.claim(&labels, key) || self.is_registered(map, key, &names) {
             names = names.iter().map(|name| escaped_label_name(name)).collect();
-            labels = self.labels(key, &names);
+            labels = self.labels(key, names.iter().map(String::as_str));
         }
         let (handle, place) = make(family);
         family.add(&labels, place);
@@ -201,19 +204,24 @@ impl Registry {
     }
 
     /// The labels of a series as they are on the page.
-    fn labels(&self, key: &Key, names: &[String]) -> String {
-        let own = names.iter().zip(key.labels());
-        let own = own.map(|(name, label)| (name.as_str(), label.value()));
+    fn labels<'a>(&self, key: &Key, names: impl Iterator<Item = &'a str>) -> String {
+        let own = names.zip(key.labels());
+        let own = own.map(|(name, label)| (name, label.value()));
         let constant = self.constant_labels().iter();
-        label_text(own.chain(constant.map(|(name, value)| (name.as_str(), value.as_str()))))
+        let constant = constant.map(|(name, value)| (name.as_str(), value.as_str()));
+        label_text(own.chain(constant))
     }
 }
 
 /// Labels as text, by name, so that the order at a call site does not matter.
 pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    const AROUND: usize = "=\"\",".len();
     let mut labels: Vec<_> = labels.collect();
     labels.sort_unstable();
-    let mut text = String::new();
+    let lengths = labels
+        .iter()
+        .map(|(name, value)| name.len() + AROUND + value.len());
+    let mut text = String::with_capacity(lengths.sum());
     for (name, value) in labels {
         if !text.is_empty() {
             text.push(',');

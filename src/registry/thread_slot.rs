@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+
+use crate::sync::{Mutex, lock, per_thread};
 
 /// Threads that can own a shard at the same time; any more share one and pay for it.
-pub(super) const MAX_SLOTS: usize = 128;
+pub(super) const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 128 };
 
 const UNASKED: usize = usize::MAX;
 const SHARED: usize = usize::MAX - 1;
 
-thread_local! {
+per_thread! {
     /// Without a destructor, so that it can be read while a thread ends.
     static SLOT: Cell<usize> = const { Cell::new(UNASKED) };
     /// Gives the slot back when the thread ends.
@@ -23,7 +24,7 @@ thread_local! {
 /// the one before: both went through the lock of [`FREE`].
 #[inline]
 pub(super) fn current() -> Option<usize> {
-    match SLOT.get() {
+    match SLOT.try_with(Cell::get).unwrap_or(SHARED) {
         slot if slot < MAX_SLOTS => Some(slot),
         UNASKED => ask(),
         _ => None,
@@ -33,7 +34,7 @@ pub(super) fn current() -> Option<usize> {
 #[cold]
 fn ask() -> Option<usize> {
     let slot = take_lowest();
-    SLOT.set(slot.unwrap_or(SHARED));
+    let _ = SLOT.try_with(|own| own.set(slot.unwrap_or(SHARED)));
     let slot = slot?;
     // Where thread-locals are already gone there is nobody to give the slot back: `try_with` drops
     // the lease at once, which takes the slot away again.
@@ -49,16 +50,23 @@ struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // What this thread still records while it ends goes to the shared shard.
-        SLOT.set(SHARED);
+        let _ = SLOT.try_with(|slot| slot.set(SHARED));
         give_back(self.slot);
     }
 }
 
 /// Slots given back, and the number never lent so far.
-static FREE: Mutex<(BTreeSet<usize>, usize)> = Mutex::new((BTreeSet::new(), 0));
+#[cfg(not(loom))]
+static FREE: Mutex<Free> = Mutex::new((BTreeSet::new(), 0));
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref FREE: Mutex<Free> = Mutex::new((BTreeSet::new(), 0));
+}
+
+type Free = (BTreeSet<usize>, usize);
 
 fn take_lowest() -> Option<usize> {
-    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut free = lock(&FREE);
     let (returned, never_lent) = &mut *free;
     if let Some(slot) = returned.pop_first() {
         return Some(slot);
@@ -70,8 +78,15 @@ fn take_lowest() -> Option<usize> {
 }
 
 fn give_back(slot: usize) {
-    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut free = lock(&FREE);
     free.0.insert(slot);
+}
+
+/// How many slots are lent: a model ends when it is none.
+#[cfg(loom)]
+pub(super) fn lent() -> usize {
+    let (returned, never_lent) = &*lock(&FREE);
+    never_lent - returned.len()
 }
 
 #[cfg(test)]

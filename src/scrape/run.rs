@@ -157,9 +157,14 @@ impl Run {
                 continue;
             }
             let i = work.page(variant, collected);
-            let page = &work.pages[i];
-            if let Some(slice) = page.slices.get(n) {
-                return Turn::Slice(slice.clone());
+            let page = &mut work.pages[i];
+            if let Some(slice) = page.slices.get_mut(n) {
+                // Nobody joins a run that has begun: the only reader takes what it reads, and its
+                // memory holds the next slice.
+                return Turn::Slice(match Arc::strong_count(self) {
+                    1 => std::mem::take(slice),
+                    _ => slice.clone(),
+                });
             }
             if page.done {
                 return Turn::End;

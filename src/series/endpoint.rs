@@ -14,7 +14,8 @@ pub(super) struct EndpointSeries {
     pub(super) kind: EndpointKind,
     pub(super) skipped: bool,
     pub(super) methods: [OnceLock<Box<MethodSeries>>; Method::COUNT],
-    pub(super) connections: Slots<&'static str, Option<InProgress>>,
+    /// Made when the first opens: most endpoints have none.
+    pub(super) connections: OnceLock<Box<Slots<&'static str, Option<InProgress>>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -30,7 +31,8 @@ pub(crate) struct MethodSeries {
     pub(super) endpoint: &'static EndpointSeries,
     pub(super) in_progress: Slots<LabelIds, Option<InProgress>>,
     pub(super) ended: Slots<EndKey, Ended>,
-    pub(super) aborted: Slots<AbortKey, Option<Counter>>,
+    /// Made when the first is.
+    pub(super) aborted: OnceLock<Box<Slots<AbortKey, Option<Counter>>>>,
 }
 
 /// What the table knows about a request.
@@ -49,7 +51,7 @@ impl Settings {
             kind,
             skipped: self.skip.iter().any(|skipped| skipped == name),
             methods: [const { OnceLock::new() }; Method::COUNT],
-            connections: Slots::default(),
+            connections: OnceLock::new(),
         }
     }
 }
@@ -85,7 +87,7 @@ impl EndpointSeries {
                 endpoint: self,
                 in_progress: Slots::default(),
                 ended: Slots::default(),
-                aborted: Slots::default(),
+                aborted: OnceLock::new(),
             })
         });
         Some(series)

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use metrics::{Key, Label};
+
 use super::ended::{AbortKey, EndKey, Ended, Measured, More};
 use super::endpoint::{EndpointKind, EndpointSeries, Found, MethodSeries};
 use super::overflow::{Overflow, overflow_spec};
@@ -203,7 +205,7 @@ impl HttpSeries {
                     self.note_match();
                     endpoint
                 }
-                None => return self.find_overflow(method),
+                None => return self.find_overflow(method, name),
             },
             None => &self.unmatched,
         };
@@ -219,13 +221,14 @@ impl HttpSeries {
     }
 
     /// As [`find`](Self::find) for an endpoint that is not in the table: when that is full, so is its answer.
-    fn find_overflow(&'static self, method: Method) -> Found {
+    fn find_overflow(&'static self, method: Method, name: &str) -> Found {
         self.note_match();
-        if self.endpoints.is_full() {
-            self.overflow.find(method)
-        } else {
-            Found::Unknown
+        if !self.endpoints.is_full() {
+            return Found::Unknown;
         }
+        // The last one may have come since it was not found.
+        let endpoint = self.endpoints.get(name).unwrap_or(&self.overflow);
+        endpoint.find(method)
     }
 
     /// The series of a request, registered if they are new; `None` if it is not to be measured.
@@ -252,15 +255,14 @@ impl HttpSeries {
     /// The gauge of requests in progress with these labels, if it is measured.
     #[inline]
     pub(crate) fn in_progress(
-        &self,
+        &'static self,
         series: &'static MethodSeries,
         labels: LabelIds,
     ) -> Option<&'static InProgress> {
         let labels = labels.only(self.everywhere);
         let gauge = series.in_progress.get_or_insert(labels, || {
-            let name = self.name(Family::InProgress)?;
-            let labels = self.labels_of(Family::InProgress, series, labels, None);
-            Some(self.target.in_progress(name, &borrowed(&labels)))
+            let key = self.key(Family::InProgress, series, labels, None, None)?;
+            Some(self.target.in_progress(&key))
         });
         gauge.as_ref()
     }
@@ -268,7 +270,7 @@ impl HttpSeries {
     /// Counts a request that ended; `measured` is asked if anything beside its duration matters.
     #[inline]
     pub(crate) fn count(
-        &self,
+        &'static self,
         writer: Option<Writer<'_>>,
         series: &MethodSeries,
         labels: LabelIds,
@@ -289,19 +291,19 @@ impl HttpSeries {
     /// Counts a response body that did not reach its end.
     #[cold]
     pub(crate) fn count_aborted(
-        &self,
+        &'static self,
         series: &MethodSeries,
         labels: LabelIds,
         reason: AbortReason,
     ) {
-        let counter = series
-            .aborted
-            .get_or_insert(AbortKey { reason, labels }, || {
-                let name = self.name(Family::AbortedBodies)?;
-                let mut labels = self.labels_of(Family::AbortedBodies, series, labels, None);
-                labels.push(("reason", reason.label().into()));
-                Some(self.target.counter(name, &borrowed(&labels)))
-            });
+        let counter = series.aborted.get_or_init(Box::default).get_or_insert(
+            AbortKey { reason, labels },
+            || {
+                let reason = Label::from_static_parts("reason", reason.label());
+                let key = self.key(Family::AbortedBodies, series, labels, None, Some(reason))?;
+                Some(self.target.counter(&key))
+            },
+        );
         if let Some(counter) = counter {
             counter.increment();
         }
@@ -309,22 +311,30 @@ impl HttpSeries {
 
     /// The gauge of long-lived connections of that kind, if it is measured.
     pub(crate) fn connections(
-        &self,
+        &'static self,
         series: &MethodSeries,
         kind: &'static str,
     ) -> Option<&'static InProgress> {
-        let gauge = series.endpoint.connections.get_or_insert(kind, || {
-            let name = self.name(Family::OpenConnections)?;
-            let none = LabelIds::default();
-            let mut labels = self.labels_of(Family::OpenConnections, series, none, None);
-            labels.push(("kind", kind.into()));
-            Some(self.target.in_progress(name, &borrowed(&labels)))
-        });
+        let gauge = series
+            .endpoint
+            .connections
+            .get_or_init(Box::default)
+            .get_or_insert(kind, || {
+                let none = LabelIds::default();
+                let kind = Label::from_static_parts("kind", kind);
+                let key = self.key(Family::OpenConnections, series, none, None, Some(kind))?;
+                Some(self.target.in_progress(&key))
+            });
         gauge.as_ref()
     }
 
     #[inline]
-    fn ended<'a>(&self, series: &'a MethodSeries, status: Status, labels: LabelIds) -> &'a Ended {
+    fn ended<'a>(
+        &'static self,
+        series: &'a MethodSeries,
+        status: Status,
+        labels: LabelIds,
+    ) -> &'a Ended {
         let status = match self.settings.status_classes {
             true => status.class(),
             false => status,
@@ -335,18 +345,11 @@ impl HttpSeries {
             .get_or_insert(key, || self.new_ended(series, key))
     }
 
-    fn new_ended(&self, series: &MethodSeries, EndKey { status, labels }: EndKey) -> Ended {
-        let with_labels = |family| {
-            let name = self.name(family)?;
-            Some((name, self.labels_of(family, series, labels, Some(status))))
-        };
-        let histogram = |family| {
-            let (name, labels) = with_labels(family)?;
-            Some(self.target.histogram(name, &borrowed(&labels)))
-        };
+    fn new_ended(&'static self, series: &MethodSeries, EndKey { status, labels }: EndKey) -> Ended {
+        let key = |family| self.key(family, series, labels, Some(status), None);
+        let histogram = |family| Some(self.target.histogram(&key(family)?));
         Ended {
-            requests: with_labels(Family::Requests)
-                .map(|(name, labels)| self.target.counter(name, &borrowed(&labels))),
+            requests: key(Family::Requests).map(|key| self.target.counter(&key)),
             duration: histogram(Family::Duration),
             more: More {
                 head_duration: histogram(Family::HeadDuration),
@@ -370,33 +373,43 @@ impl HttpSeries {
         self.names[family as usize].as_deref()
     }
 
-    /// The labels of a series of a family, but for what is the family's own.
-    fn labels_of(
-        &self,
+    /// The key of a series of a family, with a label that only this family has; `None` if the family
+    /// is not measured. Nothing is copied: the words of a layer are leaked with it.
+    fn key(
+        &'static self,
         family: Family,
         series: &MethodSeries,
         ids: LabelIds,
         status: Option<Status>,
-    ) -> Vec<(&str, Cow<'static, str>)> {
+        own: Option<Label>,
+    ) -> Option<Key> {
+        let name = self.name(family)?;
         let Settings { naming, .. } = &self.settings;
         let status = |value: fn(&Naming, Status) -> Cow<'static, str>| {
             status.map_or("".into(), |status| value(naming, status))
         };
-        let value = |label| match label {
+        let value = |part| match part {
             Part::Method => series.method.label(naming.other_method).into(),
             Part::Endpoint => series.endpoint.name.into(),
             Part::Own(i) => self.values[i].name(ids.get(i)).into(),
             Part::Status => status(Naming::status_value),
             Part::ErrorType => status(|_, status| status.error_type()),
         };
-        let parts = self.settings.parts(family).into_iter();
-        let labels = parts.map(|part| (self.settings.label_name(part), value(part)));
-        labels.chain(self.constants()).collect()
-    }
-
-    fn constants(&self) -> impl Iterator<Item = (&str, Cow<'static, str>)> {
-        let constants = self.settings.constant_labels.iter();
-        constants.map(|(name, value)| (name.as_str(), value.clone().into()))
+        let constants = &self.settings.constant_labels;
+        let parts = self.settings.parts(family);
+        let mut labels = Vec::with_capacity(parts.len() + 1 + constants.len());
+        labels.extend(
+            parts
+                .into_iter()
+                .map(|part| Label::new(self.settings.label_name(part), value(part))),
+        );
+        labels.extend(own);
+        labels.extend(
+            constants
+                .iter()
+                .map(|(name, value)| Label::from_static_parts(name, value)),
+        );
+        Some(Key::from_parts(name, labels))
     }
 
     fn spec(&self, family: Family) -> Result<Option<FamilySpec>, Error> {
@@ -469,11 +482,4 @@ impl HttpSeries {
             );
         }
     }
-}
-
-fn borrowed<'a>(labels: &'a [(&'a str, Cow<'static, str>)]) -> Vec<(&'a str, &'a str)> {
-    labels
-        .iter()
-        .map(|(name, value)| (*name, &**value))
-        .collect()
 }

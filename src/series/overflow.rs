@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::labels::OVERFLOW;
 use crate::registry::{About, FamilySpec, Shape};
-use crate::target::{Counter, Target};
+use crate::target::{Counter, Target, owned_key};
 
 const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 
@@ -20,7 +20,8 @@ impl Overflow {
         let mut first = false;
         let counter = self.counter.get_or_init(|| {
             first = true;
-            target.counter(OVERFLOW_FAMILY, &[("family", family), ("label", label)])
+            let labels = [("family", family), ("label", label)];
+            target.counter(&owned_key(OVERFLOW_FAMILY, &labels))
         });
         counter.increment();
         if first {

@@ -1,9 +1,9 @@
 //! [`Slots`]: a small map that only grows, read without a lock.
 
-use std::sync::OnceLock;
+use crate::sync::OnceLock;
 
-const BLOCK: usize = 4;
-const BRANCHES: usize = 8;
+const BLOCK: usize = if cfg!(loom) { 2 } else { 4 };
+const BRANCHES: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// A map for few keys, such as the statuses of an endpoint.
 ///
@@ -23,8 +23,8 @@ pub(crate) trait SlotKey: Copy + PartialEq {
 impl<K, V> Default for Slots<K, V> {
     fn default() -> Self {
         Self {
-            block: [const { OnceLock::new() }; BLOCK],
-            branches: [const { OnceLock::new() }; BRANCHES],
+            block: std::array::from_fn(|_| OnceLock::new()),
+            branches: std::array::from_fn(|_| OnceLock::new()),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! [`Table`]: open addressing over slots that are filled once and never move.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::atomic::Ordering;
 
+#[cfg(loom)]
+use foldhash::fast::FixedState as RandomState;
+#[cfg(not(loom))]
 use foldhash::fast::RandomState;
 
-use crate::registry::lock;
+use crate::sync::{AtomicUsize, Mutex, OnceLock, lock};
 
 /// A map from names to leaked values with a cap, read without a lock.
 ///
@@ -58,7 +60,11 @@ impl<V> Table<V> {
         if let Ok(value) = self.search(name) {
             return Some(value);
         }
-        if self.is_full() || name.len() > LONGEST {
+        if self.is_full() {
+            // Its last name may have come since the search, and be this one.
+            return self.get(name);
+        }
+        if name.len() > LONGEST {
             return None;
         }
         let _adding = lock(&self.adding);
@@ -72,8 +78,10 @@ impl<V> Table<V> {
         let name: &'static str = Box::leak(name.into());
         let value = make(name);
         let entry: &'static Entry<V> = Box::leak(Box::new(Entry { name, value }));
+        let known = &free.get_or_init(|| entry).value;
+        // Not before: who finds the table full finds all its names.
         self.len.fetch_add(1, Ordering::Release);
-        Some(&free.get_or_init(|| entry).value)
+        Some(known)
     }
 
     #[inline]

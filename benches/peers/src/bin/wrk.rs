@@ -1,0 +1,13 @@
+//! Requests a second of an axum server under `wrk`, with each layer and without.
+
+use peers::layers;
+use peers::wrk::{Subject, compare};
+
+fn main() {
+    let subjects = [layers::bare(), layers::ours(), layers::axum_prometheus()];
+    let servers = subjects.each_ref().map(|subject| {
+        let counted = || subject.counted().map(|requests| requests as f64);
+        Subject::new(subject.name, subject.routers[0].clone(), counted)
+    });
+    compare(&servers);
+}

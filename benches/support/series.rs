@@ -1,0 +1,83 @@
+//! Registries of many series, recorded on many threads.
+
+use std::sync::Barrier;
+
+use metrics::{Counter, Histogram, Recorder, counter, gauge, histogram};
+use tower_prometheus::Registry;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// Of twelve buckets.
+    Histogram,
+}
+
+impl Kind {
+    pub fn lines(self) -> usize {
+        match self {
+            Self::Counter | Self::Gauge => 1,
+            Self::Histogram => 14,
+        }
+    }
+}
+
+/// Registers series of three labels, and records once in each.
+pub fn record(recorder: &impl Recorder, kind: Kind, series: usize) {
+    metrics::with_local_recorder(recorder, || {
+        for i in 0..series {
+            let user = format!("user-{i:06}");
+            match kind {
+                Kind::Counter => counter(user).increment(1),
+                Kind::Gauge => {
+                    gauge!("queue_length", "user" => user, "region" => "eu", "kind" => "book")
+                        .set(i as f64);
+                }
+                Kind::Histogram => histogram(user).record((i % 97) as f64 * 0.01),
+            }
+        }
+    });
+}
+
+fn counter(user: String) -> Counter {
+    counter!("orders_total", "user" => user, "region" => "eu", "kind" => "book")
+}
+
+fn histogram(user: String) -> Histogram {
+    histogram!("order_duration_seconds", "user" => user, "region" => "eu", "kind" => "book")
+}
+
+/// A registry in whose every series that many threads have recorded, all alive at the same time.
+pub fn registry(kind: Kind, series: usize, threads: usize) -> Registry {
+    let registry = Registry::new();
+    let begun = Barrier::new(threads);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (registry, begun) = (&registry, &begun);
+            scope.spawn(move || {
+                // A shard is owned from the first record on, until the thread ends.
+                record(registry, kind, 1);
+                begun.wait();
+                record(registry, kind, series);
+                begun.wait();
+            });
+        }
+    });
+    registry
+}
+
+/// Asserts that the page shows what [`registry`] recorded.
+pub fn check(registry: &Registry, kind: Kind, series: usize, threads: usize) {
+    let recorded = (threads * (series + 1)) as f64;
+    match kind {
+        Kind::Counter => assert_eq!(registry.value("orders_total", &[]), Some(recorded)),
+        Kind::Histogram => {
+            let count = registry.value("order_duration_seconds_count", &[]);
+            assert_eq!(count, Some(recorded));
+        }
+        Kind::Gauge => {}
+    }
+    let lines = registry.render().lines().count();
+    // And `# TYPE`.
+    assert_eq!(lines, series * kind.lines() + 1);
+}

@@ -1,0 +1,133 @@
+//! Servers on loopback under `wrk`, in bursts that take turns.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use super::timing::{is_measuring, median, quantile};
+
+/// A server to ask, and how many requests it has counted, if it counts.
+pub struct Subject<'a> {
+    name: &'static str,
+    router: Router,
+    counted: Box<dyn Fn() -> Option<f64> + 'a>,
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(name: &'static str, router: Router, counted: impl Fn() -> Option<f64> + 'a) -> Self {
+        let counted = Box::new(counted);
+        Self {
+            name,
+            router,
+            counted,
+        }
+    }
+}
+
+/// Prints what each server answers beside the first; all of them stop when this returns.
+pub fn compare(subjects: &[Subject<'_>]) {
+    if Command::new("wrk").output().is_err() {
+        println!("wrk is not installed");
+        return;
+    }
+    let (rounds, seconds) = match is_measuring() {
+        true => (9, 2),
+        false => (1, 1),
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let addresses: Vec<_> = subjects
+        .iter()
+        .map(|subject| runtime.block_on(serve(subject.router.clone())))
+        .collect();
+    let mut bursts = vec![Vec::new(); subjects.len()];
+    let mut asked = vec![0.0; subjects.len()];
+    for _ in 0..rounds {
+        for (i, address) in addresses.iter().enumerate() {
+            let burst = burst(*address, seconds);
+            asked[i] += burst.requests;
+            bursts[i].push(burst.a_second);
+        }
+    }
+    runtime.shutdown_background();
+    for (subject, asked) in subjects.iter().zip(asked) {
+        if let Some(counted) = (subject.counted)() {
+            // `wrk` leaves with answers on the way, which it does not count.
+            let on_the_way = f64::from(rounds * CONNECTIONS);
+            let name = subject.name;
+            assert!(counted >= asked, "{name}: {counted} of {asked}");
+            assert!(
+                counted <= asked + on_the_way,
+                "{name}: {counted} of {asked}"
+            );
+        }
+    }
+    print(subjects, &bursts);
+}
+
+/// By the bursts of each round, because machines drift.
+fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>]) {
+    println!(
+        "Requests a second under `wrk`, {CONNECTIONS} connections; {} bursts each:\n",
+        bursts[0].len()
+    );
+    println!("| | median | of the first | from | to |");
+    println!("|---|---:|---:|---:|---:|");
+    for (subject, own) in subjects.iter().zip(bursts) {
+        let ratios: Vec<_> = own
+            .iter()
+            .zip(&bursts[0])
+            .map(|(own, first)| own / first)
+            .collect();
+        println!(
+            "| {} | {:.0} | {:.3} | {:.3} | {:.3} |",
+            subject.name,
+            median(own.clone()),
+            median(ratios.clone()),
+            quantile(ratios.clone(), 0.0),
+            quantile(ratios, 1.0),
+        );
+    }
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+const CONNECTIONS: u32 = 16;
+
+struct Burst {
+    requests: f64,
+    a_second: f64,
+}
+
+fn burst(address: SocketAddr, seconds: u32) -> Burst {
+    let output = Command::new("wrk")
+        .args(["-t", "1", "-c", &CONNECTIONS.to_string()])
+        .args(["-d", &format!("{seconds}s")])
+        .arg(format!("http://{address}/users/7"))
+        .output()
+        .expect("wrk was there a moment ago");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !text.contains("Non-2xx") && !text.contains("Socket errors"),
+        "{text}"
+    );
+    let number = |line: &str| line.split_whitespace().find_map(|word| word.parse().ok());
+    let of = |what| {
+        text.lines()
+            .find(|line| line.contains(what))
+            .and_then(number)
+    };
+    let burst = || {
+        Some(Burst {
+            requests: of(" requests in ")?,
+            a_second: of("Requests/sec:")?,
+        })
+    };
+    burst().unwrap_or_else(|| panic!("wrk said {text}"))
+}

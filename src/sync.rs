@@ -1,0 +1,93 @@
+//! What the lock-free code is made of: std's, or under `cfg(loom)` what loom can explore.
+//!
+//! `tests/loom` builds the files that use this by themselves, and runs them through every order that
+//! threads and memory allow.
+
+#[cfg(not(loom))]
+pub(crate) use self::standard::{
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
+};
+#[cfg(loom)]
+pub(crate) use self::under_loom::{
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
+};
+
+use std::sync::PoisonError;
+
+/// Locks a mutex whose data is whole after every statement, so that a panic elsewhere cannot make
+/// recording or scraping fail.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(not(loom))]
+mod standard {
+    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
+    pub(crate) use std::thread_local as per_thread;
+
+    /// Zeroed by the operating system as it is touched: a large block costs the thread that first
+    /// writes to it no more than a small one.
+    pub(crate) fn zeroed_cells(len: usize) -> Box<[AtomicU64]> {
+        bytemuck::zeroed_slice_box(len)
+    }
+}
+
+#[cfg(loom)]
+mod under_loom {
+    use std::sync::atomic::Ordering;
+
+    use loom::sync::atomic::AtomicBool;
+    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+    /// With std's `const` blocks, which loom's own does not take.
+    macro_rules! per_thread {
+        ($($(#[$about:meta])* static $name:ident: $kind:ty = const $init:block;)*) => {
+            $(loom::thread_local! { $(#[$about])* static $name: $kind = $init; })*
+        };
+    }
+    pub(crate) use per_thread;
+
+    pub(crate) fn zeroed_cells(len: usize) -> Box<[AtomicU64]> {
+        std::iter::repeat_with(AtomicU64::default)
+            .take(len)
+            .collect()
+    }
+
+    /// As std's, with its orderings: loom has none. Std's own keeps the value, loom's flag says who may
+    /// know of it.
+    #[derive(Debug, Default)]
+    pub(crate) struct OnceLock<T> {
+        value: std::sync::OnceLock<T>,
+        is_set: AtomicBool,
+        setting: Mutex<()>,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            Self {
+                value: std::sync::OnceLock::new(),
+                is_set: AtomicBool::new(false),
+                setting: Mutex::new(()),
+            }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            match self.is_set.load(Ordering::Acquire) {
+                true => self.value.get(),
+                false => None,
+            }
+        }
+
+        pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+            if let Some(value) = self.get() {
+                return value;
+            }
+            let _setting = super::lock(&self.setting);
+            let value = self.value.get_or_init(make);
+            self.is_set.store(true, Ordering::Release);
+            value
+        }
+    }
+}
