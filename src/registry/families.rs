@@ -17,13 +17,14 @@ pub(crate) enum Shape {
     Gauge,
     InProgress,
     Histogram,
-    Info,
     #[cfg(feature = "summary")]
     Summary,
+    Info,
 }
 
 impl Shape {
-    const COUNT: usize = Self::Histogram as usize + 1;
+    /// The last one is in every build.
+    const COUNT: usize = Self::Info as usize + 1;
 
     fn kind(self, buckets: impl FnOnce() -> Buckets) -> Kind {
         match self {
