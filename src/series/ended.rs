@@ -35,15 +35,13 @@ impl SlotKey for AbortKey {
 pub(super) struct Ended {
     pub(super) requests: Option<Counter>,
     pub(super) duration: Option<Histogram>,
-    /// What only some layers measure.
-    pub(super) more: More,
     /// Whether its labels tell that something is out of the ordinary.
     pub(super) is_notable: bool,
-    /// The labels, by their number, that overflowed.
-    pub(super) overflowed: Vec<usize>,
+    /// Apart, so that what every request needs lies together.
+    pub(super) more: Option<Box<More>>,
 }
 
-#[derive(Default)]
+/// What only some layers measure.
 pub(super) struct More {
     pub(super) head_duration: Option<Histogram>,
     pub(super) response_size: Option<Histogram>,
@@ -98,7 +96,9 @@ impl Ended {
             (Some(duration), None) => duration.observe(seconds),
             (Some(duration), Some(trace)) => duration.observe_traced(seconds, trace),
         }
-        self.more.record(measured);
+        if let Some(more) = &self.more {
+            more.record(measured);
+        }
     }
 }
 

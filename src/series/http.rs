@@ -284,7 +284,7 @@ impl HttpSeries {
             true => ended.record_all(seconds, &measured()),
         }
         if ended.is_notable {
-            self.notice(series, ended, status);
+            self.notice(series, labels, status);
         }
     }
 
@@ -351,15 +351,16 @@ impl HttpSeries {
         Ended {
             requests: key(Family::Requests).map(|key| self.target.counter(&key)),
             duration: histogram(Family::Duration),
-            more: More {
-                head_duration: histogram(Family::HeadDuration),
-                response_size: histogram(Family::ResponseBodySize),
-                request_size: histogram(Family::RequestBodySize),
-                request_duration: histogram(Family::RequestBodyDuration),
-            },
             is_notable: series.endpoint.kind != EndpointKind::Route
                 || labels.overflowed().next().is_some(),
-            overflowed: labels.overflowed().collect(),
+            more: self.measures_more.then(|| {
+                Box::new(More {
+                    head_duration: histogram(Family::HeadDuration),
+                    response_size: histogram(Family::ResponseBodySize),
+                    request_size: histogram(Family::RequestBodySize),
+                    request_duration: histogram(Family::RequestBodyDuration),
+                })
+            }),
         }
     }
 
@@ -442,7 +443,7 @@ impl HttpSeries {
 
     /// What is out of the ordinary: labels that overflow, and a layer that is told nothing.
     #[cold]
-    fn notice(&self, series: &MethodSeries, ended: &Ended, status: Status) {
+    fn notice(&self, series: &MethodSeries, labels: LabelIds, status: Status) {
         let Self {
             settings, target, ..
         } = self;
@@ -455,9 +456,9 @@ impl HttpSeries {
                 self.endpoint_overflow.count(target, family, label);
             }
         }
-        for label in &ended.overflowed {
-            let name = &settings.labels[*label].name;
-            self.label_overflow[*label].count(target, family, name);
+        for label in labels.overflowed() {
+            let name = &settings.labels[label].name;
+            self.label_overflow[label].count(target, family, name);
         }
     }
 
