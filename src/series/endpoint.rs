@@ -8,12 +8,13 @@ use crate::labels::Method;
 use crate::middleware::Settings;
 use crate::target::{Counter, InProgress};
 
-/// The series of one endpoint.
+/// The series of one endpoint, laid out as a request reads it.
+#[repr(C)]
 pub(super) struct EndpointSeries {
-    pub(super) name: &'static str,
-    pub(super) kind: EndpointKind,
     pub(super) skipped: bool,
+    pub(super) kind: EndpointKind,
     pub(super) methods: [OnceLock<Box<MethodSeries>>; Method::COUNT],
+    pub(super) name: &'static str,
     /// Made when the first opens: most endpoints have none.
     pub(super) connections: OnceLock<Box<Slots<&'static str, Option<InProgress>>>>,
 }
@@ -25,7 +26,9 @@ pub(super) enum EndpointKind {
     Overflow,
 }
 
-/// The series of one method of one endpoint.
+/// The series of one method of one endpoint, laid out as a request reads it: its begin in the first
+/// cache line, its end in the next ones.
+#[repr(C, align(64))]
 pub(crate) struct MethodSeries {
     pub(super) method: Method,
     pub(super) endpoint: &'static EndpointSeries,

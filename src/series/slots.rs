@@ -2,17 +2,21 @@
 
 use crate::sync::OnceLock;
 
-const BLOCK: usize = if cfg!(loom) { 2 } else { 4 };
+const BLOCK: usize = 2;
 const BRANCHES: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// A map for few keys, such as the statuses of an endpoint.
 ///
 /// The first keys that came, and so likely the most frequent, are looked at first; further ones are in
 /// a tree that branches by their hash, so that many keys are no long search.
+#[repr(C)]
 pub(crate) struct Slots<K, V> {
     block: [OnceLock<(K, V)>; BLOCK],
-    branches: [OnceLock<Box<Self>>; BRANCHES],
+    /// Made when the block is full: most maps have one key or two.
+    branches: OnceLock<Box<Branches<K, V>>>,
 }
+
+type Branches<K, V> = [OnceLock<Slots<K, V>>; BRANCHES];
 
 /// What [`Slots`] can be found by.
 pub(crate) trait SlotKey: Copy + PartialEq {
@@ -24,7 +28,7 @@ impl<K, V> Default for Slots<K, V> {
     fn default() -> Self {
         Self {
             block: std::array::from_fn(|_| OnceLock::new()),
-            branches: std::array::from_fn(|_| OnceLock::new()),
+            branches: OnceLock::new(),
         }
     }
 }
@@ -42,7 +46,7 @@ impl<K: SlotKey, V> Slots<K, V> {
                     return Some(value);
                 }
             }
-            node = node.branches[next_branch(&mut hash, key)].get()?;
+            node = node.branches.get()?[next_branch(&mut hash, key)].get()?;
         }
     }
 
@@ -67,8 +71,9 @@ impl<K: SlotKey, V> Slots<K, V> {
                     return value;
                 }
             }
-            let branch = &node.branches[next_branch(&mut hash, key)];
-            node = branch.get_or_init(Box::default);
+            let new = || Box::new(std::array::from_fn(|_| OnceLock::new()));
+            let branch = &node.branches.get_or_init(new)[next_branch(&mut hash, key)];
+            node = branch.get_or_init(Self::default);
         }
     }
 }

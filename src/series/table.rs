@@ -26,6 +26,8 @@ pub(crate) struct Table<V: 'static> {
 /// Names are kept for ever, and can come from outside: a header may hold hundreds of kilobytes.
 const LONGEST: usize = 1024;
 
+/// Laid out as it is read: a request that is found looks at the name, then at the front of the value.
+#[repr(C, align(64))]
 struct Entry<V> {
     name: &'static str,
     value: V,
