@@ -26,6 +26,7 @@
 //! | `--no-traffic` | without the client that is built in |
 //! | `--strict` | no page rather than one with a part missing |
 //! | `REDIS_URL` | `redis://…`; without it a `redis-server` is started, and stopped at the end |
+//! | `INSTANCE` | tells processes of one service on one Redis apart; a process that takes over another's name takes over its work |
 //! | `ORCHESTRATOR_PORT`, `WORKERS_PORT` | 8080 and 8081, or free ones if those are taken |
 //! | `VICTORIAMETRICS_URL` | the store behind `/api/metrics` |
 //!
@@ -78,6 +79,8 @@ pub struct Options {
     traffic: bool,
     /// A page with a part missing is a 500.
     pub strict: bool,
+    /// Tells processes of one service apart.
+    pub instance: String,
 }
 
 impl Options {
@@ -87,6 +90,7 @@ impl Options {
             workers: true,
             traffic: true,
             strict: false,
+            instance: env::var("INSTANCE").unwrap_or_else(|_| "1".into()),
         };
         for argument in arguments {
             match argument.as_str() {

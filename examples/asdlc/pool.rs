@@ -73,9 +73,9 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Starts so many workers.
+    /// Starts workers of these names.
     pub fn start(
-        size: usize,
+        names: impl Iterator<Item = String>,
         queue: &'static str,
         work: impl Work,
         broker: &Broker,
@@ -85,9 +85,9 @@ impl WorkerPool {
         let state = Arc::<PoolState>::default();
         let work = Arc::new(work);
         let mut workers = JoinSet::new();
-        for number in 1..=size {
+        for name in names {
             let worker = Worker {
-                name: format!("worker-{number}"),
+                name,
                 queue,
                 work: Arc::clone(&work),
                 broker: broker.clone(),

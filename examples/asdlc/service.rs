@@ -49,7 +49,8 @@ impl Service {
         let version = env!("CARGO_PKG_VERSION");
         metrics.service_info.set(Build { version });
         let broker = Broker::open(redis, metrics)?;
-        let pool = WorkerPool::start(workers, queue, work, &broker, metrics, shutdown);
+        let names = (1..=workers).map(|number| format!("{}:worker-{number}", options.instance));
+        let pool = WorkerPool::start(names, queue, work, &broker, metrics, shutdown);
         let state = pool.state.clone();
         let page = with_collectors(registry.handler(), state, broker.clone(), queue);
         Ok(Self {
