@@ -394,6 +394,31 @@ fn it_runs_by_itself_and_leaves_nothing_behind() {
     }
 }
 
+/// Its usual ports are not in the way of another program on them; a port that it was told is.
+#[test]
+fn a_port_that_is_taken_is_not_taken_twice() {
+    // Whoever has them, they are taken.
+    let _taken = [8080, 8081].map(|port| TcpListener::bind(("127.0.0.1", port)));
+    let mut usual = command(&["--no-traffic"]);
+    usual
+        .env_remove("ORCHESTRATOR_PORT")
+        .env_remove("WORKERS_PORT");
+    let asdlc = started(&mut usual);
+    for (service, url) in asdlc.pages() {
+        assert!(!url.contains(":8080/") && !url.contains(":8081/"), "{url}");
+        let up = format!("\n{} 1\n", redis_up(service));
+        page_with(&url, "Redis is up", |page| page.contains(&up));
+    }
+    let port = asdlc.workers.rsplit(':').next().unwrap();
+    let output = command(&[]).env("WORKERS_PORT", port).output().unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains(&format!("port {port} of WORKERS_PORT")),
+        "{error}"
+    );
+}
+
 fn name_of(pid: u32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
     name.trim_end().to_owned()
