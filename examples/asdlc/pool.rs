@@ -115,22 +115,30 @@ struct Worker<W> {
 }
 
 impl<W: Work> Worker<W> {
-    /// Consumes until the shutdown, however often Redis goes away.
+    /// Consumes until the shutdown, however often Redis goes away. The log hears of it once each time.
     async fn run(self, shutdown: Shutdown) {
         let _active = self.state.workers.enter();
+        let mut is_away = false;
         while !shutdown.has_begun() {
-            if let Err(error) = self.consume(&shutdown).await {
-                tracing::warn!("{} of {}: {}", self.name, self.queue, reason(&error));
-                tokio::select! {
-                    () = shutdown.begun() => {}
-                    () = tokio::time::sleep(PAUSE) => {}
+            let consumed = match self.broker.consumer(self.queue, &self.name).await {
+                Ok(consumer) => {
+                    is_away = false;
+                    self.consume(consumer, &shutdown).await
                 }
+                Err(error) => Err(error),
+            };
+            let Err(error) = consumed else { continue };
+            if !std::mem::replace(&mut is_away, true) {
+                tracing::warn!("{} of {}: {}", self.name, self.queue, reason(&error));
+            }
+            tokio::select! {
+                () = shutdown.begun() => {}
+                () = tokio::time::sleep(PAUSE) => {}
             }
         }
     }
 
-    async fn consume(&self, shutdown: &Shutdown) -> RedisResult<()> {
-        let mut consumer = self.broker.consumer(self.queue, &self.name).await?;
+    async fn consume(&self, mut consumer: Consumer, shutdown: &Shutdown) -> RedisResult<()> {
         while !shutdown.has_begun() {
             if let Some(event) = consumer.take().await? {
                 self.process(&mut consumer, &event).await?;
