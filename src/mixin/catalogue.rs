@@ -6,7 +6,7 @@ use metrics::Unit;
 
 use super::dashboard::Dashboard;
 use super::definitions::Definitions;
-use super::http::QUANTILES;
+use super::http::{OVERFLOW, QUANTILES};
 use super::panel::{Panel, PanelUnit, Row};
 use super::query::Query;
 use crate::app::{FamilyDescription, FamilyKind};
@@ -31,17 +31,23 @@ impl Dashboard {
 
 fn rows(families: &[FamilyDescription]) -> Vec<Row> {
     const REST: &str = "Others";
-    let prefix = shared_prefix(families);
+    let shared = shared_prefix(families);
+    let prefix = |family: &FamilyDescription| match family.name == OVERFLOW {
+        true => 0,
+        false => shared,
+    };
     let mut groups: BTreeMap<&str, Vec<&FamilyDescription>> = BTreeMap::new();
     for family in families {
-        let short = &family.name[prefix..];
+        let short = &family.name[prefix(family)..];
         let word = short.split('_').next().unwrap_or(short);
         groups.entry(word).or_default().push(family);
     }
     let mut rows = Vec::new();
     let mut rest = Row::new(REST);
     for (word, families) in groups {
-        let panels = families.iter().flat_map(|family| panels(family, prefix));
+        let panels = families
+            .iter()
+            .flat_map(|family| panels(family, prefix(family)));
         match families.len() {
             1 => rest = panels.fold(rest, Row::panel),
             _ => rows.push(panels.fold(Row::new(capitalised(word)), Row::panel)),
@@ -53,8 +59,10 @@ fn rows(families: &[FamilyDescription]) -> Vec<Row> {
     rows
 }
 
-/// How much of every name is the same, up to a `_`; names of different families always differ after it.
+/// How much of every name is the same, up to a `_`; names of different families always differ after it. That of
+/// overflows has no prefix in any registry, and does not count.
 fn shared_prefix(families: &[FamilyDescription]) -> usize {
+    let families: Vec<_> = families.iter().filter(|f| f.name != OVERFLOW).collect();
     let Some((first, others)) = families.split_first() else {
         return 0;
     };

@@ -609,6 +609,23 @@ fn a_derived_dashboard_shows_every_family() {
     assert_eq!(asked, defined);
 }
 
+/// The prefix of a catalogue is not in its titles, also where a layer of the same prefix is beside it, whose family of
+/// overflows has none.
+#[test]
+fn a_derived_dashboard_leaves_the_prefix_out() {
+    let http = HttpMetrics::server().prefix("shop");
+    let json = Made::of_families("shop", "Shop", http.families().unwrap())
+        .to_json()
+        .unwrap();
+    // What all begin with is `shop_http_`.
+    assert!(json.contains(r#""title": "Requests""#), "{json}");
+    assert!(
+        json.contains(r#""title": "Metrics label overflow""#),
+        "{json}"
+    );
+    assert!(!json.contains(r#""title": "Shop "#), "{json}");
+}
+
 /// A dashboard of a layer asks for what the layer measures and for all of it.
 #[test]
 fn a_layers_dashboard_shows_every_family() {

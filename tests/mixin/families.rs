@@ -118,44 +118,6 @@ pub fn openclaw() -> Vec<FamilyDescription> {
     )
 }
 
-pub fn asdlc() -> Vec<FamilyDescription> {
-    let redis = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5];
-    prefixed(
-        "asdlc_",
-        &[
-            ("service_info", Info, "version", &[]),
-            (
-                "http_requests_total",
-                Counter,
-                "method endpoint status",
-                &[],
-            ),
-            (
-                "http_request_duration_seconds",
-                Histogram,
-                "method endpoint",
-                STANDARD,
-            ),
-            (
-                "events_processed_total",
-                Counter,
-                "event_type status=success,failed",
-                &[],
-            ),
-            ("active_tasks", Gauge, "", &[]),
-            ("active_workers", Gauge, "", &[]),
-            ("redis_connection_up", Gauge, "", &[]),
-            (
-                "redis_operation_duration_seconds",
-                Histogram,
-                "operation",
-                redis,
-            ),
-            ("process_memory_bytes", Gauge, "type=rss,vms", &[]),
-        ],
-    )
-}
-
 pub fn aria() -> Vec<FamilyDescription> {
     prefixed(
         "aria_",

@@ -6,6 +6,9 @@ pub mod agentos;
 pub mod aria;
 #[path = "../../examples/asdlc/mixin.rs"]
 pub mod asdlc;
+#[expect(dead_code, reason = "only its families are of interest here")]
+#[path = "../../examples/asdlc/metrics.rs"]
+pub mod asdlc_metrics;
 #[path = "../../examples/openclaw/mixin.rs"]
 pub mod openclaw;
 #[path = "../../examples/zerostate/mixin.rs"]
@@ -26,7 +29,10 @@ pub fn all() -> Vec<(&'static str, Mixin)> {
     vec![
         ("agentos", agentos::mixin(&families::agentos()).unwrap()),
         ("aria", aria::mixin(&families::aria()).unwrap()),
-        ("asdlc", asdlc::mixin(&families::asdlc()).unwrap()),
+        (
+            "asdlc",
+            asdlc::mixin(&asdlc_metrics::families().unwrap()).unwrap(),
+        ),
         ("layers", layers()),
         ("openclaw", openclaw::mixin(&families::openclaw()).unwrap()),
         (
