@@ -80,13 +80,22 @@ impl ZeroState {
         let opened = self.call(api::OpenAuction { r#type, lasts_ms }).await;
         let auction_id = opened.unwrap().auction_id;
         for amount in bids {
-            let bid = api::Bid {
-                auction_id: auction_id.clone(),
-                amount: *amount,
-            };
-            self.call(bid).await.unwrap();
+            self.bid(&auction_id, *amount).await.unwrap();
         }
         auction_id
+    }
+
+    async fn bid(&self, auction_id: &str, amount: u64) -> Result<(), Code> {
+        let auction_id = auction_id.to_owned();
+        let bid = self.call(api::Bid { auction_id, amount }).await;
+        bid.map(drop).map_err(|status| status.code())
+    }
+
+    async fn deliver(&self, auction_id: &str) -> Result<u64, Code> {
+        let auction_id = auction_id.to_owned();
+        let delivered = self.call(api::Deliver { auction_id }).await;
+        let price = delivered.map(|delivered| delivered.price);
+        price.map_err(|status| status.code())
     }
 
     fn page(&self) -> BTreeMap<String, f64> {
@@ -322,6 +331,14 @@ async fn closed_series_are_there_before_the_first_call() {
         })
         .collect();
     assert_table(&page, &[], &closed);
+    for method in api::UNARY {
+        let started = "grpc_server_started_total";
+        let started = format!(
+            "{started}{{grpc_method=\"{method}\",grpc_service=\"{}\",grpc_type=\"unary\"}} 0\n",
+            api::SERVICE
+        );
+        assert!(page.contains(&started), "{started}{page}");
+    }
     for (sample, value) in samples(&page) {
         if sample.starts_with("zerostate_") || sample.starts_with("cache_") {
             assert_eq!(value, 0.0, "{sample}");
@@ -579,29 +596,17 @@ async fn tasks(zero: &ZeroState) {
 
 /// Three auctions: one is sold and delivered, one is sold, one is not. Gives the price of the first.
 async fn auctions(zero: &ZeroState) -> u64 {
-    let english = zero.auction("english", 1_000, &[2_000, 3_000]).await;
-    let auction_id = || english.clone();
-    let lower = api::Bid {
-        auction_id: auction_id(),
-        amount: 2_500,
-    };
-    assert_eq!(zero.refused(lower).await, Code::FailedPrecondition);
-    let early = api::Deliver {
-        auction_id: auction_id(),
-    };
-    assert_eq!(zero.refused(early).await, Code::FailedPrecondition);
+    let english = zero.auction("english", 3_000, &[2_000, 3_000]).await;
+    zero.auction("sealed", 3_000, &[10, 5]).await;
+    let too_low = zero.bid(&english, 2_500).await;
+    assert_eq!(too_low, Err(Code::FailedPrecondition));
+    let early = zero.deliver(&english).await;
+    assert_eq!(early, Err(Code::FailedPrecondition));
     let sold = r#"zerostate_economic_auctions_total{status="sold",type="english"}"#;
     zero.page_when(sold, |sold| sold == 1.0);
-    let late = api::Bid {
-        auction_id: auction_id(),
-        amount: 9_000,
-    };
-    assert_eq!(zero.refused(late).await, Code::FailedPrecondition);
-    let deliver = api::Deliver {
-        auction_id: auction_id(),
-    };
-    let price = zero.call(deliver).await.unwrap().price;
-    zero.auction("sealed", 1_000, &[10, 5]).await;
+    let late = zero.bid(&english, 9_000).await;
+    assert_eq!(late, Err(Code::FailedPrecondition));
+    let price = zero.deliver(&english).await.unwrap();
     zero.auction("sealed", 1, &[]).await;
     price
 }
@@ -780,6 +785,8 @@ fn its_own_traffic_moves_every_family() {
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_and_alerts_have_answers() {
     let zero = ZeroState::start(&[]);
+    // Before the traffic has had as many auctions as have series of their own.
+    let auction_id = zero.auction("sealed", 600_000, &[]).await;
     let target = zero.url.trim_start_matches("http://");
     let target = target.trim_end_matches("/metrics");
     let config = ScrapeConfig::new()
@@ -790,6 +797,12 @@ async fn questions_and_alerts_have_answers() {
     let store = prometheus::Store::prometheus(&config, &[]);
     // What was counted before the first scrape, no rate can see.
     store.values("zerostate_economic_channels_total");
+    store.values(&format!(
+        "zerostate_economic_bids_total{{auction_id=\"{auction_id}\"}}"
+    ));
+    for amount in [10, 20, 30] {
+        zero.bid(&auction_id, amount).await.unwrap();
+    }
     for _ in 0..20 {
         zero.open("client", 1_000, 500).await;
     }

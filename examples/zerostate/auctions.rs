@@ -14,7 +14,7 @@ use crate::metrics::{
 };
 
 /// How long the price is held for what was sold.
-const DELIVERY_TIME: Duration = Duration::from_secs(2);
+const DELIVERY_TIME: Duration = Duration::from_secs(3);
 /// Messages that wait for one auction.
 const QUEUE: usize = 16;
 
@@ -55,7 +55,7 @@ impl Auctions {
             halls.open.insert(id.clone(), sender);
             id
         };
-        self.metrics.auction_opened(kind);
+        self.metrics.auction_opened(&id, kind);
         let auction = Auction {
             id: id.clone(),
             metrics: self.metrics,

@@ -338,7 +338,9 @@ impl ZeroState {
         self.disputes_total.with(status).increment();
     }
 
-    pub fn auction_opened(&self, r#type: AuctionType) {
+    pub fn auction_opened(&self, auction_id: &str, r#type: AuctionType) {
+        // A rate needs a 0 to begin with: bids before a series is first scraped are in no rate.
+        self.bids_total.with(Auction { auction_id }).add(0);
         let status = AuctionStatus::Opened;
         self.auctions_total
             .with(Auctions { r#type, status })
