@@ -27,11 +27,11 @@ macro_rules! calls {
 }
 
 calls! {
-    OpenChannel -> Channels,
-    Deposit -> Channels,
-    Pay -> Channels,
-    CloseChannel -> Channels,
-    ResolveDispute -> Channels,
+    OpenChannel -> ChannelStatus,
+    Deposit -> ChannelStatus,
+    Pay -> ChannelStatus,
+    CloseChannel -> ChannelStatus,
+    ResolveDispute -> ChannelStatus,
     SubmitTask -> TaskEnded,
     OpenAuction -> AuctionOpened,
     Bid -> BidAccepted,
@@ -57,7 +57,7 @@ pub struct OpenChannel {
 
 /// A channel after a call.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct Channels {
+pub struct ChannelStatus {
     #[prost(string, tag = "1")]
     pub channel_id: String,
     /// `pending`, `open`, `disputed` or `settled`.

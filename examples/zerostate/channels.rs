@@ -63,7 +63,7 @@ impl Ledger {
         Self { metrics, books }
     }
 
-    pub fn open(&self, opened_by: Party, balances: Balances) -> api::Channels {
+    pub fn open(&self, opened_by: Party, balances: Balances) -> api::ChannelStatus {
         let state = balances.state();
         let mut books = self.books();
         books.opened += 1;
@@ -86,7 +86,7 @@ impl Ledger {
         channel_id: &str,
         party: Party,
         amount: Millicredits,
-    ) -> Result<api::Channels, Status> {
+    ) -> Result<api::ChannelStatus, Status> {
         self.change(channel_id, |number, channel| {
             channel.expect(&[ChannelState::Pending, ChannelState::Open])?;
             *channel.balances.of(party) += amount;
@@ -102,7 +102,7 @@ impl Ledger {
         channel_id: &str,
         from: Party,
         amount: Millicredits,
-    ) -> Result<api::Channels, Status> {
+    ) -> Result<api::ChannelStatus, Status> {
         let started = Instant::now();
         let paid = self.change(channel_id, |number, channel| {
             channel.expect(&[ChannelState::Open])?;
@@ -125,7 +125,7 @@ impl Ledger {
         &self,
         channel_id: &str,
         client_balance: Millicredits,
-    ) -> Result<api::Channels, Status> {
+    ) -> Result<api::ChannelStatus, Status> {
         let started = Instant::now();
         let is_right = self.change(channel_id, |_, channel| {
             channel.expect(&[ChannelState::Pending, ChannelState::Open])?;
@@ -143,7 +143,7 @@ impl Ledger {
         }
     }
 
-    pub fn resolve(&self, channel_id: &str, upheld: bool) -> Result<api::Channels, Status> {
+    pub fn resolve(&self, channel_id: &str, upheld: bool) -> Result<api::ChannelStatus, Status> {
         let closed = self.change(channel_id, |_, channel| {
             channel.expect(&[ChannelState::Disputed])?;
             Ok(channel.disputed.take())
@@ -162,7 +162,7 @@ impl Ledger {
         channel_id: &str,
         status: SettlementStatus,
         closed: Instant,
-    ) -> Result<api::Channels, Status> {
+    ) -> Result<api::ChannelStatus, Status> {
         let number = number(channel_id)?;
         let channel = self.books().channels.remove(&number);
         let channel = channel.ok_or_else(unknown)?;
@@ -176,7 +176,7 @@ impl Ledger {
         Ok(answer)
     }
 
-    pub fn get(&self, channel_id: &str) -> Result<api::Channels, Status> {
+    pub fn get(&self, channel_id: &str) -> Result<api::ChannelStatus, Status> {
         self.change(channel_id, |number, channel| Ok(channel.answer(number)))
     }
 
@@ -227,8 +227,8 @@ impl Channel {
         }
     }
 
-    fn answer(&self, number: u64) -> api::Channels {
-        api::Channels {
+    fn answer(&self, number: u64) -> api::ChannelStatus {
+        api::ChannelStatus {
             channel_id: channel_id(number),
             state: self.state.as_str().to_owned(),
             client_balance: self.balances.client,

@@ -67,7 +67,7 @@ pub trait Handle<C: Call> {
 }
 
 impl Handle<api::OpenChannel> for Economy {
-    async fn handle(&self, call: api::OpenChannel) -> Result<api::Channels, Status> {
+    async fn handle(&self, call: api::OpenChannel) -> Result<api::ChannelStatus, Status> {
         let opened_by = party(&call.opened_by)?;
         let balances = Balances {
             client: call.client_deposit,
@@ -78,27 +78,27 @@ impl Handle<api::OpenChannel> for Economy {
 }
 
 impl Handle<api::Deposit> for Economy {
-    async fn handle(&self, call: api::Deposit) -> Result<api::Channels, Status> {
+    async fn handle(&self, call: api::Deposit) -> Result<api::ChannelStatus, Status> {
         let party = party(&call.party)?;
         self.ledger.deposit(&call.channel_id, party, call.amount)
     }
 }
 
 impl Handle<api::Pay> for Economy {
-    async fn handle(&self, call: api::Pay) -> Result<api::Channels, Status> {
+    async fn handle(&self, call: api::Pay) -> Result<api::ChannelStatus, Status> {
         let from = party(&call.party)?;
         self.ledger.pay(&call.channel_id, from, call.amount)
     }
 }
 
 impl Handle<api::CloseChannel> for Economy {
-    async fn handle(&self, call: api::CloseChannel) -> Result<api::Channels, Status> {
+    async fn handle(&self, call: api::CloseChannel) -> Result<api::ChannelStatus, Status> {
         self.ledger.close(&call.channel_id, call.client_balance)
     }
 }
 
 impl Handle<api::ResolveDispute> for Economy {
-    async fn handle(&self, call: api::ResolveDispute) -> Result<api::Channels, Status> {
+    async fn handle(&self, call: api::ResolveDispute) -> Result<api::ChannelStatus, Status> {
         self.ledger.resolve(&call.channel_id, call.upheld)
     }
 }

@@ -1,7 +1,8 @@
 //! Programs beside the tests: the examples, as a user starts them, and `curl`.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 /// A process that ends with its test.
 pub struct Running {
@@ -27,6 +28,31 @@ impl Running {
         found
             .next()
             .unwrap_or_else(|| panic!("it does not print {before:?}"))
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends a signal: `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let signalled = Command::new("/bin/sh")
+            .args(["-c", "kill -s \"$0\" \"$1\"", signal])
+            .arg(self.id().to_string())
+            .status();
+        assert!(signalled.unwrap().success(), "{signal}");
+    }
+
+    /// How it ended; it ends soon, or this fails.
+    pub fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it does not end");
     }
 }
 
