@@ -10,6 +10,7 @@ pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
     let rules = Rules::new(families)
         .job("zerostate-api")
         .group(alerts())
+        // None for labels that overflow: auctions come without end, so theirs does as a matter of course.
         .group(RuleGroup::health("zerostate-health", families));
     Ok(Mixin::new()
         .dashboard(

@@ -9,10 +9,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_prometheus::mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
 
-use crate::families;
 use crate::prometheus::Store;
 use crate::support::server::Server;
-use crate::systems::{self, zerostate};
+use crate::systems::{self, zerostate, zerostate_metrics};
 
 /// The blocks of a page of documentation that are PromQL.
 fn queries_of(page: &str) -> Vec<String> {
@@ -207,7 +206,7 @@ fn ask(store: &Store, rules: &str) {
 /// ZeroState's cookbook: twelve questions, all of which the families can answer.
 #[test]
 fn zerostates_cookbook_can_be_asked() {
-    let definitions = Definitions::from(families::zerostate());
+    let definitions = Definitions::from(zerostate_metrics::families());
     let mut asked = std::collections::BTreeSet::new();
     for (question, query) in zerostate::cookbook() {
         let promql = query.to_promql(&definitions).unwrap();

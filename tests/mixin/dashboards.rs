@@ -586,7 +586,7 @@ fn the_api_gets_the_same() {
 /// Every family of a catalogue has a panel, in a row, and none that is not there.
 #[test]
 fn a_derived_dashboard_shows_every_family() {
-    let families = families::zerostate();
+    let families = systems::zerostate_metrics::families();
     let dashboard = parsed(
         &Made::of_families("zero", "Zero", families.clone())
             .to_json()

@@ -164,59 +164,6 @@ pub fn aria() -> Vec<FamilyDescription> {
     )
 }
 
-pub fn zerostate() -> Vec<FamilyDescription> {
-    let duration = &[
-        0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0,
-    ];
-    let cost = &[0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0];
-    let mut families = prefixed(
-        "zerostate_economic_",
-        &[
-            ("channels_total", Counter, "state party", &[]),
-            ("channels_active", Gauge, "state party", &[]),
-            ("channel_duration_seconds", Histogram, "", duration),
-            ("channel_balances", Gauge, "channel_id party", &[]),
-            ("payments_total", Counter, "status", &[]),
-            ("payment_amount", Histogram, "", cost),
-            ("payment_duration_seconds", Histogram, "", duration),
-            ("reputation_scores", Gauge, "peer_id", &[]),
-            ("tasks_executed_total", Counter, "peer_id", &[]),
-            ("success_rate", Gauge, "peer_id", &[]),
-            ("average_task_duration_seconds", Gauge, "peer_id", &[]),
-            ("average_task_cost", Gauge, "peer_id", &[]),
-            ("settlements_total", Counter, "status", &[]),
-            ("settlement_duration_seconds", Histogram, "", duration),
-            ("disputes_total", Counter, "status", &[]),
-            ("auctions_total", Counter, "type status", &[]),
-            ("bids_total", Counter, "auction_id", &[]),
-            ("bid_amount", Histogram, "", cost),
-            ("auction_duration_seconds", Histogram, "", duration),
-            ("tasks_submitted_total", Counter, "type", &[]),
-            ("tasks_completed_total", Counter, "type status", &[]),
-            ("task_duration_seconds", Histogram, "type", duration),
-            ("task_cost", Histogram, "type", cost),
-            ("task_errors_total", Counter, "type error", &[]),
-            ("escrows_created_total", Counter, "type", &[]),
-            ("escrow_releases_total", Counter, "outcome", &[]),
-            ("escrow_refunds_total", Counter, "reason", &[]),
-            ("escrow_amount", Histogram, "type", cost),
-        ],
-    );
-    families.extend(prefixed(
-        "",
-        &[
-            ("active_peer_monitors", Gauge, "", &[]),
-            ("connection_pool_size", Gauge, "", &[]),
-            ("content_verification_latency", Histogram, "", duration),
-            ("cache_entries", Gauge, "", &[]),
-            ("cache_memory_bytes", Gauge, "", &[]),
-            ("cache_hit_ratio", Gauge, "", &[]),
-            ("cache_evictions_total", Counter, "", &[]),
-        ],
-    ));
-    families
-}
-
 pub fn agentos() -> Vec<FamilyDescription> {
     prefixed(
         "",

@@ -13,6 +13,9 @@ pub mod asdlc_metrics;
 pub mod openclaw;
 #[path = "../../examples/zerostate/mixin.rs"]
 pub mod zerostate;
+#[expect(dead_code, reason = "what is asked here is what it describes")]
+#[path = "../../examples/zerostate/metrics.rs"]
+pub mod zerostate_metrics;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,7 +40,7 @@ pub fn all() -> Vec<(&'static str, Mixin)> {
         ("openclaw", openclaw::mixin(&families::openclaw()).unwrap()),
         (
             "zerostate",
-            zerostate::mixin(&families::zerostate()).unwrap(),
+            zerostate::mixin(&zerostate_metrics::families()).unwrap(),
         ),
     ]
 }
