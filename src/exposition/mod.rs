@@ -1,5 +1,6 @@
 //! The page: what a snapshot looks like in each format, which one a scraper asked for, and gzip.
 
+mod announced;
 #[cfg(feature = "gzip")]
 mod compress;
 mod negotiate;
@@ -13,6 +14,7 @@ use self::text::Writer;
 #[cfg(feature = "collect")]
 pub(crate) use self::text::{push_about, push_count};
 pub(crate) use self::{
+    announced::announced,
     negotiate::{Encoding, Format, Variant},
     ready::{ReadyFamilies, ReadyFamily},
     text::push_float,

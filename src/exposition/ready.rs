@@ -28,6 +28,11 @@ impl ReadyFamilies {
         Self { families, written }
     }
 
+    /// How many bytes they are in all.
+    pub(crate) fn len(&self) -> usize {
+        self.families.iter().map(|family| family.text.len()).sum()
+    }
+
     /// Whether one of them, written or not, has that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         let found = self

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use metrics::Unit;
 
-use super::{Format, ReadyFamilies};
+use super::{Format, ReadyFamilies, announced};
 use crate::budget::Budget;
 #[cfg(feature = "summary")]
 use crate::registry::QUANTILES;
-use crate::registry::{Exemplar, Exemplars, Family, Index, Kind, Place, Snapshot};
+use crate::registry::{ALL_PARTS, Exemplar, Exemplars, Family, Index, Kind, Place, Snapshot};
 
 /// Writes a snapshot, a turn at a time.
 pub(crate) struct Writer {
@@ -20,7 +20,7 @@ pub(crate) struct Writer {
     family: usize,
     series: usize,
     /// The parts of the current histogram's lines that its series share.
-    lines: HistogramLines,
+    lines: PartLines,
 }
 
 impl Writer {
@@ -31,7 +31,7 @@ impl Writer {
             ready,
             family: 0,
             series: 0,
-            lines: HistogramLines::default(),
+            lines: PartLines::default(),
         }
     }
 
@@ -66,58 +66,31 @@ impl Writer {
         let help = about.help.as_deref();
         push_about(page, name, kind, help, about.unit, self.format);
         if let Kind::Histogram(buckets) = &family.kind {
-            self.lines = HistogramLines::new(&family.name, buckets.bounds(), self.format);
+            self.lines = PartLines::new(&family.name, buckets.bounds(), self.format);
         }
         #[cfg(feature = "summary")]
         if family.kind == Kind::Summary {
-            self.lines = HistogramLines::of_summary(&family.name);
+            self.lines = PartLines::of_summary(&family.name);
         }
     }
 
-    /// The name and the type of a family in this format.
-    ///
-    /// In OpenMetrics a counter's samples end in `_total` and its name does not. A counter that is
-    /// not called so, or whose short name another family has, is of unknown type there: its samples
-    /// keep their name, whoever scrapes.
     fn announced<'a>(&self, family: &'a Family) -> (&'a str, &'static str) {
-        let name = family.name.as_str();
-        match &family.kind {
-            Kind::Counter | Kind::FractionalCounter if !self.format.is_open_metrics() => {
-                (name, "counter")
-            }
-            Kind::Counter | Kind::FractionalCounter => match name.strip_suffix("_total") {
-                Some(short) if self.is_free(short) => (short, "counter"),
-                _ => (name, "unknown"),
-            },
-            Kind::Info if self.format.is_open_metrics() => match name.strip_suffix("_info") {
-                Some(short) if self.is_free(short) => (short, "info"),
-                _ => (name, "gauge"),
-            },
-            Kind::Gauge | Kind::InProgress | Kind::Info => (name, "gauge"),
-            Kind::Histogram(_) => (name, "histogram"),
-            #[cfg(feature = "summary")]
-            Kind::Summary => (name, "summary"),
-        }
+        let kind = family.kind.described();
+        announced(&family.name, kind, self.format, |name| self.is_taken(name))
     }
 
-    /// Whether a counter can go by this name without a reader taking another family's samples, or
-    /// another family's name, for its own.
-    fn is_free(&self, short: &str) -> bool {
-        const PARTS: [&str; 4] = ["_bucket", "_sum", "_count", "_created"];
+    /// Whether a family, or a sample of one, has that name.
+    fn is_taken(&self, name: &str) -> bool {
         let family = |name: &str| {
             let families = &self.snapshot.families;
             let found = families.binary_search_by(|(family, _)| family.name.as_str().cmp(name));
             found.ok().map(|i| &families[i].0)
         };
-        let is_part = PARTS.into_iter().any(|part| {
-            let whole = short.strip_suffix(part).and_then(family);
-            whole.is_some_and(|whole| whole.kind.has_parts())
-        });
-        !short.is_empty()
-            && !is_part
-            && [short, &format!("{short}_created")]
-                .into_iter()
-                .all(|name| family(name).is_none() && !self.ready.has(name))
+        let is_part = |part: &&str| {
+            let whole = name.strip_suffix(part).and_then(family);
+            whole.is_some_and(|whole| whole.kind.parts().contains(part))
+        };
+        family(name).is_some() || ALL_PARTS.iter().any(is_part) || self.ready.has(name)
     }
 
     fn write_series(
@@ -176,7 +149,7 @@ impl Writer {
         counts: &[u64],
         exemplars: Option<&Exemplars>,
     ) {
-        let HistogramLines { bucket, les, .. } = &self.lines;
+        let PartLines { bucket, les, .. } = &self.lines;
         let comma = if labels.is_empty() { "" } else { "," };
         let start = page.len();
         push_all(page, &[bucket, labels, comma]);
@@ -212,7 +185,7 @@ impl Writer {
         place: Place,
         quantiles: [f64; QUANTILES.len()],
     ) {
-        let HistogramLines { bucket, les, .. } = &self.lines;
+        let PartLines { bucket, les, .. } = &self.lines;
         let comma = if labels.is_empty() { "" } else { "," };
         for (quantile, value) in les.iter().zip(quantiles) {
             push_all(page, &[bucket, labels, comma, quantile]);
@@ -224,7 +197,7 @@ impl Writer {
     }
 
     fn write_sum_and_count(&self, page: &mut Vec<u8>, labels: &str, place: Place, total: &str) {
-        let HistogramLines { sum, count, .. } = &self.lines;
+        let PartLines { sum, count, .. } = &self.lines;
         let (open, close) = if labels.is_empty() {
             ("", " ")
         } else {
@@ -238,7 +211,7 @@ impl Writer {
 
 /// What the lines of a histogram's series, or of a summary's, have in common.
 #[derive(Default)]
-struct HistogramLines {
+struct PartLines {
     /// `name_bucket{`; of a summary `name{`
     bucket: String,
     /// `le="0.5"} ` for each bound; of a summary `quantile="0.5"} `
@@ -249,7 +222,7 @@ struct HistogramLines {
     count: String,
 }
 
-impl HistogramLines {
+impl PartLines {
     #[cfg(feature = "summary")]
     fn of_summary(name: &str) -> Self {
         let quantile = |quantile: f64| format!("quantile=\"{quantile}\"}} ");
@@ -293,7 +266,9 @@ pub(crate) fn push_about(
         page.push(b'\n');
     }
     push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
+    // An info measures nothing.
     if format.is_open_metrics()
+        && kind != "info"
         && let Some(unit) = unit.and_then(base_unit)
         && name
             .strip_suffix(unit)

@@ -100,6 +100,11 @@ impl Exchange {
     pub(crate) fn open(series: &'static HttpSeries, request: RequestHead<'_>) -> Self {
         nesting::check(series);
         let method = Method::of(request.method());
+        let endpoint = series.settings.endpoint_source.endpoint_of(request);
+        let found = series.find(method, endpoint);
+        if let Found::Skipped = found {
+            return Self::closed(series);
+        }
         // All that is asked of the application comes first: if that panics, nothing is open yet.
         let labels = series.request_labels(request);
         let extras = series.trace(request).map(|trace| {
@@ -108,8 +113,7 @@ impl Exchange {
                 reading: None,
             })
         });
-        let endpoint = series.settings.endpoint_source.endpoint_of(request);
-        let place = match series.find(method, endpoint) {
+        let place = match found {
             Found::Measured(of) => Place::Open(Open::begin(series, of, labels)),
             Found::Unknown => Place::waiting(method, endpoint),
             Found::Skipped => Place::Closed,
@@ -122,6 +126,21 @@ impl Exchange {
             head_seconds: f64::NAN,
             sent: 0,
             extras,
+            answered: Answered::NOT_YET,
+        }
+    }
+
+    /// Of a request that leaves no trace, not even among the values of labels.
+    #[cold]
+    fn closed(series: &'static HttpSeries) -> Self {
+        Self {
+            series,
+            place: Place::Closed,
+            started: Instant::now(),
+            labels: LabelIds::default(),
+            head_seconds: f64::NAN,
+            sent: 0,
+            extras: None,
             answered: Answered::NOT_YET,
         }
     }
@@ -214,11 +233,10 @@ impl Exchange {
         };
         self.place = Place::Closed;
         let writer = self.series.writer();
+        // Last, and also if a recorder of another crate, or who listens to a warning, panics.
+        let _ending = Ending { open, writer };
         if let Some(status) = outcome.status() {
             self.count(writer, open.series, status, outcome);
-        }
-        if let Some(in_progress) = open.in_progress {
-            in_progress.end_by(writer);
         }
     }
 
@@ -311,6 +329,21 @@ impl Exchange {
         match self.answered.status() {
             None => Outcome::Panicked,
             Some(status) => Outcome::Aborted(status, AbortReason::Panicked),
+        }
+    }
+}
+
+/// Ends what is in progress when it is dropped.
+struct Ending<'a> {
+    open: Open,
+    writer: Option<Writer<'a>>,
+}
+
+impl Drop for Ending<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(in_progress) = self.open.in_progress {
+            in_progress.end_by(self.writer);
         }
     }
 }

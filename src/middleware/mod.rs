@@ -1,7 +1,7 @@
 //! One request, from `call` to the end of its body.
 //!
 //! Reading order: [`layer`] builds, [`service`] opens an [`exchange`] when called, [`future`] sees the
-//! response, [`body`] sees its end, [`outcome`] is what all of them report, once.
+//! response, [`head`] reads it, [`body`] sees its end, [`outcome`] is what all of them report, once.
 
 mod body;
 mod exchange;

@@ -32,10 +32,6 @@ pub(crate) enum AbortReason {
     Panicked,
 }
 
-impl AbortReason {
-    pub(crate) const ALL: [Self; 3] = [Self::Error, Self::Dropped, Self::Panicked];
-}
-
 impl Outcome {
     /// The status it is counted as, if it is counted.
     #[inline]
@@ -50,9 +46,7 @@ impl Outcome {
             Self::Scrape => None,
         }
     }
-}
 
-impl Outcome {
     /// Whether there was a body whose size can be told: a long life has none yet.
     #[inline]
     pub(crate) fn has_body(self) -> bool {
@@ -61,6 +55,8 @@ impl Outcome {
 }
 
 impl AbortReason {
+    pub(crate) const ALL: [Self; 3] = [Self::Error, Self::Dropped, Self::Panicked];
+
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Error => "error",

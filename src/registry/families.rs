@@ -64,13 +64,9 @@ impl Shape {
     /// The names of the samples that a family of this shape puts on the page, or that a reader of
     /// OpenMetrics expects there.
     fn sample_names(self, name: &str) -> Vec<String> {
-        let suffixes: &[&str] = match self {
-            Self::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
-            #[cfg(feature = "summary")]
-            Self::Summary => &["", "_sum", "_count", "_created"],
-            _ => &[""],
-        };
-        suffixes.iter().map(|s| format!("{name}{s}")).collect()
+        let parts = self.kind(Buckets::default).parts();
+        let names = [""].iter().chain(parts);
+        names.map(|part| format!("{name}{part}")).collect()
     }
 }
 

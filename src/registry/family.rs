@@ -14,6 +14,7 @@ use super::lock;
 #[cfg(feature = "summary")]
 use super::window::Window;
 use crate::Error;
+use crate::app::FamilyKind;
 use crate::budget::Budget;
 
 /// What a family measures with.
@@ -32,18 +33,39 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Whether its series are of several lines, with names that begin with the family's.
-    pub(crate) fn has_parts(&self) -> bool {
+    /// What its samples' names have after the family's, where its series are of several lines; a reader
+    /// of OpenMetrics expects `_created`.
+    pub(crate) fn parts(&self) -> &'static [&'static str] {
         match self {
-            Self::Histogram(_) => true,
+            Self::Histogram(_) => &ALL_PARTS,
             #[cfg(feature = "summary")]
-            Self::Summary => true,
-            _ => false,
+            Self::Summary => &ALL_PARTS[1..],
+            _ => &[],
+        }
+    }
+
+    /// Whether its series are of several lines.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.parts().is_empty()
+    }
+
+    /// As a definition calls it.
+    pub(crate) fn described(&self) -> FamilyKind {
+        match self {
+            Self::Counter | Self::FractionalCounter => FamilyKind::Counter,
+            Self::Gauge | Self::InProgress => FamilyKind::Gauge,
+            Self::Histogram(_) => FamilyKind::Histogram,
+            Self::Info => FamilyKind::Info,
+            #[cfg(feature = "summary")]
+            Self::Summary => FamilyKind::Summary,
         }
     }
 }
 
-/// The cells of a series: the first of its own, and for a histogram the one of its sum.
+/// What a family's samples can be called beside its own name.
+pub(crate) const ALL_PARTS: [&str; 4] = ["_bucket", "_sum", "_count", "_created"];
+
+/// The cells of a series, as far as its kind has them: the first of its own, and the one of its sum.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) cell: CellId,

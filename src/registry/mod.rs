@@ -41,7 +41,7 @@ pub(crate) use self::{
     cells::{Store, Writer},
     exemplars::{Exemplar, Exemplars},
     families::{FamilySpec, Shape},
-    family::{About, Family, Index, Kind, Place},
+    family::{ALL_PARTS, About, Family, Index, Kind, Place},
     handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress},
     names::{check_label_name, check_metric_name},
     snapshot::{Snapshot, Snapshotting},

@@ -22,7 +22,7 @@ impl Snapshot {
     pub(crate) fn now(registry: &Registry) -> Self {
         let mut snapshotting = Snapshotting::new(registry);
         loop {
-            // In turns all the same, because registration waits while an index is made.
+            // In turns all the same, because other scrapes wait while an index is made.
             if let Some(snapshot) = snapshotting.advance(&mut Budget::turn()) {
                 return snapshot;
             }
@@ -169,7 +169,7 @@ impl Registry {
     pub(crate) fn is_worth_compressing(&self) -> bool {
         const LINES_IN_A_PACKET: CellId = 20;
         let store = &self.inner.store;
-        store.counts_end() + store.gauges.end() > LINES_IN_A_PACKET
+        store.counts_end() + store.sums_end() + store.gauges.end() > LINES_IN_A_PACKET
     }
 }
 

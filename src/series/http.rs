@@ -92,7 +92,7 @@ impl HttpSeries {
         Ok(series)
     }
 
-    /// What a request records by, once it has ended.
+    /// What a request records by, when it begins and when it ends.
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.writing.writer()

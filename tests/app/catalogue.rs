@@ -526,3 +526,45 @@ fn handles_go_anywhere_and_say_what_they_are() {
         Some(1.0)
     );
 }
+
+/// OpenMetrics takes `_total`, `_info` and `_created` for parts of one family: names that would meet stay
+/// whole, and the page can be read.
+#[test]
+fn short_names_do_not_meet() {
+    labels! {
+        pub struct Version { version: open }
+    }
+    catalogue! {
+        pub struct Jobs {
+            /// Jobs done.
+            pub jobs_total: Counter,
+            /// What runs them.
+            pub jobs_info: Info<Version>,
+            /// Orders.
+            pub orders_total: Counter,
+            /// Orders made by hand.
+            pub orders_created_total: Counter,
+            /// How long a try takes.
+            pub try_seconds_info: Info<Version> { unit: &Unit::Seconds },
+        }
+    }
+    let registry = Registry::new();
+    let jobs = Jobs::on(&registry).unwrap();
+    jobs.jobs_info.set(Version { version: "1" });
+    jobs.try_seconds_info.set(Version { version: "1" });
+    assert_readable(&registry.render());
+    let page = open_metrics(&registry);
+    assert_open_metrics(&page);
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    assert_eq!(
+        types.collect::<Vec<_>>(),
+        [
+            "jobs_info gauge",
+            "jobs counter",
+            "orders_created_total unknown",
+            "orders counter",
+            "try_seconds info",
+        ]
+    );
+    assert!(!page.contains("# UNIT"), "{page}");
+}

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::routing::get;
 use http::{Method, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry};
 
 use crate::support::assert_settled;
 use crate::support::page::samples;
@@ -144,4 +144,26 @@ async fn many_threads_agree_on_the_cap() {
         .filter(|name| name.starts_with("http_requests_total{") && name.contains("/tenant"));
     assert_eq!(endpoints.count(), 50);
     assert_settled(&registry, 1600);
+}
+
+/// A skipped request takes no place among a label's values either.
+#[tokio::test]
+async fn skipped_requests_use_up_no_labels() {
+    let registry = Registry::new();
+    let label = Label::from_request("client", |request| request.header("x-client")).max_values(1);
+    let layer = HttpMetrics::server().skip(["/health"]).label(label);
+    let mut service = layer.layer(&registry).unwrap().layer(service_fn(ok));
+    let from = |endpoint, client: &str| {
+        let mut request = to(endpoint);
+        let client = client.parse().unwrap();
+        request.headers_mut().insert("x-client", client);
+        request
+    };
+    for probe in ["a", "b", "c"] {
+        drop(service.call(from("/health", probe)).await.unwrap());
+    }
+    drop(service.call(from("/orders", "shop")).await.unwrap());
+    let of_shop = registry.value("http_requests_total", &[("client", "shop")]);
+    assert_eq!(of_shop, Some(1.0));
+    assert_settled(&registry, 1);
 }

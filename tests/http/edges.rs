@@ -1,12 +1,15 @@
 //! The edges of what the other modules test: each of these was once a change that no other test saw.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{
     Endpoint, EndpointLayer, Family, HttpMetrics, LongLived, Naming, Registry, Target,
@@ -511,4 +514,37 @@ async fn units_reach_a_foreign_recorder() {
         page.contains("# UNIT http_request_duration_seconds seconds\n"),
         "{page}"
     );
+}
+
+/// A recorder of another crate whose counters panic.
+struct Panicking(Registry);
+
+impl metrics::Recorder for Panicking {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> metrics::Counter {
+        panic!("no counters here");
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
+        self.0.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
+        self.0.register_histogram(key, metadata)
+    }
+}
+
+#[tokio::test]
+async fn a_recorder_that_panics_leaves_nothing_in_progress() {
+    let registry = Registry::new();
+    let target = Target::recorder(Panicking(registry.clone()));
+    let layer = HttpMetrics::server().layer(target).unwrap();
+    let service = layer.layer(service_fn(ok));
+    let asked = AssertUnwindSafe(service.oneshot(to("/x"))).catch_unwind();
+    assert!(asked.await.is_err());
+    let in_progress = registry.value("http_requests_in_progress", &[]);
+    assert_eq!(in_progress, Some(0.0));
 }

@@ -192,7 +192,7 @@ async fn short_names_do_not_meet() {
         [
             "busy_seconds counter",
             "jobs_info gauge",
-            "jobs_total unknown",
+            "jobs counter",
             "queue gauge",
             "queue_total unknown",
             "seconds unknown",

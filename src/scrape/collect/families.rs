@@ -6,7 +6,7 @@ use metrics::Unit;
 
 use super::samples::{SampledFamily, Samples};
 use crate::FamilyKind;
-use crate::exposition::{Format, ReadyFamily, push_about, push_count, push_float};
+use crate::exposition::{Format, ReadyFamily, announced, push_about, push_count, push_float};
 use crate::registry::{check_label_name, check_metric_name, label_text};
 
 /// A value as exactly as its source has it.
@@ -80,13 +80,13 @@ impl CheckedFamily {
     pub(super) fn write(&self, format: Format, is_taken: impl Fn(&str) -> bool) -> ReadyFamily {
         let Self {
             name,
-            kind: _,
+            kind,
             help,
             unit,
             lines,
         } = self;
         let mut text = Vec::new();
-        let (announced, kind) = self.announced(format, is_taken);
+        let (announced, kind) = announced(name, *kind, format, is_taken);
         let help = (!help.is_empty()).then_some(help.as_str());
         push_about(&mut text, announced, kind, help, *unit, format);
         for (head, number) in lines {
@@ -98,35 +98,6 @@ impl CheckedFamily {
             text.push(b'\n');
         }
         ReadyFamily::new(name.clone(), text)
-    }
-
-    /// The name and the type in this format: OpenMetrics leaves `_total` and `_info` to the samples, if nobody
-    /// else needs the short name.
-    fn announced(&self, format: Format, is_taken: impl Fn(&str) -> bool) -> (&str, &'static str) {
-        let name = self.name.as_str();
-        let (suffix, kind, otherwise) = match self.kind {
-            FamilyKind::Counter => ("_total", "counter", "unknown"),
-            FamilyKind::Info => ("_info", "info", "gauge"),
-            _ => return (name, "gauge"),
-        };
-        if !format.is_open_metrics() {
-            let kind = if suffix == "_total" {
-                "counter"
-            } else {
-                "gauge"
-            };
-            return (name, kind);
-        }
-        let needed_elsewhere = |short: &str| {
-            ["", "_created", "_total", "_info"]
-                .into_iter()
-                .filter(|other| *other != suffix)
-                .any(|other| is_taken(&format!("{short}{other}")))
-        };
-        match name.strip_suffix(suffix) {
-            Some(short) if !short.is_empty() && !needed_elsewhere(short) => (short, kind),
-            _ => (name, otherwise),
-        }
     }
 
     /// A gauge of ours, by collector.
