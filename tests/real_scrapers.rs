@@ -4,13 +4,11 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use support::page::{assert_open_metrics, assert_readable, samples};
 use support::process::{Running, curl, example};
+use support::store::Store;
 
 /// The shop on a free port, once it says that it is open.
 fn shop() -> (Running, String) {
@@ -112,34 +110,28 @@ fn promtool_finds_nothing_to_complain_about() {
 fn a_real_prometheus_answers_with_the_right_numbers() {
     let (_running, shop) = shop();
     visit(&shop);
-    let (_prometheus, api) = prometheus(shop.trim_start_matches("http://"));
+    let prometheus = prometheus(&shop);
     // Each answer is waited for: Prometheus scrapes on its own time.
-    let requests = wait_for(&api, "sum(http_requests_total)");
-    assert_eq!(requests, "9");
-    assert_eq!(wait_for(&api, "up"), "1");
-    assert_eq!(
-        wait_for(&api, "http_requests_total{endpoint=\"/users/{id}\"}"),
-        "3"
-    );
-    assert_eq!(wait_for(&api, "sum(http_requests_in_progress)"), "0");
-    assert_eq!(
-        wait_for(
-            &api,
-            "sum(http_request_duration_seconds_bucket{le=\"+Inf\"})"
+    for (query, expected) in [
+        ("sum(http_requests_total)", 9.0),
+        ("up", 1.0),
+        ("http_requests_total{endpoint=\"/users/{id}\"}", 3.0),
+        ("sum(http_requests_in_progress)", 0.0),
+        (
+            "sum(http_request_duration_seconds_bucket{le=\"+Inf\"})",
+            9.0,
         ),
-        "9"
-    );
-    assert_eq!(
-        wait_for(
-            &api,
-            "count(http_requests_total{endpoint=\"/metrics\"}) or vector(0)"
+        (
+            "count(http_requests_total{endpoint=\"/metrics\"}) or vector(0)",
+            0.0,
         ),
-        "0"
-    );
+    ] {
+        assert_eq!(prometheus.values(query), [expected], "{query}");
+    }
     // It came in the format that Prometheus likes best, and with all it says about the families.
     let metadata = curl(&[
         "-G",
-        &format!("{api}/metadata"),
+        &format!("{}/api/v1/metadata", prometheus.url),
         "-d",
         "metric=http_requests",
     ]);
@@ -153,10 +145,10 @@ fn a_real_prometheus_keeps_the_exemplars() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let header = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");
     curl(&["-H", &header, &format!("{shop}/users/1")]);
-    let (_prometheus, api) = prometheus(shop.trim_start_matches("http://"));
-    assert_eq!(wait_for(&api, "sum(http_requests_total)"), "1");
+    let prometheus = prometheus(&shop);
+    assert_eq!(prometheus.values("sum(http_requests_total)"), [1.0]);
     let query = "query=http_request_duration_seconds_bucket";
-    let exemplars = format!("{api}/query_exemplars");
+    let exemplars = format!("{}/api/v1/query_exemplars", prometheus.url);
     let answer = curl(&[
         "-G",
         &exemplars,
@@ -172,46 +164,10 @@ fn a_real_prometheus_keeps_the_exemplars() {
 }
 
 /// A Prometheus on a free port that scrapes the shop each second.
-fn prometheus(target: &str) -> (Running, String) {
-    let directory =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prometheus-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let config = directory.join("prometheus.yml");
-    let text = format!(
+fn prometheus(shop: &str) -> Store {
+    let target = shop.trim_start_matches("http://");
+    let config = format!(
         "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: shop\n    static_configs: [{{ targets: ['{target}'] }}]\n"
     );
-    std::fs::write(&config, text).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let mut prometheus = Command::new("prometheus");
-    let prometheus = prometheus
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            directory.join("data").display()
-        ))
-        .arg(format!("--web.listen-address={free}"))
-        .arg("--enable-feature=exemplar-storage")
-        .stderr(Stdio::null());
-    let prometheus = Running::start(prometheus);
-    (prometheus, format!("http://{free}/api/v1"))
-}
-
-/// The value of an instant query, once there is one.
-fn wait_for(api: &str, query: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < deadline {
-        let mut curl = Command::new("curl");
-        let curl = curl.args(["-sG", &format!("{api}/query"), "--data-urlencode"]);
-        let answer = curl.arg(format!("query={query}")).output().unwrap();
-        let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
-        if let Some((_, value)) = answer.split_once("\"value\":[") {
-            let value = value.split('"').nth(1).unwrap();
-            return value.to_owned();
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    panic!("Prometheus did not answer {query}");
+    Store::prometheus(&config, &[])
 }

@@ -16,9 +16,6 @@ mod api;
 mod metrics;
 #[path = "../examples/zerostate/mixin.rs"]
 mod mixin;
-#[expect(dead_code, reason = "shared with the mixin's tests")]
-#[path = "mixin/prometheus.rs"]
-mod prometheus;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +28,7 @@ use self::api::{Call, Client};
 use self::metrics::{MAX_AUCTIONS, MAX_CHANNELS, MAX_PEERS};
 use self::support::page::samples;
 use self::support::process::{Running, curl, example};
+use self::support::store::Store;
 use self::support::system::{Row, assert_table, histogram_row, page_with, row};
 
 /// The example at work; it ends with the test.
@@ -776,7 +774,7 @@ async fn questions_and_alerts_have_answers() {
         .job(ScrapeJob::new("zerostate-api").target(target))
         .to_prometheus_yaml()
         .unwrap();
-    let store = prometheus::Store::prometheus(&config, &[]);
+    let store = Store::prometheus(&config, &[]);
     // What was counted before the first scrape, no rate can see.
     store.values("zerostate_economic_channels_total");
     store.values(&format!(

@@ -9,8 +9,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_prometheus::mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
 
-use crate::prometheus::Store;
 use crate::support::server::Server;
+use crate::support::store::Store;
 use crate::systems::{self, zerostate, zerostate_metrics};
 
 /// The blocks of a page of documentation that are PromQL.

@@ -14,7 +14,6 @@ mod dashboards;
 mod families;
 mod golden;
 mod layers;
-mod prometheus;
 mod queries;
 mod rules;
 mod scrape_configs;

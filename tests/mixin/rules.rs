@@ -4,7 +4,7 @@ use promql_parser::parser;
 use tower_prometheus::mixin::{RuleGroup, Rules, Slo};
 use tower_prometheus::{HttpMetrics, Naming};
 
-use crate::prometheus::{Directory, promtool};
+use crate::support::store::{Directory, promtool};
 use crate::systems::files_ending;
 
 fn rules() -> Vec<(String, String)> {

@@ -2,7 +2,7 @@
 
 use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
-use crate::prometheus::{Directory, Store, promtool};
+use crate::support::store::{Directory, Store, promtool};
 use crate::systems::files_ending;
 
 /// Debian's Prometheus is built without the discovery of Kubernetes, and knows no such key: it gets a pod

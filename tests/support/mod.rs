@@ -13,6 +13,7 @@ pub mod page;
 pub mod process;
 pub mod server;
 pub mod service;
+pub mod store;
 pub mod system;
 pub mod warnings;
 

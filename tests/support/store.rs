@@ -1,0 +1,193 @@
+//! Real ones: promtool, Prometheus and VictoriaMetrics, on free ports.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::process::Running;
+
+/// A directory of its own, gone with the test; no other test has it, nor another part of the same one.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{}-{number}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs promtool, which must find nothing to complain about.
+#[track_caller]
+pub fn promtool(arguments: &[&str], directory: &Path) -> String {
+    let output = Command::new("promtool")
+        .args(arguments)
+        .current_dir(directory)
+        .output();
+    let output = output.expect("promtool is needed: tests/run installs it");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}\n{said}");
+    said
+}
+
+/// A server that scrapes, and its query API; it ends with the test.
+pub struct Store {
+    _running: Running,
+    _directory: Directory,
+    pub url: String,
+}
+
+/// The labels of a series and its value at a time.
+pub type Sample = (BTreeMap<String, String>, f64);
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+impl Store {
+    /// A Prometheus with this configuration; files are given by their names beside it.
+    pub fn prometheus(config: &str, files: &[(&str, &str)]) -> Self {
+        let directory = Directory::new();
+        for (name, text) in files {
+            directory.write(name, text);
+        }
+        let config = directory.write("prometheus.yml", config);
+        Self::start(directory, |data, address| {
+            let mut prometheus = Command::new("prometheus");
+            prometheus
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!("--storage.tsdb.path={}", data.display()))
+                .arg(format!("--web.listen-address={address}"))
+                .arg("--enable-feature=exemplar-storage");
+            prometheus
+        })
+    }
+
+    /// A VictoriaMetrics with this scrape configuration, which it refuses when it knows a key not.
+    pub fn victoria_metrics(config: &str) -> Self {
+        let directory = Directory::new();
+        let config = directory.write("vmagent.yml", config);
+        Self::start(directory, |data, address| {
+            let mut store = Command::new("victoria-metrics");
+            store
+                .arg(format!("-promscrape.config={}", config.display()))
+                .arg(format!("-storageDataPath={}", data.display()))
+                .arg(format!("-httpListenAddr={address}"))
+                // What was scraped is there at once, and not half a minute later.
+                .arg("-search.latencyOffset=0s");
+            store
+        })
+    }
+
+    fn start(directory: Directory, command: impl Fn(&Path, SocketAddr) -> Command) -> Self {
+        let address = free_address();
+        let mut command = command(&directory.0.join("data"), address);
+        Self {
+            _running: Running::start(command.stderr(Stdio::null())),
+            _directory: directory,
+            url: format!("http://{address}"),
+        }
+    }
+
+    /// What the API answers now; nothing while it is no JSON, as long as it starts.
+    pub fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Option<Value> {
+        let mut curl = Command::new("curl");
+        curl.args(["-sG", &format!("{}{path}", self.url)]);
+        for (name, value) in parameters {
+            curl.args(["--data-urlencode", &format!("{name}={value}")]);
+        }
+        let answer = curl.output();
+        let answer = answer.expect("curl is needed: tests/run installs it");
+        serde_json::from_slice(&answer.stdout).ok()
+    }
+
+    /// What the API answers, once it is so.
+    #[track_caller]
+    pub fn get_when(
+        &self,
+        path: &str,
+        parameters: &[(&str, &str)],
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        let mut last = None;
+        while Instant::now() < deadline {
+            match self.get(path, parameters) {
+                Some(answer) if is_so(&answer) => return answer,
+                Some(answer) => last = Some(answer),
+                None => {}
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{path} {parameters:?}: never came true, at last {last:#?}");
+    }
+
+    /// The series of an instant query, now or at a unix time in seconds; an error of the store fails the test, and
+    /// while it starts there are none.
+    #[track_caller]
+    pub fn ask(&self, query: &str, time: Option<f64>) -> Vec<Sample> {
+        let time = time.map(|time| time.to_string());
+        let mut parameters = vec![("query", query)];
+        parameters.extend(time.iter().map(|time| ("time", time.as_str())));
+        let answer = self.get("/api/v1/query", &parameters);
+        let answer = answer.unwrap_or_default();
+        assert_ne!(answer["status"], "error", "{query}: {answer}");
+        samples(&answer["data"])
+    }
+
+    /// The values of an instant query, once it has some that are numbers.
+    #[track_caller]
+    pub fn values(&self, query: &str) -> Vec<f64> {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        while Instant::now() < deadline {
+            let values = self.ask(query, None).into_iter().map(|(_, value)| value);
+            let values: Vec<_> = values.filter(|value| value.is_finite()).collect();
+            if !values.is_empty() {
+                return values;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{query}: never had a value");
+    }
+}
+
+/// The series of an answer; a scalar is one without labels.
+fn samples(data: &Value) -> Vec<Sample> {
+    let value = |value: &Value| value[1].as_str().and_then(|value| value.parse().ok());
+    let sample = |labels: &Value, at: &Value| {
+        let labels = serde_json::from_value(labels.clone()).unwrap_or_default();
+        Some((labels, value(at)?))
+    };
+    match data["resultType"].as_str() {
+        Some("scalar") => sample(&Value::Null, &data["result"]).into_iter().collect(),
+        _ => {
+            let series = data["result"].as_array().into_iter().flatten();
+            series
+                .filter_map(|series| sample(&series["metric"], &series["value"]))
+                .collect()
+        }
+    }
+}
