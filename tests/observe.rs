@@ -1,5 +1,12 @@
 //! `examples/observe`: what its report says of counts is so, with a real Prometheus and without one.
 
+#![cfg(all(
+    feature = "mixin",
+    feature = "process",
+    feature = "query",
+    feature = "runtime"
+))]
+
 #[path = "support/mod.rs"]
 mod support;
 
@@ -7,6 +14,9 @@ use std::collections::BTreeMap;
 use std::net::TcpStream;
 
 use support::process::example;
+use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
+use tower_prometheus::mixin::Dashboard;
+use tower_prometheus::{Family, HttpMetrics};
 
 /// What a run of a few seconds prints.
 fn report(prometheus: Option<&str>) -> String {
@@ -81,4 +91,47 @@ fn without_prometheus_the_page_says_it() {
     let report = report(Some("/no/such/prometheus"));
     assert!(report.contains("Prometheus is not installed"), "{report}");
     assert_agrees(&report);
+}
+
+/// Every panel is in the picture, and has data but where there is nothing to tell.
+#[test]
+fn previews_draw_every_panel() {
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let directory = directory.join(format!("previews-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let output = example("previews")
+        .arg("3")
+        .current_dir(&directory)
+        .output();
+    let output = output.expect("it is built with the tests");
+    assert!(output.status.success(), "{output:?}");
+    // Nothing overflows; everything else has data.
+    for (file, json, without_data) in [("http", http(), 2), ("process", process(), 0)] {
+        let path = directory.join(format!("docs/previews/{file}.svg"));
+        let drawn = std::fs::read_to_string(path).unwrap();
+        let dashboard: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+            let title = panel["title"].as_str().unwrap();
+            assert!(drawn.contains(&format!("\n{title}\n")), "{title} in {file}");
+        }
+        assert_eq!(drawn.matches("\nNo data\n").count(), without_data, "{file}");
+        assert!(drawn.matches("<polyline").count() > panels.len(), "{file}");
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn http() -> String {
+    let http = HttpMetrics::server().measure(Family::ResponseBodySize);
+    Dashboard::http("http", "Shop", http)
+        .unwrap()
+        .to_json()
+        .unwrap()
+}
+
+fn process() -> String {
+    let families = [ProcessCollector::families(), RuntimeCollector::families()].concat();
+    Dashboard::process("process", "Shop", families)
+        .to_json()
+        .unwrap()
 }

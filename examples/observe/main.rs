@@ -31,7 +31,6 @@ type Result<T, E = Problem> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    keep_quiet_about_the_shop();
     let seconds = match std::env::args().nth(1) {
         None => 60,
         Some(text) => text
@@ -117,14 +116,4 @@ async fn load(shop: &Shop, seconds: u64) -> Result<Measured> {
     // If it never does, the report shows it.
     let _ = tokio::time::timeout(Duration::from_secs(10), settled).await;
     Ok(measured)
-}
-
-/// Some pages panic on purpose; the log of that would be in the way of the bar.
-fn keep_quiet_about_the_shop() {
-    let say = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload().downcast_ref::<&str>() != Some(&shop::FIRE) {
-            say(panic);
-        }
-    }));
 }
