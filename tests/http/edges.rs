@@ -9,7 +9,7 @@ use axum::routing::get;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{Key, KeyName, Metadata, SharedString, Unit};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{
     Endpoint, EndpointLayer, Family, HttpMetrics, LongLived, Naming, Registry, Target,
