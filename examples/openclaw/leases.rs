@@ -83,9 +83,9 @@ impl LeaseService {
         }
     }
 
-    /// Ends a lease because there is a result; false when it is too late.
-    pub fn release(&self, id: u64) -> bool {
-        self.end(id).is_some()
+    /// Ends a lease because there is a result, of the task that is given back; none when it is too late.
+    pub fn release(&self, id: u64) -> Option<Task> {
+        Some(self.end(id)?.task)
     }
 
     /// Takes a lease back, and its task; false when it is not held.

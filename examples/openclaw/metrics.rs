@@ -101,7 +101,7 @@ catalogue! {
         pub recovery_operations_total: Counter<Recovery>,
         /// How long recoveries take.
         pub recovery_duration_seconds: Histogram<RecoveryType>,
-        /// What runs here.
+        /// What runs here: its version, and the oldest Rust that compiles it.
         pub build_info: Info<Build>,
     }
 }

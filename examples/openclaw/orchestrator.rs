@@ -130,11 +130,11 @@ impl Orchestrator {
         if !self.tokens.verify(node, &lease.to_string(), *signature) {
             return false;
         }
-        // Too late, and another node has the task.
-        if self.leases.release(*lease) {
+        // Without a lease it is too late, and another node has the task.
+        if let Some(Task { id, .. }) = self.leases.release(*lease) {
             self.audit
-                .record(Audit::TaskCompleted, &format!("lease {lease} by {node}"));
-            self.results.deliver(*lease).await;
+                .record(Audit::TaskCompleted, &format!("task {id} by {node}"));
+            self.results.deliver(id).await;
         }
         true
     }

@@ -15,6 +15,8 @@ pub struct ResultBuffer {
     detector: Arc<PartitionDetector>,
     /// The tasks whose results wait.
     waiting: Mutex<VecDeque<u64>>,
+    /// One flush at a time: none brings what another is bringing.
+    flushing: tokio::sync::Mutex<()>,
 }
 
 impl ResultBuffer {
@@ -26,6 +28,7 @@ impl ResultBuffer {
             network,
             detector,
             waiting: Mutex::default(),
+            flushing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -49,19 +52,25 @@ impl ResultBuffer {
 
     /// Brings what waits to the store, the oldest first, until one cannot be brought.
     pub async fn flush(&self) -> Result<usize, Unreachable> {
+        let _alone = self.flushing.lock().await;
         let mut flushed = 0;
         loop {
-            let Some(task) = self.waiting().pop_front() else {
+            let Some(task) = self.oldest() else {
                 return Ok(flushed);
             };
             if let Err(unreachable) = self.network.round_trip().await {
-                self.waiting().push_front(task);
                 self.metrics.result_flushed(Verdict::Failed);
                 return Err(unreachable);
             }
+            // It waits until it is there: who gives up a flush loses nothing.
+            self.waiting().retain(|waiting| *waiting != task);
             self.metrics.result_flushed(Verdict::Success);
             flushed += 1;
         }
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.waiting().front().copied()
     }
 
     /// Flushes whenever something waits and the store seems to be there.

@@ -47,9 +47,9 @@ impl Task {
     /// How long a node may take for it.
     pub fn lease(&self) -> Duration {
         Duration::from_millis(match self.needs.complexity {
-            Complexity::Low => 150,
-            Complexity::Medium => 300,
-            Complexity::High => 600,
+            Complexity::Low => 300,
+            Complexity::Medium => 1000,
+            Complexity::High => 5000,
         })
     }
 }

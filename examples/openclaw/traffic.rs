@@ -48,7 +48,7 @@ impl Traffic {
             self.submit(&task).await?;
         }
         for _ in 0..10 {
-            let task = json!({ "capability": "train", "complexity": "medium", "work_ms": 5 });
+            let task = json!({ "capability": "train", "complexity": "medium", "work_ms": 50 });
             self.submit(&task).await?;
         }
         Ok(())
@@ -68,7 +68,7 @@ impl Traffic {
         self.delete("/nodes/borealis/token").await?;
         let forged = json!({ "node": "borealis", "lease": 1, "signature": 1 });
         self.post_json("/messages", &forged).await?;
-        sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(700)).await;
         Ok(())
     }
 
