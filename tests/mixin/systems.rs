@@ -11,6 +11,9 @@ pub mod asdlc;
 pub mod asdlc_metrics;
 #[path = "../../examples/openclaw/mixin.rs"]
 pub mod openclaw;
+#[expect(dead_code, reason = "only its families are of interest here")]
+#[path = "../../examples/openclaw/metrics.rs"]
+pub mod openclaw_metrics;
 #[path = "../../examples/zerostate/mixin.rs"]
 pub mod zerostate;
 #[expect(dead_code, reason = "what is asked here is what it describes")]
@@ -37,7 +40,10 @@ pub fn all() -> Vec<(&'static str, Mixin)> {
             asdlc::mixin(&asdlc_metrics::families().unwrap()).unwrap(),
         ),
         ("layers", layers()),
-        ("openclaw", openclaw::mixin(&families::openclaw()).unwrap()),
+        (
+            "openclaw",
+            openclaw::mixin(&openclaw_metrics::families().unwrap()).unwrap(),
+        ),
         (
             "zerostate",
             zerostate::mixin(&zerostate_metrics::families()).unwrap(),
