@@ -35,7 +35,13 @@ struct Message {
     agent: Option<String>,
 }
 
-const METHODS: [&str; 5] = ["chat", "chat_stream", "close_session", "skill", "run_job"];
+const METHODS: [&str; 5] = [
+    "chat",
+    "chat_stream",
+    "close_session",
+    "run_skill",
+    "run_job",
+];
 
 pub fn router(engine: Arc<Engine>, scheduler: Arc<Scheduler>) -> Router {
     METHODS.map(|method| engine.aria.method_known(method));
@@ -129,8 +135,9 @@ async fn skill(
 ) -> Result<String, Response> {
     let engine = &api.engine;
     let skill = Skill::by_name(&name).ok_or(StatusCode::NOT_FOUND.into_response())?;
-    let output = engine.aria.request("skill", engine.skill(skill, &input));
-    output.await.map_err(EngineError::into_response)
+    let work = engine.skill(skill, &input);
+    let output = engine.aria.request("run_skill", work).await;
+    output.map_err(EngineError::into_response)
 }
 
 async fn run_job(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, Response> {

@@ -88,7 +88,8 @@ impl LanguageModel {
 
     /// The answer to a prompt, all at once.
     pub async fn complete(&self, prompt: &str) -> Result<String, LlmError> {
-        let answer = self.read(prompt, self.provider.stream(prompt), None);
+        // Asked only once the breaker lets it pass.
+        let answer = async { self.read(prompt, self.provider.stream(prompt), None).await };
         self.call(self.aria.llm_call(self.name, answer)).await
     }
 

@@ -19,6 +19,11 @@ pub async fn drive(api: Router) {
     for round in 0_u64.. {
         client.talk(round).await;
         match round % 8 {
+            0 => {
+                client
+                    .post("/skills/count_words", &json!("as many as these"))
+                    .await
+            }
             1 => client.post("/jobs/digest/runs", &Value::Null).await,
             3 => client.post("/skills/divide", &json!("many")).await,
             5 => client.bad_moment().await,
@@ -44,7 +49,7 @@ impl Client {
         self.post("/chat/stream", &json!({ "message": "as it comes" }))
             .await;
         // Every other user just goes away.
-        if round.is_multiple_of(2) {
+        if round.is_multiple_of(2) && session.is_number() {
             self.send("DELETE", &format!("/sessions/{session}"), &Value::Null)
                 .await;
         }
