@@ -516,11 +516,14 @@ fn counters(page: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
         let is_timed = sample.contains("close_idle_sessions") || sample.contains("compact");
         **value != 0.0 && is_counter && !is_other && !is_timed
     });
-    let counters = counters.map(|(sample, value)| match sample.contains("select") {
-        // Each compaction is a query.
-        true => (sample.clone(), value - compactions),
-        false => (sample.clone(), *value),
-    });
+    let counters =
+        counters.map(
+            |(sample, value)| match sample.ends_with("{operation=\"select\"}") {
+                // Each compaction is a query.
+                true => (sample.clone(), value - compactions),
+                false => (sample.clone(), *value),
+            },
+        );
     counters.collect()
 }
 
