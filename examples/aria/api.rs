@@ -44,7 +44,9 @@ const METHODS: [&str; 5] = [
 ];
 
 pub fn router(engine: Arc<Engine>, scheduler: Arc<Scheduler>) -> Router {
-    METHODS.map(|method| engine.aria.method_known(method));
+    for method in METHODS {
+        engine.aria.method_known(method);
+    }
     Router::new()
         .route("/chat", post(chat))
         .route("/chat/stream", post(chat_stream))

@@ -67,7 +67,7 @@ impl Sessions {
 
     /// Ends those that are idle; which they were.
     pub fn close_idle(&self) -> Vec<u64> {
-        let mut sessions = self.lock();
+        let sessions = self.lock();
         let idle = sessions.1.iter();
         let idle = idle.filter(|(_, session)| session.last_message.elapsed() >= IDLE);
         let idle: Vec<_> = idle.map(|(id, _)| *id).collect();

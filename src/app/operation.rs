@@ -149,6 +149,10 @@ impl<Labels> Operation<Labels, fn(&Ended<'_, Labels>)> {
     }
 }
 
+/// Sees the result of a future before it is recorded; a function, so that futures of
+/// [`run`](Operation::run) have a type that can be named.
+type ResultObserver<Labels, Record, T, E> = fn(&mut Running<Labels, Record>, &Result<T, E>);
+
 impl<Labels, Record: FnOnce(&Ended<'_, Labels>)> Operation<Labels, Record> {
     /// The gauge that is one higher while it runs.
     pub fn in_progress(mut self, gauge: InProgress) -> Self {
@@ -218,7 +222,7 @@ impl<Labels, Record: FnOnce(&Ended<'_, Labels>)> Operation<Labels, Record> {
     pub fn run<Work, T, E>(
         self,
         work: Work,
-    ) -> RunFuture<Work, Labels, Record, impl FnOnce(&mut Running<Labels, Record>, &Result<T, E>)>
+    ) -> RunFuture<Work, Labels, Record, ResultObserver<Labels, Record, T, E>>
     where
         Work: Future<Output = Result<T, E>>,
     {

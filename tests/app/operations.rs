@@ -186,7 +186,8 @@ async fn only_a_result_is_seen() {
     recorded.assert_ended(2, "panicked", 1);
 
     // Who looks may panic, too.
-    let looks = |_: &mut Running<_, _>, _: &Result<(), ()>| drop(panic_with_result("seen"));
+    let looks =
+        |_: &mut Running<_, _>, _: &Result<(), ()>| panic_with_result("seen").unwrap_or_default();
     let work = llm.call("a").run_with(async { Ok(()) }, looks);
     let caught = AssertUnwindSafe(work).catch_unwind().await;
     assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"seen"));
