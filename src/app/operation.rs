@@ -149,6 +149,10 @@ impl<Labels> Operation<Labels, fn(&Ended<'_, Labels>)> {
     }
 }
 
+/// Sees the result of a future before it is recorded; a function, so that futures of
+/// [`run`](Operation::run) have a type that can be named.
+type ResultObserver<Labels, Record, T, E> = fn(&mut Running<Labels, Record>, &Result<T, E>);
+
 impl<Labels, Record: FnOnce(&Ended<'_, Labels>)> Operation<Labels, Record> {
     /// The gauge that is one higher while it runs.
     pub fn in_progress(mut self, gauge: InProgress) -> Self {
@@ -215,11 +219,61 @@ impl<Labels, Record: FnOnce(&Ended<'_, Labels>)> Operation<Labels, Record> {
     }
 
     /// Begins now, and ends with the future.
-    pub fn run<Work, T, E>(self, work: Work) -> RunFuture<Work, Labels, Record>
+    pub fn run<Work, T, E>(
+        self,
+        work: Work,
+    ) -> RunFuture<Work, Labels, Record, ResultObserver<Labels, Record, T, E>>
     where
         Work: Future<Output = Result<T, E>>,
     {
-        RunFuture::new(work, self.start())
+        self.run_with(work, |_, _| {})
+    }
+
+    /// As [`run`](Self::run); `on_result` sees the result before it is recorded, and can set labels, or
+    /// [say what failed](Running::set_error) where an error is an enum of several.
+    ///
+    /// ```
+    /// # use tower_prometheus::{Counter, Operation, Registry, catalogue, labels};
+    /// # #[derive(Debug)]
+    /// enum Failure { Timeout, Refused }
+    /// labels! {
+    ///     pub struct ByType { error_type: open(20) }
+    /// }
+    /// catalogue! {
+    ///     pub struct Client {
+    ///         /// Errors by their type.
+    ///         pub errors_total: Counter<ByType>,
+    ///     }
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// # let registry = Registry::new();
+    /// let client = Client::on(&registry)?;
+    /// let work = async { Err::<(), _>(Failure::Timeout) };
+    /// let ended = Operation::new()
+    ///     .errors(|_, error_type| client.errors_total.with(ByType { error_type }))
+    ///     .run_with(work, |operation, result| match result {
+    ///         Err(Failure::Timeout) => operation.set_error("Timeout"),
+    ///         Err(Failure::Refused) => operation.set_error("Refused"),
+    ///         Ok(()) => {}
+    ///     })
+    ///     .await;
+    /// assert!(ended.is_err());
+    /// assert_eq!(registry.value("errors_total", &[("error_type", "Timeout")]), Some(1.0));
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_with<Work, T, E, OnResult>(
+        self,
+        work: Work,
+        on_result: OnResult,
+    ) -> RunFuture<Work, Labels, Record, OnResult>
+    where
+        Work: Future<Output = Result<T, E>>,
+        OnResult: FnOnce(&mut Running<Labels, Record>, &Result<T, E>),
+    {
+        RunFuture::new(work, self.start(), on_result)
     }
 
     /// Begins, and ends with the function, which can set labels.

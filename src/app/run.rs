@@ -10,29 +10,38 @@ use super::operation::Ended;
 use super::running::{PanicGuard, Running};
 
 pin_project! {
-    /// The future of [`Operation::run`](super::Operation::run).
+    /// The future of [`Operation::run`](super::Operation::run) and
+    /// [`run_with`](super::Operation::run_with).
     #[must_use = "futures do nothing unless they are polled"]
-    pub struct RunFuture<Work, Labels, Record>
+    pub struct RunFuture<Work, Labels, Record, OnResult>
     where
         Record: FnOnce(&Ended<'_, Labels>),
     {
         #[pin]
         work: Work,
+        on_result: Option<OnResult>,
         running: Option<Running<Labels, Record>>,
     }
 }
 
-impl<Work, Labels, Record: FnOnce(&Ended<'_, Labels>)> RunFuture<Work, Labels, Record> {
-    pub(super) fn new(work: Work, running: Running<Labels, Record>) -> Self {
-        let running = Some(running.polled());
-        Self { work, running }
+impl<Work, Labels, Record, OnResult> RunFuture<Work, Labels, Record, OnResult>
+where
+    Record: FnOnce(&Ended<'_, Labels>),
+{
+    pub(super) fn new(work: Work, running: Running<Labels, Record>, on_result: OnResult) -> Self {
+        Self {
+            work,
+            on_result: Some(on_result),
+            running: Some(running.polled()),
+        }
     }
 }
 
-impl<Work, Labels, Record, T, E> Future for RunFuture<Work, Labels, Record>
+impl<Work, Labels, Record, OnResult, T, E> Future for RunFuture<Work, Labels, Record, OnResult>
 where
     Work: Future<Output = Result<T, E>>,
     Record: FnOnce(&Ended<'_, Labels>),
+    OnResult: FnOnce(&mut Running<Labels, Record>, &Result<T, E>),
 {
     type Output = Result<T, E>;
 
@@ -43,18 +52,24 @@ where
             armed: true,
         };
         let polled = this.work.poll(cx);
+        if let (Poll::Ready(result), Some(running)) = (&polled, guard.running.as_mut()) {
+            running.set_result(result);
+            if let Some(on_result) = this.on_result.take() {
+                on_result(running, result);
+            }
+        }
         guard.armed = false;
-        if let Poll::Ready(result) = &polled
-            && let Some(running) = guard.running.take()
-        {
-            running.finish(result);
+        if polled.is_ready() {
+            // Dropped, it is recorded as it was told.
+            *guard.running = None;
         }
         polled
     }
 }
 
-impl<Work, Labels, Record: FnOnce(&Ended<'_, Labels>)> fmt::Debug
-    for RunFuture<Work, Labels, Record>
+impl<Work, Labels, Record, OnResult> fmt::Debug for RunFuture<Work, Labels, Record, OnResult>
+where
+    Record: FnOnce(&Ended<'_, Labels>),
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunFuture").finish_non_exhaustive()

@@ -151,6 +151,50 @@ async fn a_future_that_is_dropped_is_cancelled() {
 }
 
 #[tokio::test]
+async fn a_result_is_seen_before_it_is_recorded() {
+    let (recorded, llm) = Recorded::new();
+    let work = async { Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)) };
+    let ended = llm.call("a").run_with(work, |call, result| {
+        call.cache = Cache::Hit;
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => call.set_error("TimedOut"),
+            _ => {}
+        }
+        assert_eq!(recorded.in_progress(), 1.0);
+        assert_eq!(recorded.value("llm_calls_total", &[]), 0.0);
+    });
+    assert_eq!(ended.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    recorded.assert_ended(1, "error", 1);
+    assert_eq!(recorded.value("llm_calls_total", &[("cache", "hit")]), 1.0);
+    let labels = [("error_type", "TimedOut"), ("component", "llm")];
+    assert_eq!(recorded.value("llm_errors_total", &labels), 1.0);
+    assert_eq!(recorded.value("llm_errors_total", &[]), 1.0, "once");
+}
+
+/// There is no result to see, and what is seen changes nothing of what became of the work.
+#[tokio::test]
+async fn only_a_result_is_seen() {
+    let (recorded, llm) = Recorded::new();
+    let never = |_: &mut Running<_, _>, _: &Result<(), ()>| panic!("there is no result");
+    drop(llm.call("a").run_with(std::future::pending(), never));
+    recorded.assert_ended(1, "cancelled", 1);
+    let work = llm
+        .call("a")
+        .run_with(async { panic_with_result("no") }, never);
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"no"));
+    recorded.assert_ended(2, "panicked", 1);
+
+    // Who looks may panic, too.
+    let looks =
+        |_: &mut Running<_, _>, _: &Result<(), ()>| panic_with_result("seen").unwrap_or_default();
+    let work = llm.call("a").run_with(async { Ok(()) }, looks);
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"seen"));
+    recorded.assert_ended(3, "panicked", 2);
+}
+
+#[tokio::test]
 async fn a_future_that_panics_is_counted_at_once_and_the_panic_goes_on() {
     let (recorded, llm) = Recorded::new();
     let mut work = Box::pin(llm.call("a").run(async {

@@ -4,6 +4,9 @@
 pub mod agentos;
 #[path = "../../examples/aria/mixin.rs"]
 pub mod aria;
+#[expect(dead_code, reason = "what is asked here is what it describes")]
+#[path = "../../examples/aria/metrics.rs"]
+pub mod aria_metrics;
 #[path = "../../examples/asdlc/mixin.rs"]
 pub mod asdlc;
 #[expect(dead_code, reason = "only its families are of interest here")]
@@ -34,7 +37,7 @@ use crate::families;
 pub fn all() -> Vec<(&'static str, Mixin)> {
     vec![
         ("agentos", agentos::mixin(&families::agentos()).unwrap()),
-        ("aria", aria::mixin(&families::aria()).unwrap()),
+        ("aria", aria::mixin(&aria_metrics::families()).unwrap()),
         (
             "asdlc",
             asdlc::mixin(&asdlc_metrics::families().unwrap()).unwrap(),

@@ -1,0 +1,56 @@
+//! What is asked for when Prometheus scrapes.
+
+use std::alloc::System;
+use std::sync::Arc;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tower_prometheus::MetricsHandler;
+use tower_prometheus::collect::Samples;
+use tower_prometheus::collectors::ProcessMemory;
+
+use crate::engine::Engine;
+use crate::metrics::{
+    AGENT_PHEROMONE_SCORE, AGENTS_ACTIVE, DB_POOL_AVAILABLE, DB_POOL_SIZE,
+    LLM_CIRCUIT_BREAKER_STATE, MEMORY_GC_OBJECTS, MEMORY_RSS_BYTES, SESSIONS_ACTIVE,
+};
+
+/// Counts what is allocated and freed.
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// The page with the engine's gauges on it.
+pub fn add(handler: MetricsHandler, engine: Arc<Engine>) -> MetricsHandler {
+    let memory = |samples: &mut Samples| {
+        let resident = ProcessMemory::now()?.resident;
+        MEMORY_RSS_BYTES.of(samples).value(resident);
+        let stats = ALLOCATOR.stats();
+        let alive = stats.allocations.saturating_sub(stats.deallocations);
+        MEMORY_GC_OBJECTS.of(samples).value(alive);
+        Ok(())
+    };
+    let engine = move |samples: &mut Samples| {
+        state(&engine, samples);
+        Ok(())
+    };
+    handler
+        .collector("engine", engine)
+        .collector("memory", memory)
+}
+
+fn state(engine: &Engine, samples: &mut Samples) {
+    let mut breakers = LLM_CIRCUIT_BREAKER_STATE.of(samples);
+    for model in &engine.models {
+        let state = model.breaker.state() as u32;
+        breakers.sample(&[("model", model.name)], state);
+    }
+    let mut pheromones = AGENT_PHEROMONE_SCORE.of(samples);
+    for (agent, score) in engine.router.scores() {
+        pheromones.sample(&[("agent_id", agent)], score);
+    }
+    AGENTS_ACTIVE.of(samples).value(engine.router.active());
+    SESSIONS_ACTIVE.of(samples).value(engine.sessions.active());
+    DB_POOL_SIZE.of(samples).value(engine.database.pool_size());
+    DB_POOL_AVAILABLE
+        .of(samples)
+        .value(engine.database.pool_available());
+}
