@@ -24,6 +24,7 @@ mod mixin;
 mod prometheus;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -473,6 +474,28 @@ async fn workspaces_beyond_the_bound_are_overflow() {
     assert_only_the_table(&text, &["metrics_label_overflow_total"]);
 }
 
+/// The timer as a guard: told, dropped, and dropped by a panic.
+#[test]
+fn a_timer_says_how_its_block_ended() {
+    let registry = Registry::new();
+    let metrics = AgentOs::on(&registry).unwrap();
+    let work = |end: fn() -> Result<(), &'static str>| {
+        let timer = metrics.request_timer("writer", AgentOperation::Answer);
+        let active = registry.value("a2a_active_tasks", &[("agent", "writer")]);
+        assert_eq!(active, Some(1.0));
+        timer.finish(&end());
+    };
+    work(|| Ok(()));
+    work(|| Err("no"));
+    drop(metrics.request_timer("writer", AgentOperation::Answer));
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| work(|| panic!("oh")))).is_err());
+    for (status, count) in [("success", 1.0), ("error", 2.0), ("cancelled", 1.0)] {
+        let counted = registry.value("a2a_requests_total", &[("status", status)]);
+        assert_eq!(counted, Some(count), "{status}");
+    }
+    assert_eq!(registry.value("a2a_active_tasks", &[]), Some(0.0));
+}
+
 fn question(text: &str) -> Question {
     Question {
         agent: "writer".to_owned(),
@@ -483,7 +506,7 @@ fn question(text: &str) -> Question {
 
 #[tokio::test(start_paused = true)]
 async fn the_cache_forgets_the_oldest_and_the_expired() {
-    let metrics = AgentOs::on(&Registry::new()).unwrap();
+    let metrics = AgentOs::on(Registry::new()).unwrap();
     let cache = Cache::new(2, Duration::from_secs(10), metrics);
     let set = |text: &str| cache.set(question(text), Arc::from(text));
     let has = |text: &str| {

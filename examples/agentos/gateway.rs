@@ -50,7 +50,7 @@ impl Gateway {
         }
         Self {
             metrics,
-            cache: Cache::new(100, Duration::from_secs(2), metrics),
+            cache: Cache::new(100, Duration::from_secs(10), metrics),
             limits: Limits::new(PER_WORKSPACE, PER_ENDPOINT, metrics),
             providers: ProviderRouter::new(metrics),
         }
