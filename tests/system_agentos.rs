@@ -36,7 +36,7 @@ use tower_prometheus::Registry;
 use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
 use self::cache::{Cache, Question};
-use self::limits::{Limit, Limits};
+use self::limits::{Limit, Limits, MAX_BUCKETS};
 use self::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACES};
 use self::support::page::samples;
 use self::support::process::{Running, curl, example};
@@ -516,7 +516,7 @@ async fn the_cache_forgets_the_oldest_and_the_expired() {
     };
     set("a");
     set("b");
-    assert!(has("a"));
+    assert!(has("a") && has("b") && has("a"));
     set("c");
     assert!(has("a") && !has("b") && has("c"));
     tokio::time::advance(Duration::from_secs(6)).await;
@@ -551,6 +551,26 @@ async fn a_token_is_taken_from_both_buckets_or_neither() {
         (counted("allowed"), counted("denied")),
         (Some(5.0), Some(3.0))
     );
+}
+
+/// Workspaces without end take no memory without end.
+#[tokio::test(start_paused = true)]
+async fn workspaces_share_a_bucket_when_there_are_too_many() {
+    let metrics = AgentOs::on(Registry::new()).unwrap();
+    let limit = |burst, per_second| Limit { burst, per_second };
+    let limits = Limits::new(limit(2.0, 1.0), limit(1e6, 1e6), metrics);
+    let decide = |workspace: &str| limits.decide(Endpoint::Agent, workspace).is_ok();
+    for workspace in 0..MAX_BUCKETS {
+        assert!(decide(&format!("workspace-{workspace}")));
+    }
+    assert!(decide("a") && decide("b") && !decide("c"));
+    // Who has a bucket keeps it.
+    assert!(decide("workspace-0") && !decide("workspace-0"));
+    // When all are full again, there is room.
+    tokio::time::advance(Duration::from_secs(2)).await;
+    for workspace in ["a", "b", "c"] {
+        assert!(decide(workspace) && decide(workspace) && !decide(workspace));
+    }
 }
 
 /// By itself, everything moves that is in the table; and it ends when it is told.

@@ -17,7 +17,7 @@ pub struct Limit {
 }
 
 /// Workspaces with a bucket of their own while they are not full; the rest share one.
-const MAX_BUCKETS: usize = 10_000;
+pub const MAX_BUCKETS: usize = 10_000;
 /// The workspace of those without a bucket of their own. No client can call itself so.
 const OTHERS: &str = "";
 
