@@ -197,9 +197,13 @@ fn dashboards() -> Vec<Dashboard> {
             .unwrap(),
     );
     texts.push(
-        Made::of_families("agentos", "AgentOS", families::agentos())
-            .to_json()
-            .unwrap(),
+        Made::of_families(
+            "agentos",
+            "AgentOS",
+            systems::agentos_metrics::AgentOs::families(),
+        )
+        .to_json()
+        .unwrap(),
     );
     texts.iter().map(|text| parsed(text)).collect()
 }

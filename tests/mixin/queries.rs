@@ -6,6 +6,7 @@ use tower_prometheus::mixin::{
 use tower_prometheus::{FamilyDescription, FamilyKind, HttpMetrics};
 
 use crate::families;
+use crate::systems::agentos_metrics::AgentOs;
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -116,7 +117,7 @@ fn what_is_not_defined_is_refused() {
             .max_by(["status"]),
         "label \"status\" is asked for, which \"aria_requests_total\" does not have; it has \"method\"",
     );
-    let agentos = Definitions::from(families::agentos());
+    let agentos = Definitions::from(AgentOs::families());
     let query = Query::rate("cache_operations_total").with("result", "hits");
     assert_eq!(
         query.to_promql(&agentos).unwrap_err().to_string(),

@@ -2,6 +2,9 @@
 
 #[path = "../../examples/agentos/mixin.rs"]
 pub mod agentos;
+#[expect(dead_code, reason = "only its families are of interest here")]
+#[path = "../../examples/agentos/metrics.rs"]
+pub mod agentos_metrics;
 #[path = "../../examples/aria/mixin.rs"]
 pub mod aria;
 #[expect(dead_code, reason = "what is asked here is what it describes")]
@@ -36,7 +39,10 @@ use crate::families;
 /// Every mixin whose files are in the repository, by its directory.
 pub fn all() -> Vec<(&'static str, Mixin)> {
     vec![
-        ("agentos", agentos::mixin(&families::agentos()).unwrap()),
+        (
+            "agentos",
+            agentos::mixin(&agentos_metrics::AgentOs::families()).unwrap(),
+        ),
         ("aria", aria::mixin(&aria_metrics::families()).unwrap()),
         (
             "asdlc",
