@@ -19,9 +19,6 @@ mod limits;
 mod metrics;
 #[path = "../examples/agentos/mixin.rs"]
 mod mixin;
-#[expect(dead_code, reason = "shared with the mixin's tests")]
-#[path = "mixin/prometheus.rs"]
-mod prometheus;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -40,6 +37,7 @@ use self::limits::{Limit, Limits, MAX_BUCKETS};
 use self::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACES};
 use self::support::page::samples;
 use self::support::process::{Running, curl, example};
+use self::support::store::Store;
 use self::support::system::{Row, assert_table, histogram_row, page_with, row};
 
 /// The example at work; it ends with the test.
@@ -613,7 +611,7 @@ fn panels_have_answers() {
         .job(ScrapeJob::new("agentos").target(target))
         .to_prometheus_yaml()
         .unwrap();
-    let store = prometheus::Store::prometheus(&config, &[]);
+    let store = Store::prometheus(&config, &[]);
     let panels = panels();
     assert_eq!(panels.len(), 18);
     for (title, expressions) in panels {

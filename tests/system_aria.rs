@@ -21,9 +21,6 @@ mod support;
 mod metrics;
 #[path = "../examples/aria/mixin.rs"]
 mod mixin;
-#[expect(dead_code, reason = "shared with the mixin's tests")]
-#[path = "mixin/prometheus.rs"]
-mod prometheus;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -34,6 +31,7 @@ use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
 use self::support::page::samples;
 use self::support::process::{Running, curl, example};
+use self::support::store::Store;
 use self::support::system::{Row, assert_table, histogram_row, page_with, row};
 
 type Labels = &'static [(&'static str, &'static [&'static str])];
@@ -856,7 +854,7 @@ fn every_panel_has_data() {
         .job(ScrapeJob::new("aria").target(target.trim_end_matches("/metrics")))
         .to_prometheus_yaml()
         .unwrap();
-    let store = prometheus::Store::prometheus(&config, &[]);
+    let store = Store::prometheus(&config, &[]);
 
     let files = mixin::mixin(&metrics::families()).unwrap().files().unwrap();
     let dashboard = &files[Path::new("dashboards/aria-engine-prod.json")];
