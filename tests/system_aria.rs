@@ -824,6 +824,75 @@ fn assert_http(page: &BTreeMap<String, f64>, refused: &Refused) {
     }
 }
 
+/// Each trial of a half-open breaker decides, but one that is given up: that says nothing, and is in nobody's way.
+#[test]
+fn a_trial_decides_what_becomes_of_a_breaker() {
+    const STATE: &str = "aria_llm_circuit_breaker_state{model=\"deep\"}";
+    const CALLS: &str = "aria_llm_requests_total{model=\"deep\",status=\"error\"}";
+    let aria = Aria::start(&["--no-traffic"]);
+    let fails = || assert_eq!(aria.chat("researcher", "hi").0, "500");
+    aria.set_fault("deep", "overloaded");
+    for _ in 0..3 {
+        fails();
+    }
+    // It opened, or it would not be half-open some time later.
+    assert_eq!(aria.page_when(STATE, 2.0)[CALLS], 3.0);
+
+    aria.set_fault("deep", "hangs");
+    let message = to_agent("researcher", "hi");
+    aria.hang_up("/chat", &message, "insert", "chat");
+    assert_eq!(aria.page()[STATE], 2.0);
+    // Only one may try at a time: who comes meanwhile is refused.
+    let trial = Running::start(&mut aria.request("POST", "/chat", &message));
+    aria.page_when("aria_db_queries_total{operation=\"insert\"}", 5.0);
+    assert!(aria.chat("researcher", "hi").1.contains("left alone"));
+    drop(trial);
+    aria.page_when("aria_requests_in_progress{method=\"chat\"}", 0.0);
+
+    aria.set_fault("deep", "overloaded");
+    fails();
+    assert_eq!(aria.page_when(STATE, 2.0)[CALLS], 4.0);
+    aria.set_fault("deep", "none");
+    assert_eq!(aria.chat("researcher", "hi").0, "200");
+    let page = aria.page();
+    assert_eq!((page[STATE], page[CALLS]), (0.0, 4.0));
+    let cancelled = "aria_llm_requests_total{model=\"deep\",status=\"cancelled\"}";
+    assert_eq!(page[cancelled], 2.0);
+}
+
+/// What an agent did well smells, what it did badly does not, and all of it evaporates.
+#[test]
+fn agents_are_remembered_by_their_work() {
+    let aria = Aria::start(&["--no-traffic"]);
+    let scores = |page: &BTreeMap<String, f64>| {
+        let score = |agent| page[&format!("aria_agent_pheromone_score{{agent_id=\"{agent}\"}}")];
+        ["coder", "clerk", "researcher"].map(score)
+    };
+    for _ in 0..3 {
+        assert_eq!(aria.chat("coder", "hi").0, "200");
+    }
+    aria.set_fault("quick", "overloaded");
+    assert_eq!(aria.chat("clerk", "hi").0, "500");
+    let [coder, clerk, researcher] = scores(&aria.page());
+    assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
+    let later = page_with(&aria.url, "it evaporates", |page| {
+        scores(&samples(page))[0] < coder * 0.9
+    });
+    let [coder, clerk, researcher] = scores(&samples(&later));
+    assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
+}
+
+/// Nobody closed it: the job did, after five seconds without a word, and forgot what was said.
+#[test]
+fn a_session_ends_when_nothing_is_said() {
+    let aria = Aria::start(&["--no-traffic"]);
+    assert_eq!(aria.chat("coder", "hi").0, "200");
+    let page = aria.page_when("aria_db_queries_total{operation=\"delete\"}", 1.0);
+    assert_eq!(page["aria_sessions_active"], 0.0);
+    assert_eq!(page["aria_session_duration_seconds_count"], 1.0);
+    assert!(page["aria_session_duration_seconds_sum"] >= 5.0);
+}
+
 /// By itself, everything moves that is in the table; and it ends when it is told.
 #[test]
 fn its_own_traffic_moves_every_family() {
