@@ -41,6 +41,7 @@ use tower_prometheus::{Error, HttpMetrics, Registry};
 
 use self::support::server::Server;
 use self::support::store::Store;
+use self::support::{same, until};
 
 /// Far apart: a machine that is busy with other things has to lose a lot of time to be in the next one.
 const BUCKETS: [f64; 3] = [0.1, 1.0, 10.0];
@@ -175,26 +176,6 @@ async fn drive(machines: &[Machine], loads: &[Load]) -> Vec<Sent> {
         }
     });
     sent.buffer_unordered(16).collect().await
-}
-
-/// Polls until an assertion would hold, and says at the end why it does not.
-#[track_caller]
-fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        match attempt() {
-            Ok(found) => return found,
-            Err(why) => assert!(Instant::now() < end, "{what}: {why}"),
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(found: &T, expected: &T) -> Result<(), String> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(format!("{found:?}, not {expected:?}")),
-    }
 }
 
 /// To the last digits, whatever the order in which floats were added.

@@ -17,7 +17,8 @@ pub mod store;
 pub mod system;
 pub mod warnings;
 
-use std::time::Duration;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
 
 use tower_prometheus::Registry;
 
@@ -30,6 +31,27 @@ pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     };
     let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
     waited.unwrap_or_else(|_| panic!("never came true: {what}"));
+}
+
+/// Polls until an assertion would hold, and says at the end why it does not.
+#[track_caller]
+pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match attempt() {
+            Ok(found) => return found,
+            Err(why) => assert!(Instant::now() < end, "{what}: {why}"),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Says what is different if something is.
+pub fn same<T: PartialEq + Debug>(found: &T, expected: &T) -> Result<(), String> {
+    match found == expected {
+        true => Ok(()),
+        false => Err(format!("{found:?}, not {expected:?}")),
+    }
 }
 
 /// The promise over any traffic: counts equal calls, gauges are back at 0, the histogram's count equals
