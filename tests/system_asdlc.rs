@@ -491,6 +491,12 @@ fn redis_goes_and_comes_back() {
             .stderr(Stdio::null()),
     );
     asdlc.task("code_submitted", "fn pay() {}", "success");
+    // The task has succeeded when its result is kept; that the result was processed is counted after.
+    for (_, url) in asdlc.pages() {
+        page_with(&url, "events are counted", |page| {
+            page.contains("\nasdlc_events_processed_total{")
+        });
+    }
     let is_whole = |asdlc: &Asdlc| {
         for (service, url) in asdlc.pages() {
             assert_eq!(scrape(&url, service), 1.0, "{service}");

@@ -469,7 +469,8 @@ async fn a_service_that_is_not_registered_is_not_on_the_page() {
     );
     assert!(page().await.contains("openclaw_active_leases 1\n"));
     // Nobody gives it back, so it expires, and who works on it is told.
-    grant.ended.await.unwrap_err();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), grant.ended).await;
+    ended.expect("the lease expires").unwrap_err();
     assert_eq!(revoked.recv().await.unwrap().id, 1);
     assert!(page().await.contains("openclaw_active_leases 0\n"));
     assert_eq!(
