@@ -1,7 +1,7 @@
 //! The engine over HTTP.
 //!
-//! What the engine does is a request of it, counted under a method's name. What is turned away before (no such session, a body that is no
-//! message) is not, and what operators switch is not either; the HTTP layer sees all of them.
+//! What the engine does is a request of it, counted under a method's name. What is turned away before (no such session,
+//! a body that is no message) is not, and what operators switch is not either; the HTTP layer sees all of them.
 
 use std::sync::Arc;
 
