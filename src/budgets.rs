@@ -74,3 +74,32 @@
 //! ratios and quantiles are the end of the line.
 //!
 //! The feature `mixin` writes these rules for a layer, whatever its families are called.
+//!
+//! # Many machines
+//!
+//! Counters and histograms of several instances add up, and the rules and dashboards of `mixin` add them up before they divide:
+//! `rate` for each instance, then `sum by (job)`, then the ratio or the quantile. A mean of ratios, or of quantiles, is the ratio or the
+//! quantile of nothing. What that needs of the instances:
+//!
+//! - **The same buckets.** Instances that differ in bounds give a sum that jumps where one has a bound and the other has none.
+//!   Roll a change of buckets out to all of them soon.
+//! - **Series from the start.** `rate` takes the first sample that it sees for granted, so a series that begins with its third
+//!   error never counts three. [`HttpMetrics::declare`](crate::HttpMetrics::declare) makes them begin at 0; catalogues do so for closed
+//!   labels.
+//! - **Nothing that tells instances apart** among the registry's labels: `instance` and `pod` come with the scrape.
+//!
+//! # Past one machine for the store
+//!
+//! The services stay as they are; what grows is the store, by means of its own:
+//!
+//! | | writes | asked at | rules |
+//! |---|---|---|---|
+//! | several Prometheus, each with some of the jobs | each scrapes its own | one proxy each | each evaluates those of its jobs |
+//! | VictoriaMetrics cluster | vmagent, to vminsert | vmselect, `/select/{tenant}/prometheus` | vmalert, the same files |
+//! | Mimir | Prometheus, by `remote_write` | `/prometheus`, tenant in `X-Scope-OrgID` | its ruler, the same files |
+//!
+//! Split by job before anything else: rules aggregate within a job, so each job's are right wherever it is. Where one job is too much for one
+//! scraper, split its instances over several, let them write into a cluster, and evaluate the rules there, where all
+//! instances are. Two scrapers of the same instance, in case one fails, need the cluster's deduplication, or sums count twice.
+//!
+//! The feature `query` has a proxy that takes the cluster's base path, or the tenant's header, in place of a single store's URL.

@@ -51,7 +51,7 @@
 //! is at its end; and when there is none to send: HEAD, 204, 304.
 //!
 //! Where the layer goes among others, and what each order counts: [`order`]. Coming from another crate:
-//! [`migration`]. How many series there are, and what to do about too many: [`budgets`]. Queries: [`cookbook`].
+//! [`migration`]. How many series there are, what to do about too many, and what many machines need: [`budgets`]. Queries: [`cookbook`].
 //!
 //! # Where the numbers go
 //!

@@ -417,6 +417,12 @@ async fn what_rules_say_of_all_machines_is_what_was_sent() {
             same(&store.ask(begun, None), &vec![(BTreeMap::new(), 27.0)])
         });
     }
+    // Each has it in its own format: OpenMetrics writes a whole bound as `1.0`, the text format as `1`.
+    for (store, bound) in [(&prometheus, "1.0"), (&victoria, "1")] {
+        let buckets = format!("count(http_request_duration_seconds_bucket{{le=\"{bound}\"}})");
+        let found = store.ask(&buckets, None);
+        assert_eq!(found, [(BTreeMap::new(), 9.0)], "{bound}");
+    }
     let mut sent = drive(&machines, &FIRST).await;
     for store in stores {
         assert_counts(store, &sent, &machines);

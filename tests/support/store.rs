@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -156,6 +156,28 @@ impl Store {
         let answer = answer.unwrap_or_default();
         assert_ne!(answer["status"], "error", "{query}: {answer}");
         samples(&answer["data"])
+    }
+
+    /// Whether a query has a number anywhere in the last seconds, asked as a panel asks it.
+    #[track_caller]
+    pub fn has_answered(&self, query: &str, seconds: f64) -> bool {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let end = now.unwrap().as_secs_f64();
+        let (start, end) = ((end - seconds).to_string(), end.to_string());
+        let parameters = [
+            ("query", query),
+            ("start", &start),
+            ("end", &end),
+            ("step", "1"),
+        ];
+        let answer = self.get("/api/v1/query_range", &parameters);
+        let answer = answer.unwrap_or_default();
+        assert_ne!(answer["status"], "error", "{query}: {answer}");
+        let series = answer["data"]["result"].as_array().into_iter().flatten();
+        let mut values =
+            series.flat_map(|series| series["values"].as_array().into_iter().flatten());
+        let number = |value: &Value| value[1].as_str()?.parse::<f64>().ok();
+        values.any(|value| number(value).is_some_and(f64::is_finite))
     }
 
     /// The values of an instant query, once it has some that are numbers.
