@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode, header::CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use redis::{Pipeline, RedisError};
 use tokio::net::TcpListener;
 use tower_prometheus::query::QueryProxy;
@@ -64,6 +65,11 @@ pub async fn serve(
     let service = Service::start(role, redis, options, &shutdown)?;
     let app = app(&service)?;
     let begun = shutdown.clone();
+    // A page is sent in two parts, its head and what was collected: the second is not to wait for the
+    // client's word that it has the first.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     axum::serve(listener, app)
         .with_graceful_shutdown(async move { begun.begun().await })
         .await?;

@@ -94,6 +94,8 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         let (stream, _) = accepted?;
+        // As the orchestrator: the second part of a page does not wait for word of the first.
+        stream.set_nodelay(true)?;
         let app = TowerToHyperService::new(app.clone());
         let connection = server.serve_connection(TokioIo::new(stream), app);
         let connection = connections.watch(connection.into_owned());
