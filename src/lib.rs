@@ -117,6 +117,7 @@ mod scrape;
 mod series;
 mod sync;
 mod target;
+mod watch;
 
 #[cfg(feature = "summary")]
 pub use self::app::Summary;

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::operation::Ended;
-use super::running::{PanicGuard, Running};
+use super::running::Running;
+use crate::watch::Watch;
 
 pin_project! {
     /// The future of [`Operation::run`](super::Operation::run) and
@@ -47,21 +48,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut guard = PanicGuard {
-            running: this.running,
-            armed: true,
-        };
+        let mut watch = Watch::over(this.running);
         let polled = this.work.poll(cx);
-        if let (Poll::Ready(result), Some(running)) = (&polled, guard.running.as_mut()) {
+        if let (Poll::Ready(result), Some(running)) = (&polled, watch.watched().as_mut()) {
             running.set_result(result);
             if let Some(on_result) = this.on_result.take() {
                 on_result(running, result);
             }
         }
-        guard.armed = false;
+        watch.returned();
         if polled.is_ready() {
             // Dropped, it is recorded as it was told.
-            *guard.running = None;
+            *this.running = None;
         }
         polled
     }

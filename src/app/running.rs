@@ -8,6 +8,7 @@ use super::metric::InProgressGuard;
 use super::operation::Ended;
 use super::outcome::Outcome;
 use crate::clock::Instant;
+use crate::watch::Watched;
 
 /// An operation that has begun: it is recorded when it is told how it ended, or dropped.
 ///
@@ -170,17 +171,9 @@ fn type_name<T: ?Sized>() -> &'static str {
     name.rsplit_once("::").map_or(name, |(_, name)| name)
 }
 
-/// Records a panic when it is dropped by one, unless it was disarmed.
-pub(super) struct PanicGuard<'a, Labels, Record: FnOnce(&Ended<'_, Labels>)> {
-    pub(super) running: &'a mut Option<Running<Labels, Record>>,
-    pub(super) armed: bool,
-}
-
-impl<Labels, Record: FnOnce(&Ended<'_, Labels>)> Drop for PanicGuard<'_, Labels, Record> {
-    fn drop(&mut self) {
-        if self.armed
-            && let Some(mut running) = self.running.take()
-        {
+impl<Labels, Record: FnOnce(&Ended<'_, Labels>)> Watched for Option<Running<Labels, Record>> {
+    fn panicked(&mut self) {
+        if let Some(mut running) = self.take() {
             running.record(Outcome::Panicked);
         }
     }

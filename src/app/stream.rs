@@ -9,7 +9,8 @@ use pin_project_lite::pin_project;
 
 use super::operation::Ended;
 use super::outcome::Outcome;
-use super::running::{PanicGuard, Running};
+use super::running::Running;
+use crate::watch::Watch;
 
 pin_project! {
     /// The stream of [`Operation::stream`](super::Operation::stream).
@@ -50,21 +51,18 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        let mut guard = PanicGuard {
-            running: this.running,
-            armed: true,
-        };
+        let mut watch = Watch::over(this.running);
         let polled = this.items.poll_next(cx);
-        if let (Poll::Ready(Some(item)), Some(running)) = (&polled, guard.running.as_mut()) {
+        if let (Poll::Ready(Some(item)), Some(running)) = (&polled, watch.watched().as_mut()) {
             if item.is_err() {
                 running.set_result(item);
                 *this.failed = true;
             }
             (this.on_item)(running, item);
         }
-        guard.armed = false;
+        watch.returned();
         if let Poll::Ready(None) = &polled
-            && let Some(mut running) = guard.running.take()
+            && let Some(mut running) = this.running.take()
             && !*this.failed
         {
             running.set_outcome(Outcome::Success);

@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 use super::call::{Call, End, Messages};
 use super::code::Code;
 use super::frames::Frames;
+use crate::watch::Watch;
 
 pin_project! {
     /// A request's body on its way in: the inner one, and a count of its messages.
@@ -94,8 +95,13 @@ impl<B: Body> Body for GrpcResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let polled = ready!(this.call.watch(|| this.inner.as_mut().poll_frame(cx)));
-        match &polled {
+        let watch = Watch::over(this.call);
+        let polled = this.inner.as_mut().poll_frame(cx);
+        watch.returned();
+        let Poll::Ready(frame) = &polled else {
+            return polled;
+        };
+        match frame {
             None => this.call.close(End::Complete(None)),
             Some(Err(_)) => this.call.close(End::Failed),
             Some(Ok(frame)) => {
@@ -112,7 +118,7 @@ impl<B: Body> Body for GrpcResponseBody<B> {
                 }
             }
         }
-        Poll::Ready(polled)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

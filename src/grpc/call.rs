@@ -12,6 +12,7 @@ use http_body::Body;
 use super::code::Code;
 use super::methods::{MethodSeries, Methods};
 use crate::clock::Instant;
+use crate::watch::Watched;
 
 pub(super) struct Call {
     methods: &'static Methods,
@@ -94,21 +95,6 @@ impl Call {
         Self { place, ..*self }
     }
 
-    /// Runs the service's code; if it panics, that is how the call ended, and the panic goes on.
-    #[inline]
-    pub(super) fn watch<T>(&mut self, run: impl FnOnce() -> T) -> T {
-        struct OnPanic<'a>(&'a mut Call);
-        impl Drop for OnPanic<'_> {
-            fn drop(&mut self) {
-                self.0.close(End::Panicked);
-            }
-        }
-        let on_panic = OnPanic(self);
-        let value = run();
-        std::mem::forget(on_panic);
-        value
-    }
-
     /// The head of the response is there; it may be all there is.
     #[inline]
     pub(super) fn answer<B: Body>(&mut self, response: &Response<B>) {
@@ -184,6 +170,12 @@ impl Call {
             End::Dropped => self.head.unwrap_or_else(|| or_given_up(Code::Canceled)),
             End::Panicked => Code::Internal,
         }
+    }
+}
+
+impl Watched for Call {
+    fn panicked(&mut self) {
+        self.close(End::Panicked);
     }
 }
 

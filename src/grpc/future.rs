@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::GrpcResponseBody;
 use super::call::{Call, End};
+use crate::watch::Watch;
 
 pin_project! {
     /// The future of a [`GrpcMetricsService`](super::GrpcMetricsService).
@@ -40,7 +41,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match this.call.watch(|| this.inner.poll(cx)) {
+        let watch = Watch::over(this.call);
+        let polled = this.inner.poll(cx);
+        watch.returned();
+        match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
                 let mut call = this.call.take();

@@ -10,6 +10,7 @@ use tower_service::Service;
 use super::call::Call;
 use super::methods::Methods;
 use super::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFuture};
+use crate::watch::Watch;
 
 /// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer): measures what the inner service
 /// answers.
@@ -45,7 +46,9 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut call, messages) = Call::open(self.methods, &request);
         let request = request.map(|body| GrpcRequestBody::new(body, messages));
-        let future = call.watch(|| self.inner.call(request));
+        let watch = Watch::over(&mut call);
+        let future = self.inner.call(request);
+        watch.returned();
         GrpcResponseFuture::new(future, call)
     }
 }

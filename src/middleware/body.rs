@@ -11,6 +11,7 @@ use super::head::{BodyHints, Head};
 use super::long_lived::OpenConnection;
 use super::{AbortReason, Exchange};
 use crate::labels::ResponseHead;
+use crate::watch::Watch;
 
 pin_project! {
     /// A response's body on its way out: the inner one, and an eye on where it ends.
@@ -58,7 +59,7 @@ impl<B: Body> Body for ResponseBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         use bytes::Buf;
         let mut this = self.project();
-        let watch = this.exchange.watch();
+        let watch = Watch::over(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         watch.returned();
         let Poll::Ready(frame) = &polled else {

@@ -15,6 +15,7 @@ use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status, TraceId
 use crate::registry::Writer;
 use crate::series::{Found, HttpSeries, LabelIds, Measured, MethodSeries};
 use crate::target::InProgress;
+use crate::watch::Watched;
 
 pub(crate) struct Exchange {
     series: &'static HttpSeries,
@@ -164,12 +165,6 @@ impl Exchange {
     #[inline]
     pub(super) fn enter(&self) -> Option<Around> {
         Around::enter(self.series)
-    }
-
-    /// Looks on while the service's code runs.
-    #[inline]
-    pub(crate) fn watch(&mut self) -> Watch<'_> {
-        Watch(self)
     }
 
     /// The service made us wait, so this was no scrape of ours.
@@ -324,13 +319,6 @@ impl Exchange {
             Some(status) => Outcome::Aborted(status, AbortReason::Dropped),
         }
     }
-
-    fn panicked(&self) -> Outcome {
-        match self.answered.status() {
-            None => Outcome::Panicked,
-            Some(status) => Outcome::Aborted(status, AbortReason::Panicked),
-        }
-    }
 }
 
 /// Ends what is in progress when it is dropped.
@@ -356,22 +344,12 @@ impl Place {
     }
 }
 
-/// Looks on while the service's code runs: unless it is told that the code has returned, the code
-/// panicked, which is how the request ended. The panic goes on.
-pub(crate) struct Watch<'a>(&'a mut Exchange);
-
-impl Watch<'_> {
-    #[inline]
-    pub(crate) fn returned(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Watch<'_> {
-    #[cold]
-    fn drop(&mut self) {
-        let outcome = self.0.panicked();
-        self.0.close(outcome);
+impl Watched for Exchange {
+    fn panicked(&mut self) {
+        self.close(match self.answered.status() {
+            None => Outcome::Panicked,
+            Some(status) => Outcome::Aborted(status, AbortReason::Panicked),
+        });
     }
 }
 

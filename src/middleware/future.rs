@@ -9,6 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{Exchange, Outcome, ResponseBody};
+use crate::watch::Watch;
 
 pin_project! {
     /// The future of an [`HttpMetricsService`](super::HttpMetricsService).
@@ -41,7 +42,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let _around = this.exchange.enter();
-        let watch = this.exchange.watch();
+        let watch = Watch::over(this.exchange);
         let polled = this.inner.poll(cx);
         watch.returned();
         match polled {

@@ -17,6 +17,7 @@ use super::{Exchange, ResponseBody, ResponseFuture};
 use crate::clock::Instant;
 use crate::labels::RequestHead;
 use crate::series::HttpSeries;
+use crate::watch::Watch;
 
 /// An [`HttpMetricsLayer`](super::HttpMetricsLayer) that measures the bodies of requests too.
 ///
@@ -70,7 +71,7 @@ where
         }
         let request = request.map(|inner| RequestBody { inner, reading });
         let _around = exchange.enter();
-        let watch = exchange.watch();
+        let watch = Watch::over(&mut exchange);
         let future = self.inner.call(request);
         watch.returned();
         ResponseFuture::new(future, exchange)

@@ -10,6 +10,7 @@ use tower_service::Service;
 use super::{Exchange, ResponseBody, ResponseFuture};
 use crate::labels::RequestHead;
 use crate::series::HttpSeries;
+use crate::watch::Watch;
 
 /// The service of an [`HttpMetricsLayer`](super::HttpMetricsLayer): measures what the inner service
 /// answers.
@@ -46,7 +47,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
         let _around = exchange.enter();
-        let watch = exchange.watch();
+        let watch = Watch::over(&mut exchange);
         let future = self.inner.call(request);
         watch.returned();
         ResponseFuture::new(future, exchange)
