@@ -45,6 +45,15 @@ impl Family {
         Self::RequestBodyDuration,
     ];
 
+    /// The label that it has beside those of every request.
+    pub(crate) fn own_label(self) -> Option<&'static str> {
+        match self {
+            Self::AbortedBodies => Some("reason"),
+            Self::OpenConnections => Some("kind"),
+            _ => None,
+        }
+    }
+
     /// What it is measured with, in which unit, and what its HELP says.
     pub(crate) fn about(self) -> (Shape, Option<Unit>, &'static str) {
         use Unit::{Bytes, Seconds};

@@ -303,16 +303,15 @@ impl Settings {
 
 /// The label that a family has beside those of every request.
 fn own_label(family: Family) -> Option<LabelDescription> {
-    let (name, values) = match family {
+    let values = match family {
         Family::AbortedBodies => {
             let reasons = AbortReason::ALL.map(|reason| reason.label().into());
-            ("reason", LabelValues::Closed(reasons.into()))
+            LabelValues::Closed(reasons.into())
         }
-        Family::OpenConnections => ("kind", LabelValues::Open),
-        _ => return None,
+        _ => LabelValues::Open,
     };
     Some(LabelDescription {
-        name: name.into(),
+        name: family.own_label()?.into(),
         values,
     })
 }

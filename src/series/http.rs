@@ -299,8 +299,8 @@ impl HttpSeries {
         let counter = series.aborted.get_or_init(Box::default).get_or_insert(
             AbortKey { reason, labels },
             || {
-                let reason = Label::from_static_parts("reason", reason.label());
-                let key = self.key(Family::AbortedBodies, series, labels, None, Some(reason))?;
+                let reason = Some(reason.label());
+                let key = self.key(Family::AbortedBodies, series, labels, None, reason)?;
                 Some(self.target.counter(&key))
             },
         );
@@ -321,7 +321,6 @@ impl HttpSeries {
             .get_or_init(Box::default)
             .get_or_insert(kind, || {
                 let none = LabelIds::default();
-                let kind = Label::from_static_parts("kind", kind);
                 let key = self.key(Family::OpenConnections, series, none, None, Some(kind))?;
                 Some(self.target.in_progress(&key))
             });
@@ -374,7 +373,7 @@ impl HttpSeries {
         self.names[family as usize].as_deref()
     }
 
-    /// The key of a series of a family, with a label that only this family has; `None` if the family
+    /// The key of a series of a family, with the value of the label that only this family has; `None` if the family
     /// is not measured. Nothing is copied: the words of a layer are leaked with it.
     fn key(
         &'static self,
@@ -382,7 +381,7 @@ impl HttpSeries {
         series: &MethodSeries,
         ids: LabelIds,
         status: Option<Status>,
-        own: Option<Label>,
+        own: Option<&'static str>,
     ) -> Option<Key> {
         let name = self.name(family)?;
         let Settings { naming, .. } = &self.settings;
@@ -404,7 +403,8 @@ impl HttpSeries {
                 .into_iter()
                 .map(|part| Label::new(self.settings.label_name(part), value(part))),
         );
-        labels.extend(own);
+        let own = family.own_label().zip(own);
+        labels.extend(own.map(|(name, value)| Label::from_static_parts(name, value)));
         labels.extend(
             constants
                 .iter()
@@ -420,14 +420,9 @@ impl HttpSeries {
         let (shape, unit, help) = family.about();
         let constants = self.settings.constant_labels.iter();
         let constants = constants.map(|(name, _)| name.as_str());
-        let own = match family {
-            Family::AbortedBodies => &["reason"][..],
-            Family::OpenConnections => &["kind"][..],
-            _ => &[],
-        };
         let parts = self.settings.parts(family).into_iter();
         let names = parts.map(|part| self.settings.label_name(part));
-        let names = names.chain(own.iter().copied()).chain(constants);
+        let names = names.chain(family.own_label()).chain(constants);
         Ok(Some(FamilySpec {
             name: name.to_owned(),
             shape,
