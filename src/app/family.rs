@@ -8,8 +8,9 @@ use super::description::FamilyKind;
 use super::labels::{LabelSpec, Values};
 use super::tree::{Keyed, Tree};
 use crate::Error;
-use crate::registry::{About, Buckets, FamilySpec, Shape, lock};
+use crate::registry::{About, Buckets, FamilySpec, Shape};
 use crate::series::{Overflow, overflow_spec};
+use crate::sync::lock;
 use crate::target::Target;
 
 /// One family, what it is about and where it is recorded.

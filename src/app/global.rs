@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use crate::registry::lock;
+use crate::sync::lock;
 use crate::target::Target;
 
 /// Where a catalogue records.

@@ -185,7 +185,9 @@ impl Naming {
             endpoint_in_progress: _,
         } = self;
         let set = [method, endpoint, status].map(String::as_str);
-        let fixed = Family::ALL.into_iter().filter_map(|family| family.own_label());
+        let fixed = Family::ALL
+            .into_iter()
+            .filter_map(|family| family.own_label());
         set.into_iter().chain(fixed).chain(error_type.as_deref())
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use crate::registry::lock;
+use crate::sync::lock;
 use crate::target::InProgress;
 
 /// Marks a response as the beginning of a long-lived connection, as an extension of it.

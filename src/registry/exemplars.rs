@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::lock;
 use crate::labels::TraceId;
+use crate::sync::lock;
 
 /// The latest exemplar of each bucket, at most one a second: an example, not a log.
 pub(crate) struct Exemplars {

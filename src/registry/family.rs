@@ -10,12 +10,12 @@ use metrics::{Key, Unit};
 use super::buckets::Buckets;
 use super::cells::CellId;
 use super::exemplars::Exemplars;
-use super::lock;
 #[cfg(feature = "summary")]
 use super::window::Window;
 use crate::Error;
 use crate::app::FamilyKind;
 use crate::budget::Budget;
+use crate::sync::lock;
 
 /// What a family measures with.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,9 @@
 use std::panic::Location;
 use std::sync::{Mutex, OnceLock};
 
-use super::{Registry, lock};
+use super::Registry;
 use crate::Error;
+use crate::sync::lock;
 
 static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new();
 

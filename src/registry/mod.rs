@@ -58,7 +58,7 @@ use std::sync::{Arc, Mutex};
 
 use self::{buckets::BucketRules, families::Families, series::SeriesMap};
 use crate::Error;
-pub(crate) use crate::sync::lock;
+use crate::sync::lock;
 
 /// A set of metrics and the page that shows them.
 ///

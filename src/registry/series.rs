@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use metrics::{Key, Label};
 
+use super::Registry;
 use super::families::Shape;
 use super::family::{Family, Kind, Place};
 use super::handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress};
 use super::names::{
     are_sound_label_names, escape_label_value, escaped_label_name, mend_label_names,
 };
-use super::{Registry, lock};
+use crate::sync::lock;
 
 /// Locks to spread registration over: one map that grows would stall everyone.
 const SHARDS: usize = 64;

@@ -4,8 +4,9 @@ use std::sync::Mutex;
 
 use sketches_ddsketch::{Config, DDSketch};
 
-use super::{lock, thread_slot};
+use super::thread_slot;
 use crate::clock::Instant;
+use crate::sync::lock;
 
 /// The quantiles that a summary shows.
 pub(crate) const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];

@@ -19,7 +19,8 @@ use super::collect::{Calls, Collected, Collection, Collectors};
 use super::source::Pages;
 use crate::budget::Budget;
 use crate::exposition::{PageText, ReadyFamilies, Variant, VariantWriter};
-use crate::registry::{Snapshotting, lock};
+use crate::registry::Snapshotting;
+use crate::sync::lock;
 
 /// The runs of one handler.
 pub(super) struct Queue {

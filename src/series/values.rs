@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use super::{SlotKey, Table};
 use crate::labels::{OVERFLOW, Values};
-use crate::registry::lock;
+use crate::sync::lock;
 
 /// How many labels of one's own a layer can have.
 pub(crate) const MAX_LABELS: usize = 8;

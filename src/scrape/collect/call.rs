@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::families::{CheckedFamily, check};
 use super::{CollectError, Deadline, Samples};
-use crate::registry::lock;
+use crate::sync::lock;
 
 /// The calls of one run.
 pub(in crate::scrape) type Calls = Vec<Arc<Call>>;

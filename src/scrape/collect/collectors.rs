@@ -9,7 +9,7 @@ use http::HeaderMap;
 use super::call::{Answer, Call, Calls};
 use super::{Collection, Collector, Deadline, SampleValue, Samples};
 use crate::error::start_up;
-use crate::registry::lock;
+use crate::sync::lock;
 use crate::{Error, MetricsHandler};
 
 /// The collectors of a handler and of its clones.

@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::super::Page;
-use crate::registry::lock;
+use crate::sync::lock;
 
 #[derive(Clone, Debug)]
 pub(super) struct Activity {
