@@ -8,7 +8,7 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 
 use crate::Error;
 use crate::labels::TraceId;
-use crate::registry::{self, FamilySpec, Registry, Shape, Store, Writer};
+use crate::registry::{self, Buckets, FamilySpec, InProgressCells, Registry, Shape, Store, Writer};
 
 /// Where a layer records: a [`Registry`], or any recorder of the `metrics` crate.
 ///
@@ -134,6 +134,14 @@ impl Target {
                 metrics::with_recorder(|recorder| describe(recorder, spec));
                 Ok(())
             }
+        }
+    }
+
+    /// The bounds of a histogram that is declared; a recorder of another crate has its own.
+    pub(crate) fn declared_buckets(&self, family: &str) -> Buckets {
+        match &self.0 {
+            Kind::Registry(registry) => registry.declared_buckets(family),
+            Kind::Recorder(_) | Kind::Global => Buckets::default(),
         }
     }
 
@@ -263,6 +271,10 @@ impl Writing {
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.0.as_ref()?.writer()
     }
+
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.0.as_deref()
+    }
 }
 
 /// A counter of either kind of target.
@@ -349,21 +361,11 @@ impl InProgress {
         }
     }
 
-    /// As [`InProgress::begin`], by a writer of the same target.
-    #[inline]
-    pub(crate) fn begin_by(&self, writer: Option<Writer<'_>>) {
-        match (self, writer) {
-            (Self::Registry(gauge), Some(writer)) => gauge.begin_by(writer),
-            _ => self.begin(),
-        }
-    }
-
-    /// As [`InProgress::end`], by a writer of the same target.
-    #[inline]
-    pub(crate) fn end_by(&self, writer: Option<Writer<'_>>) {
-        match (self, writer) {
-            (Self::Registry(gauge), Some(writer)) => gauge.end_by(writer),
-            _ => self.end(),
+    /// Its cells, if it is a registry's.
+    pub(crate) fn cells(&self) -> Option<InProgressCells> {
+        match self {
+            Self::Registry(gauge) => Some(gauge.cells()),
+            Self::Foreign(_) => None,
         }
     }
 }

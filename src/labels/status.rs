@@ -31,6 +31,7 @@ impl Status {
     }
 
     /// The class of a code, `2xx`; anything else is its own class.
+    #[cold]
     pub(crate) fn class(self) -> Self {
         if self.is_code() {
             Self(self.0 / 100)
@@ -76,8 +77,8 @@ impl Status {
         }
     }
 
-    /// A number of its own, for hashing.
-    pub(crate) fn bits(self) -> u64 {
+    /// A number of its own.
+    pub(crate) fn number(self) -> u64 {
         self.0.into()
     }
 }

@@ -7,7 +7,7 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::head::{BodyHints, Head};
+use super::head::{BodyHints, Remaining, Rest};
 use super::long_lived::OpenConnection;
 use super::{AbortReason, Exchange};
 use crate::labels::ResponseHead;
@@ -24,27 +24,41 @@ pin_project! {
         #[pin]
         inner: B,
         exchange: Exchange,
-        // Bytes still to come, where the response says how many there are.
-        remaining: Option<u64>,
+        remaining: Remaining,
         connection: Option<OpenConnection>,
     }
 }
 
 impl<B: Body> ResponseBody<B> {
     /// Takes over the exchange at the head of its response.
+    ///
+    /// Most heads are read where they are. What is passed on by its address is copied once more by the
+    /// compiler, so the others are read apart.
     #[inline]
     pub(super) fn wrap(response: Response<B>, exchange: &mut Exchange) -> Response<Self> {
         let hints = BodyHints::of(response.body());
-        let Head {
-            remaining,
-            connection,
-        } = exchange.read_head(ResponseHead::new(&response), hints);
-        response.map(|inner| Self {
+        if exchange.asks_head(response.extensions(), hints) {
+            return Self::wrap_read(response, exchange);
+        }
+        let rest = exchange.read_status(response.status(), hints);
+        response.map(|inner| Self::new(inner, exchange, rest))
+    }
+
+    #[inline(never)]
+    fn wrap_read(response: Response<B>, exchange: &mut Exchange) -> Response<Self> {
+        let hints = BodyHints::of(response.body());
+        let rest = exchange.read_head(ResponseHead::new(&response), hints);
+        response.map(|inner| Self::new(inner, exchange, rest))
+    }
+
+    #[inline]
+    fn new(inner: B, exchange: &mut Exchange, rest: Rest) -> Self {
+        Self {
             inner,
             exchange: exchange.take(),
-            remaining,
-            connection,
-        })
+            remaining: rest.remaining,
+            connection: rest.connection,
+        }
     }
 }
 
@@ -71,10 +85,9 @@ impl<B: Body> Body for ResponseBody<B> {
             Some(Ok(frame)) => {
                 let sent = frame.data_ref().map_or(0, Buf::remaining) as u64;
                 this.exchange.send(sent);
-                if let Some(remaining) = this.remaining {
-                    *remaining = remaining.saturating_sub(sent);
-                }
-                if frame.is_trailers() || *this.remaining == Some(0) || this.inner.is_end_stream() {
+                this.remaining.pass(sent);
+                if frame.is_trailers() || this.remaining.is_nothing() || this.inner.is_end_stream()
+                {
                     End::Complete
                 } else {
                     End::NotYet

@@ -7,21 +7,18 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::long_lived::OpenConnection;
-use super::nesting::{self, Around};
+use super::nesting;
 use super::request_body::Reading;
 use super::{AbortReason, DurationTo, Outcome};
 use crate::clock::Instant;
 use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status, TraceId};
 use crate::registry::Writer;
-use crate::series::{Found, HttpSeries, LabelIds, Measured, MethodSeries};
-use crate::target::InProgress;
+use crate::series::{EndpointSeries, HttpSeries, LabelIds, Measured, RequestSeries};
 use crate::watch::Watched;
 
 pub(crate) struct Exchange {
-    series: &'static HttpSeries,
     place: Place,
     started: Instant,
-    labels: LabelIds,
     /// How long the head took, where that is measured; not a number before it is there.
     head_seconds: f64,
     /// Bytes of the response's body so far.
@@ -63,34 +60,35 @@ struct Extras {
 enum Place {
     Open(Open),
     /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
-    /// it is registered when it has to wait or when its response is there.
-    Waiting(Box<Waiting>),
-    /// Ended, or never to be measured.
-    Closed,
+    /// it is registered when it has to wait or when its response is there. Without what waits, the
+    /// exchange has ended, or was never to be measured: see [`CLOSED`].
+    Waiting(Option<Box<Waiting>>),
 }
+
+/// Not a variant of its own, for which a [`Place`] would need one more word.
+const CLOSED: Place = Place::Waiting(None);
 
 #[derive(Clone, Copy)]
 struct Open {
-    /// Where the request will be counted; the response may still name another endpoint.
-    series: &'static MethodSeries,
-    in_progress: Option<&'static InProgress>,
+    began: &'static RequestSeries,
+    /// Where the request will be counted: the response may name another endpoint, or other labels.
+    counted: &'static RequestSeries,
 }
 
 struct Waiting {
+    layer: &'static HttpSeries,
     method: Method,
     endpoint: Option<Endpoint>,
+    labels: LabelIds,
 }
 
 impl Open {
     #[inline(always)]
-    fn begin(series: &'static HttpSeries, of: &'static MethodSeries, labels: LabelIds) -> Self {
-        let in_progress = series.in_progress(of, labels);
-        if let Some(in_progress) = in_progress {
-            in_progress.begin_by(series.writer());
-        }
+    fn begin(series: &'static RequestSeries) -> Self {
+        series.begin();
         Self {
-            series: of,
-            in_progress,
+            began: series,
+            counted: series,
         }
     }
 }
@@ -98,50 +96,38 @@ impl Open {
 impl Exchange {
     // Not inlined: what is generic over the service stays small.
     #[inline(never)]
-    pub(crate) fn open(series: &'static HttpSeries, request: RequestHead<'_>) -> Self {
-        nesting::check(series);
+    pub(crate) fn open(layer: &'static HttpSeries, request: RequestHead<'_>) -> Self {
+        nesting::check(layer);
         let method = Method::of(request.method());
-        let endpoint = series.settings.endpoint_source.endpoint_of(request);
-        let found = series.find(method, endpoint);
-        if let Found::Skipped = found {
-            return Self::closed(series);
+        let name = layer.settings.endpoint_source.endpoint_of(request);
+        let endpoint = layer.endpoint(name);
+        if endpoint.is_some_and(EndpointSeries::is_skipped) {
+            // It leaves no trace, not even among the values of labels.
+            return Self::at(CLOSED, None);
         }
         // All that is asked of the application comes first: if that panics, nothing is open yet.
-        let labels = series.request_labels(request);
-        let extras = series.trace(request).map(|trace| {
+        let labels = layer.request_labels(request);
+        let extras = layer.trace(request).map(|trace| {
             Box::new(Extras {
                 trace: Some(trace),
                 reading: None,
             })
         });
-        let place = match found {
-            Found::Measured(of) => Place::Open(Open::begin(series, of, labels)),
-            Found::Unknown => Place::waiting(method, endpoint),
-            Found::Skipped => Place::Closed,
+        let place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
+            Some(series) => Place::Open(Open::begin(series)),
+            None => Place::waiting(layer, method, name, labels),
         };
+        Self::at(place, extras)
+    }
+
+    #[inline]
+    fn at(place: Place, extras: Option<Box<Extras>>) -> Self {
         Self {
-            series,
             place,
             started: Instant::now(),
-            labels,
             head_seconds: f64::NAN,
             sent: 0,
             extras,
-            answered: Answered::NOT_YET,
-        }
-    }
-
-    /// Of a request that leaves no trace, not even among the values of labels.
-    #[cold]
-    fn closed(series: &'static HttpSeries) -> Self {
-        Self {
-            series,
-            place: Place::Closed,
-            started: Instant::now(),
-            labels: LabelIds::default(),
-            head_seconds: f64::NAN,
-            sent: 0,
-            extras: None,
             answered: Answered::NOT_YET,
         }
     }
@@ -155,99 +141,102 @@ impl Exchange {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self {
-            place: std::mem::replace(&mut self.place, Place::Closed),
+            place: std::mem::replace(&mut self.place, CLOSED),
             extras: self.extras.take(),
             ..*self
         }
     }
 
-    /// Says that the inner service runs, so that it is noticed if the request passes this layer again.
+    /// The layer that measures the request.
     #[inline]
-    pub(super) fn enter(&self) -> Option<Around> {
-        Around::enter(self.series)
-    }
-
-    /// The service made us wait, so this was no scrape of ours.
-    #[inline]
-    pub(crate) fn wait(&mut self) {
-        if let Place::Waiting(_) = self.place {
-            self.register(None);
+    pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
+        match &self.place {
+            Place::Open(open) => Some(open.counted.layer()),
+            Place::Waiting(waiting) => Some(waiting.as_ref()?.layer),
         }
     }
 
-    /// The head of the response is there; `named` is what it says the endpoint is.
-    #[inline(always)]
-    pub(crate) fn answer(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        if self.series.times_head() {
+    /// The method of a request that is measured.
+    #[inline]
+    pub(crate) fn method(&self) -> Option<Method> {
+        match &self.place {
+            Place::Open(open) => Some(open.counted.method()),
+            Place::Waiting(waiting) => Some(waiting.as_ref()?.method),
+        }
+    }
+
+    /// This was no scrape of ours: the service made us wait, or has answered.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if let Place::Waiting(waiting) = &mut self.place
+            && let Some(waiting) = waiting.take()
+        {
+            self.place = waiting.register(None);
+        }
+    }
+
+    /// The head of the response is there, with this status.
+    #[inline]
+    pub(crate) fn answer(&mut self, code: StatusCode) {
+        if self.layer().is_some_and(HttpSeries::times_head) {
             self.head_seconds = self.started.elapsed_seconds();
         }
-        self.answered = Answered::with(response.status());
-        self.series.response_labels(response, &mut self.labels);
-        if named.is_some() || matches!(self.place, Place::Waiting(_)) {
-            self.register(named);
-        }
+        self.answered = Answered::with(code);
     }
 
-    /// Registers where the request is counted from now on; where it is in progress stays.
-    #[cold]
-    fn register(&mut self, named: Option<&Endpoint>) {
-        let (series, labels) = (self.series, self.labels);
-        self.place = match (std::mem::replace(&mut self.place, Place::Closed), named) {
-            (Place::Waiting(waiting), named) => {
-                let endpoint = named.or(waiting.endpoint.as_ref());
-                let of = series.register(waiting.method, endpoint.map(Endpoint::as_str));
-                of.map_or(Place::Closed, |of| {
-                    Place::Open(Open::begin(series, of, labels))
-                })
+    /// Whether a response can change the labels.
+    #[inline]
+    pub(super) fn asks_response(&self) -> bool {
+        self.layer().is_some_and(HttpSeries::asks_response)
+    }
+
+    /// A response has the last word about labels, and about the endpoint if it has `named` one.
+    pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
+        match &mut self.place {
+            Place::Open(open) => {
+                let open = *open;
+                self.place = open.learn(response, named);
             }
-            (Place::Open(open), Some(named)) => {
-                match series.register(open.series.method(), Some(named.as_str())) {
-                    Some(series) => Place::Open(Open { series, ..open }),
-                    // Named one that is skipped: no trace, as of a scrape.
-                    None => {
-                        open.in_progress.inspect(|gauge| gauge.end());
-                        Place::Closed
-                    }
+            Place::Waiting(waiting) => {
+                if let Some(waiting) = waiting {
+                    let layer = waiting.layer;
+                    layer.response_labels(response, &mut waiting.labels);
+                }
+                if let Some(waiting) = waiting.take() {
+                    self.place = waiting.register(named);
                 }
             }
-            (place, _) => place,
-        };
+        }
     }
 
     /// Closes the exchange. Only the first call counts.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn close(&mut self, outcome: Outcome) {
-        if let Place::Waiting(_) = self.place {
-            match outcome {
-                Outcome::Scrape => self.place = Place::Closed,
-                _ => self.register(None),
-            }
-        }
-        let Place::Open(open) = self.place else {
-            return;
-        };
-        self.place = Place::Closed;
-        let writer = self.series.writer();
-        // Last, and also if a recorder of another crate, or who listens to a warning, panics.
-        let _ending = Ending { open, writer };
-        if let Some(status) = outcome.status() {
-            self.count(writer, open.series, status, outcome);
-        }
+        self.close_as(outcome.status(), outcome);
     }
 
-    #[inline]
-    fn count(
-        &self,
-        writer: Option<Writer<'_>>,
-        of: &'static MethodSeries,
-        status: Status,
-        outcome: Outcome,
-    ) {
-        let measured = || self.measured(outcome);
-        self.series
-            .count(writer, of, self.labels, status, self.seconds(), measured);
+    #[inline(never)]
+    fn close_as(&mut self, status: Option<Status>, outcome: Outcome) {
+        if status.is_some() {
+            self.settle();
+        }
+        let Place::Open(open) = std::mem::replace(&mut self.place, CLOSED) else {
+            return;
+        };
+        let layer = open.counted.layer();
+        let writer = layer.writer();
+        // Last, and also if a recorder of another crate, or who listens to a warning, panics.
+        let _ending = Ending {
+            began: open.began,
+            writer,
+        };
+        if let Some(status) = status {
+            let measured = || self.measured(outcome);
+            open.counted
+                .count(writer, status, self.seconds(layer), measured);
+        }
         if let Outcome::Aborted(_, reason) = outcome {
-            self.series.count_aborted(of, self.labels, reason);
+            open.counted.count_aborted(reason);
         }
     }
 
@@ -264,27 +253,16 @@ impl Exchange {
 
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        !matches!(self.place, Place::Closed)
-    }
-
-    /// The method of a request that is measured.
-    #[inline]
-    pub(crate) fn method(&self) -> Option<Method> {
-        match &self.place {
-            Place::Open(open) => Some(open.series.method()),
-            Place::Waiting(waiting) => Some(waiting.method),
-            Place::Closed => None,
-        }
+        !matches!(self.place, Place::Waiting(None))
     }
 
     /// A connection that outlives its request, in the gauge until it is dropped.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
-        let Place::Open(open) = &self.place else {
+        let Place::Open(Open { counted, .. }) = &self.place else {
             return None;
         };
-        self.series
-            .connections(open.series, kind)
-            .map(OpenConnection::open)
+        let gauge = counted.layer().connections(counted, kind);
+        gauge.map(OpenConnection::open)
     }
 
     /// Bytes of the response's body passed.
@@ -305,46 +283,79 @@ impl Exchange {
     }
 
     #[inline]
-    fn seconds(&self) -> f64 {
-        match self.series.settings.duration_to {
+    fn seconds(&self, layer: &HttpSeries) -> f64 {
+        match layer.settings.duration_to {
             DurationTo::Head if !self.head_seconds.is_nan() => self.head_seconds,
             _ => self.started.elapsed_seconds(),
-        }
-    }
-
-    /// What it means that nobody waits any more.
-    fn dropped(&self) -> Outcome {
-        match self.answered.status() {
-            None => Outcome::Cancelled,
-            Some(status) => Outcome::Aborted(status, AbortReason::Dropped),
         }
     }
 }
 
 /// Ends what is in progress when it is dropped.
 struct Ending<'a> {
-    open: Open,
+    began: &'static RequestSeries,
     writer: Option<Writer<'a>>,
 }
 
 impl Drop for Ending<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(in_progress) = self.open.in_progress {
-            in_progress.end_by(self.writer);
-        }
+        self.began.end(self.writer);
     }
 }
 
 impl Place {
     #[cold]
-    fn waiting(method: Method, endpoint: Option<&str>) -> Self {
-        let endpoint = endpoint.map(Endpoint::new);
-        Self::Waiting(Box::new(Waiting { method, endpoint }))
+    fn waiting(
+        layer: &'static HttpSeries,
+        method: Method,
+        endpoint: Option<&str>,
+        labels: LabelIds,
+    ) -> Self {
+        Self::Waiting(Some(Box::new(Waiting {
+            layer,
+            method,
+            endpoint: endpoint.map(Endpoint::new),
+            labels,
+        })))
+    }
+}
+
+impl Waiting {
+    /// In progress from now on, at the endpoint that was `named` or else at its own.
+    #[cold]
+    fn register(self: Box<Self>, named: Option<&Endpoint>) -> Place {
+        let endpoint = named.or(self.endpoint.as_ref()).map(Endpoint::as_str);
+        let series = self.layer.register(self.method, endpoint, self.labels);
+        series.map_or(CLOSED, |series| Place::Open(Open::begin(series)))
+    }
+}
+
+impl Open {
+    /// Counted elsewhere, if the response says so; where it is in progress stays.
+    #[cold]
+    fn learn(self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> Place {
+        let Self { began, counted } = self;
+        let layer = counted.layer();
+        let mut labels = counted.labels();
+        layer.response_labels(response, &mut labels);
+        let counted = match named {
+            Some(named) => layer.register(counted.method(), Some(named.as_str()), labels),
+            None => Some(counted.with(labels)),
+        };
+        match counted {
+            Some(counted) => Place::Open(Self { began, counted }),
+            // Named one that is skipped: no trace, as of a scrape.
+            None => {
+                began.end(layer.writer());
+                CLOSED
+            }
+        }
     }
 }
 
 impl Watched for Exchange {
+    #[cold]
     fn panicked(&mut self) {
         self.close(match self.answered.status() {
             None => Outcome::Panicked,
@@ -357,15 +368,19 @@ impl Drop for Exchange {
     #[inline]
     fn drop(&mut self) {
         if self.is_open() {
-            self.abandon();
+            self.dropped();
         }
     }
 }
 
 impl Exchange {
+    /// Nobody waits any more.
     #[cold]
-    fn abandon(&mut self) {
-        self.close(self.dropped());
+    fn dropped(&mut self) {
+        self.close(match self.answered.status() {
+            None => Outcome::Cancelled,
+            Some(status) => Outcome::Aborted(status, AbortReason::Dropped),
+        });
     }
 }
 
@@ -382,7 +397,7 @@ impl fmt::Debug for Exchange {
 mod tests {
     use std::time::Duration;
 
-    use http::{Request, Response};
+    use http::Request;
 
     use super::*;
     use crate::clock::stepped;
@@ -394,7 +409,8 @@ mod tests {
         let layer = metrics.layer(&registry).unwrap();
         let mut exchange = Exchange::open(layer.series(), RequestHead::new(&Request::new(())));
         stepped::advance(Duration::from_secs(1));
-        exchange.answer(ResponseHead::new(&Response::new(())), None);
+        exchange.settle();
+        exchange.answer(StatusCode::OK);
         stepped::advance(Duration::from_secs(3));
         exchange.end_body(None);
         stepped::advance(Duration::from_secs(5));

@@ -8,8 +8,8 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use super::nesting::Inside;
 use super::{Exchange, Outcome, ResponseBody};
-use crate::watch::Watch;
 
 pin_project! {
     /// The future of an [`HttpMetricsService`](super::HttpMetricsService).
@@ -41,13 +41,12 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let _around = this.exchange.enter();
-        let watch = Watch::over(this.exchange);
+        let inside = Inside::enter(this.exchange);
         let polled = this.inner.poll(cx);
-        watch.returned();
+        inside.leave();
         match polled {
             Poll::Pending => {
-                this.exchange.wait();
+                this.exchange.settle();
                 Poll::Pending
             }
             Poll::Ready(Ok(response)) => {

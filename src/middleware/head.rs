@@ -2,7 +2,7 @@
 //! life it begins.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 use http_body::Body;
 
 use super::long_lived::{LongLived, OpenConnection};
@@ -27,45 +27,100 @@ impl BodyHints {
     }
 }
 
+/// How many bytes of a body are to come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remaining(u64);
+
+impl Remaining {
+    /// More than will ever pass.
+    const UNKNOWN: Self = Self(u64::MAX);
+
+    #[inline]
+    fn of(bytes: Option<u64>) -> Self {
+        bytes.map_or(Self::UNKNOWN, Self)
+    }
+
+    #[inline]
+    pub(super) fn pass(&mut self, bytes: u64) {
+        self.0 = self.0.saturating_sub(bytes);
+    }
+
+    #[inline]
+    pub(super) fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// What is left of a response after its head.
-#[derive(Default)]
-pub(super) struct Head {
-    /// How many bytes are to come, where the response says so: a server stops asking for more then.
-    pub(super) remaining: Option<u64>,
+pub(super) struct Rest {
+    /// Where the response says how much that is: a server stops asking for more then.
+    pub(super) remaining: Remaining,
     /// A connection that may outlive the exchange.
     pub(super) connection: Option<OpenConnection>,
 }
 
-impl Exchange {
-    /// The head is there: with it the request may end, or begin a connection.
-    pub(super) fn read_head(&mut self, response: ResponseHead<'_>, body: BodyHints) -> Head {
-        let Some(method) = self.method() else {
-            return Head::default();
-        };
-        let (code, extensions) = (response.status(), response.extensions());
-        let mut named = None;
-        let mut marked = None;
-        if !extensions.is_empty() {
-            if extensions.get::<Scrape>().is_some() {
-                self.close(Outcome::Scrape);
-                return Head::default();
-            }
-            named = extensions.get::<Endpoint>();
-            marked = extensions.get::<LongLived>();
-        }
-        self.answer(response, named);
-        let kind = marked.map(LongLived::kind);
-        if let Some(kind) = kind.or_else(|| unmarked_kind(response, method, body)) {
-            return self.open_connection(code, kind, marked);
-        }
-        let remaining = body.exact.or_else(|| declared_length(response.headers()));
-        if method == Method::Head || has_no_body(code) || body.is_end || remaining == Some(0) {
-            self.end_body(None);
-        }
-        Head {
+impl Rest {
+    fn of(remaining: Remaining) -> Self {
+        Self {
             remaining,
             connection: None,
         }
+    }
+}
+
+impl Exchange {
+    /// Whether the head may say more than its status does.
+    #[inline]
+    pub(super) fn asks_head(&self, extensions: &Extensions, body: BodyHints) -> bool {
+        !extensions.is_empty() || body.exact.is_none() || self.asks_response()
+    }
+
+    /// Reads a head that says no more than its status.
+    #[inline(never)]
+    pub(super) fn read_status(&mut self, code: StatusCode, body: BodyHints) -> Rest {
+        let Some(method) = self.method() else {
+            return Rest::of(Remaining::UNKNOWN);
+        };
+        self.answer(code);
+        self.settle();
+        match kind_by_status(code, method) {
+            Some(kind) => self.open_connection(code, kind, None),
+            None => self.begin_body(code, method, body),
+        }
+    }
+
+    /// The head is there: with it the request may end, or begin a connection.
+    pub(super) fn read_head(&mut self, response: ResponseHead<'_>, mut body: BodyHints) -> Rest {
+        let Some(method) = self.method() else {
+            return Rest::of(Remaining::UNKNOWN);
+        };
+        let (code, headers) = (response.status(), response.headers());
+        let extensions = response.extensions();
+        if extensions.get::<Scrape>().is_some() {
+            self.close(Outcome::Scrape);
+            return Rest::of(Remaining::UNKNOWN);
+        }
+        self.answer(code);
+        self.learn(response, extensions.get::<Endpoint>());
+        let marked = extensions.get::<LongLived>();
+        let kind = marked.map(LongLived::kind);
+        let kind = kind.or_else(|| kind_by_status(code, method));
+        let streams = || body.exact.is_none() && method != Method::Head && is_event_stream(headers);
+        if let Some(kind) = kind.or_else(|| streams().then_some("event-stream")) {
+            return self.open_connection(code, kind, marked);
+        }
+        body.exact = body.exact.or_else(|| declared_length(headers));
+        self.begin_body(code, method, body)
+    }
+
+    /// What follows the head is a body, if anything: without, the request has ended.
+    #[inline]
+    fn begin_body(&mut self, code: StatusCode, method: Method, body: BodyHints) -> Rest {
+        let is_empty = body.is_end || body.exact == Some(0);
+        if is_empty || method == Method::Head || has_no_body(code) {
+            self.end_body(None);
+        }
+        Rest::of(Remaining::of(body.exact))
     }
 
     /// A connection's life is no latency: the request ends at its head, the connection goes on.
@@ -75,11 +130,11 @@ impl Exchange {
         code: StatusCode,
         kind: &'static str,
         marked: Option<&LongLived>,
-    ) -> Head {
+    ) -> Rest {
         let connection = self.connection(kind);
         self.close(Outcome::LongLived(Status::of(code)));
-        Head {
-            remaining: None,
+        Rest {
+            remaining: Remaining::UNKNOWN,
             connection: match marked {
                 Some(marked) => marked.keep(connection),
                 None => connection,
@@ -90,19 +145,11 @@ impl Exchange {
 
 /// What kind of long-lived connection a response begins by the rules of HTTP.
 #[inline]
-fn unmarked_kind(
-    response: ResponseHead<'_>,
-    method: Method,
-    body: BodyHints,
-) -> Option<&'static str> {
-    let code = response.status();
+fn kind_by_status(code: StatusCode, method: Method) -> Option<&'static str> {
     if code == StatusCode::SWITCHING_PROTOCOLS {
         Some("upgrade")
     } else if method == Method::Connect && code.is_success() {
         Some("connect")
-    } else if body.exact.is_none() && is_event_stream(response.headers()) && method != Method::Head
-    {
-        Some("event-stream")
     } else {
         None
     }

@@ -13,11 +13,11 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::nesting::Inside;
 use super::{Exchange, ResponseBody, ResponseFuture};
 use crate::clock::Instant;
 use crate::labels::RequestHead;
 use crate::series::HttpSeries;
-use crate::watch::Watch;
 
 /// An [`HttpMetricsLayer`](super::HttpMetricsLayer) that measures the bodies of requests too.
 ///
@@ -70,10 +70,9 @@ where
             exchange.set_reading(Arc::clone(&reading));
         }
         let request = request.map(|inner| RequestBody { inner, reading });
-        let _around = exchange.enter();
-        let watch = Watch::over(&mut exchange);
+        let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
-        watch.returned();
+        inside.leave();
         ResponseFuture::new(future, exchange)
     }
 }

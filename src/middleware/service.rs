@@ -7,10 +7,10 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+use super::nesting::Inside;
 use super::{Exchange, ResponseBody, ResponseFuture};
 use crate::labels::RequestHead;
 use crate::series::HttpSeries;
-use crate::watch::Watch;
 
 /// The service of an [`HttpMetricsLayer`](super::HttpMetricsLayer): measures what the inner service
 /// answers.
@@ -46,10 +46,9 @@ where
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
-        let _around = exchange.enter();
-        let watch = Watch::over(&mut exchange);
+        let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
-        watch.returned();
+        inside.leave();
         ResponseFuture::new(future, exchange)
     }
 }

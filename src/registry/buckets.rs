@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cells::Address;
 use crate::Error;
 
 /// Prometheus' own default bounds, in seconds: 5 ms to 10 s.
@@ -43,6 +44,12 @@ impl Buckets {
     /// Finite buckets and `+Inf`.
     pub(crate) fn count(&self) -> usize {
         self.0.len() + 1
+    }
+
+    /// The cell of a sample's bucket, where the first bucket's is at `first`.
+    #[inline]
+    pub(super) fn address(&self, first: Address, sample: f64) -> Address {
+        first.plus(self.position(sample) as u32)
     }
 
     /// The bucket of a sample, by its `le` rule: the first bound that is not below it.

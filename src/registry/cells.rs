@@ -5,6 +5,7 @@
 //! grows, and a scrape reads every copy after the scrape before it did, so no sum goes down.
 
 use std::marker::PhantomData;
+use std::num::NonZeroU8;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -70,11 +71,20 @@ impl Store {
     /// The calling thread's own copy, to add to; `None` for a thread that has none.
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
-        let shard = &self.owned[thread_slot::current()?];
+        let slot = thread_slot::current()?;
+        let shard = match self.owned[slot].get() {
+            Some(shard) => shard,
+            None => self.new_shard(slot),
+        };
         Some(Writer {
-            shard: shard.get_or_init(Box::default),
+            shard,
             this_thread: PhantomData,
         })
+    }
+
+    #[cold]
+    fn new_shard(&self, slot: usize) -> &Shard {
+        self.owned[slot].get_or_init(Box::default)
     }
 
     /// Adds a whole number; the sum stays at `u64::MAX` rather than starting again.
@@ -227,9 +237,15 @@ fn add_float(cell: &AtomicU64, x: f64) {
     let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
 }
 
-/// Blocks that double in size: block `k` holds `FIRST << k` cells, and none ever moves.
+/// Blocks that double in size, the first of them block 1, and none ever moves. There is no block 0, which
+/// leaves room for no address.
 const FIRST: usize = if cfg!(loom) { 4 } else { 64 };
-const BLOCKS: usize = if cfg!(loom) { 1 } else { 32 };
+const BLOCKS: usize = if cfg!(loom) { 2 } else { 32 };
+
+/// How many cells a block holds.
+const fn size_of_block(block: usize) -> usize {
+    FIRST << (block - 1)
+}
 
 /// Unused cells at both ends of a block: two cache lines, because processors fetch them in pairs, so
 /// that no two threads' cells share one.
@@ -242,18 +258,18 @@ struct Blocks {
 
 /// Where a cell is in every shard: worked out once, when its series is registered.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Address {
-    block: u32,
+pub(crate) struct Address {
     /// From the start of the block, with its margin.
     offset: u32,
+    block: NonZeroU8,
 }
 
 impl Address {
     pub(super) fn of(cell: CellId) -> Self {
         let (block, offset) = place(cell as usize);
         Self {
-            block: block as u32,
             offset: (MARGIN + offset) as u32,
+            block: NonZeroU8::MIN.saturating_add(block as u8 - 1),
         }
     }
 
@@ -271,9 +287,17 @@ impl Blocks {
     #[inline]
     fn cell(&self, at: Address) -> &AtomicU64 {
         // The remainder spares a check: there are no other blocks.
-        let block = at.block as usize % BLOCKS;
-        let cells = self.blocks[block].get_or_init(|| new_block(block));
+        let block = usize::from(at.block.get()) % BLOCKS;
+        let cells = match self.blocks[block].get() {
+            Some(cells) => cells,
+            None => self.new_block(block),
+        };
         &cells[at.offset as usize]
+    }
+
+    #[cold]
+    fn new_block(&self, block: usize) -> &[AtomicU64] {
+        self.blocks[block].get_or_init(|| zeroed_cells(size_of_block(block) + 2 * MARGIN))
     }
 
     /// The cell, unless no one has written near it yet.
@@ -290,7 +314,7 @@ impl Blocks {
         let mut cell = start;
         while cell < end {
             let (block, offset) = place(cell);
-            let until = end.min(cell - offset + (FIRST << block));
+            let until = end.min(cell - offset + size_of_block(block));
             if let Some(cells) = self.blocks[block].get() {
                 let values = &cells[MARGIN + offset..];
                 for (i, value) in (cell - start..until - start).zip(values) {
@@ -302,26 +326,27 @@ impl Blocks {
     }
 }
 
-#[cold]
-fn new_block(block: usize) -> Box<[AtomicU64]> {
-    zeroed_cells((FIRST << block) + 2 * MARGIN)
+/// The first cell of a block.
+#[inline]
+const fn first_of_block(block: usize) -> usize {
+    size_of_block(block) - FIRST
 }
 
 /// The block of a cell, and its place in the block.
 #[inline]
 fn place(cell: usize) -> (usize, usize) {
-    let block = (cell / FIRST + 1).ilog2() as usize;
-    (block, cell - FIRST * ((1 << block) - 1))
+    let block = (cell / FIRST + 1).ilog2() as usize + 1;
+    (block, cell - first_of_block(block))
 }
 
 /// Reserves neighbouring cells in one block, so that what is written together lies together.
 fn reserve(next: &Mutex<CellId>, count: usize) -> CellId {
     let mut next = lock(next);
     let (mut block, mut offset) = place(*next as usize);
-    while offset + count > FIRST << block {
+    while offset + count > size_of_block(block) {
         (block, offset) = (block + 1, 0);
     }
-    let first = (FIRST * ((1 << block) - 1) + offset) as CellId;
+    let first = (first_of_block(block) + offset) as CellId;
     *next = first + count as CellId;
     first
 }
@@ -334,11 +359,11 @@ mod tests {
 
     #[test]
     fn places_follow_each_other_without_gaps() {
-        let mut expected = (0, 0);
+        let mut expected = (1, 0);
         for cell in 0..10_000 {
             assert_eq!(place(cell), expected, "cell {cell}");
             expected.1 += 1;
-            if expected.1 == FIRST << expected.0 {
+            if expected.1 == size_of_block(expected.0) {
                 expected = (expected.0 + 1, 0);
             }
         }

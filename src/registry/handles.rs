@@ -28,12 +28,6 @@ impl Counter {
     pub(crate) fn add(&self, n: u64) {
         self.store.add_count(self.at, n);
     }
-
-    /// As [`Counter::add`], by a writer of the same store.
-    #[inline]
-    pub(crate) fn add_by(&self, writer: Writer<'_>, n: u64) {
-        writer.add_count(self.at, n);
-    }
 }
 
 impl metrics::CounterFn for Counter {
@@ -122,15 +116,25 @@ impl InProgress {
         self.store.add_count(self.began.plus(1), 1);
     }
 
-    /// As [`InProgress::begin`], by a writer of the same store.
+    pub(crate) fn cells(&self) -> InProgressCells {
+        InProgressCells { began: self.began }
+    }
+}
+
+/// The cells of an [`InProgress`], for who has a writer of its store.
+#[derive(Clone, Copy)]
+pub(crate) struct InProgressCells {
+    began: Address,
+}
+
+impl InProgressCells {
     #[inline]
-    pub(crate) fn begin_by(&self, writer: Writer<'_>) {
+    pub(crate) fn begin(self, writer: Writer<'_>) {
         writer.add_count(self.began, 1);
     }
 
-    /// As [`InProgress::end`], by a writer of the same store.
     #[inline]
-    pub(crate) fn end_by(&self, writer: Writer<'_>) {
+    pub(crate) fn end(self, writer: Writer<'_>) {
         writer.add_count(self.began.plus(1), 1);
     }
 }
@@ -166,15 +170,9 @@ impl Histogram {
     /// left out of the sum, which it would spoil for ever.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
-        match self.store.writer() {
-            Some(writer) => self.observe_by(writer, sample),
-            None => self.observe_many(sample, 1),
-        }
-    }
-
-    /// As [`Histogram::observe`], by a writer of the same store.
-    #[inline]
-    pub(crate) fn observe_by(&self, writer: Writer<'_>, sample: f64) {
+        let Some(writer) = self.store.writer() else {
+            return self.observe_many(sample, 1);
+        };
         if sample.is_nan() {
             return;
         }
@@ -190,7 +188,7 @@ impl Histogram {
             return;
         }
         self.store.add_count(self.bucket_of(sample), count);
-        // Last, as in `observe_by`.
+        // Last, as in `observe`.
         let sum = sample * count as f64;
         if sum.is_finite() {
             self.store.add_sum(self.sum, sum);
@@ -199,7 +197,7 @@ impl Histogram {
 
     #[inline]
     fn bucket_of(&self, sample: f64) -> Address {
-        self.buckets.plus(self.bounds.position(sample) as u32)
+        self.bounds.address(self.buckets, sample)
     }
 
     /// Observes what a trace tells more about.
@@ -220,6 +218,42 @@ impl metrics::HistogramFn for Histogram {
 
     fn record_many(&self, value: f64, count: usize) {
         self.observe_many(value, count as u64);
+    }
+}
+
+/// Where a request is counted when it ends: the cells of a [`Counter`] and of a [`Histogram`] of one
+/// store, apart from the handles because every request reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestCells {
+    requests: Address,
+    buckets: Address,
+    sum: Address,
+}
+
+impl RequestCells {
+    pub(crate) fn of(requests: &Counter, duration: &Histogram) -> Self {
+        Self {
+            requests: requests.at,
+            buckets: duration.buckets,
+            sum: duration.sum,
+        }
+    }
+
+    /// Counts a request that took so long, by the histogram's `bounds`.
+    #[inline]
+    pub(crate) fn count(self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
+        writer.add_count(self.requests, 1);
+        writer.add_count(bounds.address(self.buckets, seconds), 1);
+        // Last, as in `Histogram::observe`; what a clock says is finite.
+        writer.add_sum(self.sum, seconds);
+    }
+
+    /// As [`RequestCells::count`], for a thread that has no writer.
+    #[cold]
+    pub(crate) fn count_shared(self, store: &Store, bounds: &Buckets, seconds: f64) {
+        store.add_count(self.requests, 1);
+        store.add_count(bounds.address(self.buckets, seconds), 1);
+        store.add_sum(self.sum, seconds);
     }
 }
 

@@ -42,7 +42,9 @@ pub(crate) use self::{
     exemplars::{Exemplar, Exemplars},
     families::{FamilySpec, Shape},
     family::{ALL_PARTS, About, Family, Index, Kind, Place},
-    handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress},
+    handles::{
+        Counter, FractionalCounter, Gauge, Histogram, InProgress, InProgressCells, RequestCells,
+    },
     names::{check_label_name, check_metric_name},
     snapshot::{Snapshot, Snapshotting},
 };
@@ -150,6 +152,24 @@ impl Registry {
     /// The bounds of a histogram that brings none of its own.
     pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
         self.inner.bucket_rules.of(family)
+    }
+
+    /// The bounds of a histogram that is declared.
+    pub(crate) fn declared_buckets(&self, family: &str) -> Buckets {
+        let Inner {
+            families,
+            bucket_rules,
+            ..
+        } = &*self.inner;
+        let family = families.of(Shape::Histogram, family, bucket_rules);
+        self.buckets_in(&family)
+    }
+
+    fn buckets_in(&self, family: &Family) -> Buckets {
+        match &family.kind {
+            Kind::Histogram(bounds) => bounds.clone(),
+            _ => self.inner.bucket_rules.of(&family.name),
+        }
     }
 
     /// Refuses labels of a layer or of a family, which `whose` says, one of which is a constant one here.

@@ -9,7 +9,7 @@ use metrics::{Key, Label};
 
 use super::Registry;
 use super::families::Shape;
-use super::family::{Family, Kind, Place};
+use super::family::{Family, Place};
 use super::handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress};
 use super::names::{
     are_sound_label_names, escape_label_value, escaped_label_name, mend_label_names,
@@ -115,10 +115,7 @@ impl Registry {
 
     pub(crate) fn histogram(&self, key: &Key) -> Arc<Histogram> {
         self.register(&self.inner.histograms, Shape::Histogram, key, |family| {
-            let bounds = match &family.kind {
-                Kind::Histogram(bounds) => bounds.clone(),
-                _ => self.inner.bucket_rules.of(&family.name),
-            };
+            let bounds = self.buckets_in(family);
             let store = Arc::clone(&self.inner.store);
             let place = Place {
                 cell: store.reserve_counts(bounds.count()),

@@ -1,48 +1,21 @@
 //! [`Ended`]: the series of the requests that ended in one way.
 
-use super::{LabelIds, SlotKey};
+use super::SlotKey;
 use crate::labels::{Status, TraceId};
-use crate::middleware::AbortReason;
-use crate::registry::Writer;
+use crate::registry::RequestCells;
 use crate::target::{Counter, Histogram};
 
-/// What tells the series of ended requests apart, beyond method and endpoint.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct EndKey {
-    pub(super) status: Status,
-    pub(super) labels: LabelIds,
-}
-
-impl SlotKey for EndKey {
-    fn bits(self) -> u64 {
-        self.status.bits() ^ self.labels.bits()
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) struct AbortKey {
-    pub(super) reason: AbortReason,
-    pub(super) labels: LabelIds,
-}
-
-impl SlotKey for AbortKey {
-    fn bits(self) -> u64 {
-        self.reason as u64 ^ self.labels.bits()
-    }
-}
-
 /// All that moves when a request ends in one way.
-pub(super) struct Ended {
+pub(super) enum Ended {
+    /// A counter and a histogram of a registry, and nothing more: what nearly every layer has.
+    Ordinary(RequestCells),
+    Other(Box<Handles>),
+}
+
+/// Whatever a layer measures, wherever.
+pub(super) struct Handles {
     pub(super) requests: Option<Counter>,
     pub(super) duration: Option<Histogram>,
-    /// Whether its labels tell that something is out of the ordinary.
-    pub(super) is_notable: bool,
-    /// Apart, so that what every request needs lies together.
-    pub(super) more: Option<Box<More>>,
-}
-
-/// What only some layers measure.
-pub(super) struct More {
     pub(super) head_duration: Option<Histogram>,
     pub(super) response_size: Option<Histogram>,
     pub(super) request_size: Option<Histogram>,
@@ -59,35 +32,14 @@ pub(crate) struct Measured {
     pub(crate) trace: Option<TraceId>,
 }
 
-impl Ended {
-    /// Counts a request of a layer that measures nothing more.
-    #[inline]
-    pub(super) fn record(&self, writer: Option<Writer<'_>>, seconds: f64) {
-        // What nearly every request is, at one glance.
-        if let (
-            Some(writer),
-            Some(Counter::Registry(requests)),
-            Some(Histogram::Registry(duration)),
-        ) = (writer, &self.requests, &self.duration)
-        {
-            requests.add_by(writer, 1);
-            duration.observe_by(writer, seconds);
-            return;
-        }
-        self.record_anywhere(seconds);
+impl SlotKey for Status {
+    fn bits(self) -> u64 {
+        self.number()
     }
+}
 
-    fn record_anywhere(&self, seconds: f64) {
-        if let Some(requests) = &self.requests {
-            requests.increment();
-        }
-        if let Some(duration) = &self.duration {
-            duration.observe(seconds);
-        }
-    }
-
-    /// Counts a request with all that was measured of it.
-    pub(super) fn record_all(&self, seconds: f64, measured: &Measured) {
+impl Handles {
+    pub(super) fn count(&self, seconds: f64, measured: &Measured) {
         if let Some(requests) = &self.requests {
             requests.increment();
         }
@@ -96,14 +48,6 @@ impl Ended {
             (Some(duration), None) => duration.observe(seconds),
             (Some(duration), Some(trace)) => duration.observe_traced(seconds, trace),
         }
-        if let Some(more) = &self.more {
-            more.record(measured);
-        }
-    }
-}
-
-impl More {
-    fn record(&self, measured: &Measured) {
         if let (Some(head_duration), Some(seconds)) = (&self.head_duration, measured.head_seconds) {
             head_duration.observe(seconds);
         }

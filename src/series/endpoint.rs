@@ -1,20 +1,21 @@
-//! [`EndpointSeries`] and [`MethodSeries`]: what is registered of one endpoint and one method.
+//! [`EndpointSeries`]: what is registered of one endpoint.
 
 use std::sync::OnceLock;
 
-use super::ended::{AbortKey, EndKey, Ended};
-use super::{LabelIds, Slots};
+use super::{HttpSeries, LabelIds, RequestSeries, SlotKey, Slots};
 use crate::labels::Method;
 use crate::middleware::Settings;
-use crate::target::{Counter, InProgress};
+use crate::target::InProgress;
 
 /// The series of one endpoint, laid out as a request reads it.
 #[repr(C)]
-pub(super) struct EndpointSeries {
-    pub(super) skipped: bool,
+pub(crate) struct EndpointSeries {
+    skipped: bool,
     pub(super) kind: EndpointKind,
-    pub(super) methods: [OnceLock<Box<MethodSeries>>; Method::COUNT],
+    /// Of requests without labels of one's own, which most layers have only.
+    plain: [OnceLock<Box<RequestSeries>>; Method::COUNT],
     pub(super) name: &'static str,
+    labelled: OnceLock<Box<Slots<Labelled, Box<RequestSeries>>>>,
     /// Made when the first opens: most endpoints have none.
     pub(super) connections: OnceLock<Box<Slots<&'static str, Option<InProgress>>>>,
 }
@@ -26,73 +27,71 @@ pub(super) enum EndpointKind {
     Overflow,
 }
 
-/// The series of one method of one endpoint, laid out as a request reads it: its begin in the first
-/// cache line, its end in the next ones.
-#[repr(C, align(64))]
-pub(crate) struct MethodSeries {
-    pub(super) method: Method,
-    pub(super) endpoint: &'static EndpointSeries,
-    pub(super) in_progress: Slots<LabelIds, Option<InProgress>>,
-    pub(super) ended: Slots<EndKey, Ended>,
-    /// Made when the first is.
-    pub(super) aborted: OnceLock<Box<Slots<AbortKey, Option<Counter>>>>,
+/// What tells the requests of one endpoint apart.
+#[derive(Clone, Copy, PartialEq)]
+struct Labelled {
+    method: Method,
+    labels: LabelIds,
 }
 
-/// What the table knows about a request.
-pub(crate) enum Found {
-    Measured(&'static MethodSeries),
-    /// Nothing yet.
-    Unknown,
-    /// That it is not to be measured.
-    Skipped,
+impl SlotKey for Labelled {
+    fn bits(self) -> u64 {
+        self.labels.bits() ^ self.method as u64
+    }
 }
 
 impl Settings {
     pub(super) fn endpoint(&self, name: &'static str, kind: EndpointKind) -> EndpointSeries {
         EndpointSeries {
-            name,
-            kind,
             skipped: self.skip.iter().any(|skipped| skipped == name),
-            methods: [const { OnceLock::new() }; Method::COUNT],
+            kind,
+            plain: [const { OnceLock::new() }; Method::COUNT],
+            name,
+            labelled: OnceLock::new(),
             connections: OnceLock::new(),
         }
     }
 }
 
-impl MethodSeries {
-    #[inline]
-    pub(crate) fn method(&self) -> Method {
-        self.method
-    }
-}
-
 impl EndpointSeries {
+    /// Whether its requests are not to be measured.
     #[inline]
-    pub(super) fn find(&'static self, method: Method) -> Found {
-        if self.skipped {
-            return Found::Skipped;
-        }
-        match self.methods[method as usize].get() {
-            Some(series) => Found::Measured(series),
-            None => Found::Unknown,
-        }
+    pub(crate) fn is_skipped(&self) -> bool {
+        self.skipped
     }
 
-    /// The series of a method, made on first use; `None` if it is not to be measured.
+    /// The series of such requests, if there has been one.
+    #[inline]
+    pub(crate) fn get(
+        &'static self,
+        method: Method,
+        labels: LabelIds,
+    ) -> Option<&'static RequestSeries> {
+        let known = match labels.is_empty() {
+            true => self.plain[method as usize].get(),
+            false => self.labelled.get()?.get(Labelled { method, labels }),
+        };
+        known.map(|series| &**series)
+    }
+
+    /// The series of such requests of a layer; `None` if they are not to be measured.
     #[cold]
-    pub(super) fn method(&'static self, method: Method) -> Option<&'static MethodSeries> {
+    pub(super) fn get_or_insert(
+        &'static self,
+        layer: &'static HttpSeries,
+        method: Method,
+        labels: LabelIds,
+    ) -> Option<&'static RequestSeries> {
         if self.skipped {
             return None;
         }
-        let series = self.methods[method as usize].get_or_init(|| {
-            Box::new(MethodSeries {
-                method,
-                endpoint: self,
-                in_progress: Slots::default(),
-                ended: Slots::default(),
-                aborted: OnceLock::new(),
-            })
-        });
-        Some(series)
+        let new = || Box::new(RequestSeries::new(layer, self, method, labels));
+        Some(match labels.is_empty() {
+            true => self.plain[method as usize].get_or_init(new),
+            false => {
+                let labelled = self.labelled.get_or_init(Box::default);
+                labelled.get_or_insert(Labelled { method, labels }, new)
+            }
+        })
     }
 }

@@ -5,23 +5,24 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use metrics::{Key, Label};
 
-use super::ended::{AbortKey, EndKey, Ended, Measured, More};
-use super::endpoint::{EndpointKind, EndpointSeries, Found, MethodSeries};
+use super::ended::{Ended, Handles};
+use super::endpoint::{EndpointKind, EndpointSeries};
 use super::overflow::{Overflow, overflow_spec};
-use super::{LabelIds, LabelValues, Table};
+use super::{LabelIds, LabelValues, RequestSeries, Table};
 use crate::Error;
 use crate::labels::{
     Family, Method, Naming, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
 };
 use crate::middleware::{AbortReason, DurationTo, Part, Settings};
-use crate::registry::{About, FamilySpec, Writer};
-use crate::target::{InProgress, Target, Writing};
+use crate::registry::{About, Buckets, FamilySpec, RequestCells, Writer};
+use crate::target::{Counter, Histogram, InProgress, Target, Writing};
 
 /// The series of a layer. Leaked: see the [module](super).
 pub(crate) struct HttpSeries {
     pub(crate) settings: Settings,
     target: Target,
     writing: Writing,
+    duration_bounds: Buckets,
     /// The families that are measured, by their whole names.
     names: [Option<String>; Family::COUNT],
     endpoints: Table<EndpointSeries>,
@@ -32,26 +33,21 @@ pub(crate) struct HttpSeries {
     everywhere: LabelIds,
     asks_response: bool,
     times_head: bool,
-    /// Whether anything is measured beside the number of requests and their duration.
-    measures_more: bool,
     endpoint_overflow: Overflow,
     label_overflow: Vec<Overflow>,
     /// Whether any request has had an endpoint.
     matched: AtomicBool,
     /// Answers without an endpoint while none has had one.
     silent: AtomicU32,
-    /// Requests until the layer is no longer new.
-    new_for: AtomicU32,
+    /// Whether a request was seen to pass this layer twice.
+    is_nested: AtomicBool,
 }
-
-/// How many requests of a layer are looked at for mistakes in how it was put together.
-const NEW_FOR: u32 = 100;
 
 impl HttpSeries {
     /// Declares the families on the target and makes room for the series.
     pub(crate) fn new(settings: Settings, target: Target) -> Result<Self, Error> {
         let names = Family::ALL.map(|family| settings.family_name(family));
-        let series = Self {
+        let mut series = Self {
             endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
             unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
             overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
@@ -64,7 +60,6 @@ impl HttpSeries {
             everywhere: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
             times_head: settings.duration_to == DurationTo::Head
                 || settings.is_measured(Family::HeadDuration),
-            measures_more: settings.measures_more(),
             endpoint_overflow: Overflow::default(),
             label_overflow: settings
                 .labels
@@ -73,16 +68,20 @@ impl HttpSeries {
                 .collect(),
             matched: AtomicBool::new(false),
             silent: AtomicU32::new(0),
-            new_for: AtomicU32::new(NEW_FOR),
+            is_nested: AtomicBool::new(false),
             names,
             settings,
             writing: target.writing(),
+            duration_bounds: Buckets::default(),
             target,
         };
         for family in Family::ALL {
             if let Some(spec) = series.spec(family)? {
                 series.target.declare(&spec)?;
             }
+        }
+        if let Some(name) = series.name(Family::Duration) {
+            series.duration_bounds = series.target.declared_buckets(name);
         }
         series.target.declare(&overflow_spec())?;
         for skipped in &series.settings.skip {
@@ -98,23 +97,10 @@ impl HttpSeries {
         self.writing.writer()
     }
 
-    /// Whether this is one of the first requests, which are looked at more closely.
-    #[inline]
-    pub(crate) fn is_new(&self) -> bool {
-        self.new_for.load(Ordering::Relaxed) > 0
-    }
-
-    /// One request less to look at; none at all once one was found to pass this layer twice.
+    /// A request passed this layer twice; the first time that is seen, it is warned of.
     #[cold]
-    pub(crate) fn grow_older(&self, nested: bool) {
-        let older = |left: u32| match nested {
-            true => (left > 0).then_some(0),
-            false => left.checked_sub(1),
-        };
-        let aged = self
-            .new_for
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, older);
-        if nested && aged.is_ok() {
+    pub(crate) fn notice_nesting(&self) {
+        if !self.is_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "requests pass the same layer twice, and are counted twice in {:?}: it is around itself",
                 self.main_name(),
@@ -125,13 +111,14 @@ impl HttpSeries {
     /// Makes the series of declared routes, at 0.
     pub(crate) fn start(&'static self) {
         for route in &self.settings.routes {
-            let Some(series) = self.endpoint(Some(&route.endpoint)).method(route.method) else {
-                continue;
-            };
+            let endpoint = self.endpoint_or_new(Some(&route.endpoint));
             for labels in self.declared_labels() {
-                self.in_progress(series, labels);
+                let Some(series) = endpoint.get_or_insert(self, route.method, labels) else {
+                    continue;
+                };
+                series.in_progress();
                 for status in &route.statuses {
-                    self.ended(series, Status::of(*status), labels);
+                    series.ended(Status::of(*status));
                 }
             }
         }
@@ -164,6 +151,12 @@ impl HttpSeries {
         self.times_head
     }
 
+    /// Whether a response can change the labels.
+    #[inline]
+    pub(crate) fn asks_response(&self) -> bool {
+        self.asks_response
+    }
+
     /// The trace that a request belongs to, where that is asked for.
     #[inline]
     pub(crate) fn trace(&self, request: RequestHead<'_>) -> Option<TraceId> {
@@ -184,7 +177,6 @@ impl HttpSeries {
     }
 
     /// Lets the response have the last word about the labels it knows.
-    #[inline]
     pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
         if !self.asks_response {
             return;
@@ -196,20 +188,17 @@ impl HttpSeries {
         }
     }
 
-    /// Looks a request up: no allocation, no lock, and nothing written that others read often.
+    /// Looks an endpoint up: no allocation, no lock, and nothing written that others read often.
     #[inline]
-    pub(crate) fn find(&'static self, method: Method, endpoint: Option<&str>) -> Found {
-        let endpoint = match endpoint {
-            Some(name) => match self.endpoints.get(name) {
-                Some(endpoint) => {
-                    self.note_match();
-                    endpoint
-                }
-                None => return self.find_overflow(method, name),
-            },
-            None => &self.unmatched,
+    pub(crate) fn endpoint(&'static self, name: Option<&str>) -> Option<&'static EndpointSeries> {
+        let Some(name) = name else {
+            return Some(&self.unmatched);
         };
-        endpoint.find(method)
+        self.note_match();
+        match self.endpoints.get(name) {
+            Some(endpoint) => Some(endpoint),
+            None => self.overflow_of(name),
+        }
     }
 
     /// Somebody told this layer an endpoint; written once, read ever after.
@@ -220,30 +209,31 @@ impl HttpSeries {
         }
     }
 
-    /// As [`find`](Self::find) for an endpoint that is not in the table: when that is full, so is its answer.
-    fn find_overflow(&'static self, method: Method, name: &str) -> Found {
-        self.note_match();
+    /// Where an endpoint is counted that is not in the table: nowhere yet while there is room for it.
+    #[cold]
+    fn overflow_of(&'static self, name: &str) -> Option<&'static EndpointSeries> {
         if !self.endpoints.is_full() {
-            return Found::Unknown;
+            return None;
         }
         // The last one may have come since it was not found.
-        let endpoint = self.endpoints.get(name).unwrap_or(&self.overflow);
-        endpoint.find(method)
+        Some(self.endpoints.get(name).unwrap_or(&self.overflow))
     }
 
-    /// The series of a request, registered if they are new; `None` if it is not to be measured.
+    /// The series of a request, made if it is new; `None` if it is not to be measured.
     pub(crate) fn register(
         &'static self,
         method: Method,
         endpoint: Option<&str>,
-    ) -> Option<&'static MethodSeries> {
+        labels: LabelIds,
+    ) -> Option<&'static RequestSeries> {
         if endpoint.is_some() {
             self.note_match();
         }
-        self.endpoint(endpoint).method(method)
+        self.endpoint_or_new(endpoint)
+            .get_or_insert(self, method, labels)
     }
 
-    fn endpoint(&'static self, name: Option<&str>) -> &'static EndpointSeries {
+    fn endpoint_or_new(&'static self, name: Option<&str>) -> &'static EndpointSeries {
         let Some(name) = name else {
             return &self.unmatched;
         };
@@ -252,114 +242,79 @@ impl HttpSeries {
         known.unwrap_or(&self.overflow)
     }
 
-    /// The gauge of requests in progress with these labels, if it is measured.
+    /// The bounds of the durations, where they are in a registry.
     #[inline]
-    pub(crate) fn in_progress(
-        &'static self,
-        series: &'static MethodSeries,
-        labels: LabelIds,
-    ) -> Option<&'static InProgress> {
-        let labels = labels.only(self.everywhere);
-        let gauge = series.in_progress.get_or_insert(labels, || {
-            let key = self.key(Family::InProgress, series, labels, None, None)?;
-            Some(self.target.in_progress(&key))
-        });
-        gauge.as_ref()
+    pub(super) fn duration_bounds(&self) -> &Buckets {
+        &self.duration_bounds
     }
 
-    /// Counts a request that ended; `measured` is asked if anything beside its duration matters.
-    #[inline]
-    pub(crate) fn count(
-        &'static self,
-        writer: Option<Writer<'_>>,
-        series: &MethodSeries,
-        labels: LabelIds,
-        status: Status,
-        seconds: f64,
-        measured: impl FnOnce() -> Measured,
-    ) {
-        let ended = self.ended(series, status, labels);
-        match self.measures_more {
-            false => ended.record(writer, seconds),
-            true => ended.record_all(seconds, &measured()),
-        }
-        if ended.is_notable {
-            self.notice(series, labels, status);
-        }
-    }
-
-    /// Counts a response body that did not reach its end.
+    /// Counts a request by a thread that has no writer.
     #[cold]
-    pub(crate) fn count_aborted(
-        &'static self,
-        series: &MethodSeries,
-        labels: LabelIds,
-        reason: AbortReason,
-    ) {
-        let counter = series.aborted.get_or_init(Box::default).get_or_insert(
-            AbortKey { reason, labels },
-            || {
-                let reason = Some(reason.label());
-                let key = self.key(Family::AbortedBodies, series, labels, None, reason)?;
-                Some(self.target.counter(&key))
-            },
-        );
-        if let Some(counter) = counter {
-            counter.increment();
+    pub(super) fn count_shared(&self, cells: RequestCells, seconds: f64) {
+        if let Some(store) = self.writing.store() {
+            cells.count_shared(store, &self.duration_bounds, seconds);
         }
+    }
+
+    /// A status as it is on the page: itself, or its class.
+    #[inline]
+    pub(super) fn shown_status(&self, status: Status) -> Status {
+        if self.settings.status_classes {
+            return status.class();
+        }
+        status
     }
 
     /// The gauge of long-lived connections of that kind, if it is measured.
     pub(crate) fn connections(
         &'static self,
-        series: &MethodSeries,
+        series: &RequestSeries,
         kind: &'static str,
     ) -> Option<&'static InProgress> {
-        let gauge = series
-            .endpoint
-            .connections
-            .get_or_init(Box::default)
-            .get_or_insert(kind, || {
-                let none = LabelIds::default();
-                let key = self.key(Family::OpenConnections, series, none, None, Some(kind))?;
-                Some(self.target.in_progress(&key))
-            });
+        let connections = series.endpoint.connections.get_or_init(Box::default);
+        let gauge = connections.get_or_insert(kind, || {
+            let none = LabelIds::default();
+            let key = self.key(Family::OpenConnections, series, none, None, Some(kind))?;
+            Some(self.target.in_progress(&key))
+        });
         gauge.as_ref()
     }
 
-    #[inline]
-    fn ended<'a>(
-        &'static self,
-        series: &'a MethodSeries,
-        status: Status,
-        labels: LabelIds,
-    ) -> &'a Ended {
-        let status = match self.settings.status_classes {
-            true => status.class(),
-            false => status,
-        };
-        let key = EndKey { status, labels };
-        series
-            .ended
-            .get_or_insert(key, || self.new_ended(series, key))
+    pub(super) fn new_in_progress(&'static self, series: &RequestSeries) -> Option<InProgress> {
+        let labels = series.labels.only(self.everywhere);
+        let key = self.key(Family::InProgress, series, labels, None, None)?;
+        Some(self.target.in_progress(&key))
     }
 
-    fn new_ended(&'static self, series: &MethodSeries, EndKey { status, labels }: EndKey) -> Ended {
-        let key = |family| self.key(family, series, labels, Some(status), None);
+    pub(super) fn new_aborted(
+        &'static self,
+        series: &RequestSeries,
+        reason: AbortReason,
+    ) -> Option<Counter> {
+        let (labels, reason) = (series.labels, Some(reason.label()));
+        let key = self.key(Family::AbortedBodies, series, labels, None, reason)?;
+        Some(self.target.counter(&key))
+    }
+
+    pub(super) fn new_ended(&'static self, series: &RequestSeries, status: Status) -> Ended {
+        let key = |family| self.key(family, series, series.labels, Some(status), None);
         let histogram = |family| Some(self.target.histogram(&key(family)?));
-        Ended {
-            requests: key(Family::Requests).map(|key| self.target.counter(&key)),
-            duration: histogram(Family::Duration),
-            is_notable: series.endpoint.kind != EndpointKind::Route
-                || labels.overflowed().next().is_some(),
-            more: self.measures_more.then(|| {
-                Box::new(More {
-                    head_duration: histogram(Family::HeadDuration),
-                    response_size: histogram(Family::ResponseBodySize),
-                    request_size: histogram(Family::RequestBodySize),
-                    request_duration: histogram(Family::RequestBodyDuration),
-                })
-            }),
+        let requests = key(Family::Requests).map(|key| self.target.counter(&key));
+        let duration = histogram(Family::Duration);
+        match (requests, duration) {
+            (Some(Counter::Registry(requests)), Some(Histogram::Registry(duration)))
+                if !self.settings.measures_more() =>
+            {
+                Ended::Ordinary(RequestCells::of(&requests, &duration))
+            }
+            (requests, duration) => Ended::Other(Box::new(Handles {
+                requests,
+                duration,
+                head_duration: histogram(Family::HeadDuration),
+                response_size: histogram(Family::ResponseBodySize),
+                request_size: histogram(Family::RequestBodySize),
+                request_duration: histogram(Family::RequestBodyDuration),
+            })),
         }
     }
 
@@ -378,7 +333,7 @@ impl HttpSeries {
     fn key(
         &'static self,
         family: Family,
-        series: &MethodSeries,
+        series: &RequestSeries,
         ids: LabelIds,
         status: Option<Status>,
         own: Option<&'static str>,
@@ -438,7 +393,7 @@ impl HttpSeries {
 
     /// What is out of the ordinary: labels that overflow, and a layer that is told nothing.
     #[cold]
-    fn notice(&self, series: &MethodSeries, labels: LabelIds, status: Status) {
+    pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
         let Self {
             settings, target, ..
         } = self;
@@ -451,7 +406,7 @@ impl HttpSeries {
                 self.endpoint_overflow.count(target, family, label);
             }
         }
-        for label in labels.overflowed() {
+        for label in series.labels.overflowed() {
             let name = &settings.labels[label].name;
             self.label_overflow[label].count(target, family, name);
         }

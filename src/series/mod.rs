@@ -7,6 +7,7 @@ mod ended;
 mod endpoint;
 mod http;
 mod overflow;
+mod request;
 mod slots;
 mod table;
 mod values;
@@ -14,9 +15,10 @@ mod values;
 use self::values::LabelValues;
 pub(crate) use self::{
     ended::Measured,
-    endpoint::{Found, MethodSeries},
+    endpoint::EndpointSeries,
     http::HttpSeries,
     overflow::{Overflow, overflow_spec},
+    request::RequestSeries,
     slots::{SlotKey, Slots},
     table::Table,
     values::{LabelIds, MAX_LABELS},

@@ -37,16 +37,27 @@ impl<K: SlotKey, V> Slots<K, V> {
     /// The value of a key, if it has one: a slot that is free ends the search.
     #[inline]
     pub(crate) fn get(&self, key: K) -> Option<&V> {
+        for slot in &self.block {
+            let (known, value) = slot.get()?;
+            if *known == key {
+                return Some(value);
+            }
+        }
+        self.get_below(key)
+    }
+
+    #[inline(never)]
+    fn get_below(&self, key: K) -> Option<&V> {
         let mut node = self;
         let mut hash = None;
         loop {
+            node = node.branches.get()?[next_branch(&mut hash, key)].get()?;
             for slot in &node.block {
                 let (known, value) = slot.get()?;
                 if *known == key {
                     return Some(value);
                 }
             }
-            node = node.branches.get()?[next_branch(&mut hash, key)].get()?;
         }
     }
 

@@ -37,6 +37,12 @@ impl LabelIds {
         *word = *word & !(0xFFFF << place) | u64::from(id) << place;
     }
 
+    /// Whether all labels are absent.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
     /// Only the labels in `kept`, which has all ones for each of them; the others absent.
     #[inline]
     pub(crate) fn only(self, kept: Self) -> Self {

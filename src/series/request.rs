@@ -1,0 +1,164 @@
+//! [`RequestSeries`]: the series of requests that are alike.
+
+use std::sync::OnceLock;
+
+use super::ended::{Ended, Measured};
+use super::endpoint::{EndpointKind, EndpointSeries};
+use super::{HttpSeries, LabelIds, SlotKey, Slots};
+use crate::labels::{Method, Status};
+use crate::middleware::AbortReason;
+use crate::registry::{InProgressCells, Writer};
+use crate::target::{Counter, InProgress};
+
+/// The series of the requests of one endpoint with one method and the same labels; what most requests
+/// need of it is in its first cache line.
+#[repr(C, align(64))]
+pub(crate) struct RequestSeries {
+    layer: &'static HttpSeries,
+    /// The cells of the gauge of those in progress, if it is measured and in a registry.
+    in_progress_cells: OnceLock<Option<InProgressCells>>,
+    pub(super) method: Method,
+    /// Whether its labels tell that something is out of the ordinary.
+    is_notable: bool,
+    ended: Slots<Status, Ended>,
+    pub(super) endpoint: &'static EndpointSeries,
+    pub(super) labels: LabelIds,
+    in_progress: OnceLock<Option<InProgress>>,
+    /// Made when the first is.
+    aborted: OnceLock<Box<Slots<AbortReason, Option<Counter>>>>,
+}
+
+impl SlotKey for AbortReason {
+    fn bits(self) -> u64 {
+        self as u64
+    }
+}
+
+impl RequestSeries {
+    pub(super) fn new(
+        layer: &'static HttpSeries,
+        endpoint: &'static EndpointSeries,
+        method: Method,
+        labels: LabelIds,
+    ) -> Self {
+        let overflowed = labels.overflowed().next().is_some();
+        Self {
+            layer,
+            in_progress_cells: OnceLock::new(),
+            method,
+            is_notable: overflowed || endpoint.kind != EndpointKind::Route,
+            ended: Slots::default(),
+            endpoint,
+            labels,
+            in_progress: OnceLock::new(),
+            aborted: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn layer(&self) -> &'static HttpSeries {
+        self.layer
+    }
+
+    #[inline]
+    pub(crate) fn method(&self) -> Method {
+        self.method
+    }
+
+    pub(crate) fn labels(&self) -> LabelIds {
+        self.labels
+    }
+
+    /// The series of requests alike but for their labels.
+    pub(crate) fn with(&'static self, labels: LabelIds) -> &'static Self {
+        match labels == self.labels {
+            true => self,
+            // Its endpoint is measured, or it would not be here.
+            false => {
+                let other = self.endpoint.get_or_insert(self.layer, self.method, labels);
+                other.unwrap_or(self)
+            }
+        }
+    }
+
+    /// Counts a request that begins.
+    #[inline(always)]
+    pub(crate) fn begin(&'static self) {
+        match (self.layer.writer(), self.in_progress_cells.get()) {
+            (Some(writer), Some(Some(cells))) => cells.begin(writer),
+            _ => self.begin_anywhere(),
+        }
+    }
+
+    #[cold]
+    fn begin_anywhere(&'static self) {
+        if let Some(in_progress) = self.in_progress() {
+            in_progress.begin();
+        }
+    }
+
+    /// Counts that a request which began is over.
+    #[inline]
+    pub(crate) fn end(&'static self, writer: Option<Writer<'_>>) {
+        match (writer, self.in_progress_cells.get()) {
+            (Some(writer), Some(Some(cells))) => cells.end(writer),
+            _ => self.end_anywhere(),
+        }
+    }
+
+    #[cold]
+    fn end_anywhere(&'static self) {
+        if let Some(in_progress) = self.in_progress() {
+            in_progress.end();
+        }
+    }
+
+    /// The gauge of those in progress, if it is measured; at 0 from the first call.
+    pub(super) fn in_progress(&'static self) -> Option<&'static InProgress> {
+        let in_progress = self
+            .in_progress
+            .get_or_init(|| self.layer.new_in_progress(self))
+            .as_ref();
+        self.in_progress_cells
+            .get_or_init(|| in_progress.and_then(InProgress::cells));
+        in_progress
+    }
+
+    /// Counts a request that ended; `measured` is asked if anything beside its duration matters.
+    #[inline]
+    pub(crate) fn count(
+        &'static self,
+        writer: Option<Writer<'_>>,
+        status: Status,
+        seconds: f64,
+        measured: impl FnOnce() -> Measured,
+    ) {
+        match (self.ended(status), writer) {
+            (Ended::Ordinary(cells), Some(writer)) => {
+                cells.count(writer, self.layer.duration_bounds(), seconds);
+            }
+            (Ended::Ordinary(cells), None) => self.layer.count_shared(*cells, seconds),
+            (Ended::Other(handles), _) => handles.count(seconds, &measured()),
+        }
+        if self.is_notable {
+            self.layer.notice(self, status);
+        }
+    }
+
+    #[inline]
+    pub(super) fn ended(&'static self, status: Status) -> &'static Ended {
+        let status = self.layer.shown_status(status);
+        self.ended
+            .get_or_insert(status, || self.layer.new_ended(self, status))
+    }
+
+    /// Counts a response body that did not reach its end.
+    #[cold]
+    pub(crate) fn count_aborted(&'static self, reason: AbortReason) {
+        let aborted = self.aborted.get_or_init(Box::default);
+        let counter = aborted.get_or_insert(reason, || self.layer.new_aborted(self, reason));
+        if let Some(counter) = counter {
+            counter.increment();
+        }
+    }
+}
