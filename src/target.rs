@@ -1,6 +1,7 @@
 //! [`Target`]: where a layer's numbers go.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -153,55 +154,63 @@ impl Target {
         })
     }
 
-    pub(crate) fn counter(&self, key: &Key) -> Counter {
-        match &self.0 {
-            Kind::Registry(registry) => Counter::Registry((*registry.counter(key)).clone()),
-            _ => Counter::Foreign(self.foreign(|r| r.register_counter(key, &METADATA))),
-        }
-    }
-
-    pub(crate) fn fractional_counter(&self, key: &Key) -> FractionalCounter {
+    pub(crate) fn counter(&self, key: Key) -> Counter {
         match &self.0 {
             Kind::Registry(registry) => {
-                FractionalCounter::Registry((*registry.fractional_counter(key)).clone())
+                Counter::Registry((*registry.counter(Cow::Owned(key))).clone())
             }
-            _ => FractionalCounter::Foreign(self.foreign(|r| r.register_gauge(key, &METADATA))),
+            _ => Counter::Foreign(self.foreign(|r| r.register_counter(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn gauge(&self, key: &Key) -> Gauge {
+    pub(crate) fn fractional_counter(&self, key: Key) -> FractionalCounter {
         match &self.0 {
-            Kind::Registry(registry) => Gauge::Registry((*registry.gauge(key)).clone()),
-            _ => Gauge::Foreign(self.foreign(|r| r.register_gauge(key, &METADATA))),
+            Kind::Registry(registry) => {
+                FractionalCounter::Registry((*registry.fractional_counter(Cow::Owned(key))).clone())
+            }
+            _ => FractionalCounter::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn info(&self, key: &Key) {
+    pub(crate) fn gauge(&self, key: Key) -> Gauge {
         match &self.0 {
-            Kind::Registry(registry) => registry.info(key),
-            _ => self.foreign(|r| r.register_gauge(key, &METADATA).set(1.0)),
+            Kind::Registry(registry) => Gauge::Registry((*registry.gauge(Cow::Owned(key))).clone()),
+            _ => Gauge::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn in_progress(&self, key: &Key) -> InProgress {
+    pub(crate) fn info(&self, key: Key) {
         match &self.0 {
-            Kind::Registry(registry) => InProgress::Registry((*registry.in_progress(key)).clone()),
-            _ => InProgress::Foreign(self.foreign(|r| r.register_gauge(key, &METADATA))),
+            Kind::Registry(registry) => registry.info(Cow::Owned(key)),
+            _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
         }
     }
 
-    pub(crate) fn histogram(&self, key: &Key) -> Histogram {
+    pub(crate) fn in_progress(&self, key: Key) -> InProgress {
         match &self.0 {
-            Kind::Registry(registry) => Histogram::Registry((*registry.histogram(key)).clone()),
-            _ => Histogram::Foreign(self.foreign(|r| r.register_histogram(key, &METADATA))),
+            Kind::Registry(registry) => {
+                InProgress::Registry((*registry.in_progress(Cow::Owned(key))).clone())
+            }
+            _ => InProgress::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn histogram(&self, key: Key) -> Histogram {
+        match &self.0 {
+            Kind::Registry(registry) => {
+                Histogram::Registry((*registry.histogram(Cow::Owned(key))).clone())
+            }
+            _ => Histogram::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn summary(&self, key: &Key) -> Summary {
+    pub(crate) fn summary(&self, key: Key) -> Summary {
         match &self.0 {
-            Kind::Registry(registry) => Summary::Registry((*registry.summary(key)).clone()),
-            _ => Summary::Foreign(self.foreign(|r| r.register_histogram(key, &METADATA))),
+            Kind::Registry(registry) => {
+                Summary::Registry((*registry.summary(Cow::Owned(key))).clone())
+            }
+            _ => Summary::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }
 

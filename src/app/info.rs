@@ -36,7 +36,7 @@ impl State {
         };
         let open: Vec<_> = open.iter().map(String::as_str).collect();
         let labels = pairs(self.family.labels, *closed, &open);
-        target.info(&owned_key(self.family.name(), &labels));
+        target.info(owned_key(self.family.name(), &labels));
     }
 }
 

@@ -76,7 +76,7 @@ macro_rules! metric {
             const SHAPE: Shape = Shape::$shape;
 
             fn register(target: &Target, name: &str, labels: &[(&str, &str)]) -> Self {
-                ($register)(target, &owned_key(name, labels))
+                ($register)(target, owned_key(name, labels))
             }
         }
 

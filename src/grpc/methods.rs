@@ -171,14 +171,14 @@ impl Methods {
         series.handled[code as usize].get_or_init(|| {
             let labels = self.labels(&series.name, Some(code));
             let key = owned_key(&self.families.handled, &labels);
-            self.target.counter(&key)
+            self.target.counter(key)
         })
     }
 
     fn series(&self, name: Name) -> MethodSeries {
         let labels = self.labels(&name, None);
         let key = |family: &str| owned_key(family, &labels);
-        let counter = |family: &str| self.target.counter(&key(family));
+        let counter = |family: &str| self.target.counter(key(family));
         let (received, sent) = (
             counter(&self.families.received),
             counter(&self.families.sent),
@@ -189,8 +189,8 @@ impl Methods {
         };
         MethodSeries {
             started: counter(&self.families.started),
-            in_progress: self.target.in_progress(&key(&self.families.in_progress)),
-            handling: self.target.histogram(&key(&self.families.handling)),
+            in_progress: self.target.in_progress(key(&self.families.in_progress)),
+            handling: self.target.histogram(key(&self.families.handling)),
             request_messages,
             response_messages,
             handled: [const { OnceLock::new() }; Code::ALL.len()],

@@ -324,7 +324,7 @@ impl Place {
 impl Waiting {
     /// In progress from now on, at the endpoint that was `named` or else at its own.
     #[cold]
-    fn register(self: Box<Self>, named: Option<&Endpoint>) -> Place {
+    fn register(self, named: Option<&Endpoint>) -> Place {
         let endpoint = named.or(self.endpoint.as_ref()).map(Endpoint::as_str);
         let series = self.layer.register(self.method, endpoint, self.labels);
         series.map_or(CLOSED, |series| Place::Open(Open::begin(series)))

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foldhash::fast::RandomState;
+
 use super::buckets::{BucketRules, Buckets};
 use super::family::{About, Family, Kind};
 use super::names::{check_metric_name, escaped_metric_name, mend_metric_name};
@@ -108,7 +110,7 @@ pub(super) struct Families {
 #[derive(Default)]
 struct Known {
     /// By shape and what call sites wrote; a counter and a gauge of one name are two families.
-    by_source: [HashMap<String, Arc<Family>>; Shape::COUNT],
+    by_source: [HashMap<String, Arc<Family>, RandomState>; Shape::COUNT],
     /// By what is on the page.
     by_name: BTreeMap<String, Arc<Family>>,
     sample_names: HashSet<String>,

@@ -10,6 +10,8 @@ use metrics::{Key, Unit};
 use super::buckets::Buckets;
 use super::cells::CellId;
 use super::exemplars::Exemplars;
+use super::names::are_sound_label_names;
+use super::series::{label_text, line_start};
 #[cfg(feature = "summary")]
 use super::window::Window;
 use crate::Error;
@@ -88,7 +90,7 @@ pub(crate) struct Family {
     /// The samples of each summary, by its first cell.
     #[cfg(feature = "summary")]
     windows: OnceLock<Box<Windows>>,
-    /// Label texts of series whose label names had to be mended, and whose they are.
+    /// Heads of series whose label names had to be mended, and whose they are.
     claims: Mutex<HashMap<String, Key>>,
     has_claims: AtomicBool,
 }
@@ -191,24 +193,34 @@ impl Family {
         lock(self.windows.get()?).get(&cell).cloned()
     }
 
-    /// Adds a series; it is on every page whose scrape begins after this returns.
-    pub(super) fn add(&self, labels: &str, place: Place) {
-        let head = self.head(labels).into_boxed_str();
-        lock(&self.newcomers).push((head, place));
+    /// Whether label names can stay as they are: those it was declared with were looked at then.
+    pub(super) fn has_sound_names<'a>(
+        &self,
+        names: &(impl Iterator<Item = &'a str> + Clone),
+        taken: &[(String, String)],
+    ) -> bool {
+        let declared = self.label_names.get();
+        if declared.is_some_and(|declared| names.clone().eq(declared)) && taken.is_empty() {
+            return true;
+        }
+        are_sound_label_names(names, taken)
+    }
+
+    /// Adds a series by its [head](Self::head); it is on every page whose scrape begins after this returns.
+    pub(super) fn add(&self, head: String, place: Place) {
+        lock(&self.newcomers).push((head.into_boxed_str(), place));
     }
 
     /// The part of a line that never changes: for a kind of several lines its labels, for
     /// any other all before the value.
-    fn head(&self, labels: &str) -> String {
-        let name = self.name.as_str();
-        match labels {
-            labels if self.kind.has_parts() => labels.to_owned(),
-            "" => [name, " "].concat(),
-            labels => [name, "{", labels, "} "].concat(),
+    pub(super) fn head<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+        match self.kind.has_parts() {
+            true => label_text(labels),
+            false => line_start(&self.name, labels),
         }
     }
 
-    /// The labels of a head, as [`Family::add`] got them.
+    /// The labels of a head.
     pub(super) fn labels_of<'a>(&self, head: &'a str) -> &'a str {
         match self.kind.has_parts() {
             true => head,
@@ -216,18 +228,15 @@ impl Family {
         }
     }
 
-    /// Claims a label text for a series with mended names; false if another series has claimed it.
-    pub(super) fn claim(&self, labels: &str, key: &Key) -> bool {
+    /// Claims a head for a series with mended names; false if another series has claimed it.
+    pub(super) fn claim(&self, head: &str, key: &Key) -> bool {
         let mut claims = lock(&self.claims);
         self.has_claims.store(true, Ordering::SeqCst);
-        claims
-            .entry(labels.to_owned())
-            .or_insert_with(|| key.clone())
-            == key
+        claims.entry(head.to_owned()).or_insert_with(|| key.clone()) == key
     }
 
-    pub(super) fn is_claimed(&self, labels: &str) -> bool {
-        self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).contains_key(labels)
+    pub(super) fn is_claimed(&self, head: &str) -> bool {
+        self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).contains_key(head)
     }
 
     /// The index with every series registered before the first call with this `merged`, which
@@ -354,23 +363,27 @@ mod tests {
 
     #[test]
     fn an_index_has_every_series_added_before_it_was_asked_for() {
-        let place = Place { cell: 0, sum: 0 };
-        let family = Family::new("c".to_owned(), Kind::Counter, About::default());
+        fn add(family: &Family, i: &str) {
+            let head = family.head([("i", i)].into_iter());
+            family.add(head, Place { cell: 0, sum: 0 });
+        }
+        let counter = || Family::new("c".to_owned(), Kind::Counter, About::default());
+        let family = counter();
         for i in 0..10 {
-            family.add(&format!("i=\"{i}\""), place);
+            add(&family, &i.to_string());
         }
         let (mut first, mut second) = (false, false);
         assert!(family.index(&mut first, &mut Budget::of(1)).is_none());
-        family.add("i=\"late\"", place);
+        add(&family, "late");
         let index = |merged: &mut bool| family.index(merged, &mut Budget::unlimited()).unwrap();
         assert_eq!(index(&mut first).len(), 10);
         assert_eq!(index(&mut second).len(), 11);
 
-        let family = Family::new("c".to_owned(), Kind::Counter, About::default());
-        family.add("i=\"1\"", place);
-        family.add("i=\"2\"", place);
+        let family = counter();
+        add(&family, "1");
+        add(&family, "2");
         assert!(family.index(&mut false, &mut Budget::of(1)).is_none());
-        family.add("i=\"late\"", place);
+        add(&family, "late");
         let index = family.index(&mut false, &mut Budget::unlimited());
         assert_eq!(index.unwrap().len(), 3);
     }

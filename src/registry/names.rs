@@ -127,8 +127,9 @@ fn escaped(name: &str, colons: bool) -> String {
 
 /// Appends a label value so that different values stay different: `\`, `"` and line ends escaped.
 pub(crate) fn escape_label_value(into: &mut String, value: &str) {
-    // By bytes, as most values need nothing.
-    if !value.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n')) {
+    // Most values need nothing. All bytes are looked at, many at a time, rather than one by one to the first.
+    let escapes = |found, b| found | matches!(b, b'\\' | b'"' | b'\n');
+    if !value.bytes().fold(false, escapes) {
         return into.push_str(value);
     }
     for c in value.chars() {

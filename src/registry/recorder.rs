@@ -1,5 +1,6 @@
 //! The registry as a `metrics::Recorder`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -35,14 +36,14 @@ impl Recorder for Registry {
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
-        metrics::Counter::from_arc(self.counter(key))
+        metrics::Counter::from_arc(self.counter(Cow::Borrowed(key)))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
-        metrics::Gauge::from_arc(self.gauge(key))
+        metrics::Gauge::from_arc(self.gauge(Cow::Borrowed(key)))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
-        metrics::Histogram::from_arc(self.histogram(key))
+        metrics::Histogram::from_arc(self.histogram(Cow::Borrowed(key)))
     }
 }

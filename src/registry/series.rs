@@ -1,5 +1,6 @@
 //! From a key to the handle of its series: registration, once for each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -11,9 +12,7 @@ use super::Registry;
 use super::families::Shape;
 use super::family::{Family, Place};
 use super::handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress};
-use super::names::{
-    are_sound_label_names, escape_label_value, escaped_label_name, mend_label_names,
-};
+use super::names::{escape_label_value, escaped_label_name, mend_label_names};
 use crate::sync::lock;
 
 /// Locks to spread registration over: one map that grows would stall everyone.
@@ -56,7 +55,7 @@ impl<H> SeriesMap<H> {
 }
 
 impl Registry {
-    pub(crate) fn counter(&self, key: &Key) -> Arc<Counter> {
+    pub(crate) fn counter(&self, key: Cow<'_, Key>) -> Arc<Counter> {
         self.register(&self.inner.counters, Shape::Counter, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let cell = store.reserve_counts(1);
@@ -64,7 +63,7 @@ impl Registry {
         })
     }
 
-    pub(crate) fn fractional_counter(&self, key: &Key) -> Arc<FractionalCounter> {
+    pub(crate) fn fractional_counter(&self, key: Cow<'_, Key>) -> Arc<FractionalCounter> {
         let (map, shape) = (&self.inner.fractional_counters, Shape::FractionalCounter);
         self.register(map, shape, key, |_| {
             let store = Arc::clone(&self.inner.store);
@@ -75,7 +74,7 @@ impl Registry {
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn summary(&self, key: &Key) -> Arc<super::Summary> {
+    pub(crate) fn summary(&self, key: Cow<'_, Key>) -> Arc<super::Summary> {
         self.register(&self.inner.summaries, Shape::Summary, key, |family| {
             let store = Arc::clone(&self.inner.store);
             let place = Place {
@@ -88,12 +87,12 @@ impl Registry {
     }
 
     /// Puts an info with these labels on the page.
-    pub(crate) fn info(&self, key: &Key) {
+    pub(crate) fn info(&self, key: Cow<'_, Key>) {
         let nowhere = Place { cell: 0, sum: 0 };
         self.register(&self.inner.infos, Shape::Info, key, |_| ((), nowhere));
     }
 
-    pub(crate) fn gauge(&self, key: &Key) -> Arc<Gauge> {
+    pub(crate) fn gauge(&self, key: Cow<'_, Key>) -> Arc<Gauge> {
         self.register(&self.inner.gauges, Shape::Gauge, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let cell = store.gauges.reserve();
@@ -101,7 +100,7 @@ impl Registry {
         })
     }
 
-    pub(crate) fn in_progress(&self, key: &Key) -> Arc<InProgress> {
+    pub(crate) fn in_progress(&self, key: Cow<'_, Key>) -> Arc<InProgress> {
         self.register(&self.inner.in_progress, Shape::InProgress, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let began = store.reserve_counts(2);
@@ -113,7 +112,7 @@ impl Registry {
         })
     }
 
-    pub(crate) fn histogram(&self, key: &Key) -> Arc<Histogram> {
+    pub(crate) fn histogram(&self, key: Cow<'_, Key>) -> Arc<Histogram> {
         self.register(&self.inner.histograms, Shape::Histogram, key, |family| {
             let bounds = self.buckets_in(family);
             let store = Arc::clone(&self.inner.store);
@@ -131,31 +130,31 @@ impl Registry {
         &self,
         map: &SeriesMap<H>,
         shape: Shape,
-        key: &Key,
+        key: Cow<'_, Key>,
         make: impl FnOnce(&Family) -> (H, Place),
     ) -> Arc<H> {
-        if let Some(handle) = map.get(key) {
+        if let Some(handle) = map.get(&key) {
             return handle;
         }
         let rules = &self.inner.bucket_rules;
         let family = self.inner.families.of(shape, key.name(), rules);
         let names = key.labels().map(Label::key);
-        if are_sound_label_names(&names, self.constant_labels()) {
-            let labels = self.labels(key, names);
-            let mut handles = map.write(key);
-            let entry = match handles.entry(key.to_retained()) {
-                Entry::Occupied(known) => return Arc::clone(known.get()),
-                Entry::Vacant(entry) => entry,
-            };
+        if family.has_sound_names(&names, self.constant_labels()) {
+            let head = family.head(self.labels(&key, names));
+            let mut handles = map.write(&key);
             // Claims are looked at under the lock of the shard, and made before looking there:
             // whichever of two colliding series comes second sees the first.
-            if !family.is_claimed(&labels) {
+            if !family.is_claimed(&head) {
+                let entry = match handles.entry(retained(key)) {
+                    Entry::Occupied(known) => return Arc::clone(known.get()),
+                    Entry::Vacant(entry) => entry,
+                };
                 let (handle, place) = make(&family);
-                family.add(&labels, place);
+                family.add(head, place);
                 return Arc::clone(entry.insert(Arc::new(handle)));
             }
         }
-        self.register_mended(map, &family, key, make)
+        self.register_mended(map, &family, &key, make)
     }
 
     /// Registers a series whose label names could not stay as they are.
@@ -174,13 +173,16 @@ impl Registry {
         }
         let names = key.labels().map(Label::key);
         let mut names = mend_label_names(names, self.constant_labels());
-        let mut labels = self.labels(key, names.iter().map(String::as_str));
-        while !family.claim(&labels, key) || self.is_registered(map, key, &names) {
+        let head =
+            |names: &[String]| family.head(self.labels(key, names.iter().map(String::as_str)));
+        let mut claimed = head(&names);
+        while !family.claim(&claimed, key) || self.is_registered(map, key, &names) {
             names = names.iter().map(|name| escaped_label_name(name)).collect();
-            labels = self.labels(key, names.iter().map(String::as_str));
+            claimed = head(&names);
         }
+        let labels = family.labels_of(&claimed).to_owned();
         let (handle, place) = make(family);
-        family.add(&labels, place);
+        family.add(claimed, place);
         let handle = Arc::new(handle);
         map.write(key)
             .insert(key.to_retained(), Arc::clone(&handle));
@@ -202,34 +204,98 @@ impl Registry {
     }
 
     /// The labels of a series as they are on the page.
-    fn labels<'a>(&self, key: &Key, names: impl Iterator<Item = &'a str>) -> String {
+    fn labels<'a>(
+        &'a self,
+        key: &'a Key,
+        names: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let own = names.zip(key.labels());
         let own = own.map(|(name, label)| (name, label.value()));
         let constant = self.constant_labels().iter();
         let constant = constant.map(|(name, value)| (name.as_str(), value.as_str()));
-        label_text(own.chain(constant))
+        own.chain(constant)
+    }
+}
+
+/// A key that may be kept.
+fn retained(key: Cow<'_, Key>) -> Key {
+    match key {
+        Cow::Owned(key) => key,
+        Cow::Borrowed(key) => key.to_retained(),
     }
 }
 
 /// Labels as text, by name, so that the order at a call site does not matter.
 pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    const AROUND: usize = "=\"\",".len();
-    let mut labels: Vec<_> = labels.collect();
+    sorted(labels, |labels| {
+        let mut text = String::with_capacity(text_len(labels));
+        write_labels(&mut text, labels);
+        text
+    })
+}
+
+/// All of a line before its value: the name of the sample and its labels.
+pub(super) fn line_start<'a>(
+    name: &str,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    sorted(labels, |labels| {
+        let braces = if labels.is_empty() { "" } else { "{}" };
+        let len = name.len() + braces.len() + text_len(labels) + " ".len();
+        let mut line = String::with_capacity(len);
+        line.push_str(name);
+        line.extend(braces.chars().next());
+        write_labels(&mut line, labels);
+        line.extend(braces.chars().next_back());
+        line.push(' ');
+        line
+    })
+}
+
+/// Calls `f` with the labels by name. Few enough, as nearly always, are sorted without an allocation.
+fn sorted<'a, T>(
+    mut labels: impl Iterator<Item = (&'a str, &'a str)>,
+    f: impl FnOnce(&[(&'a str, &'a str)]) -> T,
+) -> T {
+    let mut few = [("", ""); 12];
+    let mut len = 0;
+    for (place, label) in few.iter_mut().zip(&mut labels) {
+        *place = label;
+        len += 1;
+    }
+    let mut many;
+    let labels = match labels.next() {
+        None => &mut few[..len],
+        Some(next) => {
+            many = few.to_vec();
+            many.push(next);
+            many.extend(labels);
+            &mut many[..]
+        }
+    };
     labels.sort_unstable();
-    let lengths = labels
-        .iter()
-        .map(|(name, value)| name.len() + AROUND + value.len());
-    let mut text = String::with_capacity(lengths.sum());
-    for (name, value) in labels {
-        if !text.is_empty() {
+    f(labels)
+}
+
+/// How long labels are as text, if nothing in them is escaped.
+fn text_len(labels: &[(&str, &str)]) -> usize {
+    const AROUND: usize = "=\"\",".len();
+    let lengths = labels.iter();
+    let lengths = lengths.map(|(name, value)| name.len() + AROUND + value.len());
+    // The last has no comma.
+    lengths.sum::<usize>().saturating_sub(1)
+}
+
+fn write_labels(text: &mut String, labels: &[(&str, &str)]) {
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
             text.push(',');
         }
         text.push_str(name);
         text.push_str("=\"");
-        escape_label_value(&mut text, value);
+        escape_label_value(text, value);
         text.push('"');
     }
-    text
 }
 
 /// A `metrics::Key` carries its hash; this passes it on.

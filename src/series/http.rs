@@ -25,6 +25,8 @@ pub(crate) struct HttpSeries {
     duration_bounds: Buckets,
     /// The families that are measured, by their whole names.
     names: [Option<String>; Family::COUNT],
+    /// The labels of the families, without what is their own and without constant labels.
+    parts: [Vec<Part>; Family::COUNT],
     endpoints: Table<EndpointSeries>,
     unmatched: EndpointSeries,
     overflow: EndpointSeries,
@@ -47,6 +49,7 @@ impl HttpSeries {
     /// Declares the families on the target and makes room for the series.
     pub(crate) fn new(settings: Settings, target: Target) -> Result<Self, Error> {
         let names = Family::ALL.map(|family| settings.family_name(family));
+        let parts = Family::ALL.map(|family| settings.parts(family));
         let mut series = Self {
             endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
             unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
@@ -70,6 +73,7 @@ impl HttpSeries {
             silent: AtomicU32::new(0),
             is_nested: AtomicBool::new(false),
             names,
+            parts,
             settings,
             writing: target.writing(),
             duration_bounds: Buckets::default(),
@@ -275,7 +279,7 @@ impl HttpSeries {
         let gauge = connections.get_or_insert(kind, || {
             let none = LabelIds::default();
             let key = self.key(Family::OpenConnections, series, none, None, Some(kind))?;
-            Some(self.target.in_progress(&key))
+            Some(self.target.in_progress(key))
         });
         gauge.as_ref()
     }
@@ -283,7 +287,7 @@ impl HttpSeries {
     pub(super) fn new_in_progress(&'static self, series: &RequestSeries) -> Option<InProgress> {
         let labels = series.labels.only(self.everywhere);
         let key = self.key(Family::InProgress, series, labels, None, None)?;
-        Some(self.target.in_progress(&key))
+        Some(self.target.in_progress(key))
     }
 
     pub(super) fn new_aborted(
@@ -293,13 +297,13 @@ impl HttpSeries {
     ) -> Option<Counter> {
         let (labels, reason) = (series.labels, Some(reason.label()));
         let key = self.key(Family::AbortedBodies, series, labels, None, reason)?;
-        Some(self.target.counter(&key))
+        Some(self.target.counter(key))
     }
 
     pub(super) fn new_ended(&'static self, series: &RequestSeries, status: Status) -> Ended {
         let key = |family| self.key(family, series, series.labels, Some(status), None);
-        let histogram = |family| Some(self.target.histogram(&key(family)?));
-        let requests = key(Family::Requests).map(|key| self.target.counter(&key));
+        let histogram = |family| Some(self.target.histogram(key(family)?));
+        let requests = key(Family::Requests).map(|key| self.target.counter(key));
         let duration = histogram(Family::Duration);
         match (requests, duration) {
             (Some(Counter::Registry(requests)), Some(Histogram::Registry(duration)))
@@ -351,12 +355,12 @@ impl HttpSeries {
             Part::ErrorType => status(|_, status| status.error_type()),
         };
         let constants = &self.settings.constant_labels;
-        let parts = self.settings.parts(family);
+        let parts = &self.parts[family as usize];
         let mut labels = Vec::with_capacity(parts.len() + 1 + constants.len());
         labels.extend(
             parts
-                .into_iter()
-                .map(|part| Label::new(self.settings.label_name(part), value(part))),
+                .iter()
+                .map(|part| Label::new(self.settings.label_name(*part), value(*part))),
         );
         let own = family.own_label().zip(own);
         labels.extend(own.map(|(name, value)| Label::from_static_parts(name, value)));
@@ -375,8 +379,8 @@ impl HttpSeries {
         let (shape, unit, help) = family.about();
         let constants = self.settings.constant_labels.iter();
         let constants = constants.map(|(name, _)| name.as_str());
-        let parts = self.settings.parts(family).into_iter();
-        let names = parts.map(|part| self.settings.label_name(part));
+        let parts = self.parts[family as usize].iter();
+        let names = parts.map(|part| self.settings.label_name(*part));
         let names = names.chain(family.own_label()).chain(constants);
         Ok(Some(FamilySpec {
             name: name.to_owned(),

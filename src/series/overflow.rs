@@ -21,7 +21,7 @@ impl Overflow {
         let counter = self.counter.get_or_init(|| {
             first = true;
             let labels = [("family", family), ("label", label)];
-            target.counter(&owned_key(OVERFLOW_FAMILY, &labels))
+            target.counter(owned_key(OVERFLOW_FAMILY, &labels))
         });
         counter.increment();
         if first {
