@@ -40,8 +40,17 @@ impl<B: Body> ResponseBody<B> {
         if exchange.asks_head(response.extensions(), hints) {
             return Self::wrap_read(response, exchange);
         }
-        let rest = exchange.read_status(response.status(), hints);
-        response.map(|inner| Self::new(inner, exchange, rest))
+        let Rest {
+            remaining,
+            connection,
+        } = exchange.read_status(response.status(), hints);
+        let exchange = exchange.take();
+        response.map(|inner| Self {
+            inner,
+            exchange,
+            remaining,
+            connection,
+        })
     }
 
     #[inline(never)]

@@ -8,12 +8,13 @@ use http::StatusCode;
 
 use super::long_lived::OpenConnection;
 use super::nesting;
+use super::place::{CLOSED, Open, Place};
 use super::request_body::Reading;
 use super::{AbortReason, DurationTo, Outcome};
 use crate::clock::Instant;
 use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status, TraceId};
 use crate::registry::Writer;
-use crate::series::{EndpointSeries, HttpSeries, LabelIds, Measured, RequestSeries};
+use crate::series::{EndpointSeries, HttpSeries, Measured, RequestSeries};
 use crate::watch::Watched;
 
 pub(crate) struct Exchange {
@@ -56,43 +57,6 @@ struct Extras {
     reading: Option<Arc<Reading>>,
 }
 
-/// Where an exchange is in progress.
-enum Place {
-    Open(Open),
-    /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
-    /// it is registered when it has to wait or when its response is there. Without what waits, the
-    /// exchange has ended, or was never to be measured: see [`CLOSED`].
-    Waiting(Option<Box<Waiting>>),
-}
-
-/// Not a variant of its own, for which a [`Place`] would need one more word.
-const CLOSED: Place = Place::Waiting(None);
-
-#[derive(Clone, Copy)]
-struct Open {
-    began: &'static RequestSeries,
-    /// Where the request will be counted: the response may name another endpoint, or other labels.
-    counted: &'static RequestSeries,
-}
-
-struct Waiting {
-    layer: &'static HttpSeries,
-    method: Method,
-    endpoint: Option<Endpoint>,
-    labels: LabelIds,
-}
-
-impl Open {
-    #[inline(always)]
-    fn begin(series: &'static RequestSeries) -> Self {
-        series.begin();
-        Self {
-            began: series,
-            counted: series,
-        }
-    }
-}
-
 impl Exchange {
     // Not inlined: what is generic over the service stays small.
     #[inline(never)]
@@ -114,7 +78,7 @@ impl Exchange {
             })
         });
         let place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
-            Some(series) => Place::Open(Open::begin(series)),
+            Some(series) => Place::open(series),
             None => Place::waiting(layer, method, name, labels),
         };
         Self::at(place, extras)
@@ -141,7 +105,7 @@ impl Exchange {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self {
-            place: std::mem::replace(&mut self.place, CLOSED),
+            place: self.place.take(),
             extras: self.extras.take(),
             ..*self
         }
@@ -150,38 +114,29 @@ impl Exchange {
     /// The layer that measures the request.
     #[inline]
     pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
-        match &self.place {
-            Place::Open(open) => Some(open.counted.layer()),
-            Place::Waiting(waiting) => Some(waiting.as_ref()?.layer),
-        }
+        Some(self.place.measured_by()?.0)
     }
 
-    /// The method of a request that is measured.
     #[inline]
-    pub(crate) fn method(&self) -> Option<Method> {
-        match &self.place {
-            Place::Open(open) => Some(open.counted.method()),
-            Place::Waiting(waiting) => Some(waiting.as_ref()?.method),
-        }
+    pub(crate) fn is_open(&self) -> bool {
+        self.place.is_open()
     }
 
     /// This was no scrape of ours: the service made us wait, or has answered.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        if let Place::Waiting(waiting) = &mut self.place
-            && let Some(waiting) = waiting.take()
-        {
-            self.place = waiting.register(None);
-        }
+        self.place.settle();
     }
 
-    /// The head of the response is there, with this status.
+    /// The head of the response is there, with this status; gives the method, if the request is measured.
     #[inline]
-    pub(crate) fn answer(&mut self, code: StatusCode) {
-        if self.layer().is_some_and(HttpSeries::times_head) {
+    pub(crate) fn answer(&mut self, code: StatusCode) -> Option<Method> {
+        let (layer, method) = self.place.measured_by()?;
+        if layer.times_head() {
             self.head_seconds = self.started.elapsed_seconds();
         }
         self.answered = Answered::with(code);
+        Some(method)
     }
 
     /// Whether a response can change the labels.
@@ -192,21 +147,7 @@ impl Exchange {
 
     /// A response has the last word about labels, and about the endpoint if it has `named` one.
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        match &mut self.place {
-            Place::Open(open) => {
-                let open = *open;
-                self.place = open.learn(response, named);
-            }
-            Place::Waiting(waiting) => {
-                if let Some(waiting) = waiting {
-                    let layer = waiting.layer;
-                    layer.response_labels(response, &mut waiting.labels);
-                }
-                if let Some(waiting) = waiting.take() {
-                    self.place = waiting.register(named);
-                }
-            }
-        }
+        self.place.learn(response, named);
     }
 
     /// Closes the exchange. Only the first call counts.
@@ -220,23 +161,19 @@ impl Exchange {
         if status.is_some() {
             self.settle();
         }
-        let Place::Open(open) = std::mem::replace(&mut self.place, CLOSED) else {
+        let Place::Open(Open { began, counted }) = self.place.take() else {
             return;
         };
-        let layer = open.counted.layer();
+        let layer = counted.layer();
         let writer = layer.writer();
         // Last, and also if a recorder of another crate, or who listens to a warning, panics.
-        let _ending = Ending {
-            began: open.began,
-            writer,
-        };
+        let _ending = Ending { began, writer };
         if let Some(status) = status {
             let measured = || self.measured(outcome);
-            open.counted
-                .count(writer, status, self.seconds(layer), measured);
+            counted.count(writer, status, self.seconds(layer), measured);
         }
         if let Outcome::Aborted(_, reason) = outcome {
-            open.counted.count_aborted(reason);
+            counted.count_aborted(reason);
         }
     }
 
@@ -251,14 +188,9 @@ impl Exchange {
         }
     }
 
-    #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        !matches!(self.place, Place::Waiting(None))
-    }
-
     /// A connection that outlives its request, in the gauge until it is dropped.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
-        let Place::Open(Open { counted, .. }) = &self.place else {
+        let Place::Open(Open { counted, .. }) = self.place else {
             return None;
         };
         let gauge = counted.layer().connections(counted, kind);
@@ -301,56 +233,6 @@ impl Drop for Ending<'_> {
     #[inline]
     fn drop(&mut self) {
         self.began.end(self.writer);
-    }
-}
-
-impl Place {
-    #[cold]
-    fn waiting(
-        layer: &'static HttpSeries,
-        method: Method,
-        endpoint: Option<&str>,
-        labels: LabelIds,
-    ) -> Self {
-        Self::Waiting(Some(Box::new(Waiting {
-            layer,
-            method,
-            endpoint: endpoint.map(Endpoint::new),
-            labels,
-        })))
-    }
-}
-
-impl Waiting {
-    /// In progress from now on, at the endpoint that was `named` or else at its own.
-    #[cold]
-    fn register(self, named: Option<&Endpoint>) -> Place {
-        let endpoint = named.or(self.endpoint.as_ref()).map(Endpoint::as_str);
-        let series = self.layer.register(self.method, endpoint, self.labels);
-        series.map_or(CLOSED, |series| Place::Open(Open::begin(series)))
-    }
-}
-
-impl Open {
-    /// Counted elsewhere, if the response says so; where it is in progress stays.
-    #[cold]
-    fn learn(self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> Place {
-        let Self { began, counted } = self;
-        let layer = counted.layer();
-        let mut labels = counted.labels();
-        layer.response_labels(response, &mut labels);
-        let counted = match named {
-            Some(named) => layer.register(counted.method(), Some(named.as_str()), labels),
-            None => Some(counted.with(labels)),
-        };
-        match counted {
-            Some(counted) => Place::Open(Self { began, counted }),
-            // Named one that is skipped: no trace, as of a scrape.
-            None => {
-                began.end(layer.writer());
-                CLOSED
-            }
-        }
     }
 }
 

@@ -44,18 +44,11 @@ where
         let inside = Inside::enter(this.exchange);
         let polled = this.inner.poll(cx);
         inside.leave();
-        match polled {
-            Poll::Pending => {
-                this.exchange.settle();
-                Poll::Pending
-            }
-            Poll::Ready(Ok(response)) => {
-                Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
-            }
-            Poll::Ready(Err(error)) => {
-                this.exchange.close(Outcome::Failed);
-                Poll::Ready(Err(error))
-            }
-        }
+        let Poll::Ready(answered) = polled else {
+            this.exchange.settle();
+            return Poll::Pending;
+        };
+        let response = answered.inspect_err(|_| this.exchange.close(Outcome::Failed))?;
+        Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
     }
 }

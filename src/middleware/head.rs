@@ -78,53 +78,66 @@ impl Exchange {
     /// Reads a head that says no more than its status.
     #[inline(never)]
     pub(super) fn read_status(&mut self, code: StatusCode, body: BodyHints) -> Rest {
-        let Some(method) = self.method() else {
+        let Some(method) = self.answer(code) else {
             return Rest::of(Remaining::UNKNOWN);
         };
-        self.answer(code);
         self.settle();
-        match kind_by_status(code, method) {
-            Some(kind) => self.open_connection(code, kind, None),
-            None => self.begin_body(code, method, body),
+        if begins_body(code, method) {
+            return self.begin_body(body);
         }
+        self.begin_other(code, method, None, body)
     }
 
     /// The head is there: with it the request may end, or begin a connection.
     pub(super) fn read_head(&mut self, response: ResponseHead<'_>, mut body: BodyHints) -> Rest {
-        let Some(method) = self.method() else {
-            return Rest::of(Remaining::UNKNOWN);
-        };
         let (code, headers) = (response.status(), response.headers());
         let extensions = response.extensions();
         if extensions.get::<Scrape>().is_some() {
             self.close(Outcome::Scrape);
-            return Rest::of(Remaining::UNKNOWN);
         }
-        self.answer(code);
+        let Some(method) = self.answer(code) else {
+            return Rest::of(Remaining::UNKNOWN);
+        };
         self.learn(response, extensions.get::<Endpoint>());
         let marked = extensions.get::<LongLived>();
-        let kind = marked.map(LongLived::kind);
-        let kind = kind.or_else(|| kind_by_status(code, method));
-        let streams = || body.exact.is_none() && method != Method::Head && is_event_stream(headers);
-        if let Some(kind) = kind.or_else(|| streams().then_some("event-stream")) {
-            return self.open_connection(code, kind, marked);
+        let is_plain = marked.is_none() && begins_body(code, method);
+        if is_plain && body.exact.is_none() && is_event_stream(headers) {
+            return self.open_connection(code, "event-stream", None);
         }
         body.exact = body.exact.or_else(|| declared_length(headers));
-        self.begin_body(code, method, body)
+        match is_plain {
+            true => self.begin_body(body),
+            false => self.begin_other(code, method, marked, body),
+        }
     }
 
-    /// What follows the head is a body, if anything: without, the request has ended.
+    /// What follows the head is a body: if it is empty, the request has ended.
     #[inline]
-    fn begin_body(&mut self, code: StatusCode, method: Method, body: BodyHints) -> Rest {
-        let is_empty = body.is_end || body.exact == Some(0);
-        if is_empty || method == Method::Head || has_no_body(code) {
+    fn begin_body(&mut self, body: BodyHints) -> Rest {
+        if body.is_end || body.exact == Some(0) {
             self.end_body(None);
         }
         Rest::of(Remaining::of(body.exact))
     }
 
-    /// A connection's life is no latency: the request ends at its head, the connection goes on.
+    /// What follows the head is a long life, or nothing that reaches the client.
     #[cold]
+    fn begin_other(
+        &mut self,
+        code: StatusCode,
+        method: Method,
+        marked: Option<&LongLived>,
+        body: BodyHints,
+    ) -> Rest {
+        let kind = marked.map(LongLived::kind);
+        if let Some(kind) = kind.or_else(|| unmarked_kind(code, method)) {
+            return self.open_connection(code, kind, marked);
+        }
+        self.end_body(None);
+        Rest::of(Remaining::of(body.exact))
+    }
+
+    /// A connection's life is no latency: the request ends at its head, the connection goes on.
     fn open_connection(
         &mut self,
         code: StatusCode,
@@ -143,12 +156,23 @@ impl Exchange {
     }
 }
 
-/// What kind of long-lived connection a response begins by the rules of HTTP.
+/// Whether what follows such a head is a body for the client: not after an upgrade, not in a tunnel, and not
+/// where HTTP says that there is none.
 #[inline]
-fn kind_by_status(code: StatusCode, method: Method) -> Option<&'static str> {
+fn begins_body(code: StatusCode, method: Method) -> bool {
+    let has_none = code == StatusCode::NO_CONTENT || code == StatusCode::NOT_MODIFIED;
+    !(code.is_informational() || has_none || method == Method::Head || is_tunnel(code, method))
+}
+
+fn is_tunnel(code: StatusCode, method: Method) -> bool {
+    method == Method::Connect && code.is_success()
+}
+
+/// What kind of long-lived connection a response begins by the rules of HTTP.
+fn unmarked_kind(code: StatusCode, method: Method) -> Option<&'static str> {
     if code == StatusCode::SWITCHING_PROTOCOLS {
         Some("upgrade")
-    } else if method == Method::Connect && code.is_success() {
+    } else if is_tunnel(code, method) {
         Some("connect")
     } else {
         None
@@ -161,12 +185,6 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         let start = content_type.as_bytes().get(..EVENT_STREAM.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
     })
-}
-
-/// Responses whose body, if they carry one, never reaches the client.
-#[inline]
-fn has_no_body(code: StatusCode) -> bool {
-    code.is_informational() || code == StatusCode::NO_CONTENT || code == StatusCode::NOT_MODIFIED
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

@@ -12,6 +12,7 @@ mod layer;
 mod long_lived;
 mod nesting;
 mod outcome;
+mod place;
 mod request_body;
 mod service;
 mod settings;

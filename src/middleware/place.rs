@@ -1,0 +1,141 @@
+//! [`Place`]: where an exchange is in progress.
+
+use crate::labels::{Endpoint, Method, ResponseHead};
+use crate::series::{HttpSeries, LabelIds, RequestSeries};
+
+/// Where an exchange is in progress.
+pub(super) enum Place {
+    Open(Open),
+    /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
+    /// it is registered when it has to wait or when its response is there. Without what waits, the
+    /// exchange has ended, or was never to be measured: see [`CLOSED`].
+    Waiting(Option<Box<Waiting>>),
+}
+
+/// Not a variant of its own, for which a [`Place`] would need one more word.
+pub(super) const CLOSED: Place = Place::Waiting(None);
+
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    pub(super) began: &'static RequestSeries,
+    /// Where the request will be counted: the response may name another endpoint, or other labels.
+    pub(super) counted: &'static RequestSeries,
+}
+
+pub(super) struct Waiting {
+    layer: &'static HttpSeries,
+    method: Method,
+    endpoint: Option<Endpoint>,
+    labels: LabelIds,
+}
+
+impl Place {
+    /// In progress from now on.
+    #[inline(always)]
+    pub(super) fn open(series: &'static RequestSeries) -> Self {
+        series.begin();
+        Self::Open(Open {
+            began: series,
+            counted: series,
+        })
+    }
+
+    #[cold]
+    pub(super) fn waiting(
+        layer: &'static HttpSeries,
+        method: Method,
+        endpoint: Option<&str>,
+        labels: LabelIds,
+    ) -> Self {
+        Self::Waiting(Some(Box::new(Waiting {
+            layer,
+            method,
+            endpoint: endpoint.map(Endpoint::new),
+            labels,
+        })))
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self, Self::Waiting(None))
+    }
+
+    /// Leaves a closed one behind.
+    #[inline]
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, CLOSED)
+    }
+
+    /// The layer and the method of a request that is measured.
+    #[inline]
+    pub(super) fn measured_by(&self) -> Option<(&'static HttpSeries, Method)> {
+        match self {
+            Self::Open(Open { counted, .. }) => Some((counted.layer(), counted.method())),
+            Self::Waiting(waiting) => {
+                let waiting = waiting.as_ref()?;
+                Some((waiting.layer, waiting.method))
+            }
+        }
+    }
+
+    /// What waits is in progress from now on.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        if let Self::Waiting(waiting) = self
+            && let Some(waiting) = waiting.take()
+        {
+            *self = waiting.register(None);
+        }
+    }
+
+    /// Counted where the response says; where it is in progress already stays.
+    pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
+        match self {
+            Self::Open(open) => {
+                let open = *open;
+                *self = open.learn(response, named);
+            }
+            Self::Waiting(waiting) => {
+                if let Some(waiting) = waiting {
+                    let layer = waiting.layer;
+                    layer.response_labels(response, &mut waiting.labels);
+                }
+                if let Some(waiting) = waiting.take() {
+                    *self = waiting.register(named);
+                }
+            }
+        }
+    }
+}
+
+impl Waiting {
+    /// In progress from now on, at the endpoint that was `named` or else at its own.
+    #[cold]
+    fn register(self, named: Option<&Endpoint>) -> Place {
+        let endpoint = named.or(self.endpoint.as_ref()).map(Endpoint::as_str);
+        let series = self.layer.register(self.method, endpoint, self.labels);
+        series.map_or(CLOSED, Place::open)
+    }
+}
+
+impl Open {
+    #[cold]
+    fn learn(self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> Place {
+        let Self { began, counted } = self;
+        let layer = counted.layer();
+        let mut labels = counted.labels();
+        layer.response_labels(response, &mut labels);
+        let counted = match named {
+            Some(named) => layer.register(counted.method(), Some(named.as_str()), labels),
+            None => Some(counted.with(labels)),
+        };
+        match counted {
+            Some(counted) => Place::Open(Self { began, counted }),
+            // Named one that is skipped: no trace, as of a scrape.
+            None => {
+                began.end(layer.writer());
+                CLOSED
+            }
+        }
+    }
+}
