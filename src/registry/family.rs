@@ -300,12 +300,11 @@ struct Merge {
 
 impl Merge {
     fn new(old: Arc<Index>, newcomers: Vec<(Box<str>, Place)>) -> Self {
-        // New heads are about as long as the old ones; a first index grows as it must.
-        let len = old.len() + newcomers.len();
-        let heads = old.heads.len() / old.len().max(1) * len;
+        // Room for all at once: what grows is copied, in one turn.
+        let heads = newcomers.iter().map(|(head, _)| head.len());
         let merged = Index {
-            heads: String::with_capacity(heads),
-            entries: Vec::with_capacity(len),
+            heads: String::with_capacity(old.heads.len() + heads.sum::<usize>()),
+            entries: Vec::with_capacity(old.len() + newcomers.len()),
         };
         Self {
             unsorted: newcomers.into_iter(),

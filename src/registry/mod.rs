@@ -58,7 +58,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use self::{buckets::BucketRules, families::Families, series::SeriesMap};
+use self::{buckets::BucketRules, families::Families, series::SeriesMap, snapshot::Spare};
 use crate::Error;
 use crate::sync::lock;
 
@@ -73,6 +73,7 @@ pub struct Registry {
 
 struct Inner {
     store: Arc<Store>,
+    spare: Arc<Spare>,
     constant_labels: Vec<(String, String)>,
     bucket_rules: BucketRules,
     families: Families,
@@ -109,6 +110,7 @@ impl Registry {
         Self {
             inner: Arc::new(Inner {
                 store: Arc::default(),
+                spare: Arc::default(),
                 constant_labels,
                 bucket_rules,
                 families: Families::default(),
@@ -214,6 +216,7 @@ impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
             store: _,
+            spare: _,
             constant_labels,
             bucket_rules: _,
             families,

@@ -1,21 +1,34 @@
 //! [`Snapshot`]: what the page shows, read in turns.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::cells::{CellId, Store};
 use super::family::{Family, Index};
 use super::{Inner, Registry};
 use crate::budget::Budget;
+use crate::sync::lock;
 
 /// The series of a registry and their numbers.
 pub(crate) struct Snapshot {
     store: Arc<Store>,
     pub(crate) families: Vec<(Arc<Family>, Arc<Index>)>,
-    counts: Vec<u64>,
-    sums: Vec<f64>,
+    numbers: Numbers,
+    spare: Arc<Spare>,
     shards: usize,
 }
+
+/// What was in the cells, added up.
+#[derive(Default)]
+struct Numbers {
+    counts: Vec<u64>,
+    sums: Vec<f64>,
+}
+
+/// The memory of the last snapshot's numbers, for the next: to get it from the operating system each time,
+/// and to give it back, takes longer than to fill it.
+#[derive(Default)]
+pub(super) struct Spare(Mutex<Numbers>);
 
 impl Snapshot {
     /// Reads a registry at once, for a caller that has nobody to make way for.
@@ -30,16 +43,16 @@ impl Snapshot {
     }
 
     pub(crate) fn count(&self, cell: CellId) -> u64 {
-        self.counts[cell as usize]
+        self.numbers.counts[cell as usize]
     }
 
     /// The buckets of a histogram, each without those below it.
     pub(crate) fn buckets(&self, first: CellId, count: usize) -> &[u64] {
-        &self.counts[first as usize..][..count]
+        &self.numbers.counts[first as usize..][..count]
     }
 
     pub(crate) fn sum(&self, cell: CellId) -> f64 {
-        self.sums[cell as usize]
+        self.numbers.sums[cell as usize]
     }
 
     pub(crate) fn gauge(&self, cell: CellId) -> f64 {
@@ -58,6 +71,40 @@ impl Snapshot {
     }
 }
 
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.spare.keep(std::mem::take(&mut self.numbers));
+    }
+}
+
+impl Spare {
+    /// Nothing yet, but room for so many numbers.
+    fn numbers(&self, counts: usize, sums: usize) -> Numbers {
+        let Numbers { counts: c, sums: s } = std::mem::take(&mut *lock(&self.0));
+        Numbers {
+            counts: emptied(c, counts),
+            sums: emptied(s, sums),
+        }
+    }
+
+    /// Of two snapshots at the same time, the last one's is kept.
+    fn keep(&self, numbers: Numbers) {
+        let before = std::mem::replace(&mut *lock(&self.0), numbers);
+        // Not under the lock.
+        drop(before);
+    }
+}
+
+/// A vector without elements that has room for so many.
+fn emptied<T>(mut vec: Vec<T>, room: usize) -> Vec<T> {
+    vec.clear();
+    match vec.capacity() < room {
+        // A new one: to grow an old one would copy what it had.
+        true => Vec::with_capacity(room),
+        false => vec,
+    }
+}
+
 /// A snapshot being taken: first which series there are, then their numbers.
 pub(crate) struct Snapshotting {
     store: Arc<Store>,
@@ -66,16 +113,20 @@ pub(crate) struct Snapshotting {
     /// Whether the newcomers of the next family are in its index, or on their way there.
     merged: bool,
     families: Vec<(Arc<Family>, Arc<Index>)>,
-    counts: Vec<u64>,
-    counted: CellId,
-    sums: Vec<f64>,
-    summed: CellId,
+    /// Of the cells so far; there is room for all, but it is not touched before.
+    numbers: Numbers,
+    counts_end: usize,
+    sums_end: usize,
+    spare: Arc<Spare>,
 }
 
 impl Snapshotting {
     pub(crate) fn new(registry: &Registry) -> Self {
         let Inner {
-            store, families, ..
+            store,
+            families,
+            spare,
+            ..
         } = &*registry.inner;
         let mut waiting = families.sorted();
         waiting.reverse();
@@ -84,10 +135,10 @@ impl Snapshotting {
             families: Vec::with_capacity(waiting.len()),
             waiting,
             merged: false,
-            counts: Vec::new(),
-            counted: 0,
-            sums: Vec::new(),
-            summed: 0,
+            numbers: Numbers::default(),
+            counts_end: 0,
+            sums_end: 0,
+            spare: Arc::clone(spare),
         }
     }
 
@@ -98,8 +149,8 @@ impl Snapshotting {
         Some(Snapshot {
             store: Arc::clone(&self.store),
             families: std::mem::take(&mut self.families),
-            counts: std::mem::take(&mut self.counts),
-            sums: std::mem::take(&mut self.sums),
+            numbers: std::mem::take(&mut self.numbers),
+            spare: Arc::clone(&self.spare),
             shards: self.store.live_shards(),
         })
     }
@@ -115,8 +166,9 @@ impl Snapshotting {
             self.merged = false;
             if self.waiting.is_empty() {
                 // Every indexed series has its cells by now.
-                self.counts = vec![0; self.store.counts_end() as usize];
-                self.sums = vec![0.0; self.store.sums_end() as usize];
+                self.counts_end = self.store.counts_end() as usize;
+                self.sums_end = self.store.sums_end() as usize;
+                self.numbers = self.spare.numbers(self.counts_end, self.sums_end);
             }
         }
         Some(())
@@ -125,43 +177,38 @@ impl Snapshotting {
     fn gather_numbers(&mut self, budget: &mut Budget) -> Option<()> {
         let Self {
             store,
-            counts,
-            counted,
-            sums,
-            summed,
+            numbers: Numbers { counts, sums },
+            counts_end,
+            sums_end,
             ..
         } = self;
         let shards = store.live_shards();
         // Sums before buckets, which are written the other way round: a sum holds no sample that
         // its buckets do not.
-        while (*summed as usize) < sums.len() {
-            let range = next_range(*summed, sums.len(), shards, budget)?;
-            store.gather_sums(range.clone(), &mut sums[range.start as usize..]);
-            *summed = range.end;
+        while sums.len() < *sums_end {
+            let start = sums.len();
+            let end = start + affordable(*sums_end - start, shards, budget)?;
+            sums.resize(end, 0.0);
+            store.gather_sums(start as CellId..end as CellId, &mut sums[start..]);
         }
-        while (*counted as usize) < counts.len() {
-            let range = next_range(*counted, counts.len(), shards, budget)?;
-            store.gather_counts(range.clone(), &mut counts[range.start as usize..]);
-            *counted = range.end;
+        while counts.len() < *counts_end {
+            let start = counts.len();
+            let end = start + affordable(*counts_end - start, shards, budget)?;
+            counts.resize(end, 0);
+            store.gather_counts(start as CellId..end as CellId, &mut counts[start..]);
         }
         Some(())
     }
 }
 
-/// As many cells from `start` as the budget allows, which it pays for.
-fn next_range(
-    start: CellId,
-    end: usize,
-    shards: usize,
-    budget: &mut Budget,
-) -> Option<std::ops::Range<CellId>> {
+/// How many of so many cells the budget allows, which it pays for.
+fn affordable(cells: usize, shards: usize, budget: &mut Budget) -> Option<usize> {
     if budget.is_spent() {
         return None;
     }
-    let affordable = (budget.left() / shards).max(1);
-    let cells = affordable.min(end - start as usize);
-    budget.spend(cells * shards);
-    Some(start..start + cells as CellId)
+    let affordable = (budget.left() / shards).clamp(1, cells);
+    budget.spend(affordable * shards);
+    Some(affordable)
 }
 
 impl Registry {
