@@ -82,7 +82,7 @@ impl Endpoint {
 
 /// What the router or anyone else said about this request so far.
 #[inline]
-pub(super) fn endpoint_of_request(extensions: &Extensions) -> Option<&str> {
+pub(crate) fn endpoint_of_request(extensions: &Extensions) -> Option<&str> {
     let named = named_endpoint(extensions);
     #[cfg(feature = "axum")]
     let named = named.or_else(|| {

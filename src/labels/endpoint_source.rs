@@ -29,13 +29,11 @@ pub(crate) struct Patterns {
 }
 
 impl EndpointSource {
-    #[inline]
+    #[inline(never)]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
-        if let Self::Router = self {
-            return endpoint_of_request(request.extensions());
-        }
-        named_endpoint(request.extensions()).or_else(|| match self {
-            Self::Router => None,
+        let named = named_endpoint(request.extensions());
+        named.or_else(|| match self {
+            Self::Router => endpoint_of_request(request.extensions()),
             Self::Patterns(Patterns { patterns, router }) => {
                 let matched = router.at(request.uri().path()).ok()?;
                 patterns.get(*matched.value).map(String::as_str)

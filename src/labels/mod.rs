@@ -21,7 +21,7 @@ pub use self::{
     trace::TraceId,
 };
 pub(crate) use self::{
-    endpoint::{OVERFLOW, UNMATCHED},
+    endpoint::{OVERFLOW, UNMATCHED, endpoint_of_request},
     endpoint_source::{EndpointSource, Patterns},
     method::Method,
     own::{On, Values},

@@ -10,7 +10,7 @@ use super::long_lived::OpenConnection;
 use super::nesting;
 use super::place::{CLOSED, Open, Place};
 use super::request_body::Reading;
-use super::{AbortReason, DurationTo, Outcome};
+use super::{AbortReason, Outcome};
 use crate::clock::Instant;
 use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status, TraceId};
 use crate::registry::Writer;
@@ -63,7 +63,7 @@ impl Exchange {
     pub(crate) fn open(layer: &'static HttpSeries, request: RequestHead<'_>) -> Self {
         nesting::check(layer);
         let method = Method::of(request.method());
-        let name = layer.settings.endpoint_source.endpoint_of(request);
+        let name = layer.endpoint_of(request);
         let endpoint = layer.endpoint(name);
         if endpoint.is_some_and(EndpointSeries::is_skipped) {
             // It leaves no trace, not even among the values of labels.
@@ -216,9 +216,9 @@ impl Exchange {
 
     #[inline]
     fn seconds(&self, layer: &HttpSeries) -> f64 {
-        match layer.settings.duration_to {
-            DurationTo::Head if !self.head_seconds.is_nan() => self.head_seconds,
-            _ => self.started.elapsed_seconds(),
+        match layer.ends_at_head() && !self.head_seconds.is_nan() {
+            true => self.head_seconds,
+            false => self.started.elapsed_seconds(),
         }
     }
 }
@@ -283,7 +283,7 @@ mod tests {
 
     use super::*;
     use crate::clock::stepped;
-    use crate::{Family, HttpMetrics, Registry};
+    use crate::{DurationTo, Family, HttpMetrics, Registry};
 
     /// A request whose head takes a second and whose body takes three more.
     fn measured(metrics: HttpMetrics) -> Registry {

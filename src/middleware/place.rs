@@ -81,10 +81,19 @@ impl Place {
     /// What waits is in progress from now on.
     #[inline]
     pub(super) fn settle(&mut self) {
+        if let Self::Waiting(Some(_)) = self {
+            self.register(None);
+        }
+    }
+
+    /// What waits is in progress from now on, at the endpoint that was `named` or else at its own.
+    #[cold]
+    fn register(&mut self, named: Option<&Endpoint>) {
         if let Self::Waiting(waiting) = self
             && let Some(waiting) = waiting.take()
         {
-            *self = waiting.register(None);
+            let series = waiting.series(named);
+            *self = series.map_or(CLOSED, Self::open);
         }
     }
 
@@ -100,21 +109,16 @@ impl Place {
                     let layer = waiting.layer;
                     layer.response_labels(response, &mut waiting.labels);
                 }
-                if let Some(waiting) = waiting.take() {
-                    *self = waiting.register(named);
-                }
+                self.register(named);
             }
         }
     }
 }
 
 impl Waiting {
-    /// In progress from now on, at the endpoint that was `named` or else at its own.
-    #[cold]
-    fn register(self, named: Option<&Endpoint>) -> Place {
+    fn series(&self, named: Option<&Endpoint>) -> Option<&'static RequestSeries> {
         let endpoint = named.or(self.endpoint.as_ref()).map(Endpoint::as_str);
-        let series = self.layer.register(self.method, endpoint, self.labels);
-        series.map_or(CLOSED, Place::open)
+        self.layer.register(self.method, endpoint, self.labels)
     }
 }
 

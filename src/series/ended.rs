@@ -39,6 +39,8 @@ impl SlotKey for Status {
 }
 
 impl Handles {
+    // Not inlined: most layers never come here.
+    #[inline(never)]
     pub(super) fn count(&self, seconds: f64, measured: &Measured) {
         if let Some(requests) = &self.requests {
             requests.increment();

@@ -12,37 +12,67 @@ use super::{LabelIds, LabelValues, RequestSeries, Table};
 use crate::Error;
 use crate::labels::{
     Family, Method, Naming, OVERFLOW, On, RequestHead, ResponseHead, Status, TraceId, Values,
+    endpoint_of_request,
 };
 use crate::middleware::{AbortReason, DurationTo, Part, Settings};
 use crate::registry::{About, Buckets, FamilySpec, RequestCells, Writer};
 use crate::target::{Counter, Histogram, InProgress, Target, Writing};
 
 /// The series of a layer. Leaked: see the [module](super).
+///
+/// What every request reads comes first, in two cache lines.
+#[repr(C, align(64))]
 pub(crate) struct HttpSeries {
+    asks: Asks,
+    /// Whether any request has had an endpoint.
+    matched: AtomicBool,
+    writing: Writing,
+    endpoints: Table<EndpointSeries>,
+    duration_bounds: Buckets,
+    unmatched: EndpointSeries,
+    overflow: EndpointSeries,
     pub(crate) settings: Settings,
     target: Target,
-    writing: Writing,
-    duration_bounds: Buckets,
     /// The families that are measured, by their whole names.
     names: [Option<String>; Family::COUNT],
     /// The labels of the families, without what is their own and without constant labels.
     parts: [Vec<Part>; Family::COUNT],
-    endpoints: Table<EndpointSeries>,
-    unmatched: EndpointSeries,
-    overflow: EndpointSeries,
     values: Vec<LabelValues>,
     /// The labels that are on every family.
     everywhere: LabelIds,
-    asks_response: bool,
-    times_head: bool,
     endpoint_overflow: Overflow,
     label_overflow: Vec<Overflow>,
-    /// Whether any request has had an endpoint.
-    matched: AtomicBool,
     /// Answers without an endpoint while none has had one.
     silent: AtomicU32,
     /// Whether a request was seen to pass this layer twice.
     is_nested: AtomicBool,
+}
+
+/// What a layer asks of requests and responses, for the settings are larger than what a request should read.
+#[derive(Clone, Copy)]
+struct Asks {
+    only_router: bool,
+    labels: bool,
+    response: bool,
+    trace: bool,
+    head_time: bool,
+    duration_to_head: bool,
+    status_class: bool,
+}
+
+impl Asks {
+    fn of(settings: &Settings) -> Self {
+        let duration_to_head = settings.duration_to == DurationTo::Head;
+        Self {
+            only_router: settings.endpoint_source.is_router(),
+            labels: !settings.labels.is_empty(),
+            response: settings.labels.iter().any(|label| label.asks_response()),
+            trace: settings.exemplar.is_some(),
+            head_time: duration_to_head || settings.is_measured(Family::HeadDuration),
+            duration_to_head,
+            status_class: settings.status_classes,
+        }
+    }
 }
 
 impl HttpSeries {
@@ -51,6 +81,7 @@ impl HttpSeries {
         let names = Family::ALL.map(|family| settings.family_name(family));
         let parts = Family::ALL.map(|family| settings.parts(family));
         let mut series = Self {
+            asks: Asks::of(&settings),
             endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
             unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
             overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
@@ -59,10 +90,7 @@ impl HttpSeries {
                 .iter()
                 .map(|label| LabelValues::new(&label.values))
                 .collect(),
-            asks_response: settings.labels.iter().any(|label| label.asks_response()),
             everywhere: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
-            times_head: settings.duration_to == DurationTo::Head
-                || settings.is_measured(Family::HeadDuration),
             endpoint_overflow: Overflow::default(),
             label_overflow: settings
                 .labels
@@ -152,28 +180,51 @@ impl HttpSeries {
     /// Whether anyone wants to know how long the head took.
     #[inline]
     pub(crate) fn times_head(&self) -> bool {
-        self.times_head
+        self.asks.head_time
+    }
+
+    /// Whether a request's duration ends with the head of its response.
+    #[inline]
+    pub(crate) fn ends_at_head(&self) -> bool {
+        self.asks.duration_to_head
     }
 
     /// Whether a response can change the labels.
     #[inline]
     pub(crate) fn asks_response(&self) -> bool {
-        self.asks_response
+        self.asks.response
     }
 
     /// The trace that a request belongs to, where that is asked for.
     #[inline]
     pub(crate) fn trace(&self, request: RequestHead<'_>) -> Option<TraceId> {
-        self.settings.exemplar.as_ref()?.of(request)
+        match self.asks.trace {
+            true => self.settings.exemplar.as_ref()?.of(request),
+            false => None,
+        }
+    }
+
+    /// What the endpoint of a request is called, where anybody knows.
+    #[inline]
+    pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
+        match self.asks.only_router {
+            true => endpoint_of_request(request.extensions()),
+            false => self.settings.endpoint_source.endpoint_of(request),
+        }
     }
 
     /// The values of the labels that a request brings.
     #[inline]
     pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
-        let mut ids = LabelIds::default();
-        if self.values.is_empty() {
-            return ids;
+        match self.asks.labels {
+            true => self.own_labels(request),
+            false => LabelIds::default(),
         }
+    }
+
+    #[inline(never)]
+    fn own_labels(&self, request: RequestHead<'_>) -> LabelIds {
+        let mut ids = LabelIds::default();
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
             ids.set(i, values.id(label.of_request(request)));
         }
@@ -182,7 +233,7 @@ impl HttpSeries {
 
     /// Lets the response have the last word about the labels it knows.
     pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
-        if !self.asks_response {
+        if !self.asks.response {
             return;
         }
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
@@ -263,7 +314,7 @@ impl HttpSeries {
     /// A status as it is on the page: itself, or its class.
     #[inline]
     pub(super) fn shown_status(&self, status: Status) -> Status {
-        if self.settings.status_classes {
+        if self.asks.status_class {
             return status.class();
         }
         status

@@ -128,7 +128,7 @@ impl<V> Table<V> {
     }
 
     /// The value of a name, or the free slot where it belongs.
-    #[inline]
+    #[inline(always)]
     fn search(&self, name: &str) -> Result<&'static V, &OnceLock<&'static Entry<V>>> {
         let mask = self.slots.len() - 1;
         let mut i = self.hasher.hash_one(name) as usize & mask;
