@@ -33,7 +33,7 @@ pub fn compare(subjects: &[Subject<'_>]) {
         return;
     }
     let (rounds, seconds) = match is_measuring() {
-        true => (9, 2),
+        true => (31, 1),
         false => (1, 1),
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -43,15 +43,18 @@ pub fn compare(subjects: &[Subject<'_>]) {
         .collect();
     let mut bursts = vec![Vec::new(); subjects.len()];
     let mut asked = vec![0.0; subjects.len()];
+    let mut worked = vec![0.0; subjects.len()];
     for _ in 0..rounds {
         for (i, address) in addresses.iter().enumerate() {
+            let before = worked_seconds();
             let burst = burst(*address, seconds);
+            worked[i] += worked_seconds() - before;
             asked[i] += burst.requests;
             bursts[i].push(burst.a_second);
         }
     }
     runtime.shutdown_background();
-    for (subject, asked) in subjects.iter().zip(asked) {
+    for (subject, &asked) in subjects.iter().zip(&asked) {
         if let Some(counted) = (subject.counted)() {
             // `wrk` leaves with answers on the way, which it does not count.
             let on_the_way = f64::from(rounds * CONNECTIONS);
@@ -63,30 +66,48 @@ pub fn compare(subjects: &[Subject<'_>]) {
             );
         }
     }
-    print(subjects, &bursts);
+    let each: Vec<_> = worked.iter().zip(&asked).map(|(s, n)| s / n).collect();
+    print(subjects, &bursts, &each);
+}
+
+/// Seconds that processors spent on the servers, for their programs and in the kernel: steadier than
+/// requests a second where `wrk` has the same processors.
+fn worked_seconds() -> f64 {
+    // Linux counts in hundredths for every program.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // After the name, which may hold anything: the 12th and 13th.
+    let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
+    let fields = fields.split_ascii_whitespace();
+    let ticks = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|n| n.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS
 }
 
 /// By the bursts of each round, because machines drift.
-fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>]) {
+fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>], worked: &[f64]) {
     println!(
         "Requests a second under `wrk`, {CONNECTIONS} connections; {} bursts each:\n",
         bursts[0].len()
     );
-    println!("| | median | of the first | from | to |");
-    println!("|---|---:|---:|---:|---:|");
-    for (subject, own) in subjects.iter().zip(bursts) {
+    println!("| | median | of the first | from | to | server's processor time, us a request |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for ((subject, own), worked) in subjects.iter().zip(bursts).zip(worked) {
         let ratios: Vec<_> = own
             .iter()
             .zip(&bursts[0])
             .map(|(own, first)| own / first)
             .collect();
         println!(
-            "| {} | {:.0} | {:.3} | {:.3} | {:.3} |",
+            "| {} | {:.0} | {:.3} | {:.3} | {:.3} | {:.2} |",
             subject.name,
             median(own.clone()),
             median(ratios.clone()),
             quantile(ratios.clone(), 0.0),
             quantile(ratios, 1.0),
+            worked * 1e6,
         );
     }
 }
