@@ -17,8 +17,8 @@ mod metrics;
 mod mixin;
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use support::page::samples;
 use support::process::{Running, curl, example};
+use support::store::{Directory, Kind, Store, free_address};
 use support::system::{Row, assert_table, histogram_row, page_with, row};
 
 const TABLE: [Row; 9] = [
@@ -65,30 +66,6 @@ const TABLE: [Row; 9] = [
 ];
 
 const SERVICES: [&str; 2] = ["orchestrator", "workers"];
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
-
-/// A directory of a test's own.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let name = format!("asdlc-{name}-{}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A Redis whose port outlives it.
 struct Redis {
@@ -477,7 +454,7 @@ fn scrape(url: &str, service: &str) -> f64 {
 #[test]
 fn redis_goes_and_comes_back() {
     let mut redis = Redis::start();
-    let directory = Directory::new("redis");
+    let directory = Directory::new();
     let log = directory.0.join("log");
     let mut asdlc = command(&["--no-traffic"]);
     asdlc
@@ -555,86 +532,30 @@ fn what_was_taken_is_not_lost() {
     poll("it is done", || ask(&[&url]).1["state"] == "success");
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Prometheus,
-    VictoriaMetrics,
-}
-
-/// A store with a port and data that outlive it, and the scrape configuration of aSDLC.
-struct Store {
-    kind: Kind,
-    address: SocketAddr,
-    directory: Directory,
-    running: Option<Running>,
-}
-
-impl Store {
-    fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            address: free_address(),
-            directory: Directory::new(&format!("{kind:?}")),
-            running: None,
-        }
+/// The example's own configuration, but for the targets and the interval.
+fn scrape_config(kind: Kind, asdlc: &Asdlc) -> String {
+    let families = metrics::families().unwrap();
+    let files = mixin::mixin(&families).unwrap().files().unwrap();
+    let file = match kind {
+        Kind::Prometheus => "prometheus.yml",
+        Kind::VictoriaMetrics => "vmagent.yml",
+    };
+    let mut config = files[Path::new(file)].clone();
+    for (target, url) in [
+        ("orchestrator:8080", &asdlc.orchestrator),
+        ("workers:8081", &asdlc.workers),
+    ] {
+        assert!(config.contains(target), "{config}");
+        config = config.replace(target, url.trim_start_matches("http://"));
     }
-
-    /// Starts with the example's own configuration, but for the targets and the interval.
-    fn scrape(&mut self, asdlc: &Asdlc) {
-        let families = metrics::families().unwrap();
-        let files = mixin::mixin(&families).unwrap().files().unwrap();
-        let file = match self.kind {
-            Kind::Prometheus => "prometheus.yml",
-            Kind::VictoriaMetrics => "vmagent.yml",
-        };
-        let mut config = files[Path::new(file)].clone();
-        for (target, url) in [
-            ("orchestrator:8080", &asdlc.orchestrator),
-            ("workers:8081", &asdlc.workers),
-        ] {
-            assert!(config.contains(target), "{config}");
-            config = config.replace(target, url.trim_start_matches("http://"));
-        }
-        config = config.replace("scrape_interval: 15s", "scrape_interval: 1s");
-        if let Kind::Prometheus = self.kind {
-            // Debian's is built without the discovery of Kubernetes.
-            let (job, pods) = config.split_once("- job_name: asdlc-services").unwrap();
-            assert!(pods.contains("kubernetes_sd_configs"));
-            config = job.to_owned();
-        }
-        std::fs::write(self.directory.0.join("scrape.yml"), config).unwrap();
-        self.restart();
+    config = config.replace("scrape_interval: 15s", "scrape_interval: 1s");
+    if let Kind::Prometheus = kind {
+        // Debian's is built without the discovery of Kubernetes.
+        let (job, pods) = config.split_once("- job_name: asdlc-services").unwrap();
+        assert!(pods.contains("kubernetes_sd_configs"));
+        config = job.to_owned();
     }
-
-    fn restart(&mut self) {
-        let config = self.directory.0.join("scrape.yml");
-        let config = config.display();
-        let data = self.directory.0.join("data");
-        let data = data.display();
-        let address = self.address;
-        let mut command = match self.kind {
-            Kind::Prometheus => {
-                let mut command = Command::new("prometheus");
-                command.arg(format!("--config.file={config}"));
-                command.arg(format!("--storage.tsdb.path={data}"));
-                command.arg(format!("--web.listen-address={address}"));
-                command
-            }
-            Kind::VictoriaMetrics => {
-                let mut command = Command::new("victoria-metrics");
-                command.arg(format!("-promscrape.config={config}"));
-                command.arg(format!("-storageDataPath={data}"));
-                command.arg(format!("-httpListenAddr={address}"));
-                command.args(["-retentionPeriod=1d", "-search.latencyOffset=0s"]);
-                command
-            }
-        };
-        self.running = Some(Running::start(command.stderr(Stdio::null())));
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
+    config
 }
 
 /// An orchestrator's proxy.
@@ -693,7 +614,7 @@ fn dashboards_get_the_same_from_both_stores() {
         asdlc.env("REDIS_URL", redis.url());
         started(
             asdlc
-                .env("VICTORIAMETRICS_URL", store.url())
+                .env("VICTORIAMETRICS_URL", &store.url)
                 .stderr(Stdio::null()),
         )
     };
@@ -702,13 +623,13 @@ fn dashboards_get_the_same_from_both_stores() {
     asdlc.task("code_submitted", "// FIXME", "failed");
     let mut other = command(&["orchestrator", "--no-traffic"]);
     other.env("REDIS_URL", redis.url()).env("INSTANCE", "2");
-    other.env("VICTORIAMETRICS_URL", stores[1].url());
+    other.env("VICTORIAMETRICS_URL", &stores[1].url);
     let mut other = Running::start(other.stderr(Stdio::null()));
     let other_url = other.printed("").replace("/metrics", "");
     let proxies = [Proxy(asdlc.orchestrator.clone()), Proxy(other_url)];
     for (store, proxy) in stores.iter_mut().zip(&proxies) {
         assert_away(proxy);
-        store.scrape(&asdlc);
+        store.scrape(&scrape_config(store.kind, &asdlc));
     }
 
     let query = "asdlc_events_processed_total";
@@ -742,7 +663,7 @@ fn dashboards_get_the_same_from_both_stores() {
         let bad = "sum(asdlc_events_processed_total";
         let (through, said) = proxy.query(bad);
         assert_eq!(through, status, "{said}");
-        let (direct, own_words) = range_query(&format!("{}/api/v1/query_range", store.url()), bad);
+        let (direct, own_words) = range_query(&format!("{}/api/v1/query_range", store.url), bad);
         assert_eq!(
             (through, &said["errorType"]),
             (direct, &own_words["errorType"])
@@ -750,7 +671,7 @@ fn dashboards_get_the_same_from_both_stores() {
         assert!(!said["error"].as_str().unwrap().is_empty(), "{said}");
     }
     for (store, proxy) in stores.iter_mut().zip(&proxies) {
-        store.running = None;
+        store.kill();
         assert_away(proxy);
         store.restart();
         poll("it is back", || is_there(proxy));

@@ -1,10 +1,12 @@
 //! [`Slots`]: how many requests may be at the upstream at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::sync::lock;
 
 /// A number of places for requests to the upstream.
 #[derive(Debug)]
@@ -65,8 +67,8 @@ impl Slot {
 }
 
 fn give_back(permit: &Permit) {
-    let mut permit = permit.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(permit.take());
+    let permit = lock(permit).take();
+    drop(permit);
 }
 
 impl Drop for Slot {

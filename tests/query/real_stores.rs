@@ -1,9 +1,7 @@
 //! Real stores behind the proxy: Prometheus and VictoriaMetrics scrape an application, and are killed and
 //! started again. `tests/run` installs them.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -12,93 +10,23 @@ use tower_prometheus::Registry;
 use tower_prometheus::query::QueryProxy;
 
 use crate::store::{Answer, get};
-use crate::support::process::Running;
 use crate::support::server::Server;
+use crate::support::store::{Kind, Store};
 
-/// The program to start, and how it answers a query that is none.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Prometheus,
-    VictoriaMetrics,
+/// A store that scrapes one service.
+fn store_of(kind: Kind, target: SocketAddr) -> Store {
+    let mut store = Store::new(kind);
+    store.scrape(&format!(
+        "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: shop\n    static_configs: [{{ targets: ['{target}'] }}]\n"
+    ));
+    store
 }
 
-/// A store on a port of its own, with data that outlives it.
-struct RealStore {
-    kind: Kind,
-    address: SocketAddr,
-    directory: PathBuf,
-    running: Option<Running>,
-}
-
-impl RealStore {
-    fn start(kind: Kind, target: SocketAddr) -> Self {
-        let name = format!("query-{kind:?}-{}", std::process::id());
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = std::fs::remove_dir_all(&directory);
-        std::fs::create_dir_all(&directory).unwrap();
-        let config = format!(
-            "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: shop\n    static_configs: [{{ targets: ['{target}'] }}]\n"
-        );
-        std::fs::write(directory.join("scrape.yml"), config).unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut store = Self {
-            kind,
-            address: free.local_addr().unwrap(),
-            directory,
-            running: None,
-        };
-        drop(free);
-        store.restart();
-        store
-    }
-
-    fn restart(&mut self) {
-        let config = self.directory.join("scrape.yml");
-        let config = config.display();
-        let data = self.directory.join("data");
-        let data = data.display();
-        let address = self.address;
-        let mut command = match self.kind {
-            Kind::Prometheus => {
-                let mut command = Command::new("prometheus");
-                command.arg(format!("--config.file={config}"));
-                command.arg(format!("--storage.tsdb.path={data}"));
-                command.arg(format!("--web.listen-address={address}"));
-                command
-            }
-            Kind::VictoriaMetrics => {
-                let mut command = Command::new("victoria-metrics");
-                command.arg(format!("-promscrape.config={config}"));
-                command.arg(format!("-storageDataPath={data}"));
-                command.arg(format!("-httpListenAddr={address}"));
-                command.args(["-retentionPeriod=1d", "-search.latencyOffset=0s"]);
-                command
-            }
-        };
-        self.running = Some(Running::start(command.stderr(Stdio::null())));
-    }
-
-    fn kill(&mut self) {
-        self.running = None;
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    /// What it says to the same question without the proxy.
-    async fn ask(&self, target: &str) -> (u16, String) {
-        let url = format!("{}/api/v1{target}", self.url());
-        let answer = reqwest::get(url).await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-}
-
-impl Drop for RealStore {
-    fn drop(&mut self) {
-        self.kill();
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
+/// What a store says to the same question without the proxy.
+async fn ask(store: &Store, target: &str) -> (u16, String) {
+    let url = format!("{}/api/v1{target}", store.url);
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
 /// Two tenants' orders.
@@ -161,9 +89,9 @@ fn series(answer: &str) -> Vec<String> {
 
 async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
     let shop = shop().await;
-    let mut store = RealStore::start(kind, shop.address);
+    let mut store = store_of(kind, shop.address);
     let builder = || {
-        QueryProxy::builder(store.url())
+        QueryProxy::builder(&store.url)
             .services_of("service_info", "service")
             .fallback_services(["configured"])
     };
@@ -184,7 +112,7 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
     ] {
         let target = range(query, end);
         let through = get(&proxy, &target).await;
-        let (status, direct) = store.ask(&target).await;
+        let (status, direct) = ask(&store, &target).await;
         assert_eq!((through.status, status), (200, 200), "{through:?}");
         assert_eq!(through.headers["content-type"], "application/json");
         assert_eq!(series(&through.text), series(&direct), "{query}");
@@ -195,7 +123,7 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
     let through = get(&proxy, &target).await;
     assert_eq!(
         (through.status, through.text.clone()),
-        store.ask(&target).await
+        ask(&store, &target).await
     );
     assert_eq!(through.status, bad_query);
 
@@ -228,7 +156,7 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
         ),
     ] {
         let through = get(&tenant, &range(query, end)).await;
-        let (status, direct) = store.ask(&range(filtered, end)).await;
+        let (status, direct) = ask(&store, &range(filtered, end)).await;
         assert_eq!(
             (through.status, status),
             (200, 200),

@@ -52,17 +52,30 @@ pub fn promtool(arguments: &[&str], directory: &Path) -> String {
     said
 }
 
-/// A server that scrapes, and its query API; it ends with the test.
+/// What the scrape configuration is called, for either.
+const CONFIG: &str = "scrape.yml";
+
+/// Which program a store is.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Prometheus,
+    VictoriaMetrics,
+}
+
+/// A server that scrapes, and its query API, with a port and data that outlive it; it ends with the test.
 pub struct Store {
-    _running: Running,
-    _directory: Directory,
+    pub kind: Kind,
+    address: SocketAddr,
+    running: Option<Running>,
+    // After what runs in it.
+    directory: Directory,
     pub url: String,
 }
 
 /// The labels of a series and its value at a time.
 pub type Sample = (BTreeMap<String, String>, f64);
 
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
 }
@@ -70,46 +83,70 @@ fn free_address() -> SocketAddr {
 impl Store {
     /// A Prometheus with this configuration; files are given by their names beside it.
     pub fn prometheus(config: &str, files: &[(&str, &str)]) -> Self {
-        let directory = Directory::new();
+        let mut store = Self::new(Kind::Prometheus);
         for (name, text) in files {
-            directory.write(name, text);
+            store.directory.write(name, text);
         }
-        let config = directory.write("prometheus.yml", config);
-        Self::start(directory, |data, address| {
-            let mut prometheus = Command::new("prometheus");
-            prometheus
-                .arg(format!("--config.file={}", config.display()))
-                .arg(format!("--storage.tsdb.path={}", data.display()))
-                .arg(format!("--web.listen-address={address}"))
-                .arg("--enable-feature=exemplar-storage");
-            prometheus
-        })
+        store.scrape(config);
+        store
     }
 
     /// A VictoriaMetrics with this scrape configuration, which it refuses when it knows a key not.
     pub fn victoria_metrics(config: &str) -> Self {
-        let directory = Directory::new();
-        let config = directory.write("vmagent.yml", config);
-        Self::start(directory, |data, address| {
-            let mut store = Command::new("victoria-metrics");
-            store
-                .arg(format!("-promscrape.config={}", config.display()))
-                .arg(format!("-storageDataPath={}", data.display()))
-                .arg(format!("-httpListenAddr={address}"))
-                // What was scraped is there at once, and not half a minute later.
-                .arg("-search.latencyOffset=0s");
-            store
-        })
+        let mut store = Self::new(Kind::VictoriaMetrics);
+        store.scrape(config);
+        store
     }
 
-    fn start(directory: Directory, command: impl Fn(&Path, SocketAddr) -> Command) -> Self {
+    /// One that does not run yet.
+    pub fn new(kind: Kind) -> Self {
         let address = free_address();
-        let mut command = command(&directory.0.join("data"), address);
         Self {
-            _running: Running::start(command.stderr(Stdio::null())),
-            _directory: directory,
+            kind,
+            address,
+            running: None,
+            directory: Directory::new(),
             url: format!("http://{address}"),
         }
+    }
+
+    /// Starts with this configuration.
+    pub fn scrape(&mut self, config: &str) {
+        self.directory.write(CONFIG, config);
+        self.restart();
+    }
+
+    /// Starts again, where it was and with what it had.
+    pub fn restart(&mut self) {
+        let (address, config) = (self.address, self.directory.0.join(CONFIG));
+        let (config, data) = (config.display(), self.directory.0.join("data"));
+        let data = data.display();
+        let mut command = match self.kind {
+            Kind::Prometheus => {
+                let mut prometheus = Command::new("prometheus");
+                prometheus
+                    .arg(format!("--config.file={config}"))
+                    .arg(format!("--storage.tsdb.path={data}"))
+                    .arg(format!("--web.listen-address={address}"))
+                    .arg("--enable-feature=exemplar-storage");
+                prometheus
+            }
+            Kind::VictoriaMetrics => {
+                let mut store = Command::new("victoria-metrics");
+                store
+                    .arg(format!("-promscrape.config={config}"))
+                    .arg(format!("-storageDataPath={data}"))
+                    .arg(format!("-httpListenAddr={address}"))
+                    // What was scraped is there at once, and not half a minute later.
+                    .args(["-search.latencyOffset=0s", "-retentionPeriod=1d"]);
+                store
+            }
+        };
+        self.running = Some(Running::start(command.stderr(Stdio::null())));
+    }
+
+    pub fn kill(&mut self) {
+        self.running = None;
     }
 
     /// What the API answers now; nothing while it is no JSON, as long as it starts.
