@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{Endpoint, Registry};
+use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry};
 
 /// Polls a future that is never pending, and its body to the end.
 fn run<F, B, E>(future: F)
@@ -64,6 +64,31 @@ fn a_bare_service_is_measured_without_allocating() {
     assert_eq!(allocations(|| drop(service.call(request()))), 0);
     drop(registry.render());
     assert_eq!(allocations(|| run(service.call(request()))), 0);
+}
+
+#[test]
+fn labels_that_are_known_cost_no_allocation() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(Label::from_request("client", |request| {
+            request.header("x-client")
+        }))
+        .label(Label::from_response("answer", |_| Some("yes")))
+        .layer(&registry)
+        .unwrap();
+    let mut service = layer.layer(service_fn(|_: Request<()>| {
+        std::future::ready(Ok::<_, ()>(Response::new(Full::new(Bytes::from_static(
+            b"hello",
+        )))))
+    }));
+    let request = || {
+        let mut request = Request::new(());
+        let ios = HeaderValue::from_static("ios");
+        request.headers_mut().insert("x-client", ios);
+        request
+    };
+    let own = allocations(|| drop(request()));
+    assert_eq!(allocations(|| run(service.call(request()))), own);
 }
 
 #[test]

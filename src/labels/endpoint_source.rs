@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::RequestHead;
-use super::endpoint::{endpoint_of_request, named_endpoint};
+use super::endpoint::named_endpoint;
 use super::own::same;
 use crate::Error;
 
@@ -29,11 +29,12 @@ pub(crate) struct Patterns {
 }
 
 impl EndpointSource {
+    /// The endpoint, where it is not only the router that says it.
     #[inline(never)]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
         let named = named_endpoint(request.extensions());
         named.or_else(|| match self {
-            Self::Router => endpoint_of_request(request.extensions()),
+            Self::Router => None,
             Self::Patterns(Patterns { patterns, router }) => {
                 let matched = router.at(request.uri().path()).ok()?;
                 patterns.get(*matched.value).map(String::as_str)

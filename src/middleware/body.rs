@@ -32,18 +32,34 @@ pin_project! {
 impl<B: Body> ResponseBody<B> {
     /// Takes over the exchange at the head of its response.
     ///
-    /// Most heads are read where they are. What is passed on by its address is copied once more by the
-    /// compiler, so the others are read apart.
+    /// Where the head is read, a function has its address, and the compiler keeps it in memory and copies it
+    /// once more; so the usual path, which needs no more than the status, keeps clear of that.
     #[inline]
     pub(super) fn wrap(response: Response<B>, exchange: &mut Exchange) -> Response<Self> {
         let hints = BodyHints::of(response.body());
         if exchange.asks_head(response.extensions(), hints) {
-            return Self::wrap_read(response, exchange);
+            return Self::wrap_read(response, hints, exchange);
         }
+        let rest = exchange.read_status(response.status(), hints);
+        Self::around(response, exchange, rest)
+    }
+
+    #[inline(never)]
+    fn wrap_read(
+        response: Response<B>,
+        hints: BodyHints,
+        exchange: &mut Exchange,
+    ) -> Response<Self> {
+        let rest = exchange.read_head(ResponseHead::new(&response), hints);
+        Self::around(response, exchange, rest)
+    }
+
+    #[inline]
+    fn around(response: Response<B>, exchange: &mut Exchange, rest: Rest) -> Response<Self> {
         let Rest {
             remaining,
             connection,
-        } = exchange.read_status(response.status(), hints);
+        } = rest;
         let exchange = exchange.take();
         response.map(|inner| Self {
             inner,
@@ -51,23 +67,6 @@ impl<B: Body> ResponseBody<B> {
             remaining,
             connection,
         })
-    }
-
-    #[inline(never)]
-    fn wrap_read(response: Response<B>, exchange: &mut Exchange) -> Response<Self> {
-        let hints = BodyHints::of(response.body());
-        let rest = exchange.read_head(ResponseHead::new(&response), hints);
-        response.map(|inner| Self::new(inner, exchange, rest))
-    }
-
-    #[inline]
-    fn new(inner: B, exchange: &mut Exchange, rest: Rest) -> Self {
-        Self {
-            inner,
-            exchange: exchange.take(),
-            remaining: rest.remaining,
-            connection: rest.connection,
-        }
     }
 }
 

@@ -117,9 +117,10 @@ impl Exchange {
         Some(self.place.measured_by()?.0)
     }
 
+    /// Whether it is measured and has not ended.
     #[inline]
-    pub(crate) fn is_open(&self) -> bool {
-        self.place.is_open()
+    pub(crate) fn is_live(&self) -> bool {
+        self.place.is_live()
     }
 
     /// This was no scrape of ours: the service made us wait, or has answered.
@@ -156,6 +157,7 @@ impl Exchange {
         self.close_as(outcome.status(), outcome);
     }
 
+    /// The status of an outcome is known where it closes: it need not be worked out here.
     #[inline(never)]
     fn close_as(&mut self, status: Option<Status>, outcome: Outcome) {
         if status.is_some() {
@@ -249,7 +251,7 @@ impl Watched for Exchange {
 impl Drop for Exchange {
     #[inline]
     fn drop(&mut self) {
-        if self.is_open() {
+        if self.is_live() {
             self.dropped();
         }
     }
@@ -270,7 +272,7 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
             .field("answered", &self.answered.status())
-            .field("open", &self.is_open())
+            .field("open", &self.is_live())
             .finish_non_exhaustive()
     }
 }

@@ -85,7 +85,7 @@ impl Exchange {
         if begins_body(code, method) {
             return self.begin_body(body);
         }
-        self.begin_other(code, method, None, body)
+        self.begin_other(code, method, None)
     }
 
     /// The head is there: with it the request may end, or begin a connection.
@@ -100,15 +100,14 @@ impl Exchange {
         };
         self.learn(response, extensions.get::<Endpoint>());
         let marked = extensions.get::<LongLived>();
-        let is_plain = marked.is_none() && begins_body(code, method);
-        if is_plain && body.exact.is_none() && is_event_stream(headers) {
+        if marked.is_some() || !begins_body(code, method) {
+            return self.begin_other(code, method, marked);
+        }
+        if body.exact.is_none() && is_event_stream(headers) {
             return self.open_connection(code, "event-stream", None);
         }
         body.exact = body.exact.or_else(|| declared_length(headers));
-        match is_plain {
-            true => self.begin_body(body),
-            false => self.begin_other(code, method, marked, body),
-        }
+        self.begin_body(body)
     }
 
     /// What follows the head is a body: if it is empty, the request has ended.
@@ -127,14 +126,13 @@ impl Exchange {
         code: StatusCode,
         method: Method,
         marked: Option<&LongLived>,
-        body: BodyHints,
     ) -> Rest {
         let kind = marked.map(LongLived::kind);
         if let Some(kind) = kind.or_else(|| unmarked_kind(code, method)) {
             return self.open_connection(code, kind, marked);
         }
         self.end_body(None);
-        Rest::of(Remaining::of(body.exact))
+        Rest::of(Remaining::UNKNOWN)
     }
 
     /// A connection's life is no latency: the request ends at its head, the connection goes on.

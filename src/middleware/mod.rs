@@ -1,6 +1,6 @@
 //! One request, from `call` to the end of its body.
 //!
-//! Reading order: [`layer`] builds, [`service`] opens an [`exchange`] when called, [`future`] sees the
+//! Reading order: [`layer`] builds, [`service`] opens an [`exchange`] at its [`place`] when called, [`future`] sees the
 //! response, [`head`] reads it, [`body`] sees its end, [`outcome`] is what all of them report, once.
 
 mod body;

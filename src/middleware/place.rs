@@ -1,4 +1,4 @@
-//! [`Place`]: where an exchange is in progress.
+//! [`Place`]: where an exchange is in progress, and where it will be counted.
 
 use crate::labels::{Endpoint, Method, ResponseHead};
 use crate::series::{HttpSeries, LabelIds, RequestSeries};
@@ -55,8 +55,9 @@ impl Place {
         })))
     }
 
+    /// Whether it has not ended.
     #[inline]
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         !matches!(self, Self::Waiting(None))
     }
 
@@ -99,18 +100,13 @@ impl Place {
 
     /// Counted where the response says; where it is in progress already stays.
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        match self {
-            Self::Open(open) => {
-                let open = *open;
-                *self = open.learn(response, named);
-            }
-            Self::Waiting(waiting) => {
-                if let Some(waiting) = waiting {
-                    let layer = waiting.layer;
-                    layer.response_labels(response, &mut waiting.labels);
-                }
-                self.register(named);
-            }
+        if let Self::Waiting(_) = self {
+            // In progress by what the request said of itself, so that the next one like it is found.
+            self.register(named);
+        }
+        if let Self::Open(open) = self {
+            let open = *open;
+            *self = open.learn(response, named);
         }
     }
 }

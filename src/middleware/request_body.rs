@@ -66,7 +66,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
         let reading = Arc::new(Reading::default());
-        if exchange.is_open() {
+        if exchange.is_live() {
             exchange.set_reading(Arc::clone(&reading));
         }
         let request = request.map(|inner| RequestBody { inner, reading });

@@ -237,8 +237,7 @@ fn add_float(cell: &AtomicU64, x: f64) {
     let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
 }
 
-/// Blocks that double in size, the first of them block 1, and none ever moves. There is no block 0, which
-/// leaves room for no address.
+/// Blocks that double in size, the first of them block 1, and none ever moves. There is no block 0.
 const FIRST: usize = if cfg!(loom) { 4 } else { 64 };
 const BLOCKS: usize = if cfg!(loom) { 2 } else { 32 };
 
@@ -261,6 +260,7 @@ struct Blocks {
 pub(crate) struct Address {
     /// From the start of the block, with its margin.
     offset: u32,
+    /// Never 0, so that where there may be none, an address needs no more room.
     block: NonZeroU8,
 }
 
@@ -269,7 +269,7 @@ impl Address {
         let (block, offset) = place(cell as usize);
         Self {
             offset: (MARGIN + offset) as u32,
-            block: NonZeroU8::MIN.saturating_add(block as u8 - 1),
+            block: NonZeroU8::new(block as u8).unwrap_or(NonZeroU8::MIN),
         }
     }
 

@@ -83,7 +83,7 @@ pub(crate) struct Family {
     about: Mutex<About>,
     /// Registered since the last scrape. Apart from the index, so that registration never waits for a
     /// scrape that is merging.
-    newcomers: Mutex<Vec<(Box<str>, Place)>>,
+    newcomers: Mutex<Newcomers>,
     indexed: Mutex<Indexed>,
     /// Of each series by its first cell, once the family is declared with them.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
@@ -103,6 +103,13 @@ type Windows = Mutex<HashMap<CellId, Arc<Window>>>;
 pub(crate) struct About {
     pub(crate) help: Option<Arc<str>>,
     pub(crate) unit: Option<Unit>,
+}
+
+/// Series by their heads, in the order they came, and how long the heads are together.
+#[derive(Default)]
+struct Newcomers {
+    series: Vec<(Box<str>, Place)>,
+    len: usize,
 }
 
 #[derive(Default)]
@@ -208,7 +215,10 @@ impl Family {
 
     /// Adds a series by its [head](Self::head); it is on every page whose scrape begins after this returns.
     pub(super) fn add(&self, head: String, place: Place) {
-        lock(&self.newcomers).push((head.into_boxed_str(), place));
+        let head = head.into_boxed_str();
+        let mut newcomers = lock(&self.newcomers);
+        newcomers.len += head.len();
+        newcomers.series.push((head, place));
     }
 
     /// The part of a line that never changes: for a kind of several lines its labels, for
@@ -251,10 +261,10 @@ impl Family {
                 continue;
             }
             let newcomers = match *merged {
-                true => Vec::new(),
+                true => Newcomers::default(),
                 false => std::mem::take(&mut *lock(&self.newcomers)),
             };
-            if newcomers.is_empty() {
+            if newcomers.series.is_empty() {
                 return Some(Arc::clone(index));
             }
             *merged = true;
@@ -299,15 +309,15 @@ struct Merge {
 }
 
 impl Merge {
-    fn new(old: Arc<Index>, newcomers: Vec<(Box<str>, Place)>) -> Self {
+    fn new(old: Arc<Index>, newcomers: Newcomers) -> Self {
+        let Newcomers { series, len } = newcomers;
         // Room for all at once: what grows is copied, in one turn.
-        let heads = newcomers.iter().map(|(head, _)| head.len());
         let merged = Index {
-            heads: String::with_capacity(old.heads.len() + heads.sum::<usize>()),
-            entries: Vec::with_capacity(old.len() + newcomers.len()),
+            heads: String::with_capacity(old.heads.len() + len),
+            entries: Vec::with_capacity(old.len() + series.len()),
         };
         Self {
-            unsorted: newcomers.into_iter(),
+            unsorted: series.into_iter(),
             sorted: BTreeMap::new(),
             old,
             next_old: 0,

@@ -231,7 +231,10 @@ pub(crate) struct RequestCells {
 }
 
 impl RequestCells {
-    pub(crate) fn of(requests: &Counter, duration: &Histogram) -> Self {
+    /// `bounds` are those that samples will be counted by.
+    pub(crate) fn of(requests: &Counter, duration: &Histogram, bounds: &Buckets) -> Self {
+        // Others would lead to the cells of another series.
+        debug_assert_eq!(duration.bounds, *bounds);
         Self {
             requests: requests.at,
             buckets: duration.buckets,

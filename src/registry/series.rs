@@ -240,13 +240,14 @@ pub(super) fn line_start<'a>(
     labels: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
     sorted(labels, |labels| {
-        let braces = if labels.is_empty() { "" } else { "{}" };
-        let len = name.len() + braces.len() + text_len(labels) + " ".len();
+        let len = name.len() + "{} ".len() + text_len(labels);
         let mut line = String::with_capacity(len);
         line.push_str(name);
-        line.extend(braces.chars().next());
-        write_labels(&mut line, labels);
-        line.extend(braces.chars().next_back());
+        if !labels.is_empty() {
+            line.push('{');
+            write_labels(&mut line, labels);
+            line.push('}');
+        }
         line.push(' ');
         line
     })
@@ -254,9 +255,10 @@ pub(super) fn line_start<'a>(
 
 /// Calls `f` with the labels by name. Few enough, as nearly always, are sorted without an allocation.
 fn sorted<'a, T>(
-    mut labels: impl Iterator<Item = (&'a str, &'a str)>,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
     f: impl FnOnce(&[(&'a str, &'a str)]) -> T,
 ) -> T {
+    let mut labels = labels.fuse();
     let mut few = [("", ""); 12];
     let mut len = 0;
     for (place, label) in few.iter_mut().zip(&mut labels) {

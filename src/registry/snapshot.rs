@@ -98,11 +98,12 @@ impl Spare {
 /// A vector without elements that has room for so many.
 fn emptied<T>(mut vec: Vec<T>, room: usize) -> Vec<T> {
     vec.clear();
-    match vec.capacity() < room {
-        // A new one: to grow an old one would copy what it had.
-        true => Vec::with_capacity(room),
-        false => vec,
+    if vec.capacity() < room {
+        // A new one: to grow the old one would copy what it had.
+        drop(vec);
+        vec = Vec::with_capacity(room);
     }
+    vec
 }
 
 /// A snapshot being taken: first which series there are, then their numbers.

@@ -12,7 +12,7 @@ use crate::target::InProgress;
 pub(crate) struct EndpointSeries {
     skipped: bool,
     pub(super) kind: EndpointKind,
-    /// Of requests without labels of one's own, which most layers have only.
+    /// Of requests whose labels of one's own are all absent, as they are where a layer has none.
     plain: [OnceLock<Box<RequestSeries>>; Method::COUNT],
     pub(super) name: &'static str,
     labelled: OnceLock<Box<Slots<Labelled, Box<RequestSeries>>>>,
@@ -82,16 +82,23 @@ impl EndpointSeries {
         method: Method,
         labels: LabelIds,
     ) -> Option<&'static RequestSeries> {
-        if self.skipped {
-            return None;
-        }
+        (!self.skipped).then(|| self.make(layer, method, labels))
+    }
+
+    /// As [`get_or_insert`](Self::get_or_insert), of an endpoint that is known to be measured.
+    pub(super) fn make(
+        &'static self,
+        layer: &'static HttpSeries,
+        method: Method,
+        labels: LabelIds,
+    ) -> &'static RequestSeries {
         let new = || Box::new(RequestSeries::new(layer, self, method, labels));
-        Some(match labels.is_empty() {
+        match labels.is_empty() {
             true => self.plain[method as usize].get_or_init(new),
             false => {
                 let labelled = self.labelled.get_or_init(Box::default);
                 labelled.get_or_insert(Labelled { method, labels }, new)
             }
-        })
+        }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct HttpSeries {
     label_overflow: Vec<Overflow>,
     /// Answers without an endpoint while none has had one.
     silent: AtomicU32,
-    /// Whether a request was seen to pass this layer twice.
+    /// Whether a request was seen to come out of the service inside this layer.
     is_nested: AtomicBool,
 }
 
@@ -129,12 +129,13 @@ impl HttpSeries {
         self.writing.writer()
     }
 
-    /// A request passed this layer twice; the first time that is seen, it is warned of.
+    /// A request came out of the service inside this layer; the first time that is seen, it is warned of.
     #[cold]
     pub(crate) fn notice_nesting(&self) {
         if !self.is_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "requests pass the same layer twice, and are counted twice in {:?}: it is around itself",
+                "a request came out of the service inside its own layer: if that layer is around itself, \
+                 requests are counted twice in {:?}; if the service asks itself, nothing is wrong",
                 self.main_name(),
             );
         }
@@ -360,7 +361,11 @@ impl HttpSeries {
             (Some(Counter::Registry(requests)), Some(Histogram::Registry(duration)))
                 if !self.settings.measures_more() =>
             {
-                Ended::Ordinary(RequestCells::of(&requests, &duration))
+                Ended::Ordinary(RequestCells::of(
+                    &requests,
+                    &duration,
+                    &self.duration_bounds,
+                ))
             }
             (requests, duration) => Ended::Other(Box::new(Handles {
                 requests,
@@ -473,7 +478,7 @@ impl HttpSeries {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)
             || !self.settings.warns_of_silence
-            || !self.settings.endpoint_source.is_router()
+            || !self.asks.only_router
             || !status.is_response()
             || status.is_unknown_route()
             || self.silent.load(Ordering::Relaxed) >= ENOUGH

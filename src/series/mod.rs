@@ -1,4 +1,4 @@
-//! The read-mostly table from (method, endpoint) to ready handles.
+//! The read-mostly table from endpoint, method and labels to ready cells and handles.
 //!
 //! A layer's table is leaked once: requests borrow from it for as long as they like, and no reference
 //! count is shared between cores. What it holds is bounded by the layer's caps.

@@ -73,11 +73,7 @@ impl RequestSeries {
     pub(crate) fn with(&'static self, labels: LabelIds) -> &'static Self {
         match labels == self.labels {
             true => self,
-            // Its endpoint is measured, or it would not be here.
-            false => {
-                let other = self.endpoint.get_or_insert(self.layer, self.method, labels);
-                other.unwrap_or(self)
-            }
+            false => self.endpoint.make(self.layer, self.method, labels),
         }
     }
 

@@ -185,15 +185,22 @@ async fn content_types_are_compared_without_case() {
 }
 
 #[tokio::test]
-async fn an_event_stream_of_known_length_or_of_head_is_no_connection() {
-    let hang = Scripted::new([Step::Data("a"), Step::Hang]);
-    for (method, body) in [("GET", Scripted::full("data: all\n\n")), ("HEAD", hang)] {
+async fn an_event_stream_of_known_length_or_without_a_body_is_no_connection() {
+    let hang = || Scripted::new([Step::Data("a"), Step::Hang]);
+    for (method, code, body) in [
+        ("GET", 200, Scripted::full("data: all\n\n")),
+        ("HEAD", 200, hang()),
+        // What tells a browser's `EventSource` to stop.
+        ("GET", 204, hang()),
+    ] {
         let registry = Registry::new();
-        let response = answered(&registry, method, events(body)).await;
+        let mut response = events(body);
+        *response.status_mut() = code.try_into().unwrap();
+        let response = answered(&registry, method, response).await;
         assert_eq!(
             registry.value("http_connections_open", &[]),
             None,
-            "{method}"
+            "{method} {code}"
         );
         let mut body = pin!(response.into_body());
         body.frame().await;

@@ -69,6 +69,31 @@ async fn from_request_response_or_both() {
     assert_settled(&registry, 3);
 }
 
+/// The second request is like the first one as far as it is known when it begins.
+#[tokio::test]
+async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_start() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(Label::from_response("cache", |response| {
+            response.header("x-cache")
+        }))
+        .layer(&registry)
+        .unwrap();
+    // The first might be a scrape.
+    for expected in [None, Some(1.0), Some(1.0)] {
+        let mut service = layer.layer(service_fn(|_: Request<()>| {
+            let now = registry.value("http_requests_in_progress", &[("endpoint", "/x")]);
+            assert_eq!(now, expected);
+            let response = Response::builder().header("x-cache", "hit");
+            ready(response.body(String::new()))
+        }));
+        let request = Request::get("/").extension(Endpoint::from_static("/x"));
+        drop(service.call(request.body(()).unwrap()).await);
+    }
+    assert_eq!(requests(&registry, &[("cache", "hit")]), 3.0);
+    assert_settled(&registry, 3);
+}
+
 #[tokio::test]
 async fn on_durations_if_asked() {
     let registry = Registry::new();
