@@ -15,10 +15,10 @@ use tower_prometheus::{
     Endpoint, EndpointLayer, Family, HttpMetrics, LongLived, Naming, Registry, Target,
 };
 
-use crate::support::assert_settled;
 use crate::support::body::{Scripted, Step};
 use crate::support::service::{answered, ok, to};
 use crate::support::warnings::Warnings;
+use crate::support::{assert_completed, assert_settled};
 
 /// Waits, so that the request is in progress as `unmatched`, then answers with that response.
 async fn late(
@@ -45,14 +45,6 @@ async fn late(
         .oneshot(Request::new(()))
         .await
         .unwrap()
-}
-
-fn completed(registry: &Registry) {
-    assert_eq!(
-        registry.value("http_response_bodies_aborted_total", &[]),
-        None
-    );
-    assert_settled(registry, 1);
 }
 
 fn events(body: Scripted) -> Response<Scripted> {
@@ -148,7 +140,7 @@ async fn a_content_length_of_0_ends_at_the_head() {
         )
         .await,
     );
-    completed(&registry);
+    assert_completed(&registry);
 }
 
 #[tokio::test]
@@ -163,7 +155,7 @@ async fn informational_responses_end_at_the_head() {
         )
         .await,
     );
-    completed(&registry);
+    assert_completed(&registry);
 }
 
 #[tokio::test]
@@ -181,7 +173,7 @@ async fn content_types_are_compared_without_case() {
         Some(1.0)
     );
     drop(response);
-    completed(&registry);
+    assert_completed(&registry);
 }
 
 #[tokio::test]
@@ -204,7 +196,7 @@ async fn an_event_stream_of_known_length_or_without_a_body_is_no_connection() {
         );
         let mut body = pin!(response.into_body());
         body.frame().await;
-        completed(&registry);
+        assert_completed(&registry);
     }
 }
 
@@ -219,7 +211,7 @@ async fn a_body_that_says_it_is_at_its_end_is_complete() {
             .into_body()
     );
     body.frame().await;
-    completed(&registry);
+    assert_completed(&registry);
 }
 
 #[tokio::test]
@@ -229,7 +221,7 @@ async fn a_body_that_fails_closes_its_connection() {
     let mut body = pin!(response.into_body());
     assert!(body.frame().await.unwrap().is_err());
     assert_eq!(registry.value("http_connections_open", &[]), Some(0.0));
-    completed(&registry);
+    assert_completed(&registry);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tower_prometheus::Registry;
 
 use crate::support::body::{Scripted, Step};
 use crate::support::service::answered;
-use crate::support::{aborted, assert_settled, requests};
+use crate::support::{aborted, assert_completed, assert_settled, requests};
 
 type Answer = Response<Scripted>;
 
@@ -39,11 +39,7 @@ fn in_progress(registry: &Registry) -> Option<f64> {
 
 fn completed(registry: &Registry) {
     assert_eq!(requests(registry, "200"), 1.0);
-    assert_eq!(
-        registry.value("http_response_bodies_aborted_total", &[]),
-        None
-    );
-    assert_settled(registry, 1);
+    assert_completed(registry);
 }
 
 #[tokio::test]

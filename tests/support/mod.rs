@@ -54,6 +54,14 @@ pub fn same<T: PartialEq + Debug>(found: &T, expected: &T) -> Result<(), String>
     }
 }
 
+/// One request, and its body reached its end.
+#[track_caller]
+pub fn assert_completed(registry: &Registry) {
+    let aborted = registry.value("http_response_bodies_aborted_total", &[]);
+    assert_eq!(aborted, None);
+    assert_settled(registry, 1);
+}
+
 /// The promise over any traffic: counts equal calls, gauges are back at 0, the histogram's count equals
 /// the total, and an independent parser reads the page.
 #[track_caller]
