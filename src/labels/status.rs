@@ -31,7 +31,8 @@ impl Status {
     }
 
     /// The class of a code, `2xx`; anything else is its own class.
-    #[cold]
+    // Not inlined: most layers never ask, and it would be worked out all the same.
+    #[inline(never)]
     pub(crate) fn class(self) -> Self {
         if self.is_code() {
             Self(self.0 / 100)

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::Exchange;
 use crate::series::HttpSeries;
-use crate::watch::Watched;
+use crate::watch::Watch;
 
 thread_local! {
     /// The layer whose inner service runs on this thread.
@@ -14,29 +14,34 @@ thread_local! {
 /// While it lives, the inner service of an exchange's layer runs on this thread; unless it is left, the
 /// service panicked.
 pub(super) struct Inside<'a> {
-    exchange: &'a mut Exchange,
-    before: Option<&'static HttpSeries>,
+    // First, because what was around is so again before the exchange closes.
+    around: Around,
+    watch: Watch<'a, Exchange>,
 }
 
 impl<'a> Inside<'a> {
     #[inline]
     pub(super) fn enter(exchange: &'a mut Exchange) -> Self {
-        let before = AROUND.replace(exchange.layer());
-        Self { exchange, before }
+        Self {
+            around: Around(AROUND.replace(exchange.layer())),
+            watch: Watch::over(exchange),
+        }
     }
 
     #[inline]
     pub(super) fn leave(self) {
-        AROUND.set(self.before);
-        std::mem::forget(self);
+        drop(self.around);
+        self.watch.returned();
     }
 }
 
-impl Drop for Inside<'_> {
-    #[cold]
+/// The layer that was around before.
+struct Around(Option<&'static HttpSeries>);
+
+impl Drop for Around {
+    #[inline]
     fn drop(&mut self) {
-        AROUND.set(self.before);
-        self.exchange.panicked();
+        AROUND.set(self.0);
     }
 }
 

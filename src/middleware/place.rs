@@ -100,12 +100,9 @@ impl Place {
 
     /// Counted where the response says; where it is in progress already stays.
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        if let Self::Waiting(_) = self {
-            // In progress by what the request said of itself, so that the next one like it is found.
-            self.register(named);
-        }
-        if let Self::Open(open) = self {
-            let open = *open;
+        // What waits, by what the request said of itself, so that the next one like it is found.
+        self.register(named);
+        if let &mut Self::Open(open) = self {
             *self = open.learn(response, named);
         }
     }
@@ -119,7 +116,6 @@ impl Waiting {
 }
 
 impl Open {
-    #[cold]
     fn learn(self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> Place {
         let Self { began, counted } = self;
         let layer = counted.layer();

@@ -73,7 +73,7 @@ pub struct Registry {
 
 struct Inner {
     store: Arc<Store>,
-    spare: Arc<Spare>,
+    spare: Spare,
     constant_labels: Vec<(String, String)>,
     bucket_rules: BucketRules,
     families: Families,
@@ -110,7 +110,7 @@ impl Registry {
         Self {
             inner: Arc::new(Inner {
                 store: Arc::default(),
-                spare: Arc::default(),
+                spare: Spare::default(),
                 constant_labels,
                 bucket_rules,
                 families: Families::default(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use super::cells::{CellId, Store};
+use super::cells::CellId;
 use super::family::{Family, Index};
 use super::{Inner, Registry};
 use crate::budget::Budget;
@@ -11,10 +11,9 @@ use crate::sync::lock;
 
 /// The series of a registry and their numbers.
 pub(crate) struct Snapshot {
-    store: Arc<Store>,
+    registry: Registry,
     pub(crate) families: Vec<(Arc<Family>, Arc<Index>)>,
     numbers: Numbers,
-    spare: Arc<Spare>,
     shards: usize,
 }
 
@@ -56,7 +55,7 @@ impl Snapshot {
     }
 
     pub(crate) fn gauge(&self, cell: CellId) -> f64 {
-        self.store.gauges.get(cell)
+        self.registry.inner.store.gauges.get(cell)
     }
 
     /// About what reading [`Snapshot::in_progress`] costs, in nanoseconds: it reads every shard twice.
@@ -66,14 +65,16 @@ impl Snapshot {
 
     /// What began and has not ended, see [`InProgress`](super::InProgress).
     pub(crate) fn in_progress(&self, began: CellId) -> u64 {
-        let (ended, began) = self.store.count_pair(began + 1, began);
+        let store = &self.registry.inner.store;
+        let (ended, began) = store.count_pair(began + 1, began);
         began.saturating_sub(ended)
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        self.spare.keep(std::mem::take(&mut self.numbers));
+        let numbers = std::mem::take(&mut self.numbers);
+        self.registry.inner.spare.keep(numbers);
     }
 }
 
@@ -108,7 +109,7 @@ fn emptied<T>(mut vec: Vec<T>, room: usize) -> Vec<T> {
 
 /// A snapshot being taken: first which series there are, then their numbers.
 pub(crate) struct Snapshotting {
-    store: Arc<Store>,
+    registry: Registry,
     /// Families to come, the next one last.
     waiting: Vec<Arc<Family>>,
     /// Whether the newcomers of the next family are in its index, or on their way there.
@@ -118,28 +119,20 @@ pub(crate) struct Snapshotting {
     numbers: Numbers,
     counts_end: usize,
     sums_end: usize,
-    spare: Arc<Spare>,
 }
 
 impl Snapshotting {
     pub(crate) fn new(registry: &Registry) -> Self {
-        let Inner {
-            store,
-            families,
-            spare,
-            ..
-        } = &*registry.inner;
-        let mut waiting = families.sorted();
+        let mut waiting = registry.inner.families.sorted();
         waiting.reverse();
         Self {
-            store: Arc::clone(store),
+            registry: registry.clone(),
             families: Vec::with_capacity(waiting.len()),
             waiting,
             merged: false,
             numbers: Numbers::default(),
             counts_end: 0,
             sums_end: 0,
-            spare: Arc::clone(spare),
         }
     }
 
@@ -148,11 +141,10 @@ impl Snapshotting {
         self.collect_series(budget)?;
         self.gather_numbers(budget)?;
         Some(Snapshot {
-            store: Arc::clone(&self.store),
+            shards: self.registry.inner.store.live_shards(),
+            registry: self.registry.clone(),
             families: std::mem::take(&mut self.families),
             numbers: std::mem::take(&mut self.numbers),
-            spare: Arc::clone(&self.spare),
-            shards: self.store.live_shards(),
         })
     }
 
@@ -167,9 +159,10 @@ impl Snapshotting {
             self.merged = false;
             if self.waiting.is_empty() {
                 // Every indexed series has its cells by now.
-                self.counts_end = self.store.counts_end() as usize;
-                self.sums_end = self.store.sums_end() as usize;
-                self.numbers = self.spare.numbers(self.counts_end, self.sums_end);
+                let Inner { store, spare, .. } = &*self.registry.inner;
+                self.counts_end = store.counts_end() as usize;
+                self.sums_end = store.sums_end() as usize;
+                self.numbers = spare.numbers(self.counts_end, self.sums_end);
             }
         }
         Some(())
@@ -177,12 +170,13 @@ impl Snapshotting {
 
     fn gather_numbers(&mut self, budget: &mut Budget) -> Option<()> {
         let Self {
-            store,
+            registry,
             numbers: Numbers { counts, sums },
             counts_end,
             sums_end,
             ..
         } = self;
+        let store = &registry.inner.store;
         let shards = store.live_shards();
         // Sums before buckets, which are written the other way round: a sum holds no sample that
         // its buckets do not.

@@ -1,7 +1,6 @@
 //! [`Ended`]: the series of the requests that ended in one way.
 
-use super::SlotKey;
-use crate::labels::{Status, TraceId};
+use crate::labels::TraceId;
 use crate::registry::RequestCells;
 use crate::target::{Counter, Histogram};
 
@@ -30,12 +29,6 @@ pub(crate) struct Measured {
     /// Bytes and seconds of the request's body.
     pub(crate) request: Option<(u64, f64)>,
     pub(crate) trace: Option<TraceId>,
-}
-
-impl SlotKey for Status {
-    fn bits(self) -> u64 {
-        self.number()
-    }
 }
 
 impl Handles {

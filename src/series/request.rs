@@ -28,6 +28,12 @@ pub(crate) struct RequestSeries {
     aborted: OnceLock<Box<Slots<AbortReason, Option<Counter>>>>,
 }
 
+impl SlotKey for Status {
+    fn bits(self) -> u64 {
+        self.number()
+    }
+}
+
 impl SlotKey for AbortReason {
     fn bits(self) -> u64 {
         self as u64
