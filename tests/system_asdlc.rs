@@ -28,6 +28,7 @@ use support::page::samples;
 use support::process::{Running, curl, example};
 use support::store::{Directory, Kind, Store, free_address};
 use support::system::{Row, assert_table, histogram_row, page_with, row};
+use support::until;
 
 const TABLE: [Row; 9] = [
     row("gauge", "asdlc_service_info", &[("version", &[])]),
@@ -189,11 +190,10 @@ fn ask(arguments: &[&str]) -> (String, Value) {
 
 #[track_caller]
 fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < end, "never came true: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(what, || match is_so() {
+        true => Ok(()),
+        false => Err("never came true".to_owned()),
+    });
 }
 
 fn value(page: &str, series: &str) -> f64 {

@@ -33,7 +33,6 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -531,7 +530,6 @@ fn prometheus(deployed: &[Deployed]) -> Store {
 
 /// Asks both stores, over and over, until what is left is what has no answer.
 fn assert_answered(stores: &[(&'static str, &Store)], asked: &BTreeSet<Asked>) {
-    let end = Instant::now() + Duration::from_secs(60);
     for (system, what, reason) in EMPTY {
         let is_asked = |asked: &Asked| asked.system == *system && asked.what == *what;
         assert!(
@@ -543,19 +541,18 @@ fn assert_answered(stores: &[(&'static str, &Store)], asked: &BTreeSet<Asked>) {
         .iter()
         .flat_map(|store| asked.iter().map(move |asked| (store, asked)))
         .collect();
-    loop {
+    until("no answer", || {
         left.retain(|((_, store), asked)| !store.has_answered(&asked.query, 60.0));
-        if left.iter().all(|(_, asked)| asked.is_empty()) {
-            break;
-        }
         let left: Vec<_> = left
             .iter()
             .filter(|(_, asked)| !asked.is_empty())
             .map(|((store, _), asked)| (store, asked))
             .collect();
-        assert!(Instant::now() < end, "no answer: {left:#?}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+        match left.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{left:#?}")),
+        }
+    });
     let empty = asked.iter().filter(|asked| asked.is_empty()).count();
     assert_eq!(
         left.len(),
