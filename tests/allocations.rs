@@ -1,5 +1,6 @@
 //! The layer adds no allocation to a request whose series exist. A binary of its own, for its allocator.
 
+use std::future::ready;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
@@ -7,11 +8,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry};
+use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry, RequestBody, TraceId};
 
 /// Polls a future that is never pending, and its body to the end.
 fn run<F, B, E>(future: F)
@@ -267,4 +269,65 @@ fn the_applications_own_metrics_move_without_allocating() {
     }
     assert!(registry.value("errors_total", &[("error_type", "Error")]) > Some(100.0));
     assert!(Registry::global().is_none());
+}
+
+/// What some requests need is in a box, which goes with them however they end.
+#[test]
+fn nothing_is_kept_of_a_request() {
+    let answer = || Response::new(Full::new(Bytes::from_static(b"hello")));
+    let request = || {
+        let traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = Request::get("/x").header("traceparent", traced);
+        request.extension(Endpoint::from_static("/x"))
+    };
+    let registry = Registry::new();
+    let traced = HttpMetrics::server()
+        .prefix("traced")
+        .exemplar(TraceId::from_traceparent);
+    let mut traced = traced
+        .layer(&registry)
+        .unwrap()
+        .layer(service_fn(|_: Request<()>| ready(Ok::<_, ()>(answer()))));
+    let ask = || request().body(()).unwrap();
+    assert!(allocations(|| run(traced.call(ask()))) > allocations(|| drop(ask())));
+    allocations(|| drop(traced.call(ask())));
+    // A body that is dropped.
+    allocations(|| drop(traced.call(ask()).now_or_never()));
+
+    let read = HttpMetrics::server().prefix("read").with_request_body();
+    let mut read =
+        read.layer(&registry)
+            .unwrap()
+            .layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| {
+                ready(Ok::<_, ()>(answer()))
+            }));
+    let ask = || {
+        request()
+            .body(Full::new(Bytes::from_static(b"hi")))
+            .unwrap()
+    };
+    allocations(|| run(read.call(ask())));
+    allocations(|| drop(read.call(ask())));
+    allocations(|| drop(read.call(ask()).now_or_never()));
+
+    // Never registered: a first request each time, and one that waits to be.
+    let named = HttpMetrics::server().prefix("named").skip(["/skipped"]);
+    let mut named = named
+        .layer(&registry)
+        .unwrap()
+        .layer(service_fn(|_: Request<()>| {
+            let mut response = answer();
+            let skipped = Endpoint::from_static("/skipped");
+            response.extensions_mut().insert(skipped);
+            ready(Ok::<_, ()>(response))
+        }));
+    let ask = || request().body(()).unwrap();
+    allocations(|| run(named.call(ask())));
+    let mut scraped = registry.http_layer().layer(registry.handler());
+    allocations(|| run(scraped.call(ask())));
+    assert_eq!(registry.value("named_requests_total", &[]), None);
+    assert_eq!(
+        registry.value("http_requests_total", &[("endpoint", "/x")]),
+        None
+    );
 }

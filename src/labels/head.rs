@@ -1,6 +1,6 @@
 //! [`RequestHead`] and [`ResponseHead`]: what a label, an endpoint or an exemplar can be made from.
 
-use http::{Extensions, HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, Version};
 
 /// A request without its body.
 #[derive(Clone, Copy, Debug)]
@@ -69,11 +69,16 @@ pub struct ResponseHead<'a> {
 }
 
 impl<'a> ResponseHead<'a> {
-    pub(crate) fn new<B>(response: &'a Response<B>) -> Self {
+    #[inline]
+    pub(crate) fn new(
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        extensions: &'a Extensions,
+    ) -> Self {
         Self {
-            status: response.status(),
-            headers: response.headers(),
-            extensions: response.extensions(),
+            status,
+            headers,
+            extensions,
         }
     }
 

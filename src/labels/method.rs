@@ -52,6 +52,11 @@ impl Method {
         }
     }
 
+    /// Whether a response to it may have no body for the client, whatever its status.
+    pub(crate) fn may_lack_body(self) -> bool {
+        matches!(self, Self::Head | Self::Connect)
+    }
+
     /// The label; methods of no standard are called `other`.
     pub(crate) fn label(self, other: &'static str) -> &'static str {
         match self {

@@ -10,7 +10,6 @@ use pin_project_lite::pin_project;
 use super::head::{BodyHints, Remaining, Rest};
 use super::long_lived::OpenConnection;
 use super::{AbortReason, Exchange};
-use crate::labels::ResponseHead;
 use crate::watch::Watch;
 
 pin_project! {
@@ -32,41 +31,26 @@ pin_project! {
 impl<B: Body> ResponseBody<B> {
     /// Takes over the exchange at the head of its response.
     ///
-    /// Where the head is read, a function has its address, and the compiler keeps it in memory and copies it
-    /// once more; so the usual path, which needs no more than the status, keeps clear of that.
+    /// Head and body are apart while the head is looked at, so that a compiler may leave the body where it is.
     #[inline]
     pub(super) fn wrap(response: Response<B>, exchange: &mut Exchange) -> Response<Self> {
-        let hints = BodyHints::of(response.body());
-        if exchange.asks_head(response.extensions(), hints) {
-            return Self::wrap_read(response, hints, exchange);
-        }
-        let rest = exchange.read_status(response.status(), hints);
-        Self::around(response, exchange, rest)
-    }
-
-    #[inline(never)]
-    fn wrap_read(
-        response: Response<B>,
-        hints: BodyHints,
-        exchange: &mut Exchange,
-    ) -> Response<Self> {
-        let rest = exchange.read_head(ResponseHead::new(&response), hints);
-        Self::around(response, exchange, rest)
-    }
-
-    #[inline]
-    fn around(response: Response<B>, exchange: &mut Exchange, rest: Rest) -> Response<Self> {
+        let (head, inner) = response.into_parts();
+        let hints = BodyHints::of(&inner);
+        let (status, extensions) = (head.status, &head.extensions);
+        let rest = exchange
+            .read_status(status, extensions, hints)
+            .unwrap_or_else(|| exchange.read_head(status, &head.headers, extensions, hints));
         let Rest {
             remaining,
             connection,
         } = rest;
-        let exchange = exchange.take();
-        response.map(|inner| Self {
+        let body = Self {
             inner,
-            exchange,
+            exchange: exchange.take(),
             remaining,
             connection,
-        })
+        };
+        Response::from_parts(head, body)
     }
 }
 

@@ -4,16 +4,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Request, StatusCode};
 
 use super::long_lived::OpenConnection;
 use super::nesting;
-use super::place::{CLOSED, Open, Place};
+use super::place::{CLOSED, Extras, Open, Place};
 use super::request_body::Reading;
 use super::{AbortReason, Outcome};
 use crate::clock::Instant;
-use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status, TraceId};
-use crate::registry::Writer;
+use crate::labels::{Endpoint, Method, RequestHead, ResponseHead, Status};
 use crate::series::{EndpointSeries, HttpSeries, Measured, RequestSeries};
 use crate::watch::Watched;
 
@@ -24,10 +23,11 @@ pub(crate) struct Exchange {
     head_seconds: f64,
     /// Bytes of the response's body so far.
     sent: u64,
-    /// What only some layers ask for.
-    extras: Option<Box<Extras>>,
     answered: Answered,
 }
+
+// It moves from the future to the body, and from one stack to another.
+const _: () = assert!(size_of::<Exchange>() <= 56);
 
 /// The response's status, if there is a response: what a drop or a panic means depends on it.
 ///
@@ -49,56 +49,58 @@ impl Answered {
     }
 }
 
-/// Apart, so that an exchange stays small: it moves with its request.
-#[derive(Default)]
-struct Extras {
-    trace: Option<TraceId>,
-    /// What was read of the request's body.
-    reading: Option<Arc<Reading>>,
-}
-
 impl Exchange {
+    #[inline]
+    pub(crate) fn open<B>(layer: &'static HttpSeries, request: &Request<B>) -> Self {
+        nesting::check(layer);
+        match layer.begin_known(request.method(), request.extensions()) {
+            Some(series) => Self::at(Place::begun(series)),
+            None => Self::open_asking(layer, RequestHead::new(request)),
+        }
+    }
+
+    /// Opens what is not found by its route and its method alone.
     // Not inlined: what is generic over the service stays small.
     #[inline(never)]
-    pub(crate) fn open(layer: &'static HttpSeries, request: RequestHead<'_>) -> Self {
-        nesting::check(layer);
+    fn open_asking(layer: &'static HttpSeries, request: RequestHead<'_>) -> Self {
         let method = Method::of(request.method());
         let name = layer.endpoint_of(request);
         let endpoint = layer.endpoint(name);
         if endpoint.is_some_and(EndpointSeries::is_skipped) {
             // It leaves no trace, not even among the values of labels.
-            return Self::at(CLOSED, None);
+            return Self::at(CLOSED);
         }
         // All that is asked of the application comes first: if that panics, nothing is open yet.
         let labels = layer.request_labels(request);
-        let extras = layer.trace(request).map(|trace| {
-            Box::new(Extras {
-                trace: Some(trace),
-                reading: None,
-            })
-        });
-        let place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
+        let trace = layer.trace(request);
+        let mut place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
             Some(series) => Place::open(series),
             None => Place::waiting(layer, method, name, labels),
         };
-        Self::at(place, extras)
+        if let Some(trace) = trace
+            && let Some(extras) = place.extras()
+        {
+            extras.trace = Some(trace);
+        }
+        Self::at(place)
     }
 
     #[inline]
-    fn at(place: Place, extras: Option<Box<Extras>>) -> Self {
+    fn at(place: Place) -> Self {
         Self {
             place,
             started: Instant::now(),
             head_seconds: f64::NAN,
             sent: 0,
-            extras,
             answered: Answered::NOT_YET,
         }
     }
 
     /// Takes along what will be read of the request's body.
     pub(super) fn set_reading(&mut self, reading: Arc<Reading>) {
-        self.extras.get_or_insert_default().reading = Some(reading);
+        if let Some(extras) = self.place.extras() {
+            extras.reading = Some(reading);
+        }
     }
 
     /// Hands the open exchange on, leaving a closed one behind.
@@ -106,7 +108,6 @@ impl Exchange {
     pub(crate) fn take(&mut self) -> Self {
         Self {
             place: self.place.take(),
-            extras: self.extras.take(),
             ..*self
         }
     }
@@ -114,7 +115,7 @@ impl Exchange {
     /// The layer that measures the request.
     #[inline]
     pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
-        Some(self.place.measured_by()?.0)
+        self.place.layer()
     }
 
     /// Whether it is measured and has not ended.
@@ -136,14 +137,20 @@ impl Exchange {
         if layer.times_head() {
             self.head_seconds = self.started.elapsed_seconds();
         }
-        self.answered = Answered::with(code);
+        self.answer_alone(code);
         Some(method)
     }
 
-    /// Whether a response can change the labels.
+    /// As [`answer`](Self::answer), where only the status matters.
     #[inline]
-    pub(super) fn asks_response(&self) -> bool {
-        self.layer().is_some_and(HttpSeries::asks_response)
+    pub(super) fn answer_alone(&mut self, code: StatusCode) {
+        self.answered = Answered::with(code);
+    }
+
+    /// Whether it is in progress, and of a response's head only the status matters.
+    #[inline]
+    pub(super) fn takes_status_alone(&self) -> bool {
+        self.place.takes_status_alone()
     }
 
     /// A response has the last word about labels, and about the endpoint if it has `named` one.
@@ -152,49 +159,64 @@ impl Exchange {
     }
 
     /// Closes the exchange. Only the first call counts.
-    #[inline]
     pub(crate) fn close(&mut self, outcome: Outcome) {
-        self.close_as(outcome.status(), outcome);
-    }
-
-    /// The status of an outcome is known where it closes: it need not be worked out here.
-    #[inline(never)]
-    fn close_as(&mut self, status: Option<Status>, outcome: Outcome) {
-        if status.is_some() {
+        if outcome.status().is_some() {
             self.settle();
         }
-        let Place::Open(Open { began, counted }) = self.place.take() else {
+        self.close_after(self.started.elapsed_seconds(), outcome);
+    }
+
+    /// Closes the exchange of a request that is complete, as nearly all are: by a few numbers of this
+    /// thread, if that is all there is to it.
+    #[inline(never)]
+    fn complete(&mut self) {
+        let Some(status) = self.answered.status() else {
             return;
         };
-        let layer = counted.layer();
-        let writer = layer.writer();
+        let seconds = self.started.elapsed_seconds();
+        if let &Place::Open(Open { began, counted }) = &self.place
+            && counted.count_ordinary(began, status, seconds)
+        {
+            self.place = CLOSED;
+        } else {
+            self.settle();
+            self.close_after(seconds, Outcome::Complete(status));
+        }
+    }
+
+    /// Closes the exchange of a request that took so long altogether.
+    fn close_after(&mut self, seconds: f64, outcome: Outcome) {
+        let Some((Open { began, counted }, extras)) = self.place.take_open() else {
+            return;
+        };
         // Last, and also if a recorder of another crate, or who listens to a warning, panics.
-        let _ending = Ending { began, writer };
-        if let Some(status) = status {
-            let measured = || self.measured(outcome);
-            counted.count(writer, status, self.seconds(layer), measured);
+        let _ending = Ending(began);
+        if let Some(status) = outcome.status() {
+            let measured = self.measured(outcome, &extras);
+            let seconds = match measured.head_seconds {
+                Some(head_seconds) if counted.layer().ends_at_head() => head_seconds,
+                _ => seconds,
+            };
+            counted.count(status, seconds, &measured);
         }
         if let Outcome::Aborted(_, reason) = outcome {
             counted.count_aborted(reason);
         }
     }
 
-    fn measured(&self, outcome: Outcome) -> Measured {
-        let extras = self.extras.as_deref();
+    fn measured(&self, outcome: Outcome, extras: &Extras) -> Measured {
         let head = self.head_seconds;
         Measured {
             head_seconds: (!head.is_nan()).then_some(head),
             response_bytes: outcome.has_body().then_some(self.sent),
-            request: extras.and_then(|extras| Some(extras.reading.as_ref()?.measured())),
-            trace: extras.and_then(|extras| extras.trace),
+            request: extras.reading.as_ref().map(|reading| reading.measured()),
+            trace: extras.trace,
         }
     }
 
     /// A connection that outlives its request, in the gauge until it is dropped.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
-        let Place::Open(Open { counted, .. }) = self.place else {
-            return None;
-        };
+        let Open { counted, .. } = self.place.opened()?;
         let gauge = counted.layer().connections(counted, kind);
         gauge.map(OpenConnection::open)
     }
@@ -208,33 +230,20 @@ impl Exchange {
     /// The body's end: complete or not, its status is the one of the head.
     #[inline]
     pub(crate) fn end_body(&mut self, aborted: Option<AbortReason>) {
-        if let Some(status) = self.answered.status() {
-            self.close(match aborted {
-                None => Outcome::Complete(status),
-                Some(reason) => Outcome::Aborted(status, reason),
-            });
-        }
-    }
-
-    #[inline]
-    fn seconds(&self, layer: &HttpSeries) -> f64 {
-        match layer.ends_at_head() && !self.head_seconds.is_nan() {
-            true => self.head_seconds,
-            false => self.started.elapsed_seconds(),
+        match (aborted, self.answered.status()) {
+            (None, _) => self.complete(),
+            (Some(reason), Some(status)) => self.close(Outcome::Aborted(status, reason)),
+            (Some(_), None) => {}
         }
     }
 }
 
 /// Ends what is in progress when it is dropped.
-struct Ending<'a> {
-    began: &'static RequestSeries,
-    writer: Option<Writer<'a>>,
-}
+struct Ending(&'static RequestSeries);
 
-impl Drop for Ending<'_> {
-    #[inline]
+impl Drop for Ending {
     fn drop(&mut self) {
-        self.began.end(self.writer);
+        self.0.end();
     }
 }
 
@@ -281,8 +290,6 @@ impl fmt::Debug for Exchange {
 mod tests {
     use std::time::Duration;
 
-    use http::Request;
-
     use super::*;
     use crate::clock::stepped;
     use crate::{DurationTo, Family, HttpMetrics, Registry};
@@ -291,7 +298,7 @@ mod tests {
     fn measured(metrics: HttpMetrics) -> Registry {
         let registry = Registry::new();
         let layer = metrics.layer(&registry).unwrap();
-        let mut exchange = Exchange::open(layer.series(), RequestHead::new(&Request::new(())));
+        let mut exchange = Exchange::open(layer.series(), &Request::new(()));
         stepped::advance(Duration::from_secs(1));
         exchange.settle();
         exchange.answer(StatusCode::OK);

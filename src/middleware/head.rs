@@ -13,7 +13,7 @@ use crate::scrape::Scrape;
 /// What a body says of itself before it is polled.
 #[derive(Clone, Copy)]
 pub(super) struct BodyHints {
-    exact: Option<u64>,
+    remaining: Remaining,
     is_end: bool,
 }
 
@@ -21,7 +21,7 @@ impl BodyHints {
     #[inline]
     pub(super) fn of(body: &impl Body) -> Self {
         Self {
-            exact: body.size_hint().exact(),
+            remaining: Remaining::of(body.size_hint().exact()),
             is_end: body.is_end_stream(),
         }
     }
@@ -38,6 +38,11 @@ impl Remaining {
     #[inline]
     fn of(bytes: Option<u64>) -> Self {
         bytes.map_or(Self::UNKNOWN, Self)
+    }
+
+    #[inline]
+    fn is_unknown(self) -> bool {
+        self.0 == Self::UNKNOWN.0
     }
 
     #[inline]
@@ -60,6 +65,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
+    #[inline]
     fn of(remaining: Remaining) -> Self {
         Self {
             remaining,
@@ -69,29 +75,33 @@ impl Rest {
 }
 
 impl Exchange {
-    /// Whether the head may say more than its status does.
+    /// Reads a head that says no more than its status, before a body of known length: what most
+    /// responses are. `None` if it says more, or if somebody asks.
     #[inline]
-    pub(super) fn asks_head(&self, extensions: &Extensions, body: BodyHints) -> bool {
-        !extensions.is_empty() || body.exact.is_none() || self.asks_response()
-    }
-
-    /// Reads a head that says no more than its status.
-    #[inline(never)]
-    pub(super) fn read_status(&mut self, code: StatusCode, body: BodyHints) -> Rest {
-        let Some(method) = self.answer(code) else {
-            return Rest::of(Remaining::UNKNOWN);
-        };
-        self.settle();
-        if begins_body(code, method) {
-            return self.begin_body(body);
+    pub(super) fn read_status(
+        &mut self,
+        code: StatusCode,
+        extensions: &Extensions,
+        body: BodyHints,
+    ) -> Option<Rest> {
+        let says_more = body.remaining.is_unknown() || !extensions.is_empty();
+        if says_more || !may_have_body(code) || !self.takes_status_alone() {
+            return None;
         }
-        self.begin_other(code, method, None)
+        self.answer_alone(code);
+        Some(self.begin_body(body))
     }
 
     /// The head is there: with it the request may end, or begin a connection.
-    pub(super) fn read_head(&mut self, response: ResponseHead<'_>, mut body: BodyHints) -> Rest {
-        let (code, headers) = (response.status(), response.headers());
-        let extensions = response.extensions();
+    #[inline(never)]
+    pub(super) fn read_head(
+        &mut self,
+        code: StatusCode,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+        mut body: BodyHints,
+    ) -> Rest {
+        let response = ResponseHead::new(code, headers, extensions);
         if extensions.get::<Scrape>().is_some() {
             self.close(Outcome::Scrape);
         }
@@ -103,20 +113,22 @@ impl Exchange {
         if marked.is_some() || !begins_body(code, method) {
             return self.begin_other(code, method, marked);
         }
-        if body.exact.is_none() && is_event_stream(headers) {
-            return self.open_connection(code, "event-stream", None);
+        if body.remaining.is_unknown() {
+            if is_event_stream(headers) {
+                return self.open_connection(code, "event-stream", None);
+            }
+            body.remaining = Remaining::of(declared_length(headers));
         }
-        body.exact = body.exact.or_else(|| declared_length(headers));
         self.begin_body(body)
     }
 
     /// What follows the head is a body: if it is empty, the request has ended.
     #[inline]
     fn begin_body(&mut self, body: BodyHints) -> Rest {
-        if body.is_end || body.exact == Some(0) {
+        if body.is_end || body.remaining.is_nothing() {
             self.end_body(None);
         }
-        Rest::of(Remaining::of(body.exact))
+        Rest::of(body.remaining)
     }
 
     /// What follows the head is a long life, or nothing that reaches the client.
@@ -158,8 +170,14 @@ impl Exchange {
 /// where HTTP says that there is none.
 #[inline]
 fn begins_body(code: StatusCode, method: Method) -> bool {
+    may_have_body(code) && method != Method::Head && !is_tunnel(code, method)
+}
+
+/// Whether a body for the client can follow a head with this status.
+#[inline]
+fn may_have_body(code: StatusCode) -> bool {
     let has_none = code == StatusCode::NO_CONTENT || code == StatusCode::NOT_MODIFIED;
-    !(code.is_informational() || has_none || method == Method::Head || is_tunnel(code, method))
+    !(code.is_informational() || has_none)
 }
 
 fn is_tunnel(code: StatusCode, method: Method) -> bool {

@@ -1,19 +1,26 @@
 //! [`Place`]: where an exchange is in progress, and where it will be counted.
 
-use crate::labels::{Endpoint, Method, ResponseHead};
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+
+use super::request_body::Reading;
+use crate::labels::{Endpoint, Method, ResponseHead, TraceId};
 use crate::series::{HttpSeries, LabelIds, RequestSeries};
 
 /// Where an exchange is in progress.
 pub(super) enum Place {
+    /// As most are.
     Open(Open),
-    /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
-    /// it is registered when it has to wait or when its response is there. Without what waits, the
-    /// exchange has ended, or was never to be measured: see [`CLOSED`].
-    Waiting(Option<Box<Waiting>>),
+    /// `None` where the exchange has ended, or was never to be measured: see [`CLOSED`]. Else in a box, with
+    /// what most do not need.
+    ///
+    /// The box is dropped where the exchange closes, and every exchange does; so what every request does twice,
+    /// dropping one that is closed, is to look at two words.
+    Apart(Option<ManuallyDrop<Box<Apart>>>),
 }
 
 /// Not a variant of its own, for which a [`Place`] would need one more word.
-pub(super) const CLOSED: Place = Place::Waiting(None);
+pub(super) const CLOSED: Place = Place::Apart(None);
 
 #[derive(Clone, Copy)]
 pub(super) struct Open {
@@ -22,22 +29,45 @@ pub(super) struct Open {
     pub(super) counted: &'static RequestSeries,
 }
 
-pub(super) struct Waiting {
+/// What few exchanges need, so that all stay small: they move with their requests.
+pub(super) struct Apart {
+    stage: Stage,
+    pub(super) extras: Extras,
+}
+
+enum Stage {
+    Open(Open),
+    /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
+    /// it is registered when it has to wait or when its response is there.
+    Waiting(Waiting),
+}
+
+struct Waiting {
     layer: &'static HttpSeries,
     method: Method,
     endpoint: Option<Endpoint>,
     labels: LabelIds,
 }
 
+/// What only some layers ask for.
+#[derive(Default)]
+pub(super) struct Extras {
+    pub(super) trace: Option<TraceId>,
+    /// What was read of the request's body.
+    pub(super) reading: Option<Arc<Reading>>,
+}
+
 impl Place {
     /// In progress from now on.
-    #[inline(always)]
     pub(super) fn open(series: &'static RequestSeries) -> Self {
         series.begin();
-        Self::Open(Open {
-            began: series,
-            counted: series,
-        })
+        Self::begun(series)
+    }
+
+    /// In progress since just now.
+    #[inline]
+    pub(super) fn begun(series: &'static RequestSeries) -> Self {
+        Self::Open(Open::at(series))
     }
 
     #[cold]
@@ -47,34 +77,91 @@ impl Place {
         endpoint: Option<&str>,
         labels: LabelIds,
     ) -> Self {
-        Self::Waiting(Some(Box::new(Waiting {
+        Self::apart(Stage::Waiting(Waiting {
             layer,
             method,
             endpoint: endpoint.map(Endpoint::new),
             labels,
-        })))
+        }))
+    }
+
+    fn apart(stage: Stage) -> Self {
+        let extras = Extras::default();
+        Self::Apart(Some(ManuallyDrop::new(Box::new(Apart { stage, extras }))))
     }
 
     /// Whether it has not ended.
     #[inline]
     pub(super) fn is_live(&self) -> bool {
-        !matches!(self, Self::Waiting(None))
+        !matches!(self, Self::Apart(None))
     }
 
     /// Leaves a closed one behind.
+    #[must_use = "dropped, it leaks its box"]
     #[inline]
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, CLOSED)
     }
 
-    /// The layer and the method of a request that is measured.
+    /// Room for what is asked for beside the numbers of all requests; none if it has ended.
+    pub(super) fn extras(&mut self) -> Option<&mut Extras> {
+        if let &mut Self::Open(open) = self {
+            *self = Self::apart(Stage::Open(open));
+        }
+        match self {
+            Self::Apart(Some(apart)) => Some(&mut apart.extras),
+            _ => None,
+        }
+    }
+
+    /// The layer of a request that is measured.
     #[inline]
+    pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
+        match self {
+            Self::Open(open) => Some(open.counted.layer()),
+            Self::Apart(apart) => Some(apart.as_ref()?.measured_by().0),
+        }
+    }
+
+    /// The layer and the method of a request that is measured.
     pub(super) fn measured_by(&self) -> Option<(&'static HttpSeries, Method)> {
         match self {
-            Self::Open(Open { counted, .. }) => Some((counted.layer(), counted.method())),
-            Self::Waiting(waiting) => {
-                let waiting = waiting.as_ref()?;
-                Some((waiting.layer, waiting.method))
+            Self::Open(open) => Some(open.measured_by()),
+            Self::Apart(apart) => Some(apart.as_ref()?.measured_by()),
+        }
+    }
+
+    /// Whether it is in progress, and of a response's head only the status matters.
+    #[inline]
+    pub(super) fn takes_status_alone(&self) -> bool {
+        matches!(self, Self::Open(open) if open.counted.takes_status_alone())
+    }
+
+    /// Where it is in progress, if it is.
+    pub(super) fn opened(&self) -> Option<Open> {
+        match self {
+            Self::Open(open) => Some(*open),
+            Self::Apart(apart) => apart.as_ref()?.opened(),
+        }
+    }
+
+    fn opened_mut(&mut self) -> Option<&mut Open> {
+        match self {
+            Self::Open(open) => Some(open),
+            Self::Apart(apart) => match &mut apart.as_mut()?.stage {
+                Stage::Open(open) => Some(open),
+                Stage::Waiting(_) => None,
+            },
+        }
+    }
+
+    /// Takes out where it is in progress, if it is, and what was asked for beside; leaves a closed one behind.
+    pub(super) fn take_open(&mut self) -> Option<(Open, Extras)> {
+        match self.take() {
+            Self::Open(open) => Some((open, Extras::default())),
+            Self::Apart(apart) => {
+                let apart = *ManuallyDrop::into_inner(apart?);
+                Some((apart.opened()?, apart.extras))
             }
         }
     }
@@ -82,7 +169,9 @@ impl Place {
     /// What waits is in progress from now on.
     #[inline]
     pub(super) fn settle(&mut self) {
-        if let Self::Waiting(Some(_)) = self {
+        if let Self::Apart(Some(apart)) = self
+            && apart.is_waiting()
+        {
             self.register(None);
         }
     }
@@ -90,11 +179,14 @@ impl Place {
     /// What waits is in progress from now on, at the endpoint that was `named` or else at its own.
     #[cold]
     fn register(&mut self, named: Option<&Endpoint>) {
-        if let Self::Waiting(waiting) = self
-            && let Some(waiting) = waiting.take()
+        // Taken out meanwhile: if a recorder panics, the exchange has ended.
+        if let Self::Apart(place) = self
+            && let Some(apart) = place.take()
         {
-            let series = waiting.series(named);
-            *self = series.map_or(CLOSED, Self::open);
+            let mut apart = ManuallyDrop::into_inner(apart);
+            if apart.register(named) {
+                *place = Some(ManuallyDrop::new(apart));
+            }
         }
     }
 
@@ -102,9 +194,44 @@ impl Place {
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
         // What waits, by what the request said of itself, so that the next one like it is found.
         self.register(named);
-        if let &mut Self::Open(open) = self {
-            *self = open.learn(response, named);
+        let learnt = self.opened_mut().map(|open| open.learn(response, named));
+        if learnt == Some(false)
+            && let Some((open, _)) = self.take_open()
+        {
+            open.began.end();
         }
+    }
+}
+
+impl Apart {
+    fn measured_by(&self) -> (&'static HttpSeries, Method) {
+        match &self.stage {
+            Stage::Open(open) => open.measured_by(),
+            Stage::Waiting(waiting) => (waiting.layer, waiting.method),
+        }
+    }
+
+    fn opened(&self) -> Option<Open> {
+        match self.stage {
+            Stage::Open(open) => Some(open),
+            Stage::Waiting(_) => None,
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting(_))
+    }
+
+    /// Whether it is in progress now: not if it names an endpoint that is not to be measured.
+    fn register(&mut self, named: Option<&Endpoint>) -> bool {
+        if let Stage::Waiting(waiting) = &self.stage {
+            let Some(series) = waiting.series(named) else {
+                return false;
+            };
+            series.begin();
+            self.stage = Stage::Open(Open::at(series));
+        }
+        true
     }
 }
 
@@ -116,8 +243,21 @@ impl Waiting {
 }
 
 impl Open {
-    fn learn(self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> Place {
-        let Self { began, counted } = self;
+    #[inline]
+    fn at(series: &'static RequestSeries) -> Self {
+        Self {
+            began: series,
+            counted: series,
+        }
+    }
+
+    fn measured_by(self) -> (&'static HttpSeries, Method) {
+        (self.counted.layer(), self.counted.method())
+    }
+
+    /// Whether it is still measured: a response that names an endpoint that is not leaves no trace.
+    fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> bool {
+        let counted = self.counted;
         let layer = counted.layer();
         let mut labels = counted.labels();
         layer.response_labels(response, &mut labels);
@@ -125,13 +265,9 @@ impl Open {
             Some(named) => layer.register(counted.method(), Some(named.as_str()), labels),
             None => Some(counted.with(labels)),
         };
-        match counted {
-            Some(counted) => Place::Open(Self { began, counted }),
-            // Named one that is skipped: no trace, as of a scrape.
-            None => {
-                began.end(layer.writer());
-                CLOSED
-            }
+        if let Some(counted) = counted {
+            self.counted = counted;
         }
+        counted.is_some()
     }
 }

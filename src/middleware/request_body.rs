@@ -16,7 +16,6 @@ use tower_service::Service;
 use super::nesting::Inside;
 use super::{Exchange, ResponseBody, ResponseFuture};
 use crate::clock::Instant;
-use crate::labels::RequestHead;
 use crate::series::HttpSeries;
 
 /// An [`HttpMetricsLayer`](super::HttpMetricsLayer) that measures the bodies of requests too.
@@ -64,11 +63,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
+        let mut exchange = Exchange::open(self.series, &request);
         let reading = Arc::new(Reading::default());
-        if exchange.is_live() {
-            exchange.set_reading(Arc::clone(&reading));
-        }
+        exchange.set_reading(Arc::clone(&reading));
         let request = request.map(|inner| RequestBody { inner, reading });
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);

@@ -9,7 +9,6 @@ use tower_service::Service;
 
 use super::nesting::Inside;
 use super::{Exchange, ResponseBody, ResponseFuture};
-use crate::labels::RequestHead;
 use crate::series::HttpSeries;
 
 /// The service of an [`HttpMetricsLayer`](super::HttpMetricsLayer): measures what the inner service
@@ -45,7 +44,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::open(self.series, RequestHead::new(&request));
+        let mut exchange = Exchange::open(self.series, &request);
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();

@@ -92,7 +92,9 @@ impl Settings {
             Family::RequestBodySize,
             Family::RequestBodyDuration,
         ];
-        self.exemplar.is_some() || more.into_iter().any(|family| self.is_measured(family))
+        self.exemplar.is_some()
+            || self.duration_to == DurationTo::Head
+            || more.into_iter().any(|family| self.is_measured(family))
     }
 
     /// The whole name of a family, if it is measured.

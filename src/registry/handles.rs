@@ -130,12 +130,12 @@ pub(crate) struct InProgressCells {
 impl InProgressCells {
     #[inline]
     pub(crate) fn begin(self, writer: Writer<'_>) {
-        writer.add_count(self.began, 1);
+        writer.increment(self.began);
     }
 
     #[inline]
     pub(crate) fn end(self, writer: Writer<'_>) {
-        writer.add_count(self.began.plus(1), 1);
+        writer.increment(self.began.plus(1));
     }
 }
 
@@ -245,15 +245,19 @@ impl RequestCells {
     /// Counts a request that took so long, by the histogram's `bounds`.
     #[inline]
     pub(crate) fn count(self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
-        writer.add_count(self.requests, 1);
-        writer.add_count(bounds.address(self.buckets, seconds), 1);
+        let mut counts = writer.counts(self.requests);
+        counts.add(self.requests, 1);
+        // Mostly one block holds both.
+        if !counts.has(self.buckets) {
+            counts = writer.counts(self.buckets);
+        }
+        counts.add(bounds.address(self.buckets, seconds), 1);
         // Last, as in `Histogram::observe`; what a clock says is finite.
         writer.add_sum(self.sum, seconds);
     }
 
-    /// As [`RequestCells::count`], for a thread that has no writer.
-    #[cold]
-    pub(crate) fn count_shared(self, store: &Store, bounds: &Buckets, seconds: f64) {
+    /// As [`RequestCells::count`], on a thread with a writer or without.
+    pub(crate) fn count_anywhere(self, store: &Store, bounds: &Buckets, seconds: f64) {
         store.add_count(self.requests, 1);
         store.add_count(bounds.address(self.buckets, seconds), 1);
         store.add_sum(self.sum, seconds);

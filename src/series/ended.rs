@@ -6,7 +6,7 @@ use crate::target::{Counter, Histogram};
 
 /// All that moves when a request ends in one way.
 pub(super) enum Ended {
-    /// A counter and a histogram of a registry, and nothing more: what nearly every layer has.
+    /// A counter and a histogram of a registry, and nothing more to measure or to say: what nearly every layer has.
     Ordinary(RequestCells),
     Other(Box<Handles>),
 }

@@ -55,23 +55,29 @@ impl Settings {
 
 impl EndpointSeries {
     /// Whether its requests are not to be measured.
-    #[inline]
     pub(crate) fn is_skipped(&self) -> bool {
         self.skipped
     }
 
-    /// The series of such requests, if there has been one.
+    /// The series of requests without labels of one's own, if there has been one.
     #[inline]
+    pub(super) fn get_plain(&'static self, method: Method) -> Option<&'static RequestSeries> {
+        self.plain[method as usize].get().map(|series| &**series)
+    }
+
+    /// The series of such requests, if there has been one.
     pub(crate) fn get(
         &'static self,
         method: Method,
         labels: LabelIds,
     ) -> Option<&'static RequestSeries> {
-        let known = match labels.is_empty() {
-            true => self.plain[method as usize].get(),
-            false => self.labelled.get()?.get(Labelled { method, labels }),
-        };
-        known.map(|series| &**series)
+        match labels.is_empty() {
+            true => self.get_plain(method),
+            false => {
+                let known = self.labelled.get()?.get(Labelled { method, labels });
+                known.map(|series| &**series)
+            }
+        }
     }
 
     /// The series of such requests of a layer; `None` if they are not to be measured.

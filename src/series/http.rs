@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use http::Extensions;
 use metrics::{Key, Label};
 
 use super::ended::{Ended, Handles};
@@ -51,9 +52,14 @@ pub(crate) struct HttpSeries {
 /// What a layer asks of requests and responses, for the settings are larger than what a request should read.
 #[derive(Clone, Copy)]
 struct Asks {
+    /// Of a request nothing but its route and its method.
+    route_alone: bool,
+    /// For the endpoint nobody but the router.
     only_router: bool,
     labels: bool,
     response: bool,
+    /// Of a response's head nothing but its status.
+    status_alone: bool,
     trace: bool,
     head_time: bool,
     duration_to_head: bool,
@@ -63,12 +69,18 @@ struct Asks {
 impl Asks {
     fn of(settings: &Settings) -> Self {
         let duration_to_head = settings.duration_to == DurationTo::Head;
+        let only_router = settings.endpoint_source.is_router();
+        let labels = !settings.labels.is_empty();
+        let response = settings.labels.iter().any(|label| label.asks_response());
+        let head_time = duration_to_head || settings.is_measured(Family::HeadDuration);
         Self {
-            only_router: settings.endpoint_source.is_router(),
-            labels: !settings.labels.is_empty(),
-            response: settings.labels.iter().any(|label| label.asks_response()),
+            route_alone: only_router && !labels && settings.exemplar.is_none(),
+            only_router,
+            labels,
+            response,
+            status_alone: !(response || head_time),
             trace: settings.exemplar.is_some(),
-            head_time: duration_to_head || settings.is_measured(Family::HeadDuration),
+            head_time,
             duration_to_head,
             status_class: settings.status_classes,
         }
@@ -190,10 +202,9 @@ impl HttpSeries {
         self.asks.duration_to_head
     }
 
-    /// Whether a response can change the labels.
-    #[inline]
-    pub(crate) fn asks_response(&self) -> bool {
-        self.asks.response
+    /// Whether nobody wants to know of a response's head but its status.
+    pub(super) fn asks_status_alone(&self) -> bool {
+        self.asks.status_alone
     }
 
     /// The trace that a request belongs to, where that is asked for.
@@ -203,6 +214,27 @@ impl HttpSeries {
             true => self.settings.exemplar.as_ref()?.of(request),
             false => None,
         }
+    }
+
+    /// Counts a request that begins, if there has been one like it, and if it is found by its route and its method
+    /// alone, as it is where the layer asks for no more.
+    // Not inlined: what is generic over the service stays small.
+    #[inline(never)]
+    pub(crate) fn begin_known(
+        &'static self,
+        method: &http::Method,
+        extensions: &Extensions,
+    ) -> Option<&'static RequestSeries> {
+        if !self.asks.route_alone {
+            return None;
+        }
+        let name = endpoint_of_request(extensions)?;
+        self.note_match();
+        let endpoint = self.endpoints.get(name)?;
+        let series = endpoint.get_plain(Method::of(method))?;
+        debug_assert!(!endpoint.is_skipped(), "it has series");
+        series.begin();
+        Some(series)
     }
 
     /// What the endpoint of a request is called, where anybody knows.
@@ -304,11 +336,10 @@ impl HttpSeries {
         &self.duration_bounds
     }
 
-    /// Counts a request by a thread that has no writer.
-    #[cold]
-    pub(super) fn count_shared(&self, cells: RequestCells, seconds: f64) {
+    /// Counts a request, on a thread with a writer or without.
+    pub(super) fn count_anywhere(&self, cells: RequestCells, seconds: f64) {
         if let Some(store) = self.writing.store() {
-            cells.count_shared(store, &self.duration_bounds, seconds);
+            cells.count_anywhere(store, &self.duration_bounds, seconds);
         }
     }
 
@@ -357,25 +388,21 @@ impl HttpSeries {
         let histogram = |family| Some(self.target.histogram(key(family)?));
         let requests = key(Family::Requests).map(|key| self.target.counter(key));
         let duration = histogram(Family::Duration);
-        match (requests, duration) {
-            (Some(Counter::Registry(requests)), Some(Histogram::Registry(duration)))
-                if !self.settings.measures_more() =>
-            {
-                Ended::Ordinary(RequestCells::of(
-                    &requests,
-                    &duration,
-                    &self.duration_bounds,
-                ))
-            }
-            (requests, duration) => Ended::Other(Box::new(Handles {
-                requests,
-                duration,
-                head_duration: histogram(Family::HeadDuration),
-                response_size: histogram(Family::ResponseBodySize),
-                request_size: histogram(Family::RequestBodySize),
-                request_duration: histogram(Family::RequestBodyDuration),
-            })),
+        if let (Some(Counter::Registry(requests)), Some(Histogram::Registry(duration))) =
+            (&requests, &duration)
+            && !(self.settings.measures_more() || series.is_notable)
+        {
+            let bounds = &self.duration_bounds;
+            return Ended::Ordinary(RequestCells::of(requests, duration, bounds));
         }
+        Ended::Other(Box::new(Handles {
+            requests,
+            duration,
+            head_duration: histogram(Family::HeadDuration),
+            response_size: histogram(Family::ResponseBodySize),
+            request_size: histogram(Family::RequestBodySize),
+            request_duration: histogram(Family::RequestBodyDuration),
+        }))
     }
 
     /// What the layer is known by: its first family.

@@ -7,7 +7,7 @@ use super::endpoint::{EndpointKind, EndpointSeries};
 use super::{HttpSeries, LabelIds, SlotKey, Slots};
 use crate::labels::{Method, Status};
 use crate::middleware::AbortReason;
-use crate::registry::{InProgressCells, Writer};
+use crate::registry::InProgressCells;
 use crate::target::{Counter, InProgress};
 
 /// The series of the requests of one endpoint with one method and the same labels; what most requests
@@ -16,10 +16,13 @@ use crate::target::{Counter, InProgress};
 pub(crate) struct RequestSeries {
     layer: &'static HttpSeries,
     /// The cells of the gauge of those in progress, if it is measured and in a registry.
-    in_progress_cells: OnceLock<Option<InProgressCells>>,
+    in_progress_cells: OnceLock<InProgressCells>,
     pub(super) method: Method,
     /// Whether its labels tell that something is out of the ordinary.
-    is_notable: bool,
+    pub(super) is_notable: bool,
+    /// Whether of a response's head only the status matters: neither what else it says, nor when it came, nor
+    /// that the method has no body.
+    takes_status_alone: bool,
     ended: Slots<Status, Ended>,
     pub(super) endpoint: &'static EndpointSeries,
     pub(super) labels: LabelIds,
@@ -52,6 +55,7 @@ impl RequestSeries {
             layer,
             in_progress_cells: OnceLock::new(),
             method,
+            takes_status_alone: layer.asks_status_alone() && !method.may_lack_body(),
             is_notable: overflowed || endpoint.kind != EndpointKind::Route,
             ended: Slots::default(),
             endpoint,
@@ -71,6 +75,11 @@ impl RequestSeries {
         self.method
     }
 
+    #[inline]
+    pub(crate) fn takes_status_alone(&self) -> bool {
+        self.takes_status_alone
+    }
+
     pub(crate) fn labels(&self) -> LabelIds {
         self.labels
     }
@@ -87,7 +96,7 @@ impl RequestSeries {
     #[inline(always)]
     pub(crate) fn begin(&'static self) {
         match (self.layer.writer(), self.in_progress_cells.get()) {
-            (Some(writer), Some(Some(cells))) => cells.begin(writer),
+            (Some(writer), Some(cells)) => cells.begin(writer),
             _ => self.begin_anywhere(),
         }
     }
@@ -100,16 +109,7 @@ impl RequestSeries {
     }
 
     /// Counts that a request which began is over.
-    #[inline]
-    pub(crate) fn end(&'static self, writer: Option<Writer<'_>>) {
-        match (writer, self.in_progress_cells.get()) {
-            (Some(writer), Some(Some(cells))) => cells.end(writer),
-            _ => self.end_anywhere(),
-        }
-    }
-
-    #[cold]
-    fn end_anywhere(&'static self) {
+    pub(crate) fn end(&'static self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.end();
         }
@@ -121,33 +121,47 @@ impl RequestSeries {
             .in_progress
             .get_or_init(|| self.layer.new_in_progress(self))
             .as_ref();
-        self.in_progress_cells
-            .get_or_init(|| in_progress.and_then(InProgress::cells));
+        if let Some(cells) = in_progress.and_then(InProgress::cells) {
+            self.in_progress_cells.get_or_init(|| cells);
+        }
         in_progress
     }
 
-    /// Counts a request that ended; `measured` is asked if anything beside its duration matters.
+    /// Counts a request that is complete, and that it is over where it `began`, if that is a few numbers
+    /// of the calling thread and nothing is to be said; whether it was.
     #[inline]
-    pub(crate) fn count(
+    pub(crate) fn count_ordinary(
         &'static self,
-        writer: Option<Writer<'_>>,
+        began: &'static Self,
         status: Status,
         seconds: f64,
-        measured: impl FnOnce() -> Measured,
-    ) {
-        match (self.ended(status), writer) {
-            (Ended::Ordinary(cells), Some(writer)) => {
-                cells.count(writer, self.layer.duration_bounds(), seconds);
-            }
-            (Ended::Ordinary(cells), None) => self.layer.count_shared(*cells, seconds),
-            (Ended::Other(handles), _) => handles.count(seconds, &measured()),
+    ) -> bool {
+        let layer = self.layer;
+        let Some(Ended::Ordinary(cells)) = self.ended.get(layer.shown_status(status)) else {
+            return false;
+        };
+        let Some(writer) = layer.writer() else {
+            return false;
+        };
+        cells.count(writer, layer.duration_bounds(), seconds);
+        // They are there since it began, if the gauge is measured.
+        if let Some(cells) = began.in_progress_cells.get() {
+            cells.end(writer);
+        }
+        true
+    }
+
+    /// Counts a request that ended.
+    pub(crate) fn count(&'static self, status: Status, seconds: f64, measured: &Measured) {
+        match self.ended(status) {
+            Ended::Ordinary(cells) => self.layer.count_anywhere(*cells, seconds),
+            Ended::Other(handles) => handles.count(seconds, measured),
         }
         if self.is_notable {
             self.layer.notice(self, status);
         }
     }
 
-    #[inline]
     pub(super) fn ended(&'static self, status: Status) -> &'static Ended {
         let status = self.layer.shown_status(status);
         self.ended

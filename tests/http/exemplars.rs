@@ -54,6 +54,20 @@ async fn a_sampled_trace_is_on_the_bucket_of_its_request() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_not_the_first_of_its_kind_leaves_its_trace() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server().exemplar(TraceId::from_traceparent);
+    let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
+    let mut service = layer.layer(&registry).unwrap().layer(service);
+    drop(service.call(Request::new(())).await);
+    assert!(!open_metrics(&registry).await.contains("trace_id"));
+    let traced = Request::get("/").header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
+    drop(service.call(traced.body(()).unwrap()).await);
+    assert!(open_metrics(&registry).await.contains(TRACE));
+    assert_settled(&registry, 2);
+}
+
+#[tokio::test]
 async fn what_is_no_sampled_trace_is_no_exemplar() {
     for traceparent in [
         None,

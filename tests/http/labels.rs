@@ -275,6 +275,22 @@ async fn status_on_durations() {
 }
 
 #[tokio::test]
+async fn a_value_is_asked_for_also_after_requests_that_brought_none() {
+    let registry = Registry::new();
+    let client = Label::from_request("client", |request| request.header("x-client"));
+    let layer = HttpMetrics::server()
+        .label(client)
+        .layer(&registry)
+        .unwrap();
+    for headers in [&[][..], &[], &[("x-client", "ios")]] {
+        ask(layer, headers).await;
+    }
+    assert_eq!(requests(&registry, &[("client", "")]), 2.0);
+    assert_eq!(requests(&registry, &[("client", "ios")]), 1.0);
+    assert_settled(&registry, 3);
+}
+
+#[tokio::test]
 async fn any_family_can_be_off() {
     let families = [
         (Family::Requests, "http_requests_total"),

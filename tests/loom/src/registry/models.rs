@@ -60,9 +60,14 @@ fn look_at_progress(store: &Store, began: CellId) {
 
 fn in_progress_is_never_negative() {
     let (store, began) = store(2);
+    // As a request does, if its thread has a copy of its own.
     let begin_and_end = |store: &Store, began| {
-        add(store, began);
-        add(store, began + 1);
+        for cell in [began, began + 1] {
+            match store.writer() {
+                Some(writer) => writer.increment(Address::of(cell)),
+                None => add(store, cell),
+            }
+        }
     };
     on(&store, vec![begin_and_end, look_at_progress], began);
     assert_eq!(store.count_pair(began + 1, began), (1, 1));
