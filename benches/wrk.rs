@@ -11,11 +11,19 @@ use axum::response::Response;
 use axum::routing::get;
 use http_body_util::BodyExt;
 use support::wrk::{Subject, compare};
+use tower::Layer;
 use tower::util::MapResponseLayer;
-use tower_prometheus::Registry;
+use tower_prometheus::{HttpMetrics, Registry};
+
+const ENDPOINT: &str = "/users/{id}";
 
 fn router() -> Router {
-    Router::new().route("/users/{id}", get(async || "hello"))
+    Router::new().route(ENDPOINT, get(async || "hello"))
+}
+
+fn counted(registry: &Registry) -> Option<f64> {
+    let labels = [("endpoint", ENDPOINT), ("status", "200")];
+    registry.value("http_requests_total", &labels)
 }
 
 fn main() {
@@ -26,13 +34,19 @@ fn main() {
         response.map(|body| body.map_err(|error| error))
     }));
     compare(&[
-        Subject::new("bare server", router(), || None),
-        Subject::new("a layer that only wraps bodies", wrapped, || None),
-        Subject::new("tower-prometheus", ours, || {
-            registry.value(
-                "http_requests_total",
-                &[("endpoint", "/users/{id}"), ("status", "200")],
-            )
+        Subject::axum("bare server", router(), || None),
+        Subject::axum("a layer that only wraps bodies", wrapped, || None),
+        Subject::axum("tower-prometheus", ours, || counted(&registry)),
+    ]);
+
+    println!("\nAround the router, which hyper serves without boxes:\n");
+    let registry = Registry::new();
+    let metrics = HttpMetrics::server().patterns([ENDPOINT]);
+    let layer = metrics.layer(&registry).expect("valid settings");
+    compare(&[
+        Subject::hyper("bare server", router(), || None),
+        Subject::hyper("tower-prometheus", layer.layer(router()), || {
+            counted(&registry)
         }),
     ]);
 }

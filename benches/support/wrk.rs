@@ -1,28 +1,89 @@
 //! Servers on loopback under `wrk`, in bursts that take turns.
 
+use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::process::Command;
 
 use axum::Router;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tower::Service;
 
 use super::timing::{is_measuring, median, quantile};
+
+/// Starts to serve, on the runtime that it is called on.
+type Serve = dyn Fn(TcpListener);
 
 /// A server to ask, and how many requests it has counted, if it counts.
 pub struct Subject<'a> {
     name: &'static str,
-    router: Router,
+    serve: Box<Serve>,
     counted: Box<dyn Fn() -> Option<f64> + 'a>,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(name: &'static str, router: Router, counted: impl Fn() -> Option<f64> + 'a) -> Self {
-        let counted = Box::new(counted);
+    /// By axum, as an application does.
+    pub fn axum(
+        name: &'static str,
+        router: Router,
+        counted: impl Fn() -> Option<f64> + 'a,
+    ) -> Self {
+        let serve = move |listener| {
+            let served = axum::serve(listener, router.clone());
+            tokio::spawn(async { served.await });
+        };
         Self {
             name,
-            router,
-            counted,
+            serve: Box::new(serve),
+            counted: Box::new(counted),
         }
+    }
+
+    /// By hyper, which takes any service and any body, and so asks for no boxes.
+    pub fn hyper<S, B>(
+        name: &'static str,
+        service: S,
+        counted: impl Fn() -> Option<f64> + 'a,
+    ) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Error + Send + Sync> + Send + 'static,
+    {
+        let serve = move |listener| {
+            tokio::spawn(serve_by_hyper(listener, service.clone()));
+        };
+        Self {
+            name,
+            serve: Box::new(serve),
+            counted: Box::new(counted),
+        }
+    }
+}
+
+async fn serve_by_hyper<S, B>(listener: TcpListener, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+    B: Body<Data: Send, Error: Error + Send + Sync> + Send + 'static,
+{
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(service.clone());
+        tokio::spawn(async move {
+            let connection = auto::Builder::new(TokioExecutor::new());
+            let stream = TokioIo::new(stream);
+            let served = connection.serve_connection_with_upgrades(stream, service);
+            // `wrk` leaves without a word.
+            let _ = served.await;
+        });
     }
 }
 
@@ -39,7 +100,7 @@ pub fn compare(subjects: &[Subject<'_>]) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let addresses: Vec<_> = subjects
         .iter()
-        .map(|subject| runtime.block_on(serve(subject.router.clone())))
+        .map(|subject| runtime.block_on(start(&subject.serve)))
         .collect();
     let mut bursts = vec![Vec::new(); subjects.len()];
     let mut asked = vec![0.0; subjects.len()];
@@ -112,10 +173,10 @@ fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>], worked: &[f64]) {
     }
 }
 
-async fn serve(router: Router) -> SocketAddr {
+async fn start(serve: &Serve) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    serve(listener);
     address
 }
 

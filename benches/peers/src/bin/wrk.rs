@@ -7,7 +7,7 @@ fn main() {
     let subjects = [layers::bare(), layers::ours(), layers::axum_prometheus()];
     let servers = subjects.each_ref().map(|subject| {
         let counted = || subject.counted().map(|requests| requests as f64);
-        Subject::new(subject.name, subject.routers[0].clone(), counted)
+        Subject::axum(subject.name, subject.routers[0].clone(), counted)
     });
     compare(&servers);
 }
