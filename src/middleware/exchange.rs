@@ -50,6 +50,7 @@ impl Answered {
 }
 
 impl Exchange {
+    /// Opens the exchange of a request that begins.
     #[inline]
     pub(crate) fn open<B>(layer: &'static HttpSeries, request: &Request<B>) -> Self {
         nesting::check(layer);
