@@ -57,9 +57,7 @@ fn ways() -> Vec<Way> {
     let get = Method::GET;
     let hello = || status(200, Scripted::full("hello"));
     let responses: [(_, _, Respond); 20] = [
-        ("complete", get.clone(), || {
-            status(200, Scripted::full("hello"))
-        }),
+        ("complete", get.clone(), hello),
         ("empty", get.clone(), || status(200, Scripted::full(""))),
         ("a stream", get.clone(), || {
             status(200, Scripted::stream(&["a", "b"]))
