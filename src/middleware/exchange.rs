@@ -180,7 +180,6 @@ impl Exchange {
         {
             self.place = CLOSED;
         } else {
-            self.settle();
             self.close_after(seconds, Outcome::Complete(status));
         }
     }

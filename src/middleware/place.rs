@@ -117,13 +117,11 @@ impl Place {
     /// The layer of a request that is measured.
     #[inline]
     pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
-        match self {
-            Self::Open(open) => Some(open.counted.layer()),
-            Self::Apart(apart) => Some(apart.as_ref()?.measured_by().0),
-        }
+        Some(self.measured_by()?.0)
     }
 
     /// The layer and the method of a request that is measured.
+    #[inline]
     pub(super) fn measured_by(&self) -> Option<(&'static HttpSeries, Method)> {
         match self {
             Self::Open(open) => Some(open.measured_by()),
@@ -251,6 +249,7 @@ impl Open {
         }
     }
 
+    #[inline]
     fn measured_by(self) -> (&'static HttpSeries, Method) {
         (self.counted.layer(), self.counted.method())
     }

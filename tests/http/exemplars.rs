@@ -3,21 +3,28 @@
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{HttpMetrics, Registry, TraceId};
+use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, TraceId};
 
 use crate::support::assert_settled;
 use crate::support::page::{assert_open_metrics, assert_readable};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
+fn traced(registry: &Registry) -> HttpMetricsLayer {
+    let metrics = HttpMetrics::server().exemplar(TraceId::from_traceparent);
+    metrics.layer(registry).unwrap()
+}
+
 async fn ask(registry: &Registry, traceparent: Option<&str>) {
-    let layer = HttpMetrics::server().exemplar(TraceId::from_traceparent);
+    ask_through(traced(registry), traceparent).await;
+}
+
+async fn ask_through(layer: HttpMetricsLayer, traceparent: Option<&str>) {
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let mut request = Request::get("/");
     if let Some(traceparent) = traceparent {
         request = request.header("traceparent", traceparent);
     }
-    let layer = layer.layer(registry).unwrap();
     drop(layer.layer(service).call(request.body(()).unwrap()).await);
 }
 
@@ -56,13 +63,10 @@ async fn a_sampled_trace_is_on_the_bucket_of_its_request() {
 #[tokio::test]
 async fn a_request_that_is_not_the_first_of_its_kind_leaves_its_trace() {
     let registry = Registry::new();
-    let layer = HttpMetrics::server().exemplar(TraceId::from_traceparent);
-    let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
-    let mut service = layer.layer(&registry).unwrap().layer(service);
-    drop(service.call(Request::new(())).await);
+    let layer = traced(&registry);
+    ask_through(layer, None).await;
     assert!(!open_metrics(&registry).await.contains("trace_id"));
-    let traced = Request::get("/").header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"));
-    drop(service.call(traced.body(()).unwrap()).await);
+    ask_through(layer, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
     assert!(open_metrics(&registry).await.contains(TRACE));
     assert_settled(&registry, 2);
 }
