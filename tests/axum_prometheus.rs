@@ -1,9 +1,6 @@
 //! The preset for users of the crate axum-prometheus: the same page for the same traffic where that crate
 //! is right, and what is different where it is not.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Router;
@@ -11,8 +8,8 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use tower_prometheus::{HttpMetrics, Registry};
 
-use crate::support::page::sorted_samples;
-use crate::support::server::{BOTH, Server};
+use test_support::page::sorted_samples;
+use test_support::server::{BOTH, Server};
 
 fn app() -> Router {
     Router::new()

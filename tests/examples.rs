@@ -1,10 +1,7 @@
 //! The examples print what they say they print. `tests/run` installs `curl`.
 
-#[path = "support/mod.rs"]
-mod support;
-
-use support::page::{assert_readable, samples};
-use support::process::{Running, curl, example};
+use test_support::page::{assert_readable, samples};
+use test_support::process::{Running, curl, example};
 
 /// The part of a text between two lines of it.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {

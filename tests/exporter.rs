@@ -3,9 +3,6 @@
 
 #![cfg(feature = "exporter")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::future::pending;
 
@@ -19,8 +16,8 @@ use tower_prometheus::{
     HttpMetrics, HttpMetricsLayer, LongLived, MetricsHandler, Registry, Target,
 };
 
-use crate::support::page::{assert_readable, samples, sorted_samples};
-use crate::support::server::{BOTH, Server};
+use test_support::page::{assert_readable, samples, sorted_samples};
+use test_support::server::{BOTH, Server};
 
 const BUCKETS: [f64; 3] = [0.5, 1.0, 60.0];
 

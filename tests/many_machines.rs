@@ -22,9 +22,6 @@
 
 #![cfg(feature = "mixin")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -39,9 +36,9 @@ use tower::{ServiceExt, service_fn};
 use tower_prometheus::mixin::{RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 use tower_prometheus::{Error, HttpMetrics, Registry};
 
-use self::support::server::Server;
-use self::support::store::Store;
-use self::support::{same, until};
+use test_support::server::Server;
+use test_support::store::Store;
+use test_support::{same, until};
 
 /// Far apart: a machine that is busy with other things has to lose a lot of time to be in the next one.
 const BUCKETS: [f64; 3] = [0.1, 1.0, 10.0];

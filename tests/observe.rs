@@ -7,13 +7,10 @@
     feature = "runtime"
 ))]
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 
-use support::process::example;
+use test_support::process::example;
 use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
 use tower_prometheus::mixin::Dashboard;
 use tower_prometheus::{Family, HttpMetrics};

@@ -1,14 +1,11 @@
 //! The example as a user runs it: built, started, asked with `curl`, checked by promtool, scraped by a
 //! real Prometheus that then answers queries. `tests/run` installs what this needs.
 
-#[path = "support/mod.rs"]
-mod support;
-
 use std::process::{Command, Stdio};
 
-use support::page::{assert_open_metrics, assert_readable, samples};
-use support::process::{Running, curl, example};
-use support::store::Store;
+use test_support::page::{assert_open_metrics, assert_readable, samples};
+use test_support::process::{Running, curl, example};
+use test_support::store::Store;
 
 /// The shop on a free port, once it says that it is open.
 fn shop() -> (Running, String) {

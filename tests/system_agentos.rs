@@ -4,9 +4,6 @@
 #![cfg(feature = "mixin")]
 #![expect(unreachable_pub, reason = "modules of a test and of the example")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 #[path = "../examples/agentos/cache.rs"]
 mod cache;
 #[path = "../examples/agentos/limits.rs"]
@@ -35,10 +32,10 @@ use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 use self::cache::{Cache, Question};
 use self::limits::{Limit, Limits, MAX_BUCKETS};
 use self::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACES};
-use self::support::page::samples;
-use self::support::process::{Running, curl, example};
-use self::support::store::Store;
-use self::support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::page::samples;
+use test_support::process::{Running, curl, example};
+use test_support::store::Store;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
 /// The example at work; it ends with the test.
 struct Gateway {

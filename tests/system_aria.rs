@@ -10,9 +10,6 @@
 ))]
 #![expect(unreachable_pub, reason = "modules of a test and of the example")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 #[expect(
     dead_code,
     reason = "of the catalogue it is the descriptions that are needed"
@@ -29,10 +26,10 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
-use self::support::page::samples;
-use self::support::process::{Running, curl, example};
-use self::support::store::Store;
-use self::support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::page::samples;
+use test_support::process::{Running, curl, example};
+use test_support::store::Store;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
 type Labels = &'static [(&'static str, &'static [&'static str])];
 

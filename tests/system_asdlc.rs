@@ -7,9 +7,6 @@
     reason = "modules of a test; the compositions are the example's own"
 )]
 
-#[path = "support/mod.rs"]
-mod support;
-
 #[expect(dead_code, reason = "only its families are of interest here")]
 #[path = "../examples/asdlc/metrics.rs"]
 mod metrics;
@@ -24,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use support::page::samples;
-use support::process::{Running, curl, example};
-use support::store::{Directory, Kind, Store, free_address};
-use support::system::{Row, assert_table, histogram_row, page_with, row};
-use support::until;
+use test_support::page::samples;
+use test_support::process::{Running, curl, example};
+use test_support::store::{Directory, Kind, Store, free_address};
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::until;
 
 const TABLE: [Row; 9] = [
     row("gauge", "asdlc_service_info", &[("version", &[])]),

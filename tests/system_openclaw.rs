@@ -5,9 +5,6 @@
 #[path = "../examples/openclaw/main.rs"]
 #[expect(dead_code, reason = "its services are used, its program is run")]
 mod openclaw;
-#[path = "support/mod.rs"]
-mod support;
-
 use tower_prometheus::{Registry, buckets};
 
 use self::openclaw::leases::LeaseService;
@@ -16,10 +13,10 @@ use self::openclaw::partition::{Network, PartitionDetector};
 use self::openclaw::results::ResultBuffer;
 use self::openclaw::task::{Needs, Task};
 use self::openclaw::{audit::AuditLog, pulled};
-use self::support::page::{assert_readable, samples};
-use self::support::process::{Running, curl, example};
-use self::support::server::Server;
-use self::support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::page::{assert_readable, samples};
+use test_support::process::{Running, curl, example};
+use test_support::server::Server;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
 const TABLE: &[Row] = &[
     row(

@@ -3,9 +3,6 @@
 
 #![expect(unreachable_pub, reason = "modules of a test and of the example")]
 
-#[path = "support/mod.rs"]
-mod support;
-
 #[path = "../examples/zerostate/api.rs"]
 mod api;
 #[expect(
@@ -26,10 +23,10 @@ use tower_prometheus::mixin::{Definitions, ScrapeConfig, ScrapeJob};
 
 use self::api::{Call, Client};
 use self::metrics::{MAX_AUCTIONS, MAX_CHANNELS, MAX_PEERS};
-use self::support::page::samples;
-use self::support::process::{Running, curl, example};
-use self::support::store::Store;
-use self::support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::page::samples;
+use test_support::process::{Running, curl, example};
+use test_support::store::Store;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
 /// The example at work; it ends with the test.
 struct ZeroState {

@@ -27,9 +27,6 @@
 #[expect(dead_code, reason = "two of its calls are made here")]
 #[path = "../examples/zerostate/api.rs"]
 mod api;
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -39,9 +36,9 @@ use tonic::Code;
 use tonic::transport::Endpoint;
 
 use self::api::Client;
-use self::support::process::{Running, curl, example};
-use self::support::store::Store;
-use self::support::{same, until};
+use test_support::process::{Running, curl, example};
+use test_support::store::Store;
+use test_support::{same, until};
 
 /// A system, and the requests that the test makes of it.
 struct System {

@@ -5,8 +5,8 @@ use tower_prometheus::{
     Registry, Target, Unit, catalogue, families_table, labels,
 };
 
-use crate::support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
-use crate::support::warnings::{Warnings, with_counted_warnings};
+use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
+use test_support::warnings::{Warnings, with_counted_warnings};
 
 labels! {
     pub enum Payment("payment") { Card = "card", Cash = "cash" }

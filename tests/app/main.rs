@@ -1,8 +1,5 @@
 //! The application's own metrics: a catalogue, on any recorder, and the operations it measures.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod catalogue;
 mod operations;
 #[cfg(feature = "summary")]

@@ -2,7 +2,7 @@
 
 use tower_prometheus::{Registry, Summary, Target, catalogue, labels};
 
-use crate::support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
+use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
 
 labels! {
     pub enum Kind("kind") { Read = "read", Write = "write" }

@@ -5,7 +5,7 @@ use tower_prometheus::{
     catalogue, labels,
 };
 
-use crate::support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
+use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
 
 mod openclaw {
     use super::*;

@@ -16,7 +16,7 @@ use tower_prometheus::grpc::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFutu
 use tower_prometheus::{GrpcMetricsService, Registry};
 
 use crate::shop::{Client, Server, Shop, handled, listen, settle};
-use crate::support::server;
+use test_support::server;
 
 /// Neither `Send` nor `Clone`, with an error that is nothing but itself.
 struct Homely(Rc<RefCell<u32>>);

@@ -10,8 +10,8 @@ use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, Registry};
 use crate::shop::{
     Client, Server, Shop, declared, handled, listen, messages, read, settle, text, total,
 };
-use crate::support::eventually;
-use crate::support::page::samples;
+use test_support::eventually;
+use test_support::page::samples;
 
 fn layer(registry: &Registry) -> GrpcMetricsLayer {
     declared(GrpcMetrics::server()).layer(registry).unwrap()

@@ -10,7 +10,7 @@ use tower_prometheus::grpc::{GrpcBoxedService, GrpcMetricsService, GrpcRequestBo
 use tower_prometheus::{GrpcMetrics, Registry};
 
 use crate::shop::{Client, Server, declared, listen, read, settle, text, total};
-use crate::support::eventually;
+use test_support::eventually;
 
 /// The transport of a client can be named, to be kept in a struct.
 type Boxing = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;

@@ -14,7 +14,7 @@ use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
 
 use crate::shop::{handled, messages, settle, total};
-use crate::support::body::{Scripted, Step};
+use test_support::body::{Scripted, Step};
 
 type Answer<B> = Result<Response<B>, &'static str>;
 

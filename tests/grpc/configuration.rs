@@ -8,8 +8,8 @@ use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{Error, GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry, Target};
 
 use crate::shop::declared;
-use crate::support::page::assert_readable;
-use crate::support::warnings::Warnings;
+use test_support::page::assert_readable;
+use test_support::warnings::Warnings;
 
 async fn call(layer: GrpcMetricsLayer) {
     let inner = async |_: Request<GrpcRequestBody<String>>| {

@@ -1,9 +1,6 @@
 //! The gRPC layers around a real tonic server and client, over sockets, and around services that
 //! answer as tonic never would.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod shop;
 
 mod bounds;

@@ -13,8 +13,8 @@ use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry};
 
 use crate::shop::{Server, declared, handled, messages, read, settle, text, total};
-use crate::support::page::samples;
-use crate::support::warnings::Warnings;
+use test_support::page::samples;
+use test_support::warnings::Warnings;
 
 fn series(registry: &Registry) -> usize {
     samples(&registry.render()).len()

@@ -3,7 +3,7 @@
 #![allow(
     unreachable_pub,
     clippy::allow_attributes,
-    reason = "as in the support of all tests"
+    reason = "as in test-support"
 )]
 
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
 use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry};
 
-use crate::support::{eventually, page};
+use test_support::{eventually, page};
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Text {

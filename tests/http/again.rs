@@ -15,8 +15,8 @@ use tower_prometheus::{
     DurationTo, Endpoint, Family, HttpMetrics, Label, LongLived, Registry, TraceId,
 };
 
-use crate::support::body::{Scripted, Step};
-use crate::support::page::samples;
+use test_support::body::{Scripted, Step};
+use test_support::page::samples;
 
 /// What the service is asked, and what it does.
 struct Way {

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt};
 use tower_prometheus::{HttpMetricsLayer, MetricsHandler, Registry};
 
-use crate::support::assert_settled;
+use test_support::assert_settled;
 
 /// A request body that is neither `Body`, `Send` nor `Clone`.
 struct OddRequestBody(Rc<()>);

@@ -7,10 +7,10 @@ use http::{Method, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry};
 
-use crate::support::assert_settled;
-use crate::support::page::samples;
-use crate::support::service::{ok, to};
-use crate::support::warnings::Warnings;
+use test_support::assert_settled;
+use test_support::page::samples;
+use test_support::service::{ok, to};
+use test_support::warnings::Warnings;
 
 fn series(registry: &Registry) -> usize {
     samples(&registry.render()).len()

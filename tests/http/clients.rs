@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_prometheus::{Endpoint, HttpMetricsService, Registry};
 
-use crate::support::server::Server;
-use crate::support::{eventually, page, warnings::Warnings};
+use test_support::server::Server;
+use test_support::{eventually, page, warnings::Warnings};
 
 type Measured = HttpMetricsService<Client<HttpConnector, Empty<Bytes>>>;
 

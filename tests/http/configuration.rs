@@ -4,10 +4,10 @@ use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::{Endpoint, Error, Family, HttpMetrics, Naming, Registry, Target};
 
-use crate::support::assert_settled;
-use crate::support::page::samples;
-use crate::support::service::ok;
-use crate::support::warnings::Warnings;
+use test_support::assert_settled;
+use test_support::page::samples;
+use test_support::service::ok;
+use test_support::warnings::Warnings;
 
 async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
     let mut service = layer.layer(registry).unwrap().layer(service_fn(ok));

@@ -15,10 +15,10 @@ use tower_prometheus::{
     Endpoint, EndpointLayer, Family, HttpMetrics, LongLived, Naming, Registry, Target,
 };
 
-use crate::support::body::{Scripted, Step};
-use crate::support::service::{answered, ok, to};
-use crate::support::warnings::Warnings;
-use crate::support::{assert_completed, assert_settled};
+use test_support::body::{Scripted, Step};
+use test_support::service::{answered, ok, to};
+use test_support::warnings::Warnings;
+use test_support::{assert_completed, assert_settled};
 
 /// Waits, so that the request is in progress as `unmatched`, then answers with that response.
 async fn late(
@@ -410,7 +410,7 @@ async fn open_metrics(record: impl FnOnce()) -> String {
     .await;
     let page = response.into_body().collect().await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();
-    crate::support::page::assert_open_metrics(&page);
+    test_support::page::assert_open_metrics(&page);
     page
 }
 

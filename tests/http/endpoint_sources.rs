@@ -7,8 +7,8 @@ use hyper::body::Incoming;
 use tower::{ServiceBuilder, service_fn};
 use tower_prometheus::{Endpoint, HttpMetrics, Registry};
 
-use crate::support::server::{BOTH, Server};
-use crate::support::{settle, warnings::Warnings};
+use test_support::server::{BOTH, Server};
+use test_support::{settle, warnings::Warnings};
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let mut response = Response::new(Full::from("hello"));

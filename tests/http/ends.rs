@@ -10,9 +10,9 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::Registry;
 
-use crate::support::body::{Scripted, Step};
-use crate::support::service::answered;
-use crate::support::{aborted, assert_completed, assert_settled, requests};
+use test_support::body::{Scripted, Step};
+use test_support::service::answered;
+use test_support::{aborted, assert_completed, assert_settled, requests};
 
 type Answer = Response<Scripted>;
 

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 use tower::{ServiceBuilder, service_fn};
 use tower_prometheus::Registry;
 
-use crate::support::body::{Scripted, Step};
-use crate::support::server::{BOTH, Protocol, Server};
-use crate::support::{aborted, eventually, requests, settle};
+use test_support::body::{Scripted, Step};
+use test_support::server::{BOTH, Protocol, Server};
+use test_support::{aborted, eventually, requests, settle};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;

@@ -5,8 +5,8 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, TraceId};
 
-use crate::support::assert_settled;
-use crate::support::page::{assert_open_metrics, assert_readable};
+use test_support::assert_settled;
+use test_support::page::{assert_open_metrics, assert_readable};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 

@@ -26,11 +26,11 @@ use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{Endpoint, GrpcMetrics, HttpMetrics, Label, Registry};
 
-use crate::support::body::Scripted;
-use crate::support::page::samples;
-use crate::support::server::{BOTH, Server};
-use crate::support::warnings::Warnings;
-use crate::support::{assert_settled, eventually, requests, settle};
+use test_support::body::Scripted;
+use test_support::page::samples;
+use test_support::server::{BOTH, Server};
+use test_support::warnings::Warnings;
+use test_support::{assert_settled, eventually, requests, settle};
 
 fn total(registry: &Registry) -> u64 {
     registry.value("http_requests_total", &[]).unwrap_or(0.0) as u64

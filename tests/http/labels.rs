@@ -6,10 +6,10 @@ use http::{Method, Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::{Endpoint, Family, HttpMetrics, HttpMetricsLayer, Label, Registry};
 
-use crate::support::assert_settled;
-use crate::support::body::Scripted;
-use crate::support::page::samples;
-use crate::support::warnings::Warnings;
+use test_support::assert_settled;
+use test_support::body::Scripted;
+use test_support::page::samples;
+use test_support::warnings::Warnings;
 
 /// Answers with the code and the cache status that the request asks for.
 async fn ask(layer: HttpMetricsLayer, headers: &[(&str, &str)]) {

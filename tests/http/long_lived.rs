@@ -16,9 +16,9 @@ use tokio::sync::oneshot;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_prometheus::{LongLived, Registry};
 
-use crate::support::body::{Scripted, Step};
-use crate::support::server::{BOTH, Protocol, Server};
-use crate::support::{aborted, assert_settled, eventually, requests, settle};
+use test_support::body::{Scripted, Step};
+use test_support::server::{BOTH, Protocol, Server};
+use test_support::{aborted, assert_settled, eventually, requests, settle};
 
 fn open(registry: &Registry, kind: &str) -> f64 {
     let open = registry.value("http_connections_open", &[("kind", kind)]);

@@ -1,8 +1,5 @@
 //! The layer and the page over HTTP: direct calls, and real sockets of both protocols.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod again;
 mod bounds;
 mod cardinality;

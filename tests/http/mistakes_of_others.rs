@@ -14,10 +14,10 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, Registry};
 
-use crate::support::body::Scripted;
-use crate::support::page::samples;
-use crate::support::server::{Protocol, Server};
-use crate::support::{aborted, assert_settled, requests, settle};
+use test_support::body::Scripted;
+use test_support::page::samples;
+use test_support::server::{Protocol, Server};
+use test_support::{aborted, assert_settled, requests, settle};
 
 async fn fetch(app: &Router, method: &str, uri: &str) -> u16 {
     let request = Request::builder()

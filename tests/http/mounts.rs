@@ -5,7 +5,7 @@ use http::Request;
 use hyper::body::Incoming;
 use tower_prometheus::Registry;
 
-use crate::support::server::{BOTH, Server};
+use test_support::server::{BOTH, Server};
 
 fn registry() -> Registry {
     let registry = Registry::new();

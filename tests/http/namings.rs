@@ -4,7 +4,7 @@ use http::{Request, Response, Version};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{Endpoint, HttpMetrics, Registry};
 
-use crate::support::page::{assert_readable, samples};
+use test_support::page::{assert_readable, samples};
 
 async fn answer(request: Request<()>) -> Result<Response<String>, &'static str> {
     match request.uri().path() {

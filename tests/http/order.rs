@@ -24,8 +24,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::{ResponseBodyTimeoutLayer, TimeoutLayer};
 use tower_prometheus::{EndpointLayer, Registry};
 
-use crate::support::body::{Scripted, Step};
-use crate::support::{aborted, assert_completed, assert_settled, requests};
+use test_support::body::{Scripted, Step};
+use test_support::{aborted, assert_completed, assert_settled, requests};
 
 const SOON: Duration = Duration::from_millis(1);
 

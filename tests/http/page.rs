@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_prometheus::{Page, Registry};
 
-use crate::support::page::{assert_open_metrics, assert_readable, samples};
+use test_support::page::{assert_open_metrics, assert_readable, samples};
 
 fn registry(series: usize) -> Registry {
     let registry = Registry::new();
@@ -196,10 +196,8 @@ async fn head_has_the_head_of_get_and_no_body() {
 async fn head_never_says_that_the_page_is_empty() {
     let handler = axum::routing::get_service(registry(30).handler());
     let app = axum::Router::new().route("/metrics", handler);
-    let server = crate::support::server::Server::start(app).await;
-    let mut client = server
-        .connect(crate::support::server::Protocol::Http1)
-        .await;
+    let server = test_support::server::Server::start(app).await;
+    let mut client = server.connect(test_support::server::Protocol::Http1).await;
     let response = client.send("HEAD", "/metrics").await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers().get("content-length"), None);

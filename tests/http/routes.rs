@@ -7,8 +7,8 @@ use http::{Request, StatusCode};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_prometheus::{Endpoint, EndpointLayer, Registry};
 
-use crate::support::assert_settled;
-use crate::support::warnings::Warnings;
+use test_support::assert_settled;
+use test_support::warnings::Warnings;
 
 /// Asks for each path and expects each endpoint, in order, once.
 async fn assert_endpoints<S, B>(registry: &Registry, app: S, expected: &[(&str, &str, u16)])

@@ -12,9 +12,9 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{EndpointLayer, MetricsHandler, Page, Registry, Scrape};
 
-use crate::support::page::{assert_readable, samples};
-use crate::support::server::{BOTH, Protocol, Server};
-use crate::support::{assert_settled, settle};
+use test_support::page::{assert_readable, samples};
+use test_support::server::{BOTH, Protocol, Server};
+use test_support::{assert_settled, settle};
 
 fn app(registry: &Registry) -> Router {
     Router::new()

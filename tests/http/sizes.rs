@@ -10,9 +10,9 @@ use hyper_util::rt::TokioExecutor;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_prometheus::{Family, HttpMetrics, Registry, RequestBody};
 
-use crate::support::body::{Scripted, Step};
-use crate::support::server::{BOTH, Server};
-use crate::support::{assert_settled, settle};
+use test_support::body::{Scripted, Step};
+use test_support::server::{BOTH, Server};
+use test_support::{assert_settled, settle};
 
 /// The count and the sum of a family's sizes.
 fn sizes(registry: &Registry, family: &str) -> (f64, f64) {
@@ -116,7 +116,7 @@ async fn requests_are_as_large_as_what_was_read() {
         let service = ServiceBuilder::new().layer(layer).service(service_fn(read));
         let server = Server::start(service).await;
         let client = Client::builder(TokioExecutor::new())
-            .http2_only(protocol == crate::support::server::Protocol::Http2)
+            .http2_only(protocol == test_support::server::Protocol::Http2)
             .build_http::<Full<Bytes>>();
         let post = async |path: &str, body: &'static str| {
             let request = Request::post(server.url(path))

@@ -9,9 +9,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_prometheus::mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
 
-use crate::support::server::Server;
-use crate::support::store::Store;
 use crate::systems::{self, zerostate, zerostate_metrics};
+use test_support::server::Server;
+use test_support::store::Store;
 
 /// The blocks of a page of documentation that are PromQL.
 fn queries_of(page: &str) -> Vec<String> {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use tower_prometheus::mixin::{Dashboard, Mixin, Rules};
 
 use crate::families;
-use crate::support::process::example;
-use crate::support::store::Directory;
 use crate::systems;
+use test_support::process::example;
+use test_support::store::Directory;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("mixin")
@@ -71,7 +71,7 @@ fn the_example_writes_a_directory_that_can_be_deployed() {
     ];
     assert_eq!(files, expected.into_iter().map(PathBuf::from).collect());
     // The configuration names the rules, so this checks both.
-    crate::support::store::promtool(&["check", "config", "prometheus.yml"], &directory);
+    test_support::store::promtool(&["check", "config", "prometheus.yml"], &directory);
     std::fs::remove_dir_all(directory).unwrap();
 }
 

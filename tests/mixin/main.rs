@@ -6,9 +6,6 @@
     reason = "modules of a test; the compositions are the examples' own"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod cookbook;
 mod dashboards;
 mod families;

@@ -4,8 +4,8 @@ use promql_parser::parser;
 use tower_prometheus::mixin::{RuleGroup, Rules, Slo};
 use tower_prometheus::{HttpMetrics, Naming};
 
-use crate::support::store::{Directory, promtool};
 use crate::systems::files_ending;
+use test_support::store::{Directory, promtool};
 
 fn rules() -> Vec<(String, String)> {
     let files = files_ending(".yml").into_iter();

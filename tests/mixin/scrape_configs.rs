@@ -2,8 +2,8 @@
 
 use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
-use crate::support::store::{Directory, Store, promtool};
 use crate::systems::files_ending;
+use test_support::store::{Directory, Store, promtool};
 
 /// Debian's Prometheus is built without the discovery of Kubernetes, and knows no such key: it gets a pod
 /// that is always there, so that it reads the rest. VictoriaMetrics gets all of it.

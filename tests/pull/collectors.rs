@@ -10,11 +10,11 @@ use tower::ServiceExt;
 use tower_prometheus::collect::{Blocking, CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, Registry};
 
-use crate::support::page::samples;
-use crate::support::server::{BOTH, Server};
-use crate::support::warnings::Warnings;
-use crate::support::{assert_settled, eventually};
 use crate::{open_metrics, page, scrape, succeeded};
+use test_support::page::samples;
+use test_support::server::{BOTH, Server};
+use test_support::warnings::Warnings;
+use test_support::{assert_settled, eventually};
 
 fn registry() -> Registry {
     let registry = Registry::builder().constant_label("service", "shop");
@@ -152,7 +152,7 @@ async fn one_that_fails_costs_its_own_samples_only() {
         .collector("waits", Waits(Duration::from_millis(700)));
     let (status, page) = scrape(&handler, 1.0).await;
     assert_eq!(status, 200);
-    crate::support::page::assert_readable(&page);
+    test_support::page::assert_readable(&page);
     let known = samples(&page);
     let own = known.keys().filter(|name| !name.starts_with("scrape_"));
     let own: Vec<_> = own.cloned().collect();
@@ -368,9 +368,7 @@ async fn a_collector_is_dropped_with_its_last_scraper() {
     let handler = Registry::new().handler();
     let handler = handler.collector("guarded", Guarded(Arc::clone(&dropped)));
     let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
-    let mut client = server
-        .connect(crate::support::server::Protocol::Http1)
-        .await;
+    let mut client = server.connect(test_support::server::Protocol::Http1).await;
     let response = client.send("GET", "/metrics").await.unwrap();
     assert_eq!(dropped.load(Ordering::SeqCst), 0);
     drop((response, client));

@@ -9,10 +9,10 @@ use tower::ServiceExt;
 use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
-use crate::support::page::samples;
-use crate::support::process::curl;
-use crate::support::server::Server;
 use crate::{scrape, succeeded, timed};
+use test_support::page::samples;
+use test_support::process::curl;
+use test_support::server::Server;
 
 /// Asks something that never answers, and knows what to say when its time is up.
 struct Ping {
@@ -111,14 +111,14 @@ async fn curl_gets_its_page_while_a_collector_hangs() {
         curl(&["--max-time", "1.95", "-H", header, &url])
     });
     let page = asking.await.unwrap();
-    crate::support::page::assert_readable(&page);
+    test_support::page::assert_readable(&page);
     assert!(page.contains("\ngood 1\n") && !succeeded(&page, "hangs"));
 }
 
 /// Where nobody keeps time collectors run all the same.
 #[test]
 fn without_a_runtime_collectors_answer() {
-    let warnings = crate::support::warnings::Warnings::catch();
+    let warnings = test_support::warnings::Warnings::catch();
     struct Yields;
     impl Collector for Yields {
         async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {

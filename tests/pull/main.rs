@@ -7,9 +7,6 @@
     feature = "push"
 ))]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod collectors;
 mod deadlines;
 mod names;
@@ -40,7 +37,7 @@ pub async fn scrape(handler: &MetricsHandler, seconds: f64) -> (u16, String) {
 pub async fn page(handler: &MetricsHandler) -> String {
     let (status, page) = scrape(handler, 10.0).await;
     assert_eq!(status, 200, "{page}");
-    support::page::assert_readable(&page);
+    test_support::page::assert_readable(&page);
     page
 }
 
@@ -50,14 +47,14 @@ pub async fn open_metrics(handler: &MetricsHandler) -> String {
     let response = handler.clone().oneshot(request.body(()).unwrap()).await;
     let body = response.unwrap().into_body().collect().await.unwrap();
     let page = String::from_utf8(body.to_bytes().to_vec()).unwrap();
-    support::page::assert_open_metrics(&page);
+    test_support::page::assert_open_metrics(&page);
     page
 }
 
 /// Whether the page says that a collector's samples are on it.
 #[track_caller]
 pub fn succeeded(page: &str, collector: &str) -> bool {
-    let samples = support::page::samples(page);
+    let samples = test_support::page::samples(page);
     let series = format!("scrape_collector_success{{collector=\"{collector}\"}}");
     let duration = format!("scrape_collector_duration_seconds{{collector=\"{collector}\"}}");
     assert!(samples[&duration] >= 0.0, "{page}");

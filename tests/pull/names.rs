@@ -4,9 +4,9 @@ use metrics::Unit;
 use tower_prometheus::collect::{CollectError, Samples};
 use tower_prometheus::{MetricsHandler, Registry};
 
-use crate::support::page::samples;
-use crate::support::warnings::Warnings;
 use crate::{open_metrics, page, succeeded};
+use test_support::page::samples;
+use test_support::warnings::Warnings;
 
 type Fill = fn(&mut Samples) -> Result<(), CollectError>;
 
@@ -221,7 +221,7 @@ async fn a_page_of_the_exporter_has_them_too() {
     }
     let (_, page) = crate::scrape(&handler, 10.0).await;
     // The exporter separates its families by empty lines.
-    crate::support::page::assert_readable(&page.replace("\n\n", "\n"));
+    test_support::page::assert_readable(&page.replace("\n\n", "\n"));
     assert!(
         page.contains("\ngood 1\n") && page.contains("\norders_total 7\n"),
         "{page}"

@@ -9,9 +9,9 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use tower_prometheus::{PushGateway, Registry};
 
-use crate::support::page::samples;
-use crate::support::process::{Running, curl};
-use crate::support::server::Server;
+use test_support::page::samples;
+use test_support::process::{Running, curl};
+use test_support::server::Server;
 
 /// Prometheus' own, on a free port; `tests/run` installs it.
 async fn gateway() -> (Running, String) {

@@ -7,8 +7,8 @@ use tower_prometheus::collectors::{
 };
 use tower_prometheus::{FamilyDescription, FamilyKind, Registry};
 
-use crate::support::page::samples;
 use crate::{open_metrics, page, succeeded};
+use test_support::page::samples;
 
 /// The families of a page as `name type`, without those about collectors.
 fn families(page: &str) -> BTreeSet<String> {

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, MetricsServer, Registry};
 
-use crate::support::eventually;
-use crate::support::page::assert_readable;
-use crate::support::process::curl;
+use test_support::eventually;
+use test_support::page::assert_readable;
+use test_support::process::curl;
 
 /// A server that ends with its test.
 struct Running {
@@ -396,7 +396,7 @@ fn running_out_of_files_is_survived() {
 #[tokio::test]
 #[ignore = "started by running_out_of_files_is_survived with few files"]
 async fn helper_out_of_files() {
-    let warnings = crate::support::warnings::Warnings::catch();
+    let warnings = test_support::warnings::Warnings::catch();
     let server = Running::start(loopback().await, handler());
     let mut connections = vec![server.connect().await];
     while let Ok(connection) = TcpStream::connect(server.address.unwrap()).await {

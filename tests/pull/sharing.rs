@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, Page, Registry};
 
-use crate::support::eventually;
+use test_support::eventually;
 
 /// Answers when it is let, and counts its calls.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tower_prometheus::query::QueryProxy;
 
 use crate::store::{GOOD, Store, get, hanging, head};
-use crate::support::eventually;
+use test_support::eventually;
 
 const SHORT: Duration = Duration::from_millis(200);
 

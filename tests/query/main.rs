@@ -2,9 +2,6 @@
 
 #![cfg(all(feature = "query", feature = "tls"))]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod configuration;
 mod endpoints;
 mod limits;

@@ -6,8 +6,8 @@ use tower::{Layer, ServiceExt};
 use tower_prometheus::Registry;
 
 use crate::store::{GOOD, Store, get};
-use crate::support::assert_settled;
-use crate::support::server::Server;
+use test_support::assert_settled;
+use test_support::server::Server;
 
 fn requests(registry: &Registry, endpoint: &str, status: &str) -> Option<f64> {
     registry.value(
@@ -34,7 +34,7 @@ async fn nested_in_axum_each_endpoint_has_its_name() {
     assert_eq!(server.get("/api/metrics/scanned/4711").await.0, 404);
     assert_eq!(server.get(&format!("/deep/a/metrics{GOOD}")).await.0, 200);
     assert_eq!(server.get(&format!("/deep/b/metrics{GOOD}")).await.0, 200);
-    crate::support::settle(&registry, 7).await;
+    test_support::settle(&registry, 7).await;
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "200"),
         Some(1.0)

@@ -10,8 +10,8 @@ use tower_prometheus::Registry;
 use tower_prometheus::query::QueryProxy;
 
 use crate::store::{Answer, get};
-use crate::support::server::Server;
-use crate::support::store::{Kind, Store};
+use test_support::server::Server;
+use test_support::store::{Kind, Store};
 
 /// A store that scrapes one service.
 fn store_of(kind: Kind, target: SocketAddr) -> Store {

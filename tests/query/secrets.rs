@@ -4,7 +4,7 @@ use http::Request;
 use tower_prometheus::query::QueryProxy;
 
 use crate::store::{GOOD, Store, ask, get};
-use crate::support::warnings::Warnings;
+use test_support::warnings::Warnings;
 
 const SECRET: &str = "hunter2-s3cret";
 /// `ada:hunter2-s3cret` in base64.

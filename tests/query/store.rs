@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_prometheus::query::{QueryBody, QueryProxy, QueryProxyBuilder};
 
-use crate::support::server::Server;
+use test_support::server::Server;
 
 /// One request as the store saw it.
 #[derive(Clone, Debug)]

@@ -26,7 +26,7 @@ proptest! {
             let histogram = metrics::histogram!("h");
             samples.iter().for_each(|sample| histogram.record(*sample));
         });
-        let page = crate::support::page::samples(&registry.render());
+        let page = test_support::page::samples(&registry.render());
         let mut last = 0.0;
         for bound in bounds {
             let le = if bound == 0.0 { 0.0 } else { bound };

@@ -22,10 +22,7 @@ fn large_numbers_are_written_whole() {
         metrics::histogram!("h").record_many(0.1, usize::MAX);
         metrics::histogram!("h").record(0.4);
     });
-    assert_eq!(
-        crate::support::page::samples(&registry.render())["g"],
-        -1e300
-    );
+    assert_eq!(test_support::page::samples(&registry.render())["g"], -1e300);
     assert!(
         registry
             .render()
@@ -71,7 +68,7 @@ fn nothing_is_summed_that_is_not_counted() {
             }
         });
         let whole = (0..5_000).all(|_| {
-            let page = crate::support::page::samples(&registry.render());
+            let page = test_support::page::samples(&registry.render());
             page["h_sum"] <= page["h_count"]
         });
         done.store(true, Ordering::Relaxed);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tower_prometheus::Registry;
 
-use crate::support::page::samples;
+use test_support::page::samples;
 
 /// Counters, buckets and counts never go down from one scrape to the next, and `+Inf` is the count.
 struct Watch {

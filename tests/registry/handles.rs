@@ -2,8 +2,8 @@
 
 use tower_prometheus::Registry;
 
-use crate::support::page::samples;
-use crate::support::recorded;
+use test_support::page::samples;
+use test_support::recorded;
 
 #[test]
 fn a_counter_stays_at_the_largest_number() {

@@ -1,8 +1,5 @@
 //! The registry: exact under any load, and a page that Prometheus can read whatever was recorded.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod buckets;
 mod edges;
 mod exact;

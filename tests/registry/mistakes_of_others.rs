@@ -4,8 +4,8 @@
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use tower_prometheus::Registry;
 
-use crate::support::page::samples;
-use crate::support::recorded;
+use test_support::page::samples;
+use test_support::recorded;
 
 const METADATA: Metadata<'static> = Metadata::new("mistakes", Level::INFO, None);
 

@@ -6,8 +6,8 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 use proptest::prelude::*;
 use tower_prometheus::Registry;
 
-use crate::support::page::{assert_readable, samples};
-use crate::support::warnings::{Warnings, with_counted_warnings};
+use test_support::page::{assert_readable, samples};
+use test_support::warnings::{Warnings, with_counted_warnings};
 
 #[test]
 fn names_are_mended() {

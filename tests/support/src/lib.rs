@@ -1,13 +1,6 @@
 //! What the tests share: servers on loopback, clients that misbehave, bodies that do as they are told,
 //! and the sum rule that every test ends with.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::allow_attributes,
-    reason = "every test binary uses a part of it"
-)]
-
 pub mod body;
 pub mod page;
 pub mod process;

@@ -19,7 +19,7 @@ impl Directory {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("test-{}-{number}", std::process::id());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = target_directory().join("tmp").join(name);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -36,6 +36,13 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// The `target` directory that the running test was built in.
+pub fn target_directory() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    // target/debug/deps/test
+    test.ancestors().nth(3).unwrap().to_owned()
 }
 
 /// Runs promtool, which must find nothing to complain about.
