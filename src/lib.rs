@@ -56,7 +56,7 @@
 //! # Where the numbers go
 //!
 //! To a [`Registry`], which is also a recorder for the macros of the `metrics` crate; or to any other recorder
-//! of that crate, see [`Target`]. [`MetricsHandler`] serves the page.
+//! of that crate, see [`Sink`]. [`MetricsHandler`] serves the page.
 //!
 //! # The application's own metrics
 //!
@@ -92,61 +92,43 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod app;
+pub mod buckets;
 mod budget;
 pub mod budgets;
 mod clock;
-#[cfg(feature = "collect")]
+pub mod collect;
 pub mod collectors;
 pub mod cookbook;
+pub mod custom;
 mod error;
 mod exposition;
 pub mod grpc;
-mod labels;
-mod middleware;
+pub mod http;
+mod lifecycle;
+mod maps;
 pub mod migration;
-#[cfg(feature = "mixin")]
-#[cfg_attr(docsrs, doc(cfg(feature = "mixin")))]
-pub mod mixin;
+pub mod model;
 pub mod order;
-#[cfg(feature = "query")]
-#[cfg_attr(docsrs, doc(cfg(feature = "query")))]
-pub mod query;
 pub mod registry;
-mod scrape;
-mod series;
+pub mod scrape;
+mod sink;
 mod sync;
-mod target;
-mod watch;
 
 #[cfg(feature = "summary")]
-pub use self::app::Summary;
-#[cfg(feature = "server")]
-pub use self::scrape::MetricsServer;
-#[cfg(feature = "collect")]
-pub use self::scrape::collect;
-#[cfg(feature = "push")]
-pub use self::scrape::{PushError, PushGateway};
+#[cfg_attr(docsrs, doc(cfg(feature = "summary")))]
+pub use self::custom::metric::Summary;
 pub use self::{
-    app::{
-        Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,
-        InProgressGuard, Info, LabelDescription, LabelValues, Operation, Outcome, buckets,
-        families_table,
+    custom::{
+        info::Info,
+        metric::{Counter, FloatCounter, Gauge, Histogram, InProgress},
+        operation::Operation,
     },
     error::Error,
-    grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
-    labels::{
-        Endpoint, EndpointFuture, EndpointLayer, EndpointService, Family, Label, Naming,
-        RequestHead, ResponseHead, TraceId,
-    },
-    middleware::{
-        ConnectionGuard, DurationTo, HttpMetrics, HttpMetricsLayer, HttpMetricsService, LongLived,
-        RequestBody, RequestBodyMetricsLayer, RequestBodyMetricsService, ResponseBody,
-        ResponseFuture, WithRequestBody,
-    },
-    registry::{Registry, RegistryBuilder},
-    scrape::{MetricsHandler, Page, Scrape, ScrapeFuture, Source},
-    target::Target,
+    grpc::config::GrpcMetrics,
+    http::{config::http_metrics::HttpMetrics, middleware::layer::HttpMetricsLayer},
+    registry::{Registry, builder::RegistryBuilder},
+    scrape::handler::MetricsHandler,
+    sink::Sink,
 };
 
 /// The units that a [catalogue](crate::catalogue!) can name: those of the `metrics` crate.

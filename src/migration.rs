@@ -54,7 +54,7 @@
 //! | `with_http_listener` | a server of one's own, or [`Registry::handler`](crate::Registry::handler) in any |
 //! | `metrics::describe_counter!` | the same line, before or after the first sample |
 //!
-//! To keep that exporter, record into it: `HttpMetrics::server().layer(Target::recorder(recorder))`, and serve
+//! To keep that exporter, record into it: `HttpMetrics::server().layer(Sink::recorder(recorder))`, and serve
 //! its page with `MetricsHandler::new(handle)` (feature `exporter`).
 //!
 //! # From `prometheus`

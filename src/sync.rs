@@ -4,11 +4,11 @@
 //! threads and memory allow.
 
 #[cfg(not(loom))]
-pub(crate) use self::standard::{
+pub(crate) use crate::sync::standard::{
     AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
 };
 #[cfg(loom)]
-pub(crate) use self::under_loom::{
+pub(crate) use crate::sync::under_loom::{
     AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
 };
 

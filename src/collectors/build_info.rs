@@ -1,8 +1,10 @@
 //! [`InfoCollector`]: what does not change while a process runs.
 
-use crate::FamilyKind;
-use crate::app::{FamilyDescription, LabelDescription, LabelValues};
-use crate::collect::{CollectError, Collector, Deadline, Samples};
+use crate::collect::deadline::Deadline;
+use crate::collect::samples::Samples;
+use crate::collect::{CollectError, Collector};
+use crate::model::description::{FamilyDescription, LabelDescription};
+use crate::model::kind::MetricKind;
 
 /// An info metric: a gauge at 1 whose labels tell what runs here.
 ///
@@ -49,12 +51,11 @@ impl InfoCollector {
     /// The family as its definition says it.
     #[must_use]
     pub fn families(&self) -> Vec<FamilyDescription> {
-        let mut description = FamilyDescription::new(self.name.clone(), FamilyKind::Info);
+        let mut description = FamilyDescription::new(self.name.clone(), MetricKind::Info);
         description.help.clone_from(&self.help);
-        let labels = self.labels.iter().map(|(name, value)| LabelDescription {
-            name: name.clone().into(),
-            values: LabelValues::Closed(vec![value.clone().into()]),
-        });
+        let labels = self.labels.iter();
+        let labels =
+            labels.map(|(name, value)| LabelDescription::new(name.clone()).values([value.clone()]));
         description.labels = labels.collect();
         vec![description]
     }

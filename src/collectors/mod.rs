@@ -29,16 +29,17 @@ pub use self::process::{ProcessCollector, ProcessMemory};
 pub use self::runtime::RuntimeCollector;
 
 #[cfg(any(feature = "process", feature = "runtime"))]
-use crate::app::{FamilyDescription, FamilyKind};
+use crate::collect::samples::{FamilySamples, Samples};
 #[cfg(any(feature = "process", feature = "runtime"))]
-use crate::collect::{FamilySamples, Samples};
+use crate::model::description::FamilyDescription;
+use crate::model::kind::MetricKind;
 
 /// A family of a ready collector, said once for the page and for who describes it.
 #[cfg(any(feature = "process", feature = "runtime"))]
 #[derive(Clone, Copy)]
 struct ReadyMade {
     name: &'static str,
-    kind: FamilyKind,
+    kind: MetricKind,
     help: &'static str,
     unit: Option<metrics::Unit>,
 }
@@ -47,7 +48,7 @@ struct ReadyMade {
 impl ReadyMade {
     const fn new(
         name: &'static str,
-        kind: FamilyKind,
+        kind: MetricKind,
         unit: Option<metrics::Unit>,
         help: &'static str,
     ) -> Self {
@@ -74,7 +75,7 @@ impl ReadyMade {
 
     fn of(self, samples: &mut Samples) -> FamilySamples<'_> {
         let mut family = match self.kind {
-            FamilyKind::Counter => samples.counter(self.name, self.help),
+            MetricKind::Counter => samples.counter(self.name, self.help),
             _ => samples.gauge(self.name, self.help),
         };
         if let Some(unit) = self.unit {

@@ -2,50 +2,53 @@
 
 use metrics::Unit;
 
-use super::ReadyMade;
-use crate::Error;
-use crate::app::{FamilyDescription, FamilyKind};
-use crate::collect::{CollectError, Collector, Deadline, Samples};
+use crate::collect::deadline::Deadline;
+use crate::collect::samples::Samples;
+use crate::collect::{CollectError, Collector};
+use crate::collectors::ReadyMade;
+use crate::error::Error;
+use crate::model::description::FamilyDescription;
+use crate::model::kind::MetricKind;
 
 const CPU: ReadyMade = ReadyMade::new(
     "process_cpu_seconds_total",
-    FamilyKind::Counter,
+    MetricKind::Counter,
     Some(Unit::Seconds),
     "Total user and system CPU time spent in seconds.",
 );
 const RESIDENT: ReadyMade = ReadyMade::new(
     "process_resident_memory_bytes",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     Some(Unit::Bytes),
     "Resident memory size in bytes.",
 );
 const VIRTUAL: ReadyMade = ReadyMade::new(
     "process_virtual_memory_bytes",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     Some(Unit::Bytes),
     "Virtual memory size in bytes.",
 );
 const OPEN_FDS: ReadyMade = ReadyMade::new(
     "process_open_fds",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     None,
     "Number of open file descriptors.",
 );
 const MAX_FDS: ReadyMade = ReadyMade::new(
     "process_max_fds",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     None,
     "Maximum number of open file descriptors.",
 );
 const START_TIME: ReadyMade = ReadyMade::new(
     "process_start_time_seconds",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     Some(Unit::Seconds),
     "Start time of the process since unix epoch in seconds.",
 );
 const THREADS: ReadyMade = ReadyMade::new(
     "process_threads",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     None,
     "Number of OS threads in the process.",
 );
@@ -146,7 +149,7 @@ mod system {
     use procfs::process::{LimitValue, Process};
     use procfs::{ProcResult, boot_time_secs, page_size, ticks_per_second};
 
-    use super::ProcessMemory;
+    use crate::collectors::process::ProcessMemory;
 
     pub(super) struct Stat {
         pub(super) cpu_seconds: f64,
@@ -196,7 +199,7 @@ mod system {
 mod system {
     use std::io;
 
-    use super::ProcessMemory;
+    use crate::collectors::process::ProcessMemory;
 
     pub(super) struct Stat {
         pub(super) cpu_seconds: f64,

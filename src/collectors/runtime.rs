@@ -5,38 +5,41 @@ use std::fmt;
 use metrics::Unit;
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-use super::ReadyMade;
-use crate::Error;
-use crate::app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues};
-use crate::collect::{CollectError, Collector, Deadline, Samples};
+use crate::collect::deadline::Deadline;
+use crate::collect::samples::Samples;
+use crate::collect::{CollectError, Collector};
+use crate::collectors::ReadyMade;
+use crate::error::Error;
+use crate::model::description::{FamilyDescription, LabelDescription};
+use crate::model::kind::MetricKind;
 
 const WORKERS: ReadyMade = ReadyMade::new(
     "tokio_workers",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     None,
     "Worker threads of the runtime.",
 );
 const ALIVE_TASKS: ReadyMade = ReadyMade::new(
     "tokio_alive_tasks",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     None,
     "Tasks that have not ended.",
 );
 const QUEUE_DEPTH: ReadyMade = ReadyMade::new(
     "tokio_global_queue_depth",
-    FamilyKind::Gauge,
+    MetricKind::Gauge,
     None,
     "Tasks that wait in the runtime's global queue.",
 );
 const BUSY: ReadyMade = ReadyMade::new(
     "tokio_worker_busy_seconds_total",
-    FamilyKind::Counter,
+    MetricKind::Counter,
     Some(Unit::Seconds),
     "Time that a worker was busy.",
 );
 const PARKS: ReadyMade = ReadyMade::new(
     "tokio_worker_parks_total",
-    FamilyKind::Counter,
+    MetricKind::Counter,
     None,
     "Times that a worker went to sleep.",
 );
@@ -80,10 +83,7 @@ impl RuntimeCollector {
     /// The families as their definition says them.
     #[must_use]
     pub fn families() -> Vec<FamilyDescription> {
-        let worker = LabelDescription {
-            name: "worker".into(),
-            values: LabelValues::Open,
-        };
+        let worker = LabelDescription::new("worker");
         let by_worker = [BUSY, PARKS].map(|family| {
             let mut description = family.describe();
             description.labels.push(worker.clone());

@@ -1,7 +1,7 @@
 //! What a family is called before its samples: OpenMetrics leaves `_total` and `_info` to the samples.
 
-use super::Format;
-use crate::app::FamilyKind;
+use crate::exposition::negotiate::Format;
+use crate::model::kind::MetricKind;
 
 /// The name and the type of a family in a format.
 ///
@@ -11,26 +11,26 @@ use crate::app::FamilyKind;
 /// of the page, or one of its samples, has a name.
 pub(crate) fn announced(
     name: &str,
-    kind: FamilyKind,
+    kind: MetricKind,
     format: Format,
     is_taken: impl Fn(&str) -> bool,
 ) -> (&str, &'static str) {
     match kind {
-        FamilyKind::Counter if !format.is_open_metrics() => (name, "counter"),
-        FamilyKind::Counter => match name.strip_suffix("_total") {
+        MetricKind::Counter if !format.is_open_metrics() => (name, "counter"),
+        MetricKind::Counter => match name.strip_suffix("_total") {
             Some(short) if is_free(short, &is_taken) => (short, "counter"),
             _ => (name, "unknown"),
         },
-        FamilyKind::Info if format.is_open_metrics() => match name.strip_suffix("_info") {
+        MetricKind::Info if format.is_open_metrics() => match name.strip_suffix("_info") {
             // A counter of that name needs it more.
             Some(short) if is_free(short, &is_taken) && !is_taken(&format!("{short}_total")) => {
                 (short, "info")
             }
             _ => (name, "gauge"),
         },
-        FamilyKind::Gauge | FamilyKind::Info => (name, "gauge"),
-        FamilyKind::Histogram => (name, "histogram"),
-        FamilyKind::Summary => (name, "summary"),
+        MetricKind::Gauge | MetricKind::Info => (name, "gauge"),
+        MetricKind::Histogram => (name, "histogram"),
+        MetricKind::Summary => (name, "summary"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which page a scraper asked for.
 
+use crate::model::numbers::WholeNumbers;
 use http::header::ACCEPT;
 #[cfg(feature = "gzip")]
 use http::header::ACCEPT_ENCODING;
@@ -36,6 +37,13 @@ impl Format {
 
     pub(crate) fn is_open_metrics(self) -> bool {
         self != Self::Text
+    }
+
+    pub(crate) fn whole_numbers(self) -> WholeNumbers {
+        match self.is_open_metrics() {
+            true => WholeNumbers::WithPoint,
+            false => WholeNumbers::Plain,
+        }
     }
 
     pub(crate) fn content_type(self) -> HeaderValue {

@@ -1,141 +1,155 @@
-//! Prometheus' text format 0.0.4 and OpenMetrics 1.0, from one writer.
+//! The text formats: 0.0.4 and OpenMetrics 1.0, from one writer.
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use metrics::Unit;
 
-use super::{Format, ReadyFamilies, announced};
 use crate::budget::Budget;
+use crate::collect::checked::{CheckedFamily, CheckedSample};
+use crate::exposition::announced::announced;
+use crate::exposition::negotiate::Format;
+use crate::model::kind::{Instrument, MetricKind};
+use crate::model::numbers::{Number, push_count, push_float};
+use crate::registry::cells::SeriesCells;
+use crate::registry::exemplars::{Exemplar, Exemplars};
+use crate::registry::snapshot::values::RegistryValues;
+use crate::registry::snapshot::{FamilySnapshot, FamilySource, RegistryFamily, Snapshot};
 #[cfg(feature = "summary")]
-use crate::registry::QUANTILES;
-use crate::registry::{ALL_PARTS, Exemplar, Exemplars, Family, Index, Kind, Place, Snapshot};
+use crate::registry::window::QUANTILES;
 
-/// Writes a snapshot, a turn at a time.
-pub(crate) struct Writer {
-    snapshot: Arc<Snapshot>,
+/// Writes a snapshot, a slice at a time.
+pub(crate) struct TextWriter {
+    snapshot: Snapshot,
     format: Format,
-    /// Families of others, which go among those of the registry by name.
-    ready: ReadyFamilies,
+    /// The position of the current family in the snapshot.
     family: usize,
+    /// The next series of the current family.
     series: usize,
-    /// The parts of the current histogram's lines that its series share.
-    lines: PartLines,
+    /// The constant parts of the lines of the current histogram or summary.
+    parts: LineParts,
 }
 
-impl Writer {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, format: Format, ready: ReadyFamilies) -> Self {
+/// The cost of a line, in about nanoseconds.
+const LINE: usize = 15;
+
+impl TextWriter {
+    pub(crate) fn new(snapshot: Snapshot, format: Format) -> Self {
         Self {
             snapshot,
             format,
-            ready,
             family: 0,
             series: 0,
-            lines: PartLines::default(),
+            parts: LineParts::default(),
         }
     }
 
-    /// Writes until the page is whole, which it says by `true`, or the budget spent.
+    /// Writes until the page is complete, which it returns as `true`, or the budget is spent.
     pub(crate) fn advance(&mut self, page: &mut Vec<u8>, budget: &mut Budget) -> bool {
-        let snapshot = Arc::clone(&self.snapshot);
-        while let Some((family, index)) = snapshot.families.get(self.family) {
+        let snapshot = self.snapshot.clone();
+        while let Some(position) = snapshot.order.get(self.family) {
             if budget.is_spent() {
                 return false;
             }
-            if self.series == 0 && index.len() > 0 {
-                self.ready.write_before(&family.name, page);
-                self.write_about(page, family);
+            let family = snapshot.at(*position);
+            if self.series == 0 && !family.is_empty() {
+                self.write_metadata(page, &family);
             }
-            self.write_series(page, family, index, budget);
-            if self.series == index.len() {
+            match family.source {
+                FamilySource::Registry(family) => self.write_series(page, family, budget),
+                FamilySource::Collected(family) => self.write_samples(page, family, budget),
+            }
+            if self.series == family.len() {
                 self.family += 1;
                 self.series = 0;
             }
         }
-        self.ready.write_rest(page);
         if self.format.is_open_metrics() {
             page.extend_from_slice(b"# EOF\n");
         }
         true
     }
 
-    /// The lines before the samples; OpenMetrics names a counter without its `_total`.
-    fn write_about(&mut self, page: &mut Vec<u8>, family: &Family) {
-        let about = family.about();
-        let (name, kind) = self.announced(family);
-        let help = about.help.as_deref();
-        push_about(page, name, kind, help, about.unit, self.format);
-        if let Kind::Histogram(buckets) = &family.kind {
-            self.lines = PartLines::new(&family.name, buckets.bounds(), self.format);
-        }
-        #[cfg(feature = "summary")]
-        if family.kind == Kind::Summary {
-            self.lines = PartLines::of_summary(&family.name);
+    /// Writes HELP, TYPE and UNIT.
+    fn write_metadata(&mut self, page: &mut Vec<u8>, family: &FamilySnapshot<'_>) {
+        let is_taken = |name: &str| self.snapshot.has_name(name);
+        let (name, kind) = announced(family.name(), family.kind(), self.format, is_taken);
+        push_metadata(
+            page,
+            name,
+            kind,
+            family.help().as_deref(),
+            family.unit(),
+            self.format,
+        );
+        if let FamilySource::Registry(RegistryFamily { family, .. }) = family.source {
+            match family.instrument {
+                Instrument::Histogram => {
+                    let bounds = family.buckets.bounds();
+                    self.parts = LineParts::of_histogram(&family.name, bounds, self.format);
+                }
+                #[cfg(feature = "summary")]
+                Instrument::Summary => self.parts = LineParts::of_summary(&family.name),
+                _ => {}
+            }
         }
     }
 
-    fn announced<'a>(&self, family: &'a Family) -> (&'a str, &'static str) {
-        let kind = family.kind.described();
-        announced(&family.name, kind, self.format, |name| self.is_taken(name))
-    }
-
-    /// Whether a family, or a sample of one, has that name.
-    fn is_taken(&self, name: &str) -> bool {
-        let family = |name: &str| {
-            let families = &self.snapshot.families;
-            let found = families.binary_search_by(|(family, _)| family.name.as_str().cmp(name));
-            found.ok().map(|i| &families[i].0)
-        };
-        let is_part = |part: &&str| {
-            let whole = name.strip_suffix(part).and_then(family);
-            whole.is_some_and(|whole| whole.kind.parts().contains(part))
-        };
-        family(name).is_some() || ALL_PARTS.iter().any(is_part) || self.ready.has(name)
+    fn write_samples(&mut self, page: &mut Vec<u8>, family: &CheckedFamily, budget: &mut Budget) {
+        while let Some(CheckedSample { prefix, number }) = family.samples.get(self.series)
+            && !budget.is_spent()
+        {
+            self.series += 1;
+            budget.spend(LINE);
+            push_number_line(page, prefix, *number, self.format);
+        }
     }
 
     fn write_series(
         &mut self,
         page: &mut Vec<u8>,
-        family: &Family,
-        index: &Index,
+        family: RegistryFamily<'_>,
         budget: &mut Budget,
     ) {
-        /// About what a line costs, in nanoseconds.
-        const LINE: usize = 15;
+        let RegistryFamily {
+            values,
+            family,
+            index,
+        } = family;
         while self.series < index.len() && !budget.is_spent() {
-            let (head, place) = index.get(self.series);
+            let (prefix, series) = index.get(self.series);
+            let cells = series.cells;
             self.series += 1;
             budget.spend(LINE);
-            match &family.kind {
-                Kind::Counter => push_count_line(page, head, self.snapshot.count(place.cell)),
-                Kind::InProgress => {
-                    budget.spend(self.snapshot.in_progress_work());
-                    push_count_line(page, head, self.snapshot.in_progress(place.cell));
+            match family.instrument {
+                Instrument::Counter => push_count_line(page, prefix, values.count(cells.cell)),
+                Instrument::InProgress => {
+                    budget.spend(values.in_progress_work());
+                    push_count_line(page, prefix, values.in_progress(cells.cell));
                 }
-                Kind::Info => push_count_line(page, head, 1),
-                Kind::FractionalCounter => {
-                    push_float_line(page, head, self.snapshot.sum(place.sum), self.format);
+                Instrument::Info => push_count_line(page, prefix, 1),
+                Instrument::FloatCounter => {
+                    push_float_line(page, prefix, values.sum(cells.sum), self.format);
                 }
-                Kind::Gauge => {
-                    push_float_line(page, head, self.snapshot.gauge(place.cell), self.format);
+                Instrument::Gauge => {
+                    push_float_line(page, prefix, values.gauge(cells.cell), self.format);
                 }
                 #[cfg(feature = "summary")]
-                Kind::Summary => {
-                    // Its sketches are merged.
+                Instrument::Summary => {
+                    // Merging the sketches.
                     budget.spend(100 * LINE);
-                    let window = family.window(place.cell);
-                    let nothing = [f64::NAN; QUANTILES.len()];
-                    let values = window.map_or(nothing, |window| window.quantiles());
-                    self.write_summary(page, head, place, values);
+                    let quantiles = family.quantiles(cells.cell);
+                    self.write_summary(page, values, prefix, cells, quantiles);
                 }
-                Kind::Histogram(buckets) => {
-                    budget.spend(LINE * buckets.count());
-                    let counts = self.snapshot.buckets(place.cell, buckets.count());
+                Instrument::Histogram => {
+                    budget.spend(LINE * family.buckets.count());
+                    let counts = values.buckets(cells.cell, family.buckets.count());
                     let exemplars = match self.format.is_open_metrics() {
-                        true => family.exemplars(place.cell),
+                        true => family.exemplars(cells.cell),
                         false => None,
                     };
-                    self.write_histogram(page, head, place, counts, exemplars.as_deref());
+                    self.write_histogram(page, values, prefix, cells, counts, exemplars.as_deref());
                 }
             }
         }
@@ -144,12 +158,13 @@ impl Writer {
     fn write_histogram(
         &self,
         page: &mut Vec<u8>,
+        values: &RegistryValues,
         labels: &str,
-        place: Place,
+        cells: SeriesCells,
         counts: &[u64],
         exemplars: Option<&Exemplars>,
     ) {
-        let PartLines { bucket, les, .. } = &self.lines;
+        let LineParts { bucket, les, .. } = &self.parts;
         let comma = if labels.is_empty() { "" } else { "," };
         let start = page.len();
         push_all(page, &[bucket, labels, comma]);
@@ -174,44 +189,93 @@ impl Writer {
             }
             page.push(b'\n');
         }
-        self.write_sum_and_count(page, labels, place, shown);
+        self.write_sum_and_count(page, values, labels, cells, shown);
     }
 
     #[cfg(feature = "summary")]
     fn write_summary(
         &self,
         page: &mut Vec<u8>,
+        values: &RegistryValues,
         labels: &str,
-        place: Place,
-        quantiles: [f64; QUANTILES.len()],
+        cells: SeriesCells,
+        quantiles: [(f64, f64); QUANTILES.len()],
     ) {
-        let PartLines { bucket, les, .. } = &self.lines;
+        let LineParts { bucket, les, .. } = &self.parts;
         let comma = if labels.is_empty() { "" } else { "," };
-        for (quantile, value) in les.iter().zip(quantiles) {
+        for (quantile, (_, value)) in les.iter().zip(quantiles) {
             push_all(page, &[bucket, labels, comma, quantile]);
-            push_float(page, value, self.format);
+            push_float(page, value, self.format.whole_numbers());
             page.push(b'\n');
         }
-        let total = self.snapshot.count(place.cell);
-        self.write_sum_and_count(page, labels, place, itoa::Buffer::new().format(total));
+        let total = values.count(cells.cell);
+        self.write_sum_and_count(
+            page,
+            values,
+            labels,
+            cells,
+            itoa::Buffer::new().format(total),
+        );
     }
 
-    fn write_sum_and_count(&self, page: &mut Vec<u8>, labels: &str, place: Place, total: &str) {
-        let PartLines { sum, count, .. } = &self.lines;
+    fn write_sum_and_count(
+        &self,
+        page: &mut Vec<u8>,
+        values: &RegistryValues,
+        labels: &str,
+        cells: SeriesCells,
+        total: &str,
+    ) {
+        let LineParts { sum, count, .. } = &self.parts;
         let (open, close) = if labels.is_empty() {
             ("", " ")
         } else {
             ("{", "} ")
         };
         push_all(page, &[sum, open, labels, close]);
-        push_float(page, self.snapshot.sum(place.sum), self.format);
+        push_float(page, values.sum(cells.sum), self.format.whole_numbers());
         push_all(page, &["\n", count, open, labels, close, total, "\n"]);
     }
 }
 
-/// What the lines of a histogram's series, or of a summary's, have in common.
+/// The TYPE of a kind in the text format 0.0.4, which has no infos.
+fn announced_kind(kind: MetricKind) -> &'static str {
+    match kind {
+        MetricKind::Info => MetricKind::Gauge.as_str(),
+        kind => kind.as_str(),
+    }
+}
+
+/// The families of collectors in the text format 0.0.4.
+pub(crate) fn write_collected(families: &[Arc<CheckedFamily>]) -> Vec<u8> {
+    let format = Format::Text;
+    let mut page = Vec::new();
+    for family in families {
+        let CheckedFamily {
+            name,
+            kind,
+            help,
+            unit,
+            samples,
+        } = &**family;
+        push_metadata(
+            &mut page,
+            name,
+            announced_kind(*kind),
+            help.as_deref(),
+            *unit,
+            format,
+        );
+        for CheckedSample { prefix, number } in samples {
+            push_number_line(&mut page, prefix, *number, format);
+        }
+    }
+    page
+}
+
+/// The constant parts of the lines of a histogram or a summary.
 #[derive(Default)]
-struct PartLines {
+struct LineParts {
     /// `name_bucket{`; of a summary `name{`
     bucket: String,
     /// `le="0.5"} ` for each bound; of a summary `quantile="0.5"} `
@@ -222,7 +286,7 @@ struct PartLines {
     count: String,
 }
 
-impl PartLines {
+impl LineParts {
     #[cfg(feature = "summary")]
     fn of_summary(name: &str) -> Self {
         let quantile = |quantile: f64| format!("quantile=\"{quantile}\"}} ");
@@ -234,11 +298,11 @@ impl PartLines {
         }
     }
 
-    fn new(name: &str, bounds: &[f64], format: Format) -> Self {
+    fn of_histogram(name: &str, bounds: &[f64], format: Format) -> Self {
         let bounds = bounds.iter().copied().chain([f64::INFINITY]);
         let le = |bound| {
             let mut le = b"le=\"".to_vec();
-            push_float(&mut le, bound, format);
+            push_float(&mut le, bound, format.whole_numbers());
             le.extend_from_slice(b"\"} ");
             String::from_utf8_lossy(&le).into_owned()
         };
@@ -252,7 +316,7 @@ impl PartLines {
 }
 
 /// The lines before the samples of a family.
-pub(crate) fn push_about(
+fn push_metadata(
     page: &mut Vec<u8>,
     name: &str,
     kind: &str,
@@ -285,43 +349,34 @@ fn push_all(page: &mut Vec<u8>, parts: &[&str]) {
 }
 
 fn push_exemplar(page: &mut Vec<u8>, exemplar: &Exemplar, format: Format) {
-    let Exemplar { trace, sample, at } = exemplar;
-    let _ = write!(page, " # {{trace_id=\"{trace}\"}} ");
-    push_float(page, *sample, format);
+    let Exemplar {
+        trace_id,
+        value,
+        timestamp,
+    } = exemplar;
+    let _ = write!(page, " # {{trace_id=\"{trace_id}\"}} ");
+    push_float(page, *value, format.whole_numbers());
+    let at = timestamp.duration_since(SystemTime::UNIX_EPOCH);
+    let at = at.unwrap_or_default();
     let _ = write!(page, " {}.{:03}", at.as_secs(), at.subsec_millis());
 }
 
-fn push_count_line(page: &mut Vec<u8>, head: &str, count: u64) {
-    page.extend_from_slice(head.as_bytes());
+fn push_count_line(page: &mut Vec<u8>, prefix: &str, count: u64) {
+    page.extend_from_slice(prefix.as_bytes());
     push_count(page, count);
     page.push(b'\n');
 }
 
-fn push_float_line(page: &mut Vec<u8>, head: &str, x: f64, format: Format) {
-    page.extend_from_slice(head.as_bytes());
-    push_float(page, x, format);
+fn push_float_line(page: &mut Vec<u8>, prefix: &str, x: f64, format: Format) {
+    page.extend_from_slice(prefix.as_bytes());
+    push_float(page, x, format.whole_numbers());
     page.push(b'\n');
 }
 
-pub(crate) fn push_count(page: &mut Vec<u8>, count: u64) {
-    page.extend_from_slice(itoa::Buffer::new().format(count).as_bytes());
-}
-
-/// Appends a number as Go reads it: the shortest text that is exactly this number.
-///
-/// OpenMetrics asks for a decimal point in bounds, `1.0`; Prometheus writes `1` itself.
-pub(crate) fn push_float(page: &mut Vec<u8>, x: f64, format: Format) {
-    /// Up to here every whole number is exact, and written without an exponent.
-    const WHOLE: f64 = 1e15;
-    if x.is_nan() {
-        page.extend_from_slice(b"NaN");
-    } else if x.is_infinite() {
-        page.extend_from_slice(if x > 0.0 { b"+Inf" } else { b"-Inf" });
-    } else if x.fract() == 0.0 && x.abs() < WHOLE && !format.is_open_metrics() {
-        // The minus of -0.0 means nothing to a reader.
-        page.extend_from_slice(itoa::Buffer::new().format(x as i64).as_bytes());
-    } else {
-        page.extend_from_slice(zmij::Buffer::new().format_finite(x).as_bytes());
+fn push_number_line(page: &mut Vec<u8>, prefix: &str, number: Number, format: Format) {
+    match number {
+        Number::Integer(n) => push_count_line(page, prefix, n),
+        Number::Float(x) => push_float_line(page, prefix, x, format),
     }
 }
 

@@ -1,72 +1,49 @@
-//! [`VariantWriter`]: one page in one format and encoding, slice by slice.
+//! [`VariantWriter`]: one metrics page in one format and encoding, slice by slice.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-#[cfg(feature = "gzip")]
-use super::{Compressor, Encoding};
-use super::{ReadyFamilies, Variant, Writer};
 use crate::budget::Budget;
-use crate::registry::{Registry, Snapshot};
+use crate::collect::checked::CheckedFamily;
+#[cfg(feature = "gzip")]
+use crate::exposition::compress::Compressor;
+#[cfg(feature = "gzip")]
+use crate::exposition::negotiate::Encoding;
+use crate::exposition::negotiate::{Format, Variant};
+use crate::exposition::text::{TextWriter, write_collected};
+use crate::registry::Registry;
+use crate::registry::snapshot::Snapshot;
 
-/// What a page is made of.
-#[derive(Clone)]
-pub(crate) enum PageText {
-    Registry(Arc<Snapshot>),
-    /// A page that someone else has rendered.
-    #[cfg(feature = "exporter")]
-    Rendered(Bytes),
-}
-
-#[cfg(feature = "collect")]
-impl PageText {
-    /// The names of samples that a rendered page has; a registry tells its own.
-    pub(crate) fn sample_names(&self) -> std::collections::HashSet<String> {
-        match self {
-            Self::Registry(_) => std::collections::HashSet::new(),
-            #[cfg(feature = "exporter")]
-            Self::Rendered(text) => {
-                let text = String::from_utf8_lossy(text);
-                let families = text.lines().filter_map(|line| {
-                    let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
-                    Some((name, matches!(kind, "histogram" | "summary")))
-                });
-                let names = families.flat_map(|(name, has_parts)| {
-                    const PARTS: [&str; 4] = ["", "_bucket", "_sum", "_count"];
-                    let parts = &PARTS[..if has_parts { PARTS.len() } else { 1 }];
-                    parts.iter().map(move |part| format!("{name}{part}"))
-                });
-                names.collect()
-            }
-        }
-    }
+/// The content of a metrics page.
+pub(crate) enum PageContent {
+    Snapshot(Snapshot),
+    /// A page rendered by other code, with the samples of collectors after it.
+    Rendered(Bytes, Vec<Arc<CheckedFamily>>),
 }
 
 pub(crate) struct VariantWriter {
-    text: Text,
+    text: VariantText,
     #[cfg(feature = "gzip")]
     compressor: Option<Compressor>,
 }
 
-enum Text {
-    Writer(Writer),
-    #[cfg(feature = "exporter")]
-    Rendered(Bytes, ReadyFamilies),
+enum VariantText {
+    Writer(TextWriter),
+    Rendered(Bytes, Vec<Arc<CheckedFamily>>),
 }
 
 impl VariantWriter {
-    /// Work, and so text, for one slice: about 64 KiB.
+    /// Work for one slice; about 64 KiB of text.
     const SLICE: usize = 12_000;
 
-    pub(crate) fn new(variant: Variant, text: PageText, ready: ReadyFamilies) -> Self {
+    pub(crate) fn new(variant: Variant, content: PageContent) -> Self {
         Self {
-            text: match text {
-                PageText::Registry(snapshot) => {
-                    Text::Writer(Writer::new(snapshot, variant.format, ready))
+            text: match content {
+                PageContent::Snapshot(snapshot) => {
+                    VariantText::Writer(TextWriter::new(snapshot, variant.format))
                 }
-                #[cfg(feature = "exporter")]
-                PageText::Rendered(text) => Text::Rendered(text, ready),
+                PageContent::Rendered(text, collected) => VariantText::Rendered(text, collected),
             },
             #[cfg(feature = "gzip")]
             compressor: (variant.encoding == Encoding::Gzip).then(Compressor::new),
@@ -79,7 +56,7 @@ impl VariantWriter {
         budget.spend(Self::SLICE);
         #[cfg(feature = "gzip")]
         if let Some(compressor) = &mut self.compressor {
-            // About a nanosecond a byte.
+            // About a nanosecond per byte.
             budget.spend(slice.len());
             let mut compressed = compressor.push(&slice);
             if last {
@@ -91,8 +68,8 @@ impl VariantWriter {
     }
 }
 
-impl Text {
-    /// A little more than what is written for one slice's work.
+impl VariantText {
+    /// A little more than the text of one slice's work.
     const SLICE: usize = 96 * 1024;
 
     fn advance(&mut self, work: usize) -> (Bytes, bool) {
@@ -102,12 +79,9 @@ impl Text {
                 let last = writer.advance(&mut slice, &mut Budget::of(work));
                 (slice.into(), last)
             }
-            #[cfg(feature = "exporter")]
-            Self::Rendered(text, ready) => {
+            Self::Rendered(text, collected) => {
                 if text.is_empty() {
-                    let mut rest = Vec::new();
-                    ready.write_rest(&mut rest);
-                    return (rest.into(), true);
+                    return (write_collected(collected).into(), true);
                 }
                 (text.split_to(text.len().min(Self::SLICE)), false)
             }
@@ -116,14 +90,16 @@ impl Text {
 }
 
 impl Registry {
-    /// The page as text 0.0.4, at once: for a file, a test or a push.
+    /// Returns the metrics page in the text format 0.0.4: for a file or a test.
+    ///
+    /// The call is synchronous, so metrics of collectors are not included; [`gather`](Self::gather) and
+    /// [`MetricsHandler`](crate::MetricsHandler) have them.
     #[must_use]
     pub fn render(&self) -> String {
-        let snapshot = Arc::new(Snapshot::now(self));
         let mut page = Vec::new();
-        Writer::new(snapshot, super::Format::Text, ReadyFamilies::default())
-            .advance(&mut page, &mut Budget::unlimited());
-        // It is made of strings: neither looked for what is none, nor copied.
+        let mut writer = TextWriter::new(self.snapshot_now(), Format::Text);
+        writer.advance(&mut page, &mut Budget::unlimited());
+        // Made of strings, so it is valid UTF-8; this check neither copies nor fails.
         String::from_utf8(page).unwrap_or_default()
     }
 }

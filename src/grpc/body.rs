@@ -6,10 +6,10 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::call::{Call, End, Messages};
-use super::code::Code;
-use super::frames::Frames;
-use crate::watch::Watch;
+use crate::grpc::call::{CallEnd, GrpcCall, MessageCounter};
+use crate::grpc::code::Code;
+use crate::grpc::frames::Frames;
+use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
     /// A request's body on its way in: the inner one, and a count of its messages.
@@ -18,12 +18,12 @@ pin_project! {
         #[pin]
         inner: B,
         frames: Frames,
-        messages: Messages,
+        messages: MessageCounter,
     }
 }
 
 impl<B> GrpcRequestBody<B> {
-    pub(super) fn new(inner: B, messages: Messages) -> Self {
+    pub(crate) fn new(inner: B, messages: MessageCounter) -> Self {
         let frames = Frames::default();
         Self {
             inner,
@@ -71,12 +71,12 @@ pin_project! {
         #[pin]
         inner: B,
         frames: Frames,
-        call: Call,
+        call: GrpcCall,
     }
 }
 
 impl<B> GrpcResponseBody<B> {
-    pub(super) fn new(inner: B, call: Call) -> Self {
+    pub(crate) fn new(inner: B, call: GrpcCall) -> Self {
         let frames = Frames::default();
         Self {
             inner,
@@ -95,15 +95,15 @@ impl<B: Body> Body for GrpcResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let watch = Watch::over(this.call);
+        let guard = PanicGuard::new(this.call);
         let polled = this.inner.as_mut().poll_frame(cx);
-        watch.returned();
+        guard.defuse();
         let Poll::Ready(frame) = &polled else {
             return polled;
         };
         match frame {
-            None => this.call.close(End::Complete(None)),
-            Some(Err(_)) => this.call.close(End::Failed),
+            None => this.call.close(CallEnd::Complete(None)),
+            Some(Err(_)) => this.call.close(CallEnd::Failed),
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     let messages = this.frames.pass(data);
@@ -114,7 +114,7 @@ impl<B: Body> Body for GrpcResponseBody<B> {
                 let trailers = frame.trailers_ref();
                 if trailers.is_some() || this.inner.is_end_stream() {
                     let code = trailers.and_then(Code::of_headers);
-                    this.call.close(End::Complete(code));
+                    this.call.close(CallEnd::Complete(code));
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! [`Call`]: one call, opened before the service runs and closed exactly once, at the latest when it
+//! [`GrpcCall`]: one call, opened before the service runs and closed exactly once, at the latest when it
 //! is dropped.
 
 use std::fmt;
@@ -9,14 +9,14 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::Body;
 
-use super::code::Code;
-use super::methods::{MethodSeries, Methods};
 use crate::clock::Instant;
-use crate::watch::Watched;
+use crate::grpc::code::Code;
+use crate::grpc::series::{GrpcSeries, MethodSeries};
+use crate::lifecycle::panic_guard::OnPanic;
 
-pub(super) struct Call {
-    methods: &'static Methods,
-    place: Place,
+pub(crate) struct GrpcCall {
+    methods: &'static GrpcSeries,
+    place: CallState,
     started: Instant,
     /// What the client allows, in seconds.
     timeout: Option<f64>,
@@ -25,17 +25,17 @@ pub(super) struct Call {
 }
 
 /// Where a call is in progress.
-enum Place {
+enum CallState {
     Open(&'static MethodSeries),
     /// Nobody knows yet whether there is such a method.
-    Unlabelled(Arc<Unlabelled>),
+    DeferredCall(Arc<DeferredCall>),
     /// Ended, or not gRPC.
     Closed,
 }
 
 /// How a call ended. One value for each row of the table in the [module's documentation](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum CallEnd {
     /// The response is complete; its trailers had that code, or none.
     Complete(Option<Code>),
     /// The service returned an error, or the body gave one.
@@ -47,36 +47,39 @@ pub(super) enum End {
 }
 
 /// A call to a method that is not known yet, and the messages that came before it is.
-pub(super) struct Unlabelled {
+pub(crate) struct DeferredCall {
     path: Box<str>,
     series: OnceLock<&'static MethodSeries>,
     early: AtomicU64,
 }
 
 /// Where the messages of a request are counted.
-pub(super) enum Messages {
+pub(crate) enum MessageCounter {
     Of(&'static MethodSeries),
-    OfUnlabelled(Arc<Unlabelled>),
+    OfUnlabelled(Arc<DeferredCall>),
     Nowhere,
 }
 
-impl Call {
+impl GrpcCall {
     #[inline]
-    pub(super) fn open<B>(methods: &'static Methods, request: &Request<B>) -> (Self, Messages) {
+    pub(crate) fn open<B>(
+        methods: &'static GrpcSeries,
+        request: &Request<B>,
+    ) -> (Self, MessageCounter) {
         let headers = request.headers();
         let (place, messages) = if !is_grpc(headers) {
-            (Place::Closed, Messages::Nowhere)
+            (CallState::Closed, MessageCounter::Nowhere)
         } else if let Some(series) = methods.find(request.uri().path()) {
             series.begin();
-            (Place::Open(series), Messages::Of(series))
+            (CallState::Open(series), MessageCounter::Of(series))
         } else {
-            let call = Arc::new(Unlabelled {
+            let call = Arc::new(DeferredCall {
                 path: request.uri().path().into(),
                 series: OnceLock::new(),
                 early: AtomicU64::new(0),
             });
-            let messages = Messages::OfUnlabelled(Arc::clone(&call));
-            (Place::Unlabelled(call), messages)
+            let messages = MessageCounter::OfUnlabelled(Arc::clone(&call));
+            (CallState::DeferredCall(call), messages)
         };
         let call = Self {
             methods,
@@ -90,36 +93,36 @@ impl Call {
 
     /// Hands the open call on, leaving a closed one behind.
     #[inline]
-    pub(super) fn take(&mut self) -> Self {
-        let place = std::mem::replace(&mut self.place, Place::Closed);
+    pub(crate) fn take(&mut self) -> Self {
+        let place = std::mem::replace(&mut self.place, CallState::Closed);
         Self { place, ..*self }
     }
 
     /// The head of the response is there; it may be all there is.
     #[inline]
-    pub(super) fn answer<B: Body>(&mut self, response: &Response<B>) {
-        if let Place::Closed = self.place {
+    pub(crate) fn answer<B: Body>(&mut self, response: &Response<B>) {
+        if let CallState::Closed = self.place {
             return;
         }
         let status = response.status();
         // The status of HTTP decides only where it is no success: else trailers will.
         self.head = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
-        if let Place::Unlabelled(_) = self.place {
+        if let CallState::DeferredCall(_) = self.place {
             // Whoever answers in gRPC's own way, and not that there is no such method, has it.
             let proven =
                 is_grpc(response.headers()) && self.head.is_none_or(|c| c != Code::Unimplemented);
             self.label(proven);
         }
         if response.body().is_end_stream() {
-            self.close(End::Complete(None));
+            self.close(CallEnd::Complete(None));
         }
     }
 
-    /// Messages of the response passed.
+    /// MessageCounter of the response passed.
     #[inline]
-    pub(super) fn count_messages(&self, messages: u64) {
-        if let Place::Open(series) = self.place {
+    pub(crate) fn count_messages(&self, messages: u64) {
+        if let CallState::Open(series) = self.place {
             series.response_messages.add(messages);
         }
     }
@@ -127,7 +130,7 @@ impl Call {
     /// Gives an unlabelled call its labels: those of its path, or `unknown`.
     #[cold]
     fn label(&mut self, proven: bool) {
-        let Place::Unlabelled(call) = &self.place else {
+        let CallState::DeferredCall(call) = &self.place else {
             return;
         };
         let series = if proven {
@@ -137,16 +140,16 @@ impl Call {
         };
         series.begin();
         call.settle(series);
-        self.place = Place::Open(series);
+        self.place = CallState::Open(series);
     }
 
     /// Closes the call. Only the first time counts.
     #[inline]
-    pub(super) fn close(&mut self, end: End) {
-        if let Place::Unlabelled(_) = self.place {
+    pub(crate) fn close(&mut self, end: CallEnd) {
+        if let CallState::DeferredCall(_) = self.place {
             self.label(false);
         }
-        let Place::Open(series) = std::mem::replace(&mut self.place, Place::Closed) else {
+        let CallState::Open(series) = std::mem::replace(&mut self.place, CallState::Closed) else {
             return;
         };
         let seconds = self.started.elapsed_seconds();
@@ -157,35 +160,35 @@ impl Call {
     }
 
     #[inline]
-    fn code(&self, end: End, seconds: f64) -> Code {
+    fn code(&self, end: CallEnd, seconds: f64) -> Code {
         let or_given_up = |code| match self.timeout {
             Some(timeout) if has_passed(timeout, seconds) => Code::DeadlineExceeded,
             _ => code,
         };
         match end {
-            End::Complete(trailers) => trailers.or(self.head).unwrap_or(Code::Unknown),
-            End::Failed => self
+            CallEnd::Complete(trailers) => trailers.or(self.head).unwrap_or(Code::Unknown),
+            CallEnd::Failed => self
                 .head
                 .unwrap_or_else(|| or_given_up(self.methods.side().code_of_errors())),
-            End::Dropped => self.head.unwrap_or_else(|| or_given_up(Code::Canceled)),
-            End::Panicked => Code::Internal,
+            CallEnd::Dropped => self.head.unwrap_or_else(|| or_given_up(Code::Canceled)),
+            CallEnd::Panicked => Code::Internal,
         }
     }
 }
 
-impl Watched for Call {
-    fn panicked(&mut self) {
-        self.close(End::Panicked);
+impl OnPanic for GrpcCall {
+    fn on_panic(&mut self) {
+        self.close(CallEnd::Panicked);
     }
 }
 
-impl Drop for Call {
+impl Drop for GrpcCall {
     fn drop(&mut self) {
-        self.close(End::Dropped);
+        self.close(CallEnd::Dropped);
     }
 }
 
-impl Unlabelled {
+impl DeferredCall {
     fn settle(&self, series: &'static MethodSeries) {
         let series = self.series.get_or_init(|| series);
         self.flush(series);
@@ -205,9 +208,9 @@ impl Unlabelled {
     }
 }
 
-impl Messages {
+impl MessageCounter {
     #[inline]
-    pub(super) fn count(&self, messages: u64) {
+    pub(crate) fn count(&self, messages: u64) {
         match self {
             Self::Of(series) => series.request_messages.add(messages),
             Self::OfUnlabelled(call) => call.count(messages),
@@ -262,18 +265,18 @@ fn has_passed(timeout: f64, seconds: f64) -> bool {
     seconds >= timeout - (timeout * 0.1).min(0.01)
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for GrpcCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let open = !matches!(self.place, Place::Closed);
-        f.debug_struct("Call")
+        let open = !matches!(self.place, CallState::Closed);
+        f.debug_struct("GrpcCall")
             .field("open", &open)
             .finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Messages {
+impl fmt::Debug for MessageCounter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Messages")
+        f.write_str("MessageCounter")
     }
 }
 
@@ -283,7 +286,8 @@ mod tests {
 
     use super::*;
     use crate::clock::stepped;
-    use crate::{GrpcMetrics, Registry};
+    use crate::grpc::config::GrpcMetrics;
+    use crate::registry::Registry;
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -333,16 +337,16 @@ mod tests {
     /// The code of a call that is dropped so long after its begin.
     fn dropped_after(timeout: &str, millis: u64) -> &'static str {
         let registry = Registry::new();
-        let layer = GrpcMetrics::server().layer(&registry).unwrap();
+        let layer = GrpcMetrics::server().build(&registry).unwrap();
         let request = Request::builder()
             .header("content-type", "application/grpc")
             .header("grpc-timeout", timeout)
             .body(())
             .unwrap();
-        let (call, _) = Call::open(layer.methods(), &request);
+        let (call, _) = GrpcCall::open(layer.methods(), &request);
         stepped::advance(Duration::from_millis(millis));
         drop(call);
-        let handled = |code| registry.value("grpc_server_handled_total", &[("grpc_code", code)]);
+        let handled = |code| registry.sum("grpc_server_handled_total", &[("grpc_code", code)]);
         ["Canceled", "DeadlineExceeded"]
             .into_iter()
             .find(|code| handled(code) == Some(1.0))

@@ -3,11 +3,11 @@
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
-use super::GrpcType;
-use super::settings::Declared;
+use crate::grpc::settings::DeclaredMethod;
+use crate::grpc::settings::GrpcType;
 
 /// Every method of an encoded `google.protobuf.FileDescriptorSet`, or what is wrong with it.
-pub(super) fn methods(encoded: &[u8]) -> Result<Vec<Declared>, String> {
+pub(crate) fn methods(encoded: &[u8]) -> Result<Vec<DeclaredMethod>, String> {
     let set = FileDescriptorSet::decode(encoded).map_err(|error| error.to_string())?;
     let mut methods = Vec::new();
     for file in &set.file {
@@ -16,7 +16,7 @@ pub(super) fn methods(encoded: &[u8]) -> Result<Vec<Declared>, String> {
                 "" => service.name().to_owned(),
                 package => format!("{package}.{}", service.name()),
             };
-            methods.extend(service.method.iter().map(|method| Declared {
+            methods.extend(service.method.iter().map(|method| DeclaredMethod {
                 service: service_name.clone(),
                 method: method.name().to_owned(),
                 kind: kind(method),

@@ -12,7 +12,7 @@ const HEAD: u8 = 5;
 /// A message is counted when its last byte passes. Bytes are looked at where they lie; of a message
 /// only the head is read, so it makes no difference whether it is compressed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     /// Bytes of the head that have passed.
     head: u8,
     /// What the head says, then what is left of it.
@@ -24,7 +24,7 @@ pub(super) struct Frames {
 impl Frames {
     /// How many messages end in this piece of the body.
     #[inline]
-    pub(super) fn pass(&mut self, data: &impl Buf) -> u64 {
+    pub(crate) fn pass(&mut self, data: &impl Buf) -> u64 {
         let first = data.chunk();
         if first.len() == data.remaining() {
             self.read(first)

@@ -8,9 +8,9 @@ use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::GrpcResponseBody;
-use super::call::{Call, End};
-use crate::watch::Watch;
+use crate::grpc::body::GrpcResponseBody;
+use crate::grpc::call::{CallEnd, GrpcCall};
+use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
     /// The future of a [`GrpcMetricsService`](super::GrpcMetricsService).
@@ -22,12 +22,12 @@ pin_project! {
     pub struct GrpcResponseFuture<F> {
         #[pin]
         inner: F,
-        call: Call,
+        call: GrpcCall,
     }
 }
 
 impl<F> GrpcResponseFuture<F> {
-    pub(super) fn new(inner: F, call: Call) -> Self {
+    pub(crate) fn new(inner: F, call: GrpcCall) -> Self {
         Self { inner, call }
     }
 }
@@ -41,9 +41,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let watch = Watch::over(this.call);
+        let guard = PanicGuard::new(this.call);
         let polled = this.inner.poll(cx);
-        watch.returned();
+        guard.defuse();
         match polled {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
@@ -52,7 +52,7 @@ where
                 Poll::Ready(Ok(response.map(|body| GrpcResponseBody::new(body, call))))
             }
             Poll::Ready(Err(error)) => {
-                this.call.close(End::Failed);
+                this.call.close(CallEnd::Failed);
                 Poll::Ready(Err(error))
             }
         }

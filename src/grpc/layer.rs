@@ -4,12 +4,13 @@ use std::fmt;
 
 use tower_layer::Layer;
 
-use super::methods::Methods;
-use super::{GrpcBoxedLayer, GrpcMetricsService};
+use crate::grpc::map_request_body::MapRequestBodyLayer;
+use crate::grpc::series::GrpcSeries;
+use crate::grpc::service::GrpcMetricsService;
 
 /// Measures the gRPC service, or the gRPC client, it is put around.
 ///
-/// Made by [`GrpcMetrics::layer`](super::GrpcMetrics::layer), or with the default configuration by
+/// Made by [`GrpcMetrics::build`](crate::GrpcMetrics::build), or with the default configuration by
 /// [`Registry::grpc_layer`](crate::Registry::grpc_layer) and
 /// [`Registry::grpc_client_layer`](crate::Registry::grpc_client_layer). What it records, and how every way a call can
 /// end is counted, is in the [module's documentation](super).
@@ -18,11 +19,11 @@ use super::{GrpcBoxedLayer, GrpcMetricsService};
 /// no two cores share a reference count. The same configuration on the same registry is the same table.
 #[derive(Clone, Copy)]
 pub struct GrpcMetricsLayer {
-    methods: &'static Methods,
+    methods: &'static GrpcSeries,
 }
 
 impl GrpcMetricsLayer {
-    pub(super) fn new(methods: &'static Methods) -> Self {
+    pub(crate) fn new(methods: &'static GrpcSeries) -> Self {
         Self { methods }
     }
 
@@ -39,7 +40,7 @@ impl GrpcMetricsLayer {
     /// let metrics = Registry::new();
     /// let channel: Channel = Endpoint::from_static("http://[::1]:50051").connect_lazy();
     /// let measured = ServiceBuilder::new()
-    ///     .layer(metrics.grpc_client_layer().boxed_by(tonic::body::Body::new))
+    ///     .layer(metrics.grpc_client_layer().map_request_body(tonic::body::Body::new))
     ///     .service(channel);
     /// // GreeterClient::new(measured)
     /// # let client = tonic::client::Grpc::new(measured);
@@ -49,11 +50,11 @@ impl GrpcMetricsLayer {
     /// # }
     /// ```
     #[must_use = "a layer does nothing until it wraps a service"]
-    pub fn boxed_by<F>(self, boxed: F) -> GrpcBoxedLayer<F> {
-        GrpcBoxedLayer::new(self, boxed)
+    pub fn map_request_body<F>(self, boxed: F) -> MapRequestBodyLayer<F> {
+        MapRequestBodyLayer::new(self, boxed)
     }
 
-    pub(super) fn methods(self) -> &'static Methods {
+    pub(crate) fn methods(self) -> &'static GrpcSeries {
         self.methods
     }
 }

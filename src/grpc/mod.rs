@@ -23,7 +23,7 @@
 //! ```
 //!
 //! One service alone is measured with tonic's `LayerExt`: `metrics.grpc_layer().named_layer(service)`; a
-//! client as shown at [`GrpcMetricsLayer::boxed_by`]. Nothing here needs tonic: any service of `http`'s requests and
+//! client as shown at [`GrpcMetricsLayer::map_request_body`]. Nothing here needs tonic: any service of `http`'s requests and
 //! responses that speaks gRPC can be measured.
 //!
 //! # What is recorded
@@ -67,7 +67,7 @@
 //!
 //! # What a method is called
 //!
-//! `/shop.Orders/Place` is the service `shop.Orders` and the method `Place`; whatever else stands before them is a part of
+//! `/shop.Orders/CallState` is the service `shop.Orders` and the method `CallState`; whatever else stands before them is a part of
 //! the service's name, to be declared with it: `api/shop.Orders`. Scanners can ask for any path, so a server's
 //! method is labelled
 //!
@@ -100,28 +100,25 @@
 //!
 //! A body whose buffers are in more than 32 pieces, or in pieces that they do not show, has its messages counted up to there.
 
-mod body;
-mod boxed;
-mod call;
-mod code;
+pub(crate) mod body;
+pub(crate) mod call;
+pub(crate) mod code;
+pub(crate) mod config;
 #[cfg(feature = "grpc-descriptor")]
 mod descriptor;
-mod frames;
-mod future;
-mod grpc_metrics;
-mod layer;
-mod methods;
-mod service;
-mod settings;
+pub(crate) mod frames;
+pub(crate) mod future;
+pub(crate) mod layer;
+pub(crate) mod map_request_body;
+pub(crate) mod series;
+pub(crate) mod service;
+pub(crate) mod settings;
 
-#[cfg(feature = "mixin")]
-pub(crate) use self::methods::Families;
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},
-    boxed::{GrpcBoxedLayer, GrpcBoxedService},
     future::GrpcResponseFuture,
-    grpc_metrics::GrpcMetrics,
     layer::GrpcMetricsLayer,
+    map_request_body::{MapRequestBodyLayer, MapRequestBodyService},
     service::GrpcMetricsService,
-    settings::GrpcType,
+    settings::{GrpcMetric, GrpcType},
 };

@@ -7,24 +7,25 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::call::Call;
-use super::methods::Methods;
-use super::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFuture};
-use crate::watch::Watch;
+use crate::grpc::body::{GrpcRequestBody, GrpcResponseBody};
+use crate::grpc::call::GrpcCall;
+use crate::grpc::future::GrpcResponseFuture;
+use crate::grpc::series::GrpcSeries;
+use crate::lifecycle::panic_guard::PanicGuard;
 
 /// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer): measures what the inner service
 /// answers.
 ///
-/// It asks nothing of the inner service but its shape: no bound on the error, no `Send`, no `Clone`.
+/// It asks nothing of the inner service but its instrument: no bound on the error, no `Send`, no `Clone`.
 /// Readiness is passed through; an error of `poll_ready` is no call and is not counted.
 #[derive(Clone)]
 pub struct GrpcMetricsService<S> {
     inner: S,
-    methods: &'static Methods,
+    methods: &'static GrpcSeries,
 }
 
 impl<S> GrpcMetricsService<S> {
-    pub(super) fn new(inner: S, methods: &'static Methods) -> Self {
+    pub(crate) fn new(inner: S, methods: &'static GrpcSeries) -> Self {
         Self { inner, methods }
     }
 }
@@ -44,11 +45,11 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut call, messages) = Call::open(self.methods, &request);
+        let (mut call, messages) = GrpcCall::open(self.methods, &request);
         let request = request.map(|body| GrpcRequestBody::new(body, messages));
-        let watch = Watch::over(&mut call);
+        let guard = PanicGuard::new(&mut call);
         let future = self.inner.call(request);
-        watch.returned();
+        guard.defuse();
         GrpcResponseFuture::new(future, call)
     }
 }

@@ -1,28 +1,53 @@
-//! [`Settings`]: what a gRPC layer was asked to do, and whether that can be.
+//! [`GrpcSettings`]: what a gRPC layer was asked to do, and whether that can be.
 
-use super::methods::Side;
-use crate::Error;
-use crate::registry::{Buckets, check_constant_label, check_metric_name};
+use crate::error::Error;
+use crate::grpc::code::Code;
+use crate::model::bounds::Buckets;
+use crate::model::names::{check_constant_label, check_metric_name};
+
+/// Which end of a call a layer is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Server,
+    Client,
+}
+
+impl Side {
+    /// What an error means that has no code: a client's is its connection's.
+    pub(crate) fn code_of_errors(self) -> Code {
+        match self {
+            Self::Server => Code::Unknown,
+            Self::Client => Code::Unavailable,
+        }
+    }
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
 
 /// What a layer was asked to do; two layers that agree in all of it share their series.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Settings {
-    pub(super) side: Side,
-    pub(super) prefix: Option<String>,
-    pub(super) constant_labels: Vec<(String, String)>,
-    pub(super) handling_buckets: Option<Vec<f64>>,
-    pub(super) max_methods: usize,
-    pub(super) declared: Vec<Declared>,
+pub(crate) struct GrpcSettings {
+    pub(crate) side: Side,
+    pub(crate) prefix: Option<String>,
+    pub(crate) constant_labels: Vec<(String, String)>,
+    pub(crate) handling_buckets: Option<Vec<f64>>,
+    pub(crate) max_methods: usize,
+    pub(crate) declared: Vec<DeclaredMethod>,
     /// What was wrong with a descriptor set.
-    pub(super) undecoded: Option<String>,
+    pub(crate) undecoded: Option<String>,
 }
 
 /// A method that is known before it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Declared {
-    pub(super) service: String,
-    pub(super) method: String,
-    pub(super) kind: GrpcType,
+pub(crate) struct DeclaredMethod {
+    pub(crate) service: String,
+    pub(crate) method: String,
+    pub(crate) kind: GrpcType,
 }
 
 /// Which sides of a call are streams of messages.
@@ -38,12 +63,30 @@ pub enum GrpcType {
     BidiStream,
 }
 
+/// A metric family that a gRPC layer records; see the [table](crate::grpc#what-is-recorded) for names and labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrpcMetric {
+    /// Counter of calls that started.
+    Started,
+    /// Counter of calls that ended, by status code.
+    Handled,
+    /// Histogram of the time from the start of a call to the end of its response, in seconds.
+    Handling,
+    /// Counter of messages received.
+    MessagesReceived,
+    /// Counter of messages sent.
+    MessagesSent,
+    /// Gauge of calls that have started and not ended.
+    InProgress,
+}
+
 /// All labels of the families, which no constant label may be called like.
 const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
 
-impl Settings {
+impl GrpcSettings {
     /// Refuses what cannot work.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         const MOST_METHODS: usize = 1_000_000;
         let Self {
             side: _,
@@ -78,15 +121,15 @@ impl Settings {
     }
 
     /// Every label of this layer, which a registry may not have as a constant one.
-    pub(super) fn own_labels(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn own_labels(&self) -> impl Iterator<Item = &str> {
         let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
         constant.chain(LABELS)
     }
 }
 
-fn check_methods(declared: &[Declared]) -> Result<(), Error> {
+fn check_methods(declared: &[DeclaredMethod]) -> Result<(), Error> {
     let mut types = std::collections::HashMap::new();
-    for Declared {
+    for DeclaredMethod {
         service,
         method,
         kind,

@@ -1,9 +1,10 @@
 //! [`RegistryBuilder`]: what can be set before a registry exists.
 
-use super::buckets::{BucketRules, Buckets};
-use super::names::{check_label_name, check_metric_name};
-use super::{Registry, global};
-use crate::Error;
+use crate::error::Error;
+use crate::model::bounds::Buckets;
+use crate::model::names::{check_constant_label, check_metric_name};
+use crate::registry::bucket_rules::BucketRules;
+use crate::registry::{Registry, global};
 
 /// Configures a [`Registry`]; everything is checked at the end, by [`build`](Self::build) or
 /// [`install`](Self::install).
@@ -29,7 +30,7 @@ pub struct RegistryBuilder {
 }
 
 impl RegistryBuilder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
@@ -104,18 +105,6 @@ impl RegistryBuilder {
         let caller = std::panic::Location::caller();
         global::install(self.build()?, caller)
     }
-}
-
-/// Refuses a constant label that cannot stand beside `taken`.
-pub(crate) fn check_constant_label<'a>(
-    name: &str,
-    mut taken: impl Iterator<Item = &'a str>,
-) -> Result<(), Error> {
-    check_label_name(name)?;
-    if taken.any(|other| other == name) {
-        return Err(Error::new(format!("label {name:?} is given twice")));
-    }
-    Ok(())
 }
 
 fn all_named(rules: Vec<(String, Vec<f64>)>) -> Result<Vec<(String, Buckets)>, Error> {

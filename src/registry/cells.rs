@@ -9,8 +9,10 @@ use std::num::NonZeroU8;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::thread_slot::{self, MAX_SLOTS};
-use crate::sync::{AtomicU64, Mutex, OnceLock, lock, zeroed_cells};
+use crate::registry::thread_slot;
+use crate::registry::thread_slot::MAX_SLOTS;
+use crate::sync::lock;
+use crate::sync::{AtomicU64, Mutex, OnceLock, zeroed_cells};
 
 /// The cells of one registry.
 pub(crate) struct Store {
@@ -20,7 +22,7 @@ pub(crate) struct Store {
     next_count: Mutex<CellId>,
     next_sum: Mutex<CellId>,
     /// Gauges: one copy that every thread writes, because `set` has no meaning on several.
-    pub(super) gauges: Gauges,
+    pub(crate) gauges: Gauges,
 }
 
 /// One copy of all cells.
@@ -34,6 +36,13 @@ struct Shard {
 
 /// The number of a cell, the same in every shard.
 pub(crate) type CellId = u32;
+
+/// The cells of a series, as far as its kind has them: the first of its own, and the one of its sum.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesCells {
+    pub(crate) cell: CellId,
+    pub(crate) sum: CellId,
+}
 
 impl Default for Store {
     fn default() -> Self {
@@ -49,22 +58,22 @@ impl Default for Store {
 
 impl Store {
     /// Reserves neighbouring cells for whole numbers, all 0.
-    pub(super) fn reserve_counts(&self, count: usize) -> CellId {
+    pub(crate) fn reserve_counts(&self, count: usize) -> CellId {
         reserve(&self.next_count, count)
     }
 
     /// Reserves a cell for a floating-point sum, which is 0.
-    pub(super) fn reserve_sum(&self) -> CellId {
+    pub(crate) fn reserve_sum(&self) -> CellId {
         reserve(&self.next_sum, 1)
     }
 
     /// One more than the highest cell of a whole number.
-    pub(super) fn counts_end(&self) -> CellId {
+    pub(crate) fn counts_end(&self) -> CellId {
         *lock(&self.next_count)
     }
 
     /// One more than the highest cell of a sum.
-    pub(super) fn sums_end(&self) -> CellId {
+    pub(crate) fn sums_end(&self) -> CellId {
         *lock(&self.next_sum)
     }
 
@@ -89,7 +98,7 @@ impl Store {
 
     /// Adds a whole number; the sum stays at `u64::MAX` rather than starting again.
     #[inline]
-    pub(super) fn add_count(&self, at: Address, n: u64) {
+    pub(crate) fn add_count(&self, at: Address, n: u64) {
         match self.writer() {
             Some(writer) => writer.add_count(at, n),
             None => add_shared_count(self.shared.counts.cell(at), n),
@@ -98,7 +107,7 @@ impl Store {
 
     /// Adds a floating-point number.
     #[inline]
-    pub(super) fn add_sum(&self, at: Address, x: f64) {
+    pub(crate) fn add_sum(&self, at: Address, x: f64) {
         match self.writer() {
             Some(writer) => writer.add_sum(at, x),
             None => add_float(self.shared.sums.cell(at), x),
@@ -106,7 +115,7 @@ impl Store {
     }
 
     /// Raises the sum of a cell to `floor` if it is below.
-    pub(super) fn raise_count(&self, cell: CellId, floor: u64) {
+    pub(crate) fn raise_count(&self, cell: CellId, floor: u64) {
         // The lock keeps two calls from both adding the same missing part.
         let _raising = lock(&self.next_count);
         let missing = floor.saturating_sub(self.count(cell));
@@ -115,7 +124,7 @@ impl Store {
         }
     }
 
-    pub(super) fn count(&self, cell: CellId) -> u64 {
+    pub(crate) fn count(&self, cell: CellId) -> u64 {
         self.counts(cell, Ordering::Relaxed)
     }
 
@@ -129,7 +138,7 @@ impl Store {
 
     /// The sums of `first` and `second`, where no one ever adds to `first` before `second`: read in
     /// that order, `first` is never above `second`.
-    pub(super) fn count_pair(&self, first: CellId, second: CellId) -> (u64, u64) {
+    pub(crate) fn count_pair(&self, first: CellId, second: CellId) -> (u64, u64) {
         let first = self.counts(first, Ordering::Acquire);
         (first, self.count(second))
     }
@@ -147,7 +156,7 @@ impl Store {
     }
 
     /// Adds what every shard counted in the cells of `range` into `into`, cell by cell.
-    pub(super) fn gather_counts(&self, range: Range<CellId>, into: &mut [u64]) {
+    pub(crate) fn gather_counts(&self, range: Range<CellId>, into: &mut [u64]) {
         for shard in self.shards() {
             shard.counts.each(range.clone(), |i, value| {
                 into[i] = into[i].saturating_add(value);
@@ -156,7 +165,7 @@ impl Store {
     }
 
     /// As [`Store::gather_counts`], for floating-point sums.
-    pub(super) fn gather_sums(&self, range: Range<CellId>, into: &mut [f64]) {
+    pub(crate) fn gather_sums(&self, range: Range<CellId>, into: &mut [f64]) {
         for shard in self.shards() {
             shard
                 .sums
@@ -165,7 +174,7 @@ impl Store {
     }
 
     /// How many shards there are to add up.
-    pub(super) fn live_shards(&self) -> usize {
+    pub(crate) fn live_shards(&self) -> usize {
         self.shards().count()
     }
 }
@@ -180,13 +189,13 @@ pub(crate) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     #[inline]
-    pub(super) fn add_count(self, at: Address, n: u64) {
+    pub(crate) fn add_count(self, at: Address, n: u64) {
         self.counts(at).add(at, n);
     }
 
     /// Adds 1 to a cell that is only ever counted one by one, which takes 584 years to the largest number.
     #[inline(always)]
-    pub(super) fn increment(self, at: Address) {
+    pub(crate) fn increment(self, at: Address) {
         let cell = self.shard.counts.cell(at);
         let sum = cell.load(Ordering::Relaxed).wrapping_add(1);
         // Release: who sees this end of a request sees its beginning, see `count_pair`.
@@ -194,7 +203,7 @@ impl<'a> Writer<'a> {
     }
 
     #[inline]
-    pub(super) fn add_sum(self, at: Address, x: f64) {
+    pub(crate) fn add_sum(self, at: Address, x: f64) {
         let cell = self.shard.sums.cell(at);
         let sum = f64::from_bits(cell.load(Ordering::Relaxed)) + x;
         cell.store(sum.to_bits(), Ordering::Release);
@@ -202,7 +211,7 @@ impl<'a> Writer<'a> {
 
     /// The counts in the block of that cell, for who may have several to add there.
     #[inline]
-    pub(super) fn counts(self, near: Address) -> Counts<'a> {
+    pub(crate) fn counts(self, near: Address) -> Counts<'a> {
         Counts {
             cells: self.shard.counts.block(near),
             block: near.block,
@@ -213,7 +222,7 @@ impl<'a> Writer<'a> {
 
 /// One block of a [`Writer`]'s counts.
 #[derive(Clone, Copy)]
-pub(super) struct Counts<'a> {
+pub(crate) struct Counts<'a> {
     cells: &'a [AtomicU64],
     block: NonZeroU8,
     this_thread: PhantomData<*const ()>,
@@ -221,13 +230,13 @@ pub(super) struct Counts<'a> {
 
 impl Counts<'_> {
     #[inline]
-    pub(super) fn has(self, at: Address) -> bool {
+    pub(crate) fn has(self, at: Address) -> bool {
         at.block == self.block
     }
 
     /// Adds to a cell that the block has; the sum stays at `u64::MAX` rather than starting again.
     #[inline(always)]
-    pub(super) fn add(self, at: Address, n: u64) {
+    pub(crate) fn add(self, at: Address, n: u64) {
         debug_assert!(self.has(at), "{at:?} is elsewhere");
         let cell = &self.cells[at.offset as usize];
         let sum = cell.load(Ordering::Relaxed).saturating_add(n);
@@ -249,24 +258,24 @@ pub(crate) struct Gauges {
 }
 
 impl Gauges {
-    pub(super) fn reserve(&self) -> CellId {
+    pub(crate) fn reserve(&self) -> CellId {
         reserve(&self.next, 1)
     }
 
-    pub(super) fn end(&self) -> CellId {
+    pub(crate) fn end(&self) -> CellId {
         *lock(&self.next)
     }
 
-    pub(super) fn set(&self, cell: CellId, x: f64) {
+    pub(crate) fn set(&self, cell: CellId, x: f64) {
         let cell = self.values.cell(Address::of(cell));
         cell.store(x.to_bits(), Ordering::Relaxed);
     }
 
-    pub(super) fn add(&self, cell: CellId, x: f64) {
+    pub(crate) fn add(&self, cell: CellId, x: f64) {
         add_float(self.values.cell(Address::of(cell)), x);
     }
 
-    pub(super) fn get(&self, cell: CellId) -> f64 {
+    pub(crate) fn get(&self, cell: CellId) -> f64 {
         let value = self.values.peek(cell);
         f64::from_bits(value.map_or(0, |value| value.load(Ordering::Relaxed)))
     }
@@ -305,7 +314,7 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    pub(super) fn of(cell: CellId) -> Self {
+    pub(crate) fn of(cell: CellId) -> Self {
         let (block, offset) = place(cell as usize);
         Self {
             offset: (MARGIN + offset) as u32,
@@ -315,7 +324,7 @@ impl Address {
 
     /// The cell `n` further on, of as many as were reserved together.
     #[inline]
-    pub(super) fn plus(self, n: u32) -> Self {
+    pub(crate) fn plus(self, n: u32) -> Self {
         Self {
             offset: self.offset + n,
             ..self

@@ -3,8 +3,9 @@
 use std::panic::Location;
 use std::sync::{Mutex, OnceLock};
 
-use super::Registry;
-use crate::Error;
+use crate::error::Error;
+use crate::registry::Registry;
+use crate::registry::hooks;
 use crate::sync::lock;
 
 static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new();
@@ -16,25 +17,25 @@ impl Registry {
     }
 }
 
-pub(super) fn install(
+pub(crate) fn install(
     registry: Registry,
     caller: &'static Location<'static>,
 ) -> Result<Registry, Error> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let one = lock(&ONE_AT_A_TIME);
     if let Some((_, first)) = GLOBAL.get() {
-        return Err(Error::new(format!(
+        return Err(Error::already_installed(format!(
             "a global registry is already installed: at {first}"
         )));
     }
     if metrics::set_global_recorder(registry.clone()).is_err() {
-        return Err(Error::new(
+        return Err(Error::already_installed(
             "another crate's recorder is already installed as the global one: \
              build this registry with `build` and record into it by name, or install it first",
         ));
     }
     let (registry, _) = GLOBAL.get_or_init(|| (registry, caller));
     drop(one);
-    crate::app::recorder_installed();
+    hooks::recorder_installed();
     Ok(registry.clone())
 }

@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use super::buckets::Buckets;
-use super::cells::{Address, CellId, Store, Writer};
-use super::exemplars::Exemplars;
-use super::family::Place;
+use crate::model::bounds::Buckets;
+use crate::model::trace::TraceId;
+use crate::registry::cells::SeriesCells;
+use crate::registry::cells::{Address, CellId, Store, Writer};
+use crate::registry::exemplars::Exemplars;
 #[cfg(feature = "summary")]
-use super::window::Window;
-use crate::labels::TraceId;
+use crate::registry::window::Window;
 
 /// A number that only grows.
 #[derive(Clone)]
-pub(crate) struct Counter {
+pub(crate) struct RegistryCounter {
     store: Arc<Store>,
     cell: CellId,
     at: Address,
 }
 
-impl Counter {
-    pub(super) fn new(store: Arc<Store>, cell: CellId) -> Self {
+impl RegistryCounter {
+    pub(crate) fn new(store: Arc<Store>, cell: CellId) -> Self {
         let at = Address::of(cell);
         Self { store, cell, at }
     }
@@ -30,7 +30,7 @@ impl Counter {
     }
 }
 
-impl metrics::CounterFn for Counter {
+impl metrics::CounterFn for RegistryCounter {
     fn increment(&self, value: u64) {
         self.add(value);
     }
@@ -42,13 +42,13 @@ impl metrics::CounterFn for Counter {
 
 /// A number that only grows, and not only by whole ones.
 #[derive(Clone)]
-pub(crate) struct FractionalCounter {
+pub(crate) struct RegistryFloatCounter {
     store: Arc<Store>,
     sum: Address,
 }
 
-impl FractionalCounter {
-    pub(super) fn new(store: Arc<Store>, sum: CellId) -> Self {
+impl RegistryFloatCounter {
+    pub(crate) fn new(store: Arc<Store>, sum: CellId) -> Self {
         let sum = Address::of(sum);
         Self { store, sum }
     }
@@ -61,12 +61,12 @@ impl FractionalCounter {
 
 /// A number that is set, raised and lowered.
 #[derive(Clone)]
-pub(crate) struct Gauge {
-    pub(super) store: Arc<Store>,
-    pub(super) cell: CellId,
+pub(crate) struct RegistryGauge {
+    pub(crate) store: Arc<Store>,
+    pub(crate) cell: CellId,
 }
 
-impl Gauge {
+impl RegistryGauge {
     #[inline]
     pub(crate) fn add(&self, x: f64) {
         self.store.gauges.add(self.cell, x);
@@ -78,7 +78,7 @@ impl Gauge {
     }
 }
 
-impl metrics::GaugeFn for Gauge {
+impl metrics::GaugeFn for RegistryGauge {
     fn increment(&self, value: f64) {
         self.add(value);
     }
@@ -88,7 +88,7 @@ impl metrics::GaugeFn for Gauge {
     }
 
     fn set(&self, value: f64) {
-        Gauge::set(self, value);
+        RegistryGauge::set(self, value);
     }
 }
 
@@ -97,13 +97,13 @@ impl metrics::GaugeFn for Gauge {
 /// The first cell counts what began, the second what ended; nothing ends before it began, and a
 /// reader looks at the ends first, so the gauge is never below 0.
 #[derive(Clone)]
-pub(crate) struct InProgress {
+pub(crate) struct RegistryInProgress {
     store: Arc<Store>,
     began: Address,
 }
 
-impl InProgress {
-    pub(super) fn new(store: Arc<Store>, began: CellId) -> Self {
+impl RegistryInProgress {
+    pub(crate) fn new(store: Arc<Store>, began: CellId) -> Self {
         let began = Address::of(began);
         Self { store, began }
     }
@@ -121,7 +121,7 @@ impl InProgress {
     }
 }
 
-/// The cells of an [`InProgress`], for who has a writer of its store.
+/// The cells of an [`RegistryInProgress`], for who has a writer of its store.
 #[derive(Clone, Copy)]
 pub(crate) struct InProgressCells {
     began: Address,
@@ -141,7 +141,7 @@ impl InProgressCells {
 
 /// Samples counted by bucket, and their sum.
 #[derive(Clone)]
-pub(crate) struct Histogram {
+pub(crate) struct RegistryHistogram {
     store: Arc<Store>,
     /// The first of as many cells as there are buckets.
     buckets: Address,
@@ -150,17 +150,17 @@ pub(crate) struct Histogram {
     exemplars: Option<Arc<Exemplars>>,
 }
 
-impl Histogram {
-    pub(super) fn new(
+impl RegistryHistogram {
+    pub(crate) fn new(
         store: Arc<Store>,
-        place: Place,
+        cells: SeriesCells,
         bounds: Buckets,
         exemplars: Option<Arc<Exemplars>>,
     ) -> Self {
         Self {
             store,
-            buckets: Address::of(place.cell),
-            sum: Address::of(place.sum),
+            buckets: Address::of(cells.cell),
+            sum: Address::of(cells.sum),
             bounds,
             exemplars,
         }
@@ -197,7 +197,7 @@ impl Histogram {
 
     #[inline]
     fn bucket_of(&self, sample: f64) -> Address {
-        self.bounds.address(self.buckets, sample)
+        bucket_address(&self.bounds, self.buckets, sample)
     }
 
     /// Observes what a trace tells more about.
@@ -211,7 +211,7 @@ impl Histogram {
     }
 }
 
-impl metrics::HistogramFn for Histogram {
+impl metrics::HistogramFn for RegistryHistogram {
     fn record(&self, value: f64) {
         self.observe(value);
     }
@@ -221,7 +221,13 @@ impl metrics::HistogramFn for Histogram {
     }
 }
 
-/// Where a request is counted when it ends: the cells of a [`Counter`] and of a [`Histogram`] of one
+/// The cell of the bucket of a sample, if the cell of the first bucket is at `first`.
+#[inline]
+fn bucket_address(bounds: &Buckets, first: Address, sample: f64) -> Address {
+    first.plus(bounds.position(sample) as u32)
+}
+
+/// Where a request is counted when it ends: the cells of a [`RegistryCounter`] and of a [`RegistryHistogram`] of one
 /// store, apart from the handles because every request reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestCells {
@@ -232,7 +238,11 @@ pub(crate) struct RequestCells {
 
 impl RequestCells {
     /// `bounds` are those that samples will be counted by.
-    pub(crate) fn of(requests: &Counter, duration: &Histogram, bounds: &Buckets) -> Self {
+    pub(crate) fn of(
+        requests: &RegistryCounter,
+        duration: &RegistryHistogram,
+        bounds: &Buckets,
+    ) -> Self {
         // Others would lead to the cells of another series.
         debug_assert_eq!(duration.bounds, *bounds);
         Self {
@@ -251,15 +261,15 @@ impl RequestCells {
         if !counts.has(self.buckets) {
             counts = writer.counts(self.buckets);
         }
-        counts.add(bounds.address(self.buckets, seconds), 1);
-        // Last, as in `Histogram::observe`; what a clock says is finite.
+        counts.add(bucket_address(bounds, self.buckets, seconds), 1);
+        // Last, as in `RegistryHistogram::observe`; what a clock says is finite.
         writer.add_sum(self.sum, seconds);
     }
 
     /// As [`RequestCells::count`], on a thread with a writer or without.
     pub(crate) fn count_anywhere(self, store: &Store, bounds: &Buckets, seconds: f64) {
         store.add_count(self.requests, 1);
-        store.add_count(bounds.address(self.buckets, seconds), 1);
+        store.add_count(bucket_address(bounds, self.buckets, seconds), 1);
         store.add_sum(self.sum, seconds);
     }
 }
@@ -267,7 +277,7 @@ impl RequestCells {
 /// Samples, of which it keeps a sketch, their number and their sum.
 #[cfg(feature = "summary")]
 #[derive(Clone)]
-pub(crate) struct Summary {
+pub(crate) struct RegistrySummary {
     store: Arc<Store>,
     count: Address,
     sum: Address,
@@ -275,17 +285,17 @@ pub(crate) struct Summary {
 }
 
 #[cfg(feature = "summary")]
-impl Summary {
-    pub(super) fn new(store: Arc<Store>, place: Place, window: Arc<Window>) -> Self {
+impl RegistrySummary {
+    pub(crate) fn new(store: Arc<Store>, cells: SeriesCells, window: Arc<Window>) -> Self {
         Self {
             store,
-            count: Address::of(place.cell),
-            sum: Address::of(place.sum),
+            count: Address::of(cells.cell),
+            sum: Address::of(cells.sum),
             window,
         }
     }
 
-    /// As a [`Histogram`] does; the sketch has no place for what is infinite.
+    /// As a [`RegistryHistogram`] does; the sketch has no place for what is infinite.
     pub(crate) fn observe(&self, sample: f64) {
         if sample.is_nan() {
             return;

@@ -1,7 +1,7 @@
 //! [`Registry`]: counters, gauges and histograms, aggregated where they are recorded.
 //!
 //! A registry is a `metrics::Recorder`, so the macros of the `metrics` crate write into it, and the
-//! target of the layers of this crate. Every sample is added in place: memory does not grow with
+//! sink of the layers of this crate. Every sample is added in place: memory does not grow with
 //! samples, nothing is lost while a scrape runs, and no scrape shows a counter, a bucket or a count
 //! going down.
 //!
@@ -12,55 +12,54 @@
 //! metrics::with_local_recorder(&registry, || {
 //!     metrics::counter!("orders_total", "kind" => "book").increment(3);
 //! });
-//! assert_eq!(registry.value("orders_total", &[("kind", "book")]), Some(3.0));
+//! assert_eq!(registry.sum("orders_total", &[("kind", "book")]), Some(3.0));
 //! ```
 
-mod buckets;
-mod builder;
-mod cells;
-mod exemplars;
-mod families;
-mod family;
-mod global;
-mod handles;
-mod names;
-mod query;
+pub(crate) mod bucket_rules;
+pub(crate) mod builder;
+pub(crate) mod cells;
+pub(crate) mod collectors;
+pub(crate) mod exemplars;
+pub(crate) mod families;
+pub(crate) mod family;
+pub(crate) mod global;
+pub(crate) mod handles;
+pub(crate) mod hooks;
+pub(crate) mod index;
 mod recorder;
-mod series;
-mod snapshot;
-mod thread_slot;
+pub(crate) mod series;
+pub(crate) mod snapshot;
+mod sum;
+pub(crate) mod thread_slot;
 #[cfg(feature = "summary")]
-mod window;
-
-pub use self::builder::RegistryBuilder;
-#[cfg(feature = "collect")]
-pub(crate) use self::series::label_text;
-pub(crate) use self::{
-    buckets::Buckets,
-    builder::check_constant_label,
-    cells::{Store, Writer},
-    exemplars::{Exemplar, Exemplars},
-    families::{FamilySpec, Shape},
-    family::{ALL_PARTS, About, Family, Index, Kind, Place},
-    handles::{
-        Counter, FractionalCounter, Gauge, Histogram, InProgress, InProgressCells, RequestCells,
-    },
-    names::{check_label_name, check_metric_name},
-    snapshot::{Snapshot, Snapshotting},
-};
-#[cfg(feature = "summary")]
-pub(crate) use self::{handles::Summary, window::QUANTILES};
-
-#[cfg(feature = "mixin")]
-pub(crate) use self::names::escape_label_value;
+pub(crate) mod window;
 
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use self::{buckets::BucketRules, families::Families, series::SeriesMap, snapshot::Spare};
-use crate::Error;
+use self::bucket_rules::BucketRules;
+use self::builder::RegistryBuilder;
+use self::cells::Store;
+use self::collectors::Collectors;
+use self::families::Families;
+#[cfg(feature = "summary")]
+use self::handles::RegistrySummary;
+use self::handles::{
+    RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
+};
+use self::series::SeriesMap;
+use self::snapshot::values::Spare;
+use crate::error::Error;
+use crate::model::bounds::Buckets;
+use crate::model::kind::Instrument;
+use crate::model::spec::FamilySpec;
 use crate::sync::lock;
+
+pub use self::collectors::CollectorHandle;
+pub use self::snapshot::{
+    Bucket, Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, Snapshot, SummaryValue, Value,
+};
 
 /// A set of metrics and the page that shows them.
 ///
@@ -68,23 +67,24 @@ use crate::sync::lock;
 /// [`RegistryBuilder`] for what can be set.
 #[derive(Clone)]
 pub struct Registry {
-    inner: Arc<Inner>,
+    inner: Arc<RegistryInner>,
 }
 
-struct Inner {
+struct RegistryInner {
     store: Arc<Store>,
     spare: Spare,
+    collectors: Collectors,
     constant_labels: Vec<(String, String)>,
     bucket_rules: BucketRules,
     families: Families,
-    counters: SeriesMap<Counter>,
-    fractional_counters: SeriesMap<FractionalCounter>,
-    gauges: SeriesMap<Gauge>,
-    histograms: SeriesMap<Histogram>,
-    in_progress: SeriesMap<InProgress>,
+    counters: SeriesMap<RegistryCounter>,
+    float_counters: SeriesMap<RegistryFloatCounter>,
+    gauges: SeriesMap<RegistryGauge>,
+    histograms: SeriesMap<RegistryHistogram>,
+    in_progress: SeriesMap<RegistryInProgress>,
     infos: SeriesMap<()>,
     #[cfg(feature = "summary")]
-    summaries: SeriesMap<Summary>,
+    summaries: SeriesMap<RegistrySummary>,
     /// One leaked series table for each layer configuration, so that asking for the same layer
     /// again gives the same one and leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
@@ -108,14 +108,15 @@ impl Registry {
 
     fn with_rules(bucket_rules: BucketRules, constant_labels: Vec<(String, String)>) -> Self {
         Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(RegistryInner {
                 store: Arc::default(),
                 spare: Spare::default(),
+                collectors: Collectors::new(&constant_labels),
                 constant_labels,
                 bucket_rules,
                 families: Families::default(),
                 counters: SeriesMap::default(),
-                fractional_counters: SeriesMap::default(),
+                float_counters: SeriesMap::default(),
                 gauges: SeriesMap::default(),
                 histograms: SeriesMap::default(),
                 in_progress: SeriesMap::default(),
@@ -136,42 +137,34 @@ impl Registry {
         &self.inner.constant_labels
     }
 
-    /// Whether a family of this registry, on the page or not, has samples of that name.
-    #[cfg(feature = "collect")]
-    pub(crate) fn has_sample_name(&self, name: &str) -> bool {
-        self.inner.families.has_sample_name(name)
+    pub(crate) fn collectors(&self) -> &Collectors {
+        &self.inner.collectors
     }
 
-    pub(crate) fn declare(&self, spec: &FamilySpec) -> Result<(), Error> {
-        let Inner {
+    /// Registers a family before its first series.
+    pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
+        let RegistryInner {
             families,
             bucket_rules,
             ..
         } = &*self.inner;
-        families.declare(spec, bucket_rules)
+        families.register(spec, bucket_rules)
     }
 
-    /// The bounds of a histogram that brings none of its own.
+    /// The buckets of a histogram without buckets of its own.
     pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
-        self.inner.bucket_rules.of(family)
+        self.inner.bucket_rules.of(Instrument::Histogram, family)
     }
 
-    /// The bounds of a histogram that is declared.
-    pub(crate) fn declared_buckets(&self, family: &str) -> Buckets {
-        let Inner {
+    /// The buckets of a registered histogram.
+    pub(crate) fn registered_buckets(&self, family: &str) -> Buckets {
+        let RegistryInner {
             families,
             bucket_rules,
             ..
         } = &*self.inner;
-        let family = families.of(Shape::Histogram, family, bucket_rules);
-        self.buckets_in(&family)
-    }
-
-    fn buckets_in(&self, family: &Family) -> Buckets {
-        match &family.kind {
-            Kind::Histogram(bounds) => bounds.clone(),
-            _ => self.inner.bucket_rules.of(&family.name),
-        }
+        let family = families.of(Instrument::Histogram, family, bucket_rules);
+        family.buckets.clone()
     }
 
     /// Refuses labels of a layer or of a family, which `whose` says, one of which is a constant one here.
@@ -214,14 +207,15 @@ impl Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
+        let RegistryInner {
             store: _,
             spare: _,
+            collectors,
             constant_labels,
             bucket_rules: _,
             families,
             counters: _,
-            fractional_counters: _,
+            float_counters: _,
             gauges: _,
             histograms: _,
             in_progress: _,
@@ -233,6 +227,7 @@ impl fmt::Debug for Registry {
         f.debug_struct("Registry")
             .field("constant_labels", constant_labels)
             .field("families", &families.len())
+            .field("collectors", collectors)
             .finish_non_exhaustive()
     }
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-use super::Registry;
-use super::families::Shape;
-use super::family::About;
+use crate::model::kind::Instrument;
+use crate::model::spec::FamilyMetadata;
+use crate::registry::Registry;
 
 impl Registry {
-    fn describe(&self, shape: Shape, name: &KeyName, unit: Option<Unit>, help: &str) {
+    fn describe(&self, instrument: Instrument, name: &KeyName, unit: Option<Unit>, help: &str) {
         let help = Some(Arc::from(help)).filter(|help: &Arc<str>| !help.is_empty());
-        let about = About { help, unit };
-        self.inner.families.describe(shape, name.as_str(), about);
+        let metadata = FamilyMetadata { help, unit };
+        self.inner
+            .families
+            .describe(instrument, name.as_str(), metadata);
     }
 }
 
@@ -24,26 +26,26 @@ impl Registry {
 /// A description counts whether it comes before or after the first sample; the last one wins.
 impl Recorder for Registry {
     fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.describe(Shape::Counter, &key, unit, &description);
+        self.describe(Instrument::Counter, &key, unit, &description);
     }
 
     fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.describe(Shape::Gauge, &key, unit, &description);
+        self.describe(Instrument::Gauge, &key, unit, &description);
     }
 
     fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.describe(Shape::Histogram, &key, unit, &description);
+        self.describe(Instrument::Histogram, &key, unit, &description);
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
-        metrics::Counter::from_arc(self.counter(Cow::Borrowed(key)))
+        metrics::Counter::from_arc(self.register_counter_series(Cow::Borrowed(key)))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
-        metrics::Gauge::from_arc(self.gauge(Cow::Borrowed(key)))
+        metrics::Gauge::from_arc(self.register_gauge_series(Cow::Borrowed(key)))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
-        metrics::Histogram::from_arc(self.histogram(Cow::Borrowed(key)))
+        metrics::Histogram::from_arc(self.register_histogram_series(Cow::Borrowed(key)))
     }
 }

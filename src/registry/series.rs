@@ -8,11 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use metrics::{Key, Label};
 
-use super::Registry;
-use super::families::Shape;
-use super::family::{Family, Place};
-use super::handles::{Counter, FractionalCounter, Gauge, Histogram, InProgress};
-use super::names::{escape_label_value, escaped_label_name, mend_label_names};
+use crate::model::kind::Instrument;
+use crate::model::names::{escaped_label_name, sanitize_label_names};
+use crate::registry::Registry;
+use crate::registry::cells::SeriesCells;
+use crate::registry::family::Family;
+#[cfg(feature = "summary")]
+use crate::registry::handles::RegistrySummary;
+use crate::registry::handles::{
+    RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
+};
 use crate::sync::lock;
 
 /// Locks to spread registration over: one map that grows would stall everyone.
@@ -20,8 +25,8 @@ const SHARDS: usize = 64;
 
 type Handles<H> = HashMap<Key, Arc<H>, BuildHasherDefault<KeyHash>>;
 
-/// All series of one shape.
-pub(super) struct SeriesMap<H> {
+/// All series of one instrument.
+pub(crate) struct SeriesMap<H> {
     shards: [RwLock<Handles<H>>; SHARDS],
 }
 
@@ -55,116 +60,130 @@ impl<H> SeriesMap<H> {
 }
 
 impl Registry {
-    pub(crate) fn counter(&self, key: Cow<'_, Key>) -> Arc<Counter> {
-        self.register(&self.inner.counters, Shape::Counter, key, |_| {
+    pub(crate) fn register_counter_series(&self, key: Cow<'_, Key>) -> Arc<RegistryCounter> {
+        self.register(&self.inner.counters, Instrument::Counter, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let cell = store.reserve_counts(1);
-            (Counter::new(store, cell), Place { cell, sum: 0 })
+            (
+                RegistryCounter::new(store, cell),
+                SeriesCells { cell, sum: 0 },
+            )
         })
     }
 
-    pub(crate) fn fractional_counter(&self, key: Cow<'_, Key>) -> Arc<FractionalCounter> {
-        let (map, shape) = (&self.inner.fractional_counters, Shape::FractionalCounter);
-        self.register(map, shape, key, |_| {
+    pub(crate) fn register_float_counter_series(
+        &self,
+        key: Cow<'_, Key>,
+    ) -> Arc<RegistryFloatCounter> {
+        let (map, instrument) = (&self.inner.float_counters, Instrument::FloatCounter);
+        self.register(map, instrument, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let sum = store.reserve_sum();
-            let counter = FractionalCounter::new(store, sum);
-            (counter, Place { cell: 0, sum })
+            let counter = RegistryFloatCounter::new(store, sum);
+            (counter, SeriesCells { cell: 0, sum })
         })
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn summary(&self, key: Cow<'_, Key>) -> Arc<super::Summary> {
-        self.register(&self.inner.summaries, Shape::Summary, key, |family| {
+    pub(crate) fn register_summary_series(&self, key: Cow<'_, Key>) -> Arc<RegistrySummary> {
+        self.register(&self.inner.summaries, Instrument::Summary, key, |family| {
             let store = Arc::clone(&self.inner.store);
-            let place = Place {
+            let cells = SeriesCells {
                 cell: store.reserve_counts(1),
                 sum: store.reserve_sum(),
             };
-            let window = family.new_window(place.cell);
-            (super::Summary::new(store, place, window), place)
+            let window = family.new_window(cells.cell);
+            (RegistrySummary::new(store, cells, window), cells)
         })
     }
 
     /// Puts an info with these labels on the page.
-    pub(crate) fn info(&self, key: Cow<'_, Key>) {
-        let nowhere = Place { cell: 0, sum: 0 };
-        self.register(&self.inner.infos, Shape::Info, key, |_| ((), nowhere));
+    pub(crate) fn register_info_series(&self, key: Cow<'_, Key>) {
+        let nowhere = SeriesCells { cell: 0, sum: 0 };
+        self.register(&self.inner.infos, Instrument::Info, key, |_| ((), nowhere));
     }
 
-    pub(crate) fn gauge(&self, key: Cow<'_, Key>) -> Arc<Gauge> {
-        self.register(&self.inner.gauges, Shape::Gauge, key, |_| {
+    pub(crate) fn register_gauge_series(&self, key: Cow<'_, Key>) -> Arc<RegistryGauge> {
+        self.register(&self.inner.gauges, Instrument::Gauge, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let cell = store.gauges.reserve();
-            (Gauge { store, cell }, Place { cell, sum: 0 })
+            (RegistryGauge { store, cell }, SeriesCells { cell, sum: 0 })
         })
     }
 
-    pub(crate) fn in_progress(&self, key: Cow<'_, Key>) -> Arc<InProgress> {
-        self.register(&self.inner.in_progress, Shape::InProgress, key, |_| {
+    pub(crate) fn register_in_progress_series(&self, key: Cow<'_, Key>) -> Arc<RegistryInProgress> {
+        self.register(&self.inner.in_progress, Instrument::InProgress, key, |_| {
             let store = Arc::clone(&self.inner.store);
             let began = store.reserve_counts(2);
-            let place = Place {
+            let cells = SeriesCells {
                 cell: began,
                 sum: 0,
             };
-            (InProgress::new(store, began), place)
+            (RegistryInProgress::new(store, began), cells)
         })
     }
 
-    pub(crate) fn histogram(&self, key: Cow<'_, Key>) -> Arc<Histogram> {
-        self.register(&self.inner.histograms, Shape::Histogram, key, |family| {
-            let bounds = self.buckets_in(family);
-            let store = Arc::clone(&self.inner.store);
-            let place = Place {
-                cell: store.reserve_counts(bounds.count()),
-                sum: store.reserve_sum(),
-            };
-            let exemplars = family.new_exemplars(place.cell, bounds.count());
-            (Histogram::new(store, place, bounds, exemplars), place)
-        })
+    pub(crate) fn register_histogram_series(&self, key: Cow<'_, Key>) -> Arc<RegistryHistogram> {
+        self.register(
+            &self.inner.histograms,
+            Instrument::Histogram,
+            key,
+            |family| {
+                let bounds = family.buckets.clone();
+                let store = Arc::clone(&self.inner.store);
+                let cells = SeriesCells {
+                    cell: store.reserve_counts(bounds.count()),
+                    sum: store.reserve_sum(),
+                };
+                let exemplars = family.new_exemplars(cells.cell, bounds.count());
+                (
+                    RegistryHistogram::new(store, cells, bounds, exemplars),
+                    cells,
+                )
+            },
+        )
     }
 
     /// The handle of a key, from `make` if it is new.
     fn register<H>(
         &self,
         map: &SeriesMap<H>,
-        shape: Shape,
+        instrument: Instrument,
         key: Cow<'_, Key>,
-        make: impl FnOnce(&Family) -> (H, Place),
+        make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
         if let Some(handle) = map.get(&key) {
             return handle;
         }
         let rules = &self.inner.bucket_rules;
-        let family = self.inner.families.of(shape, key.name(), rules);
+        let family = self.inner.families.of(instrument, key.name(), rules);
         let names = key.labels().map(Label::key);
-        if family.has_sound_names(&names, self.constant_labels()) {
-            let head = family.head(self.labels(&key, names));
+        if family.has_valid_names(&names, self.constant_labels()) {
+            let prefix = family.prefix(self.labels(&key, names));
             let mut handles = map.write(&key);
             // Claims are looked at under the lock of the shard, and made before looking there:
             // whichever of two colliding series comes second sees the first.
-            if !family.is_claimed(&head) {
+            if !family.is_claimed(&prefix) {
                 let entry = match handles.entry(retained(key)) {
                     Entry::Occupied(known) => return Arc::clone(known.get()),
                     Entry::Vacant(entry) => entry,
                 };
-                let (handle, place) = make(&family);
-                family.add(head, place);
+                let (handle, cells) = make(&family);
+                family.add(prefix, cells);
                 return Arc::clone(entry.insert(Arc::new(handle)));
             }
         }
-        self.register_mended(map, &family, &key, make)
+        self.register_sanitized(map, &family, &key, make)
     }
 
     /// Registers a series whose label names could not stay as they are.
     #[cold]
-    fn register_mended<H>(
+    fn register_sanitized<H>(
         &self,
         map: &SeriesMap<H>,
         family: &Family,
         key: &Key,
-        make: impl FnOnce(&Family) -> (H, Place),
+        make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let one = lock(&ONE_AT_A_TIME);
@@ -172,17 +191,17 @@ impl Registry {
             return handle;
         }
         let names = key.labels().map(Label::key);
-        let mut names = mend_label_names(names, self.constant_labels());
-        let head =
-            |names: &[String]| family.head(self.labels(key, names.iter().map(String::as_str)));
-        let mut claimed = head(&names);
+        let mut names = sanitize_label_names(names, self.constant_labels());
+        let prefix =
+            |names: &[String]| family.prefix(self.labels(key, names.iter().map(String::as_str)));
+        let mut claimed = prefix(&names);
         while !family.claim(&claimed, key) || self.is_registered(map, key, &names) {
             names = names.iter().map(|name| escaped_label_name(name)).collect();
-            claimed = head(&names);
+            claimed = prefix(&names);
         }
         let labels = family.labels_of(&claimed).to_owned();
-        let (handle, place) = make(family);
-        family.add(claimed, place);
+        let (handle, cells) = make(family);
+        family.add(claimed, cells);
         let handle = Arc::new(handle);
         map.write(key)
             .insert(key.to_retained(), Arc::clone(&handle));
@@ -199,8 +218,8 @@ impl Registry {
         let labels: Vec<_> = labels
             .map(|(name, value)| Label::new(name, value))
             .collect();
-        let unmended = Key::from_parts(key.name().to_owned(), labels);
-        unmended != *key && map.read(&unmended).contains_key(&unmended)
+        let unsanitized = Key::from_parts(key.name().to_owned(), labels);
+        unsanitized != *key && map.read(&unsanitized).contains_key(&unsanitized)
     }
 
     /// The labels of a series as they are on the page.
@@ -222,81 +241,6 @@ fn retained(key: Cow<'_, Key>) -> Key {
     match key {
         Cow::Owned(key) => key,
         Cow::Borrowed(key) => key.to_retained(),
-    }
-}
-
-/// Labels as text, by name, so that the order at a call site does not matter.
-pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    sorted(labels, |labels| {
-        let mut text = String::with_capacity(text_len(labels));
-        write_labels(&mut text, labels);
-        text
-    })
-}
-
-/// All of a line before its value: the name of the sample and its labels.
-pub(super) fn line_start<'a>(
-    name: &str,
-    labels: impl Iterator<Item = (&'a str, &'a str)>,
-) -> String {
-    sorted(labels, |labels| {
-        let len = name.len() + "{} ".len() + text_len(labels);
-        let mut line = String::with_capacity(len);
-        line.push_str(name);
-        if !labels.is_empty() {
-            line.push('{');
-            write_labels(&mut line, labels);
-            line.push('}');
-        }
-        line.push(' ');
-        line
-    })
-}
-
-/// Calls `f` with the labels by name. Few enough, as nearly always, are sorted without an allocation.
-fn sorted<'a, T>(
-    labels: impl Iterator<Item = (&'a str, &'a str)>,
-    f: impl FnOnce(&[(&'a str, &'a str)]) -> T,
-) -> T {
-    let mut labels = labels.fuse();
-    let mut few = [("", ""); 12];
-    let mut len = 0;
-    for (place, label) in few.iter_mut().zip(&mut labels) {
-        *place = label;
-        len += 1;
-    }
-    let mut many;
-    let labels = match labels.next() {
-        None => &mut few[..len],
-        Some(next) => {
-            many = few.to_vec();
-            many.push(next);
-            many.extend(labels);
-            &mut many[..]
-        }
-    };
-    labels.sort_unstable();
-    f(labels)
-}
-
-/// How long labels are as text, if nothing in them is escaped.
-fn text_len(labels: &[(&str, &str)]) -> usize {
-    const AROUND: usize = "=\"\",".len();
-    let lengths = labels.iter();
-    let lengths = lengths.map(|(name, value)| name.len() + AROUND + value.len());
-    // The last has no comma.
-    lengths.sum::<usize>().saturating_sub(1)
-}
-
-fn write_labels(text: &mut String, labels: &[(&str, &str)]) {
-    for (i, (name, value)) in labels.iter().enumerate() {
-        if i > 0 {
-            text.push(',');
-        }
-        text.push_str(name);
-        text.push_str("=\"");
-        escape_label_value(text, value);
-        text.push('"');
     }
 }
 

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use crate::sync::{Mutex, lock, per_thread};
+use crate::sync::lock;
+use crate::sync::{Mutex, per_thread};
 
 /// Threads that can own a shard at the same time; any more share one and pay for it.
-pub(super) const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 128 };
+pub(crate) const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 128 };
 
 const UNASKED: usize = usize::MAX;
 const SHARED: usize = usize::MAX - 1;
@@ -23,7 +24,7 @@ per_thread! {
 /// Only this thread may write to the shard of that slot. The next owner of a slot sees all writes of
 /// the one before: both went through the lock of [`FREE`].
 #[inline]
-pub(super) fn current() -> Option<usize> {
+pub(crate) fn current() -> Option<usize> {
     match SLOT.try_with(Cell::get).unwrap_or(SHARED) {
         slot if slot < MAX_SLOTS => Some(slot),
         UNASKED => ask(),
@@ -84,7 +85,7 @@ fn give_back(slot: usize) {
 
 /// How many slots are lent: a model ends when it is none.
 #[cfg(loom)]
-pub(super) fn lent() -> usize {
+pub(crate) fn lent() -> usize {
     let (returned, never_lent) = &*lock(&FREE);
     never_lent - returned.len()
 }

@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use sketches_ddsketch::{Config, DDSketch};
 
-use super::thread_slot;
 use crate::clock::Instant;
+use crate::registry::thread_slot;
 use crate::sync::lock;
 
 /// The quantiles that a summary shows.
@@ -32,7 +32,7 @@ struct Slice {
 }
 
 impl Window {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
             stripes: std::array::from_fn(|_| Mutex::default()),
@@ -44,7 +44,7 @@ impl Window {
     }
 
     /// Adds a finite sample.
-    pub(super) fn add(&self, sample: f64) {
+    pub(crate) fn add(&self, sample: f64) {
         let (now, stripe) = (self.now(), thread_slot::current().unwrap_or_default());
         let slice = &mut lock(&self.stripes[stripe % STRIPES])[now as usize % SLICES];
         if slice.number != now {

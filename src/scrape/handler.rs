@@ -6,23 +6,20 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tower_service::Service;
 
-#[cfg(feature = "collect")]
-use super::collect::Collectors;
-use super::collect::Settings;
-use super::run::Queue;
-use super::{Page, Source};
-use crate::exposition::{Encoding, Variant};
+use crate::collect::deadline::Deadline;
+use crate::exposition::negotiate::{Encoding, Variant};
+use crate::http::labels::skip_metrics::SkipMetrics;
 use crate::registry::Registry;
-
-/// An extension of a response that is a metrics page: a layer then closes the request as if nothing
-/// had been. [`MetricsHandler`] sets it; so can a handler of one's own.
-#[derive(Clone, Copy, Debug)]
-pub struct Scrape;
+use crate::registry::collectors::collection::Collection;
+use crate::scrape::body::MetricsBody;
+use crate::scrape::run::RunQueue;
+use crate::scrape::source::PageSource;
 
 /// Serves the metrics page: a service for any request, that cannot fail.
 ///
@@ -46,47 +43,70 @@ pub struct Scrape;
 /// ```
 #[derive(Clone)]
 pub struct MetricsHandler {
-    queue: Arc<Queue>,
-    settings: Settings,
+    queue: Arc<RunQueue>,
+    scrape_timeout: Duration,
+    fails: bool,
 }
 
 impl MetricsHandler {
     /// The handler of a registry, or of an exporter's handle.
-    pub fn new(source: impl Into<Source>) -> Self {
+    pub fn new(source: impl Into<PageSource>) -> Self {
         Self {
-            queue: Arc::new(Queue::new(source.into().0)),
-            settings: Settings::default(),
+            queue: Arc::new(RunQueue::new(source.into().0)),
+            scrape_timeout: Deadline::DEFAULT_TIMEOUT,
+            fails: false,
         }
     }
 
-    #[cfg(feature = "collect")]
-    pub(super) fn collectors(&self) -> &Collectors {
-        self.queue.collectors()
+    /// Answers a scrape with 500 and the reasons if a collector fails. By default the page is served without
+    /// the metrics of that collector.
+    ///
+    /// The response head then waits for the collectors. A collector one of whose metrics has a name that is
+    /// taken is found only later: its metrics are left out all the same.
+    #[must_use]
+    pub fn fail_on_collect_error(mut self) -> Self {
+        self.fails = true;
+        self
     }
 
-    #[cfg(feature = "collect")]
-    pub(super) fn collect_settings(&mut self) -> &mut Settings {
-        &mut self.settings
+    /// Sets the timeout of scrapes that do not send `X-Prometheus-Scrape-Timeout-Seconds`; 10 s by default, as
+    /// in Prometheus.
+    #[must_use]
+    pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
+        self.scrape_timeout = timeout;
+        self
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<Page> {
-        let collectors = self.queue.collectors();
-        let collection = || self.settings.collection(collectors, request.headers());
+    fn answer<B>(&self, request: &Request<B>) -> Response<MetricsBody> {
         match *request.method() {
-            Method::GET => self.page(request, |variant| self.queue.join(variant, collection())),
-            Method::HEAD => self.page(request, |_| Page::untold()),
+            Method::GET => self.page(request, |variant| {
+                let collection = self.collection(request.headers());
+                MetricsBody::scraping(self.queue.join(), variant, collection)
+            }),
+            Method::HEAD => self.page(request, |_| MetricsBody::untold()),
             _ => not_allowed(),
         }
     }
 
-    fn page<B>(&self, request: &Request<B>, body: impl FnOnce(Variant) -> Page) -> Response<Page> {
-        let pages = self.queue.pages();
+    /// What a scrape that starts now waits for, if there are collectors.
+    fn collection(&self, headers: &HeaderMap) -> Option<Collection> {
+        self.queue.source().collectors()?;
+        let deadline = Deadline::of(headers, self.scrape_timeout);
+        Some(Collection::new(deadline))
+    }
+
+    fn page<B>(
+        &self,
+        request: &Request<B>,
+        body: impl FnOnce(Variant) -> MetricsBody,
+    ) -> Response<MetricsBody> {
+        let source = self.queue.source();
         let variant = Variant {
-            format: pages.format(request.headers()),
-            encoding: Encoding::negotiate(request.headers(), self.queue.is_worth_compressing()),
+            format: source.format(request.headers()),
+            encoding: Encoding::negotiate(request.headers(), source.is_worth_compressing()),
         };
         let mut response = Response::new(body(variant));
-        response.extensions_mut().insert(Scrape);
+        response.extensions_mut().insert(SkipMetrics);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, variant.format.content_type());
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
@@ -99,15 +119,15 @@ impl MetricsHandler {
 }
 
 /// Still a scrape: it is Prometheus who counts those that fail.
-fn failed(reasons: String) -> Response<Page> {
+fn failed(reasons: String) -> Response<MetricsBody> {
     let mut response = text(StatusCode::INTERNAL_SERVER_ERROR, reasons);
-    response.extensions_mut().insert(Scrape);
+    response.extensions_mut().insert(SkipMetrics);
     response
 }
 
 /// A response for people.
-pub(super) fn text(status: StatusCode, text: String) -> Response<Page> {
-    let mut response = Response::new(Page::reason(text));
+pub(crate) fn text(status: StatusCode, text: String) -> Response<MetricsBody> {
+    let mut response = Response::new(MetricsBody::reason(text));
     *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
@@ -115,8 +135,8 @@ pub(super) fn text(status: StatusCode, text: String) -> Response<Page> {
 }
 
 /// Not marked as a scrape, so it is measured like any other mistake of a client's.
-fn not_allowed() -> Response<Page> {
-    let mut response = Response::new(Page::empty());
+fn not_allowed() -> Response<MetricsBody> {
+    let mut response = Response::new(MetricsBody::empty());
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     let allowed = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(ALLOW, allowed);
@@ -124,7 +144,7 @@ fn not_allowed() -> Response<Page> {
 }
 
 impl<B> Service<Request<B>> for MetricsHandler {
-    type Response = Response<Page>;
+    type Response = Response<MetricsBody>;
     type Error = Infallible;
     type Future = ScrapeFuture;
 
@@ -135,7 +155,7 @@ impl<B> Service<Request<B>> for MetricsHandler {
     fn call(&mut self, request: Request<B>) -> ScrapeFuture {
         ScrapeFuture {
             response: Some(self.answer(&request)),
-            waits: self.settings.fails(),
+            waits: self.fails,
         }
     }
 }
@@ -144,14 +164,14 @@ impl<B> Service<Request<B>> for MetricsHandler {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are polled"]
 pub struct ScrapeFuture {
-    response: Option<Response<Page>>,
+    response: Option<Response<MetricsBody>>,
     /// Whether a collector that fails makes the scrape fail, so that the head must wait for them.
     waits: bool,
 }
 
 #[cfg(feature = "server")]
 impl ScrapeFuture {
-    pub(super) fn of(response: Response<Page>) -> Self {
+    pub(crate) fn of(response: Response<MetricsBody>) -> Self {
         Self {
             response: Some(response),
             waits: false,
@@ -160,7 +180,7 @@ impl ScrapeFuture {
 }
 
 impl Future for ScrapeFuture {
-    type Output = Result<Response<Page>, Infallible>;
+    type Output = Result<Response<MetricsBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { response, waits } = &mut *self;

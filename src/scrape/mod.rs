@@ -1,25 +1,18 @@
-//! The page that Prometheus scrapes: [`MetricsHandler`] serves it, and a layer does not measure that.
+//! The metrics endpoint: [`MetricsHandler`](crate::MetricsHandler) serves the metrics page, and layers do not
+//! measure it.
 
-#[cfg(feature = "collect")]
-pub mod collect;
-#[cfg(not(feature = "collect"))]
-#[path = "no_collect.rs"]
-mod collect;
-mod handler;
-mod page;
-#[cfg(feature = "push")]
-mod push;
-mod run;
+pub(crate) mod body;
+pub(crate) mod handler;
+pub(crate) mod run;
 #[cfg(feature = "server")]
-mod server;
-mod source;
+pub(crate) mod server;
+pub(crate) mod source;
 
-#[cfg(feature = "push")]
-pub use self::push::{PushError, PushGateway};
 #[cfg(feature = "server")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
 pub use self::server::MetricsServer;
 pub use self::{
-    handler::{MetricsHandler, Scrape, ScrapeFuture},
-    page::Page,
-    source::Source,
+    body::MetricsBody,
+    handler::ScrapeFuture,
+    source::{PageSource, Render},
 };

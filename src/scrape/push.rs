@@ -14,8 +14,9 @@ use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
-use crate::registry::check_label_name;
-use crate::{Error, MetricsHandler};
+use crate::model::names::check_label_name;
+use crate::error::Error;
+use crate::scrape::handler::MetricsHandler;
 
 /// Pushes the page of a job that ends before anyone would scrape it.
 ///
@@ -316,7 +317,7 @@ impl<C> fmt::Debug for PushGateway<C> {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use crate::scrape::push::segment;
 
     #[test]
     fn odd_values_are_encoded() {

@@ -1,77 +1,67 @@
-//! [`Run`]: one reading of the numbers, shared by all scrapes that came before it began.
+//! [`ScrapeRun`]: one reading of the metrics, shared by all scrapes that arrived before it started.
 //!
-//! No task is spawned: whoever polls a page does the next bit of the work, and the others find it done.
-//! A scrape that comes while a run is at work cannot share it, because it must show what happened until
-//! now; it joins the next one, which begins when the one at work is done. So however many scrapes
-//! come, one run is at work and one is waiting.
+//! No task is spawned: the bodies that are polled do the work, a slice at a time. A scrape that arrives while
+//! a run is at work cannot share it, because it must show what happened until now. It joins the next run,
+//! which starts when the current one is complete. However many scrapes arrive, one run is at work and one is
+//! waiting.
 //!
-//! Collectors are called once for a run, before it begins: it begins when the first of its scrapes has their
+//! Collectors are called once for a run, before it starts. It starts when the first of its scrapes has their
 //! samples.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::Page;
-use super::collect::{Calls, Collected, Collection, Collectors};
-use super::source::Pages;
 use crate::budget::Budget;
-use crate::exposition::{PageText, ReadyFamilies, Variant, VariantWriter};
-use crate::registry::Snapshotting;
+use crate::exposition::negotiate::Variant;
+use crate::exposition::variant::{PageContent, VariantWriter};
+use crate::registry::collectors::call::CollectorCalls;
+use crate::registry::collectors::collection::{Collected, Collection};
+use crate::registry::snapshot::Snapshot;
+use crate::registry::snapshot::values::{RegistryValues, ValueReader};
+use crate::scrape::source::{SourceKind, sample_names};
 use crate::sync::lock;
 
 /// The runs of one handler.
-pub(super) struct Queue {
-    pages: Pages,
-    collectors: Collectors,
+pub(crate) struct RunQueue {
+    source: SourceKind,
     runs: Mutex<Runs>,
 }
 
-/// Neither is kept alive: a run that nobody wants any more is gone.
+/// Not kept alive: a run that no scrape waits for is dropped.
 #[derive(Default)]
 struct Runs {
-    at_work: Weak<Run>,
-    waiting: Weak<Run>,
+    at_work: Weak<ScrapeRun>,
+    waiting: Weak<ScrapeRun>,
 }
 
-impl Queue {
-    pub(super) fn new(pages: Pages) -> Self {
-        Self {
-            collectors: Collectors::new(pages.constant_labels()),
-            pages,
-            runs: Mutex::default(),
-        }
+impl RunQueue {
+    pub(crate) fn new(source: SourceKind) -> Self {
+        let runs = Mutex::default();
+        Self { source, runs }
     }
 
-    pub(super) fn pages(&self) -> &Pages {
-        &self.pages
+    pub(crate) fn source(&self) -> &SourceKind {
+        &self.source
     }
 
-    pub(super) fn collectors(&self) -> &Collectors {
-        &self.collectors
-    }
-
-    pub(super) fn is_worth_compressing(&self) -> bool {
-        self.pages.is_worth_compressing() || !self.collectors.is_empty()
-    }
-
-    /// A page of the run that begins next.
-    pub(super) fn join(self: &Arc<Self>, variant: Variant, collection: Option<Collection>) -> Page {
+    /// The run that starts next.
+    pub(crate) fn join(self: &Arc<Self>) -> Arc<ScrapeRun> {
         let mut runs = lock(&self.runs);
-        let run = runs.waiting.upgrade().unwrap_or_else(|| {
-            let run = Arc::new(Run::new(Arc::clone(self)));
+        runs.waiting.upgrade().unwrap_or_else(|| {
+            let run = Arc::new(ScrapeRun::new(Arc::clone(self)));
             runs.waiting = Arc::downgrade(&run);
             run
-        });
-        Page::of(run, variant, collection)
+        })
     }
 
-    /// Lets the waiting run begin if the one at work is done, and helps that with its work if not.
-    fn begin(&self, waiting: &Arc<Run>, budget: &mut Budget) -> bool {
+    /// Starts the waiting run if the one at work is complete, else does a slice of that one's work.
+    fn start(&self, waiting: &Arc<ScrapeRun>, budget: &mut Budget) -> bool {
         let at_work = lock(&self.runs).at_work.upgrade();
-        // A run whose beginning panicked may be at work without being: it does not wait for itself.
+        // A run whose start panicked may be listed as at work: it does not wait for itself.
         if at_work.is_some_and(|run| !Arc::ptr_eq(&run, waiting) && !run.finish(budget)) {
             return false;
         }
@@ -83,25 +73,32 @@ impl Queue {
     }
 }
 
-pub(super) struct Run {
-    queue: Arc<Queue>,
-    calls: OnceLock<Calls>,
+pub(crate) struct ScrapeRun {
+    queue: Arc<RunQueue>,
+    calls: OnceLock<CollectorCalls>,
     work: Mutex<Work>,
 }
 
 struct Work {
     stage: Stage,
     /// The pages that were asked for so far.
-    pages: Vec<PageInProgress>,
+    pages: Vec<VariantProgress>,
 }
 
 enum Stage {
     Waiting,
-    Snapshotting(Snapshotting),
-    Writing(PageText),
+    Reading(ValueReader),
+    Writing(RunContent),
 }
 
-struct PageInProgress {
+/// What all pages of a run have in common.
+#[derive(Clone)]
+enum RunContent {
+    Values(Arc<RegistryValues>),
+    Rendered(Bytes),
+}
+
+struct VariantProgress {
     variant: Variant,
     collected: Collected,
     writer: Option<VariantWriter>,
@@ -110,15 +107,15 @@ struct PageInProgress {
 }
 
 /// What came of one poll.
-pub(super) enum Turn {
+pub(crate) enum Turn {
     Slice(Bytes),
     End,
     /// The budget is spent, or another thread is at work for about as long: come again.
     Over,
 }
 
-impl Run {
-    fn new(queue: Arc<Queue>) -> Self {
+impl ScrapeRun {
+    fn new(queue: Arc<RunQueue>) -> Self {
         let work = Mutex::new(Work {
             stage: Stage::Waiting,
             pages: Vec::new(),
@@ -128,20 +125,23 @@ impl Run {
     }
 
     /// What the collectors have for a scrape of this run.
-    pub(super) fn collect(
+    pub(crate) fn collect(
         &self,
         collection: &mut Collection,
         cx: &mut Context<'_>,
     ) -> Poll<Collected> {
         let deadline = collection.deadline();
-        let calls = self
-            .calls
-            .get_or_init(|| self.queue.collectors.call(deadline));
+        let calls = self.calls.get_or_init(|| {
+            self.queue
+                .source
+                .collectors()
+                .map_or_else(Vec::new, |c| c.call(deadline))
+        });
         collection.poll(calls, cx)
     }
 
     /// Slice `n` of a page, after as much work as it takes and the budget allows.
-    pub(super) fn slice(
+    pub(crate) fn slice(
         self: &Arc<Self>,
         variant: Variant,
         collected: &Collected,
@@ -153,8 +153,8 @@ impl Run {
         };
         while !budget.is_spent() {
             if let Stage::Waiting = work.stage {
-                if self.queue.begin(self, budget) {
-                    work.stage = Stage::of(self.queue.pages());
+                if self.queue.start(self, budget) {
+                    work.stage = Stage::of(self.queue.source());
                 }
                 continue;
             }
@@ -171,7 +171,7 @@ impl Run {
             if page.done {
                 return Turn::End;
             }
-            work.advance(i, self.queue.pages(), budget);
+            work.advance(i, self.queue.source(), budget);
         }
         Turn::Over
     }
@@ -189,7 +189,7 @@ impl Run {
             if budget.is_spent() {
                 return false;
             }
-            work.advance(unfinished, self.queue.pages(), budget);
+            work.advance(unfinished, self.queue.source(), budget);
         }
     }
 
@@ -206,42 +206,66 @@ impl Run {
 impl Work {
     /// Which page it is; with other samples of collectors it is another page.
     fn page(&mut self, variant: Variant, collected: &Collected) -> usize {
-        let is_it = |page: &PageInProgress| page.variant == variant && page.collected == *collected;
+        let is_it =
+            |page: &VariantProgress| page.variant == variant && page.collected == *collected;
         self.pages.iter().position(is_it).unwrap_or_else(|| {
-            let page = PageInProgress::new(variant, collected.clone());
+            let page = VariantProgress::new(variant, collected.clone());
             self.pages.push(page);
             self.pages.len() - 1
         })
     }
 
-    /// Does the next bit of work for a page, once the run has begun.
-    fn advance(&mut self, page: usize, pages: &Pages, budget: &mut Budget) {
+    /// Does the next bit of work for a page, once the run has started.
+    fn advance(&mut self, page: usize, source: &SourceKind, budget: &mut Budget) {
         match &mut self.stage {
             Stage::Waiting => {}
-            Stage::Snapshotting(snapshotting) => {
-                if let Some(snapshot) = snapshotting.advance(budget) {
-                    self.stage = Stage::Writing(PageText::Registry(Arc::new(snapshot)));
+            Stage::Reading(reader) => {
+                if let Some(values) = reader.advance(budget) {
+                    self.stage = Stage::Writing(RunContent::Values(Arc::new(values)));
                 }
             }
-            Stage::Writing(text) => {
-                let text = text.clone();
-                self.pages[page].advance(text, pages, budget);
+            Stage::Writing(content) => {
+                let content = content.clone();
+                self.pages[page].advance(content, source, budget);
             }
         }
     }
 }
 
 impl Stage {
-    fn of(pages: &Pages) -> Self {
-        match pages {
-            Pages::Registry(registry) => Self::Snapshotting(Snapshotting::new(registry)),
-            #[cfg(feature = "exporter")]
-            Pages::Exporter(handle) => Self::Writing(PageText::Rendered(handle.render().into())),
+    fn of(source: &SourceKind) -> Self {
+        match source {
+            SourceKind::Registry(registry) => Self::Reading(ValueReader::new(registry)),
+            SourceKind::Rendered { render, .. } => {
+                Self::Writing(RunContent::Rendered(render.render().into()))
+            }
         }
     }
 }
 
-impl PageInProgress {
+impl RunContent {
+    /// Adds the families of collectors to what all pages have in common.
+    fn with(self, collected: &Collected, source: &SourceKind) -> PageContent {
+        let constant_labels = source.constant_labels();
+        match self {
+            Self::Values(values) => {
+                let is_taken = |name: &str| values.has_sample_name(name);
+                let families = collected.families(constant_labels, is_taken);
+                PageContent::Snapshot(Snapshot::new(values, families))
+            }
+            Self::Rendered(text) => {
+                let taken = match collected.is_empty() {
+                    true => HashSet::new(),
+                    false => sample_names(&String::from_utf8_lossy(&text)),
+                };
+                let families = collected.families(constant_labels, |name| taken.contains(name));
+                PageContent::Rendered(text, families)
+            }
+        }
+    }
+}
+
+impl VariantProgress {
     fn new(variant: Variant, collected: Collected) -> Self {
         Self {
             variant,
@@ -252,22 +276,13 @@ impl PageInProgress {
         }
     }
 
-    fn advance(&mut self, text: PageText, pages: &Pages, budget: &mut Budget) {
+    fn advance(&mut self, content: RunContent, source: &SourceKind, budget: &mut Budget) {
         let Self {
             variant, collected, ..
         } = self;
         let writer = self.writer.get_or_insert_with(|| {
-            let ready = match collected.is_empty() {
-                true => ReadyFamilies::default(),
-                false => ReadyFamilies::new(collected.families(
-                    variant.format,
-                    pages.constant_labels(),
-                    pages.taken_names(&text),
-                )),
-            };
-            // About a nanosecond a byte, and the turn ends where it was not little.
-            budget.spend(ready.len());
-            VariantWriter::new(*variant, text, ready)
+            budget.spend(collected.work());
+            VariantWriter::new(*variant, content.with(collected, source))
         });
         let (slice, done) = writer.advance(budget);
         if !slice.is_empty() {
@@ -280,22 +295,22 @@ impl PageInProgress {
     }
 }
 
-impl fmt::Debug for Run {
+impl fmt::Debug for ScrapeRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").finish_non_exhaustive()
+        f.debug_struct("ScrapeRun").finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Registry;
-    use crate::exposition::{Encoding, Format};
+    use crate::exposition::negotiate::{Encoding, Format};
+    use crate::registry::Registry;
 
     #[test]
     fn a_run_that_is_busy_elsewhere_ends_the_turn() {
-        let queue = Arc::new(Queue::new(Pages::Registry(Registry::new())));
-        let run = || Arc::new(Run::new(Arc::clone(&queue)));
+        let queue = Arc::new(RunQueue::new(SourceKind::Registry(Registry::new())));
+        let run = || Arc::new(ScrapeRun::new(Arc::clone(&queue)));
         let (at_work, waiting) = (run(), run());
         lock(&queue.runs).at_work = Arc::downgrade(&at_work);
         let _another_thread = at_work.work.lock();

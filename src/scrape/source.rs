@@ -1,95 +1,157 @@
-//! [`Source`]: whose numbers a page shows.
+//! [`PageSource`]: what a metrics page shows.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderMap;
 
-use crate::exposition::{Format, PageText};
+use crate::exposition::negotiate::Format;
 use crate::registry::Registry;
+use crate::registry::collectors::Collectors;
 
-/// What a [`MetricsHandler`](super::MetricsHandler) can serve: a [`Registry`], or with the feature `exporter` a
-/// `metrics_exporter_prometheus::PrometheusHandle`.
+/// What a [`MetricsHandler`](crate::MetricsHandler) serves: a [`Registry`], or a page rendered by other code.
+///
+/// ```
+/// use tower_prometheus::MetricsHandler;
+/// use tower_prometheus::scrape::PageSource;
+///
+/// let page = PageSource::rendered(|| "# TYPE up gauge\nup 1\n".to_owned());
+/// let handler = MetricsHandler::new(page);
+/// ```
 #[derive(Clone)]
-pub struct Source(pub(super) Pages);
+pub struct PageSource(pub(crate) SourceKind);
 
 #[derive(Clone)]
-pub(super) enum Pages {
+pub(crate) enum SourceKind {
     Registry(Registry),
-    #[cfg(feature = "exporter")]
-    Exporter(metrics_exporter_prometheus::PrometheusHandle),
+    Rendered {
+        render: Arc<dyn Render>,
+        /// The registry whose collectors are on the page.
+        collectors: Option<Registry>,
+    },
 }
 
-impl Pages {
-    pub(super) fn format(&self, headers: &HeaderMap) -> Format {
-        match self {
-            Self::Registry(_) => Format::negotiate(headers),
-            #[cfg(feature = "exporter")]
-            Self::Exporter(_) => Format::Text,
-        }
-    }
-
-    /// What every series of the page has.
-    pub(super) fn constant_labels(&self) -> &[(String, String)] {
-        match self {
-            Self::Registry(registry) => registry.constant_labels(),
-            #[cfg(feature = "exporter")]
-            Self::Exporter(_) => &[],
-        }
-    }
-
-    /// Tells which names of samples the page has, at least: a registry's never get fewer.
-    #[cfg(feature = "collect")]
-    pub(super) fn taken_names(&self, text: &PageText) -> impl Fn(&str) -> bool {
-        let written = text.sample_names();
-        let registry = match self {
-            Self::Registry(registry) => Some(registry),
-            #[cfg(feature = "exporter")]
-            Self::Exporter(_) => None,
-        };
-        move |name| {
-            written.contains(name) || registry.is_some_and(|known| known.has_sample_name(name))
-        }
-    }
-
-    #[cfg(not(feature = "collect"))]
-    pub(super) fn taken_names(&self, _: &PageText) -> impl Fn(&str) -> bool {
-        |_: &str| false
-    }
-
-    pub(super) fn is_worth_compressing(&self) -> bool {
-        match self {
-            Self::Registry(registry) => registry.is_worth_compressing(),
-            #[cfg(feature = "exporter")]
-            Self::Exporter(_) => true,
-        }
-    }
+/// Renders a metrics page in the text format 0.0.4.
+///
+/// Implemented for closures, and with the feature `exporter` for
+/// `metrics_exporter_prometheus::PrometheusHandle`.
+pub trait Render: Send + Sync + 'static {
+    /// Returns the page.
+    fn render(&self) -> String;
 }
 
-impl From<&Registry> for Source {
-    fn from(registry: &Registry) -> Self {
-        Self(Pages::Registry(registry.clone()))
-    }
-}
-
-impl From<Registry> for Source {
-    fn from(registry: Registry) -> Self {
-        Self(Pages::Registry(registry))
+impl<F: Fn() -> String + Send + Sync + 'static> Render for F {
+    fn render(&self) -> String {
+        self()
     }
 }
 
 #[cfg(feature = "exporter")]
-impl From<metrics_exporter_prometheus::PrometheusHandle> for Source {
-    fn from(handle: metrics_exporter_prometheus::PrometheusHandle) -> Self {
-        Self(Pages::Exporter(handle))
+#[cfg_attr(docsrs, doc(cfg(feature = "exporter")))]
+impl Render for metrics_exporter_prometheus::PrometheusHandle {
+    fn render(&self) -> String {
+        self.render()
     }
 }
 
-impl fmt::Debug for Source {
+impl PageSource {
+    /// A page that other code renders. It is served as text 0.0.4, whatever the scraper accepts.
+    pub fn rendered(render: impl Render) -> Self {
+        Self(SourceKind::Rendered {
+            render: Arc::new(render),
+            collectors: None,
+        })
+    }
+
+    /// Adds the metrics of the collectors of `registry` to a [rendered](Self::rendered) page.
+    ///
+    /// The other metrics of `registry` are not added. A collector one of whose metrics is on the rendered page
+    /// loses its metrics. Without effect on the page of a registry, which has its own collectors.
+    #[must_use]
+    pub fn collectors(mut self, registry: &Registry) -> Self {
+        if let SourceKind::Rendered { collectors, .. } = &mut self.0 {
+            *collectors = Some(registry.clone());
+        }
+        self
+    }
+}
+
+impl SourceKind {
+    pub(crate) fn format(&self, headers: &HeaderMap) -> Format {
+        match self {
+            Self::Registry(_) => Format::negotiate(headers),
+            Self::Rendered { .. } => Format::Text,
+        }
+    }
+
+    /// The registry whose collectors are on the page.
+    fn registry(&self) -> Option<&Registry> {
+        match self {
+            Self::Registry(registry) => Some(registry),
+            Self::Rendered { collectors, .. } => collectors.as_ref(),
+        }
+    }
+
+    /// The collectors to call, if there are any.
+    pub(crate) fn collectors(&self) -> Option<&Collectors> {
+        let collectors = self.registry()?.collectors();
+        (!collectors.is_empty()).then_some(collectors)
+    }
+
+    pub(crate) fn constant_labels(&self) -> &[(String, String)] {
+        self.registry().map_or(&[], Registry::constant_labels)
+    }
+
+    pub(crate) fn is_worth_compressing(&self) -> bool {
+        match self {
+            Self::Registry(registry) => {
+                registry.is_worth_compressing() || !registry.collectors().is_empty()
+            }
+            Self::Rendered { .. } => true,
+        }
+    }
+}
+
+/// The names of the samples of a rendered page.
+pub(crate) fn sample_names(page: &str) -> HashSet<String> {
+    let families = page.lines().filter_map(|line| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name, matches!(kind, "histogram" | "summary")))
+    });
+    let names = families.flat_map(|(name, has_suffixes)| {
+        const SUFFIXES: [&str; 4] = ["", "_bucket", "_sum", "_count"];
+        let suffixes = &SUFFIXES[..if has_suffixes { SUFFIXES.len() } else { 1 }];
+        suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
+    });
+    names.collect()
+}
+
+impl From<&Registry> for PageSource {
+    fn from(registry: &Registry) -> Self {
+        Self(SourceKind::Registry(registry.clone()))
+    }
+}
+
+impl From<Registry> for PageSource {
+    fn from(registry: Registry) -> Self {
+        Self(SourceKind::Registry(registry))
+    }
+}
+
+#[cfg(feature = "exporter")]
+#[cfg_attr(docsrs, doc(cfg(feature = "exporter")))]
+impl From<metrics_exporter_prometheus::PrometheusHandle> for PageSource {
+    fn from(handle: metrics_exporter_prometheus::PrometheusHandle) -> Self {
+        Self::rendered(handle)
+    }
+}
+
+impl fmt::Debug for PageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Pages::Registry(registry) => f.debug_tuple("Source").field(registry).finish(),
-            #[cfg(feature = "exporter")]
-            Pages::Exporter(_) => f.write_str("Source(PrometheusHandle)"),
+            SourceKind::Registry(registry) => f.debug_tuple("PageSource").field(registry).finish(),
+            SourceKind::Rendered { .. } => f.write_str("PageSource(rendered)"),
         }
     }
 }

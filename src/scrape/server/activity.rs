@@ -12,24 +12,24 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::super::Page;
+use crate::scrape::body::MetricsBody;
 use crate::sync::lock;
 
 #[derive(Clone, Debug)]
 pub(super) struct Activity {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ActivityState>>,
 }
 
 #[derive(Debug)]
-struct State {
-    /// Pages that wait for their collectors, which have deadlines of their own.
+struct ActivityState {
+    /// Routes that wait for their collectors, which have deadlines of their own.
     waiting: usize,
     latest: Instant,
 }
 
 impl Activity {
     pub(super) fn begin() -> Self {
-        let state = State {
+        let state = ActivityState {
             waiting: 0,
             latest: Instant::now(),
         };
@@ -41,7 +41,7 @@ impl Activity {
     /// Ready when nothing has happened for so long.
     pub(super) async fn idle(&self, timeout: Duration) {
         loop {
-            let State { waiting, latest } = *lock(&self.state);
+            let ActivityState { waiting, latest } = *lock(&self.state);
             let from = if waiting > 0 { Instant::now() } else { latest };
             if from.elapsed() >= timeout {
                 return;
@@ -51,12 +51,12 @@ impl Activity {
     }
 
     /// A request has become whole.
-    pub(super) fn request(&self) -> Waiting {
+    pub(super) fn request(&self) -> PendingPage {
         self.change(|state| state.waiting += 1);
-        Waiting(self.clone())
+        PendingPage(self.clone())
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut ActivityState)) {
         let mut state = lock(&self.state);
         state.latest = Instant::now();
         change(&mut state);
@@ -65,9 +65,9 @@ impl Activity {
 
 /// A request that has nothing of its page yet.
 #[derive(Debug)]
-pub(super) struct Waiting(Activity);
+pub(super) struct PendingPage(Activity);
 
-impl Drop for Waiting {
+impl Drop for PendingPage {
     fn drop(&mut self) {
         self.0.change(|state| state.waiting -= 1);
     }
@@ -75,14 +75,14 @@ impl Drop for Waiting {
 
 /// A page that tells when something of it is taken.
 #[derive(Debug)]
-pub(super) struct Watched {
-    page: Page,
+pub(super) struct ActivityBody {
+    page: MetricsBody,
     activity: Activity,
-    waiting: Option<Waiting>,
+    waiting: Option<PendingPage>,
 }
 
-impl Watched {
-    pub(super) fn new(page: Page, waiting: Waiting) -> Self {
+impl ActivityBody {
+    pub(super) fn new(page: MetricsBody, waiting: PendingPage) -> Self {
         Self {
             page,
             activity: waiting.0.clone(),
@@ -91,7 +91,7 @@ impl Watched {
     }
 }
 
-impl Body for Watched {
+impl Body for ActivityBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

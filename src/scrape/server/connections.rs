@@ -14,29 +14,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service;
 
-use super::Settings;
-use super::activity::{Activity, Watched};
-use super::listener::Stream;
 use crate::scrape::handler::{MetricsHandler, ScrapeFuture, text};
+use crate::scrape::server::ServerSettings;
+use crate::scrape::server::activity::{Activity, ActivityBody};
+use crate::scrape::server::listener::Stream;
 
 pub(super) struct Connections {
-    pages: Arc<Pages>,
+    pages: Arc<Routes>,
     places: Arc<Semaphore>,
     tasks: JoinSet<()>,
     closing: watch::Sender<bool>,
 }
 
 /// What the server answers.
-pub(super) struct Pages {
+pub(super) struct Routes {
     handler: MetricsHandler,
-    settings: Settings,
+    settings: ServerSettings,
 }
 
 /// A place among the connections; `None` only if there are no more places to give, which does not happen.
-pub(super) type Place = Option<OwnedSemaphorePermit>;
+pub(super) type ConnectionPermit = Option<OwnedSemaphorePermit>;
 
 impl Connections {
-    pub(super) fn new(pages: Pages) -> Self {
+    pub(super) fn new(pages: Routes) -> Self {
         let places = pages.settings.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
             pages: Arc::new(pages),
@@ -47,12 +47,12 @@ impl Connections {
     }
 
     /// Waits for a place.
-    pub(super) fn place(&self) -> impl Future<Output = Place> + use<> {
+    pub(super) fn place(&self) -> impl Future<Output = ConnectionPermit> + use<> {
         let places = Arc::clone(&self.places);
         async move { places.acquire_owned().await.ok() }
     }
 
-    pub(super) fn serve(&mut self, stream: Stream, place: Place) {
+    pub(super) fn serve(&mut self, stream: Stream, place: ConnectionPermit) {
         // Those that have ended leave their results behind.
         while self.tasks.try_join_next().is_some() {}
         let pages = Arc::clone(&self.pages);
@@ -76,7 +76,7 @@ impl Connections {
     }
 }
 
-async fn serve_connection(pages: Arc<Pages>, stream: Stream, mut closing: watch::Receiver<bool>) {
+async fn serve_connection(pages: Arc<Routes>, stream: Stream, mut closing: watch::Receiver<bool>) {
     let idle_timeout = pages.settings.idle_timeout;
     let activity = Activity::begin();
     let mut server = auto::Builder::new(TokioExecutor::new());
@@ -111,20 +111,20 @@ async fn serve_connection(pages: Arc<Pages>, stream: Stream, mut closing: watch:
     }
 }
 
-impl Pages {
-    pub(super) fn new(handler: MetricsHandler, settings: Settings) -> Self {
+impl Routes {
+    pub(super) fn new(handler: MetricsHandler, settings: ServerSettings) -> Self {
         Self { handler, settings }
     }
 }
 
 #[derive(Clone)]
 struct PageService {
-    pages: Arc<Pages>,
+    pages: Arc<Routes>,
     activity: Activity,
 }
 
 impl<B: Send + 'static> Service<Request<B>> for PageService {
-    type Response = Response<Watched>;
+    type Response = Response<ActivityBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -134,7 +134,7 @@ impl<B: Send + 'static> Service<Request<B>> for PageService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let waiting = self.activity.request();
-        let Pages { handler, settings } = &*self.pages;
+        let Routes { handler, settings } = &*self.pages;
         let path = request.uri().path();
         let answer = if path == settings.path {
             handler.clone().call(request)
@@ -145,7 +145,7 @@ impl<B: Send + 'static> Service<Request<B>> for PageService {
         };
         Box::pin(async move {
             let response = answer.await?;
-            Ok(response.map(|page| Watched::new(page, waiting)))
+            Ok(response.map(|page| ActivityBody::new(page, waiting)))
         })
     }
 }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::Error;
+use crate::error::Error;
 
 #[derive(Debug)]
 pub(super) enum Listener {

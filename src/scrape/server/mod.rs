@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use self::connections::{Connections, Pages};
-use self::listener::Listener;
-use crate::{Error, MetricsHandler};
+use crate::error::Error;
+use crate::scrape::handler::MetricsHandler;
+use crate::scrape::server::connections::{Connections, Routes};
+use crate::scrape::server::listener::Listener;
 
 /// An HTTP server for one page: HTTP/1 and HTTP/2, on TCP or a Unix socket.
 ///
@@ -39,11 +40,11 @@ use crate::{Error, MetricsHandler};
 #[must_use = "nothing is served until `serve`"]
 pub struct MetricsServer {
     listener: Listener,
-    settings: Settings,
+    settings: ServerSettings,
 }
 
 #[derive(Clone, Debug)]
-struct Settings {
+struct ServerSettings {
     path: String,
     health_path: String,
     max_connections: usize,
@@ -51,7 +52,7 @@ struct Settings {
     shutdown_timeout: Duration,
 }
 
-impl Default for Settings {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             path: "/metrics".to_owned(),
@@ -104,7 +105,7 @@ impl MetricsServer {
     }
 
     fn of(listener: Listener) -> Self {
-        let settings = Settings::default();
+        let settings = ServerSettings::default();
         Self { listener, settings }
     }
 
@@ -154,7 +155,7 @@ impl MetricsServer {
     pub async fn serve(self, handler: MetricsHandler, shutdown: impl Future<Output = ()>) {
         let Self { listener, settings } = self;
         let timeout = settings.shutdown_timeout;
-        let mut connections = Connections::new(Pages::new(handler, settings));
+        let mut connections = Connections::new(Routes::new(handler, settings));
         let mut shutdown = pin!(shutdown);
         loop {
             let accept = async {

@@ -1,0 +1,98 @@
+//! [`Blocking`]: a collector that blocks its thread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::oneshot;
+
+use crate::collect::deadline::Deadline;
+use crate::collect::samples::Samples;
+use crate::collect::{CollectError, Collector};
+
+/// A collector whose closure blocks: it reads a disk, takes a contended lock, asks a library that waits.
+///
+/// It runs on a thread of its own, one for each scrape. A thread cannot be stopped: one that hangs is left behind
+/// when the time is up, and until it ends the collector fails at once, so there is never a second one.
+///
+/// ```
+/// use tower_prometheus::Registry;
+/// use tower_prometheus::collect::{Blocking, Samples};
+///
+/// let handler = Registry::new().handler().collector(
+///     "spool",
+///     Blocking::new(|samples: &mut Samples| {
+///         let files = std::fs::read_dir("/var/spool/shop")?.count();
+///         samples.gauge("spool_files", "Files that wait.").value(files);
+///         Ok(())
+///     }),
+/// );
+/// ```
+pub struct Blocking<F> {
+    read: Arc<F>,
+    is_running: Arc<AtomicBool>,
+}
+
+impl<F> Blocking<F>
+where
+    F: Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static,
+{
+    /// A collector of what the closure reads.
+    pub fn new(read: F) -> Self {
+        Self {
+            read: Arc::new(read),
+            is_running: Arc::default(),
+        }
+    }
+
+    fn start(&self) -> Result<oneshot::Receiver<Result<Samples, CollectError>>, CollectError> {
+        let running = RunningFlag::begin(&self.is_running)
+            .ok_or("the thread that an earlier scrape started is still at it")?;
+        let read = Arc::clone(&self.read);
+        let (answer, answered) = oneshot::channel();
+        let work = move || {
+            let mut samples = Samples::default();
+            let result = read(&mut samples).map(|()| samples);
+            // Free again before the scrape goes on, so that the next one finds it so.
+            drop(running);
+            // Nobody is there any more if it took too long.
+            let _ = answer.send(result);
+        };
+        let thread = std::thread::Builder::new().name("metrics-collector".to_owned());
+        thread.spawn(work)?;
+        Ok(answered)
+    }
+}
+
+impl<F> Collector for Blocking<F>
+where
+    F: Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static,
+{
+    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        let answered = self.start()?.await;
+        *samples = answered.map_err(|_| "its thread panicked")??;
+        Ok(())
+    }
+}
+
+/// A thread at work, until it is dropped.
+struct RunningFlag(Arc<AtomicBool>);
+
+impl RunningFlag {
+    fn begin(is_running: &Arc<AtomicBool>) -> Option<Self> {
+        let was_running = is_running.swap(true, Ordering::AcqRel);
+        (!was_running).then(|| Self(Arc::clone(is_running)))
+    }
+}
+
+impl Drop for RunningFlag {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<F> fmt::Debug for Blocking<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blocking").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! [`CheckedFamily`]: the samples of a collector, checked and ready to be exported.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use metrics::Unit;
+
+use crate::collect::samples::{SampledFamily, Samples};
+use crate::model::kind::MetricKind;
+use crate::model::label_text::series_prefix;
+use crate::model::names::{check_label_name, check_metric_name};
+use crate::model::numbers::Number;
+
+/// A family of a collector.
+#[derive(Debug)]
+pub(crate) struct CheckedFamily {
+    pub(crate) name: String,
+    pub(crate) kind: MetricKind,
+    pub(crate) help: Option<Arc<str>>,
+    pub(crate) unit: Option<Unit>,
+    /// In the order of the metrics page.
+    pub(crate) samples: Vec<CheckedSample>,
+}
+
+#[derive(Debug)]
+pub(crate) struct CheckedSample {
+    /// Everything of the line before the value.
+    pub(crate) prefix: String,
+    pub(crate) number: Number,
+}
+
+/// The families of a collector in the order it reported them, or what is wrong with them.
+pub(crate) fn check(
+    samples: Samples,
+    constant_labels: &[(String, String)],
+) -> Result<Vec<Arc<CheckedFamily>>, String> {
+    let mut names = HashSet::new();
+    let mut families = Vec::with_capacity(samples.families.len());
+    for family in samples.families {
+        if !names.insert(family.name.clone()) {
+            return Err(format!(
+                "{:?} is reported as two kinds of metric",
+                family.name
+            ));
+        }
+        // A family without samples is not exported, as in a registry.
+        if !family.samples.is_empty() {
+            families.push(Arc::new(CheckedFamily::new(family, constant_labels)?));
+        }
+    }
+    Ok(families)
+}
+
+impl CheckedFamily {
+    pub(crate) fn new(
+        family: SampledFamily,
+        constant_labels: &[(String, String)],
+    ) -> Result<Self, String> {
+        let SampledFamily {
+            name,
+            kind,
+            help,
+            unit,
+            samples: reported,
+        } = family;
+        check_metric_name(&name).map_err(|error| error.to_string())?;
+        let mut samples = Vec::with_capacity(reported.len());
+        for (labels, number) in reported {
+            if kind == MetricKind::Counter && !can_be_counted(number) {
+                return Err(format!("counter {name:?} cannot be {}", number.as_f64()));
+            }
+            let prefix = prefix(&name, labels, constant_labels)?;
+            samples.push(CheckedSample { prefix, number });
+        }
+        samples.sort_by(|a, b| a.prefix.cmp(&b.prefix));
+        let twice = samples
+            .windows(2)
+            .find(|pair| pair[0].prefix == pair[1].prefix);
+        if let Some(twice) = twice {
+            return Err(format!(
+                "series {:?} is reported twice",
+                twice[0].prefix.trim_end()
+            ));
+        }
+        Ok(Self {
+            name,
+            kind,
+            help: (!help.is_empty()).then(|| help.into()),
+            unit,
+            samples,
+        })
+    }
+
+    /// The labels of sample `i` as text.
+    pub(crate) fn labels(&self, i: usize) -> &str {
+        self.samples[i].prefix[self.name.len()..].trim_matches(['{', '}', ' '])
+    }
+}
+
+fn can_be_counted(number: Number) -> bool {
+    match number {
+        Number::Integer(_) => true,
+        Number::Float(x) => x >= 0.0,
+    }
+}
+
+/// Everything of a line before its value: `name{a="1",b="2"} `.
+fn prefix(
+    name: &str,
+    mut labels: Vec<(String, String)>,
+    constant_labels: &[(String, String)],
+) -> Result<String, String> {
+    for (label, _) in &labels {
+        check_label_name(label).map_err(|error| format!("{name:?}: {error}"))?;
+    }
+    labels.extend_from_slice(constant_labels);
+    labels.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if let Some(twice) = labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(format!("{name:?} has the label {:?} twice", twice[0].0));
+    }
+    let labels = labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(series_prefix(name, labels))
+}

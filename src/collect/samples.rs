@@ -1,0 +1,179 @@
+//! [`Samples`]: what a collector has to show.
+
+use std::time::Duration;
+
+use metrics::Unit;
+
+use crate::model::kind::MetricKind;
+use crate::model::numbers::Number;
+
+/// The samples of one collector, for one page.
+///
+/// ```
+/// # use metrics::Unit;
+/// # use tower_prometheus::collect::{CollectError, Samples};
+/// fn collect(samples: &mut Samples) -> Result<(), CollectError> {
+///     samples.gauge("db_pool_size", "Connections in the pool.").value(12_u64);
+///     samples
+///         .gauge("process_memory_bytes", "Memory of the process.")
+///         .unit(Unit::Bytes)
+///         .sample(&[("type", "rss")], 52_000_000_u64)
+///         .sample(&[("type", "vms")], 310_000_000_u64);
+///     samples.counter("db_queries_total", "Queries.").value(1017_u64);
+///     samples.info("build_info", "What runs here.", &[("version", "1.2.0")]);
+///     Ok(())
+/// }
+/// ```
+///
+/// Everything is checked when the collector is done. A name or a label that Prometheus cannot read, a
+/// series that is there twice, a counter below 0, one name for two kinds, or a name that another family of the
+/// page has: then the collector has failed, for the reason that the log says.
+#[derive(Debug, Default)]
+pub struct Samples {
+    pub(crate) families: Vec<SampledFamily>,
+}
+
+/// A family as a collector told it.
+#[derive(Debug)]
+pub(crate) struct SampledFamily {
+    pub(crate) name: String,
+    pub(crate) kind: MetricKind,
+    pub(crate) help: String,
+    pub(crate) unit: Option<Unit>,
+    pub(crate) samples: Vec<(Vec<(String, String)>, Number)>,
+}
+
+impl Samples {
+    /// A family of what goes up and down.
+    pub fn gauge(&mut self, name: impl Into<String>, help: impl Into<String>) -> FamilySamples<'_> {
+        self.family(MetricKind::Gauge, name.into(), help.into())
+    }
+
+    /// A family of what only grows; its name ends in `_total`.
+    pub fn counter(
+        &mut self,
+        name: impl Into<String>,
+        help: impl Into<String>,
+    ) -> FamilySamples<'_> {
+        self.family(MetricKind::Counter, name.into(), help.into())
+    }
+
+    /// A gauge at 1 whose labels say what there is; its name ends in `_info`.
+    pub fn info(
+        &mut self,
+        name: impl Into<String>,
+        help: impl Into<String>,
+        labels: &[(&str, &str)],
+    ) {
+        self.family(MetricKind::Info, name.into(), help.into())
+            .sample(labels, 1_u64);
+    }
+
+    /// The family of that name; telling it again goes on with it.
+    fn family(&mut self, kind: MetricKind, name: String, help: String) -> FamilySamples<'_> {
+        let same = |family: &SampledFamily| family.name == name && family.kind == kind;
+        let known = self.families.iter().position(same);
+        let i = known.unwrap_or_else(|| {
+            self.families.push(SampledFamily {
+                name,
+                kind,
+                help,
+                unit: None,
+                samples: Vec::new(),
+            });
+            self.families.len() - 1
+        });
+        FamilySamples {
+            family: &mut self.families[i],
+        }
+    }
+}
+
+/// One family of a collector's [`Samples`].
+#[derive(Debug)]
+pub struct FamilySamples<'a> {
+    family: &'a mut SampledFamily,
+}
+
+impl FamilySamples<'_> {
+    /// The unit, for OpenMetrics; the name ends in it.
+    pub fn unit(&mut self, unit: Unit) -> &mut Self {
+        self.family.unit = Some(unit);
+        self
+    }
+
+    /// The family's only sample, without labels.
+    pub fn value(&mut self, value: impl Into<SampleValue>) -> &mut Self {
+        self.sample(&[], value)
+    }
+
+    /// A sample with labels, in any order.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
+        if let Some(number) = value.into().0 {
+            let owned = labels
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+            self.family.samples.push((owned.collect(), number));
+        }
+        self
+    }
+}
+
+/// A number for a sample, or none: a whole one, a real one, a time in seconds, true and false as 1 and 0. `None`
+/// leaves the sample out.
+#[derive(Clone, Copy, Debug)]
+pub struct SampleValue(Option<Number>);
+
+impl From<u64> for SampleValue {
+    fn from(n: u64) -> Self {
+        Self(Some(Number::Integer(n)))
+    }
+}
+
+impl From<f64> for SampleValue {
+    fn from(x: f64) -> Self {
+        Self(Some(Number::Float(x)))
+    }
+}
+
+impl From<usize> for SampleValue {
+    fn from(n: usize) -> Self {
+        Self::from(n as u64)
+    }
+}
+
+impl From<u32> for SampleValue {
+    fn from(n: u32) -> Self {
+        Self::from(u64::from(n))
+    }
+}
+
+impl From<i64> for SampleValue {
+    fn from(n: i64) -> Self {
+        u64::try_from(n).map_or_else(|_| Self::from(n as f64), Self::from)
+    }
+}
+
+impl From<i32> for SampleValue {
+    fn from(n: i32) -> Self {
+        Self::from(i64::from(n))
+    }
+}
+
+impl From<bool> for SampleValue {
+    fn from(is: bool) -> Self {
+        Self::from(u64::from(is))
+    }
+}
+
+impl From<Duration> for SampleValue {
+    fn from(time: Duration) -> Self {
+        Self::from(time.as_secs_f64())
+    }
+}
+
+impl<V: Into<SampleValue>> From<Option<V>> for SampleValue {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Self(None), Into::into)
+    }
+}

@@ -1,0 +1,114 @@
+//! Names, checked while the program is compiled.
+
+use crate::custom::label_spec::{LabelSpec, MAX_OPEN, SpecValues, combinations, open_labels};
+use crate::model::kind::MetricKind;
+use crate::model::names::{is_label_name, is_reserved_label};
+
+pub(crate) const fn ends_with(name: &str, end: &str) -> bool {
+    let (name, end) = (name.as_bytes(), end.as_bytes());
+    if name.len() < end.len() {
+        return false;
+    }
+    let (_, tail) = name.split_at(name.len() - end.len());
+    are_equal(tail, end)
+}
+
+const fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < one.len() {
+        if one[i] != other[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// Whether no value is there twice.
+#[doc(hidden)]
+#[must_use]
+pub const fn are_distinct(values: &[&str]) -> bool {
+    let mut i = 0;
+    while i < values.len() {
+        let mut j = 0;
+        while j < i {
+            if are_equal(values[i].as_bytes(), values[j].as_bytes()) {
+                return false;
+            }
+            j += 1;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// What is wrong with a set of labels.
+#[doc(hidden)]
+#[must_use]
+pub const fn label_problem(labels: &[LabelSpec]) -> Option<&'static str> {
+    const MOST_SERIES: usize = 10_000;
+    let mut i = 0;
+    while i < labels.len() {
+        let LabelSpec { name, values } = labels[i];
+        if !is_label_name(name) {
+            return Some(
+                "a label's name is letters, digits and `_`, and does not start with a digit",
+            );
+        }
+        if is_reserved_label(name) {
+            return Some(
+                "a label cannot be called `le`, `quantile` or `__…`: Prometheus uses them",
+            );
+        }
+        if matches!(values, SpecValues::Open(0)) {
+            return Some("an open label must be allowed at least one value");
+        }
+        i += 1;
+    }
+    if open_labels(labels) > MAX_OPEN {
+        return Some("a set has at most six open labels");
+    }
+    if combinations(labels) > MOST_SERIES {
+        return Some("the closed labels of a set make more than 10,000 series");
+    }
+    None
+}
+
+/// What is wrong with a family, which its own message names.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    Name,
+    Help,
+    CounterWithoutTotal,
+    InfoWithoutInfo,
+    TotalWithoutCounter,
+    PartOfHistogram,
+    BucketsOfOther,
+    BucketsMissing,
+    BucketsWrong,
+}
+
+pub(crate) const fn name_problem(name: &str, kind: MetricKind, odd: bool) -> Option<Problem> {
+    if !is_label_name(name) {
+        return Some(Problem::Name);
+    }
+    match kind {
+        MetricKind::Counter if !ends_with(name, "_total") => {
+            return Some(Problem::CounterWithoutTotal);
+        }
+        MetricKind::Info if !ends_with(name, "_info") => return Some(Problem::InfoWithoutInfo),
+        MetricKind::Counter | MetricKind::Info => {}
+        _ if !odd && ends_with(name, "_total") => return Some(Problem::TotalWithoutCounter),
+        _ => {}
+    }
+    let is_part =
+        ends_with(name, "_bucket") || ends_with(name, "_sum") || ends_with(name, "_count");
+    if is_part && !odd {
+        return Some(Problem::PartOfHistogram);
+    }
+    None
+}

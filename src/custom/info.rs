@@ -1,0 +1,127 @@
+//! [`Info`]: what does not change while a process runs.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::OnceLock;
+
+use crate::custom::definition::Definition;
+use crate::custom::destination::Destination;
+use crate::custom::family::CustomFamily;
+use crate::custom::label_spec::pairs;
+use crate::custom::labels::{LabelSet, LabelsOf};
+use crate::custom::metric::Metric;
+use crate::error::Error;
+use crate::model::description::FamilyDescription;
+use crate::model::kind::Instrument;
+use crate::model::kind::MetricKind;
+use crate::registry::hooks::{self, InstallHook};
+use crate::sink::owned_key;
+
+/// A gauge at 1 whose labels tell what does not change while a process runs, such as its version.
+///
+/// Its one series appears when it is [`set`](Self::set).
+pub struct Info<Labels = ()> {
+    state: &'static InfoState,
+    labels: PhantomData<fn() -> Labels>,
+}
+
+struct InfoState {
+    family: CustomFamily,
+    /// Closed and open values, once they are set.
+    values: OnceLock<(usize, Vec<String>)>,
+}
+
+impl InfoState {
+    fn show(&self) {
+        let (Some((closed, open)), Some(sink)) = (self.values.get(), self.family.target()) else {
+            return;
+        };
+        let open: Vec<_> = open.iter().map(String::as_str).collect();
+        let labels = pairs(self.family.labels, *closed, &open);
+        sink.info(owned_key(self.family.name(), &labels));
+    }
+}
+
+impl InstallHook for InfoState {
+    fn recorder_installed(&self) {
+        self.show();
+    }
+}
+
+impl<Labels: LabelSet> Info<Labels> {
+    /// Shows these labels; also when a recorder is installed only later.
+    ///
+    /// What they say cannot change: other values are ignored later on, with a warning.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as the other kinds take them"
+    )]
+    pub fn set(self, labels: impl LabelsOf<Labels>) {
+        let open = labels.open();
+        let open = open.as_slice().iter().map(|value| (*value).to_owned());
+        let values = (labels.closed(), open.collect());
+        if *self.state.values.get_or_init(|| values.clone()) != values {
+            tracing::warn!(
+                "{} is set already, and keeps its labels",
+                self.state.family.name()
+            );
+        }
+        self.state.show();
+    }
+}
+
+impl<Labels: LabelSet> Metric for Info<Labels> {
+    const KIND: MetricKind = MetricKind::Info;
+
+    fn define(
+        definition: &'static Definition,
+        destination: &Destination<'_>,
+    ) -> Result<Self, Error> {
+        let family = CustomFamily::new(definition, Instrument::Info, Labels::LABELS);
+        let spec = family.spec()?;
+        let leak = || -> &'static InfoState {
+            let values = OnceLock::new();
+            Box::leak(Box::new(InfoState { family, values }))
+        };
+        let state = match destination {
+            Destination::On(sink) => {
+                let same = |state: &InfoState| state.family.name() == definition.name;
+                let state = sink.family_state(&spec, same, leak)?;
+                state.family.check_labels(Labels::LABELS)?;
+                state.family.record_into(sink)?;
+                state
+            }
+            Destination::Global => {
+                let state = leak();
+                hooks::on_install(state);
+                state
+            }
+        };
+        Ok(Self {
+            state,
+            labels: PhantomData,
+        })
+    }
+
+    fn describe(definition: &Definition) -> FamilyDescription {
+        definition.describe(Self::KIND, Labels::LABELS)
+    }
+}
+
+impl<Labels> Clone for Info<Labels> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Labels> Copy for Info<Labels> {}
+
+impl<Labels> UnwindSafe for Info<Labels> {}
+impl<Labels> RefUnwindSafe for Info<Labels> {}
+
+impl<Labels> fmt::Debug for Info<Labels> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Info {}", self.state.family.name())
+    }
+}

@@ -1,0 +1,140 @@
+//! [`LabelSpec`]: a label as `labels!` defines it, and the arithmetic of its values.
+
+/// Open labels that one set can have.
+pub(crate) const MAX_OPEN: usize = 6;
+
+/// A label whose values are known: an enum from [`labels!`](crate::labels!), or `bool`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the type of a label",
+    label = "not a closed set of values",
+    note = "a label is an enum from `tower_prometheus::labels!`, or `open(1000)` for any text, up to so many values"
+)]
+pub trait LabelValue: Copy + 'static {
+    /// All values in order, as they are on the page.
+    const VALUES: &'static [&'static str];
+
+    /// The place of this one among them.
+    fn index(self) -> usize;
+}
+
+impl LabelValue for bool {
+    const VALUES: &'static [&'static str] = &["false", "true"];
+
+    fn index(self) -> usize {
+        usize::from(self)
+    }
+}
+
+/// A label as it was defined.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelSpec {
+    pub name: &'static str,
+    pub values: SpecValues,
+}
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpecValues {
+    Closed(&'static [&'static str]),
+    /// At most so many.
+    Open(usize),
+}
+
+impl LabelSpec {
+    /// A label of one of our enums; `name` may be a raw identifier.
+    pub const fn closed<V: LabelValue>(name: &'static str) -> Self {
+        Self {
+            name: without_raw(name),
+            values: SpecValues::Closed(V::VALUES),
+        }
+    }
+
+    pub const fn open(name: &'static str, at_most: usize) -> Self {
+        Self {
+            name: without_raw(name),
+            values: SpecValues::Open(at_most),
+        }
+    }
+}
+
+/// How many series a set has for each combination of its open values.
+pub(crate) const fn combinations(labels: &[LabelSpec]) -> usize {
+    let (mut product, mut i) = (1, 0);
+    while i < labels.len() {
+        if let SpecValues::Closed(values) = labels[i].values {
+            product *= values.len();
+        }
+        i += 1;
+    }
+    product
+}
+
+/// How many labels of a set are open.
+pub(crate) const fn open_labels(labels: &[LabelSpec]) -> usize {
+    let (mut count, mut i) = (0, 0);
+    while i < labels.len() {
+        if let SpecValues::Open(_) = labels[i].values {
+            count += 1;
+        }
+        i += 1;
+    }
+    count
+}
+
+/// Names and values of one series: that of a combination of closed values, and these open ones.
+pub(crate) fn pairs<'a>(
+    labels: &'a [LabelSpec],
+    mut closed: usize,
+    open: &[&'a str],
+) -> Vec<(&'a str, &'a str)> {
+    let mut open = open.iter().rev();
+    let value = |label: &'a LabelSpec| match label.values {
+        SpecValues::Closed(values) => {
+            let value = values[closed % values.len()];
+            closed /= values.len();
+            value
+        }
+        SpecValues::Open(_) => open.next().copied().unwrap_or_default(),
+    };
+    // The last label turns fastest, see `labels!`.
+    let values: Vec<_> = labels.iter().rev().map(value).collect();
+    let names = labels.iter().map(|label| label.name);
+    names.zip(values.into_iter().rev()).collect()
+}
+
+/// The values of the open labels of a series, in the order of their definition.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenValues<'a> {
+    values: [&'a str; MAX_OPEN],
+    len: usize,
+}
+
+impl<'a> OpenValues<'a> {
+    #[inline]
+    #[must_use]
+    pub fn of<const N: usize>(given: [&'a str; N]) -> Self {
+        let mut values = [""; MAX_OPEN];
+        for (value, given) in values.iter_mut().zip(given) {
+            *value = given;
+        }
+        Self {
+            values,
+            len: N.min(MAX_OPEN),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[&'a str] {
+        &self.values[..self.len]
+    }
+}
+
+/// The name that a raw identifier stands for.
+pub(crate) const fn without_raw(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}

@@ -1,0 +1,198 @@
+//! [`Node`]: the series of one family that differ only in their closed labels.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::custom::definition::Definition;
+use crate::custom::destination::Destination;
+use crate::custom::family::CustomFamily;
+use crate::custom::label_spec;
+use crate::custom::label_spec::{combinations, open_labels, pairs};
+use crate::custom::labels::{LabelSet, LabelsOf};
+use crate::error::Error;
+use crate::maps::tree;
+use crate::maps::tree::{Keyed, Tree};
+use crate::model::kind::Instrument;
+use crate::registry::hooks::{self, InstallHook};
+use crate::sink::Sink;
+
+/// What a series is recorded with.
+pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
+    const INSTRUMENT: Instrument;
+
+    fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self;
+}
+
+/// The series of a family, one for each combination of its closed values; and if it has open labels, as
+/// many again for each combination of theirs that was seen.
+pub(super) struct Node<I: 'static> {
+    family: &'static CustomFamily,
+    open: Box<[Box<str>]>,
+    /// Empty until there is somewhere to record.
+    series: OnceLock<Box<[I]>>,
+    /// By their open values, where there are open labels: boxed, because rows have none below.
+    rows: Option<Box<Tree<Self>>>,
+}
+
+impl<I: SeriesHandle> Node<I> {
+    fn root(family: &'static CustomFamily) -> Self {
+        Self {
+            family,
+            open: Box::default(),
+            series: OnceLock::new(),
+            rows: (open_labels(family.labels) > 0).then(Box::default),
+        }
+    }
+
+    fn row(family: &'static CustomFamily, open: &[&str]) -> Self {
+        Self {
+            family,
+            open: tree::owned(open),
+            series: OnceLock::new(),
+            rows: None,
+        }
+    }
+
+    /// The family of a definition there: leaked, once for each registry, so that what is recorded with
+    /// can be copied anywhere and shares no count.
+    pub(super) fn define<Labels: LabelSet>(
+        definition: &'static Definition,
+        destination: &Destination<'_>,
+    ) -> Result<&'static Self, Error> {
+        let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS);
+        let spec = family.spec()?;
+        let leak = || -> &'static Self {
+            let family = Box::leak(Box::new(family));
+            Box::leak(Box::new(Self::root(family)))
+        };
+        let node = match destination {
+            Destination::On(sink) => {
+                let same = |node: &Self| node.family.name() == definition.name;
+                let node = sink.family_state(&spec, same, leak)?;
+                node.family.check_labels(Labels::LABELS)?;
+                node.family.record_into(sink)?;
+                node
+            }
+            Destination::Global => leak(),
+        };
+        match destination {
+            Destination::On(_) => node.recorder_installed(),
+            Destination::Global => hooks::on_install(node),
+        }
+        Ok(node)
+    }
+
+    /// The series of these labels.
+    #[inline]
+    pub(super) fn series<Labels: LabelSet>(
+        &'static self,
+        labels: &impl LabelsOf<Labels>,
+    ) -> Series<I> {
+        let index = labels.closed() as u32;
+        let rows = match &self.rows {
+            Some(rows) if const { open_labels(Labels::LABELS) > 0 } => rows,
+            _ => return Series { node: self, index },
+        };
+        let open = labels.open();
+        let node = match rows.get(open.as_slice()) {
+            Some(node) => node,
+            None => self.admit(rows, open.as_slice()),
+        };
+        Series { node, index }
+    }
+
+    /// The series of open values that were not seen yet, or are too many.
+    #[cold]
+    fn admit(&self, rows: &'static Tree<Self>, open: &[&str]) -> &'static Self {
+        let mut values = [""; label_spec::MAX_OPEN];
+        let values = &mut values[..open.len()];
+        values.copy_from_slice(open);
+        self.family.admit(values);
+        let node = rows.get_or_insert(values, || Self::row(self.family, values));
+        if node.series.get().is_none() {
+            node.resolve();
+        }
+        node
+    }
+
+    /// Registers the series as soon as there is a recorder; nothing is locked meanwhile, because who
+    /// listens to warnings may record something in turn.
+    #[cold]
+    fn resolve(&self) -> Option<&[I]> {
+        let sink = self.family.target()?;
+        let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
+        let (name, labels) = (self.family.name(), self.family.labels);
+        let series = (0..combinations(labels))
+            .map(|closed| I::register(sink, name, &pairs(labels, closed, &open)));
+        let series = series.collect();
+        // Who was faster has registered the same.
+        let _ = self.series.set(series);
+        self.series.get().map(|series| &**series)
+    }
+}
+
+impl<I> Keyed for Node<I> {
+    fn key(&self) -> &[Box<str>] {
+        &self.open
+    }
+}
+
+impl<I: SeriesHandle> InstallHook for Node<I> {
+    fn recorder_installed(&self) {
+        // What has open labels begins to exist with their first values.
+        if open_labels(self.family.labels) == 0 && self.series.get().is_none() {
+            self.resolve();
+        }
+    }
+}
+
+/// One series.
+pub(super) struct Series<I: 'static> {
+    node: &'static Node<I>,
+    index: u32,
+}
+
+impl<I: SeriesHandle> Series<I> {
+    /// The series without labels, or what to look further ones up in.
+    pub(super) fn root(node: &'static Node<I>) -> Self {
+        Self { node, index: 0 }
+    }
+
+    #[inline]
+    pub(super) fn with<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Self {
+        self.node.series(labels)
+    }
+
+    /// What to record with, if there is somewhere to record.
+    #[inline]
+    pub(super) fn get(self) -> Option<&'static I> {
+        let series = match self.node.series.get() {
+            Some(series) => series,
+            None => self.node.resolve()?,
+        };
+        series.get(self.index as usize)
+    }
+}
+
+impl<I: 'static> Clone for Series<I> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I: 'static> Copy for Series<I> {}
+
+impl<I: 'static> fmt::Debug for Series<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.node.family.name())?;
+        let open: Vec<_> = self.node.open.iter().map(|value| &**value).collect();
+        let labels = self.node.family.labels;
+        if open.len() < open_labels(labels) {
+            return Ok(());
+        }
+        f.debug_map()
+            .entries(pairs(labels, self.index as usize, &open))
+            .finish()
+    }
+}

@@ -1,0 +1,9 @@
+//! Configuration of an HTTP layer, checked before the layer exists.
+
+pub(crate) mod endpoint_source;
+pub(crate) mod http_label;
+pub(crate) mod http_metric;
+pub(crate) mod http_metrics;
+pub(crate) mod naming;
+pub(crate) mod settings;
+pub(crate) mod standard_labels;

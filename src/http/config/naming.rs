@@ -1,0 +1,213 @@
+//! [`Naming`]: what the families and labels of a layer are called.
+
+use std::borrow::Cow;
+
+use crate::error::Error;
+use crate::http::config::http_metric::HttpMetric;
+use crate::http::labels::endpoint::UNMATCHED;
+use crate::http::labels::status::Status;
+use crate::model::names::{check_label_name, check_metric_name};
+
+/// The names of a layer's families and labels.
+///
+/// ```
+/// use tower_prometheus::{HttpMetric, HttpMetrics, Naming, Registry};
+///
+/// let naming = Naming::classic()
+///     .family(HttpMetric::Requests, "hits_total")
+///     .endpoint_label("route");
+/// let layer = HttpMetrics::server().naming(naming).build(Registry::new())?;
+/// # Ok::<(), tower_prometheus::Error>(())
+/// ```
+///
+/// | | [`classic`](Self::classic) | [`client`](Self::client) | [`open_telemetry`](Self::open_telemetry) | [`axum_prometheus`](Self::axum_prometheus) |
+/// |---|---|---|---|---|
+/// | requests | `http_requests_total` | `http_client_requests_total` | off | `axum_http_requests_total` |
+/// | duration | `http_request_duration_seconds` | `http_client_request_duration_seconds` | `http_server_request_duration_seconds` | `axum_http_requests_duration_seconds` |
+/// | in progress | `http_requests_in_progress` | `http_client_requests_in_progress` | `http_server_active_requests` | `axum_http_requests_pending` |
+/// | response bodies | `http_response_body_size_bytes` | `http_client_response_body_size_bytes` | `http_server_response_body_size_bytes` | `axum_http_response_body_size` |
+/// | method | `method` | `method` | `http_request_method` | `method` |
+/// | endpoint | `endpoint` | `endpoint` | `http_route`, not in progress | `endpoint` |
+/// | status | `status`, not on durations | `status`, not on durations | `http_response_status_code`, on durations | `status`, on durations |
+/// | other methods | `OTHER` | `OTHER` | `_OTHER` | `OTHER` |
+/// | also | | `host` | `url_scheme`, `network_protocol_version`, `error_type` | |
+///
+/// Names are checked when the layer is built. They do not include the layer's
+/// [prefix](crate::HttpMetrics::prefix).
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a naming does nothing until a layer uses it"]
+pub struct Naming {
+    families: [String; HttpMetric::COUNT],
+    pub(crate) method: String,
+    pub(crate) endpoint: String,
+    pub(crate) status: String,
+    pub(crate) error_type: Option<String>,
+    pub(crate) other_method: &'static str,
+    /// The endpoint of requests without one.
+    pub(crate) unmatched: &'static str,
+    pub(crate) endpoint_in_progress: bool,
+}
+
+impl Naming {
+    /// `http_requests_total{method,endpoint,status}` and its companions: the default of servers.
+    pub fn classic() -> Self {
+        Self::with_families([
+            "http_requests_total",
+            "http_request_duration_seconds",
+            "http_requests_in_progress",
+            "http_response_bodies_aborted_total",
+            "http_connections_open",
+            "http_response_head_duration_seconds",
+            "http_response_body_size_bytes",
+            "http_request_body_size_bytes",
+            "http_request_body_duration_seconds",
+        ])
+    }
+
+    /// `http_client_requests_total{method,host,endpoint,status}` and its companions: the default of
+    /// clients.
+    pub fn client() -> Self {
+        let mut naming = Self::with_families([
+            "http_client_requests_total",
+            "http_client_request_duration_seconds",
+            "http_client_requests_in_progress",
+            "http_client_response_bodies_aborted_total",
+            "http_client_connections_open",
+            "http_client_response_head_duration_seconds",
+            "http_client_response_body_size_bytes",
+            "http_client_request_body_size_bytes",
+            "http_client_request_body_duration_seconds",
+        ]);
+        naming.unmatched = "";
+        naming
+    }
+
+    /// The names of OpenTelemetry's semantic conventions for HTTP servers, as they arrive in Prometheus.
+    /// [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) sets the labels and buckets
+    /// that go with them.
+    pub fn open_telemetry() -> Self {
+        Self {
+            method: "http_request_method".to_owned(),
+            endpoint: "http_route".to_owned(),
+            status: "http_response_status_code".to_owned(),
+            error_type: Some("error_type".to_owned()),
+            other_method: "_OTHER",
+            unmatched: "",
+            endpoint_in_progress: false,
+            ..Self::with_families([
+                "http_server_requests_total",
+                "http_server_request_duration_seconds",
+                "http_server_active_requests",
+                "http_server_response_bodies_aborted_total",
+                "http_server_connections_open",
+                "http_server_response_head_duration_seconds",
+                "http_server_response_body_size_bytes",
+                "http_server_request_body_size_bytes",
+                "http_server_request_body_duration_seconds",
+            ])
+        }
+    }
+
+    /// The names of the crate axum-prometheus, so that a migration keeps its dashboards.
+    /// [`HttpMetrics::axum_prometheus`](crate::HttpMetrics::axum_prometheus) sets what goes with them.
+    pub fn axum_prometheus() -> Self {
+        Self::with_families([
+            "axum_http_requests_total",
+            "axum_http_requests_duration_seconds",
+            "axum_http_requests_pending",
+            "axum_http_response_bodies_aborted_total",
+            "axum_http_connections_open",
+            "axum_http_response_head_duration_seconds",
+            "axum_http_response_body_size",
+            "axum_http_request_body_size",
+            "axum_http_request_body_duration_seconds",
+        ])
+    }
+
+    fn with_families(families: [&str; HttpMetric::COUNT]) -> Self {
+        Self {
+            families: families.map(str::to_owned),
+            method: "method".to_owned(),
+            endpoint: "endpoint".to_owned(),
+            status: "status".to_owned(),
+            error_type: None,
+            other_method: "OTHER",
+            unmatched: UNMATCHED,
+            endpoint_in_progress: true,
+        }
+    }
+
+    /// What a family is called.
+    pub fn family(mut self, family: HttpMetric, name: impl Into<String>) -> Self {
+        self.families[family as usize] = name.into();
+        self
+    }
+
+    /// Instead of `method`.
+    pub fn method_label(mut self, name: impl Into<String>) -> Self {
+        self.method = name.into();
+        self
+    }
+
+    /// Instead of `endpoint`.
+    pub fn endpoint_label(mut self, name: impl Into<String>) -> Self {
+        self.endpoint = name.into();
+        self
+    }
+
+    /// Instead of `status`.
+    pub fn status_label(mut self, name: impl Into<String>) -> Self {
+        self.status = name.into();
+        self
+    }
+
+    /// What a status label says of how a request ended: OpenTelemetry's tells codes only, and how a
+    /// request ended without one by its error type.
+    pub(crate) fn status_value(&self, status: Status) -> Cow<'static, str> {
+        match self.error_type.is_some() && !status.is_response() {
+            true => "".into(),
+            false => status.label(),
+        }
+    }
+
+    pub(crate) fn name(&self, family: HttpMetric) -> &str {
+        &self.families[family as usize]
+    }
+
+    /// All label names: those that can be set, and the fixed ones.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
+        let Self {
+            families: _,
+            method,
+            endpoint,
+            status,
+            error_type,
+            other_method: _,
+            unmatched: _,
+            endpoint_in_progress: _,
+        } = self;
+        let set = [method, endpoint, status].map(String::as_str);
+        let fixed = HttpMetric::ALL
+            .into_iter()
+            .filter_map(|family| family.own_label());
+        set.into_iter().chain(fixed).chain(error_type.as_deref())
+    }
+
+    /// Checks every name.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (i, name) in self.families.iter().enumerate() {
+            check_metric_name(name)?;
+            if self.families[..i].contains(name) {
+                return Err(Error::new(format!("{name:?} is the name of two families")));
+            }
+        }
+        let labels: Vec<_> = self.labels().collect();
+        for (i, name) in labels.iter().enumerate() {
+            check_label_name(name)?;
+            if labels[..i].contains(name) {
+                return Err(Error::new(format!("{name:?} is the name of two labels")));
+            }
+        }
+        Ok(())
+    }
+}

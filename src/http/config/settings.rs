@@ -1,0 +1,377 @@
+//! [`HttpSettings`]: what a layer was asked to do, and whether that can be.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::error::Error;
+use crate::http::config::endpoint_source::EndpointSource;
+use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
+use crate::http::config::http_metric::HttpMetric;
+use crate::http::config::naming::Naming;
+use crate::http::labels::abort_reason::AbortReason;
+use crate::http::labels::head::RequestHead;
+use crate::http::labels::method::Method;
+use crate::http::labels::status::Status;
+use crate::http::series::label_values::MAX_LABELS;
+use crate::model::bounds::Buckets;
+use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
+use crate::model::kind::Instrument;
+use crate::model::names::{check_constant_label, check_metric_name};
+use crate::model::trace::TraceId;
+use crate::sink::overflow::OVERFLOW;
+use crate::sink::overflow::overflow_spec;
+
+/// What a layer was asked to do; two layers that agree in all of it share their series.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HttpSettings {
+    pub(crate) prefix: Option<String>,
+    pub(crate) constant_labels: Vec<(String, String)>,
+    pub(crate) duration_buckets: Option<Vec<f64>>,
+    pub(crate) size_buckets: Vec<f64>,
+    pub(crate) measure_until: MeasureUntil,
+    pub(crate) endpoint_source: EndpointSource,
+    pub(crate) warns_of_silence: bool,
+    pub(crate) skip: Vec<String>,
+    pub(crate) max_endpoints: usize,
+    pub(crate) naming: Naming,
+    pub(crate) measured: [bool; HttpMetric::COUNT],
+    pub(crate) labels: Vec<HttpLabel>,
+    pub(crate) status_classes: bool,
+    pub(crate) status_on_durations: bool,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) exemplar: Option<ExemplarOf>,
+}
+
+/// Where the duration of a request ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MeasureUntil {
+    /// The end of the response body: the time that the client waited. The default.
+    #[default]
+    BodyEnd,
+    /// The response head: comparable to crates that stop there, but slow bodies are not seen.
+    Head,
+}
+
+/// Which trace a request belongs to.
+#[derive(Clone)]
+pub(crate) struct ExemplarOf(pub(crate) Arc<TraceOf>);
+
+type TraceOf = dyn Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync;
+
+impl ExemplarOf {
+    pub(crate) fn of(&self, request: RequestHead<'_>) -> Option<TraceId> {
+        (self.0)(request)
+    }
+}
+
+impl PartialEq for ExemplarOf {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for ExemplarOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExemplarOf")
+    }
+}
+
+/// What a label tells of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LabelSource {
+    Method,
+    Endpoint,
+    /// One's own, by its number.
+    Own(usize),
+    Status,
+    ErrorType,
+}
+
+/// A route that was declared, with the statuses that start at 0.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) endpoint: String,
+    pub(crate) statuses: Vec<StatusCode>,
+}
+
+impl HttpSettings {
+    pub(crate) fn is_measured(&self, family: HttpMetric) -> bool {
+        self.measured[family as usize]
+    }
+
+    /// Whether anything is measured beside the number of requests and their duration to the end.
+    pub(crate) fn measures_more(&self) -> bool {
+        let more = [
+            HttpMetric::HeadDuration,
+            HttpMetric::ResponseBodySize,
+            HttpMetric::RequestBodySize,
+            HttpMetric::RequestBodyDuration,
+        ];
+        self.exemplar.is_some()
+            || self.measure_until == MeasureUntil::Head
+            || more.into_iter().any(|family| self.is_measured(family))
+    }
+
+    /// The whole name of a family, if it is measured.
+    pub(crate) fn family_name(&self, family: HttpMetric) -> Option<String> {
+        let name = self.naming.name(family);
+        self.is_measured(family).then(|| match &self.prefix {
+            Some(prefix) => format!("{prefix}_{name}"),
+            None => name.to_owned(),
+        })
+    }
+
+    /// The labels of a family, without what is its own and without constant labels.
+    pub(crate) fn parts(&self, family: HttpMetric) -> Vec<LabelSource> {
+        let (endpoint, own, status) = match family {
+            HttpMetric::Requests => (true, On::Requests, true),
+            HttpMetric::Duration
+            | HttpMetric::HeadDuration
+            | HttpMetric::ResponseBodySize
+            | HttpMetric::RequestBodySize
+            | HttpMetric::RequestBodyDuration => (true, On::Durations, self.status_on_durations),
+            HttpMetric::InProgress => (self.naming.endpoint_in_progress, On::Everything, false),
+            HttpMetric::AbortedBodies => (true, On::Everything, false),
+            HttpMetric::OpenConnections => return vec![LabelSource::Endpoint],
+        };
+        let mut parts = vec![LabelSource::Method];
+        parts.extend(endpoint.then_some(LabelSource::Endpoint));
+        let own = (0..self.labels.len()).filter(|i| self.labels[*i].on >= own);
+        parts.extend(own.map(LabelSource::Own));
+        if status {
+            parts.push(LabelSource::Status);
+            parts.extend(
+                self.naming
+                    .error_type
+                    .is_some()
+                    .then_some(LabelSource::ErrorType),
+            );
+        }
+        parts
+    }
+
+    pub(crate) fn label_name(&self, part: LabelSource) -> &str {
+        match part {
+            LabelSource::Method => &self.naming.method,
+            LabelSource::Endpoint => &self.naming.endpoint,
+            LabelSource::Own(i) => &self.labels[i].name,
+            LabelSource::Status => &self.naming.status,
+            LabelSource::ErrorType => self.naming.error_type.as_deref().unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn buckets_of(&self, family: HttpMetric) -> Result<Option<Buckets>, Error> {
+        let bounds = match family {
+            HttpMetric::ResponseBodySize | HttpMetric::RequestBodySize => Some(&self.size_buckets),
+            _ => self.duration_buckets.as_ref(),
+        };
+        bounds
+            .map(|bounds| Buckets::new(bounds.iter().copied()))
+            .transpose()
+    }
+
+    /// Every family that is measured, as a reader of the page sees it; `rules` gives the bounds that
+    /// were left to the registry.
+    pub(crate) fn describe(
+        &self,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<Vec<FamilyDescription>, Error> {
+        let mut families = Vec::new();
+        for family in HttpMetric::ALL {
+            families.extend(self.describe_family(family, &rules)?);
+        }
+        families.push(overflow_spec().describe());
+        Ok(families)
+    }
+
+    /// One family, if it is recorded.
+    pub(crate) fn describe_family(
+        &self,
+        family: HttpMetric,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<Option<FamilyDescription>, Error> {
+        let Some(name) = self.family_name(family) else {
+            return Ok(None);
+        };
+        let (instrument, unit, help) = family.about();
+        let mut description = FamilyDescription::new(name, instrument.kind());
+        description.help = help.to_owned();
+        description.unit = unit;
+        let parts = self.parts(family).into_iter();
+        description.labels = parts.map(|part| self.describe_label(part)).collect();
+        description.labels.extend(own_label(family));
+        if instrument == Instrument::Histogram {
+            let buckets = self.buckets_of(family)?;
+            let buckets = buckets.unwrap_or_else(|| rules(&description.name));
+            description.buckets = buckets.bounds().to_vec();
+        }
+        Ok(Some(description))
+    }
+
+    fn describe_label(&self, part: LabelSource) -> LabelDescription {
+        let label = LabelDescription::new(self.label_name(part).to_owned());
+        match part {
+            LabelSource::Method => {
+                let other = self.naming.other_method;
+                let methods = Method::ALL.iter().map(|method| method.label(other));
+                let label = label.role(LabelRole::Method).fallback(other);
+                label.values(methods)
+            }
+            LabelSource::Endpoint => label
+                .role(LabelRole::Endpoint)
+                .fallback(self.naming.unmatched),
+            LabelSource::Own(i) => match &self.labels[i].values {
+                AllowedValues::Declared(values) => {
+                    let values = values.iter().map(|value| value.clone().into());
+                    let values = values.chain(["".into(), OVERFLOW.into()]);
+                    label.fallback("").values::<Cow<'static, str>>(values)
+                }
+                AllowedValues::AtMost(_) => label.fallback(""),
+            },
+            LabelSource::Status => self.describe_status(label.role(LabelRole::Status)),
+            LabelSource::ErrorType => label.role(LabelRole::ErrorType).fallback(""),
+        }
+    }
+
+    /// Classes are few enough to list; codes are not.
+    fn describe_status(&self, label: LabelDescription) -> LabelDescription {
+        if !self.status_classes {
+            return label;
+        }
+        let mut values: Vec<_> = Status::classes()
+            .chain([Status::ERROR, Status::CANCELLED, Status::PANICKED])
+            .map(|status| self.naming.status_value(status))
+            .collect();
+        // Under some namings the last three are the empty string.
+        values.dedup();
+        label.values(values)
+    }
+
+    /// Every mistake that no sink could accept.
+    pub(crate) fn errors(&self) -> Vec<Error> {
+        const MAX_ENDPOINTS: usize = 1_000_000;
+        let Self {
+            prefix,
+            constant_labels,
+            duration_buckets,
+            size_buckets,
+            measure_until: _,
+            endpoint_source: _,
+            warns_of_silence: _,
+            skip: _,
+            max_endpoints,
+            naming,
+            measured: _,
+            labels,
+            status_classes: _,
+            status_on_durations: _,
+            routes,
+            exemplar: _,
+        } = self;
+        let mut errors = Errors::default();
+        if let Some(prefix) = prefix {
+            errors.add(check_metric_name(prefix));
+        }
+        errors.add(check_range("max_endpoints", *max_endpoints, MAX_ENDPOINTS));
+        let preregistered: BTreeSet<_> = routes.iter().map(|route| &route.endpoint).collect();
+        if preregistered.len() > *max_endpoints {
+            errors.add(Err(Error::new(format!(
+                "max_endpoints must be at least the number of preregistered endpoints, {}, got {max_endpoints}; \
+                 raise max_endpoints or preregister fewer",
+                preregistered.len()
+            ))));
+        }
+        if let Some(bounds) = duration_buckets {
+            errors.add(check_buckets("duration_buckets", bounds));
+        }
+        errors.add(check_buckets("size_buckets", size_buckets));
+        errors.add(naming.check());
+        let mut taken: Vec<&str> = naming.labels().collect();
+        let constant = constant_labels.iter().map(|(name, _)| name.as_str());
+        for name in constant.chain(labels.iter().map(|label| label.name.as_str())) {
+            errors.add(check_constant_label(name, taken.iter().copied()));
+            taken.push(name);
+        }
+        self.check_custom_labels(&mut errors);
+        errors.0
+    }
+
+    fn check_custom_labels(&self, errors: &mut Errors) {
+        const MAX_VALUES: usize = 10_000;
+        const MAX_COMBINATIONS: usize = 10_000;
+        if self.labels.len() > MAX_LABELS {
+            errors.add(Err(Error::new(format!(
+                "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
+                self.labels.len()
+            ))));
+        }
+        let mut combinations = 1_usize;
+        for label in &self.labels {
+            let name = &label.name;
+            let (what, values) = match &label.values {
+                AllowedValues::Declared(values) => {
+                    combinations = combinations.saturating_mul(values.len());
+                    (format!("number of values of label {name:?}"), values.len())
+                }
+                AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
+            };
+            errors.add(check_range(&what, values, MAX_VALUES));
+        }
+        if !self.routes.is_empty() && combinations > MAX_COMBINATIONS {
+            errors.add(Err(Error::new(format!(
+                "preregister: at most {MAX_COMBINATIONS} combinations of label values are allowed, \
+                 the labels have {combinations}"
+            ))));
+        }
+    }
+
+    /// Every label of this layer, which a registry may not have as a constant one.
+    pub(crate) fn own_labels(&self) -> impl Iterator<Item = &str> {
+        let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
+        let own = self.labels.iter().map(|label| label.name.as_str());
+        constant.chain(own).chain(self.naming.labels())
+    }
+}
+
+/// The label that a family has beside those of every request.
+fn own_label(family: HttpMetric) -> Option<LabelDescription> {
+    let label = LabelDescription::new(family.own_label()?);
+    Some(match family {
+        HttpMetric::AbortedBodies => label
+            .role(LabelRole::Reason)
+            .values(AbortReason::ALL.map(AbortReason::label)),
+        _ => label.role(LabelRole::ConnectionKind),
+    })
+}
+
+/// The mistakes found so far.
+#[derive(Default)]
+struct Errors(Vec<Error>);
+
+impl Errors {
+    fn add(&mut self, checked: Result<(), Error>) {
+        self.0.extend(checked.err());
+    }
+}
+
+fn check_buckets(setting: &str, bounds: &[f64]) -> Result<(), Error> {
+    let checked = Buckets::new(bounds.iter().copied());
+    checked
+        .map(|_| ())
+        .map_err(|error| Error::new(format!("{setting}: {error}")))
+}
+
+fn check_range(setting: &str, number: usize, max: usize) -> Result<(), Error> {
+    if (1..=max).contains(&number) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "{setting} must be 1 to {max}, got {number}"
+    )))
+}

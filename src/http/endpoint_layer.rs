@@ -1,0 +1,109 @@
+//! [`EndpointLayer`]: copies the matched route into the response.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::http::labels::endpoint::Endpoint;
+
+/// Tells a metrics layer further out which route matched.
+///
+/// axum tells the route to layers on a `Router` and inside it. A layer around the whole router, outside
+/// a `nest_service` or outside a router that is another's fallback sees none. There, this layer goes
+/// inside, where the route is known, and copies it into the response. A request that never gets a response
+/// (cancelled, failed, panicked) stays `unmatched`, so a layer on the router is better where it can be had.
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use axum::{Router, routing::get};
+/// use tower::ServiceBuilder;
+/// use tower_prometheus::{EndpointLayer, Registry};
+///
+/// let registry = Registry::new();
+/// let router: Router = Router::new()
+///     .route("/users/{id}", get(async || "ada"))
+///     .layer(EndpointLayer::new());
+/// let service = ServiceBuilder::new().layer(registry.http_layer()).service(router);
+/// # let _ = service;
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EndpointLayer(());
+
+impl EndpointLayer {
+    /// The layer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl<S> Layer<S> for EndpointLayer {
+    type Service = EndpointService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        EndpointService { inner }
+    }
+}
+
+/// The service of an [`EndpointLayer`].
+#[derive(Clone, Debug)]
+pub struct EndpointService<S> {
+    inner: S,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for EndpointService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = EndpointFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let endpoint = Endpoint::of_request(&request);
+        EndpointFuture {
+            inner: self.inner.call(request),
+            endpoint,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of an [`EndpointService`].
+    #[derive(Debug)]
+    pub struct EndpointFuture<F> {
+        #[pin]
+        inner: F,
+        endpoint: Option<Endpoint>,
+    }
+}
+
+impl<F, ResBody, E> Future for EndpointFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut response = ready!(this.inner.poll(cx))?;
+        let extensions = response.extensions_mut();
+        // A name given further inside is closer to the truth.
+        if let Some(endpoint) = this.endpoint.take()
+            && extensions.get::<Endpoint>().is_none()
+        {
+            extensions.insert(endpoint);
+        }
+        Poll::Ready(Ok(response))
+    }
+}

@@ -1,0 +1,9 @@
+//! Label values: method, endpoint, status, abort reason, and the heads they are read from.
+
+pub(crate) mod abort_reason;
+pub(crate) mod endpoint;
+pub(crate) mod head;
+pub(crate) mod method;
+pub(crate) mod skip_metrics;
+pub(crate) mod status;
+mod trace;

@@ -1,0 +1,90 @@
+//! The `status` label: a code or its class, or how a request ended that never got one.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+/// The value of a `status` label: a number, because every request compares it.
+///
+/// Codes are themselves, of at least 100; below are their classes and what is no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(u16);
+
+impl Status {
+    /// The service returned an error.
+    pub(crate) const ERROR: Self = Self(20);
+    /// The future was dropped before there was a response: the client left, or a timeout outside.
+    pub(crate) const CANCELLED: Self = Self(21);
+    /// The service panicked.
+    pub(crate) const PANICKED: Self = Self(22);
+
+    /// The service answered with this code.
+    #[inline]
+    pub(crate) fn of(code: StatusCode) -> Self {
+        Self(code.as_u16())
+    }
+
+    /// A code by its number; 0 is none.
+    #[inline]
+    pub(crate) fn from_code(code: u16) -> Option<Self> {
+        (code != 0).then_some(Self(code))
+    }
+
+    /// The class of a code, `2xx`; anything else is its own class.
+    // Not inlined: most layers never ask, and it would be worked out all the same.
+    #[inline(never)]
+    pub(crate) fn class(self) -> Self {
+        if self.is_code() {
+            Self(self.0 / 100)
+        } else {
+            self
+        }
+    }
+
+    /// Every class that a status code can have: `1xx` to `9xx`.
+    pub(crate) fn classes() -> impl Iterator<Item = Self> {
+        (1..=9).map(Self)
+    }
+
+    fn is_code(self) -> bool {
+        self.0 >= 100
+    }
+
+    fn is_class(self) -> bool {
+        self.0 < 10
+    }
+
+    /// Whether the service answered that it knows no such thing, as it answers scanners.
+    pub(crate) fn is_unknown_route(self) -> bool {
+        matches!(self.0, 404 | 405)
+    }
+
+    /// Whether there was a response, by whatever code.
+    pub(crate) fn is_response(self) -> bool {
+        self.is_code() || self.is_class()
+    }
+
+    pub(crate) fn label(self) -> Cow<'static, str> {
+        match self {
+            Self::ERROR => "error".into(),
+            Self::CANCELLED => "cancelled".into(),
+            Self::PANICKED => "panicked".into(),
+            class if class.is_class() => format!("{}xx", self.0).into(),
+            _ => self.0.to_string().into(),
+        }
+    }
+
+    /// OpenTelemetry's `error.type`: the status of a failed response, how it ended without one.
+    pub(crate) fn error_type(self) -> Cow<'static, str> {
+        let failed = Self(5);
+        match self.is_response() && self.class() != failed {
+            true => "".into(),
+            false => self.label(),
+        }
+    }
+
+    /// A number of its own.
+    pub(crate) fn number(self) -> u64 {
+        self.0.into()
+    }
+}

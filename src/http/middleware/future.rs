@@ -1,0 +1,56 @@
+//! [`ResponseFuture`]: waits for the head of the response.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use crate::http::middleware::body::ResponseBody;
+use crate::http::middleware::exchange::Exchange;
+use crate::http::middleware::nesting::Inside;
+use crate::http::middleware::outcome::RequestEnd;
+
+pin_project! {
+    /// The future of an [`HttpMetricsService`](super::HttpMetricsService).
+    ///
+    /// Dropping it before it is done counts the request as `cancelled`.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct ResponseFuture<F> {
+        #[pin]
+        inner: F,
+        exchange: Exchange,
+    }
+}
+
+impl<F> ResponseFuture<F> {
+    #[inline]
+    pub(super) fn new(inner: F, exchange: Exchange) -> Self {
+        Self { inner, exchange }
+    }
+}
+
+impl<F, ResBody, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<ResBody>, E>>,
+    ResBody: Body,
+{
+    type Output = Result<Response<ResponseBody<ResBody>>, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let inside = Inside::enter(this.exchange);
+        let polled = this.inner.poll(cx);
+        inside.leave();
+        let Poll::Ready(answered) = polled else {
+            this.exchange.settle();
+            return Poll::Pending;
+        };
+        let response = answered.inspect_err(|_| this.exchange.close(RequestEnd::Failed))?;
+        Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
+    }
+}

@@ -1,0 +1,64 @@
+//! [`HttpMetricsService`]: opens an exchange for each request.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::http::middleware::body::ResponseBody;
+use crate::http::middleware::exchange::Exchange;
+use crate::http::middleware::future::ResponseFuture;
+use crate::http::middleware::nesting::Inside;
+use crate::http::series::http::HttpSeries;
+
+/// The service of an [`HttpMetricsLayer`](super::HttpMetricsLayer): measures what the inner service
+/// answers.
+///
+/// It asks nothing of the inner service but its instrument: no bound on the error, no `Send`, no `Clone`.
+/// Readiness is passed through, and the request is not touched.
+#[derive(Clone)]
+pub struct HttpMetricsService<S> {
+    inner: S,
+    series: &'static HttpSeries,
+}
+
+impl<S> HttpMetricsService<S> {
+    pub(super) fn new(inner: S, series: &'static HttpSeries) -> Self {
+        Self { inner, series }
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for HttpMetricsService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    #[inline]
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let mut exchange = Exchange::open(self.series, &request);
+        let inside = Inside::enter(&mut exchange);
+        let future = self.inner.call(request);
+        inside.leave();
+        ResponseFuture::new(future, exchange)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for HttpMetricsService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, series: _ } = self;
+        f.debug_struct("HttpMetricsService")
+            .field("inner", inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,31 @@
+//! Metrics for HTTP servers and clients.
+//!
+//! [`HttpMetrics`](crate::HttpMetrics) configures a layer, [`HttpMetricsLayer`](crate::HttpMetricsLayer) applies it.
+//! This module has the types around them.
+
+pub(crate) mod config;
+pub(crate) mod endpoint_layer;
+pub(crate) mod labels;
+pub(crate) mod middleware;
+pub(crate) mod series;
+
+pub use self::{
+    config::{
+        http_label::HttpLabel, http_metric::HttpMetric, http_metrics::WithRequestBody,
+        naming::Naming, settings::MeasureUntil,
+    },
+    endpoint_layer::{EndpointFuture, EndpointLayer, EndpointService},
+    labels::{
+        endpoint::Endpoint,
+        head::{RequestHead, ResponseHead},
+        skip_metrics::SkipMetrics,
+    },
+    middleware::{
+        body::ResponseBody,
+        future::ResponseFuture,
+        long_lived::{ConnectionGuard, LongLived},
+        request_body::{RequestBody, RequestBodyMetricsLayer, RequestBodyMetricsService},
+        service::HttpMetricsService,
+    },
+};
+pub use crate::model::trace::TraceId;

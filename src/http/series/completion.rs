@@ -1,0 +1,61 @@
+//! [`CompletionRecorder`]: the series of the requests that ended in one way.
+
+use crate::model::trace::TraceId;
+use crate::registry::handles::RequestCells;
+use crate::sink::handles::{CounterHandle, HistogramHandle};
+
+/// All that moves when a request ends in one way.
+pub(super) enum CompletionRecorder {
+    /// A counter and a histogram of a registry, and nothing more to measure or to say: what nearly every layer has.
+    Ordinary(RequestCells),
+    Other(Box<Handles>),
+}
+
+/// Whatever a layer measures, wherever.
+pub(super) struct Handles {
+    pub(super) requests: Option<CounterHandle>,
+    pub(super) duration: Option<HistogramHandle>,
+    pub(super) head_duration: Option<HistogramHandle>,
+    pub(super) response_size: Option<HistogramHandle>,
+    pub(super) request_size: Option<HistogramHandle>,
+    pub(super) request_duration: Option<HistogramHandle>,
+}
+
+/// What was measured of a request beside its duration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) head_seconds: Option<f64>,
+    pub(crate) response_bytes: Option<u64>,
+    /// Bytes and seconds of the request's body.
+    pub(crate) request: Option<(u64, f64)>,
+    pub(crate) trace: Option<TraceId>,
+}
+
+impl Handles {
+    // Not inlined: most layers never come here.
+    #[inline(never)]
+    pub(super) fn count(&self, seconds: f64, measured: &Measured) {
+        if let Some(requests) = &self.requests {
+            requests.increment();
+        }
+        match (&self.duration, measured.trace) {
+            (None, _) => {}
+            (Some(duration), None) => duration.observe(seconds),
+            (Some(duration), Some(trace)) => duration.observe_traced(seconds, trace),
+        }
+        if let (Some(head_duration), Some(seconds)) = (&self.head_duration, measured.head_seconds) {
+            head_duration.observe(seconds);
+        }
+        if let (Some(size), Some(bytes)) = (&self.response_size, measured.response_bytes) {
+            size.observe(bytes as f64);
+        }
+        if let Some((bytes, seconds)) = measured.request {
+            if let Some(size) = &self.request_size {
+                size.observe(bytes as f64);
+            }
+            if let Some(duration) = &self.request_duration {
+                duration.observe(seconds);
+            }
+        }
+    }
+}

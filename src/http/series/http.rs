@@ -1,0 +1,556 @@
+//! [`HttpSeries`]: every series of one HTTP layer, registered as they are first needed.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use http::Extensions;
+use metrics::{Key, Label};
+
+use crate::clock;
+use crate::error::Error;
+use crate::http::config::http_label::{AllowedValues, On};
+use crate::http::config::http_metric::HttpMetric;
+use crate::http::config::naming::Naming;
+use crate::http::config::settings::{HttpSettings, LabelSource, MeasureUntil};
+use crate::http::labels::abort_reason::AbortReason;
+use crate::http::labels::endpoint::endpoint_of_request;
+use crate::http::labels::head::{RequestHead, ResponseHead};
+use crate::http::labels::method::Method;
+use crate::http::labels::status::Status;
+use crate::http::series::completion::{CompletionRecorder, Handles};
+use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
+use crate::http::series::label_values::{LabelIds, LabelValueIds};
+use crate::http::series::request::RequestSeries;
+use crate::maps::table::Table;
+use crate::model::bounds::Buckets;
+use crate::model::spec::{FamilyMetadata, FamilySpec};
+use crate::model::trace::TraceId;
+use crate::registry::cells::Writer;
+use crate::registry::handles::RequestCells;
+use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
+use crate::sink::overflow::OVERFLOW;
+use crate::sink::overflow::{Overflow, overflow_spec};
+use crate::sink::{Sink, Writing};
+
+/// The series of a layer. Leaked: see the [module](super).
+///
+/// What every request reads comes first, in two cache lines.
+#[repr(C, align(64))]
+pub(crate) struct HttpSeries {
+    asks: Needs,
+    /// Whether any request has had an endpoint.
+    matched: AtomicBool,
+    writing: Writing,
+    endpoints: Table<EndpointSeries>,
+    duration_bounds: Buckets,
+    unmatched: EndpointSeries,
+    overflow: EndpointSeries,
+    pub(crate) settings: HttpSettings,
+    sink: Sink,
+    /// The families that are measured, by their whole names.
+    names: [Option<String>; HttpMetric::COUNT],
+    /// The labels of the families, without what is their own and without constant labels.
+    parts: [Vec<LabelSource>; HttpMetric::COUNT],
+    values: Vec<LabelValueIds>,
+    /// The labels that are on every family.
+    everywhere: LabelIds,
+    endpoint_overflow: Overflow,
+    label_overflow: Vec<Overflow>,
+    /// Answers without an endpoint while none has had one.
+    silent: AtomicU32,
+    /// Whether a request was seen to come out of the service inside this layer.
+    is_nested: AtomicBool,
+}
+
+/// What a layer asks of requests and responses, for the settings are larger than what a request should read.
+#[derive(Clone, Copy)]
+struct Needs {
+    /// Of a request nothing but its route and its method.
+    route_alone: bool,
+    /// For the endpoint nobody but the router.
+    only_router: bool,
+    labels: bool,
+    response: bool,
+    /// Of a response's head nothing but its status.
+    status_alone: bool,
+    trace: bool,
+    head_time: bool,
+    duration_to_head: bool,
+    status_class: bool,
+}
+
+impl Needs {
+    fn of(settings: &HttpSettings) -> Self {
+        let duration_to_head = settings.measure_until == MeasureUntil::Head;
+        let only_router = settings.endpoint_source.is_router();
+        let labels = !settings.labels.is_empty();
+        let response = settings.labels.iter().any(|label| label.asks_response());
+        let head_time = duration_to_head || settings.is_measured(HttpMetric::HeadDuration);
+        Self {
+            route_alone: only_router && !labels && settings.exemplar.is_none(),
+            only_router,
+            labels,
+            response,
+            status_alone: !(response || head_time),
+            trace: settings.exemplar.is_some(),
+            head_time,
+            duration_to_head,
+            status_class: settings.status_classes,
+        }
+    }
+}
+
+impl HttpSeries {
+    /// The series of a configuration: on the same registry, the same series each time.
+    pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
+        clock::calibrate();
+        let bounds = settings.duration_buckets.as_ref();
+        let bounds = bounds.map(|_| "duration_buckets");
+        let same = |series: &Self| series.settings == *settings;
+        let leak = || {
+            let series: &'static Self =
+                Box::leak(Box::new(Self::new(settings.clone(), sink.clone())?));
+            series.preregister();
+            Ok(series)
+        };
+        sink.layer_state(settings.own_labels(), bounds, same, leak)
+    }
+
+    /// Registers the families and makes room for the series.
+    fn new(settings: HttpSettings, sink: Sink) -> Result<Self, Error> {
+        let names = HttpMetric::ALL.map(|family| settings.family_name(family));
+        let parts = HttpMetric::ALL.map(|family| settings.parts(family));
+        let mut series = Self {
+            asks: Needs::of(&settings),
+            endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
+            unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
+            overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
+            values: settings
+                .labels
+                .iter()
+                .map(|label| LabelValueIds::new(&label.values))
+                .collect(),
+            everywhere: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
+            endpoint_overflow: Overflow::default(),
+            label_overflow: settings
+                .labels
+                .iter()
+                .map(|_| Overflow::default())
+                .collect(),
+            matched: AtomicBool::new(false),
+            silent: AtomicU32::new(0),
+            is_nested: AtomicBool::new(false),
+            names,
+            parts,
+            settings,
+            writing: sink.writing(),
+            duration_bounds: Buckets::default(),
+            sink,
+        };
+        for family in HttpMetric::ALL {
+            if let Some(spec) = series.spec(family)? {
+                series.sink.register(&spec)?;
+            }
+        }
+        if let Some(name) = series.name(HttpMetric::Duration) {
+            series.duration_bounds = series.sink.registered_buckets(name);
+        }
+        series.sink.register(&overflow_spec())?;
+        for skipped in &series.settings.skip {
+            let make = |name| series.settings.endpoint(name, EndpointKind::Route);
+            series.endpoints.get_or_insert(skipped, make);
+        }
+        Ok(series)
+    }
+
+    /// What a request records by, when it begins and when it ends.
+    #[inline]
+    pub(crate) fn writer(&self) -> Option<Writer<'_>> {
+        self.writing.writer()
+    }
+
+    /// A request came out of the service inside this layer; the first time that is seen, it is warned of.
+    #[cold]
+    pub(crate) fn notice_nesting(&self) {
+        if !self.is_nested.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a request came out of the service inside its own layer: if that layer is around itself, \
+                 requests are counted twice in {:?}; if the service asks itself, nothing is wrong",
+                self.main_name(),
+            );
+        }
+    }
+
+    /// Makes the series of declared routes, at 0.
+    fn preregister(&'static self) {
+        for route in &self.settings.routes {
+            let endpoint = self.endpoint_or_new(Some(&route.endpoint));
+            for labels in self.declared_labels() {
+                let Some(series) = endpoint.get_or_insert(self, route.method, labels) else {
+                    continue;
+                };
+                series.in_progress();
+                for status in &route.statuses {
+                    series.ended(Status::of(*status));
+                }
+            }
+        }
+    }
+
+    /// Every combination of the declared values of all labels; none if a label has none declared.
+    fn declared_labels(&self) -> Vec<LabelIds> {
+        let mut combinations = vec![LabelIds::default()];
+        for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            let AllowedValues::Declared(values) = &label.values else {
+                return Vec::new();
+            };
+            combinations = combinations
+                .iter()
+                .flat_map(|labels| {
+                    values.iter().map(move |value| {
+                        let mut labels = *labels;
+                        labels.set(i, known.id(Some(value)));
+                        labels
+                    })
+                })
+                .collect();
+        }
+        combinations
+    }
+
+    /// Whether anyone wants to know how long the head took.
+    #[inline]
+    pub(crate) fn times_head(&self) -> bool {
+        self.asks.head_time
+    }
+
+    /// Whether a request's duration ends with the head of its response.
+    #[inline]
+    pub(crate) fn ends_at_head(&self) -> bool {
+        self.asks.duration_to_head
+    }
+
+    /// Whether nobody wants to know of a response's head but its status.
+    pub(super) fn asks_status_alone(&self) -> bool {
+        self.asks.status_alone
+    }
+
+    /// The trace that a request belongs to, where that is asked for.
+    #[inline]
+    pub(crate) fn trace(&self, request: RequestHead<'_>) -> Option<TraceId> {
+        match self.asks.trace {
+            true => self.settings.exemplar.as_ref()?.of(request),
+            false => None,
+        }
+    }
+
+    /// Counts a request that begins, if there has been one like it, and if it is found by its route and its method
+    /// alone, as it is where the layer asks for no more.
+    // Not inlined: what is generic over the service stays small.
+    #[inline(never)]
+    pub(crate) fn begin_known(
+        &'static self,
+        method: &http::Method,
+        extensions: &Extensions,
+    ) -> Option<&'static RequestSeries> {
+        if !self.asks.route_alone {
+            return None;
+        }
+        let name = endpoint_of_request(extensions)?;
+        self.note_match();
+        let endpoint = self.endpoints.get(name)?;
+        let series = endpoint.get_plain(Method::of(method))?;
+        debug_assert!(!endpoint.is_skipped(), "it has series");
+        series.begin();
+        Some(series)
+    }
+
+    /// What the endpoint of a request is called, where anybody knows.
+    #[inline]
+    pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
+        match self.asks.only_router {
+            true => endpoint_of_request(request.extensions()),
+            false => self.settings.endpoint_source.endpoint_of(request),
+        }
+    }
+
+    /// The values of the labels that a request brings.
+    #[inline]
+    pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
+        match self.asks.labels {
+            true => self.own_labels(request),
+            false => LabelIds::default(),
+        }
+    }
+
+    #[inline(never)]
+    fn own_labels(&self, request: RequestHead<'_>) -> LabelIds {
+        let mut ids = LabelIds::default();
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            ids.set(i, values.id(label.of_request(request)));
+        }
+        ids
+    }
+
+    /// Lets the response have the last word about the labels it knows.
+    pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
+        if !self.asks.response {
+            return;
+        }
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            if let Some(value) = label.of_response(response) {
+                ids.set(i, values.id(Some(value)));
+            }
+        }
+    }
+
+    /// Looks an endpoint up: no allocation, no lock, and nothing written that others read often.
+    #[inline]
+    pub(crate) fn endpoint(&'static self, name: Option<&str>) -> Option<&'static EndpointSeries> {
+        let Some(name) = name else {
+            return Some(&self.unmatched);
+        };
+        self.note_match();
+        match self.endpoints.get(name) {
+            Some(endpoint) => Some(endpoint),
+            None => self.overflow_of(name),
+        }
+    }
+
+    /// Somebody told this layer an endpoint; written once, read ever after.
+    #[inline]
+    fn note_match(&self) {
+        if !self.matched.load(Ordering::Relaxed) {
+            self.matched.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Where an endpoint is counted that is not in the table: nowhere yet while there is room for it.
+    #[cold]
+    fn overflow_of(&'static self, name: &str) -> Option<&'static EndpointSeries> {
+        if !self.endpoints.is_full() {
+            return None;
+        }
+        // The last one may have come since it was not found.
+        Some(self.endpoints.get(name).unwrap_or(&self.overflow))
+    }
+
+    /// The series of a request, made if it is new; `None` if it is not to be measured.
+    pub(crate) fn register(
+        &'static self,
+        method: Method,
+        endpoint: Option<&str>,
+        labels: LabelIds,
+    ) -> Option<&'static RequestSeries> {
+        if endpoint.is_some() {
+            self.note_match();
+        }
+        self.endpoint_or_new(endpoint)
+            .get_or_insert(self, method, labels)
+    }
+
+    fn endpoint_or_new(&'static self, name: Option<&str>) -> &'static EndpointSeries {
+        let Some(name) = name else {
+            return &self.unmatched;
+        };
+        let make = |name| self.settings.endpoint(name, EndpointKind::Route);
+        let known = self.endpoints.get_or_insert(name, make);
+        known.unwrap_or(&self.overflow)
+    }
+
+    /// The bounds of the durations, where they are in a registry.
+    #[inline]
+    pub(super) fn duration_bounds(&self) -> &Buckets {
+        &self.duration_bounds
+    }
+
+    /// Counts a request, on a thread with a writer or without.
+    pub(super) fn count_anywhere(&self, cells: RequestCells, seconds: f64) {
+        if let Some(store) = self.writing.store() {
+            cells.count_anywhere(store, &self.duration_bounds, seconds);
+        }
+    }
+
+    /// A status as it is on the page: itself, or its class.
+    #[inline]
+    pub(super) fn shown_status(&self, status: Status) -> Status {
+        if self.asks.status_class {
+            return status.class();
+        }
+        status
+    }
+
+    /// The gauge of long-lived connections of that kind, if it is measured.
+    pub(crate) fn connections(
+        &'static self,
+        series: &RequestSeries,
+        kind: &'static str,
+    ) -> Option<&'static InProgressHandle> {
+        let connections = series.endpoint.connections.get_or_init(Box::default);
+        let gauge = connections.get_or_insert(kind, || {
+            let none = LabelIds::default();
+            let key = self.key(HttpMetric::OpenConnections, series, none, None, Some(kind))?;
+            Some(self.sink.in_progress(key))
+        });
+        gauge.as_ref()
+    }
+
+    pub(super) fn new_in_progress(
+        &'static self,
+        series: &RequestSeries,
+    ) -> Option<InProgressHandle> {
+        let labels = series.labels.only(self.everywhere);
+        let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
+        Some(self.sink.in_progress(key))
+    }
+
+    pub(super) fn new_aborted(
+        &'static self,
+        series: &RequestSeries,
+        reason: AbortReason,
+    ) -> Option<CounterHandle> {
+        let (labels, reason) = (series.labels, Some(reason.label()));
+        let key = self.key(HttpMetric::AbortedBodies, series, labels, None, reason)?;
+        Some(self.sink.counter(key))
+    }
+
+    pub(super) fn new_ended(
+        &'static self,
+        series: &RequestSeries,
+        status: Status,
+    ) -> CompletionRecorder {
+        let key = |family| self.key(family, series, series.labels, Some(status), None);
+        let histogram = |family| Some(self.sink.histogram(key(family)?));
+        let requests = key(HttpMetric::Requests).map(|key| self.sink.counter(key));
+        let duration = histogram(HttpMetric::Duration);
+        if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
+            (&requests, &duration)
+            && !(self.settings.measures_more() || series.is_notable)
+        {
+            let bounds = &self.duration_bounds;
+            return CompletionRecorder::Ordinary(RequestCells::of(requests, duration, bounds));
+        }
+        CompletionRecorder::Other(Box::new(Handles {
+            requests,
+            duration,
+            head_duration: histogram(HttpMetric::HeadDuration),
+            response_size: histogram(HttpMetric::ResponseBodySize),
+            request_size: histogram(HttpMetric::RequestBodySize),
+            request_duration: histogram(HttpMetric::RequestBodyDuration),
+        }))
+    }
+
+    /// What the layer is known by: its first family.
+    fn main_name(&self) -> &str {
+        let first = self.names.iter().flatten().next();
+        first.map_or("no family", String::as_str)
+    }
+
+    fn name(&self, family: HttpMetric) -> Option<&str> {
+        self.names[family as usize].as_deref()
+    }
+
+    /// The key of a series of a family, with the value of the label that only this family has; `None` if the family
+    /// is not measured. Nothing is copied: the words of a layer are leaked with it.
+    fn key(
+        &'static self,
+        family: HttpMetric,
+        series: &RequestSeries,
+        ids: LabelIds,
+        status: Option<Status>,
+        own: Option<&'static str>,
+    ) -> Option<Key> {
+        let name = self.name(family)?;
+        let HttpSettings { naming, .. } = &self.settings;
+        let status = |value: fn(&Naming, Status) -> Cow<'static, str>| {
+            status.map_or("".into(), |status| value(naming, status))
+        };
+        let value = |part| match part {
+            LabelSource::Method => series.method.label(naming.other_method).into(),
+            LabelSource::Endpoint => series.endpoint.name.into(),
+            LabelSource::Own(i) => self.values[i].name(ids.get(i)).into(),
+            LabelSource::Status => status(Naming::status_value),
+            LabelSource::ErrorType => status(|_, status| status.error_type()),
+        };
+        let constants = &self.settings.constant_labels;
+        let parts = &self.parts[family as usize];
+        let mut labels = Vec::with_capacity(parts.len() + 1 + constants.len());
+        labels.extend(
+            parts
+                .iter()
+                .map(|part| Label::new(self.settings.label_name(*part), value(*part))),
+        );
+        let own = family.own_label().zip(own);
+        labels.extend(own.map(|(name, value)| Label::from_static_parts(name, value)));
+        labels.extend(
+            constants
+                .iter()
+                .map(|(name, value)| Label::from_static_parts(name, value)),
+        );
+        Some(Key::from_parts(name, labels))
+    }
+
+    fn spec(&self, family: HttpMetric) -> Result<Option<FamilySpec>, Error> {
+        let Some(name) = self.name(family) else {
+            return Ok(None);
+        };
+        let (instrument, unit, help) = family.about();
+        let constants = self.settings.constant_labels.iter();
+        let constants = constants.map(|(name, _)| name.as_str());
+        let parts = self.parts[family as usize].iter();
+        let names = parts.map(|part| self.settings.label_name(*part));
+        let names = names.chain(family.own_label()).chain(constants);
+        Ok(Some(FamilySpec {
+            name: name.to_owned(),
+            instrument,
+            metadata: FamilyMetadata {
+                help: Some(help.into()),
+                unit,
+            },
+            label_names: names.map(str::to_owned).collect(),
+            buckets: self.settings.buckets_of(family)?,
+            exemplars: family == HttpMetric::Duration && self.settings.exemplar.is_some(),
+        }))
+    }
+
+    /// What is out of the ordinary: labels that overflow, and a layer that is told nothing.
+    #[cold]
+    pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
+        let Self { settings, sink, .. } = self;
+        let family = self.main_name();
+        match series.endpoint.kind {
+            EndpointKind::Route => {}
+            EndpointKind::Unmatched => self.notice_silence(status),
+            EndpointKind::Overflow => {
+                let label = &settings.naming.endpoint;
+                self.endpoint_overflow.count(sink, family, label);
+            }
+        }
+        for label in series.labels.overflowed() {
+            let name = &settings.labels[label].name;
+            self.label_overflow[label].count(sink, family, name);
+        }
+    }
+
+    /// A layer that axum tells no routes sees nothing but unmatched requests; say so once, when it
+    /// is not scanners (404, 405) that it sees.
+    fn notice_silence(&self, status: Status) {
+        const ENOUGH: u32 = 10;
+        if self.matched.load(Ordering::Relaxed)
+            || !self.settings.warns_of_silence
+            || !self.asks.only_router
+            || !status.is_response()
+            || status.is_unknown_route()
+            || self.silent.load(Ordering::Relaxed) >= ENOUGH
+        {
+            return;
+        }
+        if self.silent.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
+            tracing::warn!(
+                "every request so far is counted as endpoint {:?}: this layer sits where the route is not \
+                 known; add `EndpointLayer` inside the router, or move the layer onto it",
+                self.unmatched.name,
+            );
+        }
+    }
+}

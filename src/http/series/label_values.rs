@@ -1,0 +1,128 @@
+//! [`LabelValueIds`]: the values of one label of one's own, numbered as they come.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use crate::http::config::http_label::AllowedValues;
+use crate::maps::slots::SlotKey;
+use crate::maps::table::Table;
+use crate::sink::overflow::OVERFLOW;
+use crate::sync::lock;
+
+/// How many labels of one's own a layer can have.
+pub(crate) const MAX_LABELS: usize = 8;
+
+/// The values of all labels of one's own of one request, by their numbers: four to a word, because
+/// every request carries and compares them, though few layers have any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LabelIds {
+    first: u64,
+    last: u64,
+}
+
+const ABSENT: u16 = 0;
+const TOO_MANY: u16 = 1;
+const FIRST: u16 = 2;
+
+impl LabelIds {
+    pub(crate) fn get(self, label: usize) -> u16 {
+        let word = if label < 4 { self.first } else { self.last };
+        (word >> (label % 4 * 16)) as u16
+    }
+
+    pub(crate) fn set(&mut self, label: usize, id: u16) {
+        let word = match label < 4 {
+            true => &mut self.first,
+            false => &mut self.last,
+        };
+        let place = label % 4 * 16;
+        *word = *word & !(0xFFFF << place) | u64::from(id) << place;
+    }
+
+    /// Whether all labels are absent.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Only the labels in `kept`, which has all ones for each of them; the others absent.
+    #[inline]
+    pub(crate) fn only(self, kept: Self) -> Self {
+        Self {
+            first: self.first & kept.first,
+            last: self.last & kept.last,
+        }
+    }
+
+    /// All ones for each label of which `is_kept` is true, see [`LabelIds::only`].
+    pub(crate) fn mask(is_kept: impl Iterator<Item = bool>) -> Self {
+        let mut mask = Self::default();
+        for (label, is_kept) in is_kept.enumerate() {
+            mask.set(label, if is_kept { u16::MAX } else { ABSENT });
+        }
+        mask
+    }
+
+    /// The labels whose value is `overflow`.
+    pub(crate) fn overflowed(self) -> impl Iterator<Item = usize> {
+        (0..MAX_LABELS).filter(move |label| self.get(*label) == TOO_MANY)
+    }
+}
+
+impl SlotKey for LabelIds {
+    fn bits(self) -> u64 {
+        let mix = |bits: u64, word: u64| (bits ^ word).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        mix(mix(0, self.first), self.last)
+    }
+}
+
+/// The values that one label has had so far.
+pub(crate) struct LabelValueIds {
+    ids: Table<u16>,
+    names: Mutex<Vec<&'static str>>,
+}
+
+impl LabelValueIds {
+    pub(crate) fn new(values: &AllowedValues) -> Self {
+        let (declared, cap) = match values {
+            // As many as there are, so that no other value finds a place.
+            AllowedValues::Declared(values) => (values.as_slice(), distinct(values)),
+            AllowedValues::AtMost(cap) => (&[][..], *cap),
+        };
+        let known = Self {
+            ids: Table::new(cap),
+            names: Mutex::default(),
+        };
+        for value in declared {
+            known.id(Some(value));
+        }
+        known
+    }
+
+    /// The number of a value; known ones are found without a lock.
+    pub(crate) fn id(&self, value: Option<&str>) -> u16 {
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            return ABSENT;
+        };
+        let id = self.ids.get_or_insert(value, |name| {
+            let mut names = lock(&self.names);
+            names.push(name);
+            FIRST - 1 + names.len() as u16
+        });
+        id.copied().unwrap_or(TOO_MANY)
+    }
+
+    pub(crate) fn name(&self, id: u16) -> &'static str {
+        match id {
+            ABSENT => "",
+            TOO_MANY => OVERFLOW,
+            id => lock(&self.names)[usize::from(id - FIRST)],
+        }
+    }
+}
+
+/// How many values there are: the empty one is what an absent one is.
+fn distinct(values: &[String]) -> usize {
+    let values: BTreeSet<_> = values.iter().filter(|value| !value.is_empty()).collect();
+    values.len()
+}

@@ -1,0 +1,184 @@
+//! [`RequestSeries`]: the series of requests that are alike.
+
+use std::sync::OnceLock;
+
+use crate::http::labels::abort_reason::AbortReason;
+use crate::http::labels::method::Method;
+use crate::http::labels::status::Status;
+use crate::http::series::completion::{CompletionRecorder, Measured};
+use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
+use crate::http::series::http::HttpSeries;
+use crate::http::series::label_values::LabelIds;
+use crate::maps::slots::{SlotKey, Slots};
+use crate::registry::handles::InProgressCells;
+use crate::sink::handles::{CounterHandle, InProgressHandle};
+
+/// The series of the requests of one endpoint with one method and the same labels; what most requests
+/// need of it is in its first cache line.
+#[repr(C, align(64))]
+pub(crate) struct RequestSeries {
+    layer: &'static HttpSeries,
+    /// The cells of the gauge of those in progress, if it is measured and in a registry.
+    in_progress_cells: OnceLock<InProgressCells>,
+    pub(super) method: Method,
+    /// Whether its labels tell that something is out of the ordinary.
+    pub(super) is_notable: bool,
+    /// Whether of a response's head only the status matters: neither what else it says, nor when it came, nor
+    /// that the method has no body.
+    takes_status_alone: bool,
+    ended: Slots<Status, CompletionRecorder>,
+    pub(super) endpoint: &'static EndpointSeries,
+    pub(super) labels: LabelIds,
+    in_progress: OnceLock<Option<InProgressHandle>>,
+    /// Made when the first is.
+    aborted: OnceLock<Box<Slots<AbortReason, Option<CounterHandle>>>>,
+}
+
+impl SlotKey for Status {
+    fn bits(self) -> u64 {
+        self.number()
+    }
+}
+
+impl SlotKey for AbortReason {
+    fn bits(self) -> u64 {
+        self as u64
+    }
+}
+
+impl RequestSeries {
+    pub(super) fn new(
+        layer: &'static HttpSeries,
+        endpoint: &'static EndpointSeries,
+        method: Method,
+        labels: LabelIds,
+    ) -> Self {
+        let overflowed = labels.overflowed().next().is_some();
+        Self {
+            layer,
+            in_progress_cells: OnceLock::new(),
+            method,
+            takes_status_alone: layer.asks_status_alone() && !method.may_lack_body(),
+            is_notable: overflowed || endpoint.kind != EndpointKind::Route,
+            ended: Slots::default(),
+            endpoint,
+            labels,
+            in_progress: OnceLock::new(),
+            aborted: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn layer(&self) -> &'static HttpSeries {
+        self.layer
+    }
+
+    #[inline]
+    pub(crate) fn method(&self) -> Method {
+        self.method
+    }
+
+    #[inline]
+    pub(crate) fn takes_status_alone(&self) -> bool {
+        self.takes_status_alone
+    }
+
+    pub(crate) fn labels(&self) -> LabelIds {
+        self.labels
+    }
+
+    /// The series of requests alike but for their labels.
+    pub(crate) fn with(&'static self, labels: LabelIds) -> &'static Self {
+        match labels == self.labels {
+            true => self,
+            false => self.endpoint.make(self.layer, self.method, labels),
+        }
+    }
+
+    /// Counts a request that begins.
+    #[inline(always)]
+    pub(crate) fn begin(&'static self) {
+        match (self.layer.writer(), self.in_progress_cells.get()) {
+            (Some(writer), Some(cells)) => cells.begin(writer),
+            _ => self.begin_anywhere(),
+        }
+    }
+
+    #[cold]
+    fn begin_anywhere(&'static self) {
+        if let Some(in_progress) = self.in_progress() {
+            in_progress.begin();
+        }
+    }
+
+    /// Counts that a request which began is over.
+    pub(crate) fn end(&'static self) {
+        if let Some(in_progress) = self.in_progress() {
+            in_progress.end();
+        }
+    }
+
+    /// The gauge of those in progress, if it is measured; at 0 from the first call.
+    pub(super) fn in_progress(&'static self) -> Option<&'static InProgressHandle> {
+        let in_progress = self
+            .in_progress
+            .get_or_init(|| self.layer.new_in_progress(self))
+            .as_ref();
+        if let Some(cells) = in_progress.and_then(InProgressHandle::cells) {
+            self.in_progress_cells.get_or_init(|| cells);
+        }
+        in_progress
+    }
+
+    /// Counts a request that is complete, and that it is over where it `began`, if that is a few numbers
+    /// of the calling thread and nothing is to be said; whether it was.
+    #[inline]
+    pub(crate) fn count_ordinary(
+        &'static self,
+        began: &'static Self,
+        status: Status,
+        seconds: f64,
+    ) -> bool {
+        let layer = self.layer;
+        let Some(CompletionRecorder::Ordinary(cells)) = self.ended.get(layer.shown_status(status))
+        else {
+            return false;
+        };
+        let Some(writer) = layer.writer() else {
+            return false;
+        };
+        cells.count(writer, layer.duration_bounds(), seconds);
+        // They are there since it began, if the gauge is measured.
+        if let Some(cells) = began.in_progress_cells.get() {
+            cells.end(writer);
+        }
+        true
+    }
+
+    /// Counts a request that ended.
+    pub(crate) fn count(&'static self, status: Status, seconds: f64, measured: &Measured) {
+        match self.ended(status) {
+            CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(*cells, seconds),
+            CompletionRecorder::Other(handles) => handles.count(seconds, measured),
+        }
+        if self.is_notable {
+            self.layer.notice(self, status);
+        }
+    }
+
+    pub(super) fn ended(&'static self, status: Status) -> &'static CompletionRecorder {
+        let status = self.layer.shown_status(status);
+        self.ended
+            .get_or_insert(status, || self.layer.new_ended(self, status))
+    }
+
+    /// Counts a response body that did not reach its end.
+    #[cold]
+    pub(crate) fn count_aborted(&'static self, reason: AbortReason) {
+        let aborted = self.aborted.get_or_init(Box::default);
+        let counter = aborted.get_or_insert(reason, || self.layer.new_aborted(self, reason));
+        if let Some(counter) = counter {
+            counter.increment();
+        }
+    }
+}

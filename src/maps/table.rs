@@ -1,0 +1,164 @@
+//! [`Table`]: open addressing over slots that are filled once and never move.
+
+use std::hash::BuildHasher;
+use std::sync::atomic::Ordering;
+
+#[cfg(loom)]
+use foldhash::fast::FixedState as RandomState;
+#[cfg(not(loom))]
+use foldhash::fast::RandomState;
+
+use super::MAX_NAME_LEN;
+use crate::sync::lock;
+use crate::sync::{AtomicUsize, Mutex, OnceLock};
+
+/// A map from names to leaked values with a cap, read without a lock.
+///
+/// Names are compared by content: a router may hand out the same template under many pointers. The
+/// hash is seeded, because names can come from outside.
+pub(crate) struct Table<V: 'static> {
+    slots: Box<[OnceLock<&'static Entry<V>>]>,
+    hasher: RandomState,
+    cap: usize,
+    len: AtomicUsize,
+    /// Held while a name is added.
+    adding: Mutex<()>,
+}
+
+/// Laid out as it is read: a request that is found looks at the name, then at the front of the value.
+#[repr(C, align(64))]
+struct Entry<V> {
+    start: NameStart,
+    value: V,
+    name: &'static str,
+}
+
+/// All of a short name, where a look-up finds it without another cache line.
+struct NameStart {
+    len: u16,
+    bytes: [u8; Self::LEN],
+}
+
+impl NameStart {
+    /// What makes a name's start 40 bytes.
+    const LEN: usize = 38;
+
+    fn of(name: &str) -> Self {
+        let mut bytes = [0; Self::LEN];
+        let start = name.len().min(Self::LEN);
+        bytes[..start].copy_from_slice(&name.as_bytes()[..start]);
+        Self {
+            len: name.len() as u16,
+            bytes,
+        }
+    }
+}
+
+impl<V> Entry<V> {
+    #[inline]
+    fn is_of(&self, name: &str) -> bool {
+        if name.len() != usize::from(self.start.len) {
+            return false;
+        }
+        match self.start.bytes.get(..name.len()) {
+            Some(bytes) => bytes == name.as_bytes(),
+            None => self.name == name,
+        }
+    }
+}
+
+impl<V> Table<V> {
+    pub(crate) fn new(cap: usize) -> Self {
+        // Half of the slots stay free, so that a search ends soon.
+        let slots = (cap * 2).next_power_of_two();
+        Self {
+            slots: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
+            hasher: RandomState::default(),
+            cap,
+            len: AtomicUsize::new(0),
+            adding: Mutex::new(()),
+        }
+    }
+
+    /// The value of a name, if it has one.
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<&'static V> {
+        self.search(name).ok()
+    }
+
+    /// The value of a name, made from it on first use; `None` if it would be one too many, or is too
+    /// long to be one.
+    pub(crate) fn get_or_insert(
+        &self,
+        name: &str,
+        make: impl FnOnce(&'static str) -> V,
+    ) -> Option<&'static V> {
+        if let Ok(value) = self.search(name) {
+            return Some(value);
+        }
+        if self.is_full() {
+            // Its last name may have come since the search, and be this one.
+            return self.get(name);
+        }
+        if name.len() > MAX_NAME_LEN {
+            return None;
+        }
+        let _adding = lock(&self.adding);
+        let free = match self.search(name) {
+            Ok(value) => return Some(value),
+            Err(free) => free,
+        };
+        if self.is_full() {
+            return None;
+        }
+        let name: &'static str = Box::leak(name.into());
+        let value = make(name);
+        let start = NameStart::of(name);
+        let entry: &'static Entry<V> = Box::leak(Box::new(Entry { start, value, name }));
+        let known = &free.get_or_init(|| entry).value;
+        // Not before: who finds the table full finds all its names.
+        self.len.fetch_add(1, Ordering::Release);
+        Some(known)
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.len.load(Ordering::Acquire) == self.cap
+    }
+
+    /// The value of a name, or the free slot where it belongs.
+    #[inline(always)]
+    fn search(&self, name: &str) -> Result<&'static V, &OnceLock<&'static Entry<V>>> {
+        let mask = self.slots.len() - 1;
+        let mut i = self.hasher.hash_one(name) as usize & mask;
+        loop {
+            let slot = &self.slots[i];
+            match slot.get() {
+                Some(entry) if entry.is_of(name) => return Ok(&entry.value),
+                Some(_) => i = (i + 1) & mask,
+                None => return Err(slot),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_threads_do_not_go_beyond_the_cap() {
+        let table = Table::new(1);
+        let making = std::sync::Barrier::new(2);
+        let slow = |_| {
+            making.wait();
+            1
+        };
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| table.get_or_insert("one", slow).copied());
+            making.wait();
+            assert_eq!(table.get_or_insert("two", |_| 2).copied(), None);
+            assert_eq!(one.join().unwrap(), Some(1));
+        });
+    }
+}

@@ -1,0 +1,86 @@
+//! [`MetricKind`]: the type of a metric. [`Instrument`]: how it is recorded.
+
+/// The type of a metric, as the exposition formats name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// A value that only increases.
+    Counter,
+    /// A value that goes up and down.
+    Gauge,
+    /// Observations counted in buckets, with their sum.
+    Histogram,
+    /// A gauge with the value 1 whose labels carry information, such as a version.
+    Info,
+    /// Quantiles computed by the process, with count and sum.
+    Summary,
+}
+
+impl MetricKind {
+    /// The lower-case name: `counter`, `gauge`, `histogram`, `info` or `summary`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Info => "info",
+            Self::Summary => "summary",
+        }
+    }
+
+    /// Suffixes of the sample names that a family of this kind exports or reserves, if its series
+    /// have several lines. OpenMetrics reserves `_created`.
+    pub(crate) const fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Histogram => &SUFFIXES,
+            Self::Summary => SUFFIXES.split_at(1).1,
+            Self::Counter | Self::Gauge | Self::Info => &[],
+        }
+    }
+
+    /// Whether each series has several lines.
+    pub(crate) const fn has_suffixes(self) -> bool {
+        !self.suffixes().is_empty()
+    }
+}
+
+/// All suffixes of sample names.
+pub(crate) const SUFFIXES: [&str; 4] = ["_bucket", "_sum", "_count", "_created"];
+
+/// How a metric is recorded. Several instruments can have the same [`MetricKind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Instrument {
+    Counter,
+    /// A counter of fractions, stored as a floating-point sum.
+    FloatCounter,
+    Gauge,
+    /// A gauge of started minus ended, stored as two counters.
+    InProgress,
+    Histogram,
+    #[cfg(feature = "summary")]
+    Summary,
+    Info,
+}
+
+impl Instrument {
+    /// `Info` is the last variant in every build.
+    pub(crate) const COUNT: usize = Self::Info as usize + 1;
+
+    pub(crate) const fn kind(self) -> MetricKind {
+        match self {
+            Self::Counter | Self::FloatCounter => MetricKind::Counter,
+            Self::Gauge | Self::InProgress => MetricKind::Gauge,
+            Self::Histogram => MetricKind::Histogram,
+            Self::Info => MetricKind::Info,
+            #[cfg(feature = "summary")]
+            Self::Summary => MetricKind::Summary,
+        }
+    }
+
+    /// The names of the samples that a family of this instrument exports or reserves.
+    pub(crate) fn sample_names(self, family: &str) -> Vec<String> {
+        let suffixes = [""].iter().chain(self.kind().suffixes());
+        suffixes.map(|suffix| format!("{family}{suffix}")).collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! Labels as text: escaped, and sorted by name so that the order at a call site does not matter.
+
+use crate::model::names::escape_label_value;
+
+/// Labels as `a="1",b="2"`.
+pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    sorted(labels, |labels| {
+        let mut text = String::with_capacity(text_len(labels));
+        write_labels(&mut text, labels);
+        text
+    })
+}
+
+/// Everything of a sample line before its value: `name{a="1",b="2"} `.
+pub(crate) fn series_prefix<'a>(
+    name: &str,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+) -> String {
+    sorted(labels, |labels| {
+        let len = name.len() + "{} ".len() + text_len(labels);
+        let mut line = String::with_capacity(len);
+        line.push_str(name);
+        if !labels.is_empty() {
+            line.push('{');
+            write_labels(&mut line, labels);
+            line.push('}');
+        }
+        line.push(' ');
+        line
+    })
+}
+
+/// Calls `f` with the labels sorted by name. Up to twelve labels are sorted without an allocation.
+fn sorted<'a, T>(
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    f: impl FnOnce(&[(&'a str, &'a str)]) -> T,
+) -> T {
+    let mut labels = labels.fuse();
+    let mut few = [("", ""); 12];
+    let mut len = 0;
+    for (place, label) in few.iter_mut().zip(&mut labels) {
+        *place = label;
+        len += 1;
+    }
+    let mut many;
+    let labels = match labels.next() {
+        None => &mut few[..len],
+        Some(next) => {
+            many = few.to_vec();
+            many.push(next);
+            many.extend(labels);
+            &mut many[..]
+        }
+    };
+    labels.sort_unstable();
+    f(labels)
+}
+
+/// The length of the text if nothing in it needs escaping.
+fn text_len(labels: &[(&str, &str)]) -> usize {
+    const AROUND: usize = "=\"\",".len();
+    let lengths = labels.iter();
+    let lengths = lengths.map(|(name, value)| name.len() + AROUND + value.len());
+    // The last label has no comma.
+    lengths.sum::<usize>().saturating_sub(1)
+}
+
+fn write_labels(text: &mut String, labels: &[(&str, &str)]) {
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        text.push_str(name);
+        text.push_str("=\"");
+        escape_label_value(text, value);
+        text.push('"');
+    }
+}
+
+/// Names and escaped values of a label text.
+pub(crate) fn label_pairs(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
+    std::iter::from_fn(move || {
+        let (name, rest) = text.split_once("=\"")?;
+        let mut escaped = false;
+        let end = rest.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        })?;
+        text = rest[end + 1..].trim_start_matches(',');
+        Some((name, &rest[..end]))
+    })
+}

@@ -1,0 +1,253 @@
+//! [`CollectorCall`]: one call of a collector, which every scrape that waits for it drives.
+//!
+//! There is no task. Whoever polls takes the collector a step further, when it asked to be polled; when
+//! it asks, all who wait are woken, so it does not matter who of them is still there.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use tokio::time::Instant;
+
+use crate::collect::CollectError;
+use crate::collect::checked::{CheckedFamily, check};
+use crate::collect::deadline::Deadline;
+use crate::collect::samples::Samples;
+use crate::sync::lock;
+
+/// The calls of one run.
+pub(crate) type CollectorCalls = Vec<Arc<CollectorCall>>;
+
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Samples, CollectError>> + Send>>;
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) collector: Arc<str>,
+    pub(crate) seconds: f64,
+    /// The samples, or why there are none.
+    pub(crate) families: Result<Vec<Arc<CheckedFamily>>, String>,
+}
+
+pub(crate) struct CollectorCall {
+    collector: Arc<str>,
+    constant_labels: Arc<[(String, String)]>,
+    began: Instant,
+    deadline: Deadline,
+    /// Gone once there is a report.
+    answer: Mutex<Option<Answer>>,
+    signal: Arc<Signal>,
+    report: OnceLock<Arc<Report>>,
+}
+
+impl CollectorCall {
+    pub(crate) fn new(
+        collector: Arc<str>,
+        constant_labels: Arc<[(String, String)]>,
+        deadline: Deadline,
+        answer: Answer,
+    ) -> Self {
+        Self {
+            collector,
+            constant_labels,
+            began: Instant::now(),
+            deadline,
+            answer: Mutex::new(Some(answer)),
+            signal: Arc::default(),
+            report: OnceLock::new(),
+        }
+    }
+
+    /// When it will be given up.
+    pub(crate) fn until(&self) -> Instant {
+        self.deadline.dropped()
+    }
+
+    pub(crate) fn report(&self) -> Option<&Arc<Report>> {
+        self.report.get()
+    }
+
+    /// Whether the collector may be called again.
+    pub(crate) fn is_over(&self) -> bool {
+        // Reported and still there: given up while another thread polls it.
+        self.report.get().is_some() && self.try_answer(|answer| answer.is_none()).unwrap_or(false)
+    }
+
+    /// Drives the collector if there is something to do; ready when there is a report.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.signal.add(cx.waker());
+        if self.signal.is_raised() {
+            self.drive();
+        }
+        match self.report.get() {
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        }
+    }
+
+    fn drive(&self) {
+        let outcome = self.try_answer(|answer| {
+            if !self.signal.take() {
+                return None;
+            }
+            let waker = Waker::from(Arc::clone(&self.signal));
+            let polled = poll_caught(answer.as_mut()?, &waker)?;
+            drop_caught(answer);
+            Some(polled)
+        });
+        match outcome {
+            Some(Some(result)) => self.end(result),
+            // It asked again meanwhile, perhaps while nobody else could get at it.
+            Some(None) if self.signal.is_raised() => self.signal.wake_all(),
+            _ => {}
+        }
+    }
+
+    /// Gives up what is not there by now.
+    pub(crate) fn expire(&self) {
+        self.end(Err(format!(
+            "no answer within {:.3} s",
+            self.began.elapsed().as_secs_f64()
+        )));
+        self.try_answer(drop_caught);
+    }
+
+    /// What a scraper reports that cannot wait as long as the others.
+    pub(crate) fn impatient(&self) -> Arc<Report> {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let reason =
+            format!("no answer within {seconds:.3} s, in which this scraper wants its page");
+        self.warn(&reason);
+        Arc::new(Report {
+            collector: Arc::clone(&self.collector),
+            seconds,
+            families: Err(reason),
+        })
+    }
+
+    fn end(&self, samples: Result<Samples, String>) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        let families = samples.and_then(|samples| check(samples, &self.constant_labels));
+        let report = Report {
+            collector: Arc::clone(&self.collector),
+            seconds,
+            families,
+        };
+        let report = Arc::new(report);
+        if self.report.set(Arc::clone(&report)).is_ok()
+            && let Err(reason) = &report.families
+        {
+            self.warn(reason);
+        }
+        self.signal.wake_all();
+    }
+
+    fn warn(&self, reason: &str) {
+        warn_of(&self.collector, reason);
+    }
+
+    /// Does something with the answer, unless another thread is at it.
+    fn try_answer<T>(&self, work: impl FnOnce(&mut Option<Answer>) -> T) -> Option<T> {
+        match self.answer.try_lock() {
+            Ok(mut answer) => Some(work(&mut answer)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(work(&mut poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+pub(crate) fn warn_of(collector: &str, reason: &str) {
+    tracing::warn!("collector {collector:?} failed, its metrics are not exported: {reason}");
+}
+
+/// What came of it, or `None` while it waits.
+fn poll_caught(answer: &mut Answer, waker: &Waker) -> Option<Result<Samples, String>> {
+    let cx = &mut Context::from_waker(waker);
+    match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+        Ok(Poll::Pending) => None,
+        Ok(Poll::Ready(result)) => Some(result.map_err(|error| chain(&*error))),
+        Err(panic) => Some(Err(format!("it panicked: {}", message(&*panic)))),
+    }
+}
+
+/// Drops a collector's future, whose destructors may panic as well as the rest of it.
+fn drop_caught(answer: &mut Option<Answer>) {
+    let answer = answer.take();
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(answer)));
+}
+
+/// An error and what it comes from.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    let owned = || panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(owned).unwrap_or("no message")
+}
+
+/// The waker of a collector's future: it wakes all scrapes that wait for it.
+struct Signal {
+    /// The future asks to be polled.
+    raised: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self {
+            raised: AtomicBool::new(true),
+            waiting: Mutex::default(),
+        }
+    }
+}
+
+impl Signal {
+    fn add(&self, waker: &Waker) {
+        let mut waiting = lock(&self.waiting);
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    fn take(&self) -> bool {
+        self.raised.swap(false, Ordering::AcqRel)
+    }
+
+    fn wake_all(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.raised.store(true, Ordering::Release);
+        self.wake_all();
+    }
+}
+
+impl fmt::Debug for CollectorCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectorCall").finish_non_exhaustive()
+    }
+}

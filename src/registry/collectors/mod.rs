@@ -1,0 +1,185 @@
+//! The collectors of a registry.
+
+pub(crate) mod call;
+pub(crate) mod collection;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::collect::Collector;
+use crate::collect::deadline::Deadline;
+use crate::collect::samples::{SampleValue, Samples};
+use crate::error::Error;
+use crate::registry::Registry;
+use crate::sync::lock;
+
+use self::call::{Answer, CollectorCall, CollectorCalls};
+
+/// The collectors of a registry, in the order of registration.
+pub(crate) struct Collectors {
+    constant_labels: Arc<[(String, String)]>,
+    entries: Mutex<Vec<CollectorEntry>>,
+}
+
+struct CollectorEntry {
+    name: Arc<str>,
+    collector: Arc<dyn DynCollector>,
+    /// The latest call. Not kept alive: a call that no scrape waits for is cancelled.
+    call: Weak<CollectorCall>,
+}
+
+/// A [`Collector`] whose type is erased.
+trait DynCollector: Send + Sync {
+    fn start(self: Arc<Self>, deadline: Deadline) -> Answer;
+}
+
+impl<C: Collector> DynCollector for C {
+    fn start(self: Arc<Self>, deadline: Deadline) -> Answer {
+        Box::pin(async move {
+            let mut samples = Samples::default();
+            C::collect(&self, deadline, &mut samples).await?;
+            Ok(samples)
+        })
+    }
+}
+
+impl Collectors {
+    pub(crate) fn new(constant_labels: &[(String, String)]) -> Self {
+        Self {
+            constant_labels: constant_labels.into(),
+            entries: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.entries).is_empty()
+    }
+
+    fn add(
+        &self,
+        name: &str,
+        collector: Arc<dyn DynCollector>,
+    ) -> Result<Weak<dyn DynCollector>, Error> {
+        let mut entries = lock(&self.entries);
+        if entries.iter().any(|entry| *entry.name == *name) {
+            return Err(Error::conflict(format!(
+                "collector {name:?} is already registered: every collector needs a name of its own"
+            )));
+        }
+        let registered = Arc::downgrade(&collector);
+        entries.push(CollectorEntry {
+            name: name.into(),
+            collector,
+            call: Weak::new(),
+        });
+        Ok(registered)
+    }
+
+    fn remove(&self, collector: &Weak<dyn DynCollector>) {
+        let is_it = |entry: &CollectorEntry| {
+            std::ptr::addr_eq(Arc::as_ptr(&entry.collector), collector.as_ptr())
+        };
+        let mut entries = lock(&self.entries);
+        let removed = entries.iter().position(is_it).map(|i| entries.remove(i));
+        drop(entries);
+        // Not under the lock: destructors may register or remove collectors.
+        drop(removed);
+    }
+
+    /// Calls every collector that is not being called already.
+    pub(crate) fn call(&self, deadline: Deadline) -> CollectorCalls {
+        let mut entries = lock(&self.entries);
+        let calls = entries.iter_mut().map(|entry| {
+            let under_way = entry.call.upgrade().filter(|call| !call.is_over());
+            under_way.unwrap_or_else(|| {
+                let answer = Arc::clone(&entry.collector).start(deadline);
+                let constant_labels = Arc::clone(&self.constant_labels);
+                let name = Arc::clone(&entry.name);
+                let call = CollectorCall::new(name, constant_labels, deadline, answer);
+                let call = Arc::new(call);
+                entry.call = Arc::downgrade(&call);
+                call
+            })
+        });
+        calls.collect()
+    }
+}
+
+/// Removes a collector from its registry; returned by [`Registry::collector`].
+///
+/// Dropping it does not remove the collector.
+#[derive(Clone)]
+pub struct CollectorHandle {
+    registry: Registry,
+    name: Arc<str>,
+    collector: Weak<dyn DynCollector>,
+}
+
+impl CollectorHandle {
+    /// Removes the collector. A call under way is finished; scrapes that start later do not call it.
+    pub fn remove(self) {
+        self.registry.collectors().remove(&self.collector);
+    }
+}
+
+/// Collectors: see [`collect`](crate::collect).
+impl Registry {
+    /// Registers a collector, at any time: every scrape, push and [`gather`](Self::gather) that starts later
+    /// calls it.
+    ///
+    /// `name` is the value of the `collector` label of `scrape_collector_success`, and appears in warnings.
+    /// [`render`](Self::render) and [`sum`](Self::sum) are synchronous and do not call collectors.
+    ///
+    /// # Errors
+    ///
+    /// If a collector of this name is registered.
+    pub fn collector(
+        &self,
+        name: &str,
+        collector: impl Collector,
+    ) -> Result<CollectorHandle, Error> {
+        let collector = self.collectors().add(name, Arc::new(collector))?;
+        Ok(CollectorHandle {
+            registry: self.clone(),
+            name: name.into(),
+            collector,
+        })
+    }
+
+    /// Registers a gauge that is read at scrape time. `None` leaves its sample out.
+    ///
+    /// It is a collector with the name of the gauge.
+    ///
+    /// # Errors
+    ///
+    /// If a collector of this name is registered.
+    pub fn gauge<V: Into<SampleValue>>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> V + Send + Sync + 'static,
+    ) -> Result<CollectorHandle, Error> {
+        self.collector(name, move |samples: &mut Samples| {
+            samples.gauge(name, help).value(read());
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for Collectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = lock(&self.entries);
+        let names: Vec<_> = entries
+            .iter()
+            .map(|entry| Arc::clone(&entry.name))
+            .collect();
+        drop(entries);
+        f.debug_list().entries(names).finish()
+    }
+}
+
+impl fmt::Debug for CollectorHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CollectorHandle").field(&self.name).finish()
+    }
+}

@@ -1,0 +1,218 @@
+//! [`SeriesIndex`]: the series of a family in the order of the metrics page.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use std::vec;
+
+use crate::budget::Budget;
+use crate::registry::cells::SeriesCells;
+use crate::sync::lock;
+
+/// The series of one family: the index of the last scrape, and those registered since.
+#[derive(Default)]
+pub(crate) struct FamilySeries {
+    /// Has a lock of its own, so that registration never waits for a scrape that is merging.
+    newcomers: Mutex<Newcomers>,
+    indexed: Mutex<Indexed>,
+}
+
+/// Series that are not in the index yet, in the order of registration.
+#[derive(Default)]
+struct Newcomers {
+    series: Vec<(Box<str>, IndexedSeries)>,
+    /// The length of all prefixes together.
+    len: usize,
+}
+
+#[derive(Default)]
+struct Indexed {
+    index: Arc<SeriesIndex>,
+    merge: Option<Merge>,
+}
+
+/// What the index has of a series besides its prefix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndexedSeries {
+    pub(crate) cells: SeriesCells,
+    created: Created,
+}
+
+/// When a series was registered, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug)]
+struct Created(u64);
+
+impl Created {
+    fn now() -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self(now.unwrap_or_default().as_millis() as u64)
+    }
+}
+
+impl IndexedSeries {
+    /// When the series was registered.
+    pub(crate) fn created(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.created.0)
+    }
+}
+
+impl FamilySeries {
+    pub(crate) fn add(&self, prefix: String, cells: SeriesCells) {
+        let prefix = prefix.into_boxed_str();
+        let created = Created::now();
+        let mut newcomers = lock(&self.newcomers);
+        newcomers.len += prefix.len();
+        newcomers
+            .series
+            .push((prefix, IndexedSeries { cells, created }));
+    }
+
+    /// The index with every series registered before the first call with this `merged`, which starts as
+    /// false; `None` if the budget is spent first.
+    pub(crate) fn index(&self, merged: &mut bool, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
+        let Indexed { index, merge } = &mut *lock(&self.indexed);
+        loop {
+            // A merge that another scrape started is finished by whichever scrape comes next.
+            if let Some(running) = merge {
+                *index = running.advance(budget)?;
+                *merge = None;
+                continue;
+            }
+            let newcomers = match *merged {
+                true => Newcomers::default(),
+                false => std::mem::take(&mut *lock(&self.newcomers)),
+            };
+            if newcomers.series.is_empty() {
+                return Some(Arc::clone(index));
+            }
+            *merged = true;
+            *merge = Some(Merge::new(Arc::clone(index), newcomers));
+        }
+    }
+}
+
+/// The sorted series of a family. All prefixes are in one string, so that writing a page follows no pointers.
+#[derive(Default)]
+pub(crate) struct SeriesIndex {
+    prefixes: String,
+    /// With the end of each prefix.
+    entries: Vec<(usize, IndexedSeries)>,
+}
+
+impl SeriesIndex {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The prefix of series `i`, and where its values are.
+    pub(crate) fn get(&self, i: usize) -> (&str, &IndexedSeries) {
+        let start = i.checked_sub(1).map_or(0, |before| self.entries[before].0);
+        let (end, series) = &self.entries[i];
+        (&self.prefixes[start..*end], series)
+    }
+
+    fn push(&mut self, prefix: &str, series: IndexedSeries) {
+        self.prefixes.push_str(prefix);
+        self.entries.push((self.prefixes.len(), series));
+    }
+}
+
+/// Merges newcomers into a new index, a slice at a time.
+struct Merge {
+    /// In the order of registration.
+    unsorted: vec::IntoIter<(Box<str>, IndexedSeries)>,
+    sorted: BTreeMap<Box<str>, IndexedSeries>,
+    old: Arc<SeriesIndex>,
+    next_old: usize,
+    merged: SeriesIndex,
+}
+
+impl Merge {
+    fn new(old: Arc<SeriesIndex>, newcomers: Newcomers) -> Self {
+        let Newcomers { series, len } = newcomers;
+        // All memory at once: growing would copy everything within one slice.
+        let merged = SeriesIndex {
+            prefixes: String::with_capacity(old.prefixes.len() + len),
+            entries: Vec::with_capacity(old.len() + series.len()),
+        };
+        Self {
+            unsorted: series.into_iter(),
+            sorted: BTreeMap::new(),
+            old,
+            next_old: 0,
+            merged,
+        }
+    }
+
+    fn advance(&mut self, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
+        self.sort(budget)?;
+        self.merge(budget)
+    }
+
+    fn sort(&mut self, budget: &mut Budget) -> Option<()> {
+        /// The cost of a step, in about nanoseconds.
+        const STEP: usize = 1500;
+        while !budget.is_spent() {
+            let Some((prefix, series)) = self.unsorted.next() else {
+                return Some(());
+            };
+            self.sorted.insert(prefix, series);
+            budget.spend(STEP);
+        }
+        None
+    }
+
+    fn merge(&mut self, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
+        /// The cost of a step, in about nanoseconds.
+        const STEP: usize = 30;
+        while !budget.is_spent() {
+            budget.spend(STEP);
+            let old = (self.next_old < self.old.len()).then(|| self.old.get(self.next_old));
+            let new = self.sorted.first_entry();
+            match (new, old) {
+                (Some(new), old) if old.is_none_or(|(prefix, _)| **new.key() < *prefix) => {
+                    let (prefix, series) = new.remove_entry();
+                    self.merged.push(&prefix, series);
+                }
+                (_, Some((prefix, series))) => {
+                    self.merged.push(prefix, *series);
+                    self.next_old += 1;
+                }
+                (_, None) => return Some(Arc::new(std::mem::take(&mut self.merged))),
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(series: &FamilySeries, i: &str) {
+        let prefix = format!("i=\"{i}\"");
+        series.add(prefix, SeriesCells { cell: 0, sum: 0 });
+    }
+
+    #[test]
+    fn index_has_every_series_added_before_it_was_requested() {
+        let series = FamilySeries::default();
+        for i in 0..10 {
+            add(&series, &i.to_string());
+        }
+        let (mut first, mut second) = (false, false);
+        assert!(series.index(&mut first, &mut Budget::of(1)).is_none());
+        add(&series, "late");
+        let index = |merged: &mut bool| series.index(merged, &mut Budget::unlimited()).unwrap();
+        assert_eq!(index(&mut first).len(), 10);
+        assert_eq!(index(&mut second).len(), 11);
+
+        let series = FamilySeries::default();
+        add(&series, "1");
+        add(&series, "2");
+        assert!(series.index(&mut false, &mut Budget::of(1)).is_none());
+        add(&series, "late");
+        let index = series.index(&mut false, &mut Budget::unlimited());
+        assert_eq!(index.unwrap().len(), 3);
+    }
+}

@@ -1,0 +1,55 @@
+//! [`Registry::gather`]: runs the collectors and reads the registry.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::Snapshot;
+use super::values::{RegistryValues, ValueReader};
+use crate::budget::Budget;
+use crate::collect::deadline::Deadline;
+use crate::registry::Registry;
+use crate::registry::collectors::collection::Collection;
+
+impl Registry {
+    /// Runs the collectors and reads all metrics.
+    ///
+    /// Collectors have 10 s, see [`gather_within`](Self::gather_within). The registry is read in slices of
+    /// about 0.1 ms, between which other tasks run. Dropping the future cancels collectors that no scrape
+    /// waits for.
+    pub async fn gather(&self) -> Snapshot {
+        self.gather_within(Deadline::DEFAULT_TIMEOUT).await
+    }
+
+    /// Like [`gather`](Self::gather), with a timeout for the collectors. A collector that takes longer loses
+    /// its metrics.
+    pub async fn gather_within(&self, timeout: Duration) -> Snapshot {
+        let deadline = Deadline::after(timeout);
+        let collectors = self.collectors();
+        let calls = collectors.call(deadline);
+        let mut collection = Collection::new(deadline);
+        let collected = poll_fn(|cx| collection.poll(&calls, cx)).await;
+        let values = self.read_values().await;
+        let is_taken = |name: &str| values.has_sample_name(name);
+        let collected = collected.families(self.constant_labels(), is_taken);
+        Snapshot::new(values, collected)
+    }
+
+    async fn read_values(&self) -> Arc<RegistryValues> {
+        let mut reader = ValueReader::new(self);
+        let values = poll_fn(|cx| match reader.advance(&mut Budget::turn()) {
+            Some(values) => Poll::Ready(values),
+            None => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        });
+        Arc::new(values.await)
+    }
+
+    /// The metrics of the registry without those of its collectors, at once.
+    pub(crate) fn snapshot_now(&self) -> Snapshot {
+        Snapshot::new(Arc::new(RegistryValues::now(self)), Vec::new())
+    }
+}

@@ -1,0 +1,342 @@
+//! Views of a [`Snapshot`](super::Snapshot): families, series and values.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use metrics::Unit;
+
+use super::values::RegistryValues;
+use crate::collect::checked::{CheckedFamily, CheckedSample};
+use crate::model::kind::{Instrument, MetricKind};
+use crate::model::label_text::label_pairs;
+use crate::model::numbers::Number;
+use crate::registry::exemplars::Exemplars;
+use crate::registry::family::Family;
+use crate::registry::index::{IndexedSeries, SeriesIndex};
+
+/// A metric family of a [`Snapshot`](super::Snapshot).
+#[derive(Clone, Copy)]
+pub struct FamilySnapshot<'a> {
+    pub(crate) source: FamilySource<'a>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum FamilySource<'a> {
+    Registry(RegistryFamily<'a>),
+    Collected(&'a CheckedFamily),
+}
+
+/// A family of the registry with its values.
+#[derive(Clone, Copy)]
+pub(crate) struct RegistryFamily<'a> {
+    pub(crate) values: &'a RegistryValues,
+    pub(crate) family: &'a Family,
+    pub(crate) index: &'a SeriesIndex,
+}
+
+impl<'a> FamilySnapshot<'a> {
+    pub(super) fn of_registry(values: &'a RegistryValues, i: usize) -> Self {
+        let (family, index) = &values.families[i];
+        let source = FamilySource::Registry(RegistryFamily {
+            values,
+            family,
+            index,
+        });
+        Self { source }
+    }
+
+    pub(super) fn of_collector(family: &'a CheckedFamily) -> Self {
+        let source = FamilySource::Collected(family);
+        Self { source }
+    }
+
+    /// Returns the name, with `_total` for a counter.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { family, .. }) => &family.name,
+            FamilySource::Collected(family) => &family.name,
+        }
+    }
+
+    /// Returns the type.
+    #[must_use]
+    pub fn kind(&self) -> MetricKind {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { family, .. }) => family.instrument.kind(),
+            FamilySource::Collected(family) => family.kind,
+        }
+    }
+
+    /// Returns the HELP text, if there is one.
+    #[must_use]
+    pub fn help(&self) -> Option<Arc<str>> {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { family, .. }) => family.metadata().help,
+            FamilySource::Collected(family) => family.help.clone(),
+        }
+    }
+
+    /// Returns the unit, if there is one.
+    #[must_use]
+    pub fn unit(&self) -> Option<Unit> {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { family, .. }) => family.metadata().unit,
+            FamilySource::Collected(family) => family.unit,
+        }
+    }
+
+    /// Returns the number of series.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { index, .. }) => index.len(),
+            FamilySource::Collected(family) => family.samples.len(),
+        }
+    }
+
+    /// Whether there is no series.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the series, sorted by their labels.
+    pub fn series(&self) -> impl Iterator<Item = SeriesSnapshot<'a>> + use<'a> {
+        let source = self.source;
+        (0..self.len()).map(move |i| match source {
+            FamilySource::Registry(family) => {
+                let (prefix, series) = family.index.get(i);
+                SeriesSnapshot {
+                    labels: family.family.labels_of(prefix),
+                    source: SeriesSource::Registry(family, series),
+                }
+            }
+            FamilySource::Collected(family) => SeriesSnapshot {
+                labels: family.labels(i),
+                source: SeriesSource::Collected(family.kind, &family.samples[i]),
+            },
+        })
+    }
+}
+
+/// A series of a [`FamilySnapshot`].
+#[derive(Clone, Copy)]
+pub struct SeriesSnapshot<'a> {
+    /// As text, escaped.
+    labels: &'a str,
+    source: SeriesSource<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum SeriesSource<'a> {
+    Registry(RegistryFamily<'a>, &'a IndexedSeries),
+    Collected(MetricKind, &'a CheckedSample),
+}
+
+impl<'a> SeriesSnapshot<'a> {
+    /// Returns names and values of the labels, sorted by name, constant labels included.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
+        label_pairs(self.labels).map(|(name, value)| (name, unescaped(value)))
+    }
+
+    /// Returns when the series was registered; `None` for a series of a collector.
+    #[must_use]
+    pub fn created(&self) -> Option<SystemTime> {
+        match self.source {
+            SeriesSource::Registry(_, series) => Some(series.created()),
+            SeriesSource::Collected(..) => None,
+        }
+    }
+
+    /// Returns the value.
+    #[must_use]
+    pub fn value(&self) -> Value<'a> {
+        match self.source {
+            SeriesSource::Registry(family, series) => family.value(series),
+            SeriesSource::Collected(kind, sample) => match kind {
+                MetricKind::Counter => Value::Counter(sample.number),
+                MetricKind::Info => Value::Info,
+                _ => Value::Gauge(sample.number),
+            },
+        }
+    }
+}
+
+impl<'a> RegistryFamily<'a> {
+    fn value(self, series: &IndexedSeries) -> Value<'a> {
+        let Self { values, family, .. } = self;
+        let cells = series.cells;
+        match family.instrument {
+            Instrument::Counter => Value::Counter(Number::Integer(values.count(cells.cell))),
+            Instrument::FloatCounter => Value::Counter(Number::Float(values.sum(cells.sum))),
+            Instrument::Gauge => Value::Gauge(Number::Float(values.gauge(cells.cell))),
+            Instrument::InProgress => Value::Gauge(Number::Integer(values.in_progress(cells.cell))),
+            Instrument::Info => Value::Info,
+            Instrument::Histogram => Value::Histogram(HistogramValue {
+                bounds: family.buckets.bounds(),
+                counts: values.buckets(cells.cell, family.buckets.count()),
+                sum: values.sum(cells.sum),
+                exemplars: family.exemplars(cells.cell),
+            }),
+            #[cfg(feature = "summary")]
+            Instrument::Summary => Value::Summary(SummaryValue {
+                count: values.count(cells.cell),
+                sum: values.sum(cells.sum),
+                quantiles: family.quantiles(cells.cell).into(),
+            }),
+        }
+    }
+}
+
+/// The value of a series.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// The value of a counter.
+    Counter(Number),
+    /// The value of a gauge.
+    Gauge(Number),
+    /// The observations of a histogram.
+    Histogram(HistogramValue<'a>),
+    /// The observations of a summary.
+    Summary(SummaryValue),
+    /// An info, whose value is always 1.
+    Info,
+}
+
+/// The observations of a histogram.
+#[derive(Clone)]
+pub struct HistogramValue<'a> {
+    bounds: &'a [f64],
+    /// By bucket, not cumulative.
+    counts: &'a [u64],
+    sum: f64,
+    exemplars: Option<Arc<Exemplars>>,
+}
+
+impl HistogramValue<'_> {
+    /// Returns the number of observations.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// Returns the sum of all finite observations.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// Returns the buckets by increasing upper bound; the last is `+Inf`.
+    pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let mut cumulative_count = 0_u64;
+        bounds
+            .zip(self.counts)
+            .enumerate()
+            .map(move |(i, (upper_bound, count))| {
+                cumulative_count = cumulative_count.saturating_add(*count);
+                let exemplars = self.exemplars.as_ref().filter(|_| *count > 0);
+                Bucket {
+                    upper_bound,
+                    cumulative_count,
+                    exemplar: exemplars.and_then(|exemplars| exemplars.get(i)),
+                }
+            })
+    }
+}
+
+/// A bucket of a [`HistogramValue`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Bucket {
+    /// The upper bound, inclusive: the label `le`.
+    pub upper_bound: f64,
+    /// The number of observations up to the upper bound.
+    pub cumulative_count: u64,
+    /// The latest observation of this bucket that belongs to a trace.
+    pub exemplar: Option<Exemplar>,
+}
+
+pub use crate::registry::exemplars::Exemplar;
+
+/// The observations of a summary.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SummaryValue {
+    /// The number of observations.
+    pub count: u64,
+    /// The sum of all finite observations.
+    pub sum: f64,
+    /// Quantiles with their values; NaN without recent observations.
+    pub quantiles: Vec<(f64, f64)>,
+}
+
+/// A label value without the escapes of the text formats.
+fn unescaped(value: &str) -> Cow<'_, str> {
+    if !value.contains('\\') {
+        return value.into();
+    }
+    let mut text = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        text.push(match c {
+            '\\' => match chars.next() {
+                Some('n') => '\n',
+                Some(escaped) => escaped,
+                None => c,
+            },
+            c => c,
+        });
+    }
+    text.into()
+}
+
+impl fmt::Debug for FamilySnapshot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FamilySnapshot")
+            .field("name", &self.name())
+            .field("kind", &self.kind())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SeriesSnapshot<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeriesSnapshot")
+            .field("labels", &self.labels)
+            .field("value", &self.value())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HistogramValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistogramValue")
+            .field("count", &self.count())
+            .field("sum", &self.sum)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+
+    #[test]
+    fn label_values_are_unescaped() {
+        for (escaped, value) in [
+            ("plain", "plain"),
+            (r"a\\b", r"a\b"),
+            (r#"say \"hi\""#, r#"say "hi""#),
+            (r"two\nlines", "two\nlines"),
+            (r"\\n", r"\n"),
+        ] {
+            assert_eq!(unescaped(escaped), value);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! [`MetricsBody`]: the body of a scrape, which does the work as it is polled.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::budget::Budget;
+use crate::exposition::negotiate::Variant;
+use crate::registry::collectors::collection::{Collected, Collection};
+use crate::scrape::run::{ScrapeRun, Turn};
+
+/// The body of a metrics page.
+///
+/// It reads and renders in turns, yielding between them, so that a large page holds up no request on
+/// the same thread.
+#[derive(Debug)]
+pub struct MetricsBody {
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// Nothing, and known to be.
+    Empty,
+    /// What a HEAD request gets: nothing, of which a server must not say that it has length 0.
+    Untold,
+    /// Why there is no page.
+    Reason(Bytes),
+    Scraping(Scraping),
+}
+
+/// Where one scraper is in the run it shares.
+#[derive(Debug)]
+struct Scraping {
+    run: Arc<ScrapeRun>,
+    variant: Variant,
+    /// What is left to wait for.
+    collection: Option<Collection>,
+    collected: Collected,
+    /// The next slice of the page to send.
+    next: usize,
+    budget: Budget,
+}
+
+impl MetricsBody {
+    pub(crate) fn empty() -> Self {
+        let content = Content::Empty;
+        Self { content }
+    }
+
+    pub(crate) fn untold() -> Self {
+        let content = Content::Untold;
+        Self { content }
+    }
+
+    pub(crate) fn reason(text: String) -> Self {
+        let content = Content::Reason(text.into());
+        Self { content }
+    }
+
+    pub(crate) fn scraping(
+        run: Arc<ScrapeRun>,
+        variant: Variant,
+        collection: Option<Collection>,
+    ) -> Self {
+        let content = Content::Scraping(Scraping {
+            run,
+            variant,
+            collection,
+            collected: Collected::default(),
+            next: 0,
+            budget: Budget::turn(),
+        });
+        Self { content }
+    }
+
+    /// Waits for the collectors; ready with what went wrong there.
+    pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        let Content::Scraping(scraping) = &mut self.content else {
+            return Poll::Ready(None);
+        };
+        ready!(scraping.poll_collected(cx));
+        Poll::Ready(scraping.collected.failure())
+    }
+}
+
+impl Scraping {
+    fn poll_collected(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(collection) = &mut self.collection {
+            self.collected = ready!(self.run.collect(collection, cx));
+            self.collection = None;
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_slice(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        ready!(self.poll_collected(cx));
+        let Self {
+            run,
+            variant,
+            collected,
+            next,
+            budget,
+            ..
+        } = self;
+        match run.slice(*variant, collected, *next, budget) {
+            Turn::Slice(slice) => {
+                self.next += 1;
+                Poll::Ready(Some(slice))
+            }
+            Turn::End => Poll::Ready(None),
+            Turn::Over => {
+                self.budget = Budget::turn();
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Body for MetricsBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let slice = match &mut self.content {
+            Content::Empty | Content::Untold => None,
+            Content::Reason(text) => {
+                let text = std::mem::take(text);
+                self.content = Content::Empty;
+                Some(text)
+            }
+            Content::Scraping(scraping) => ready!(scraping.poll_slice(cx)),
+        };
+        if slice.is_none() {
+            self.content = Content::Empty;
+        }
+        Poll::Ready(slice.map(|slice| Ok(Frame::data(slice))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.content, Content::Empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Reason(ref text) => SizeHint::with_exact(text.len() as u64),
+            Content::Untold | Content::Scraping(_) => SizeHint::default(),
+        }
+    }
+}

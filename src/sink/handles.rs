@@ -1,0 +1,139 @@
+//! Handles that record into a registry or into a recorder of another crate.
+
+use crate::model::trace::TraceId;
+use crate::registry::handles as registry;
+use crate::registry::handles::InProgressCells;
+
+/// A counter of either kind of sink.
+pub(crate) enum CounterHandle {
+    Registry(registry::RegistryCounter),
+    Foreign(metrics::Counter),
+}
+
+impl CounterHandle {
+    #[inline]
+    pub(crate) fn increment(&self) {
+        self.add(1);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        match self {
+            Self::Registry(counter) => counter.add(n),
+            Self::Foreign(counter) => counter.increment(n),
+        }
+    }
+}
+
+/// A counter of what is not whole, of either kind of sink.
+pub(crate) enum FloatCounterHandle {
+    Registry(registry::RegistryFloatCounter),
+    Foreign(metrics::Gauge),
+}
+
+impl FloatCounterHandle {
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        match self {
+            Self::Registry(counter) => counter.add(x),
+            Self::Foreign(counter) => counter.increment(x),
+        }
+    }
+}
+
+/// A gauge of either kind of sink.
+pub(crate) enum GaugeHandle {
+    Registry(registry::RegistryGauge),
+    Foreign(metrics::Gauge),
+}
+
+impl GaugeHandle {
+    #[inline]
+    pub(crate) fn add(&self, x: f64) {
+        match self {
+            Self::Registry(gauge) => gauge.add(x),
+            Self::Foreign(gauge) => gauge.increment(x),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, x: f64) {
+        match self {
+            Self::Registry(gauge) => gauge.set(x),
+            Self::Foreign(gauge) => gauge.set(x),
+        }
+    }
+}
+
+/// A gauge of what has begun and not ended.
+pub(crate) enum InProgressHandle {
+    Registry(registry::RegistryInProgress),
+    Foreign(metrics::Gauge),
+}
+
+impl InProgressHandle {
+    #[inline]
+    pub(crate) fn begin(&self) {
+        match self {
+            Self::Registry(gauge) => gauge.begin(),
+            Self::Foreign(gauge) => gauge.increment(1.0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end(&self) {
+        match self {
+            Self::Registry(gauge) => gauge.end(),
+            Self::Foreign(gauge) => gauge.decrement(1.0),
+        }
+    }
+
+    /// Its cells, if it is a registry's.
+    pub(crate) fn cells(&self) -> Option<InProgressCells> {
+        match self {
+            Self::Registry(gauge) => Some(gauge.cells()),
+            Self::Foreign(_) => None,
+        }
+    }
+}
+
+/// A histogram of either kind of sink.
+pub(crate) enum HistogramHandle {
+    Registry(registry::RegistryHistogram),
+    Foreign(metrics::Histogram),
+}
+
+impl HistogramHandle {
+    #[inline]
+    pub(crate) fn observe(&self, sample: f64) {
+        match self {
+            Self::Registry(histogram) => histogram.observe(sample),
+            Self::Foreign(histogram) => histogram.record(sample),
+        }
+    }
+
+    /// Observes what a trace tells more about; a foreign recorder has no use for that.
+    pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
+        match self {
+            Self::Registry(histogram) => histogram.observe_traced(sample, trace),
+            Self::Foreign(histogram) => histogram.record(sample),
+        }
+    }
+}
+
+/// A summary of either kind of sink.
+#[cfg(feature = "summary")]
+pub(crate) enum SummaryHandle {
+    Registry(registry::RegistrySummary),
+    Foreign(metrics::Histogram),
+}
+
+#[cfg(feature = "summary")]
+impl SummaryHandle {
+    pub(crate) fn observe(&self, sample: f64) {
+        match self {
+            Self::Registry(summary) => summary.observe(sample),
+            Self::Foreign(histogram) => histogram.record(sample),
+        }
+    }
+}

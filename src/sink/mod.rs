@@ -1,0 +1,302 @@
+//! [`Sink`]: where a layer's numbers go.
+
+pub(crate) mod handles;
+pub(crate) mod overflow;
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use metrics::{Key, Label, Level, Metadata, Recorder};
+
+use crate::error::Error;
+use crate::model::bounds::Buckets;
+use crate::model::kind::Instrument;
+use crate::model::spec::FamilySpec;
+use crate::registry::Registry;
+use crate::registry::cells::{Store, Writer};
+#[cfg(feature = "summary")]
+use crate::sink::handles::SummaryHandle;
+use crate::sink::handles::{
+    CounterHandle, FloatCounterHandle, GaugeHandle, HistogramHandle, InProgressHandle,
+};
+
+/// Where a layer records: a [`Registry`], or any recorder of the `metrics` crate.
+///
+/// ```
+/// use tower_prometheus::{HttpMetrics, Registry, Sink};
+///
+/// let registry = Registry::new();
+/// let here = HttpMetrics::server().layer(&registry)?;
+///
+/// // Someone else's recorder, passed rather than installed:
+/// let there = HttpMetrics::server().layer(Sink::recorder(metrics::NoopRecorder))?;
+/// # Ok::<(), tower_prometheus::Error>(())
+/// ```
+///
+/// # What a foreign recorder cannot do
+///
+/// | | a [`Registry`] | a foreign recorder |
+/// |---|---|---|
+/// | buckets of the layer | used | the recorder's own business; bounds that were set are warned of |
+/// | a family of the same name with other buckets or labels | an error at start-up | the recorder's business |
+/// | a fractional counter | a counter | a gauge that is only raised |
+/// | an info | an info, in the text format a gauge at 1 | a gauge at 1 |
+/// | a summary | a summary | a histogram: the recorder's business |
+/// | exemplars | kept, one for each bucket | dropped |
+/// | in progress | never reads below 0 | a gauge raised and lowered |
+/// | a scrape that loses no samples | promised | the recorder's business |
+/// | a cost that does not rise with cores | promised | the recorder's business |
+#[derive(Clone)]
+pub struct Sink(SinkKind);
+
+#[derive(Clone)]
+enum SinkKind {
+    Registry(Registry),
+    Recorder(Arc<dyn Recorder + Send + Sync>),
+    /// The recorder that is installed globally, asked for it each time a series is registered.
+    Global,
+}
+
+impl Sink {
+    /// A recorder of another crate, such as that of `metrics-exporter-prometheus`.
+    pub fn recorder(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        Self(SinkKind::Recorder(Arc::new(recorder)))
+    }
+
+    /// The recorder that is installed globally, whosever it is.
+    ///
+    /// # Errors
+    ///
+    /// When none is installed: a layer made now would record nothing, for ever. (A recorder without
+    /// any fields cannot be told from none; pass it to [`Sink::recorder`].)
+    pub fn global() -> Result<Self, Error> {
+        Self::installed().ok_or_else(|| {
+            Error::new(
+                "no global recorder is installed: install one first, \
+                 or name the registry or recorder to record into",
+            )
+        })
+    }
+
+    /// As [`Sink::global`], for who asks again.
+    pub(crate) fn installed() -> Option<Self> {
+        if let Some(registry) = Registry::global() {
+            return Some(Self(SinkKind::Registry(registry)));
+        }
+        // The stand-in that `metrics` uses before a recorder is installed has no fields.
+        let is_installed = metrics::with_recorder(|recorder| size_of_val(recorder)) > 0;
+        is_installed.then_some(Self(SinkKind::Global))
+    }
+
+    /// What a family of a catalogue keeps for as long as the program runs: in a registry of ours, what the
+    /// same definition has leaked before.
+    pub(crate) fn family_state<T: Any + Send + Sync>(
+        &self,
+        spec: &FamilySpec,
+        same: impl Fn(&T) -> bool,
+        leak: impl FnOnce() -> &'static T,
+    ) -> Result<&'static T, Error> {
+        self.register_family(spec)?;
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.layer_state(same, || Ok(leak())),
+            SinkKind::Recorder(_) | SinkKind::Global => Ok(leak()),
+        }
+    }
+
+    /// As [`Sink::register`], where the labels must not be constant ones.
+    pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
+        if let SinkKind::Registry(registry) = &self.0 {
+            let labels = spec.label_names.iter().map(String::as_str);
+            registry.check_beside(format_args!("{:?}", spec.name), labels)?;
+        }
+        self.register(spec)
+    }
+
+    /// What a layer keeps for as long as the program runs: in a registry of ours, what the same
+    /// configuration has leaked before. `labels` are the layer's, `bounds` the setting of its buckets, by
+    /// its name, if it was used.
+    pub(crate) fn layer_state<'a, T: Any + Send + Sync>(
+        &self,
+        labels: impl IntoIterator<Item = &'a str>,
+        bounds: Option<&str>,
+        same: impl Fn(&T) -> bool,
+        leak: impl FnOnce() -> Result<&'static T, Error>,
+    ) -> Result<&'static T, Error> {
+        if let SinkKind::Registry(registry) = &self.0 {
+            registry.check_beside("the layer", labels)?;
+            return registry.layer_state(same, leak);
+        }
+        if let Some(bounds) = bounds {
+            tracing::warn!("{bounds} have no effect: the recorder decides on its buckets");
+        }
+        leak()
+    }
+
+    /// Makes a family known before its first series.
+    pub(crate) fn register(&self, spec: &FamilySpec) -> Result<(), Error> {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.register_family(spec),
+            SinkKind::Recorder(recorder) => {
+                describe(recorder, spec);
+                Ok(())
+            }
+            SinkKind::Global => {
+                metrics::with_recorder(|recorder| describe(recorder, spec));
+                Ok(())
+            }
+        }
+    }
+
+    /// The bounds of a histogram that is declared; a recorder of another crate has its own.
+    pub(crate) fn registered_buckets(&self, family: &str) -> Buckets {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.registered_buckets(family),
+            SinkKind::Recorder(_) | SinkKind::Global => Buckets::default(),
+        }
+    }
+
+    /// What every request of a layer records through.
+    pub(crate) fn writing(&self) -> Writing {
+        Writing(match &self.0 {
+            SinkKind::Registry(registry) => Some(registry.store()),
+            SinkKind::Recorder(_) | SinkKind::Global => None,
+        })
+    }
+
+    pub(crate) fn counter(&self, key: Key) -> CounterHandle {
+        match &self.0 {
+            SinkKind::Registry(registry) => CounterHandle::Registry(
+                (*registry.register_counter_series(Cow::Owned(key))).clone(),
+            ),
+            _ => CounterHandle::Foreign(self.foreign(|r| r.register_counter(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn float_counter(&self, key: Key) -> FloatCounterHandle {
+        match &self.0 {
+            SinkKind::Registry(registry) => FloatCounterHandle::Registry(
+                (*registry.register_float_counter_series(Cow::Owned(key))).clone(),
+            ),
+            _ => FloatCounterHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn gauge(&self, key: Key) -> GaugeHandle {
+        match &self.0 {
+            SinkKind::Registry(registry) => {
+                GaugeHandle::Registry((*registry.register_gauge_series(Cow::Owned(key))).clone())
+            }
+            _ => GaugeHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn info(&self, key: Key) {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.register_info_series(Cow::Owned(key)),
+            _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
+        }
+    }
+
+    pub(crate) fn in_progress(&self, key: Key) -> InProgressHandle {
+        match &self.0 {
+            SinkKind::Registry(registry) => InProgressHandle::Registry(
+                (*registry.register_in_progress_series(Cow::Owned(key))).clone(),
+            ),
+            _ => InProgressHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
+        }
+    }
+
+    pub(crate) fn histogram(&self, key: Key) -> HistogramHandle {
+        match &self.0 {
+            SinkKind::Registry(registry) => HistogramHandle::Registry(
+                (*registry.register_histogram_series(Cow::Owned(key))).clone(),
+            ),
+            _ => HistogramHandle::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+        }
+    }
+
+    #[cfg(feature = "summary")]
+    pub(crate) fn summary(&self, key: Key) -> SummaryHandle {
+        match &self.0 {
+            SinkKind::Registry(registry) => SummaryHandle::Registry(
+                (*registry.register_summary_series(Cow::Owned(key))).clone(),
+            ),
+            _ => SummaryHandle::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+        }
+    }
+
+    fn foreign<T>(&self, register: impl FnOnce(&dyn Recorder) -> T) -> T {
+        match &self.0 {
+            SinkKind::Recorder(recorder) => register(recorder),
+            SinkKind::Registry(registry) => register(registry),
+            SinkKind::Global => metrics::with_recorder(register),
+        }
+    }
+}
+
+impl From<&Registry> for Sink {
+    fn from(registry: &Registry) -> Self {
+        Self(SinkKind::Registry(registry.clone()))
+    }
+}
+
+impl From<Registry> for Sink {
+    fn from(registry: Registry) -> Self {
+        Self(SinkKind::Registry(registry))
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            SinkKind::Registry(registry) => f.debug_tuple("Sink").field(registry).finish(),
+            SinkKind::Recorder(_) => f.write_str("Sink(a recorder)"),
+            SinkKind::Global => f.write_str("Sink(the global recorder)"),
+        }
+    }
+}
+
+const METADATA: Metadata<'static> =
+    Metadata::new("tower_prometheus", Level::INFO, Some(module_path!()));
+
+/// The key of a series whose words do not live as long as the program.
+pub(crate) fn owned_key(name: &str, labels: &[(&str, &str)]) -> Key {
+    let labels = labels.iter();
+    let labels = labels.map(|(name, value)| Label::new((*name).to_owned(), (*value).to_owned()));
+    Key::from_parts(name.to_owned(), labels.collect::<Vec<_>>())
+}
+
+fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
+    let (name, unit) = (spec.name.clone().into(), spec.metadata.unit);
+    let help = spec.metadata.help.as_deref().unwrap_or_default().to_owned();
+    match spec.instrument {
+        // A counter of this facade takes whole numbers.
+        Instrument::FloatCounter | Instrument::Info => {
+            recorder.describe_gauge(name, unit, help.into());
+        }
+        Instrument::Counter => recorder.describe_counter(name, unit, help.into()),
+        Instrument::Gauge | Instrument::InProgress => {
+            recorder.describe_gauge(name, unit, help.into())
+        }
+        #[cfg(feature = "summary")]
+        Instrument::Summary => recorder.describe_histogram(name, unit, help.into()),
+        Instrument::Histogram => recorder.describe_histogram(name, unit, help.into()),
+    }
+}
+
+/// Where the numbers of a sink are, if they are in a registry of ours.
+pub(crate) struct Writing(Option<Arc<Store>>);
+
+impl Writing {
+    /// The calling thread's own numbers, found once for all that a request has to say.
+    #[inline]
+    pub(crate) fn writer(&self) -> Option<Writer<'_>> {
+        self.0.as_ref()?.writer()
+    }
+
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.0.as_deref()
+    }
+}
