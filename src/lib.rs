@@ -80,7 +80,6 @@
 //! | `summary` | no | [`app::Summary`], quantiles computed by the process |
 //! | `query` | no | `query::QueryProxy`, which a dashboard's front end asks in place of the store |
 //! | `tls` | no | stores behind `https` |
-//! | `mixin` | no | `mixin`: dashboards, rules and scrape configurations from the definitions that record |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
@@ -105,9 +104,7 @@ pub mod grpc;
 mod labels;
 mod middleware;
 pub mod migration;
-#[cfg(feature = "mixin")]
-#[cfg_attr(docsrs, doc(cfg(feature = "mixin")))]
-pub mod mixin;
+pub mod names;
 pub mod order;
 #[cfg(feature = "query")]
 #[cfg_attr(docsrs, doc(cfg(feature = "query")))]
@@ -130,11 +127,11 @@ pub use self::scrape::{PushError, PushGateway};
 pub use self::{
     app::{
         Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,
-        InProgressGuard, Info, LabelDescription, LabelValues, Operation, Outcome, buckets,
-        families_table,
+        InProgressGuard, Info, LabelDescription, LabelRole, LabelValues, Operation, Outcome,
+        buckets, families_table,
     },
     error::Error,
-    grpc::{GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
+    grpc::{GrpcMetric, GrpcMetrics, GrpcMetricsLayer, GrpcMetricsService, GrpcType},
     labels::{
         Endpoint, EndpointFuture, EndpointLayer, EndpointService, Family, Label, Naming,
         RequestHead, ResponseHead, TraceId,

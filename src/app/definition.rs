@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use metrics::Unit;
 
 use super::buckets;
-use super::description::{FamilyDescription, FamilyKind, LabelDescription, LabelValues};
+use super::description::{FamilyDescription, FamilyKind, LabelDescription};
 pub use super::global::Place;
 use super::labels::LabelValue;
 pub use super::labels::{LabelSpec, OpenValues, Values};
@@ -105,14 +105,12 @@ impl Definition {
     }
 
     pub(super) fn describe(&self, kind: FamilyKind, labels: &[LabelSpec]) -> FamilyDescription {
-        let label = |label: &LabelSpec| LabelDescription {
-            name: label.name.into(),
-            values: match label.values {
-                Values::Closed(values) => {
-                    LabelValues::Closed(values.iter().map(|value| (*value).into()).collect())
-                }
-                Values::Open(_) => LabelValues::Open,
-            },
+        let label = |label: &LabelSpec| {
+            let description = LabelDescription::new(label.name);
+            match label.values {
+                Values::Closed(values) => description.values(values.iter().copied()),
+                Values::Open(_) => description,
+            }
         };
         FamilyDescription {
             name: self.name.to_owned(),

@@ -159,7 +159,9 @@ pub use self::metric::Summary;
 #[cfg(feature = "stream")]
 pub use self::stream::OperationStream;
 pub use self::{
-    description::{FamilyDescription, FamilyKind, LabelDescription, LabelValues},
+    description::{
+        FamilyDescription, FamilyKind, LabelDescription, LabelRole, LabelValues,
+    },
     info::Info,
     labels::{LabelSet, LabelValue, LabelsOf},
     metric::{Counter, FractionalCounter, Gauge, Histogram, InProgress, InProgressGuard, Metric},

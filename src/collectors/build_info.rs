@@ -1,7 +1,7 @@
 //! [`InfoCollector`]: what does not change while a process runs.
 
 use crate::FamilyKind;
-use crate::app::{FamilyDescription, LabelDescription, LabelValues};
+use crate::app::{FamilyDescription, LabelDescription};
 use crate::collect::{CollectError, Collector, Deadline, Samples};
 
 /// An info metric: a gauge at 1 whose labels tell what runs here.
@@ -51,10 +51,10 @@ impl InfoCollector {
     pub fn families(&self) -> Vec<FamilyDescription> {
         let mut description = FamilyDescription::new(self.name.clone(), FamilyKind::Info);
         description.help.clone_from(&self.help);
-        let labels = self.labels.iter().map(|(name, value)| LabelDescription {
-            name: name.clone().into(),
-            values: LabelValues::Closed(vec![value.clone().into()]),
-        });
+        let labels = self
+            .labels
+            .iter()
+            .map(|(name, value)| LabelDescription::new(name.clone()).values([value.clone()]));
         description.labels = labels.collect();
         vec![description]
     }

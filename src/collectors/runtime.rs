@@ -7,7 +7,7 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 
 use super::ReadyMade;
 use crate::Error;
-use crate::app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues};
+use crate::app::{FamilyDescription, FamilyKind, LabelDescription};
 use crate::collect::{CollectError, Collector, Deadline, Samples};
 
 const WORKERS: ReadyMade = ReadyMade::new(
@@ -80,10 +80,7 @@ impl RuntimeCollector {
     /// The families as their definition says them.
     #[must_use]
     pub fn families() -> Vec<FamilyDescription> {
-        let worker = LabelDescription {
-            name: "worker".into(),
-            values: LabelValues::Open,
-        };
+        let worker = LabelDescription::new("worker");
         let by_worker = [BUSY, PARKS].map(|family| {
             let mut description = family.describe();
             description.labels.push(worker.clone());

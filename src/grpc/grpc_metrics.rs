@@ -2,7 +2,7 @@
 
 use super::GrpcMetricsLayer;
 use super::methods::{Families, Methods, Side};
-use super::settings::{Declared, GrpcType, Settings};
+use super::settings::{Declared, GrpcMetric, GrpcType, Settings};
 use crate::app::FamilyDescription;
 use crate::error::start_up;
 use crate::registry::{Buckets, Registry};
@@ -146,10 +146,25 @@ impl GrpcMetrics {
         Families::describe(&self.settings, |name| registry.buckets_of(name))
     }
 
-    /// What the families are called.
-    #[cfg(feature = "mixin")]
-    pub(crate) fn family_names(&self) -> Families {
-        Families::new(&self.settings)
+    /// Returns the description of one family.
+    ///
+    /// It equals the entry in [`families`](Self::families); use it where the meaning of a family is known
+    /// and its name is not.
+    ///
+    /// ```
+    /// use tower_prometheus::{GrpcMetric, GrpcMetrics};
+    ///
+    /// let handled = GrpcMetrics::client().prefix("shop").family(GrpcMetric::Handled)?;
+    /// assert_eq!(handled.name, "shop_grpc_client_handled_total");
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`families`](Self::families).
+    pub fn family(&self, metric: GrpcMetric) -> Result<FamilyDescription, Error> {
+        self.settings.check()?;
+        Families::describe_metric(&self.settings, metric)
     }
 
     /// Checks the configuration and makes the layer, which records into `target`.

@@ -2,11 +2,10 @@
 
 use std::sync::OnceLock;
 
-use super::GrpcType;
 use super::code::Code;
-use super::settings::{Declared, Settings};
+use super::settings::{Declared, GrpcMetric, GrpcType, Settings};
 use crate::Error;
-use crate::app::{FamilyDescription, LabelDescription, LabelValues};
+use crate::app::{FamilyDescription, LabelDescription, LabelRole};
 use crate::labels::OVERFLOW;
 use crate::registry::{About, Buckets, FamilySpec, Shape};
 use crate::series::{Overflow, Table, overflow_spec};
@@ -52,13 +51,13 @@ struct Name {
 }
 
 /// The families' names with the layer's prefix.
-pub(crate) struct Families {
-    pub(crate) started: String,
-    pub(crate) handled: String,
-    pub(crate) handling: String,
-    pub(crate) received: String,
-    pub(crate) sent: String,
-    pub(crate) in_progress: String,
+pub(super) struct Families {
+    started: String,
+    handled: String,
+    handling: String,
+    received: String,
+    sent: String,
+    in_progress: String,
 }
 
 impl Side {
@@ -282,25 +281,22 @@ impl Families {
         rules: impl Fn(&str) -> Buckets,
     ) -> Result<Vec<FamilyDescription>, Error> {
         let specs = Self::new(settings).specs(settings)?;
-        let described = specs.map(|spec| {
-            let mut family = spec.describe();
-            let is_constant = |label: &LabelDescription| {
-                let constants = &settings.constant_labels;
-                constants.iter().any(|(name, _)| *name == label.name)
-            };
-            family.labels.retain(|label| !is_constant(label));
-            for label in &mut family.labels {
-                label.values = label_values(&label.name);
-            }
-            if spec.shape == Shape::Histogram && spec.buckets.is_none() {
-                family.buckets = rules(&family.name).bounds().to_vec();
-            }
-            family
-        });
+        let described = specs.map(|spec| describe_spec(&spec, settings, &rules));
         Ok(described.into())
     }
 
-    /// What the layer's families are; the table in the module's documentation shows the same.
+    /// One family, with the default bounds where they were left to the registry.
+    pub(super) fn describe_metric(
+        settings: &Settings,
+        metric: GrpcMetric,
+    ) -> Result<FamilyDescription, Error> {
+        let specs = Self::new(settings).specs(settings)?;
+        let spec = &specs[metric as usize];
+        Ok(describe_spec(spec, settings, |_| Buckets::default()))
+    }
+
+    /// What the layer's families are, in the order of [`GrpcMetric`] and then the family of overflows; the
+    /// table in the module's documentation shows the same.
     fn specs(&self, settings: &Settings) -> Result<[FamilySpec; 7], Error> {
         let family = |name: &str, shape, code: Option<&str>, help: &str| {
             let constants = settings.constant_labels.iter();
@@ -353,15 +349,40 @@ impl Families {
     }
 }
 
-/// Which values a label of a gRPC family can have.
-fn label_values(label: &str) -> LabelValues {
-    match label {
-        "grpc_code" => LabelValues::Closed(Code::ALL.map(|code| code.label().into()).into()),
+/// A family without its constant labels; `rules` gives the bounds that were left to the registry.
+fn describe_spec(
+    spec: &FamilySpec,
+    settings: &Settings,
+    rules: impl Fn(&str) -> Buckets,
+) -> FamilyDescription {
+    let mut family = spec.describe();
+    let is_constant = |label: &LabelDescription| {
+        let constants = &settings.constant_labels;
+        constants.iter().any(|(name, _)| *name == label.name)
+    };
+    family.labels.retain(|label| !is_constant(label));
+    family.labels = family.labels.into_iter().map(describe_label).collect();
+    if spec.shape == Shape::Histogram && spec.buckets.is_none() {
+        family.buckets = rules(&family.name).bounds().to_vec();
+    }
+    family
+}
+
+/// Adds the role, the values and the fallback to a label's name.
+fn describe_label(label: LabelDescription) -> LabelDescription {
+    match &*label.name {
         "grpc_type" => {
-            let kinds = GrpcType::ALL.map(|kind| kind.label().into());
-            LabelValues::Closed(kinds.into_iter().chain([UNKNOWN.into()]).collect())
+            let types = GrpcType::ALL.map(GrpcType::label);
+            let label = label.role(LabelRole::GrpcType).fallback(UNKNOWN);
+            label.values(types.into_iter().chain([UNKNOWN]))
         }
-        _ => LabelValues::Open,
+        "grpc_service" => label.role(LabelRole::GrpcService).fallback(UNKNOWN),
+        "grpc_method" => label.role(LabelRole::GrpcMethod).fallback(UNKNOWN),
+        "grpc_code" => {
+            let codes = Code::ALL.map(Code::label);
+            label.role(LabelRole::GrpcCode).values(codes)
+        }
+        _ => label,
     }
 }
 

@@ -114,8 +114,6 @@ mod methods;
 mod service;
 mod settings;
 
-#[cfg(feature = "mixin")]
-pub(crate) use self::methods::Families;
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},
     boxed::{GrpcBoxedLayer, GrpcBoxedService},
@@ -123,5 +121,5 @@ pub use self::{
     grpc_metrics::GrpcMetrics,
     layer::GrpcMetricsLayer,
     service::GrpcMetricsService,
-    settings::GrpcType,
+    settings::{GrpcMetric, GrpcType},
 };

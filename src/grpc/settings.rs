@@ -38,6 +38,24 @@ pub enum GrpcType {
     BidiStream,
 }
 
+/// A metric family that a gRPC layer records; see the [table](crate::grpc#what-is-recorded) for names and labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrpcMetric {
+    /// Counter of calls that started.
+    Started,
+    /// Counter of calls that ended, by status code.
+    Handled,
+    /// Histogram of the time from the start of a call to the end of its response, in seconds.
+    Handling,
+    /// Counter of messages received.
+    MessagesReceived,
+    /// Counter of messages sent.
+    MessagesSent,
+    /// Gauge of calls that have started and not ended.
+    InProgress,
+}
+
 /// All labels of the families, which no constant label may be called like.
 const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
 

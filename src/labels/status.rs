@@ -41,6 +41,11 @@ impl Status {
         }
     }
 
+    /// Every class that a status code can have: `1xx` to `9xx`.
+    pub(crate) fn classes() -> impl Iterator<Item = Self> {
+        (1..=9).map(Self)
+    }
+
     fn is_code(self) -> bool {
         self.0 >= 100
     }

@@ -337,8 +337,21 @@ impl HttpMetrics {
         self.settings()?.describe(|name| registry.buckets_of(name))
     }
 
+    /// Returns the description of one family, or `None` if a layer of this configuration does not record it.
+    ///
+    /// It equals the entry in [`families`](Self::families); use it where the meaning of a family is known
+    /// and its name is not. Labels are found by [role](FamilyDescription::label_with_role).
+    ///
+    /// # Errors
+    ///
+    /// As [`families`](Self::families).
+    pub fn family(&self, family: Family) -> Result<Option<FamilyDescription>, Error> {
+        self.settings()?
+            .describe_family(family, |_| Buckets::default())
+    }
+
     /// What was asked for, checked.
-    pub(crate) fn settings(&self) -> Result<&Settings, Error> {
+    fn settings(&self) -> Result<&Settings, Error> {
         let Self { settings, mistake } = self;
         if let Some(mistake) = mistake {
             return Err(Error::new(mistake));

@@ -1,5 +1,6 @@
 //! [`Settings`]: what a layer was asked to do, and whether that can be.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use http::StatusCode;
 
 use super::{AbortReason, DurationTo};
 use crate::Error;
-use crate::app::{FamilyDescription, LabelDescription, LabelValues};
+use crate::app::{FamilyDescription, LabelDescription, LabelRole};
 use crate::labels::{
-    EndpointSource, Family, Label, Method, Naming, OVERFLOW, On, RequestHead, TraceId, Values,
+    EndpointSource, Family, Label, Method, Naming, OVERFLOW, On, RequestHead, Status, TraceId,
+    Values,
 };
 use crate::registry::{Buckets, Shape, check_constant_label, check_metric_name};
 use crate::series::{MAX_LABELS, overflow_spec};
@@ -164,7 +166,8 @@ impl Settings {
         Ok(families)
     }
 
-    fn describe_family(
+    /// One family, if it is measured.
+    pub(crate) fn describe_family(
         &self,
         family: Family,
         rules: impl Fn(&str) -> Buckets,
@@ -188,28 +191,42 @@ impl Settings {
     }
 
     fn describe_label(&self, part: Part) -> LabelDescription {
-        let values = match part {
+        let label = LabelDescription::new(self.label_name(part).to_owned());
+        match part {
             Part::Method => {
-                let methods = Method::ALL.iter();
-                LabelValues::Closed(
-                    methods
-                        .map(|method| method.label(self.naming.other_method).into())
-                        .collect(),
-                )
+                let other = self.naming.other_method;
+                let methods = Method::ALL.iter().map(|method| method.label(other));
+                let label = label.role(LabelRole::Method).fallback(other);
+                label.values(methods)
             }
+            Part::Endpoint => label
+                .role(LabelRole::Endpoint)
+                .fallback(self.naming.unmatched),
             Part::Own(i) => match &self.labels[i].values {
                 Values::Declared(values) => {
                     let values = values.iter().map(|value| value.clone().into());
-                    LabelValues::Closed(values.chain(["".into(), OVERFLOW.into()]).collect())
+                    let values = values.chain(["".into(), OVERFLOW.into()]);
+                    label.fallback("").values::<Cow<'static, str>>(values)
                 }
-                Values::AtMost(_) => LabelValues::Open,
+                Values::AtMost(_) => label.fallback(""),
             },
-            Part::Endpoint | Part::Status | Part::ErrorType => LabelValues::Open,
-        };
-        LabelDescription {
-            name: self.label_name(part).to_owned().into(),
-            values,
+            Part::Status => self.describe_status(label.role(LabelRole::Status)),
+            Part::ErrorType => label.role(LabelRole::ErrorType).fallback(""),
         }
+    }
+
+    /// Classes are few enough to list; codes are not.
+    fn describe_status(&self, label: LabelDescription) -> LabelDescription {
+        if !self.status_classes {
+            return label;
+        }
+        let mut values: Vec<_> = Status::classes()
+            .chain([Status::ERROR, Status::CANCELLED, Status::PANICKED])
+            .map(|status| self.naming.status_value(status))
+            .collect();
+        // Under some namings the last three are the empty string.
+        values.dedup();
+        label.values(values)
     }
 
     /// Refuses what cannot work anywhere.
@@ -305,16 +322,12 @@ impl Settings {
 
 /// The label that a family has beside those of every request.
 fn own_label(family: Family) -> Option<LabelDescription> {
-    let values = match family {
-        Family::AbortedBodies => {
-            let reasons = AbortReason::ALL.map(|reason| reason.label().into());
-            LabelValues::Closed(reasons.into())
-        }
-        _ => LabelValues::Open,
-    };
-    Some(LabelDescription {
-        name: family.own_label()?.into(),
-        values,
+    let label = LabelDescription::new(family.own_label()?);
+    Some(match family {
+        Family::AbortedBodies => label
+            .role(LabelRole::Reason)
+            .values(AbortReason::ALL.map(AbortReason::label)),
+        _ => label.role(LabelRole::ConnectionKind),
     })
 }
 

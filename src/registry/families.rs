@@ -9,7 +9,7 @@ use super::buckets::{BucketRules, Buckets};
 use super::family::{About, Family, Kind};
 use super::names::{check_metric_name, escaped_metric_name, mend_metric_name};
 use crate::Error;
-use crate::app::{FamilyDescription, FamilyKind, LabelDescription, LabelValues};
+use crate::app::{FamilyDescription, FamilyKind, LabelDescription};
 
 /// The kind of a family without its buckets: with a name, what call sites mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,11 +90,8 @@ impl FamilySpec {
         let mut family = FamilyDescription::new(&self.name, self.shape.family_kind());
         family.help = self.about.help.as_deref().unwrap_or_default().to_owned();
         family.unit = self.about.unit;
-        let labels = self.label_names.iter().map(|name| LabelDescription {
-            name: name.clone().into(),
-            values: LabelValues::Open,
-        });
-        family.labels = labels.collect();
+        let labels = self.label_names.iter().cloned();
+        family.labels = labels.map(LabelDescription::new).collect();
         if let Some(buckets) = &self.buckets {
             family.buckets = buckets.bounds().to_vec();
         }

@@ -23,7 +23,7 @@ mod families;
 mod family;
 mod global;
 mod handles;
-mod names;
+pub(crate) mod names;
 mod query;
 mod recorder;
 mod series;
@@ -50,9 +50,6 @@ pub(crate) use self::{
 };
 #[cfg(feature = "summary")]
 pub(crate) use self::{handles::Summary, window::QUANTILES};
-
-#[cfg(feature = "mixin")]
-pub(crate) use self::names::escape_label_value;
 
 use std::any::Any;
 use std::fmt;

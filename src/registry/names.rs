@@ -5,8 +5,14 @@ use std::fmt::Write;
 
 use crate::Error;
 
-/// Refuses a metric name that Prometheus could not read.
-pub(crate) fn check_metric_name(name: &str) -> Result<(), Error> {
+/// Checks that a metric name is valid: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+///
+/// Colons are for series that recording rules write: layers and catalogues do not use them.
+///
+/// # Errors
+///
+/// Returns an error that states the name and the grammar if the name is not valid.
+pub fn check_metric_name(name: &str) -> Result<(), Error> {
     if is_metric_name(name) {
         return Ok(());
     }
@@ -15,8 +21,15 @@ pub(crate) fn check_metric_name(name: &str) -> Result<(), Error> {
     )))
 }
 
-/// Refuses a label name that Prometheus could not read, or keeps for itself.
-pub(crate) fn check_label_name(name: &str) -> Result<(), Error> {
+/// Checks that a label name is valid and not reserved: `[a-zA-Z_][a-zA-Z0-9_]*`.
+///
+/// Reserved are names that start with `__`, which Prometheus uses internally, and `le` and `quantile`,
+/// which histograms and summaries use.
+///
+/// # Errors
+///
+/// Returns an error that states the name and the grammar if the name is not valid or reserved.
+pub fn check_label_name(name: &str) -> Result<(), Error> {
     if is_free_label_name(name) {
         return Ok(());
     }
@@ -125,8 +138,17 @@ fn escaped(name: &str, colons: bool) -> String {
     escaped
 }
 
-/// Appends a label value so that different values stay different: `\`, `"` and line ends escaped.
-pub(crate) fn escape_label_value(into: &mut String, value: &str) {
+/// Appends a label value to `into`, with `\`, `"` and line feeds escaped by a backslash.
+///
+/// Both exposition formats and PromQL read the result between double quotes as the original value.
+///
+/// ```
+/// let mut matcher = "path=\"".to_owned();
+/// tower_prometheus::names::escape_label_value(&mut matcher, r"C:\logs");
+/// matcher.push('"');
+/// assert_eq!(matcher, r#"path="C:\\logs""#);
+/// ```
+pub fn escape_label_value(into: &mut String, value: &str) {
     // Most values need nothing. All bytes are looked at, many at a time, rather than one by one to the first.
     let escapes = |found, b| found | matches!(b, b'\\' | b'"' | b'\n');
     if !value.bytes().fold(false, escapes) {

@@ -1,4 +1,4 @@
-//! What a layer says of its families is what its page shows, under every naming.
+//! The definitions of a layer equal its metrics page, under every naming.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
 use tower_prometheus::{
-    Endpoint, Family, FamilyDescription, FamilyKind, GrpcMetrics, GrpcType, HttpMetrics, Label,
-    LabelValues, Naming, Registry,
+    Endpoint, Family, FamilyDescription, FamilyKind, GrpcMetric, GrpcMetrics, GrpcType,
+    HttpMetrics, Label, LabelRole, LabelValues, Naming, Registry,
 };
 
 type Body = Full<bytes::Bytes>;
 
-/// One request, to a layer of this configuration: the page then has every family that it measures at once.
+/// The page after one request to a layer of this configuration, which then has every family that it records.
 async fn page_of(metrics: HttpMetrics, registry: &Registry) -> String {
     let layer = metrics
         .declare(Method::GET, "/users/{id}", [200, 500])
@@ -83,7 +83,7 @@ fn assert_described(described: &[FamilyDescription], page: &str) {
 }
 
 #[tokio::test]
-async fn a_description_is_what_the_page_shows() {
+async fn http_definitions_equal_the_metrics_page() {
     let own = Naming::classic()
         .family(Family::Requests, "hits_total")
         .method_label("verb")
@@ -113,7 +113,7 @@ async fn a_description_is_what_the_page_shows() {
 }
 
 #[tokio::test]
-async fn bounds_that_are_left_to_the_registry_are_asked_of_it() {
+async fn default_bounds_are_those_of_the_registry() {
     let registry = Registry::builder()
         .buckets([0.2, 2.0])
         .constant_label("service", "shop")
@@ -122,7 +122,7 @@ async fn bounds_that_are_left_to_the_registry_are_asked_of_it() {
     let metrics = HttpMetrics::server().constant_label("zone", "eu");
     let described = metrics.families_in(&registry).unwrap();
     assert_ne!(described, metrics.families().unwrap());
-    // Constant labels are no part of a description.
+    // Definitions leave out constant labels.
     let page = page_of(metrics, &registry).await;
     let page = page
         .replace(",service=\"shop\"", "")
@@ -131,7 +131,7 @@ async fn bounds_that_are_left_to_the_registry_are_asked_of_it() {
 }
 
 #[test]
-fn a_grpc_description_is_what_the_page_shows() {
+fn grpc_definitions_equal_the_metrics_page() {
     for metrics in [
         GrpcMetrics::server(),
         GrpcMetrics::client()
@@ -161,7 +161,7 @@ fn a_grpc_description_is_what_the_page_shows() {
 }
 
 #[test]
-fn a_configuration_that_cannot_be_has_no_families() {
+fn invalid_configurations_have_no_definitions() {
     let wrong = HttpMetrics::server().duration_buckets([1.0, 0.1]);
     assert!(
         wrong
@@ -172,4 +172,159 @@ fn a_configuration_that_cannot_be_has_no_families() {
     );
     assert!(HttpMetrics::server().prefix("9").families().is_err());
     assert!(GrpcMetrics::server().prefix("9").families().is_err());
+}
+
+/// The name, role and fallback of each label.
+fn labels(family: &FamilyDescription) -> Vec<(&str, LabelRole, Option<&str>)> {
+    let labels = family.labels.iter();
+    labels
+        .map(|label| (&*label.name, label.role, label.fallback.as_deref()))
+        .collect()
+}
+
+#[test]
+fn http_labels_have_roles_and_fallbacks() {
+    let http = HttpMetrics::server().label(Label::from_request("client", |request| {
+        request.header("x-client")
+    }));
+    let family = |family| http.family(family).unwrap().unwrap();
+    assert_eq!(
+        labels(&family(Family::Requests)),
+        [
+            ("method", LabelRole::Method, Some("OTHER")),
+            ("endpoint", LabelRole::Endpoint, Some("unmatched")),
+            ("client", LabelRole::Custom, Some("")),
+            ("status", LabelRole::Status, None),
+        ]
+    );
+    let aborted = family(Family::AbortedBodies);
+    let reason = aborted.label_with_role(LabelRole::Reason).unwrap();
+    assert_eq!(
+        reason.values,
+        LabelValues::Closed(vec!["error".into(), "dropped".into(), "panicked".into()])
+    );
+    let connections = family(Family::OpenConnections);
+    assert!(
+        connections
+            .label_with_role(LabelRole::ConnectionKind)
+            .is_some()
+    );
+
+    let otel = HttpMetrics::open_telemetry()
+        .family(Family::Duration)
+        .unwrap()
+        .unwrap();
+    let role = |role| {
+        otel.label_with_role(role)
+            .map(|label| (&*label.name, label.fallback.as_deref()))
+    };
+    assert_eq!(
+        role(LabelRole::Method),
+        Some(("http_request_method", Some("_OTHER")))
+    );
+    assert_eq!(role(LabelRole::Endpoint), Some(("http_route", Some(""))));
+    assert_eq!(
+        role(LabelRole::Status),
+        Some(("http_response_status_code", None))
+    );
+    assert_eq!(role(LabelRole::ErrorType), Some(("error_type", Some(""))));
+}
+
+/// Status codes are open; classes are a closed set.
+#[test]
+fn status_classes_are_listed() {
+    let values = |http: HttpMetrics, family| {
+        let family = http.family(family).unwrap().unwrap();
+        family
+            .label_with_role(LabelRole::Status)
+            .unwrap()
+            .values
+            .clone()
+    };
+    assert_eq!(
+        values(HttpMetrics::server(), Family::Requests),
+        LabelValues::Open
+    );
+    let classes = |others: &[&'static str]| {
+        let classes = (1..=9).map(|class| format!("{class}xx").into());
+        LabelValues::Closed(
+            classes
+                .chain(others.iter().map(|other| (*other).into()))
+                .collect(),
+        )
+    };
+    let server = HttpMetrics::server().status_classes();
+    assert_eq!(
+        values(server, Family::Requests),
+        classes(&["error", "cancelled", "panicked"])
+    );
+    // Under OpenTelemetry's naming, a request without a response has the empty status.
+    let otel = HttpMetrics::open_telemetry().status_classes();
+    assert_eq!(values(otel, Family::Duration), classes(&[""]));
+}
+
+#[test]
+fn single_definitions_equal_those_of_the_list() {
+    let http = HttpMetrics::server()
+        .without(Family::InProgress)
+        .measure(Family::HeadDuration);
+    let families = http.families().unwrap();
+    for family in [
+        Family::Requests,
+        Family::Duration,
+        Family::AbortedBodies,
+        Family::OpenConnections,
+        Family::HeadDuration,
+    ] {
+        assert!(families.contains(&http.family(family).unwrap().unwrap()));
+    }
+    // A family that is not recorded has no definition.
+    for family in [
+        Family::InProgress,
+        Family::ResponseBodySize,
+        Family::RequestBodySize,
+    ] {
+        assert_eq!(http.family(family).unwrap(), None);
+    }
+    assert!(
+        HttpMetrics::server()
+            .prefix("9")
+            .family(Family::Requests)
+            .is_err()
+    );
+
+    let grpc = GrpcMetrics::client()
+        .prefix("shop")
+        .constant_label("zone", "eu");
+    let families = grpc.families().unwrap();
+    for (metric, name) in [
+        (GrpcMetric::Started, "shop_grpc_client_started_total"),
+        (GrpcMetric::Handled, "shop_grpc_client_handled_total"),
+        (GrpcMetric::Handling, "shop_grpc_client_handling_seconds"),
+        (
+            GrpcMetric::MessagesReceived,
+            "shop_grpc_client_msg_received_total",
+        ),
+        (GrpcMetric::MessagesSent, "shop_grpc_client_msg_sent_total"),
+        (GrpcMetric::InProgress, "shop_grpc_client_in_progress"),
+    ] {
+        let family = grpc.family(metric).unwrap();
+        assert_eq!(family.name, name);
+        assert!(families.contains(&family));
+    }
+    assert!(
+        GrpcMetrics::server()
+            .prefix("9")
+            .family(GrpcMetric::Started)
+            .is_err()
+    );
+    assert_eq!(
+        labels(&grpc.family(GrpcMetric::Handled).unwrap()),
+        [
+            ("grpc_type", LabelRole::GrpcType, Some("unknown")),
+            ("grpc_service", LabelRole::GrpcService, Some("unknown")),
+            ("grpc_method", LabelRole::GrpcMethod, Some("unknown")),
+            ("grpc_code", LabelRole::GrpcCode, None),
+        ]
+    );
 }
