@@ -198,7 +198,8 @@ pub enum LabelRole {
     Reason,
     /// The kind of a long-lived connection: `websocket`, `event-stream`.
     ConnectionKind,
-    /// Anything else: a label of a catalogue, of a collector, or added to a layer by the application.
+    /// Anything else: a label of a catalogue or a collector, a label that the application adds to a layer, and
+    /// the labels of `metrics_label_overflow_total`.
     Custom,
 }
 

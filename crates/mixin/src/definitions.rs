@@ -105,7 +105,7 @@ pub(crate) struct FamilyIndex {
     common_labels: BTreeSet<String>,
 }
 
-/// What a query has to know about a family.
+/// The part of a definition that queries use.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IndexedFamily {
     pub(crate) kind: FamilyKind,

@@ -1,7 +1,7 @@
 //! Grafana dashboards, Prometheus rules and scrape configurations, generated from the metric definitions of
 //! [`tower_prometheus`].
 //!
-//! A dashboard written by hand breaks silently: a renamed label leaves an empty panel that nobody notices until
+//! A dashboard written by hand breaks silently: a renamed label leaves an empty panel, which goes unnoticed until
 //! it is needed. This crate generates dashboards and rules from the configuration that creates the layer and from
 //! the catalogue that the application records into. Every metric, label and label value of a query is looked up
 //! while the file is generated. One that does not exist is an error, and the error names the alternatives.

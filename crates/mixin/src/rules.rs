@@ -61,7 +61,7 @@ pub struct Rule {
     labels: BTreeMap<String, String>,
 }
 
-/// What only an alert has.
+/// The part of a rule that only an alert has.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Alert {
     for_duration: Option<String>,

@@ -1,24 +1,24 @@
-//! Several machines of one service, scraped side by side by real stores: what the shipped rules say of all of them is
-//! what the driver sent and measured.
+//! Prometheus and VictoriaMetrics scrape several machines of one service. The results of the generated rules over all
+//! machines equal what the driver sent and measured.
 //!
-//! Three machines are given loads that differ in every way: how much, what fails, what is slow. In between, one of
-//! them begins anew, its counters at 0. Prometheus (OpenMetrics) records the rules as they are shipped; VictoriaMetrics
-//! (text) is asked their expressions.
+//! The loads of the three machines differ in volume, failures and durations. In between, one machine restarts with its
+//! counters at 0. Prometheus scrapes OpenMetrics and evaluates the generated rules; VictoriaMetrics scrapes the text
+//! format and is queried with the expressions of the rules.
 //!
-//! What is exact, and why:
+//! | result | precision, and why |
+//! |---|---|
+//! | counts | Exact: the samples of a counter are whole numbers, and their sum over the machines is the number of requests. |
+//! | ratios | Exact to the last digits, once the rates of the machines are weighted (see below). |
+//! | quantiles | The right bucket: the layer measures at least what the handler slept, and at most what the driver waited. |
 //!
-//! - **Counts.** A counter's samples are whole numbers and their sum over the machines is the number of requests sent.
-//! - **Ratios.** `rate` divides by time, and each store has its own idea of it. Prometheus extrapolates to the ends of the
-//!   window, VictoriaMetrics divides by the time between its samples. Each does so alike for all series of a
-//!   machine, which one scrape brought, but not quite for two machines, which are scraped at different moments: a
-//!   machine's rate is its requests times a weight, and weights differ by as much as a scrape's interval is of the
-//!   time that was seen. So the weights are asked for as well (a machine's rate, over what was sent to it), are seen to be
-//!   nearly equal, and with them the ratio must be right to the last digits.
-//! - **Quantiles.** A histogram knows in which bucket a quantile is. That must be the one in which the driver has it: what a
-//!   layer measures is at least what the handler slept and at most what the driver waited for.
+//! `rate` divides by time, and each store computes the time differently: Prometheus extrapolates to the ends of the
+//! window, VictoriaMetrics divides by the time between samples. All series of one machine come from the same scrapes, so
+//! their rates have the same error; the scrapes of two machines happen at different moments, so their errors differ by
+//! about one scrape interval of the window. The rate of a machine is therefore its number of requests times a weight. The
+//! test queries the weights, checks that they are nearly equal, and computes the expected ratio from them.
 //!
-//! All this needs series that began at 0: `rate` takes the first sample that it sees for granted, so of a series
-//! that begins with its third error it never counts three. `HttpMetrics::declare` makes them begin in time.
+//! All series must exist at 0 before the first request, because `rate` does not count the first sample that it sees: if a
+//! series starts with its third error, those three errors are never counted. `HttpMetrics::declare` creates the series.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -38,10 +38,10 @@ use test_support::server::Server;
 use test_support::store::Store;
 use test_support::{same, until};
 
-/// Far apart: a machine that is busy with other things has to lose a lot of time to be in the next one.
+/// Far apart, so that a request does not reach the next bucket on a busy test machine.
 const BUCKETS: [f64; 3] = [0.1, 1.0, 10.0];
 
-/// What can be asked, with how long it sleeps in seconds, and what it answers.
+/// Path, endpoint, seconds that the handler sleeps, and status.
 const REQUESTS: [(&str, &str, f64, StatusCode); 5] = [
     ("/orders/1", "/orders/{id}", 0.0, StatusCode::OK),
     (
@@ -55,11 +55,11 @@ const REQUESTS: [(&str, &str, f64, StatusCode); 5] = [
     ("/report", "/report", 1.5, StatusCode::OK),
 ];
 
-/// How often each of them is asked of a machine.
+/// The number of requests of each kind to one machine.
 type Load = [u32; REQUESTS.len()];
 
 const FIRST: [Load; 3] = [[120, 2, 5, 30, 1], [40, 0, 0, 50, 9], [30, 33, 0, 8, 0]];
-/// Before it, the second machine begins anew.
+/// The load after the second machine has restarted.
 const SECOND: [Load; 3] = [[10, 0, 0, 0, 0], [20, 17, 3, 20, 4], [0, 11, 0, 2, 0]];
 
 const RESTARTED: usize = 1;
@@ -73,7 +73,7 @@ fn http() -> HttpMetrics {
         })
 }
 
-/// The service as it is when its process has just begun.
+/// The service of a process that has just started.
 fn service() -> Result<Router, Error> {
     let registry = Registry::new();
     let sleeping = |seconds| get(move || tokio::time::sleep(Duration::from_secs_f64(seconds)));
@@ -93,7 +93,7 @@ async fn order(Path(id): Path<String>) -> StatusCode {
     }
 }
 
-/// A machine keeps its address when its process begins anew.
+/// A machine. It keeps its address when its process restarts.
 struct Machine {
     server: Server,
     process: Arc<RwLock<Router>>,
@@ -123,13 +123,13 @@ impl Machine {
     }
 }
 
-/// What the driver knows of one request.
+/// A request that the driver sent.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
     machine: usize,
     /// Which of [`REQUESTS`].
     request: usize,
-    /// From before it was sent until its answer was read, in seconds.
+    /// Seconds from before it was sent until its response was read.
     waited: f64,
 }
 
@@ -147,7 +147,7 @@ impl Sent {
     }
 }
 
-/// Asks the machines for everything in their loads, mixed, sixteen requests at a time.
+/// Sends all requests of the loads, interleaved, sixteen at a time.
 async fn drive(machines: &[Machine], loads: &[Load]) -> Vec<Sent> {
     let client = reqwest::Client::new();
     let mut requests = Vec::new();
@@ -173,7 +173,7 @@ async fn drive(machines: &[Machine], loads: &[Load]) -> Vec<Sent> {
     sent.buffer_unordered(16).collect().await
 }
 
-/// To the last digits, whatever the order in which floats were added.
+/// Compares except for rounding: floats may be added in any order.
 fn nearly(found: f64, expected: f64) -> Result<(), String> {
     match (found - expected).abs() <= 1e-9 * expected.abs() {
         true => Ok(()),
@@ -181,7 +181,7 @@ fn nearly(found: f64, expected: f64) -> Result<(), String> {
     }
 }
 
-/// Values by machine, endpoint and status, as far as they are labels; none that are 0.
+/// Values that are not 0, by machine, endpoint and status, as far as these are labels.
 type Counts = BTreeMap<[String; 3], f64>;
 
 fn counts(store: &Store, query: &str) -> Counts {
@@ -197,7 +197,7 @@ fn counts(store: &Store, query: &str) -> Counts {
         .collect()
 }
 
-/// The same of what was sent.
+/// The expected values for the requests that were sent.
 fn counts_of(sent: &[Sent], machines: &[Machine]) -> Counts {
     let mut counts = Counts::new();
     for sent in sent {
@@ -209,7 +209,7 @@ fn counts_of(sent: &[Sent], machines: &[Machine]) -> Counts {
     counts
 }
 
-/// The page of each machine, as it came to a store: no request is lost, none is counted twice.
+/// Checks the counters in a store: no request is lost, none is counted twice.
 fn assert_counts(store: &Store, sent: &[Sent], machines: &[Machine]) {
     let expected = counts_of(sent, machines);
     until("the counts are what was sent", || {
@@ -222,7 +222,7 @@ fn assert_counts(store: &Store, sent: &[Sent], machines: &[Machine]) {
     });
 }
 
-/// All that was sent, and what a store makes of a machine's requests at a time.
+/// The requests that were sent, with a store's rate per request of each machine.
 struct Weighed<'a> {
     sent: &'a [Sent],
     weights: Vec<f64>,
@@ -257,13 +257,13 @@ impl<'a> Weighed<'a> {
         }
     }
 
-    /// The rate of those requests.
+    /// The rate of the requests that `which` selects.
     fn rate(&self, which: impl Fn(&Sent) -> bool) -> f64 {
         let which = self.sent.iter().filter(|sent| which(sent));
         which.map(|sent| self.weights[sent.machine]).sum()
     }
 
-    /// The bounds of the bucket in which a quantile of the requests is.
+    /// The bounds of the bucket that contains a quantile of the selected requests.
     fn bucket(
         &self,
         quantile: f64,
@@ -281,7 +281,7 @@ impl<'a> Weighed<'a> {
         panic!("a request took longer than {lower} s");
     }
 
-    /// Whether that is what a rule must say of those requests.
+    /// Checks the value of a rule for the selected requests.
     fn check(
         &self,
         rule: &str,
@@ -314,16 +314,16 @@ impl<'a> Weighed<'a> {
     }
 }
 
-/// A rule that records.
+/// A recording rule.
 struct Recording {
-    /// Its name, with its objective in braces if it has one.
+    /// Its name, with the objective in braces if it has one.
     name: String,
-    /// What it records, with the labels that it adds.
+    /// The selector of the recorded series, with the labels that the rule adds.
     recorded: String,
     expression: String,
 }
 
-/// What is deployed for the service.
+/// The generated rules of the service.
 fn rules() -> Result<String, Error> {
     let http = http();
     Rules::new(http.families()?)
@@ -358,7 +358,7 @@ fn recordings(rules: &str) -> Vec<Recording> {
     recordings.collect()
 }
 
-/// Whether what a store gives for a rule is so, for each series of it.
+/// Checks each series of a rule.
 fn check_rule(
     weighed: &Weighed<'_>,
     rule: &str,
@@ -368,7 +368,7 @@ fn check_rule(
     same(&samples.len(), if by_endpoint { &3 } else { &1 })?;
     for (labels, value) in samples {
         assert_eq!(labels["job"], "shop");
-        // Nothing is left of single machines.
+        // The rule aggregates over machines.
         assert!(!labels.contains_key("instance"), "{labels:?}");
         let endpoint = labels.get("endpoint");
         assert_eq!(endpoint.is_some(), by_endpoint, "{rule}: {labels:?}");
@@ -384,7 +384,7 @@ fn now() -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_rules_say_of_all_machines_is_what_was_sent() {
+async fn rules_over_all_machines_equal_what_was_sent() {
     let mut machines = Vec::new();
     for _ in FIRST {
         machines.push(Machine::start().await);
@@ -405,14 +405,14 @@ async fn what_rules_say_of_all_machines_is_what_was_sent() {
     let victoria = Store::victoria_metrics(&config.to_vmagent_yaml().unwrap());
     let stores = [&prometheus, &victoria];
 
-    // Every series is seen at 0 before its first request: three endpoints with three statuses, on three machines.
+    // Every series is scraped at 0 before its first request: three endpoints with three statuses, on three machines.
     let begun = "count(http_requests_total == 0)";
     for store in stores {
         until("it scrapes all machines", || {
             same(&store.ask(begun, None), &vec![(BTreeMap::new(), 27.0)])
         });
     }
-    // Each has it in its own format: OpenMetrics writes a whole bound as `1.0`, the text format as `1`.
+    // The stores have the bounds of their formats: `1.0` in OpenMetrics, `1` in the text format.
     for (store, bound) in [(&prometheus, "1.0"), (&victoria, "1")] {
         let buckets = format!("count(http_request_duration_seconds_bucket{{le=\"{bound}\"}})");
         let found = store.ask(&buckets, None);
@@ -466,13 +466,13 @@ async fn what_rules_say_of_all_machines_is_what_was_sent() {
         });
     }
 
-    // VictoriaMetrics does not extrapolate: over all machines and both lives of one of them, the increase is what was sent.
+    // VictoriaMetrics does not extrapolate: over all machines and across the restart, the increase is the number of requests.
     until("nothing was lost in between", || {
         let increase = victoria.ask("sum(increase(http_requests_total[10m]))", None);
         same(&increase, &vec![(BTreeMap::new(), f64::from(asked))])
     });
-    // Of all requests too many fail, though on the first machine alone they would not be.
-    until("somebody is woken", || {
+    // Over all machines, too many requests fail, although the first machine alone would not cause an alert.
+    until("the alert fires", || {
         let query = "ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"all\",long=\"1h\"}";
         let alerts = prometheus.ask(query, None);
         same(&alerts.len(), &1)

@@ -211,11 +211,6 @@ impl Dashboard {
     fn drawn(&self) -> impl Iterator<Item = &Panel> {
         self.panels.iter().filter(|panel| panel.kind != "row")
     }
-
-    fn panel(&self, title: &str) -> &Panel {
-        let panel = self.panels.iter().find(|panel| panel.title == title);
-        panel.unwrap_or_else(|| panic!("{} has no panel {title:?}", self.title))
-    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn prefixed(prefix: &str, table: Table<'_>) -> Vec<FamilyDescription> {
     families.collect()
 }
 
-pub fn aria() -> Vec<FamilyDescription> {
+pub(crate) fn aria() -> Vec<FamilyDescription> {
     prefixed(
         "aria_",
         &[
@@ -75,7 +75,7 @@ pub fn aria() -> Vec<FamilyDescription> {
 }
 
 /// A cache whose results are a closed label, and sizes in bytes.
-pub fn cache() -> Vec<FamilyDescription> {
+pub(crate) fn cache() -> Vec<FamilyDescription> {
     prefixed(
         "cache_",
         &[
@@ -88,7 +88,7 @@ pub fn cache() -> Vec<FamilyDescription> {
 }
 
 /// The metrics of collectors: of a process, of a runtime, and of the collectors themselves.
-pub fn process() -> Vec<FamilyDescription> {
+pub(crate) fn process() -> Vec<FamilyDescription> {
     prefixed(
         "",
         &[

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The files of layers with their default configurations.
-pub fn layers_directory() -> PathBuf {
+pub(crate) fn layers_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("generated")
 }
 
@@ -17,7 +17,7 @@ fn systems_directory() -> PathBuf {
 }
 
 /// Every file below a directory.
-pub fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
+pub(crate) fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -31,7 +31,7 @@ pub fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The text of every generated file, by a path that starts with `layers` or the name of a system.
-pub fn files() -> BTreeMap<PathBuf, String> {
+pub(crate) fn files() -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::new();
     for (directory, prefix) in [(layers_directory(), "layers"), (systems_directory(), "")] {
         for path in files_in(&directory) {
@@ -43,7 +43,7 @@ pub fn files() -> BTreeMap<PathBuf, String> {
 }
 
 /// The files whose path ends with `end`.
-pub fn files_ending(end: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn files_ending(end: &str) -> Vec<(PathBuf, String)> {
     let files = files().into_iter();
     let files: Vec<_> = files
         .filter(|(path, _)| path.to_string_lossy().ends_with(end))
