@@ -73,11 +73,11 @@
 //! you want to look back. Do not record what is asked once a month. Record sums and rates when they will be aggregated further;
 //! ratios and quantiles are the end of the line.
 //!
-//! The feature `mixin` writes these rules for a layer, whatever its families are called.
+//! The crate `tower-prometheus-mixin` generates these rules for a layer under any naming.
 //!
 //! # Many machines
 //!
-//! Counters and histograms of several instances add up, and the rules and dashboards of `mixin` add them up before they divide:
+//! Counters and histograms of several instances add up, and the rules and dashboards of `tower-prometheus-mixin` add them up before they divide:
 //! `rate` for each instance, then `sum by (job)`, then the ratio or the quantile. A mean of ratios, or of quantiles, is the ratio or the
 //! quantile of nothing. What that needs of the instances:
 //!

@@ -1,8 +1,8 @@
 //! Questions, and the PromQL that answers them.
 //!
-//! The names are those of [`Naming::classic`](crate::Naming::classic); a layer that is called otherwise has
-//! the same queries under its own names, and the feature `mixin` writes them. Each query of this page is
-//! run by a test against a real Prometheus that scrapes a service.
+//! The names are those of [`Naming::classic`](crate::Naming::classic). For a layer with another naming, the crate
+//! `tower-prometheus-mixin` generates dashboards and rules with its names. A test runs each query of this page against a
+//! Prometheus that scrapes a service.
 //!
 //! Two rules go before all others. Add up first what differs in labels you do not ask about, and take
 //! quantiles and ratios last: quantiles cannot be added, and a mean of ratios weighs an idle endpoint like a

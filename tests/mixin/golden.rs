@@ -1,17 +1,12 @@
-//! The files of the repository are what the code makes. `MIXIN_OVERWRITE=1` makes them again.
+//! The generated files of the systems are up to date. `MIXIN_OVERWRITE=1` writes them again.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use tower_prometheus::mixin::{Dashboard, Mixin, Rules};
-
-use crate::families;
 use crate::systems;
-use test_support::process::example;
-use test_support::store::Directory;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("mixin")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/systems/generated")
 }
 
 /// Every file below a directory.
@@ -29,7 +24,7 @@ fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
 }
 
 #[test]
-fn the_files_of_the_repository_are_what_the_code_makes() {
+fn generated_files_are_up_to_date() {
     if std::env::var_os("MIXIN_OVERWRITE").is_some() {
         for (system, mixin) in systems::all() {
             mixin.write_to(root().join(system)).unwrap();
@@ -41,62 +36,11 @@ fn the_files_of_the_repository_are_what_the_code_makes() {
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == text,
-            "{} is not what the code makes: look at `git diff` after MIXIN_OVERWRITE=1 cargo test --all-features --test mixin",
+            "{} is not up to date: run the test with MIXIN_OVERWRITE=1 and check `git diff`",
             path.display()
         );
         expected.insert(path);
     }
-    // Nothing is left over from what the code once made.
+    // No file is left over that is no longer generated.
     assert_eq!(files_in(&root()), expected);
-}
-
-#[test]
-fn the_example_writes_a_directory_that_can_be_deployed() {
-    let directory =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mixin-{}", std::process::id()));
-    let output = example("mixin").arg(&directory).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let files: BTreeSet<_> = files_in(&directory)
-        .into_iter()
-        .map(|path| path.strip_prefix(&directory).unwrap().to_owned())
-        .collect();
-    let expected = [
-        "dashboards/shop-grpc.api.json",
-        "dashboards/shop-grpc.json",
-        "dashboards/shop-http.api.json",
-        "dashboards/shop-http.json",
-        "prometheus.yml",
-        "rules/shop.yml",
-        "vmagent.yml",
-    ];
-    assert_eq!(files, expected.into_iter().map(PathBuf::from).collect());
-    // The configuration names the rules, so this checks both.
-    test_support::store::promtool(&["check", "config", "prometheus.yml"], &directory);
-    std::fs::remove_dir_all(directory).unwrap();
-}
-
-#[test]
-fn nothing_is_written_when_something_cannot_be_made() {
-    let good = || Dashboard::process("process", "Process", families::process());
-    let bad = Dashboard::process("other", "Other", families::aria());
-    let directory = Directory::new();
-    let refused = |mixin: Mixin| {
-        let error = mixin.write_to(&directory.0).unwrap_err().to_string();
-        assert!(files_in(&directory.0).is_empty(), "{error}");
-        error
-    };
-    assert_eq!(
-        refused(Mixin::new().dashboard(good()).dashboard(bad)),
-        "dashboard \"Other\": it has no panel that asks for a family"
-    );
-    assert_eq!(
-        refused(Mixin::new().dashboard(good()).dashboard(good())),
-        "two files would be called dashboards/process.json"
-    );
-    let rules = Rules::new(families::process());
-    assert!(refused(Mixin::new().rules("../rules", rules)).contains("cannot be a file of rules"));
-    // A directory that cannot be made is an error that names it.
-    let file = directory.write("file", "");
-    let error = Mixin::new().dashboard(good()).write_to(&file).unwrap_err();
-    assert!(error.to_string().starts_with("cannot write "), "{error}");
 }

@@ -1,17 +1,10 @@
-//! Dashboards, rules and scrape configurations: right by their own checks, by promtool, by real servers,
-//! and equal to the files of the repository.
+//! The mixins of the example systems: their generated files, and what their teams asked for.
 
 #![expect(
     unreachable_pub,
     reason = "modules of a test; the compositions are the examples' own"
 )]
 
-mod cookbook;
-mod dashboards;
-mod families;
 mod golden;
-mod layers;
-mod queries;
-mod rules;
-mod scrape_configs;
+mod system_files;
 mod systems;

@@ -1,0 +1,296 @@
+//! [`Dashboard`]: rows and panels over definitions, and their JSON for Grafana.
+
+use tower_prometheus::FamilyKind;
+
+use crate::definitions::Definitions;
+use crate::error::Error;
+use crate::grafana;
+use crate::panel::{Panel, Row};
+use crate::selector::{MatchValue, Matcher, QueryScope};
+use crate::text::check_duration;
+
+/// A Grafana dashboard.
+///
+/// It has the variables `datasource`, `job` and `instance`, and every query of every panel uses them.
+///
+/// ```
+/// use tower_prometheus::HttpMetrics;
+/// use tower_prometheus_mixin::{Dashboard, Panel, PanelUnit, Query};
+///
+/// let families = HttpMetrics::server().families()?;
+/// let dashboard = Dashboard::new("shop", "Shop", families.clone()).panel(
+///     Panel::time_series("Requests", PanelUnit::RequestsPerSecond)
+///         .description("Requests per second. After a sudden drop, check whether clients reach the service.")
+///         .query(Query::rate("http_requests_total").by(["endpoint"])),
+/// );
+/// let json = dashboard.to_json()?;
+/// assert!(json.contains("sum by (endpoint) (rate(http_requests_total"));
+///
+/// // A label that does not exist is an error instead of an empty panel.
+/// let error = Dashboard::new("shop", "Shop", families).panel(
+///     Panel::time_series("Requests", PanelUnit::RequestsPerSecond)
+///         .description("Requests per second.")
+///         .query(Query::rate("http_requests_total").by(["path"])),
+/// );
+/// assert_eq!(
+///     error.to_json().unwrap_err().to_string(),
+///     "dashboard \"Shop\": panel \"Requests\": \"http_requests_total\" has no label \"path\"; its labels are \
+///      \"endpoint\", \"instance\", \"job\", \"method\", \"status\"",
+/// );
+/// # Ok::<(), tower_prometheus_mixin::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a dashboard does nothing until it is written"]
+pub struct Dashboard {
+    uid: String,
+    title: String,
+    definitions: Definitions,
+    description: String,
+    tags: Vec<String>,
+    refresh: String,
+    from: String,
+    /// Panels above all rows.
+    panels: Vec<Panel>,
+    rows: Vec<Row>,
+}
+
+/// The width of Grafana's grid.
+const COLUMNS: u32 = 24;
+
+impl Dashboard {
+    /// Creates an empty dashboard over these definitions.
+    ///
+    /// `uid` identifies the dashboard in URLs and on import: 1 to 40 letters, digits, `-` and `_`.
+    pub fn new(
+        uid: impl Into<String>,
+        title: impl Into<String>,
+        definitions: impl Into<Definitions>,
+    ) -> Self {
+        Self {
+            uid: uid.into(),
+            title: title.into(),
+            definitions: definitions.into(),
+            description: String::new(),
+            tags: Vec::new(),
+            refresh: "30s".to_owned(),
+            from: "now-1h".to_owned(),
+            panels: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Sets the description.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Adds a tag.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+
+    /// Sets the refresh interval; 30 seconds by default.
+    pub fn refresh(mut self, interval: impl Into<String>) -> Self {
+        self.refresh = interval.into();
+        self
+    }
+
+    /// Sets the initial time range, which ends now; 1 hour by default.
+    pub fn time_range(mut self, duration: impl AsRef<str>) -> Self {
+        self.from = format!("now-{}", duration.as_ref());
+        self
+    }
+
+    /// Adds a row.
+    pub fn row(mut self, row: Row) -> Self {
+        self.rows.push(row);
+        self
+    }
+
+    /// Adds a panel above all rows.
+    pub fn panel(mut self, panel: Panel) -> Self {
+        self.panels.push(panel);
+        self
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// Returns the JSON for Grafana's import page and for provisioning.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, with the title of the panel, if
+    ///
+    /// - a query is not valid, as described at [`Query::to_promql`](crate::Query::to_promql);
+    /// - a panel has no title, description or query, its thresholds do not rise, or its legend uses a label
+    ///   that the query does not keep;
+    /// - the `uid`, the title or a duration is not valid;
+    /// - no panel queries a metric family.
+    pub fn to_json(&self) -> Result<String, Error> {
+        json(&self.to_json_model()?)
+    }
+
+    /// Returns the JSON for Grafana's API, `POST /api/dashboards/db`. It replaces the dashboard with this
+    /// `uid`.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_json`](Self::to_json).
+    pub fn to_api_json(&self) -> Result<String, Error> {
+        json(&grafana::ApiRequest {
+            dashboard: &self.to_json_model()?,
+            overwrite: true,
+        })
+    }
+
+    fn to_json_model(&self) -> Result<grafana::DashboardJson, Error> {
+        let model = self.checked_json_model();
+        model.map_err(|error| error.within(format_args!("dashboard {:?}", self.title)))
+    }
+
+    fn checked_json_model(&self) -> Result<grafana::DashboardJson, Error> {
+        self.check()?;
+        Ok(grafana::DashboardJson {
+            id: None,
+            uid: self.uid.clone(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            tags: self.tags.clone(),
+            timezone: "browser",
+            editable: false,
+            graph_tooltip: 1,
+            time: grafana::TimeRange {
+                from: self.from.clone(),
+                to: "now",
+            },
+            refresh: self.refresh.clone(),
+            schema_version: 38,
+            templating: self.variables()?,
+            annotations: grafana::List { list: Vec::new() },
+            links: [],
+            panels: self.items()?,
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let of_uid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if !(1..=40).contains(&self.uid.len()) || !self.uid.chars().all(of_uid) {
+            return Err(Error::new(format!(
+                "uid must be 1 to 40 letters, digits, '-' and '_', got {:?}",
+                self.uid
+            )));
+        }
+        if self.title.is_empty() {
+            return Err(Error::new("title is missing"));
+        }
+        check_duration(&self.refresh)?;
+        check_duration(self.from.trim_start_matches("now-"))?;
+        Ok(())
+    }
+
+    fn every_panel(&self) -> impl Iterator<Item = &Panel> {
+        let in_rows = self.rows.iter().flat_map(|row| &row.panels);
+        self.panels.iter().chain(in_rows)
+    }
+
+    /// The variables; jobs and instances are read from the first metric family of the first panel.
+    fn variables(&self) -> Result<grafana::List<grafana::Variable>, Error> {
+        let mut families = self.every_panel().flat_map(Panel::families);
+        let family = families
+            .next()
+            .ok_or_else(|| Error::new("no panel queries a metric family"))?;
+        let index = self.definitions.index()?;
+        let is_counted = index
+            .family(family)
+            .is_ok_and(|family| matches!(family.kind, FamilyKind::Histogram | FamilyKind::Summary));
+        let series = if is_counted {
+            format!("{family}_count")
+        } else {
+            family.to_owned()
+        };
+        Ok(grafana::List {
+            list: vec![
+                grafana::Variable::data_source(),
+                grafana::Variable::label("job", "Job", format!("label_values({series}, job)")),
+                grafana::Variable::label(
+                    "instance",
+                    "Instance",
+                    format!("label_values({series}{{job=~\"$job\"}}, instance)"),
+                ),
+            ],
+        })
+    }
+
+    /// Rows and panels with their positions in the grid.
+    fn items(&self) -> Result<Vec<grafana::Item>, Error> {
+        let index = self.definitions.index()?;
+        let common_matchers = ["job", "instance"].map(|label| Matcher {
+            label: label.to_owned(),
+            value: MatchValue::Regex(format!("${label}")),
+        });
+        let scope = QueryScope {
+            index: &index,
+            common_matchers: &common_matchers,
+            default_range: "$__rate_interval",
+        };
+        let mut items = Vec::new();
+        let mut y = 0;
+        let below = |panels: &[Panel], y: u32, items: &mut Vec<grafana::Item>| {
+            let (grid, end) = grid_positions(panels, y);
+            for (panel, grid_pos) in panels.iter().zip(grid) {
+                let id = items.len() as u32 + 1;
+                let json = panel
+                    .to_json_model(&scope, id, grid_pos)
+                    .map_err(|error| error.within(format_args!("panel {:?}", panel.title)))?;
+                items.push(grafana::Item::Panel(Box::new(json)));
+            }
+            Ok::<_, Error>(end)
+        };
+        y = below(&self.panels, y, &mut items)?;
+        for row in &self.rows {
+            items.push(grafana::Item::Row(grafana::RowJson {
+                id: items.len() as u32 + 1,
+                kind: "row",
+                title: row.title.clone(),
+                collapsed: false,
+                grid_pos: grafana::GridPos {
+                    h: 1,
+                    w: COLUMNS,
+                    x: 0,
+                    y,
+                },
+                panels: [],
+            }));
+            y = below(&row.panels, y + 1, &mut items)?;
+        }
+        Ok(items)
+    }
+}
+
+/// Places panels from left to right, starting at line `y`; returns their positions and the line below them.
+fn grid_positions(panels: &[Panel], mut y: u32) -> (Vec<grafana::GridPos>, u32) {
+    let (mut x, mut height) = (0, 0);
+    let place = |panel: &Panel| {
+        let (w, h) = (panel.size.0.clamp(1, COLUMNS), panel.size.1.max(1));
+        if x + w > COLUMNS {
+            y += height;
+            (x, height) = (0, 0);
+        }
+        let position = grafana::GridPos { h, w, x, y };
+        x += w;
+        height = height.max(h);
+        position
+    };
+    let positions: Vec<_> = panels.iter().map(place).collect();
+    (positions, y + height)
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Error> {
+    let json = serde_json::to_string_pretty(value);
+    json.map(|json| json + "\n")
+        .map_err(|error| Error::format("a dashboard cannot be written as JSON", error))
+}

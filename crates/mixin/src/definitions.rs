@@ -1,0 +1,199 @@
+//! [`Definitions`]: the metric families that a dashboard or a rule can query, by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tower_prometheus::{FamilyDescription, FamilyKind, LabelValues};
+
+use crate::error::Error;
+use crate::text::LabelNames;
+
+/// The metric families that a dashboard or a file of rules can query.
+///
+/// Every metric name, label and label value of a query is looked up here when the file is generated. One
+/// that is not defined is an error, and the error names the alternatives.
+///
+/// ```
+/// use tower_prometheus::HttpMetrics;
+/// use tower_prometheus_mixin::Definitions;
+///
+/// let definitions = Definitions::new(HttpMetrics::server().families()?).common_label("service");
+/// # Ok::<(), tower_prometheus_mixin::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "definitions do nothing until a dashboard or rules use them"]
+pub struct Definitions {
+    families: Vec<FamilyDescription>,
+    common_labels: Vec<String>,
+}
+
+impl Definitions {
+    /// Creates definitions from the families of a layer, a catalogue or collectors.
+    pub fn new(families: impl IntoIterator<Item = FamilyDescription>) -> Self {
+        Self {
+            families: families.into_iter().collect(),
+            common_labels: Vec::new(),
+        }
+    }
+
+    /// Adds more families. Equal families are one; different families of one name are an error when a file
+    /// is generated.
+    pub fn and(mut self, families: impl IntoIterator<Item = FamilyDescription>) -> Self {
+        self.families.extend(families);
+        self
+    }
+
+    /// Adds a label that every series has besides `job` and `instance`: a constant label of the registry or
+    /// the layer, or a label that is added when Prometheus scrapes.
+    pub fn common_label(mut self, name: impl Into<String>) -> Self {
+        self.common_labels.push(name.into());
+        self
+    }
+
+    /// Returns the families in the order in which they were added.
+    #[must_use]
+    pub fn families(&self) -> &[FamilyDescription] {
+        &self.families
+    }
+
+    /// Builds the index by name.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if two different families have the same name.
+    pub(crate) fn index(&self) -> Result<FamilyIndex, Error> {
+        let common = ["job", "instance"].map(str::to_owned).into_iter();
+        let mut index = FamilyIndex {
+            by_name: BTreeMap::new(),
+            common_labels: common.chain(self.common_labels.iter().cloned()).collect(),
+        };
+        for family in &self.families {
+            let indexed = IndexedFamily::new(family, &index.common_labels);
+            let before = index.by_name.insert(family.name.clone(), indexed.clone());
+            if before.is_some_and(|before| before != indexed) {
+                return Err(Error::new(format!(
+                    "{:?} is the name of two different metric families",
+                    family.name
+                )));
+            }
+        }
+        Ok(index)
+    }
+}
+
+impl From<Vec<FamilyDescription>> for Definitions {
+    fn from(families: Vec<FamilyDescription>) -> Self {
+        Self::new(families)
+    }
+}
+
+impl From<&[FamilyDescription]> for Definitions {
+    fn from(families: &[FamilyDescription]) -> Self {
+        Self::new(families.iter().cloned())
+    }
+}
+
+impl From<&Vec<FamilyDescription>> for Definitions {
+    fn from(families: &Vec<FamilyDescription>) -> Self {
+        Self::from(families.as_slice())
+    }
+}
+
+/// Families by name, and the series that recording rules add.
+#[derive(Clone, Debug)]
+pub(crate) struct FamilyIndex {
+    by_name: BTreeMap<String, IndexedFamily>,
+    common_labels: BTreeSet<String>,
+}
+
+/// The part of a definition that queries use.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct IndexedFamily {
+    pub(crate) kind: FamilyKind,
+    /// By name, with the values if they are closed.
+    pub(crate) labels: BTreeMap<String, Option<Vec<String>>>,
+    pub(crate) buckets: Vec<f64>,
+}
+
+impl IndexedFamily {
+    fn new(family: &FamilyDescription, common_labels: &BTreeSet<String>) -> Self {
+        let own = family.labels.iter().map(|label| {
+            let values = match &label.values {
+                LabelValues::Closed(values) => {
+                    Some(values.iter().map(|value| value.to_string()).collect())
+                }
+                _ => None,
+            };
+            (label.name.to_string(), values)
+        });
+        let mut labels: BTreeMap<_, _> = own.collect();
+        labels.extend(common_labels.iter().map(|name| (name.clone(), None)));
+        if family.kind == FamilyKind::Summary {
+            labels.insert("quantile".to_owned(), None);
+        }
+        Self {
+            kind: family.kind,
+            labels,
+            buckets: family.buckets.clone(),
+        }
+    }
+
+    /// A gauge whose labels can have any value.
+    fn gauge(labels: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            kind: FamilyKind::Gauge,
+            labels: labels.into_iter().map(|label| (label, None)).collect(),
+            buckets: Vec::new(),
+        }
+    }
+
+    pub(crate) fn label_names(&self) -> LabelNames {
+        self.labels.keys().cloned().collect()
+    }
+}
+
+impl FamilyIndex {
+    pub(crate) fn family(&self, name: &str) -> Result<&IndexedFamily, Error> {
+        self.by_name.get(name).ok_or_else(|| {
+            let nearest = self.nearest(name);
+            let hint = nearest.map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+            Error::new(format!(
+                "no metric family {name:?} among the {} defined{hint}",
+                self.by_name.len()
+            ))
+        })
+    }
+
+    /// `up` and its companions, which Prometheus adds for every target.
+    pub(crate) fn target_metric(&self) -> IndexedFamily {
+        IndexedFamily::gauge(self.common_labels.iter().cloned())
+    }
+
+    /// Adds the series of a recording rule, so that rules after it can query them.
+    pub(crate) fn add_recorded(&mut self, name: &str, labels: LabelNames) -> Result<(), Error> {
+        let recorded = IndexedFamily::gauge(labels);
+        let before = self.by_name.insert(name.to_owned(), recorded.clone());
+        if before.is_some_and(|before| before != recorded) {
+            return Err(Error::new(format!(
+                "{name:?} is recorded twice with different labels, or is the name of a metric family"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The name with the longest common prefix and suffix.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let shared = |other: &str| {
+            let same = |pair: &(u8, u8)| pair.0 == pair.1;
+            let prefix = other.bytes().zip(name.bytes()).take_while(same).count();
+            let suffix = other
+                .bytes()
+                .rev()
+                .zip(name.bytes().rev())
+                .take_while(same)
+                .count();
+            prefix + suffix
+        };
+        let names = self.by_name.keys().map(String::as_str);
+        names.max_by_key(|other| shared(other))
+    }
+}

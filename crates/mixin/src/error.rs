@@ -1,0 +1,95 @@
+//! [`Error`]: why a file cannot be generated or written.
+
+use std::fmt;
+
+/// The reason why a dashboard, a file of rules or a scrape configuration cannot be generated or written.
+///
+/// The message names the file or panel, what is wrong with it and what is allowed. It is complete in
+/// itself: where a cause exists, the message includes its text, and [`source`](std::error::Error::source)
+/// returns it.
+///
+/// | what happened | `source` | [`is_io`](Self::is_io) |
+/// |---|---|---|
+/// | a query, panel, rule or job is not valid | none | no |
+/// | the configuration of a layer is not valid | [`tower_prometheus::Error`] | no |
+/// | a file cannot be written | [`std::io::Error`] | yes |
+#[derive(Debug)]
+pub struct Error {
+    message: String,
+    source: Option<Source>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Core(tower_prometheus::Error),
+    Io(std::io::Error),
+    Format(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
+        Self {
+            message: format!("{what}: {error}"),
+            source: Some(Source::Io(error)),
+        }
+    }
+
+    /// A value that cannot be serialized.
+    pub(crate) fn format(
+        what: impl fmt::Display,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            message: format!("{what}: {error}"),
+            source: Some(Source::Format(Box::new(error))),
+        }
+    }
+
+    /// The same error, with its place in front.
+    pub(crate) fn within(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
+    /// Returns `true` if a directory or file could not be written.
+    ///
+    /// Every other error is a mistake in the program: it is the same on every attempt.
+    #[must_use]
+    pub fn is_io(&self) -> bool {
+        matches!(self.source, Some(Source::Io(_)))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.source.as_ref()? {
+            Source::Core(error) => Some(error),
+            Source::Io(error) => Some(error),
+            Source::Format(error) => Some(&**error),
+        }
+    }
+}
+
+/// The configuration of a layer is not valid.
+impl From<tower_prometheus::Error> for Error {
+    fn from(error: tower_prometheus::Error) -> Self {
+        Self {
+            message: error.to_string(),
+            source: Some(Source::Core(error)),
+        }
+    }
+}

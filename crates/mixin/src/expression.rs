@@ -1,0 +1,402 @@
+//! [`Expression`]: a query as a tree, checked against the definitions while it becomes PromQL.
+
+use tower_prometheus::FamilyKind;
+
+use crate::error::Error;
+use crate::selector::{
+    Matcher, QueryScope, Selector, aggregated, check_bound, le_matcher, matchers, no_such_label,
+    wrong_kind,
+};
+use crate::text::{LabelNames, quoted_list};
+
+/// A part of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Expression {
+    Number(f64),
+    Now,
+    Up(Vec<Matcher>),
+    Instant(Selector),
+    Range(RangeFunction, Selector),
+    Quantile {
+        quantile: f64,
+        of: Selector,
+        by: Vec<String>,
+    },
+    Mean {
+        of: Selector,
+        by: Vec<String>,
+    },
+    FractionBelow {
+        bound: f64,
+        of: Selector,
+        by: Vec<String>,
+    },
+    Aggregate {
+        aggregation: Aggregation,
+        by: Vec<String>,
+        of: Box<Self>,
+    },
+    Binary {
+        operator: Operator,
+        left: Box<Self>,
+        right: Box<Self>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum RangeFunction {
+    Rate,
+    Increase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Aggregation {
+    Sum,
+    Max,
+    Min,
+    Avg,
+    Count,
+    Quantile(f64),
+    Top(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Operator {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Above,
+    AtLeast,
+    Below,
+    Equal,
+    And,
+    Or,
+}
+
+/// PromQL with the labels of its result.
+#[derive(Clone, Debug)]
+pub(crate) struct PromQl {
+    pub(crate) text: String,
+    /// `None` for a number, which an operator combines with every series.
+    pub(crate) labels: Option<LabelNames>,
+}
+
+impl PromQl {
+    fn series(text: String, labels: LabelNames) -> Self {
+        Self {
+            text,
+            labels: Some(labels),
+        }
+    }
+
+    fn number(text: String) -> Self {
+        Self { text, labels: None }
+    }
+}
+
+impl Expression {
+    /// Calls `f` with every selector.
+    pub(crate) fn for_each_selector(&mut self, f: &mut impl FnMut(&mut Selector)) {
+        match self {
+            Self::Number(_) | Self::Now | Self::Up(_) => {}
+            Self::Instant(of)
+            | Self::Range(_, of)
+            | Self::Quantile { of, .. }
+            | Self::Mean { of, .. }
+            | Self::FractionBelow { of, .. } => f(of),
+            Self::Aggregate { of, .. } => of.for_each_selector(f),
+            Self::Binary { left, right, .. } => {
+                left.for_each_selector(f);
+                right.for_each_selector(f);
+            }
+        }
+    }
+
+    /// Calls `f` with the matchers of every selector.
+    pub(crate) fn for_each_matchers(&mut self, f: &mut impl FnMut(&mut Vec<Matcher>)) {
+        match self {
+            Self::Up(matchers) => f(matchers),
+            Self::Aggregate { of, .. } => of.for_each_matchers(f),
+            Self::Binary { left, right, .. } => {
+                left.for_each_matchers(f);
+                right.for_each_matchers(f);
+            }
+            leaf => leaf.for_each_selector(&mut |selector| f(&mut selector.matchers)),
+        }
+    }
+
+    /// Keeps only these labels. Both operands of an operator keep them, because a sum of ratios means
+    /// nothing.
+    pub(crate) fn by(self, labels: &[String]) -> Self {
+        let by = labels.to_vec();
+        match self {
+            Self::Number(_) | Self::Now => self,
+            Self::Quantile { quantile, of, .. } => Self::Quantile { quantile, of, by },
+            Self::Mean { of, .. } => Self::Mean { of, by },
+            Self::FractionBelow { bound, of, .. } => Self::FractionBelow { bound, of, by },
+            Self::Binary {
+                operator,
+                left,
+                right,
+            } => Self::Binary {
+                operator,
+                left: Box::new(left.by(labels)),
+                right: Box::new(right.by(labels)),
+            },
+            series => Self::Aggregate {
+                aggregation: Aggregation::Sum,
+                by,
+                of: Box::new(series),
+            },
+        }
+    }
+
+    /// Checks the expression against the definitions of the scope and returns it as PromQL.
+    pub(crate) fn to_promql(&self, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
+        match self {
+            Self::Number(number) => Ok(PromQl::number(number.to_string())),
+            Self::Now => Ok(PromQl::number("time()".to_owned())),
+            Self::Up(own) => {
+                let family = scope.index.target_metric();
+                let matchers = matchers("up", &family, own, scope, "")?;
+                Ok(PromQl::series(
+                    format!("up{matchers}"),
+                    family.label_names(),
+                ))
+            }
+            Self::Instant(of) => instant(of, scope),
+            Self::Range(function, of) => range(*function, of, scope),
+            Self::Quantile { quantile, of, by } => histogram_quantile(*quantile, of, by, scope),
+            Self::Mean { of, by } => mean(of, by, scope),
+            Self::FractionBelow { bound, of, by } => fraction_below(*bound, of, by, scope),
+            Self::Aggregate {
+                aggregation,
+                by,
+                of,
+            } => aggregate(*aggregation, by, of, scope),
+            Self::Binary {
+                operator,
+                left,
+                right,
+            } => binary(*operator, left, right, scope),
+        }
+    }
+
+    fn needs_parentheses(&self) -> bool {
+        matches!(
+            self,
+            Self::Binary { .. } | Self::Mean { .. } | Self::FractionBelow { .. }
+        )
+    }
+
+    /// The first metric family in it.
+    pub(crate) fn family(&self) -> Option<&str> {
+        match self {
+            Self::Number(_) | Self::Now => None,
+            Self::Up(_) => Some("up"),
+            Self::Instant(of)
+            | Self::Range(_, of)
+            | Self::Quantile { of, .. }
+            | Self::Mean { of, .. }
+            | Self::FractionBelow { of, .. } => Some(&of.family),
+            Self::Aggregate { of, .. } => of.family(),
+            Self::Binary { left, right, .. } => left.family().or_else(|| right.family()),
+        }
+    }
+}
+
+fn instant(of: &Selector, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
+    let family = scope.index.family(&of.family)?;
+    let instead = match family.kind {
+        FamilyKind::Counter => "query its rate or increase",
+        FamilyKind::Histogram => "query its rate, a quantile or its mean",
+        _ => {
+            let text = of.instant(scope, "", "")?;
+            return Ok(PromQl::series(text, family.label_names()));
+        }
+    };
+    Err(wrong_kind(&of.family, family, "value", instead))
+}
+
+fn range(function: RangeFunction, of: &Selector, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
+    let family = scope.index.family(&of.family)?;
+    let function = match function {
+        RangeFunction::Rate => "rate",
+        RangeFunction::Increase => "increase",
+    };
+    let mut labels = family.label_names();
+    let suffix = match family.kind {
+        FamilyKind::Counter => "",
+        FamilyKind::Histogram => "_count",
+        FamilyKind::Summary => {
+            labels.remove("quantile");
+            "_count"
+        }
+        _ => return Err(wrong_kind(&of.family, family, function, "query its value")),
+    };
+    let text = format!("{function}({})", of.ranged(scope, suffix, "")?);
+    Ok(PromQl::series(text, labels))
+}
+
+fn histogram_quantile(
+    quantile: f64,
+    of: &Selector,
+    by: &[String],
+    scope: &QueryScope<'_>,
+) -> Result<PromQl, Error> {
+    check_quantile(quantile)?;
+    let family = of.histogram(scope, "quantile")?;
+    let labels = of.check_by(family, by)?;
+    let with_le: Vec<_> = ["le".to_owned()].iter().chain(by).cloned().collect();
+    let rates = of.summed_rate(scope, ("_bucket", ""), &with_le)?;
+    let text = format!("histogram_quantile({quantile}, {rates})");
+    Ok(PromQl::series(text, labels))
+}
+
+fn mean(of: &Selector, by: &[String], scope: &QueryScope<'_>) -> Result<PromQl, Error> {
+    let family = scope.index.family(&of.family)?;
+    if !matches!(family.kind, FamilyKind::Histogram | FamilyKind::Summary) {
+        let instead = "only a histogram or a summary has one";
+        return Err(wrong_kind(&of.family, family, "mean", instead));
+    }
+    let labels = of.check_by(family, by)?;
+    let sums = of.summed_rate(scope, ("_sum", ""), by)?;
+    let counts = of.summed_rate(scope, ("_count", ""), by)?;
+    Ok(PromQl::series(format!("{sums} / {counts}"), labels))
+}
+
+fn fraction_below(
+    bound: f64,
+    of: &Selector,
+    by: &[String],
+    scope: &QueryScope<'_>,
+) -> Result<PromQl, Error> {
+    let family = of.histogram(scope, "fraction below a bound")?;
+    check_bound(&of.family, bound, &family.buckets)?;
+    let labels = of.check_by(family, by)?;
+    let below = of.summed_rate(scope, ("_bucket", &le_matcher(bound)), by)?;
+    let all = of.summed_rate(scope, ("_count", ""), by)?;
+    Ok(PromQl::series(format!("{below} / {all}"), labels))
+}
+
+fn aggregate(
+    aggregation: Aggregation,
+    by: &[String],
+    of: &Expression,
+    scope: &QueryScope<'_>,
+) -> Result<PromQl, Error> {
+    let PromQl { text, labels } = of.to_promql(scope)?;
+    let family = of.family().unwrap_or("a number");
+    let labels = labels
+        .ok_or_else(|| Error::new(format!("{text} is a number: it has no series to aggregate")))?;
+    if let Some(label) = by.iter().find(|label| !labels.contains(*label)) {
+        return Err(no_such_label(family, label, &labels));
+    }
+    let (function, parameter) = match aggregation {
+        Aggregation::Sum => ("sum", String::new()),
+        Aggregation::Max => ("max", String::new()),
+        Aggregation::Min => ("min", String::new()),
+        Aggregation::Avg => ("avg", String::new()),
+        Aggregation::Count => ("count", String::new()),
+        Aggregation::Quantile(quantile) => {
+            check_quantile(quantile)?;
+            ("quantile", format!("{quantile}, "))
+        }
+        Aggregation::Top(count) => {
+            return Ok(PromQl::series(format!("topk({count}, {text})"), labels));
+        }
+    };
+    let text = aggregated(function, by, &parameter, &text);
+    Ok(PromQl::series(text, by.iter().cloned().collect()))
+}
+
+fn binary(
+    operator: Operator,
+    left: &Expression,
+    right: &Expression,
+    scope: &QueryScope<'_>,
+) -> Result<PromQl, Error> {
+    check_quantile_threshold(operator, left, right, scope)?;
+    let operand = |expression: &Expression| -> Result<PromQl, Error> {
+        let mut promql = expression.to_promql(scope)?;
+        if expression.needs_parentheses() {
+            promql.text = format!("({})", promql.text);
+        }
+        Ok(promql)
+    };
+    let (left, right) = (operand(left)?, operand(right)?);
+    let labels = match (left.labels, right.labels) {
+        (Some(left), Some(right)) if left != right => {
+            return Err(Error::new(format!(
+                "the operands of `{}` have different labels, so no series match: the left has {}, the right \
+                 has {}; aggregate both by the same labels",
+                operator.symbol(),
+                quoted_list(&left),
+                quoted_list(&right),
+            )));
+        }
+        (labels @ Some(_), _) | (None, labels) => labels,
+    };
+    Ok(PromQl {
+        text: format!("{} {} {}", left.text, operator.symbol(), right.text),
+        labels,
+    })
+}
+
+impl Operator {
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+            Self::Below => "<",
+            Self::Equal => "==",
+            Self::And => "and",
+            Self::Or => "or",
+        }
+    }
+}
+
+/// Refuses a threshold that a quantile cannot reach: `histogram_quantile` never exceeds the last finite
+/// bucket bound.
+fn check_quantile_threshold(
+    operator: Operator,
+    left: &Expression,
+    right: &Expression,
+    scope: &QueryScope<'_>,
+) -> Result<(), Error> {
+    let (Expression::Quantile { of, .. }, Expression::Number(threshold)) = (left, right) else {
+        return Ok(());
+    };
+    let family = of.histogram(scope, "quantile")?;
+    let Some(last) = family.buckets.last() else {
+        return Ok(());
+    };
+    let is_unreachable = match operator {
+        Operator::Above => threshold >= last,
+        Operator::AtLeast | Operator::Equal => threshold > last,
+        _ => false,
+    };
+    if !is_unreachable {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "a quantile of {:?} is never {} {threshold}: it does not exceed the last finite bucket bound, {last}; \
+         use `at_least({last})` or a lower threshold",
+        of.family,
+        operator.symbol(),
+    )))
+}
+
+fn check_quantile(quantile: f64) -> Result<(), Error> {
+    if (0.0..=1.0).contains(&quantile) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "quantile must be 0 to 1, got {quantile}"
+    )))
+}

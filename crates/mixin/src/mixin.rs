@@ -1,0 +1,128 @@
+//! [`Mixin`]: all files of a deployment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::dashboard::Dashboard;
+use crate::error::Error;
+use crate::rules::Rules;
+use crate::scrape_config::ScrapeConfig;
+
+/// Dashboards, rules and scrape configurations that are written to a directory together.
+///
+/// | file | content |
+/// |---|---|
+/// | `dashboards/{uid}.json` | a dashboard, for Grafana's import page and for provisioning |
+/// | `dashboards/{uid}.api.json` | the same dashboard, for `POST /api/dashboards/db` |
+/// | `rules/{name}.yml` | alerts and recording rules |
+/// | `prometheus.yml`, `vmagent.yml` | the scrape configurations |
+///
+/// ```no_run
+/// use tower_prometheus::HttpMetrics;
+/// use tower_prometheus_mixin::{Dashboard, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob};
+///
+/// let http = HttpMetrics::server();
+/// Mixin::new()
+///     .dashboard(Dashboard::http("shop-http", "Shop: HTTP", &http)?)
+///     .rules("shop", Rules::new(http.families()?).group(RuleGroup::http("shop-http", &http)?))
+///     .scrape_config(ScrapeConfig::new().job(ScrapeJob::new("shop").target("shop:8080")))
+///     .write_to("deploy/monitoring")?;
+/// # Ok::<(), tower_prometheus_mixin::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a mixin does nothing until it is written"]
+pub struct Mixin {
+    dashboards: Vec<Dashboard>,
+    rules: Vec<(String, Rules)>,
+    scrape_config: Option<ScrapeConfig>,
+}
+
+impl Mixin {
+    /// Creates a mixin without files.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a dashboard. Its `uid` is the name of its file.
+    pub fn dashboard(mut self, dashboard: Dashboard) -> Self {
+        self.dashboards.push(dashboard);
+        self
+    }
+
+    /// Adds a file of rules, `rules/{name}.yml`.
+    pub fn rules(mut self, name: impl Into<String>, rules: Rules) -> Self {
+        self.rules.push((name.into(), rules));
+        self
+    }
+
+    /// Sets the scrape configuration.
+    pub fn scrape_config(mut self, config: ScrapeConfig) -> Self {
+        self.scrape_config = Some(config);
+        self
+    }
+
+    /// Returns the text of each file by its path in the directory.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a file cannot be generated, two files have the same name, or the name of a file of
+    /// rules is not letters, digits, `-` and `_`.
+    pub fn files(&self) -> Result<BTreeMap<PathBuf, String>, Error> {
+        let mut files = FilesByPath::default();
+        for dashboard in &self.dashboards {
+            let path = |kind| format!("dashboards/{}{kind}", dashboard.uid());
+            files.add(path(".json"), dashboard.to_json()?)?;
+            files.add(path(".api.json"), dashboard.to_api_json()?)?;
+        }
+        for (name, rules) in &self.rules {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if name.is_empty() || !name.chars().all(is_name) {
+                return Err(Error::new(format!(
+                    "the name of a file of rules must be letters, digits, '-' and '_', got {name:?}"
+                )));
+            }
+            files.add(format!("rules/{name}.yml"), rules.to_yaml()?)?;
+        }
+        if let Some(config) = &self.scrape_config {
+            files.add("prometheus.yml".to_owned(), config.to_prometheus_yaml()?)?;
+            files.add("vmagent.yml".to_owned(), config.to_vmagent_yaml()?)?;
+        }
+        Ok(files.0)
+    }
+
+    /// Writes all files to a directory, which is created if it does not exist.
+    ///
+    /// Existing files of the same names are replaced; other files are left unchanged. If a file cannot be
+    /// generated, nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`files`](Self::files). If a directory or file cannot be written, [`Error::is_io`] returns `true`.
+    pub fn write_to(&self, directory: impl AsRef<Path>) -> Result<(), Error> {
+        for (path, text) in self.files()? {
+            let path = directory.as_ref().join(path);
+            let parent = path.parent().unwrap_or(&path);
+            std::fs::create_dir_all(parent)
+                .and_then(|()| std::fs::write(&path, text))
+                .map_err(|error| {
+                    Error::io(format_args!("cannot write {}", path.display()), error)
+                })?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct FilesByPath(BTreeMap<PathBuf, String>);
+
+impl FilesByPath {
+    fn add(&mut self, path: String, text: String) -> Result<(), Error> {
+        let path = PathBuf::from(path);
+        if self.0.contains_key(&path) {
+            let path = path.display();
+            return Err(Error::new(format!("two files have the path {path}")));
+        }
+        self.0.insert(path, text);
+        Ok(())
+    }
+}

@@ -1,0 +1,339 @@
+//! [`Panel`] and [`Row`]: what a dashboard shows.
+
+use crate::error::Error;
+use crate::grafana;
+use crate::query::Query;
+use crate::selector::QueryScope;
+use crate::severity::Severity;
+use crate::text::{LabelNames, check_label_in_text};
+
+/// A row of a dashboard with its panels.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a row does nothing until a dashboard has it"]
+pub struct Row {
+    pub(crate) title: String,
+    pub(crate) panels: Vec<Panel>,
+}
+
+impl Row {
+    /// Creates an empty row.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            panels: Vec::new(),
+        }
+    }
+
+    /// Adds a panel to the right of the previous one, or below it if the row of the grid is full.
+    pub fn panel(mut self, panel: Panel) -> Self {
+        self.panels.push(panel);
+        self
+    }
+}
+
+/// A panel of a dashboard.
+///
+/// A panel needs a title, a unit, a query, and a description that tells the reader what to do about what it
+/// shows. Generating a dashboard with a panel that lacks one of them is an error.
+///
+/// ```
+/// use tower_prometheus_mixin::{Panel, PanelUnit, Query, Severity};
+///
+/// let errors = Panel::time_series("Error ratio", PanelUnit::Ratio)
+///     .description("Requests that failed. Above 1 %: look at the endpoint that stands out.")
+///     .threshold(0.01, Severity::Warning)
+///     .threshold(0.1, Severity::Critical)
+///     .query(Query::rate("http_requests_total").matching("status", "5..").by(["endpoint"]));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a panel does nothing until a dashboard has it"]
+pub struct Panel {
+    pub(crate) title: String,
+    kind: grafana::PanelKind,
+    description: String,
+    unit: PanelUnit,
+    queries: Vec<Query>,
+    thresholds: Vec<(f64, Severity)>,
+    texts: Vec<(f64, String)>,
+    range: (Option<f64>, Option<f64>),
+    stacked: bool,
+    pub(crate) size: (u32, u32),
+}
+
+/// The unit of a panel's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PanelUnit {
+    /// A count of items.
+    Count,
+    /// Requests per second.
+    RequestsPerSecond,
+    /// Other events per second.
+    OpsPerSecond,
+    /// Seconds; Grafana scales them to ms, min and so on.
+    Seconds,
+    /// Bytes, with binary prefixes.
+    Bytes,
+    /// Bytes per second, with binary prefixes.
+    BytesPerSecond,
+    /// Mebibytes.
+    Mebibytes,
+    /// A value from 0 to 1, shown as a percentage.
+    Ratio,
+    /// A value from 0 to 100, shown as a percentage.
+    Percent,
+    /// US dollars.
+    Dollars,
+    /// A date and time, from Unix milliseconds.
+    DateTime,
+    /// Yes or no, from 1 or 0.
+    Bool,
+    /// Another unit, by its identifier in Grafana.
+    Other(&'static str),
+}
+
+impl PanelUnit {
+    fn id(self) -> &'static str {
+        match self {
+            Self::Count => "short",
+            Self::RequestsPerSecond => "reqps",
+            Self::OpsPerSecond => "ops",
+            Self::Seconds => "s",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "binBps",
+            Self::Mebibytes => "mbytes",
+            Self::Ratio => "percentunit",
+            Self::Percent => "percent",
+            Self::Dollars => "currencyUSD",
+            Self::DateTime => "dateTimeAsIso",
+            Self::Bool => "bool_yes_no",
+            Self::Other(id) => id,
+        }
+    }
+}
+
+impl Panel {
+    /// Creates a panel with a line over time for each series, 12 columns wide.
+    pub fn time_series(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Timeseries, (12, 8))
+    }
+
+    /// Creates a panel with the current value of one series, 4 columns wide.
+    pub fn stat(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Stat, (4, 4))
+    }
+
+    /// Creates a panel with the current value of one series on a dial, 6 columns wide.
+    pub fn gauge(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Gauge, (6, 8))
+    }
+
+    /// Creates a panel with a bar for each series, 12 columns wide.
+    pub fn bar_gauge(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Bargauge, (12, 8))
+    }
+
+    /// Creates a panel with a slice of a pie for each series, 12 columns wide.
+    pub fn pie_chart(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Piechart, (12, 8))
+    }
+
+    /// Creates a table with a line for each series, 12 columns wide.
+    pub fn table(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Table, (12, 8))
+    }
+
+    fn new(title: String, unit: PanelUnit, kind: grafana::PanelKind, size: (u32, u32)) -> Self {
+        Self {
+            title,
+            kind,
+            description: String::new(),
+            unit,
+            queries: Vec::new(),
+            thresholds: Vec::new(),
+            texts: Vec::new(),
+            range: (None, None),
+            stacked: false,
+            size,
+        }
+    }
+
+    /// Sets the description: what the panel shows, and what to do about it.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// Adds a query, at most 26.
+    pub fn query(mut self, query: Query) -> Self {
+        self.queries.push(query);
+        self
+    }
+
+    /// Adds a threshold: values from `from` upwards have this severity. Thresholds must rise.
+    pub fn threshold(mut self, from: f64, severity: Severity) -> Self {
+        self.thresholds.push((from, severity));
+        self
+    }
+
+    /// Shows a text in place of a value, for gauges that are states.
+    pub fn text(mut self, value: f64, text: impl Into<String>) -> Self {
+        self.texts.push((value, text.into()));
+        self
+    }
+
+    /// Sets the minimum of the scale.
+    pub fn min(mut self, min: f64) -> Self {
+        self.range.0 = Some(min);
+        self
+    }
+
+    /// Sets the maximum of the scale.
+    pub fn max(mut self, max: f64) -> Self {
+        self.range.1 = Some(max);
+        self
+    }
+
+    /// Stacks the lines, for parts of a whole.
+    pub fn stacked(mut self) -> Self {
+        self.stacked = true;
+        self
+    }
+
+    /// Sets the width in columns, 1 to 24, and the height in grid lines of 30 pixels.
+    pub fn size(mut self, columns: u32, lines: u32) -> Self {
+        self.size = (columns, lines);
+        self
+    }
+
+    /// The first metric family of each query.
+    pub(crate) fn families(&self) -> impl Iterator<Item = &str> {
+        self.queries
+            .iter()
+            .filter_map(|query| query.expression.family())
+    }
+
+    pub(crate) fn to_json_model(
+        &self,
+        scope: &QueryScope<'_>,
+        id: u32,
+        grid_pos: grafana::GridPos,
+    ) -> Result<grafana::PanelJson, Error> {
+        self.check()?;
+        let mut targets = Vec::new();
+        for (query, ref_id) in self.queries.iter().zip('A'..='Z') {
+            let target = self.target(query, ref_id, scope)?;
+            targets.push(target);
+        }
+        Ok(grafana::PanelJson {
+            id,
+            kind: self.kind,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            grid_pos,
+            datasource: grafana::DataSource::variable(),
+            targets,
+            field_config: self.field_config(),
+            options: self.kind.options(),
+            transformations: self.kind.transformations(),
+        })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let missing = [
+            ("title", self.title.is_empty()),
+            ("description", self.description.is_empty()),
+            ("query", self.queries.is_empty()),
+        ];
+        if let Some((what, _)) = missing.into_iter().find(|(_, missing)| *missing) {
+            return Err(Error::new(format!("{what} is missing")));
+        }
+        if self.queries.len() > 26 {
+            return Err(Error::new("more than 26 queries"));
+        }
+        if self.thresholds.windows(2).any(|two| two[0].0 >= two[1].0) {
+            return Err(Error::new("thresholds must rise"));
+        }
+        Ok(())
+    }
+
+    fn target(
+        &self,
+        query: &Query,
+        ref_id: char,
+        scope: &QueryScope<'_>,
+    ) -> Result<grafana::Target, Error> {
+        let promql = query.expression.to_promql(scope)?;
+        let labels = promql.labels.unwrap_or_default();
+        let legend = match &query.legend {
+            Some(legend) => {
+                check_legend(legend, &labels)?;
+                legend.clone()
+            }
+            None => {
+                let shown = labels.iter().filter(|label| *label != "job");
+                let shown: Vec<_> = shown.map(|label| format!("{{{{{label}}}}}")).collect();
+                match shown.is_empty() {
+                    true => self.title.clone(),
+                    false => shown.join(" "),
+                }
+            }
+        };
+        let instant = self.kind != grafana::PanelKind::Timeseries;
+        Ok(grafana::Target {
+            ref_id,
+            datasource: grafana::DataSource::variable(),
+            expr: promql.text,
+            legend_format: legend,
+            instant,
+            range: !instant,
+            format: match self.kind {
+                grafana::PanelKind::Table => "table",
+                _ => "time_series",
+            },
+        })
+    }
+
+    fn field_config(&self) -> grafana::FieldConfig {
+        let base = grafana::Step {
+            color: "green",
+            value: None,
+        };
+        let steps = self
+            .thresholds
+            .iter()
+            .map(|(from, severity)| grafana::Step {
+                color: severity.color(),
+                value: Some(*from),
+            });
+        let has_thresholds = !self.thresholds.is_empty();
+        let draws_lines = self.kind == grafana::PanelKind::Timeseries;
+        grafana::FieldConfig::new(grafana::Defaults {
+            unit: self.unit.id(),
+            min: self.range.0,
+            max: self.range.1,
+            color: grafana::ColorMode {
+                mode: match (self.kind, has_thresholds) {
+                    (grafana::PanelKind::Timeseries | grafana::PanelKind::Piechart, _)
+                    | (_, false) => "palette-classic",
+                    _ => "thresholds",
+                },
+            },
+            thresholds: grafana::Thresholds {
+                mode: "absolute",
+                steps: std::iter::once(base).chain(steps).collect(),
+            },
+            mappings: grafana::Mapping::values(&self.texts),
+            custom: draws_lines.then(|| grafana::LineStyle::new(self.stacked, has_thresholds)),
+        })
+    }
+}
+
+/// Refuses `{{label}}` for a label that the series do not have.
+fn check_legend(legend: &str, labels: &LabelNames) -> Result<(), Error> {
+    for part in legend.split("{{").skip(1) {
+        let label = part.split("}}").next().unwrap_or_default().trim();
+        check_label_in_text(legend, label, labels)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Panels that several dashboards share.
+
+use crate::panel::{Panel, PanelUnit};
+use crate::query::Query;
+use crate::severity::Severity;
+
+/// The metric of every layer that counts label values beyond a limit.
+pub(super) const OVERFLOW: &str = "metrics_label_overflow_total";
+
+/// The quantiles that dashboards show and rules record, with their legends.
+pub(super) const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
+
+/// p50, p95 and p99 of a histogram.
+pub(super) fn quantiles(panel: Panel, family: &str) -> Panel {
+    QUANTILES
+        .into_iter()
+        .fold(panel, |panel, (word, quantile)| {
+            panel.query(Query::quantile(quantile, family).legend(word))
+        })
+}
+
+/// p50, p95 and p99 of a histogram of seconds.
+pub(super) fn duration_quantiles(title: &str, description: &str, family: &str) -> Panel {
+    let panel = Panel::time_series(title, PanelUnit::Seconds).description(description);
+    quantiles(panel, family)
+}
+
+/// Label values beyond their limit, by metric and label.
+pub(super) fn overflow() -> Panel {
+    Panel::time_series("Overflow by label", PanelUnit::OpsPerSecond)
+        .description("What was counted as `overflow` because a label had too many values. Raise its cap, or find who invents values.")
+        .query(Query::rate(OVERFLOW).by(["family", "label"]))
+}
+
+pub(super) fn with_error_thresholds(panel: Panel) -> Panel {
+    panel
+        .min(0.0)
+        .threshold(0.01, Severity::Warning)
+        .threshold(0.05, Severity::Critical)
+}

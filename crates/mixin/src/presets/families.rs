@@ -1,0 +1,174 @@
+//! [`Dashboard::of_families`]: a panel for each metric family, by its kind.
+
+use std::collections::BTreeMap;
+
+use tower_prometheus::{FamilyDescription, FamilyKind, Unit};
+
+use super::common::{OVERFLOW, quantiles};
+use crate::dashboard::Dashboard;
+use crate::definitions::Definitions;
+use crate::panel::{Panel, PanelUnit, Row};
+use crate::query::Query;
+
+impl Dashboard {
+    /// Creates a dashboard with one or two panels for each metric family, in rows by the first word of the name.
+    ///
+    /// | kind | panels |
+    /// |---|---|
+    /// | counter | its rate, by its labels |
+    /// | gauge | its value |
+    /// | gauge with `timestamp` in its name | the date and time |
+    /// | histogram | p50, p95 and p99; the rate of its observations |
+    /// | summary | its quantiles |
+    /// | info | a table |
+    ///
+    /// A prefix that all names share is left out of titles. The dashboard is a starting point for a catalogue that
+    /// has no dashboard of its own.
+    pub fn of_families(
+        uid: impl Into<String>,
+        title: impl Into<String>,
+        definitions: impl Into<Definitions>,
+    ) -> Self {
+        let definitions = definitions.into();
+        let rows = rows(definitions.families());
+        let dashboard = Self::new(uid, title, definitions);
+        rows.into_iter().fold(dashboard, Self::row)
+    }
+}
+
+fn rows(families: &[FamilyDescription]) -> Vec<Row> {
+    const OTHERS: &str = "Others";
+    let shared = shared_prefix(families);
+    let prefix = |family: &FamilyDescription| match family.name == OVERFLOW {
+        true => 0,
+        false => shared,
+    };
+    let mut groups: BTreeMap<&str, Vec<&FamilyDescription>> = BTreeMap::new();
+    for family in families {
+        let short = &family.name[prefix(family)..];
+        let word = short.split('_').next().unwrap_or(short);
+        groups.entry(word).or_default().push(family);
+    }
+    let mut rows = Vec::new();
+    let mut others = Row::new(OTHERS);
+    for (word, families) in groups {
+        let panels = families
+            .iter()
+            .flat_map(|family| panels(family, prefix(family)));
+        match families.len() {
+            1 => others = panels.fold(others, Row::panel),
+            _ => rows.push(panels.fold(Row::new(capitalised(word)), Row::panel)),
+        }
+    }
+    if !others.panels.is_empty() {
+        rows.push(others);
+    }
+    rows
+}
+
+/// The length of the prefix that all names share, up to and including a `_`. The overflow metric is left out:
+/// it has no prefix in any registry.
+fn shared_prefix(families: &[FamilyDescription]) -> usize {
+    let families: Vec<_> = families.iter().filter(|f| f.name != OVERFLOW).collect();
+    let Some((first, others)) = families.split_first() else {
+        return 0;
+    };
+    if others.is_empty() {
+        return 0;
+    }
+    let ends = first.name.match_indices('_').map(|(at, _)| at + 1);
+    let is_shared = |end: &usize| {
+        let prefix = &first.name[..*end];
+        others.iter().all(|family| family.name.starts_with(prefix))
+    };
+    ends.take_while(is_shared).last().unwrap_or(0)
+}
+
+/// The panels of one family; titles leave out the first `prefix` bytes of its name.
+pub(crate) fn panels(family: &FamilyDescription, prefix: usize) -> Vec<Panel> {
+    let name = family.name.as_str();
+    let title = words(&name[prefix..]);
+    let labels = || family.labels.iter().map(|label| label.name.clone());
+    let described = |panel: Panel, how: &str| {
+        let help = match family.help.is_empty() {
+            true => format!("`{name}`."),
+            false => format!("{} `{name}`", family.help),
+        };
+        panel.description(format!("{help}, {how}."))
+    };
+    let rate = |title: String, unit| {
+        let panel = Panel::time_series(title, unit).query(Query::rate(name).by(labels()));
+        described(panel, "how much it grows a second")
+    };
+    match family.kind {
+        FamilyKind::Counter => vec![rate(title, per_second(family))],
+        FamilyKind::Histogram => {
+            let panel = Panel::time_series(format!("{title}: quantiles"), unit_of(family));
+            let panel = quantiles(panel, name);
+            vec![
+                described(panel, "what half, 19 in 20 and 99 in 100 do not exceed"),
+                rate(format!("{title}: samples"), PanelUnit::OpsPerSecond),
+            ]
+        }
+        FamilyKind::Info => {
+            let panel = Panel::table(title, PanelUnit::Count).query(Query::value(name));
+            vec![described(panel, "what each instance is")]
+        }
+        FamilyKind::Gauge if name.contains("timestamp") => {
+            let milliseconds = Query::value(name) * 1000.0;
+            let panel = Panel::stat(title, PanelUnit::DateTime)
+                .size(12, 8)
+                .query(milliseconds);
+            vec![described(panel, "when it last was")]
+        }
+        _ => {
+            let panel = Panel::time_series(title, unit_of(family)).query(Query::value(name));
+            vec![described(panel, "as it is at each moment")]
+        }
+    }
+}
+
+fn unit_of(family: &FamilyDescription) -> PanelUnit {
+    let ends_with = |words: &str| {
+        let name = family.name.trim_end_matches("_total");
+        name.ends_with(words)
+    };
+    match family.unit {
+        Some(Unit::Seconds) => PanelUnit::Seconds,
+        Some(Unit::Milliseconds) => PanelUnit::Other("ms"),
+        Some(Unit::Microseconds) => PanelUnit::Other("µs"),
+        Some(Unit::Nanoseconds) => PanelUnit::Other("ns"),
+        Some(Unit::Bytes) => PanelUnit::Bytes,
+        Some(Unit::Kibibytes) => PanelUnit::Other("kbytes"),
+        Some(Unit::Mebibytes) => PanelUnit::Mebibytes,
+        Some(Unit::Gibibytes) => PanelUnit::Other("gbytes"),
+        Some(Unit::Percent) => PanelUnit::Percent,
+        Some(_) => PanelUnit::Count,
+        None if ends_with("_seconds") => PanelUnit::Seconds,
+        None if ends_with("_bytes") => PanelUnit::Bytes,
+        None if ends_with("_ratio") => PanelUnit::Ratio,
+        None if ends_with("_percent") => PanelUnit::Percent,
+        None => PanelUnit::Count,
+    }
+}
+
+fn per_second(family: &FamilyDescription) -> PanelUnit {
+    match unit_of(family) {
+        PanelUnit::Bytes => PanelUnit::BytesPerSecond,
+        // Seconds per second: the number of processors in use, or the fraction of the time.
+        PanelUnit::Seconds => PanelUnit::Count,
+        _ => PanelUnit::OpsPerSecond,
+    }
+}
+
+fn words(name: &str) -> String {
+    capitalised(&name.trim_end_matches("_total").replace('_', " "))
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    match letters.next() {
+        None => String::new(),
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+    }
+}

@@ -1,0 +1,420 @@
+//! Dashboard, recording rules and objectives of an HTTP layer, under whatever names its metrics have.
+
+use tower_prometheus::{Family, FamilyDescription, HttpMetrics, LabelRole, LabelValues};
+
+use super::common::{
+    OVERFLOW, QUANTILES, duration_quantiles, overflow, quantiles, with_error_thresholds,
+};
+use crate::dashboard::Dashboard;
+use crate::definitions::Definitions;
+use crate::error::Error;
+use crate::panel::{Panel, PanelUnit, Row};
+use crate::query::Query;
+use crate::rules::{Rule, RuleGroup};
+use crate::severity::Severity;
+use crate::slo::Slo;
+
+impl Dashboard {
+    /// Creates the dashboard of an HTTP layer: requests, errors and durations by endpoint, method and status;
+    /// requests in progress, aborted bodies, body sizes, and labels that exceed their limit.
+    ///
+    /// Metric families that the layer does not record have no panels.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the configuration of the layer is not valid, or it records neither
+    /// [`Family::Requests`] nor [`Family::Duration`].
+    pub fn http(
+        uid: impl Into<String>,
+        title: impl Into<String>,
+        http: impl AsRef<HttpMetrics>,
+    ) -> Result<Self, Error> {
+        let http = http.as_ref();
+        let layer = HttpFamilies::new(http)?;
+        let dashboard = Self::new(uid, title, Definitions::new(http.families()?))
+            .description("Requests of an HTTP layer: how many, how many fail, how long they take.")
+            .tag("http");
+        let rows = [
+            layer.overview(),
+            layer.requests(),
+            layer.durations(),
+            layer.in_progress(),
+            layer.bodies(),
+            Row::new("Labels")
+                .panel(layer.unmatched())
+                .panel(overflow()),
+        ];
+        let rows = rows.into_iter().filter(|row| !row.panels.is_empty());
+        Ok(rows.fold(dashboard, Self::row))
+    }
+}
+
+impl RuleGroup {
+    /// Creates recording rules of an HTTP layer, by job and by job and endpoint, over 5 minutes.
+    ///
+    /// | recorded by default, for each job | |
+    /// |---|---|
+    /// | `job:http_requests:rate5m` | requests per second |
+    /// | `job:http_requests_errors:ratio_rate5m` | error ratio |
+    /// | `job:http_request_duration_seconds:p50_rate5m`, `p95`, `p99` | quantiles of the duration |
+    ///
+    /// The same series for each endpoint start with `job_endpoint:`. Names follow the
+    /// [naming](tower_prometheus::Naming) of the layer. Dashboards of many instances are faster if they query these
+    /// series, because every bucket of every instance is read once per evaluation instead of once per view.
+    ///
+    /// # Errors
+    ///
+    /// As [`Dashboard::http`].
+    pub fn http(name: impl Into<String>, http: impl AsRef<HttpMetrics>) -> Result<Self, Error> {
+        let layer = HttpFamilies::new(http.as_ref())?;
+        let levels = [vec!["job"], vec!["job", &layer.endpoint]];
+        let mut group = Self::new(name);
+        for by in &levels {
+            let level = by.join("_");
+            let requests = layer.recorded_name();
+            group = group.rule(Rule::record(
+                format!("{level}:{requests}:rate5m"),
+                layer.requests_rate().by(by.clone()),
+            ));
+            if let Some(errors) = layer.error_ratio() {
+                group = group.rule(Rule::record(
+                    format!("{level}:{requests}_errors:ratio_rate5m"),
+                    errors.by(by.clone()),
+                ));
+            }
+            let Some(duration) = name_of(&layer.duration) else {
+                continue;
+            };
+            for (word, quantile) in QUANTILES {
+                group = group.rule(Rule::record(
+                    format!("{level}:{duration}:{word}_rate5m"),
+                    Query::quantile(quantile, duration).by(by.clone()),
+                ));
+            }
+        }
+        Ok(group)
+    }
+}
+
+impl Slo {
+    /// Creates the objective that at least this fraction of a layer's requests does not fail.
+    ///
+    /// Failed requests are those with a 5xx response, an error of the service or a panic. Cancelled requests and
+    /// 4xx responses are not failures.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the configuration of the layer is not valid, or no family that counts requests has the
+    /// status.
+    pub fn http_availability(
+        name: impl Into<String>,
+        objective: f64,
+        http: impl AsRef<HttpMetrics>,
+    ) -> Result<Self, Error> {
+        let layer = HttpFamilies::new(http.as_ref())?;
+        let failed = layer.failed().ok_or_else(|| {
+            Error::new("no metric of the layer has the status: record `Family::Requests`")
+        })?;
+        let slo = Self::availability(name, objective, failed, layer.requests_rate());
+        Ok(slo.description(format!(
+            "Look at which `{}` fails, and since when.",
+            layer.endpoint
+        )))
+    }
+
+    /// Creates the objective that at least this fraction of a layer's requests takes at most `within` seconds,
+    /// which must be one of its bucket bounds.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the configuration of the layer is not valid, or it does not record durations.
+    pub fn http_latency(
+        name: impl Into<String>,
+        objective: f64,
+        within: f64,
+        http: impl AsRef<HttpMetrics>,
+    ) -> Result<Self, Error> {
+        let layer = HttpFamilies::new(http.as_ref())?;
+        let duration = layer.duration.ok_or_else(|| {
+            Error::new("the layer does not record durations: record `Family::Duration`")
+        })?;
+        Ok(Self::latency(name, objective, within, duration.name))
+    }
+}
+
+/// The metric families of one layer, as far as it records them, and the labels of its requests.
+struct HttpFamilies {
+    /// The counter of requests, else the durations, whose histogram counts requests as well.
+    total: FamilyDescription,
+    duration: Option<FamilyDescription>,
+    head_duration: Option<FamilyDescription>,
+    request_body_duration: Option<FamilyDescription>,
+    in_progress: Option<FamilyDescription>,
+    open_connections: Option<FamilyDescription>,
+    aborted_bodies: Option<FamilyDescription>,
+    response_body_size: Option<FamilyDescription>,
+    request_body_size: Option<FamilyDescription>,
+    method: String,
+    endpoint: String,
+    /// The endpoint of requests that no route matched.
+    unmatched: String,
+}
+
+impl HttpFamilies {
+    fn new(http: &HttpMetrics) -> Result<Self, Error> {
+        let duration = http.family(Family::Duration)?;
+        let total = http.family(Family::Requests)?.or_else(|| duration.clone());
+        let total = total.ok_or_else(|| {
+            Error::new(
+                "the layer counts no requests: record `Family::Requests` or `Family::Duration`",
+            )
+        })?;
+        let label = |role| {
+            let label = total.label_with_role(role).cloned();
+            label.ok_or_else(|| Error::new(format!("{:?} has no label {role:?}", total.name)))
+        };
+        let (method, endpoint) = (label(LabelRole::Method)?, label(LabelRole::Endpoint)?);
+        Ok(Self {
+            duration,
+            head_duration: http.family(Family::HeadDuration)?,
+            request_body_duration: http.family(Family::RequestBodyDuration)?,
+            in_progress: http.family(Family::InProgress)?,
+            open_connections: http.family(Family::OpenConnections)?,
+            aborted_bodies: http.family(Family::AbortedBodies)?,
+            response_body_size: http.family(Family::ResponseBodySize)?,
+            request_body_size: http.family(Family::RequestBodySize)?,
+            method: method.name.into_owned(),
+            endpoint: endpoint.name.into_owned(),
+            unmatched: endpoint.fallback.unwrap_or_default().into_owned(),
+            total,
+        })
+    }
+
+    fn requests_rate(&self) -> Query {
+        Query::rate(self.total.name.as_str())
+    }
+
+    /// The metric in the names of recorded series: a recorded rate is not a `_total`.
+    fn recorded_name(&self) -> &str {
+        let name = self.total.name.as_str();
+        name.strip_suffix("_total").unwrap_or(name)
+    }
+
+    fn status(&self) -> Option<&str> {
+        let status = self.total.label_with_role(LabelRole::Status)?;
+        Some(&status.name)
+    }
+
+    /// Requests that failed, if a label tells which.
+    fn failed(&self) -> Option<Query> {
+        let requests = self.requests_rate();
+        if let Some(error_type) = self.total.label_with_role(LabelRole::ErrorType) {
+            return Some(requests.not_matching(error_type.name.as_ref(), "|cancelled"));
+        }
+        let status = self.total.label_with_role(LabelRole::Status)?;
+        // Only classes are a closed set of values.
+        let failed = match status.values {
+            LabelValues::Closed(_) => "5xx|error|panicked",
+            _ => "5..|error|panicked",
+        };
+        Some(requests.matching(status.name.as_ref(), failed))
+    }
+
+    fn error_ratio(&self) -> Option<Query> {
+        Some(Query::ratio(self.failed()?, self.requests_rate()))
+    }
+
+    fn overview(&self) -> Row {
+        let mut row = Row::new("Overview").panel(
+            Panel::stat("Requests", PanelUnit::RequestsPerSecond)
+                .description("Requests that ended, a second. A sudden drop: look whether clients still reach the service.")
+                .query(self.requests_rate().sum()),
+        );
+        if let Some(errors) = self.error_ratio() {
+            row = row.panel(
+                with_error_thresholds(Panel::stat("Error ratio", PanelUnit::Ratio))
+                    .description("Requests that failed: 5xx, errors, panics. Above 1 %: look below at which endpoint.")
+                    .query(errors.sum()),
+            );
+        }
+        if let Some(duration) = name_of(&self.duration) {
+            row = row.panel(
+                Panel::stat("p95 duration", PanelUnit::Seconds)
+                    .description(
+                        "One request in 20 took longer. It never exceeds the last finite bucket.",
+                    )
+                    .query(Query::quantile(0.95, duration)),
+            );
+        }
+        if let Some(in_progress) = name_of(&self.in_progress) {
+            row = row.panel(
+                Panel::stat("In progress", PanelUnit::Count)
+                    .description("Requests whose response has not ended. A steady rise: something that they wait for hangs.")
+                    .query(Query::value(in_progress).sum()),
+            );
+        }
+        if let Some(aborted) = name_of(&self.aborted_bodies) {
+            row = row.panel(
+                Panel::stat("Aborted bodies", PanelUnit::OpsPerSecond)
+                    .description("Responses cut off, a second. See the row on bodies for why.")
+                    .query(Query::rate(aborted).sum()),
+            );
+        }
+        row.panel(
+            Panel::stat("Overflow", PanelUnit::OpsPerSecond)
+                .description(
+                    "Requests counted as `overflow`, a second. Above 0: see the row on labels.",
+                )
+                .threshold(0.001, Severity::Warning)
+                .query(Query::rate(OVERFLOW).sum()),
+        )
+    }
+
+    fn requests(&self) -> Row {
+        let by = |title: &str, label: &str, description: &str| {
+            Panel::time_series(title, PanelUnit::RequestsPerSecond)
+                .description(description)
+                .stacked()
+                .query(self.requests_rate().by([label]))
+        };
+        let mut row = Row::new("Requests")
+            .panel(by(
+                "Requests by endpoint",
+                self.endpoint.as_str(),
+                "Requests a second. `unmatched` is what no route matched: scanners, or a layer that sits outside the router.",
+            ))
+            .panel(by(
+                "Requests by method",
+                self.method.as_str(),
+                "Requests a second. `OTHER` is what is no standard method.",
+            ));
+        if let Some(status) = self.status() {
+            row = row.panel(by(
+                "Requests by status",
+                status,
+                "Requests a second. `cancelled`: clients left, or a timeout outside the layer; `error` and `panicked`: look at the log.",
+            ));
+        }
+        if let Some(errors) = self.error_ratio() {
+            row = row.panel(
+                with_error_thresholds(Panel::time_series(
+                    "Error ratio by endpoint",
+                    PanelUnit::Ratio,
+                ))
+                .description("Requests that failed, of all of an endpoint. Look at the log of the one that stands out.")
+                .query(errors.by([self.endpoint.as_str()])),
+            );
+        }
+        row
+    }
+
+    fn durations(&self) -> Row {
+        let mut row = Row::new("Durations");
+        if let Some(duration) = name_of(&self.duration) {
+            row = row
+                .panel(duration_quantiles(
+                    "Duration",
+                    "From a request's arrival to the end of its response. All three up: the service is slow; only p99: some requests are.",
+                    duration,
+                ))
+                .panel(
+                    Panel::time_series("p95 duration by endpoint", PanelUnit::Seconds)
+                        .description("One request in 20 took longer. Look at what the slowest endpoint waits for.")
+                        .query(Query::quantile(0.95, duration).by([self.endpoint.as_str()])),
+                );
+        }
+        if let Some(head) = name_of(&self.head_duration) {
+            row = row.panel(duration_quantiles(
+                "Time to the head",
+                "From a request's arrival to the head of its response. Far below the duration: bodies are slow, or clients read slowly.",
+                head,
+            ));
+        }
+        if let Some(body) = name_of(&self.request_body_duration) {
+            row = row.panel(duration_quantiles(
+                "Time to read request bodies",
+                "From the first look at a body to its end. Long: clients send slowly.",
+                body,
+            ));
+        }
+        row
+    }
+
+    fn in_progress(&self) -> Row {
+        let mut row = Row::new("In progress");
+        if let Some(in_progress) = &self.in_progress {
+            let endpoint = in_progress.label_with_role(LabelRole::Endpoint);
+            let by = endpoint.map_or(self.method.as_str(), |label| &label.name);
+            row = row.panel(
+                Panel::time_series(format!("In progress by {by}"), PanelUnit::Count)
+                    .description("Requests whose response has not ended. One that only rises waits for something that hangs.")
+                    .stacked()
+                    .query(Query::value(in_progress.name.as_str()).by([by])),
+            );
+        }
+        if let Some(connections) = &self.open_connections {
+            let by = labels_of(
+                connections,
+                [LabelRole::Endpoint, LabelRole::ConnectionKind],
+            );
+            row = row.panel(
+                Panel::time_series("Open connections", PanelUnit::Count)
+                    .description("Websockets, tunnels and event streams that are open. A steady rise: they are not closed.")
+                    .stacked()
+                    .query(Query::value(connections.name.as_str()).by(by)),
+            );
+        }
+        row
+    }
+
+    fn bodies(&self) -> Row {
+        let mut row = Row::new("Bodies");
+        if let Some(aborted) = &self.aborted_bodies {
+            let by = labels_of(aborted, [LabelRole::Endpoint, LabelRole::Reason]);
+            row = row.panel(
+                Panel::time_series("Aborted bodies", PanelUnit::OpsPerSecond)
+                    .description("Responses cut off, a second. `dropped`: clients left; `error` and `panicked`: look at the log.")
+                    .query(Query::rate(aborted.name.as_str()).by(by)),
+            );
+        }
+        for (family, title, description) in [
+            (
+                &self.response_body_size,
+                "Response sizes",
+                "Bytes of response bodies, as they passed. A jump: an endpoint answers more than it did.",
+            ),
+            (
+                &self.request_body_size,
+                "Request sizes",
+                "Bytes of request bodies, as the service read them. A jump: a client sends more than it did.",
+            ),
+        ] {
+            let Some(size) = name_of(family) else {
+                continue;
+            };
+            let panel = Panel::time_series(title, PanelUnit::Bytes).description(description);
+            row = row.panel(quantiles(panel, size));
+        }
+        row
+    }
+
+    fn unmatched(&self) -> Panel {
+        let unmatched = self
+            .requests_rate()
+            .with(self.endpoint.as_str(), self.unmatched.as_str());
+        Panel::time_series("Requests without an endpoint", PanelUnit::RequestsPerSecond)
+            .description("Requests that no route matched, by method. Many with status 200: the layer is not told routes; add `EndpointLayer`.")
+            .query(unmatched.by([self.method.as_str()]))
+    }
+}
+
+fn name_of(family: &Option<FamilyDescription>) -> Option<&str> {
+    family.as_ref().map(|family| family.name.as_str())
+}
+
+/// The names of the labels with these roles, in this order.
+fn labels_of<const N: usize>(family: &FamilyDescription, roles: [LabelRole; N]) -> Vec<String> {
+    let labels = roles.into_iter();
+    let labels = labels.filter_map(|role| family.label_with_role(role));
+    labels.map(|label| label.name.to_string()).collect()
+}

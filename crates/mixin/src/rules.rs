@@ -1,0 +1,356 @@
+//! [`Rules`], [`RuleGroup`] and [`Rule`]: recording rules and alerts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use tower_prometheus::names::{check_label_name, check_metric_name};
+
+use crate::definitions::{Definitions, FamilyIndex};
+use crate::error::Error;
+use crate::expression::PromQl;
+use crate::query::Query;
+use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE};
+use crate::severity::Severity;
+use crate::text::{LabelNames, check_duration, check_label_in_text};
+use crate::yaml;
+
+/// A file of alerting and recording rules, for Prometheus' `rule_files` and for vmalert.
+///
+/// ```
+/// use tower_prometheus::HttpMetrics;
+/// use tower_prometheus_mixin::{Query, Rule, RuleGroup, Rules, Severity};
+///
+/// let aborted = Rule::alert(
+///     "ManyAbortedBodies",
+///     Query::rate("http_response_bodies_aborted_total").by(["job", "reason"]).above(1.0),
+/// )
+/// .for_duration("5m")
+/// .severity(Severity::Warning)
+/// .summary("{{ $labels.job }}: more than 1 response body per second is aborted ({{ $labels.reason }})")
+/// .description("`dropped`: clients disconnect; check the durations. `error`: check the log.");
+/// let yaml = Rules::new(HttpMetrics::server().families()?)
+///     .group(RuleGroup::new("shop").rule(aborted))
+///     .to_yaml()?;
+/// assert!(yaml.contains("alert: ManyAbortedBodies"));
+/// # Ok::<(), tower_prometheus_mixin::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "rules do nothing until they are written"]
+pub struct Rules {
+    definitions: Definitions,
+    job: Option<String>,
+    groups: Vec<RuleGroup>,
+}
+
+/// A group of rules that Prometheus evaluates in order.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a group does nothing until a file of rules has it"]
+pub struct RuleGroup {
+    name: String,
+    interval: Option<String>,
+    rules: Vec<Rule>,
+}
+
+/// An alert or a recording rule.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a rule does nothing until a group has it"]
+pub struct Rule {
+    name: String,
+    query: Query,
+    alert: Option<Alert>,
+    labels: BTreeMap<String, String>,
+}
+
+/// The part of a rule that only an alert has.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Alert {
+    for_duration: Option<String>,
+    summary: String,
+    description: String,
+}
+
+impl Rules {
+    /// Creates an empty file over these definitions.
+    pub fn new(definitions: impl Into<Definitions>) -> Self {
+        Self {
+            definitions: definitions.into(),
+            job: None,
+            groups: Vec::new(),
+        }
+    }
+
+    /// Restricts all queries to series of this scrape job; by default, series of all jobs are queried.
+    pub fn job(mut self, job: impl Into<String>) -> Self {
+        self.job = Some(job.into());
+        self
+    }
+
+    /// Adds a group. Its rules can query series that earlier rules record, in this or in earlier groups.
+    pub fn group(mut self, group: RuleGroup) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Returns the file as YAML.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error, with the name of the rule, if
+    ///
+    /// - a query is not valid, as described at [`Query::to_promql`];
+    /// - an alert has no severity, summary or description, or one of its texts uses a label that the query
+    ///   does not keep;
+    /// - the name of an alert is not letters and digits, or the name of a recorded series is not
+    ///   `level:metric:operations`;
+    /// - two groups have the same name, or two rules the same name and labels.
+    pub fn to_yaml(&self) -> Result<String, Error> {
+        let mut index = self.definitions.index()?;
+        let job = self.job.as_ref().map(|job| Matcher {
+            label: "job".to_owned(),
+            value: MatchValue::Equal(job.clone()),
+        });
+        let common_matchers: Vec<_> = job.into_iter().collect();
+        let mut groups: Vec<GroupYaml<'_>> = Vec::new();
+        self.check_rules_differ()?;
+        for group in &self.groups {
+            if groups.iter().any(|other| other.name == group.name) {
+                return Err(Error::new(format!(
+                    "two groups of rules have the name {:?}",
+                    group.name
+                )));
+            }
+            groups.push(group.to_yaml_model(&mut index, &common_matchers)?);
+        }
+        yaml::write(&RulesYaml { groups }, "rules")
+    }
+
+    /// Refuses two rules with the same name and labels: they would write the same series.
+    fn check_rules_differ(&self) -> Result<(), Error> {
+        let mut seen = BTreeSet::new();
+        for rule in self.groups.iter().flat_map(|group| &group.rules) {
+            if !seen.insert((&rule.name, &rule.labels)) {
+                return Err(Error::new(format!(
+                    "two rules have the name {:?} and the same labels: add a label that differs",
+                    rule.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RuleGroup {
+    /// Creates an empty group.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            interval: None,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Sets the evaluation interval; by default, Prometheus' `evaluation_interval`.
+    pub fn interval(mut self, interval: impl Into<String>) -> Self {
+        self.interval = Some(interval.into());
+        self
+    }
+
+    /// Adds a rule.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    fn to_yaml_model<'a>(
+        &'a self,
+        index: &mut FamilyIndex,
+        common_matchers: &[Matcher],
+    ) -> Result<GroupYaml<'a>, Error> {
+        if let Some(interval) = &self.interval {
+            check_duration(interval)?;
+        }
+        let mut rules = Vec::new();
+        for rule in &self.rules {
+            let yaml = rule.to_yaml_model(index, common_matchers);
+            rules.push(yaml.map_err(|error| error.within(format_args!("rule {:?}", rule.name)))?);
+        }
+        Ok(GroupYaml {
+            name: &self.name,
+            interval: self.interval.as_deref(),
+            rules,
+        })
+    }
+}
+
+impl Rule {
+    /// Creates an alert for each series in the result of the query.
+    ///
+    /// The name is letters and digits, usually `LikeThis`. The alert needs a [`severity`](Self::severity), a
+    /// [`summary`](Self::summary) and a [`description`](Self::description).
+    pub fn alert(name: impl Into<String>, query: Query) -> Self {
+        let alert = Some(Alert::default());
+        Self::new(name.into(), query, alert)
+    }
+
+    /// Creates a recording rule.
+    ///
+    /// The name is `level:metric:operations`, where the level lists the labels that the query keeps:
+    /// `job_endpoint:http_requests:rate5m`. [`Query::value`] reads the series in later rules.
+    pub fn record(name: impl Into<String>, query: Query) -> Self {
+        Self::new(name.into(), query, None)
+    }
+
+    fn new(name: String, query: Query, alert: Option<Alert>) -> Self {
+        Self {
+            name,
+            query,
+            alert,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Sets how long the query must have a result before the alert fires: `for` in the file. By default, the
+    /// alert fires at once.
+    pub fn for_duration(mut self, duration: impl Into<String>) -> Self {
+        self.alert.get_or_insert_default().for_duration = Some(duration.into());
+        self
+    }
+
+    /// Sets the label `severity`.
+    pub fn severity(self, severity: Severity) -> Self {
+        self.label("severity", severity.label())
+    }
+
+    /// Adds a label to the alert or the recorded series.
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the summary: one line that says what happened. Prometheus expands `{{ $labels.endpoint }}` and
+    /// `{{ $value }}`.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.alert.get_or_insert_default().summary = summary.into();
+        self
+    }
+
+    /// Sets the description: what the alert means, and what to do about it.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.alert.get_or_insert_default().description = description.into();
+        self
+    }
+
+    fn to_yaml_model<'a>(
+        &'a self,
+        index: &mut FamilyIndex,
+        common_matchers: &[Matcher],
+    ) -> Result<RuleYaml<'a>, Error> {
+        let scope = QueryScope {
+            index,
+            common_matchers,
+            default_range: RULE_RANGE,
+        };
+        let PromQl { text, labels } = self.query.expression.to_promql(&scope)?;
+        let mut labels = labels.unwrap_or_default();
+        for name in self.labels.keys() {
+            check_label_name(name)?;
+            labels.insert(name.clone());
+        }
+        let mut yaml = RuleYaml {
+            record: None,
+            alert: None,
+            expr: text,
+            for_duration: None,
+            labels: &self.labels,
+            annotations: BTreeMap::new(),
+        };
+        let Some(alert) = &self.alert else {
+            check_recorded_name(&self.name)?;
+            index.add_recorded(&self.name, labels)?;
+            yaml.record = Some(&self.name);
+            return Ok(yaml);
+        };
+        alert.check(&self.name, &labels)?;
+        yaml.alert = Some(&self.name);
+        yaml.for_duration = alert.for_duration.as_deref();
+        yaml.annotations = [
+            ("summary", alert.summary.as_str()),
+            ("description", alert.description.as_str()),
+        ]
+        .into();
+        Ok(yaml)
+    }
+}
+
+impl Alert {
+    fn check(&self, name: &str, labels: &LabelNames) -> Result<(), Error> {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
+            return Err(Error::new(format!(
+                "the name of an alert must be letters and digits, got {name:?}"
+            )));
+        }
+        let missing = [
+            ("severity", !labels.contains("severity")),
+            ("summary", self.summary.is_empty()),
+            ("description", self.description.is_empty()),
+        ];
+        if let Some((what, _)) = missing.into_iter().find(|(_, missing)| *missing) {
+            return Err(Error::new(format!("{what} is missing")));
+        }
+        if let Some(for_duration) = &self.for_duration {
+            check_duration(for_duration)?;
+        }
+        check_placeholders(&self.summary, labels)?;
+        check_placeholders(&self.description, labels)
+    }
+}
+
+/// Refuses `$labels.label` for a label that the alert does not have.
+fn check_placeholders(text: &str, labels: &LabelNames) -> Result<(), Error> {
+    for part in text.split("$labels.").skip(1) {
+        let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+        let label: String = part.chars().take_while(is_name).collect();
+        check_label_in_text(text, &label, labels)?;
+    }
+    Ok(())
+}
+
+fn check_recorded_name(name: &str) -> Result<(), Error> {
+    check_metric_name(name)?;
+    let parts: Vec<_> = name.split(':').collect();
+    if parts.len() >= 3 && parts.iter().all(|part| !part.is_empty()) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "the name of a recorded series must be `level:metric:operations`, as in `job:http_requests:rate5m`, \
+         got {name:?}"
+    )))
+}
+
+#[derive(Serialize)]
+struct RulesYaml<'a> {
+    groups: Vec<GroupYaml<'a>>,
+}
+
+#[derive(Serialize)]
+struct GroupYaml<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interval: Option<&'a str>,
+    rules: Vec<RuleYaml<'a>>,
+}
+
+#[derive(Serialize)]
+struct RuleYaml<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<&'a str>,
+    expr: String,
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    for_duration: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<&'a str, &'a str>,
+}

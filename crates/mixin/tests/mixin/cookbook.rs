@@ -1,0 +1,203 @@
+//! Every query of the PromQL guide, and every query of the dashboard and rules of a layer, has a result in a
+//! Prometheus that scrapes a service.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
+use tower_prometheus_mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
+
+use test_support::server::Server;
+use test_support::store::Store;
+
+/// The PromQL blocks of a page of documentation.
+fn queries_of(page: &str) -> Vec<String> {
+    let mut queries = Vec::new();
+    let mut lines = page
+        .lines()
+        .map(|line| line.trim_start_matches("//!").trim());
+    while lines.by_ref().any(|line| line == "```promql") {
+        let block = lines.by_ref().take_while(|line| *line != "```");
+        queries.push(block.collect::<Vec<_>>().join(" "));
+    }
+    queries
+}
+
+fn http() -> HttpMetrics {
+    HttpMetrics::server()
+        .measure(Family::ResponseBodySize)
+        .max_endpoints(6)
+}
+
+/// A service in which everything happens that the queries are about.
+async fn shop() -> (Server, Registry) {
+    let registry = Registry::new();
+    let mut app = Router::new()
+        .route("/users/{id}", get(async || "ada"))
+        .route("/fail", get(async || http::StatusCode::SERVICE_UNAVAILABLE))
+        .route(
+            "/panic",
+            get(async || -> &'static str {
+                // Without the hook, which would print each of them.
+                std::panic::resume_unwind(Box::new("on purpose"))
+            }),
+        )
+        .route(
+            "/cut",
+            get(async || {
+                let broken = futures_util::stream::iter([
+                    Ok("half of it"),
+                    Err(std::io::Error::other("cut off on purpose")),
+                ]);
+                axum::body::Body::from_stream(broken)
+            }),
+        )
+        .route(
+            "/events",
+            get(async || {
+                let mut response = axum::response::Response::new(axum::body::Body::from_stream(
+                    futures_util::stream::pending::<Result<&str, std::io::Error>>(),
+                ));
+                response.extensions_mut().insert(LongLived::new("events"));
+                response
+            }),
+        );
+    for i in 0..4 {
+        app = app.route(&format!("/page/{i}"), get(async || "page"));
+    }
+    let app = app
+        .layer(http().layer(&registry).unwrap())
+        .layer(CatchPanicLayer::new())
+        .route_service("/metrics", registry.handler());
+    (Server::start(app).await, registry)
+}
+
+/// Sends requests until the test is done: a rate needs a counter that increases.
+async fn visit(url: String, done: &AtomicBool) {
+    let client = reqwest::Client::new();
+    let get = async |path: &str| {
+        if let Ok(response) = client.get(format!("{url}{path}")).send().await {
+            let _ = response.bytes().await;
+        }
+    };
+    let open = client.get(format!("{url}/events")).send().await.unwrap();
+    while !done.load(Ordering::Relaxed) {
+        for path in [
+            "/users/1", "/fail", "/panic", "/cut", "/nowhere", "/page/0", "/page/1", "/page/2",
+            "/page/3",
+        ] {
+            get(path).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(open);
+}
+
+/// Queries that have a result only while something is wrong.
+const EMPTY_WITHOUT_PROBLEMS: [&str; 1] = ["up == 0"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_query_has_a_result() {
+    let (server, _registry) = shop().await;
+    let target = server.address.to_string();
+    let done = AtomicBool::new(false);
+    let config = ScrapeConfig::new()
+        .interval("1s")
+        .job(ScrapeJob::new("shop").target(target))
+        .rule_file("rules.yml");
+    let http = http();
+    let definitions = Definitions::new(http.families().unwrap());
+    let rules = Rules::new(definitions.clone())
+        .group(RuleGroup::http("http", &http).unwrap().interval("1s"))
+        .group(
+            Slo::http_availability("http", 0.99, &http)
+                .unwrap()
+                .group()
+                .unwrap()
+                .interval("1s"),
+        )
+        .group(
+            Slo::http_latency("fast", 0.99, 1.0, &http)
+                .unwrap()
+                .group()
+                .unwrap()
+                .interval("1s"),
+        )
+        .group(RuleGroup::health("health", definitions).interval("1s"));
+    let (config, rules) = (
+        config.to_prometheus_yaml().unwrap(),
+        rules.to_yaml().unwrap(),
+    );
+    let asked = tokio::task::spawn_blocking({
+        let rules = rules.clone();
+        move || {
+            let store = Store::prometheus(&config, &[("rules.yml", &rules)]);
+            ask(&store, &rules);
+        }
+    });
+    let asked = async {
+        let asked = asked.await;
+        done.store(true, Ordering::Relaxed);
+        asked.unwrap();
+    };
+    tokio::join!(asked, visit(server.url(""), &done));
+}
+
+fn ask(store: &Store, rules: &str) {
+    let cookbook = queries_of(include_str!("../../../../src/cookbook.rs"));
+    assert!(cookbook.len() >= 17, "{cookbook:#?}");
+    for query in &cookbook {
+        promql_parser::parser::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+        match EMPTY_WITHOUT_PROBLEMS.contains(&query.as_str()) {
+            true => drop(
+                store.get_when("/api/v1/query", &[("query", query)], |answer| {
+                    answer["status"] == "success"
+                        && answer["data"]["result"]
+                            .as_array()
+                            .is_some_and(Vec::is_empty)
+                }),
+            ),
+            false => assert!(!store.values(query).is_empty(), "{query}"),
+        }
+    }
+    // Every panel of the layer's dashboard.
+    let dashboard = tower_prometheus_mixin::Dashboard::http("shop", "Shop", http()).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard.to_json().unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .filter_map(|panel| panel["targets"].as_array())
+        .flatten();
+    let mut asked = 0;
+    for target in targets {
+        let query = target["expr"].as_str().unwrap();
+        let query = query
+            .replace("$__rate_interval", "1m")
+            .replace("$job", ".+")
+            .replace("$instance", ".+");
+        assert!(!store.values(&query).is_empty(), "{query}");
+        asked += 1;
+    }
+    assert!(asked > 20, "{asked}");
+    // Every recording rule; and the error alert fires, because two of nine requests fail.
+    for line in rules.lines() {
+        if let Some(name) = line.trim_start_matches(['-', ' ']).strip_prefix("record: ") {
+            assert!(!store.values(name).is_empty(), "{name}");
+        }
+    }
+    let alerts =
+        store.values("ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}");
+    assert_eq!(alerts, [1.0, 1.0]);
+    assert!(
+        !store
+            .values("ALERTS{alertname=\"CardinalityOverflow\"}")
+            .is_empty()
+    );
+    // All requests are fast, and the query matches the bound of 1 s as Prometheus scraped it.
+    assert_eq!(
+        store.values("job:slo_errors:ratio_rate5m{slo=\"fast\"}"),
+        [0.0]
+    );
+}

@@ -1,0 +1,109 @@
+//! Metric families to query: those of an application, of a cache with closed labels, and of collectors.
+
+use tower_prometheus::{FamilyDescription, FamilyKind, LabelDescription};
+
+use FamilyKind::{Counter, Gauge, Histogram, Info, Summary};
+
+/// `labels` are names, with `=a,b` for closed ones: `"status=success,failed type"`.
+fn family(name: &str, kind: FamilyKind, labels: &str, buckets: &[f64]) -> FamilyDescription {
+    let labels = labels.split_whitespace();
+    let labels = labels.map(|label| match label.split_once('=') {
+        None => LabelDescription::new(label.to_owned()),
+        Some((name, values)) => {
+            LabelDescription::new(name.to_owned()).values(values.split(',').map(str::to_owned))
+        }
+    });
+    let family = FamilyDescription::new(name, kind)
+        .help(format!("What {name} says."))
+        .buckets(buckets);
+    labels.fold(family, FamilyDescription::label)
+}
+
+type Table<'a> = &'a [(&'a str, FamilyKind, &'a str, &'a [f64])];
+
+fn prefixed(prefix: &str, table: Table<'_>) -> Vec<FamilyDescription> {
+    let families = table.iter().map(|(name, kind, labels, buckets)| {
+        family(&format!("{prefix}{name}"), *kind, labels, buckets)
+    });
+    families.collect()
+}
+
+pub(crate) fn aria() -> Vec<FamilyDescription> {
+    prefixed(
+        "aria_",
+        &[
+            ("build_info", Info, "version rust engine", &[]),
+            ("requests_total", Counter, "method status", &[]),
+            (
+                "request_duration_seconds",
+                Histogram,
+                "method",
+                &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+            ),
+            ("requests_in_progress", Gauge, "method", &[]),
+            ("llm_requests_total", Counter, "model status", &[]),
+            (
+                "llm_request_duration_seconds",
+                Histogram,
+                "model",
+                &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0],
+            ),
+            ("llm_tokens_input_total", Counter, "model", &[]),
+            ("llm_tokens_output_total", Counter, "model", &[]),
+            ("llm_token_cost_estimate_total", Counter, "model", &[]),
+            ("llm_circuit_breaker_state", Gauge, "model", &[]),
+            ("agent_routing_total", Counter, "selected_agent", &[]),
+            ("agent_pheromone_score", Gauge, "agent_id", &[]),
+            ("agent_tasks_total", Counter, "agent_id status", &[]),
+            ("agents_active", Gauge, "", &[]),
+            ("sessions_active", Gauge, "", &[]),
+            ("scheduler_jobs_total", Gauge, "status", &[]),
+            ("scheduler_executions_total", Counter, "job_id status", &[]),
+            ("scheduler_last_run_timestamp", Gauge, "job_id", &[]),
+            (
+                "db_query_duration_seconds",
+                Histogram,
+                "operation",
+                &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0],
+            ),
+            ("db_pool_size", Gauge, "", &[]),
+            ("db_pool_available", Gauge, "", &[]),
+            ("errors_total", Counter, "error_type component", &[]),
+            ("memory_rss_bytes", Gauge, "", &[]),
+        ],
+    )
+}
+
+/// A cache whose results are a closed label, and sizes in bytes.
+pub(crate) fn cache() -> Vec<FamilyDescription> {
+    prefixed(
+        "cache_",
+        &[
+            ("operations_total", Counter, "cache result=hit,miss", &[]),
+            ("entry_size_bytes", Histogram, "cache", &[256.0, 4096.0]),
+            ("entries", Gauge, "cache", &[]),
+            ("lookup_seconds", Summary, "cache", &[]),
+        ],
+    )
+}
+
+/// The metrics of collectors: of a process, of a runtime, and of the collectors themselves.
+pub(crate) fn process() -> Vec<FamilyDescription> {
+    prefixed(
+        "",
+        &[
+            ("process_cpu_seconds_total", Counter, "", &[]),
+            ("process_resident_memory_bytes", Gauge, "", &[]),
+            ("process_virtual_memory_bytes", Gauge, "", &[]),
+            ("process_open_fds", Gauge, "", &[]),
+            ("process_max_fds", Gauge, "", &[]),
+            ("process_threads", Gauge, "", &[]),
+            ("process_start_time_seconds", Gauge, "", &[]),
+            ("tokio_workers", Gauge, "", &[]),
+            ("tokio_alive_tasks", Gauge, "", &[]),
+            ("tokio_busy_seconds_total", Counter, "worker", &[]),
+            ("scrape_collector_success", Gauge, "collector", &[]),
+            ("scrape_collector_duration_seconds", Gauge, "collector", &[]),
+        ],
+    )
+}

@@ -1,0 +1,401 @@
+//! A query that is not valid is an error that names the alternatives.
+
+use tower_prometheus::{FamilyDescription, FamilyKind, HttpMetrics};
+use tower_prometheus_mixin::{
+    Dashboard, Definitions, Panel, PanelUnit, Query, Rule, RuleGroup, Rules, Severity, Slo,
+};
+
+use crate::families;
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "queries are made where they are asked"
+)]
+fn promql(query: Query) -> Result<String, String> {
+    let definitions = Definitions::from(families::aria());
+    let promql = query
+        .to_promql(&definitions)
+        .map_err(|error| error.to_string())?;
+    promql_parser::parser::parse(&promql)?;
+    Ok(promql)
+}
+
+#[track_caller]
+fn assert_refused(query: Query, because: &str) {
+    assert_eq!(promql(query).unwrap_err(), because);
+}
+
+#[test]
+fn queries_become_promql() {
+    let rate = || Query::rate("aria_requests_total");
+    let duration = "aria_request_duration_seconds";
+    for (query, expected) in [
+        (rate(), "rate(aria_requests_total[5m])"),
+        (rate().sum(), "sum(rate(aria_requests_total[5m]))"),
+        (
+            rate().by(["method"]).over("1h30m"),
+            "sum by (method) (rate(aria_requests_total[1h30m]))",
+        ),
+        (
+            rate().with("status", "200").without("method", "a\"b\\c"),
+            r#"rate(aria_requests_total{status="200",method!="a\"b\\c"}[5m])"#,
+        ),
+        (
+            rate()
+                .matching("status", "5..")
+                .not_matching("method", "x|y"),
+            "rate(aria_requests_total{status=~\"5..\",method!~\"x|y\"}[5m])",
+        ),
+        (
+            Query::increase(duration),
+            "increase(aria_request_duration_seconds_count[5m])",
+        ),
+        (
+            Query::quantile(0.95, duration)
+                .by(["method"])
+                .with("method", "chat"),
+            "histogram_quantile(0.95, sum by (le, method) (rate(aria_request_duration_seconds_bucket{method=\"chat\"}[5m])))",
+        ),
+        (
+            Query::mean(duration),
+            "sum(rate(aria_request_duration_seconds_sum[5m])) / sum(rate(aria_request_duration_seconds_count[5m]))",
+        ),
+        (
+            Query::fraction_below(0.25, duration),
+            "sum(rate(aria_request_duration_seconds_bucket{le=\"0.25\"}[5m])) / sum(rate(aria_request_duration_seconds_count[5m]))",
+        ),
+        // The text format writes 1, OpenMetrics 1.0: both are found.
+        (
+            Query::fraction_below(1.0, duration),
+            "sum(rate(aria_request_duration_seconds_bucket{le=~\"1|1[.]0\"}[5m])) / sum(rate(aria_request_duration_seconds_count[5m]))",
+        ),
+        (
+            Query::ratio(rate().with("status", "500"), rate()).by(["method"]),
+            "(sum by (method) (rate(aria_requests_total{status=\"500\"}[5m])) or (sum by (method) (rate(aria_requests_total[5m])) * 0)) / sum by (method) (rate(aria_requests_total[5m]))",
+        ),
+        (
+            Query::value("aria_agent_pheromone_score").quantile_by::<String>(0.5, []),
+            "quantile(0.5, aria_agent_pheromone_score)",
+        ),
+        (
+            Query::value("aria_agent_pheromone_score").top(3),
+            "topk(3, aria_agent_pheromone_score)",
+        ),
+        (
+            Query::value("aria_db_pool_available") / Query::value("aria_db_pool_size"),
+            "aria_db_pool_available / aria_db_pool_size",
+        ),
+        (Query::up().equal_to(0.0), "up == 0"),
+        (
+            Query::now() - Query::value("aria_scheduler_last_run_timestamp").max_by(["job_id"]),
+            "time() - max by (job_id) (aria_scheduler_last_run_timestamp)",
+        ),
+    ] {
+        assert_eq!(promql(query).unwrap(), expected);
+    }
+}
+
+#[test]
+fn undefined_names_are_refused() {
+    assert_refused(
+        Query::rate("aria_request_total"),
+        "no metric family \"aria_request_total\" among the 23 defined; did you mean \"aria_requests_total\"?",
+    );
+    assert_refused(
+        Query::rate("aria_requests_total").by(["path"]),
+        "\"aria_requests_total\" has no label \"path\"; its labels are \"instance\", \"job\", \"method\", \"status\"",
+    );
+    assert_refused(
+        Query::rate("aria_requests_total").with("path", "/"),
+        "\"aria_requests_total\" has no label \"path\"; its labels are \"instance\", \"job\", \"method\", \"status\"",
+    );
+    // A label that an inner sum has lost.
+    assert_refused(
+        Query::rate("aria_requests_total")
+            .by(["method"])
+            .max_by(["status"]),
+        "\"aria_requests_total\" has no label \"status\"; its labels are \"method\"",
+    );
+    let cache = Definitions::from(families::cache());
+    let query = Query::rate("cache_operations_total").with("result", "hits");
+    assert_eq!(
+        query.to_promql(&cache).unwrap_err().to_string(),
+        "label \"result\" of \"cache_operations_total\" is never \"hits\"; its values are \"hit\", \"miss\"",
+    );
+    let query = Query::rate("cache_operations_total").without("result", "miss");
+    assert!(query.to_promql(&cache).is_ok());
+}
+
+#[test]
+fn queries_that_do_not_fit_the_kind_are_refused() {
+    assert_refused(
+        Query::value("aria_requests_total"),
+        "counter \"aria_requests_total\" has no value: query its rate or increase",
+    );
+    // A gauge whose name ends like a counter's.
+    assert_refused(
+        Query::rate("aria_scheduler_jobs_total"),
+        "gauge \"aria_scheduler_jobs_total\" has no rate: query its value",
+    );
+    assert_refused(
+        Query::quantile(0.5, "aria_requests_total"),
+        "counter \"aria_requests_total\" has no quantile: only a histogram has one",
+    );
+    assert!(promql(Query::value("aria_request_duration_seconds")).is_err());
+    assert!(promql(Query::mean("aria_sessions_active")).is_err());
+    assert!(promql(Query::fraction_below(1.0, "aria_sessions_active")).is_err());
+    assert!(promql(Query::quantile(95.0, "aria_request_duration_seconds")).is_err());
+    assert!(promql(Query::from(1.0).max_by(["job"])).is_err());
+    for wrong in ["", "5", "m", "5 m", "0m", "5m1h", "-5m", "1.5h"] {
+        let query = Query::rate("aria_requests_total").over(wrong);
+        assert!(
+            promql(query).unwrap_err().contains("is not a duration"),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn operands_with_different_labels_are_refused() {
+    let sessions = Query::value("aria_sessions_active");
+    let scores = Query::value("aria_agent_pheromone_score");
+    assert_refused(
+        sessions.clone() - scores.clone(),
+        "the operands of `-` have different labels, so no series match: the left has \"instance\", \"job\", the \
+         right has \"agent_id\", \"instance\", \"job\"; aggregate both by the same labels",
+    );
+    assert!(promql(sessions.sum() - scores.sum()).is_ok());
+}
+
+#[test]
+fn unreachable_quantile_thresholds_are_refused() {
+    let p99 = || Query::quantile(0.99, "aria_request_duration_seconds").by(["method"]);
+    // Buckets end at 30.
+    assert_refused(
+        p99().above(30.0),
+        "a quantile of \"aria_request_duration_seconds\" is never > 30: it does not exceed the last finite bucket \
+         bound, 30; use `at_least(30)` or a lower threshold",
+    );
+    assert!(promql(p99().at_least(31.0)).is_err());
+    assert!(promql(p99().at_least(30.0)).is_ok());
+    assert!(promql(p99().above(29.0)).is_ok());
+    assert!(promql(p99().below(100.0)).is_ok());
+}
+
+#[test]
+fn fraction_below_needs_a_bucket_bound() {
+    let fraction = |bound| Query::fraction_below(bound, "aria_request_duration_seconds");
+    let nearest = |bound| promql(fraction(bound)).unwrap_err();
+    assert!(nearest(0.3).ends_with("the nearest are 0.25 and 0.5"));
+    assert!(nearest(0.001).ends_with("the nearest is 0.01"));
+    assert!(nearest(60.0).ends_with("the nearest is 30"));
+    // Prometheus 3 rewrites very small and very large bounds.
+    let family = FamilyDescription::new("size_bytes", FamilyKind::Histogram).buckets([
+        0.00002,
+        256.0,
+        1_048_576.0,
+    ]);
+    let definitions = Definitions::new([family]);
+    for (bound, matcher) in [
+        (0.00002, "le=~\"0[.]00002|2e-5|2e-05\""),
+        (256.0, "le=~\"256|256[.]0\""),
+        (
+            1_048_576.0,
+            "le=~\"1048576|1048576[.]0|1[.]048576e6|1[.]048576e[+]06\"",
+        ),
+    ] {
+        let promql = Query::fraction_below(bound, "size_bytes").to_promql(&definitions);
+        let promql = promql.unwrap();
+        assert!(promql.contains(matcher), "{promql}");
+    }
+}
+
+fn panel() -> Panel {
+    Panel::time_series("Requests", PanelUnit::RequestsPerSecond)
+        .description("Requests per second.")
+        .query(Query::rate("aria_requests_total").by(["method"]))
+}
+
+#[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dashboards are made where they are refused"
+)]
+fn assert_no_dashboard(dashboard: Dashboard, because: &str) {
+    assert_eq!(dashboard.to_json().unwrap_err().to_string(), because);
+    assert!(dashboard.to_api_json().is_err());
+}
+
+#[test]
+fn dashboard_errors_name_the_panel() {
+    let dashboard = || Dashboard::new("aria", "Aria", families::aria());
+    assert!(dashboard().panel(panel()).to_json().is_ok());
+    let about = "dashboard \"Aria\": panel \"Requests\": ";
+    for (panel, because) in [
+        (
+            Panel::stat("Requests", PanelUnit::Count).query(Query::up()),
+            "description is missing",
+        ),
+        (
+            panel()
+                .threshold(2.0, Severity::Warning)
+                .threshold(1.0, Severity::Critical),
+            "thresholds must rise",
+        ),
+        (
+            panel().query(
+                Query::rate("aria_requests_total")
+                    .by(["method"])
+                    .legend("{{status}}"),
+            ),
+            "\"{{status}}\" uses the label \"status\", which the query does not keep; it keeps \"method\"",
+        ),
+    ] {
+        assert_no_dashboard(dashboard().panel(panel), &format!("{about}{because}"));
+    }
+    assert_no_dashboard(
+        dashboard(),
+        "dashboard \"Aria\": no panel queries a metric family",
+    );
+    assert_no_dashboard(
+        Dashboard::new("a b", "Aria", families::aria()).panel(panel()),
+        "dashboard \"Aria\": uid must be 1 to 40 letters, digits, '-' and '_', got \"a b\"",
+    );
+    assert!(
+        dashboard()
+            .refresh("often")
+            .panel(panel())
+            .to_json()
+            .is_err()
+    );
+    // A constant label of the registry can be queried once it is defined as a common label.
+    let by_service = || panel().query(Query::rate("aria_requests_total").by(["service"]));
+    assert!(dashboard().panel(by_service()).to_json().is_err());
+    let common = Definitions::from(families::aria()).common_label("service");
+    assert!(
+        Dashboard::new("aria", "Aria", common)
+            .panel(by_service())
+            .to_json()
+            .is_ok()
+    );
+    let mut other = families::aria();
+    other[1].labels.clear();
+    let both = Definitions::from(families::aria()).and(other);
+    let error = Dashboard::new("aria", "Aria", both)
+        .panel(panel())
+        .to_json()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("\"aria_requests_total\" is the name of two different metric families")
+    );
+}
+
+#[test]
+fn rule_errors_name_the_rule() {
+    let query = || Query::rate("aria_requests_total").by(["method"]).above(1.0);
+    let alert = || {
+        Rule::alert("Busy", query())
+            .severity(Severity::Warning)
+            .summary("{{ $labels.method }}")
+            .description("Look.")
+    };
+    let yaml = |rules: &[Rule]| {
+        let group = rules
+            .iter()
+            .cloned()
+            .fold(RuleGroup::new("aria"), RuleGroup::rule);
+        let rules = Rules::new(families::aria()).group(group);
+        rules.to_yaml().map_err(|error| error.to_string())
+    };
+    assert!(yaml(&[alert()]).is_ok());
+    let refused = |rules: &[Rule]| yaml(rules).unwrap_err();
+    assert_eq!(
+        refused(&[Rule::alert("Busy", query())]),
+        "rule \"Busy\": severity is missing"
+    );
+    assert_eq!(
+        refused(&[alert().summary("")]),
+        "rule \"Busy\": summary is missing"
+    );
+    assert_eq!(
+        refused(&[alert().description("")]),
+        "rule \"Busy\": description is missing"
+    );
+    assert_eq!(
+        refused(&[alert().summary("{{ $labels.model }}")]),
+        "rule \"Busy\": \"{{ $labels.model }}\" uses the label \"model\", which the query does not keep; it keeps \"method\", \"severity\"",
+    );
+    assert!(refused(&[Rule::alert("very busy", query())]).contains("must be letters and digits"));
+    assert!(refused(&[alert().for_duration("soon")]).contains("is not a duration"));
+    assert!(
+        refused(&[alert(), alert()])
+            .contains("two rules have the name \"Busy\" and the same labels")
+    );
+    assert!(refused(&[Rule::record("busy", query())]).contains("level:metric:operations"));
+    // Later rules can query a recorded series by the labels that its rule keeps.
+    let record = || {
+        Rule::record(
+            "method:aria_requests:rate5m",
+            Query::rate("aria_requests_total").by(["method"]),
+        )
+    };
+    let recorded = |label: &str| {
+        Rule::record(
+            "all:aria_requests:max",
+            Query::value("method:aria_requests:rate5m").max_by([label]),
+        )
+    };
+    assert!(yaml(&[record(), recorded("method")]).is_ok());
+    assert!(refused(&[recorded("method"), record()]).contains("no metric family"));
+    assert!(refused(&[record(), recorded("status")]).contains("has no label"));
+}
+
+#[test]
+fn objectives_out_of_range_are_refused() {
+    let http = HttpMetrics::server();
+    let group = |objective| {
+        Slo::http_availability("http", objective, &http)
+            .unwrap()
+            .group()
+    };
+    assert!(group(0.94).is_ok());
+    for objective in [0.0, 0.9, 0.93, 1.0, 99.9, f64::NAN] {
+        let error = group(objective).unwrap_err().to_string();
+        assert!(error.contains("above 0.9306"), "{error}");
+    }
+    let silent = HttpMetrics::server().without(tower_prometheus::Family::Duration);
+    assert!(Slo::http_latency("http", 0.99, 0.25, &silent).is_err());
+    let blind = HttpMetrics::server().without(tower_prometheus::Family::Requests);
+    assert!(Slo::http_availability("http", 0.99, &blind).is_err());
+    // With the status on durations, their count is enough.
+    assert!(Slo::http_availability("http", 0.99, blind.status_on_durations()).is_ok());
+}
+
+/// The layer's own error is the source, so that a program can tell it from a mistake in a query.
+#[test]
+fn errors_of_the_layer_are_kept_as_source() {
+    let wrong = HttpMetrics::server().prefix("9");
+    let core = wrong.families().unwrap_err();
+    let error = Dashboard::http("shop", "Shop", &wrong).unwrap_err();
+    assert_eq!(error.to_string(), core.to_string());
+    assert!(!error.is_io());
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.is::<tower_prometheus::Error>());
+    // A label name is checked by the core as well; the message says where it was.
+    let rule = Rule::record(
+        "job:aria_requests:rate5m",
+        Query::rate("aria_requests_total"),
+    )
+    .label("9", "");
+    let rules = Rules::new(families::aria()).group(RuleGroup::new("aria").rule(rule));
+    let error = rules.to_yaml().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("rule \"job:aria_requests:rate5m\": label name \"9\""),
+        "{error}"
+    );
+    assert!(std::error::Error::source(&error).is_some());
+}

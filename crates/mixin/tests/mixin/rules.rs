@@ -1,0 +1,145 @@
+//! promtool accepts the generated rules, and alerts fire exactly when they should.
+
+use promql_parser::parser;
+use tower_prometheus::{HttpMetrics, Naming};
+use tower_prometheus_mixin::{RuleGroup, Rules, Slo};
+
+use crate::generated::files_ending;
+use test_support::store::{Directory, promtool};
+
+fn rules() -> Vec<(String, String)> {
+    let files = files_ending(".yml").into_iter();
+    let rules = files.filter(|(path, _)| path.parent().unwrap().ends_with("rules"));
+    rules
+        .map(|(path, text)| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                text,
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn promtool_accepts_all_rules() {
+    let directory = Directory::new();
+    let rules = rules();
+    assert!(rules.len() >= 6);
+    for (name, text) in rules {
+        directory.write(&name, &text);
+        let said = promtool(&["check", "rules", "--lint-fatal", &name], &directory.0);
+        assert!(said.contains("SUCCESS"), "{said}");
+    }
+}
+
+#[test]
+fn alerts_fire_exactly_when_they_should() {
+    let directory = Directory::new();
+    for (name, text) in rules() {
+        directory.write(&name, &text);
+    }
+    for (name, cases) in [
+        ("service", include_str!("cases/service.yml")),
+        ("service-slow", include_str!("cases/service-slow.yml")),
+        (
+            "service-opentelemetry",
+            include_str!("cases/service-opentelemetry.yml"),
+        ),
+    ] {
+        let name = format!("{name}.test.yml");
+        directory.write(&name, cases);
+        promtool(&["test", "rules", &name], &directory.0);
+    }
+}
+
+/// The text after a key, for each line that has it.
+fn values<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
+    let lines = yaml.lines().map(|line| line.trim_start_matches(['-', ' ']));
+    lines.filter_map(|line| line.strip_prefix(key)).collect()
+}
+
+#[test]
+fn every_alert_has_severity_summary_and_description() {
+    let mut alerts = 0;
+    for (name, text) in rules() {
+        let count = values(&text, "alert: ").len();
+        alerts += count;
+        for key in ["severity: ", "summary: ", "description: "] {
+            assert_eq!(values(&text, key).len(), count, "{key} in {name}");
+        }
+        for expression in values(&text, "expr: ") {
+            let expression = expression.trim_matches('\'').replace("''", "'");
+            parser::parse(&expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
+        }
+    }
+    assert!(alerts > 20, "{alerts}");
+}
+
+/// Each pair has its factor of the allowed error ratio.
+#[test]
+fn burn_rate_alerts_use_four_pairs_of_windows() {
+    let http = HttpMetrics::server();
+    let slo = Slo::http_availability("shop", 0.995, &http).unwrap();
+    let rules = Rules::new(http.families().unwrap()).group(slo.group().unwrap());
+    let yaml = rules.to_yaml().unwrap();
+    let alerts: Vec<_> = values(&yaml, "expr: ")
+        .into_iter()
+        .filter(|expression| expression.contains(" and "))
+        .collect();
+    let expected = [
+        ("1h", "5m", "14.4"),
+        ("6h", "30m", "6"),
+        ("1d", "2h", "3"),
+        ("3d", "6h", "1"),
+    ];
+    let expected = expected.map(|(long, short, factor)| {
+        let exceeds = |window| {
+            format!(
+                "(job:slo_errors:ratio_rate{window}{{slo=\"shop\"}} > ({factor} * (1 - 0.995)))"
+            )
+        };
+        format!("{} and {}", exceeds(long), exceeds(short))
+    });
+    assert_eq!(alerts, expected);
+    // The error ratio over each window of an alert is recorded over exactly that window.
+    let recorded = values(&yaml, "record: ");
+    for (window, name) in ["5m", "30m", "1h", "2h", "6h", "1d", "3d"]
+        .iter()
+        .zip(&recorded)
+    {
+        assert_eq!(*name, format!("job:slo_errors:ratio_rate{window}"));
+        assert!(yaml.contains(&format!("[{window}]")), "{window}");
+    }
+    assert_eq!(recorded.len(), 7);
+}
+
+/// Custom names appear in recorded names and in queries.
+#[test]
+fn rules_follow_the_layers_naming() {
+    let naming = Naming::classic()
+        .family(tower_prometheus::Family::Requests, "hits_total")
+        .endpoint_label("route")
+        .status_label("code");
+    let http = HttpMetrics::server()
+        .prefix("shop")
+        .naming(naming)
+        .status_classes();
+    let rules = Rules::new(http.families().unwrap())
+        .group(RuleGroup::http("http", &http).unwrap())
+        .group(
+            Slo::http_availability("shop", 0.99, &http)
+                .unwrap()
+                .by(["route"])
+                .group()
+                .unwrap(),
+        );
+    let yaml = rules.to_yaml().unwrap();
+    for expected in [
+        "record: job_route:shop_hits:rate5m",
+        "shop_hits_total{code=~\"5xx|error|panicked\"}",
+        "job_route:slo_errors:ratio_rate1h",
+    ] {
+        assert!(yaml.contains(expected), "{expected}\n{yaml}");
+    }
+    assert!(!yaml.contains("http_requests") && !yaml.contains("endpoint)"));
+}

@@ -1,0 +1,134 @@
+//! Prometheus and VictoriaMetrics load the generated scrape configurations.
+
+use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
+
+use crate::generated::files_ending;
+use test_support::store::{Directory, Store, promtool};
+
+/// Debian's Prometheus is built without Kubernetes discovery and refuses the key. It gets a static pod instead, so
+/// that it reads the rest. VictoriaMetrics gets the whole file.
+fn without_discovery(config: &str) -> String {
+    let discovery =
+        "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - ";
+    let Some((before, after)) = config.split_once(discovery) else {
+        return config.to_owned();
+    };
+    let (_namespace, after) = after.split_once('\n').unwrap();
+    format!("{before}  static_configs:\n  - targets:\n    - pod:80\n{after}")
+}
+
+#[test]
+fn promtool_accepts_all_scrape_configurations() {
+    let directory = Directory::new();
+    directory.write("rules/none.yml", "groups: []\n");
+    for file in ["prometheus.yml", "vmagent.yml"] {
+        for (_, text) in files_ending(file) {
+            directory.write(file, &without_discovery(&text));
+            let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
+            assert!(said.contains("SUCCESS"), "{said}");
+        }
+    }
+}
+
+/// Both servers load every kind of job and have its targets. The pod is not a target, because it has no annotation.
+#[test]
+fn prometheus_and_victoria_metrics_load_every_kind_of_job() {
+    let config = ScrapeConfig::new()
+        .interval("30s")
+        .job(ScrapeJob::new("asdlc-orchestrator").target("orchestrator:8080"))
+        .job(ScrapeJob::new("asdlc-workers").target("workers:8081"))
+        .job(ScrapeJob::kubernetes_pods("asdlc-pods", "dox-asdlc"))
+        .rule_file("rules/*.yml");
+    for store in [
+        Store::prometheus(
+            &without_discovery(&config.to_prometheus_yaml().unwrap()),
+            &[],
+        ),
+        Store::victoria_metrics(&config.to_vmagent_yaml().unwrap()),
+    ] {
+        let targets = store.get_when("/api/v1/targets", &[], |answer| {
+            answer["data"]["activeTargets"]
+                .as_array()
+                .is_some_and(|targets| targets.len() >= 2)
+        });
+        let targets = targets["data"]["activeTargets"].as_array().unwrap();
+        let mut found: Vec<_> = targets
+            .iter()
+            .map(|target| {
+                let labels = &target["labels"];
+                let label = |name: &str| labels[name].as_str().unwrap().to_owned();
+                (
+                    label("job"),
+                    label("instance"),
+                    target["scrapeUrl"].as_str().unwrap(),
+                )
+            })
+            .map(|(job, instance, url)| format!("{job} {instance} {url}"))
+            .collect();
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "asdlc-orchestrator orchestrator:8080 http://orchestrator:8080/metrics",
+                "asdlc-workers workers:8081 http://workers:8081/metrics",
+            ]
+        );
+    }
+}
+
+#[test]
+fn job_settings_are_in_the_file() {
+    let config = ScrapeConfig::new()
+        .job(
+            ScrapeJob::new("api")
+                .target("api:443")
+                .https()
+                .path("/internal/prom")
+                .interval("1m"),
+        )
+        .rule_file("rules/*.yml");
+    let expected = "scrape_configs:\n- job_name: api\n  scrape_interval: 1m\n  metrics_path: /internal/prom\n  \
+                    scheme: https\n  static_configs:\n  - targets:\n    - api:443\n";
+    assert_eq!(config.to_vmagent_yaml().unwrap(), expected);
+    let with_rules = format!("rule_files:\n- rules/*.yml\n{expected}");
+    assert_eq!(config.to_prometheus_yaml().unwrap(), with_rules);
+}
+
+#[test]
+fn jobs_that_are_not_valid_are_refused() {
+    let refused = |config: ScrapeConfig| {
+        assert!(config.to_vmagent_yaml().is_err());
+        config.to_prometheus_yaml().unwrap_err().to_string()
+    };
+    let job = || ScrapeJob::new("shop").target("shop:8080");
+    assert_eq!(refused(ScrapeConfig::new()), "no job: add at least one");
+    assert_eq!(
+        refused(ScrapeConfig::new().job(job()).job(job())),
+        "two jobs have the name \"shop\""
+    );
+    assert_eq!(
+        refused(ScrapeConfig::new().job(ScrapeJob::new("shop"))),
+        "job \"shop\": no target: add at least one"
+    );
+    assert!(
+        refused(ScrapeConfig::new().interval("often").job(job())).contains("is not a duration")
+    );
+    assert!(
+        refused(ScrapeConfig::new().job(job().path("metrics")))
+            .contains("path must start with '/'")
+    );
+    for target in [
+        "shop",
+        "shop:",
+        ":80",
+        "http://shop:80",
+        "shop:99999",
+        "shop:80/metrics",
+    ] {
+        let error = refused(ScrapeConfig::new().job(ScrapeJob::new("shop").target(target)));
+        assert!(
+            error.contains("target must be host:port, without scheme or path"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! The definitions of a layer equal its metrics page, under every naming.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, ServiceExt};
+use tower_prometheus::{
+    Endpoint, Family, FamilyDescription, FamilyKind, GrpcMetric, GrpcMetrics, GrpcType,
+    HttpMetrics, Label, LabelRole, LabelValues, Naming, Registry,
+};
+
+type Body = Full<bytes::Bytes>;
+
+/// The page after one request to a layer of this configuration, which then has every family that it records.
+async fn page_of(metrics: HttpMetrics, registry: &Registry) -> String {
+    let layer = metrics
+        .declare(Method::GET, "/users/{id}", [200, 500])
+        .layer(registry)
+        .unwrap();
+    let service = tower::service_fn(async |request: Request<Body>| {
+        assert!(request.extensions().get::<Endpoint>().is_none());
+        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from("ada")))
+    });
+    let request = Request::get("/users/1").body(Body::default()).unwrap();
+    let response = layer.layer(service).oneshot(request).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    registry.render()
+}
+
+/// The label names of each family on a page, and the bounds of histograms.
+fn shown(page: &str) -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
+    let mut kinds = BTreeMap::new();
+    for line in page.lines() {
+        if let Some(about) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = about.split_once(' ').unwrap();
+            kinds.insert(name.to_owned(), kind.to_owned());
+        }
+    }
+    let mut families: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+    for line in page.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let is_part = |suffix: &&str| {
+            let family = name.strip_suffix(*suffix);
+            family.is_some_and(|family| kinds.get(family).is_some_and(|kind| kind == "histogram"))
+        };
+        let suffix = ["_bucket", "_sum", "_count"].into_iter().find(is_part);
+        let family = name.strip_suffix(suffix.unwrap_or_default()).unwrap();
+        let labels = line.split_once('{').map_or("", |(_, rest)| rest);
+        let labels = labels.split_once('}').map_or("", |(labels, _)| labels);
+        let (names, bounds) = families.entry(family.to_owned()).or_default();
+        for label in labels.split("\",").filter(|label| !label.is_empty()) {
+            let (label, value) = label.split_once("=\"").unwrap();
+            match label {
+                "le" => bounds.insert(value.trim_end_matches('"').to_owned()),
+                label => names.insert(label.to_owned()),
+            };
+        }
+    }
+    families
+}
+
+#[track_caller]
+fn assert_described(described: &[FamilyDescription], page: &str) {
+    let shown = shown(page);
+    for (name, (labels, bounds)) in &shown {
+        let family = described.iter().find(|family| family.name == *name);
+        let family = family.unwrap_or_else(|| panic!("{name} is not described:\n{page}"));
+        let names = family.labels.iter().map(|label| label.name.to_string());
+        assert_eq!(names.collect::<BTreeSet<_>>(), *labels, "{name}");
+        let expected = family.buckets.iter().map(f64::to_string);
+        let expected: BTreeSet<_> = expected.chain(["+Inf".to_owned()]).collect();
+        match family.kind {
+            FamilyKind::Histogram => assert_eq!(*bounds, expected, "{name}"),
+            _ => assert!(family.buckets.is_empty() && bounds.is_empty(), "{name}"),
+        }
+        assert!(
+            page.contains(&format!("# HELP {name} {}\n", family.help)),
+            "{name}"
+        );
+    }
+    assert!(shown.len() >= 2, "{page}");
+}
+
+#[tokio::test]
+async fn http_definitions_equal_the_metrics_page() {
+    let own = Naming::classic()
+        .family(Family::Requests, "hits_total")
+        .method_label("verb")
+        .endpoint_label("route")
+        .status_label("code");
+    let label = Label::from_request("client", |request| request.header("x-client"));
+    let configurations = [
+        HttpMetrics::server(),
+        HttpMetrics::server().prefix("shop").naming(own),
+        HttpMetrics::server()
+            .status_on_durations()
+            .measure(Family::HeadDuration)
+            .measure(Family::ResponseBodySize)
+            .duration_buckets([0.1, 1.0]),
+        HttpMetrics::server()
+            .without(Family::InProgress)
+            .label(label.values(["web", "app"]).on_durations()),
+        HttpMetrics::client(),
+        HttpMetrics::open_telemetry(),
+        HttpMetrics::axum_prometheus(),
+    ];
+    for metrics in configurations {
+        let registry = Registry::new();
+        let described = metrics.families().unwrap();
+        assert_described(&described, &page_of(metrics, &registry).await);
+    }
+}
+
+#[tokio::test]
+async fn default_bounds_are_those_of_the_registry() {
+    let registry = Registry::builder()
+        .buckets([0.2, 2.0])
+        .constant_label("service", "shop")
+        .build()
+        .unwrap();
+    let metrics = HttpMetrics::server().constant_label("zone", "eu");
+    let described = metrics.families_in(&registry).unwrap();
+    assert_ne!(described, metrics.families().unwrap());
+    // Definitions leave out constant labels.
+    let page = page_of(metrics, &registry).await;
+    let page = page
+        .replace(",service=\"shop\"", "")
+        .replace(",zone=\"eu\"", "");
+    assert_described(&described, &page);
+}
+
+#[test]
+fn grpc_definitions_equal_the_metrics_page() {
+    for metrics in [
+        GrpcMetrics::server(),
+        GrpcMetrics::client()
+            .prefix("shop")
+            .handling_buckets([0.1, 1.0]),
+    ] {
+        let registry = Registry::new();
+        let described = metrics.families().unwrap();
+        let metrics = metrics.method("shop.Orders", "Place", GrpcType::Unary);
+        let _layer = metrics.layer(&registry).unwrap();
+        let page = registry.render();
+        assert_described(&described, &page);
+        // Every code that a declared method starts with is one of the closed values.
+        let labels = described.iter().flat_map(|family| &family.labels);
+        let code = labels.into_iter().find(|label| label.name == "grpc_code");
+        let Some(LabelValues::Closed(codes)) = code.map(|label| &label.values) else {
+            panic!("{described:#?}");
+        };
+        for code in codes {
+            assert!(
+                page.contains(&format!("grpc_code=\"{code}\"")),
+                "{code}\n{page}"
+            );
+        }
+        assert_eq!(codes.len(), page.matches("grpc_code=").count());
+    }
+}
+
+#[test]
+fn invalid_configurations_have_no_definitions() {
+    let wrong = HttpMetrics::server().duration_buckets([1.0, 0.1]);
+    assert!(
+        wrong
+            .families()
+            .unwrap_err()
+            .to_string()
+            .contains("must rise")
+    );
+    assert!(HttpMetrics::server().prefix("9").families().is_err());
+    assert!(GrpcMetrics::server().prefix("9").families().is_err());
+}
+
+/// The name, role and fallback of each label.
+fn labels(family: &FamilyDescription) -> Vec<(&str, LabelRole, Option<&str>)> {
+    let labels = family.labels.iter();
+    labels
+        .map(|label| (&*label.name, label.role, label.fallback.as_deref()))
+        .collect()
+}
+
+#[test]
+fn http_labels_have_roles_and_fallbacks() {
+    let http = HttpMetrics::server().label(Label::from_request("client", |request| {
+        request.header("x-client")
+    }));
+    let family = |family| http.family(family).unwrap().unwrap();
+    assert_eq!(
+        labels(&family(Family::Requests)),
+        [
+            ("method", LabelRole::Method, Some("OTHER")),
+            ("endpoint", LabelRole::Endpoint, Some("unmatched")),
+            ("client", LabelRole::Custom, Some("")),
+            ("status", LabelRole::Status, None),
+        ]
+    );
+    let aborted = family(Family::AbortedBodies);
+    let reason = aborted.label_with_role(LabelRole::Reason).unwrap();
+    assert_eq!(
+        reason.values,
+        LabelValues::Closed(vec!["error".into(), "dropped".into(), "panicked".into()])
+    );
+    let connections = family(Family::OpenConnections);
+    assert!(
+        connections
+            .label_with_role(LabelRole::ConnectionKind)
+            .is_some()
+    );
+
+    let otel = HttpMetrics::open_telemetry()
+        .family(Family::Duration)
+        .unwrap()
+        .unwrap();
+    let role = |role| {
+        otel.label_with_role(role)
+            .map(|label| (&*label.name, label.fallback.as_deref()))
+    };
+    assert_eq!(
+        role(LabelRole::Method),
+        Some(("http_request_method", Some("_OTHER")))
+    );
+    assert_eq!(role(LabelRole::Endpoint), Some(("http_route", Some(""))));
+    assert_eq!(
+        role(LabelRole::Status),
+        Some(("http_response_status_code", None))
+    );
+    assert_eq!(role(LabelRole::ErrorType), Some(("error_type", Some(""))));
+}
+
+/// Status codes are open; classes are a closed set.
+#[test]
+fn status_classes_are_listed() {
+    let values = |http: HttpMetrics, family| {
+        let family = http.family(family).unwrap().unwrap();
+        family
+            .label_with_role(LabelRole::Status)
+            .unwrap()
+            .values
+            .clone()
+    };
+    assert_eq!(
+        values(HttpMetrics::server(), Family::Requests),
+        LabelValues::Open
+    );
+    let classes = |others: &[&'static str]| {
+        let classes = (1..=9).map(|class| format!("{class}xx").into());
+        LabelValues::Closed(
+            classes
+                .chain(others.iter().map(|other| (*other).into()))
+                .collect(),
+        )
+    };
+    let server = HttpMetrics::server().status_classes();
+    assert_eq!(
+        values(server, Family::Requests),
+        classes(&["error", "cancelled", "panicked"])
+    );
+    // Under OpenTelemetry's naming, a request without a response has the empty status.
+    let otel = HttpMetrics::open_telemetry().status_classes();
+    assert_eq!(values(otel, Family::Duration), classes(&[""]));
+}
+
+#[test]
+fn single_definitions_equal_those_of_the_list() {
+    let http = HttpMetrics::server()
+        .without(Family::InProgress)
+        .measure(Family::HeadDuration);
+    let families = http.families().unwrap();
+    for family in [
+        Family::Requests,
+        Family::Duration,
+        Family::AbortedBodies,
+        Family::OpenConnections,
+        Family::HeadDuration,
+    ] {
+        assert!(families.contains(&http.family(family).unwrap().unwrap()));
+    }
+    // A family that is not recorded has no definition.
+    for family in [
+        Family::InProgress,
+        Family::ResponseBodySize,
+        Family::RequestBodySize,
+    ] {
+        assert_eq!(http.family(family).unwrap(), None);
+    }
+    assert!(
+        HttpMetrics::server()
+            .prefix("9")
+            .family(Family::Requests)
+            .is_err()
+    );
+
+    let grpc = GrpcMetrics::client()
+        .prefix("shop")
+        .constant_label("zone", "eu");
+    let families = grpc.families().unwrap();
+    for (metric, name) in [
+        (GrpcMetric::Started, "shop_grpc_client_started_total"),
+        (GrpcMetric::Handled, "shop_grpc_client_handled_total"),
+        (GrpcMetric::Handling, "shop_grpc_client_handling_seconds"),
+        (
+            GrpcMetric::MessagesReceived,
+            "shop_grpc_client_msg_received_total",
+        ),
+        (GrpcMetric::MessagesSent, "shop_grpc_client_msg_sent_total"),
+        (GrpcMetric::InProgress, "shop_grpc_client_in_progress"),
+    ] {
+        let family = grpc.family(metric).unwrap();
+        assert_eq!(family.name, name);
+        assert!(families.contains(&family));
+    }
+    assert!(
+        GrpcMetrics::server()
+            .prefix("9")
+            .family(GrpcMetric::Started)
+            .is_err()
+    );
+    assert_eq!(
+        labels(&grpc.family(GrpcMetric::Handled).unwrap()),
+        [
+            ("grpc_type", LabelRole::GrpcType, Some("unknown")),
+            ("grpc_service", LabelRole::GrpcService, Some("unknown")),
+            ("grpc_method", LabelRole::GrpcMethod, Some("unknown")),
+            ("grpc_code", LabelRole::GrpcCode, None),
+        ]
+    );
+}
