@@ -78,8 +78,6 @@
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
 //! | `summary` | no | [`app::Summary`], quantiles computed by the process |
-//! | `query` | no | `query::QueryProxy`, which a dashboard's front end asks in place of the store |
-//! | `tls` | no | stores behind `https` |
 //! | `mixin` | no | `mixin`: dashboards, rules and scrape configurations from the definitions that record |
 //! | `full` | no | all of them |
 
@@ -109,9 +107,6 @@ pub mod migration;
 #[cfg_attr(docsrs, doc(cfg(feature = "mixin")))]
 pub mod mixin;
 pub mod order;
-#[cfg(feature = "query")]
-#[cfg_attr(docsrs, doc(cfg(feature = "query")))]
-pub mod query;
 pub mod registry;
 mod scrape;
 mod series;

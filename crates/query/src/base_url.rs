@@ -1,69 +1,69 @@
-//! [`Address`]: where the upstream is, below which path.
+//! [`BaseUrl`]: the upstream's URL.
 
 use std::fmt;
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
-use super::credentials::Credentials;
-use crate::Error;
+use crate::credentials::Credentials;
+use crate::error::Error;
 
-/// A base URL, checked; without the credentials that may have been in it.
+/// A validated base URL without credentials.
 #[derive(Clone)]
-pub(super) struct Address {
+pub(crate) struct BaseUrl {
     scheme: Scheme,
     authority: Authority,
-    /// Without a slash at its end.
-    base: String,
+    /// Without a trailing slash.
+    path: String,
 }
 
-impl Address {
-    /// Splits a URL into where it goes and who asks. What it complains about does not quote the URL, which
-    /// may hold a password.
-    pub(super) fn parse(url: &str) -> Result<(Self, Option<Credentials>), Error> {
+impl BaseUrl {
+    /// Splits a URL into the base URL and its credentials.
+    pub(crate) fn parse(url: &str) -> Result<(Self, Option<Credentials>), Error> {
         let url = url.trim();
         if url.contains('#') || url.contains('?') {
-            return Err(wrong("it has a query or a fragment"));
+            return Err(invalid("it must not have a query or a fragment"));
         }
-        let uri: Uri = url.parse().map_err(|_| wrong("it is none"))?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| invalid("it cannot be parsed").with_source(error))?;
         let parts = uri.into_parts();
         let scheme = match parts.scheme {
             Some(scheme) if scheme == Scheme::HTTP || scheme == Scheme::HTTPS => scheme,
-            _ => return Err(wrong("its scheme is not http or https")),
+            _ => return Err(invalid("its scheme must be http or https")),
         };
-        let authority = parts.authority.ok_or_else(|| wrong("it has no host"))?;
-        let (authority, credentials) = without_credentials(&authority)?;
+        let authority = parts.authority.ok_or_else(no_host)?;
+        let (authority, credentials) = split_credentials(&authority)?;
         if authority.host().is_empty() {
-            return Err(wrong("it has no host"));
+            return Err(no_host());
         }
         if authority.as_str() != authority.host() && authority.port_u16().is_none() {
-            return Err(wrong("its port is no number up to 65535"));
+            return Err(invalid("its port must be a number from 0 to 65535"));
         }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
-        let base = checked_path(path)?.to_owned();
-        let address = Self {
+        let path = without_trailing_slash(path);
+        if has_dot_segment(path) {
+            return Err(invalid("its path must not have a segment `.` or `..`"));
+        }
+        let url = Self {
             scheme,
             authority,
-            base,
+            path: path.to_owned(),
         };
-        Ok((address, credentials))
+        Ok((url, credentials))
     }
 
-    pub(super) fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// A path of the API, and its query, below the base path.
-    pub(super) fn below(&self, path_and_query: &str) -> Option<Uri> {
-        self.uri(&format!("{}{path_and_query}", self.base))
+    /// Appends a path and query to the base path.
+    pub(crate) fn join(&self, path_and_query: &str) -> Option<Uri> {
+        self.with_path(&format!("{}{path_and_query}", self.path))
     }
 
-    /// A path on the upstream's host, wherever the API is.
-    pub(super) fn at(&self, path: &str) -> Option<Uri> {
-        self.uri(path)
-    }
-
-    fn uri(&self, path_and_query: &str) -> Option<Uri> {
+    /// Replaces the base path.
+    pub(crate) fn with_path(&self, path_and_query: &str) -> Option<Uri> {
         let builder = Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone());
@@ -71,35 +71,39 @@ impl Address {
     }
 }
 
-/// A path without its last slash, if it stays where it is: no `.` or `..`, however they are written.
-pub(super) fn checked_path(path: &str) -> Result<&str, Error> {
-    let path = path.trim_end_matches('/');
-    let climbs = |segment: &str| {
-        let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-        plain == "." || plain == ".."
-    };
-    if path.split('/').any(climbs) {
-        return Err(wrong("its path has a segment that is . or .."));
-    }
-    Ok(path)
+pub(crate) fn without_trailing_slash(path: &str) -> &str {
+    path.trim_end_matches('/')
 }
 
-fn without_credentials(authority: &Authority) -> Result<(Authority, Option<Credentials>), Error> {
+/// Returns whether a segment is `.` or `..`, percent-encoded or not: a server could resolve it to another path.
+pub(crate) fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
+        decoded == "." || decoded == ".."
+    })
+}
+
+fn split_credentials(authority: &Authority) -> Result<(Authority, Option<Credentials>), Error> {
     let Some((userinfo, host)) = authority.as_str().rsplit_once('@') else {
         return Ok((authority.clone(), None));
     };
-    let host = host.parse().map_err(|_| wrong("it has no host"))?;
+    let host = host.parse().map_err(|error| no_host().with_source(error))?;
     Ok((host, Some(Credentials::from_userinfo(userinfo)?)))
 }
 
-fn wrong(what: &str) -> Error {
-    Error::new(format!(
-        "the upstream's URL cannot be used: {what}; it looks like http://victoriametrics:8428 or https://user:password@host/base/path"
+fn no_host() -> Error {
+    invalid("it has no host")
+}
+
+/// The message does not quote the URL, which may contain a password.
+fn invalid(reason: &str) -> Error {
+    Error::url(format!(
+        "invalid upstream URL: {reason}; expected a URL such as http://victoriametrics:8428 or https://user:password@host/base/path"
     ))
 }
 
-impl fmt::Debug for Address {
+impl fmt::Debug for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
 }

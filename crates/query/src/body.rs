@@ -1,138 +1,137 @@
-//! [`QueryBody`]: the upstream's answer as it comes, within its limits.
+//! [`QueryBody`]: the response body of the proxy.
 
-use std::error::Error;
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use super::slot::Slot;
+use crate::concurrency::ConcurrencyPermit;
 
-/// The body of a [`QueryProxy`](super::QueryProxy)'s response.
+/// The response body of a [`QueryProxy`](crate::QueryProxy).
 ///
-/// An answer of the upstream is passed on as it arrives, nothing is collected. It fails, and the client sees a
-/// truncated answer rather than a wrong one, when the upstream breaks off, when more bytes come than
-/// [`max_response_bytes`](super::QueryProxyBuilder::max_response_bytes) allows, and when the time of the whole
-/// request is over. Dropping it cancels the query.
-pub struct QueryBody(Content);
-
-enum Content {
-    Whole(Bytes),
-    Streamed(Box<Streamed>),
-    Ended,
+/// Data of the upstream is forwarded as it arrives; the body is not buffered. The body fails if
+///
+/// - the upstream's body fails,
+/// - it exceeds [`max_response_bytes`](crate::QueryProxyBuilder::max_response_bytes),
+/// - the request's time limit is over.
+///
+/// The client then sees a truncated response instead of a wrong one. Dropping the body cancels the query.
+pub struct QueryBody {
+    /// `None` if it ended or failed, and if the proxy itself wrote the response.
+    upstream: Option<Box<UpstreamBody>>,
+    text: Bytes,
 }
 
-/// What is left of an answer.
-pub(super) struct Streamed {
+/// An upstream's response body with a maximum size and a deadline.
+pub(crate) struct UpstreamBody {
     incoming: Incoming,
-    left: u64,
+    remaining_bytes: u64,
     deadline: Pin<Box<Sleep>>,
-    _slot: Option<Slot>,
+    _permit: ConcurrencyPermit,
 }
 
-impl Streamed {
-    /// An answer of at most so many bytes, until then; the slot is held to its end.
-    pub(super) fn new(incoming: Incoming, most: u64, deadline: Sleep, slot: Option<Slot>) -> Self {
+impl UpstreamBody {
+    pub(crate) fn new(
+        incoming: Incoming,
+        max_bytes: u64,
+        deadline: Sleep,
+        permit: ConcurrencyPermit,
+    ) -> Self {
         Self {
             incoming,
-            left: most,
+            remaining_bytes: max_bytes,
             deadline: Box::pin(deadline),
-            _slot: slot,
+            _permit: permit,
         }
     }
 
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
-        // Asked first: an upstream that drips must not outlive its time.
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        // Polled before the data: an upstream that always has a little more data must not outlive the deadline.
         if self.deadline.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(BrokenOff::TimeOver)));
+            return Poll::Ready(Some(Err(BodyError::Deadline)));
         }
         loop {
-            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Some(Err(BrokenOff::Upstream(error))));
-                }
-                Poll::Ready(Some(Ok(frame))) => frame,
+            let frame = match ready!(Pin::new(&mut self.incoming).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Upstream(error)))),
+                Some(Ok(frame)) => frame,
             };
-            // Trailers are none of the headers that are passed on.
+            // Trailers are not forwarded.
             if let Ok(data) = frame.into_data() {
-                return Poll::Ready(Some(self.counted(data)));
+                return Poll::Ready(Some(self.count(data)));
             }
         }
     }
 
-    fn counted(&mut self, data: Bytes) -> Result<Bytes, BrokenOff> {
-        let left = self.left.checked_sub(data.len() as u64);
-        self.left = left.ok_or(BrokenOff::TooLarge)?;
+    fn count(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
+        let remaining = self.remaining_bytes.checked_sub(data.len() as u64);
+        self.remaining_bytes = remaining.ok_or(BodyError::TooLarge)?;
         Ok(data)
     }
 
-    /// All of it, for an answer that the proxy reads itself.
-    pub(super) async fn collect(mut self) -> Result<Vec<u8>, BrokenOff> {
-        let mut all = Vec::new();
+    /// Reads the whole body, for responses that the proxy interprets.
+    pub(crate) async fn collect(mut self) -> Result<Vec<u8>, BodyError> {
+        let mut bytes = Vec::new();
         while let Some(data) = std::future::poll_fn(|cx| self.poll_data(cx)).await {
-            all.extend_from_slice(&data?);
+            bytes.extend_from_slice(&data?);
         }
-        Ok(all)
+        Ok(bytes)
     }
 }
 
 impl QueryBody {
-    pub(super) fn whole(text: String) -> Self {
-        Self(Content::Whole(text.into()))
+    pub(crate) fn text(text: String) -> Self {
+        Self {
+            upstream: None,
+            text: text.into(),
+        }
     }
 
-    pub(super) fn streamed(streamed: Streamed) -> Self {
-        Self(Content::Streamed(Box::new(streamed)))
+    pub(crate) fn upstream(upstream: UpstreamBody) -> Self {
+        Self {
+            upstream: Some(Box::new(upstream)),
+            text: Bytes::new(),
+        }
     }
 }
 
 impl Body for QueryBody {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = Box<dyn StdError + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let next = match &mut self.0 {
-            Content::Ended => None,
-            Content::Whole(text) => {
-                let text = std::mem::take(text);
-                self.0 = Content::Ended;
-                (!text.is_empty()).then_some(Ok(text))
-            }
-            Content::Streamed(streamed) => {
-                let next = std::task::ready!(streamed.poll_data(cx));
-                if !matches!(next, Some(Ok(_))) {
-                    // The connection and the slot are free from here on, however long the body is kept.
-                    self.0 = Content::Ended;
-                }
-                next
-            }
+        let Some(upstream) = &mut self.upstream else {
+            let text = std::mem::take(&mut self.text);
+            return Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(text))));
         };
-        Poll::Ready(next.map(|data| data.map(Frame::data).map_err(Into::into)))
+        let data = ready!(upstream.poll_data(cx));
+        if !matches!(data, Some(Ok(_))) {
+            // Releases the connection and the permit now, even if the client keeps the body.
+            self.upstream = None;
+        }
+        Poll::Ready(data.map(|data| data.map(Frame::data).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Content::Ended => true,
-            Content::Whole(text) => text.is_empty(),
-            Content::Streamed(streamed) => streamed.incoming.is_end_stream(),
+        match &self.upstream {
+            Some(upstream) => upstream.incoming.is_end_stream(),
+            None => self.text.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Content::Ended => SizeHint::with_exact(0),
-            Content::Whole(text) => SizeHint::with_exact(text.len() as u64),
-            Content::Streamed(streamed) => streamed.incoming.size_hint(),
+        match &self.upstream {
+            Some(upstream) => upstream.incoming.size_hint(),
+            None => SizeHint::with_exact(self.text.len() as u64),
         }
     }
 }
@@ -143,29 +142,29 @@ impl fmt::Debug for QueryBody {
     }
 }
 
-/// Why an answer has no end.
+/// Why the upstream's response body is incomplete.
 #[derive(Debug)]
-pub(super) enum BrokenOff {
+pub(crate) enum BodyError {
     Upstream(hyper::Error),
     TooLarge,
-    TimeOver,
+    Deadline,
 }
 
-impl fmt::Display for BrokenOff {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Upstream(_) => "the upstream broke off its answer",
-            Self::TooLarge => "the upstream's answer is larger than allowed",
-            Self::TimeOver => "the upstream's answer took longer than allowed",
+            Self::Upstream(_) => "the upstream's response is incomplete",
+            Self::TooLarge => "the upstream's response is larger than allowed",
+            Self::Deadline => "the upstream's response took longer than allowed",
         })
     }
 }
 
-impl Error for BrokenOff {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
+impl StdError for BodyError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Upstream(error) => Some(error),
-            Self::TooLarge | Self::TimeOver => None,
+            Self::TooLarge | Self::Deadline => None,
         }
     }
 }

@@ -1,73 +1,88 @@
-//! [`QueryProxyBuilder`]: what is set, and what is wrong with it.
+//! [`QueryProxyBuilder`]: the settings of a [`QueryProxy`].
 
+use std::env::{self, VarError};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
+use tokio::sync::Semaphore;
 
-use super::address::{Address, checked_path};
-use super::connector::connector;
-use super::credentials::Credentials;
-use super::forced::ForcedMatchers;
-use super::proxy::{QueryProxy, Services, Shared, Timeouts};
-use super::range_query::{Limits, instant_target};
-use super::slot::Slots;
-use super::upstream::Upstream;
-use crate::Error;
+use crate::base_url::{BaseUrl, has_dot_segment, without_trailing_slash};
+use crate::concurrency::ConcurrencyLimit;
+use crate::connector::connector;
+use crate::credentials::Credentials;
+use crate::error::Error;
+use crate::forced_matchers::ForcedMatchers;
+use crate::headers::{UpstreamHeaders, constant_header, forwarded_headers};
+use crate::proxy::{ProxyState, QueryProxy, Timeouts};
+use crate::range_query::QueryLimits;
+use crate::services::ServicesQuery;
+use crate::upstream::Upstream;
 
 const DEFAULT_URL: &str = "http://victoriametrics:8428";
 const URL_VARIABLE: &str = "VICTORIAMETRICS_URL";
 
-/// Headers that belong to a connection or a message: they are never another one's.
-const FRAMING: [&str; 11] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// A [`QueryProxy`] that is being configured.
+/// A builder for a [`QueryProxy`].
 ///
-/// Setters collect; [`build`](Self::build) checks everything. Its `Debug` shows no credentials.
+/// [`build`](Self::build) validates all settings. `Debug` shows no credentials.
 #[derive(Debug)]
 pub struct QueryProxyBuilder {
-    address: Result<(Address, Option<Credentials>), Error>,
+    url: Result<(BaseUrl, Option<Credentials>), Error>,
     credentials: Vec<Result<Credentials, Error>>,
     headers: Vec<Result<(HeaderName, HeaderValue), Error>>,
-    passed: Vec<String>,
-    forced: Vec<(String, String)>,
-    limits: Limits,
+    forwarded_headers: Vec<String>,
+    forced_labels: Vec<(String, String)>,
+    limits: QueryLimits,
     max_response_bytes: u64,
     max_concurrent: usize,
     timeouts: Timeouts,
     health_path: Option<String>,
-    family: String,
-    label: String,
-    fallback: Vec<String>,
+    /// A metric and its label.
+    services_of: (String, String),
+    fallback_services: Vec<String>,
     mount: String,
     #[cfg(feature = "tls")]
     ca_certificate: Option<Vec<u8>>,
 }
 
+/// Here and not beside the type, so that the proxy's module does not depend on the builder's.
+impl QueryProxy {
+    /// Returns a builder for a proxy to the upstream with this base URL.
+    ///
+    /// The URL is `http://host:port`, and a path if the API is below one:
+    /// `http://vmselect:8481/select/0/prometheus`. A user name and password in it
+    /// (`https://user:password@host`) are sent as basic authentication.
+    pub fn builder(url: impl AsRef<str>) -> QueryProxyBuilder {
+        QueryProxyBuilder::new(url.as_ref())
+    }
+
+    /// Returns a builder with the base URL of the environment variable `VICTORIAMETRICS_URL`, or
+    /// `http://victoriametrics:8428` if it is unset or empty.
+    #[must_use]
+    pub fn from_env() -> QueryProxyBuilder {
+        match env::var(URL_VARIABLE) {
+            Ok(url) if !url.trim().is_empty() => QueryProxyBuilder::new(&url),
+            Ok(_) | Err(VarError::NotPresent) => QueryProxyBuilder::new(DEFAULT_URL),
+            // The `VarError` is not kept as the source: it contains the URL, which may contain a password.
+            Err(VarError::NotUnicode(_)) => QueryProxyBuilder {
+                url: Err(Error::url(format!("{URL_VARIABLE} is not UTF-8"))),
+                ..QueryProxyBuilder::new(DEFAULT_URL)
+            },
+        }
+    }
+}
+
 impl QueryProxyBuilder {
-    pub(super) fn new(url: &str) -> Self {
+    fn new(url: &str) -> Self {
         Self {
-            address: Address::parse(url),
+            url: BaseUrl::parse(url),
             credentials: Vec::new(),
             headers: Vec::new(),
-            passed: Vec::new(),
-            forced: Vec::new(),
-            limits: Limits {
-                window: Duration::from_secs(31 * 24 * 3600),
-                points: 11_000,
-                query_bytes: 8 * 1024,
+            forwarded_headers: Vec::new(),
+            forced_labels: Vec::new(),
+            limits: QueryLimits {
+                max_time_range: Duration::from_secs(31 * 24 * 3600),
+                max_points: 11_000,
+                max_query_bytes: 8 * 1024,
             },
             max_response_bytes: 32 * 1024 * 1024,
             max_concurrent: 20,
@@ -77,172 +92,161 @@ impl QueryProxyBuilder {
                 health: Duration::from_secs(5),
             },
             health_path: None,
-            family: "up".into(),
-            label: "job".into(),
-            fallback: Vec::new(),
+            services_of: ("up".into(), "job".into()),
+            fallback_services: Vec::new(),
             mount: String::new(),
             #[cfg(feature = "tls")]
             ca_certificate: None,
         }
     }
 
-    pub(super) fn from_env() -> Self {
-        match std::env::var(URL_VARIABLE) {
-            Ok(url) if !url.trim().is_empty() => Self::new(&url),
-            Ok(_) | Err(std::env::VarError::NotPresent) => Self::new(DEFAULT_URL),
-            Err(std::env::VarError::NotUnicode(_)) => Self {
-                address: Err(Error::new(format!("{URL_VARIABLE} is not UTF-8"))),
-                ..Self::new(DEFAULT_URL)
-            },
-        }
-    }
-
-    /// Basic credentials for the upstream.
+    /// Authenticates at the upstream with a user name and a password.
     #[must_use]
-    pub fn basic(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+    pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         let credentials = Credentials::basic(user.as_ref(), password.as_ref());
         self.credentials.push(credentials);
         self
     }
 
-    /// A bearer token for the upstream.
+    /// Authenticates at the upstream with a bearer token.
     #[must_use]
-    pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
+    pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
         self.credentials.push(Credentials::bearer(token.as_ref()));
         self
     }
 
-    /// A header that every request to the upstream carries, such as Mimir's `X-Scope-OrgID`. Its value is kept
-    /// as secret as credentials are.
+    /// Adds a header to every request to the upstream, such as Mimir's `X-Scope-OrgID`. The value is kept secret like
+    /// credentials.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        let header = header_name(name.as_ref()).and_then(|name| {
-            let value = HeaderValue::from_str(value.as_ref());
-            let mut value = value.map_err(|_| {
-                let wrong = format!("the value of {name} has characters that no header can carry");
-                Error::new(wrong)
-            })?;
-            value.set_sensitive(true);
-            Ok((name, value))
-        });
+        let header = constant_header(name.as_ref(), value.as_ref());
         self.headers.push(header);
         self
     }
 
-    /// Passes a header of the client's request on to the upstream, such as `traceparent` or `accept-encoding`.
-    /// None is passed otherwise.
+    /// Forwards a header of the client's request to the upstream, such as `traceparent` or `accept-encoding`. By
+    /// default none is forwarded.
     #[must_use]
-    pub fn pass_header(mut self, name: impl Into<String>) -> Self {
-        self.passed.push(name.into());
+    pub fn forward_header(mut self, name: impl Into<String>) -> Self {
+        self.forwarded_headers.push(name.into());
         self
     }
 
-    /// Restricts every query to series with that label: every selector in it, in subqueries and parameters
-    /// too, gets the equality matcher beside what the client wrote, so that both must match.
+    /// Restricts every query to series with this label.
     ///
-    /// A query that cannot be parsed as PromQL (MetricsQL has extensions that cannot) is then refused with 400. No
-    /// function widens it: `label_replace` and `label_join` change the labels of what was selected, not what is
-    /// selected; only `info()` selects by itself, and is refused. Without forced labels queries pass untouched.
+    /// An equality matcher is added to every selector of the query, also in subqueries and parameters. The client's
+    /// matchers stay: all must match.
+    ///
+    /// With forced labels, these queries are rejected with 400:
+    ///
+    /// - queries that are not PromQL; some of MetricsQL's extensions are not,
+    /// - queries with `info()`, which reads series without a selector,
+    /// - queries whose regular expressions would take too long to compile, and queries with numeric escapes such as
+    ///   `\x41` in strings, which could hide them.
+    ///
+    /// No other function selects more series: `label_replace` and `label_join` change the labels of selected series.
+    /// Without forced labels, queries are forwarded unchanged.
     #[must_use]
     pub fn force_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.forced.push((name.into(), value.into()));
+        self.forced_labels.push((name.into(), value.into()));
         self
     }
 
-    /// The services endpoint lists the values of that label of that family; `job` of `up` without.
+    /// Sets the metric and the label whose values the services endpoint lists. Default: the label `job` of `up`.
     #[must_use]
-    pub fn services_of(mut self, family: impl Into<String>, label: impl Into<String>) -> Self {
-        self.family = family.into();
-        self.label = label.into();
+    pub fn services_of(mut self, metric: impl Into<String>, label: impl Into<String>) -> Self {
+        self.services_of = (metric.into(), label.into());
         self
     }
 
-    /// What the services endpoint answers when the store cannot be asked; nothing without. It is answered as
-    /// it is, in this order.
+    /// Sets the response of the services endpoint if the query fails, in this order. Default: an empty list.
     #[must_use]
     pub fn fallback_services<I>(mut self, names: I) -> Self
     where
         I: IntoIterator<Item: Into<String>>,
     {
-        self.fallback = names.into_iter().map(Into::into).collect();
+        self.fallback_services = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The path of the upstream's health page on its host; `/-/healthy` below the base URL without. Base URLs of
-    /// clusters need it: `/-/healthy` for vmselect, `/ready` for Mimir.
+    /// Sets the path of the upstream's health page on its host, not below the base URL. Default: `/-/healthy` below
+    /// the base URL.
+    ///
+    /// Clusters need it: `/-/healthy` for vmselect, `/ready` for Mimir.
     #[must_use]
     pub fn health_path(mut self, path: impl Into<String>) -> Self {
         self.health_path = Some(path.into());
         self
     }
 
-    /// Where the proxy is mounted, for a server whose router does not strip the prefix: `/api/metrics`. axum's
-    /// `nest_service` strips it and tells where that is.
+    /// Sets the path prefix of the proxy, such as `/api/metrics`, if the router does not strip it. Default: none.
+    ///
+    /// axum's `nest_service` strips the prefix and needs no setting.
     #[must_use]
     pub fn mounted_at(mut self, path: impl Into<String>) -> Self {
         self.mount = path.into();
         self
     }
 
-    /// The longest time from `start` to `end`; 31 days without.
+    /// Sets the longest time from `start` to `end`. Default: 31 days.
     #[must_use]
-    pub fn max_window(mut self, window: Duration) -> Self {
-        self.limits.window = window;
+    pub fn max_time_range(mut self, time_range: Duration) -> Self {
+        self.limits.max_time_range = time_range;
         self
     }
 
-    /// The most points of each series, counted as Prometheus does, `(end - start) / step`; 11,000 without,
-    /// which is Prometheus' own limit.
+    /// Sets the maximum number of points per series. Default: 11,000, as in Prometheus.
+    ///
+    /// They are counted as in Prometheus: `(end - start) / step`.
     #[must_use]
     pub fn max_points(mut self, points: u32) -> Self {
-        self.limits.points = points;
+        self.limits.max_points = points;
         self
     }
 
-    /// The longest query, in bytes; 8 KiB without.
+    /// Sets the maximum length of a query in bytes. Default: 8 KiB.
     #[must_use]
     pub fn max_query_bytes(mut self, bytes: usize) -> Self {
-        self.limits.query_bytes = bytes;
+        self.limits.max_query_bytes = bytes;
         self
     }
 
-    /// The largest answer, in bytes as the upstream sends them; 32 MiB without.
+    /// Sets the maximum size of a response in bytes as sent by the upstream. Default: 32 MiB.
     #[must_use]
     pub fn max_response_bytes(mut self, bytes: u64) -> Self {
         self.max_response_bytes = bytes;
         self
     }
 
-    /// How many queries may be at the upstream at once; 20 without, which is Prometheus' own limit.
+    /// Sets the maximum number of queries that are sent to the upstream at once. Default: 20, as in Prometheus.
     #[must_use]
     pub fn max_concurrent(mut self, queries: usize) -> Self {
         self.max_concurrent = queries;
         self
     }
 
-    /// How long a range query may take, to the last byte of its answer; 30 s without.
+    /// Sets the time limit of a range query, to the last byte of its response. Default: 30 s.
     #[must_use]
     pub fn query_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.query_range = timeout;
         self
     }
 
-    /// How long the store is waited for before the fallback list is answered; 10 s without.
+    /// Sets how long the services endpoint waits for the upstream before it responds with the fallback. Default: 10 s.
     #[must_use]
     pub fn services_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.services = timeout;
         self
     }
 
-    /// How long the store is waited for before it is unhealthy; 5 s without.
+    /// Sets how long the health endpoint waits for the upstream before it reports it as unhealthy. Default: 5 s.
     #[must_use]
     pub fn health_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.health = timeout;
         self
     }
 
-    /// The certificates, in PEM, of the authorities that may vouch for an `https` upstream, in place of the
-    /// system's.
+    /// Sets the CA certificates, in PEM, that are trusted for an `https` upstream instead of the system's.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]
@@ -251,178 +255,107 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// The proxy. Nothing is connected yet.
+    /// Builds the proxy. It does not connect to the upstream yet.
     ///
     /// # Errors
     ///
-    /// The URL is none of an `http` or `https` host, or `https` without the feature `tls`; two kinds of
-    /// credentials; a header or label that cannot be; a limit of 0.
+    /// Returns the first invalid setting:
+    ///
+    /// - a URL that is not `http` or `https`, has no host, or has a query, a fragment or a segment `..`,
+    /// - an `https` URL without the feature `tls`, or without valid CA certificates,
+    /// - credentials or a header that are set twice, an invalid header name or value, a header that is both set and
+    ///   forwarded,
+    /// - an invalid label name, metric name or path,
+    /// - a limit or a time limit of 0.
     pub fn build(self) -> Result<QueryProxy, Error> {
         self.check_limits()?;
-        let forced = self.forced_matchers()?;
-        let services_query = self.services_query(&forced)?;
-        let mount = self.mount()?;
+        let forced = ForcedMatchers::new(&self.forced_labels)?;
+        let mount = mount(&self.mount)?;
+        let (base_url, url_credentials) = self.url?;
         #[cfg(feature = "tls")]
-        let ca_certificate = self.ca_certificate.as_deref();
-        let (address, from_url) = self.address?;
-        #[cfg(feature = "tls")]
-        let connector = connector(address.is_https(), ca_certificate)?;
+        let connector = connector(base_url.is_https(), self.ca_certificate.as_deref())?;
         #[cfg(not(feature = "tls"))]
-        let connector = connector(address.is_https())?;
-        let constant = constant_headers(from_url, self.credentials, self.headers)?;
-        let passed = passed_headers(&self.passed, &constant)?;
-        let health_uri = match &self.health_path {
-            None => address.below("/-/healthy"),
-            Some(path) if path.starts_with('/') && checked_path(path).is_ok() => address.at(path),
-            Some(_) => None,
-        };
-        let health_uri = health_uri.ok_or_else(|| {
-            Error::new("the health path cannot be used; it looks like /-/healthy")
-        })?;
-        let services_uri = address.below(&instant_target(&services_query));
-        let services_uri = services_uri
-            .ok_or_else(|| Error::new("the query for services is too long for a URL"))?;
-        Ok(QueryProxy::new(Shared {
-            upstream: Upstream::new(connector, address, constant, passed, self.max_concurrent),
-            slots: Slots::new(self.max_concurrent),
-            health_slots: Slots::new(self.max_concurrent),
+        let connector = connector(base_url.is_https())?;
+        let credentials = url_credentials.map(Ok).into_iter().chain(self.credentials);
+        let headers = UpstreamHeaders::new(
+            credentials.collect::<Result<_, _>>()?,
+            self.headers.into_iter().collect::<Result<_, _>>()?,
+            forwarded_headers(&self.forwarded_headers)?,
+        )?;
+        let health_uri = health_uri(&base_url, self.health_path.as_deref())?;
+        let services =
+            ServicesQuery::new(self.services_of, self.fallback_services, &forced, &base_url)?;
+        Ok(QueryProxy::new(ProxyState {
+            upstream: Upstream::new(connector, base_url, headers, self.max_concurrent),
+            query_concurrency: ConcurrencyLimit::new(self.max_concurrent),
+            health_concurrency: ConcurrencyLimit::new(self.max_concurrent),
             forced,
             limits: self.limits,
             max_response_bytes: self.max_response_bytes,
             timeouts: self.timeouts,
             health_uri,
-            services: Services {
-                uri: services_uri,
-                label: self.label,
-                fallback: self.fallback,
-            },
+            services,
             mount,
         }))
     }
 
     fn check_limits(&self) -> Result<(), Error> {
+        let QueryLimits {
+            max_time_range,
+            max_points,
+            max_query_bytes,
+        } = self.limits;
         let Timeouts {
             query_range,
             services,
             health,
         } = self.timeouts;
-        let zeros = [
-            ("max_window", self.limits.window.is_zero()),
-            ("max_points", self.limits.points == 0),
-            ("max_query_bytes", self.limits.query_bytes == 0),
+        let limits = [
+            ("max_time_range", max_time_range.is_zero()),
+            ("max_points", max_points == 0),
+            ("max_query_bytes", max_query_bytes == 0),
             ("max_response_bytes", self.max_response_bytes == 0),
-            ("max_concurrent", self.max_concurrent == 0),
             ("query_timeout", query_range.is_zero()),
             ("services_timeout", services.is_zero()),
             ("health_timeout", health.is_zero()),
         ];
-        if let Some((name, _)) = zeros.iter().find(|(_, is_zero)| *is_zero) {
-            return Err(Error::new(format!("{name} is 0; it must be more")));
+        if let Some((name, _)) = limits.iter().find(|(_, is_zero)| *is_zero) {
+            return Err(Error::setting(format!(
+                "{name}: must be more than 0, got 0"
+            )));
         }
-        if self.max_concurrent > tokio::sync::Semaphore::MAX_PERMITS {
-            return Err(Error::new("max_concurrent is more than there can be"));
+        let max = Semaphore::MAX_PERMITS;
+        if !(1..=max).contains(&self.max_concurrent) {
+            let message = format!(
+                "max_concurrent: must be 1 to {max}, got {}",
+                self.max_concurrent
+            );
+            return Err(Error::setting(message));
         }
         Ok(())
     }
-
-    fn forced_matchers(&self) -> Result<ForcedMatchers, Error> {
-        for (position, (name, value)) in self.forced.iter().enumerate() {
-            if !is_label(name) || name == "__name__" {
-                let wrong = format!(
-                    "{name:?} cannot be forced; a label is letters, digits and _, and not __name__"
-                );
-                return Err(Error::new(wrong));
-            }
-            if value.is_empty() {
-                let wrong = format!(
-                    "the forced label {name} is empty, which matches all series that do not have it"
-                );
-                return Err(Error::new(wrong));
-            }
-            let before = self.forced.iter().take(position);
-            if before.into_iter().any(|(other, _)| other == name) {
-                return Err(Error::new(format!("the label {name} is forced twice")));
-            }
-        }
-        Ok(ForcedMatchers::new(&self.forced))
-    }
-
-    fn services_query(&self, forced: &ForcedMatchers) -> Result<String, Error> {
-        let Self { family, label, .. } = self;
-        if !is_label(&family.replace(':', "_")) || !is_label(label) {
-            let wrong = format!("services cannot be the values of {label:?} of {family:?}");
-            return Err(Error::new(wrong));
-        }
-        let query = format!("group by ({label}) ({family})");
-        forced
-            .rewrite(&query)
-            .map_err(|reason| Error::new(format!("services cannot be asked for: {reason}")))
-    }
-
-    fn mount(&self) -> Result<String, Error> {
-        let mount = self.mount.trim_end_matches('/');
-        if mount.is_empty() || mount.starts_with('/') {
-            return Ok(mount.to_owned());
-        }
-        let wrong = format!("{mount:?} is no path to be mounted at; it looks like /api/metrics");
-        Err(Error::new(wrong))
-    }
 }
 
-fn constant_headers(
-    from_url: Option<Credentials>,
-    set: Vec<Result<Credentials, Error>>,
-    headers: Vec<Result<(HeaderName, HeaderValue), Error>>,
-) -> Result<HeaderMap, Error> {
-    let twice = |what: &str| Error::new(format!("{what} for the upstream are given twice"));
-    let mut constant = HeaderMap::new();
-    let from_url = from_url.map(Ok);
-    for credentials in from_url.into_iter().chain(set) {
-        if constant
-            .insert(AUTHORIZATION, credentials?.header())
-            .is_some()
-        {
-            return Err(twice("credentials"));
-        }
-    }
-    for header in headers {
-        let (name, value) = header?;
-        let what = format!("values of {name}");
-        if constant.insert(name, value).is_some() {
-            return Err(twice(&what));
-        }
-    }
-    Ok(constant)
+fn health_uri(base_url: &BaseUrl, path: Option<&str>) -> Result<Uri, Error> {
+    let Some(path) = path else {
+        let uri = base_url.join("/-/healthy");
+        return uri.ok_or_else(|| Error::url("invalid upstream URL: its path is too long"));
+    };
+    let is_valid = path.starts_with('/') && !has_dot_segment(path);
+    let uri = is_valid.then(|| base_url.with_path(path)).flatten();
+    uri.ok_or_else(|| {
+        Error::setting(format!(
+            "health_path: invalid path {path:?}; expected an absolute path such as /-/healthy"
+        ))
+    })
 }
 
-fn passed_headers(passed: &[String], constant: &HeaderMap) -> Result<Vec<HeaderName>, Error> {
-    let mut names = Vec::new();
-    for name in passed {
-        let name = header_name(name)?;
-        if constant.contains_key(&name) {
-            let wrong = format!("{name} cannot be both the client's and the upstream's own");
-            return Err(Error::new(wrong));
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
+fn mount(path: &str) -> Result<String, Error> {
+    let mount = without_trailing_slash(path);
+    if mount.is_empty() || mount.starts_with('/') {
+        return Ok(mount.to_owned());
     }
-    Ok(names)
-}
-
-fn header_name(name: &str) -> Result<HeaderName, Error> {
-    let parsed = HeaderName::try_from(name);
-    let parsed = parsed.map_err(|_| Error::new(format!("{name:?} is no header's name")))?;
-    if FRAMING.contains(&parsed.as_str()) {
-        let wrong = format!("{parsed} belongs to one connection and cannot be passed or set");
-        return Err(Error::new(wrong));
-    }
-    Ok(parsed)
-}
-
-fn is_label(name: &str) -> bool {
-    let mut letters = name.bytes();
-    let first = letters.next();
-    first.is_some_and(|letter| letter.is_ascii_alphabetic() || letter == b'_')
-        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == b'_')
+    Err(Error::setting(format!(
+        "mounted_at: invalid path {path:?}; expected an absolute path such as /api/metrics"
+    )))
 }

@@ -1,63 +1,62 @@
-//! [`Slots`]: how many requests may be at the upstream at once.
+//! [`ConcurrencyLimit`]: how many requests to the upstream are in progress at once.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::sync::lock;
-
-/// A number of places for requests to the upstream.
+/// A limit on requests in progress.
 #[derive(Debug)]
-pub(super) struct Slots {
-    free: Arc<Semaphore>,
-    all: usize,
+pub(crate) struct ConcurrencyLimit {
+    semaphore: Arc<Semaphore>,
+    max: usize,
 }
 
-/// One place, given back when dropped, and at the latest when the request's time is over: a client that
-/// does not read its answer holds no place for longer than that.
+/// The right to one request in progress.
+///
+/// It is released when dropped, and at the latest at the request's deadline. So a client that does not read its
+/// response cannot hold it longer.
 #[derive(Debug)]
-pub(super) struct Slot {
-    permit: Permit,
+pub(crate) struct ConcurrencyPermit {
+    permit: SharedPermit,
     timer: AbortHandle,
 }
 
-/// Taken by whoever comes first, the drop or the timer.
-type Permit = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+/// Emptied by the drop or by the timer, whichever comes first.
+type SharedPermit = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
 
-impl Slots {
-    pub(super) fn new(all: usize) -> Self {
+impl ConcurrencyLimit {
+    pub(crate) fn new(max: usize) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(all)),
-            all,
+            semaphore: Arc::new(Semaphore::new(max)),
+            max,
         }
     }
 
-    pub(super) fn all(&self) -> usize {
-        self.all
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
-    /// A place, if there is one now.
-    pub(super) fn take(&self, deadline: Instant) -> Option<Slot> {
-        let permit = Arc::clone(&self.free).try_acquire_owned().ok()?;
-        Some(Slot::hold(permit, deadline))
+    pub(crate) fn try_acquire(&self, deadline: Instant) -> Option<ConcurrencyPermit> {
+        let permit = Arc::clone(&self.semaphore).try_acquire_owned().ok()?;
+        Some(ConcurrencyPermit::new(permit, deadline))
     }
 
-    /// A place, waited for until then.
-    pub(super) async fn wait(&self, deadline: Instant) -> Option<Slot> {
-        let permit = timeout_at(deadline, Arc::clone(&self.free).acquire_owned()).await;
-        Some(Slot::hold(permit.ok()?.ok()?, deadline))
+    /// Waits for a permit until the deadline.
+    pub(crate) async fn acquire(&self, deadline: Instant) -> Option<ConcurrencyPermit> {
+        let permit = timeout_at(deadline, Arc::clone(&self.semaphore).acquire_owned()).await;
+        Some(ConcurrencyPermit::new(permit.ok()?.ok()?, deadline))
     }
 }
 
-impl Slot {
-    fn hold(permit: OwnedSemaphorePermit, deadline: Instant) -> Self {
+impl ConcurrencyPermit {
+    fn new(permit: OwnedSemaphorePermit, deadline: Instant) -> Self {
         let permit = Arc::new(Mutex::new(Some(permit)));
         let held = Arc::clone(&permit);
         let timer = tokio::spawn(async move {
             sleep_until(deadline).await;
-            give_back(&held);
+            release(&held);
         });
         Self {
             permit,
@@ -66,14 +65,15 @@ impl Slot {
     }
 }
 
-fn give_back(permit: &Permit) {
-    let permit = lock(permit).take();
+fn release(permit: &SharedPermit) {
+    let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // After the lock: the semaphore wakes a waiting task.
     drop(permit);
 }
 
-impl Drop for Slot {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        give_back(&self.permit);
+        release(&self.permit);
         self.timer.abort();
     }
 }

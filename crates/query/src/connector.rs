@@ -1,18 +1,18 @@
-//! [`Connector`]: connections to the upstream, with TLS where the feature is on.
+//! [`Connector`]: opens connections to the upstream, with TLS if the feature `tls` is on.
 
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::Error;
+use crate::error::Error;
 
-/// An upstream that does not answer a connection attempt in that time is away.
+/// The upstream is unreachable if it does not accept a connection within this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(feature = "tls")]
-pub(super) type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+pub(crate) type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 #[cfg(not(feature = "tls"))]
-pub(super) type Connector = HttpConnector;
+pub(crate) type Connector = HttpConnector;
 
 fn http() -> HttpConnector {
     let mut http = HttpConnector::new();
@@ -22,23 +22,23 @@ fn http() -> HttpConnector {
     http
 }
 
-/// Plain connections, if that is what the upstream's URL asks for.
+/// Returns a connector without TLS, or an error if the upstream's URL is `https`.
 #[cfg(not(feature = "tls"))]
-pub(super) fn connector(is_https: bool) -> Result<Connector, Error> {
+pub(crate) fn connector(is_https: bool) -> Result<Connector, Error> {
     if is_https {
-        return Err(Error::new(
-            "an https upstream needs the feature `tls` of tower-prometheus",
+        return Err(Error::tls(
+            "upstream URL: https needs the feature `tls` of tower-prometheus-query, which is off",
         ));
     }
     Ok(http())
 }
 
-/// Connections that trust the given certificates, or without any the system's.
+/// Returns a connector that trusts the given CA certificates, or the system's if none are given.
 #[cfg(feature = "tls")]
-pub(super) fn connector(is_https: bool, pem: Option<&[u8]>) -> Result<Connector, Error> {
+pub(crate) fn connector(is_https: bool, ca_certificate: Option<&[u8]>) -> Result<Connector, Error> {
     use std::sync::Arc;
 
-    let roots = match pem {
+    let roots = match ca_certificate {
         Some(pem) => from_pem(pem)?,
         None if is_https => from_system()?,
         None => rustls::RootCertStore::empty(),
@@ -46,7 +46,7 @@ pub(super) fn connector(is_https: bool, pem: Option<&[u8]>) -> Result<Connector,
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| Error::new(format!("TLS cannot be set up: {error}")))?
+        .map_err(|error| Error::tls("TLS cannot be set up").with_source(error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
     let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
@@ -61,14 +61,15 @@ fn from_pem(pem: &[u8]) -> Result<rustls::RootCertStore, Error> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
 
-    let wrong = || Error::new("the CA certificate is not PEM with at least one certificate");
+    let invalid = || Error::tls("ca_certificate: expected PEM with at least one certificate");
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| wrong())?;
-        roots.add(certificate).map_err(|_| wrong())?;
+        let certificate = certificate.map_err(|error| invalid().with_source(error))?;
+        let added = roots.add(certificate);
+        added.map_err(|error| invalid().with_source(error))?;
     }
     if roots.is_empty() {
-        Err(wrong())
+        Err(invalid())
     } else {
         Ok(roots)
     }
@@ -76,12 +77,17 @@ fn from_pem(pem: &[u8]) -> Result<rustls::RootCertStore, Error> {
 
 #[cfg(feature = "tls")]
 fn from_system() -> Result<rustls::RootCertStore, Error> {
+    let mut loaded = rustls_native_certs::load_native_certs();
     let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(Error::new(
-            "the system has no CA certificates for an https upstream; give one with `ca_certificate`",
-        ));
+    roots.add_parsable_certificates(loaded.certs);
+    if !roots.is_empty() {
+        return Ok(roots);
     }
-    Ok(roots)
+    let error = Error::tls(
+        "upstream URL: https needs CA certificates and the system has none; set `ca_certificate`",
+    );
+    Err(match loaded.errors.pop() {
+        Some(source) => error.with_source(source),
+        None => error,
+    })
 }

@@ -1,4 +1,4 @@
-//! [`Credentials`]: who asks the upstream, known to nobody else.
+//! [`Credentials`]: what the proxy authenticates with at the upstream.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,54 +8,57 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use percent_encoding::percent_decode_str;
 
-use crate::Error;
+use crate::error::Error;
 
-/// The value of an `Authorization` header. It prints as nothing.
+/// The value of an `Authorization` header. `Debug` does not show it.
 #[derive(Clone)]
-pub(super) struct Credentials(HeaderValue);
+pub(crate) struct Credentials(HeaderValue);
 
 impl Credentials {
-    pub(super) fn basic(user: &str, password: &str) -> Result<Self, Error> {
+    pub(crate) fn basic(user: &str, password: &str) -> Result<Self, Error> {
         if user.contains(':') {
-            return Err(Error::new(
-                "the user name of basic credentials must not contain a colon",
+            return Err(Error::setting(
+                "basic_auth: the user name must not contain a colon",
             ));
         }
-        Self::from_text(&format!(
-            "Basic {}",
-            STANDARD.encode(format!("{user}:{password}"))
-        ))
+        let encoded = STANDARD.encode(format!("{user}:{password}"));
+        Self::from_text("basic_auth", &format!("Basic {encoded}"))
     }
 
-    pub(super) fn bearer(token: &str) -> Result<Self, Error> {
+    pub(crate) fn bearer(token: &str) -> Result<Self, Error> {
         if token.is_empty() {
-            return Err(Error::new("the bearer token is empty"));
+            return Err(Error::setting("bearer_auth: the token must not be empty"));
         }
-        Self::from_text(&format!("Bearer {token}"))
+        Self::from_text("bearer_auth", &format!("Bearer {token}"))
     }
 
-    /// As in `user:password@`, percent-encoded as everything in a URL.
-    pub(super) fn from_userinfo(userinfo: &str) -> Result<Self, Error> {
+    /// Parses `user:password` from a URL, both percent-encoded.
+    pub(crate) fn from_userinfo(userinfo: &str) -> Result<Self, Error> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         Self::basic(&decoded(user)?, &decoded(password)?)
     }
 
-    fn from_text(text: &str) -> Result<Self, Error> {
-        let mut value = HeaderValue::from_str(text).map_err(|_| {
-            Error::new("the credentials for the upstream have characters that no header can carry")
+    fn from_text(setting: &str, text: &str) -> Result<Self, Error> {
+        let mut value = HeaderValue::from_str(text).map_err(|error| {
+            let message = format!(
+                "{setting}: the credentials have characters that a header value cannot contain"
+            );
+            Error::setting(message).with_source(error)
         })?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+    pub(crate) fn into_header(self) -> HeaderValue {
+        self.0
     }
 }
 
 fn decoded(part: &str) -> Result<Cow<'_, str>, Error> {
-    let text = percent_decode_str(part).decode_utf8();
-    text.map_err(|_| Error::new("the credentials in the upstream's URL are not UTF-8"))
+    percent_decode_str(part).decode_utf8().map_err(|error| {
+        Error::url("invalid upstream URL: its user name and password must be percent-encoded UTF-8")
+            .with_source(error)
+    })
 }
 
 impl fmt::Debug for Credentials {

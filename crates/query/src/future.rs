@@ -1,4 +1,4 @@
-//! [`QueryFuture`]: an answer of the proxy, on its way.
+//! [`QueryFuture`]: the response future of the proxy.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,15 +8,15 @@ use std::task::{Context, Poll};
 
 use http::Response;
 
-use super::body::QueryBody;
+use crate::body::QueryBody;
 
-/// The future of a [`QueryProxy`](super::QueryProxy). Dropping it cancels the query.
+/// The response future of a [`QueryProxy`](crate::QueryProxy). Dropping it cancels the query.
 pub struct QueryFuture {
     inner: Pin<Box<dyn Future<Output = Response<QueryBody>> + Send>>,
 }
 
 impl QueryFuture {
-    pub(super) fn new(inner: impl Future<Output = Response<QueryBody>> + Send + 'static) -> Self {
+    pub(crate) fn new(inner: impl Future<Output = Response<QueryBody>> + Send + 'static) -> Self {
         Self {
             inner: Box::pin(inner),
         }

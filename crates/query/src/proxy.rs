@@ -17,80 +17,59 @@ use serde_json::Value;
 use tokio::time::sleep_until;
 use tower_service::Service;
 
-use super::body::{QueryBody, Streamed};
-use super::builder::QueryProxyBuilder;
-use super::forced::ForcedMatchers;
-use super::future::QueryFuture;
-use super::problem::{Problem, json};
-use super::range_query::{Limits, RangeQuery};
-use super::route::Route;
-use super::services;
-use super::slot::{Slot, Slots};
-use super::upstream::{Deadline, Upstream};
+use crate::body::{QueryBody, UpstreamBody};
+use crate::concurrency::{ConcurrencyLimit, ConcurrencyPermit};
+use crate::deadline::Deadline;
+use crate::error_response::{ErrorResponse, json_response};
+use crate::forced_matchers::ForcedMatchers;
+use crate::future::QueryFuture;
+use crate::range_query::{QueryLimits, RangeQuery};
+use crate::route::Route;
+use crate::services::{MAX_RESPONSE_BYTES, ServicesQuery};
+use crate::upstream::Upstream;
 
-/// What of the upstream's head is passed on.
-const PASSED_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, VARY, RETRY_AFTER];
+/// The headers of the upstream's response that are forwarded to the client.
+const RESPONSE_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, VARY, RETRY_AFTER];
 
-/// A Tower service that answers a dashboard's front end from Prometheus, VictoriaMetrics or what speaks their API.
+/// A Tower service that forwards range queries to Prometheus, VictoriaMetrics or a server with the same HTTP API.
 ///
-/// See the [module](super) for its endpoints, limits and errors. Made by [`QueryProxy::builder`]; a clone
-/// shares connections and limits. It needs a tokio runtime with time and I/O, is always ready, and never fails:
-/// whatever goes wrong is a response.
+/// The [crate documentation](crate) lists endpoints, limits and errors. Create one with
+/// [`QueryProxy::builder`]. Clones share connections and limits.
+///
+/// The service needs a Tokio runtime with time and I/O enabled. It is always ready and never returns an error: every
+/// failure is a response.
 #[derive(Clone, Debug)]
 pub struct QueryProxy {
-    shared: Arc<Shared>,
+    state: Arc<ProxyState>,
 }
 
-/// What all clones share.
+/// The state that all clones share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) upstream: Upstream,
-    pub(super) slots: Slots,
-    /// Apart from the queries': how the store is must be told when it is busy, too.
-    pub(super) health_slots: Slots,
-    pub(super) forced: ForcedMatchers,
-    pub(super) limits: Limits,
-    pub(super) max_response_bytes: u64,
-    pub(super) timeouts: Timeouts,
-    pub(super) health_uri: Uri,
-    pub(super) services: Services,
-    pub(super) mount: String,
+pub(crate) struct ProxyState {
+    pub(crate) upstream: Upstream,
+    pub(crate) query_concurrency: ConcurrencyLimit,
+    /// Separate from queries, so that a busy upstream is not reported as unhealthy.
+    pub(crate) health_concurrency: ConcurrencyLimit,
+    pub(crate) forced: ForcedMatchers,
+    pub(crate) limits: QueryLimits,
+    pub(crate) max_response_bytes: u64,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) health_uri: Uri,
+    pub(crate) services: ServicesQuery,
+    pub(crate) mount: String,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timeouts {
-    pub(super) query_range: Duration,
-    pub(super) services: Duration,
-    pub(super) health: Duration,
-}
-
-/// Where service names come from.
-#[derive(Debug)]
-pub(super) struct Services {
-    pub(super) uri: Uri,
-    pub(super) label: String,
-    pub(super) fallback: Vec<String>,
+pub(crate) struct Timeouts {
+    pub(crate) query_range: Duration,
+    pub(crate) services: Duration,
+    pub(crate) health: Duration,
 }
 
 impl QueryProxy {
-    /// A proxy to the store with that base URL, such as `http://victoriametrics:8428`, or with a path where the
-    /// API lies below one: `http://vmselect:8481/select/0/prometheus`.
-    ///
-    /// A user and a password in it (`https://user:password@host`) become basic credentials.
-    pub fn builder(url: impl AsRef<str>) -> QueryProxyBuilder {
-        QueryProxyBuilder::new(url.as_ref())
-    }
-
-    /// As [`builder`](Self::builder), with the URL from the environment's `VICTORIAMETRICS_URL`, or
-    /// `http://victoriametrics:8428` if that is unset or empty.
-    #[must_use]
-    pub fn from_env() -> QueryProxyBuilder {
-        QueryProxyBuilder::from_env()
-    }
-
-    pub(super) fn new(shared: Shared) -> Self {
+    pub(crate) fn new(state: ProxyState) -> Self {
         Self {
-            shared: Arc::new(shared),
+            state: Arc::new(state),
         }
     }
 }
@@ -105,35 +84,36 @@ impl<ReqBody> Service<Request<ReqBody>> for QueryProxy {
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> QueryFuture {
-        let shared = Arc::clone(&self.shared);
+        let state = Arc::clone(&self.state);
         let (request, _) = request.into_parts();
-        QueryFuture::new(async move { shared.answer(request).await })
+        QueryFuture::new(async move { state.respond(request).await })
     }
 }
 
-impl Shared {
-    async fn answer(&self, request: Parts) -> Response<QueryBody> {
+impl ProxyState {
+    async fn respond(&self, request: Parts) -> Response<QueryBody> {
         let Some(route) = Route::find(request.uri.path(), &self.mount) else {
-            return safe(Problem::not_found().response());
+            return with_security_headers(ErrorResponse::not_found().into_response());
         };
         let endpoint = route.endpoint(&request, &self.mount);
         let response = if request.method == Method::GET {
-            self.answer_route(route, &request).await
+            self.respond_to(route, &request).await
         } else {
-            Err(Problem::method_not_allowed())
+            Err(ErrorResponse::method_not_allowed())
         };
-        let mut response = safe(response.unwrap_or_else(|problem| problem.response()));
+        let response = response.unwrap_or_else(ErrorResponse::into_response);
+        let mut response = with_security_headers(response);
         if let Some(endpoint) = endpoint {
             response.extensions_mut().insert(endpoint);
         }
         response
     }
 
-    async fn answer_route(
+    async fn respond_to(
         &self,
         route: Route,
         request: &Parts,
-    ) -> Result<Response<QueryBody>, Problem> {
+    ) -> Result<Response<QueryBody>, ErrorResponse> {
         match route {
             Route::QueryRange => self.query_range(request).await,
             Route::Services => Ok(self.services(&request.headers).await),
@@ -141,47 +121,51 @@ impl Shared {
         }
     }
 
-    async fn query_range(&self, request: &Parts) -> Result<Response<QueryBody>, Problem> {
-        let raw = request.uri.query().unwrap_or_default();
-        let mut asked = RangeQuery::parse(raw, &self.limits)?;
-        let deadline = Deadline::within(self.timeouts.query_range);
-        let slot = self.slot(deadline)?;
+    async fn query_range(&self, request: &Parts) -> Result<Response<QueryBody>, ErrorResponse> {
+        let parameters = request.uri.query().unwrap_or_default();
+        let mut range_query = RangeQuery::parse(parameters, &self.limits)?;
+        let deadline = Deadline::after(self.timeouts.query_range);
+        let permit = self.query_permit(deadline)?;
         if !self.forced.is_empty() {
-            let query = std::mem::take(&mut asked.query);
-            asked.query = deadline.meet(self.forced.rewrite_aside(query)).await??;
+            let query = std::mem::take(&mut range_query.query);
+            let rewritten = self.forced.rewrite_on_thread(query);
+            range_query.query = deadline.timeout(rewritten).await??;
         }
-        let uri = self.upstream.address().below(&asked.target()?);
-        let uri = uri.ok_or_else(|| Problem::bad_data("the query is too long", "as a URL"))?;
-        let answer = self.upstream.get(uri, &request.headers, deadline).await?;
-        self.pass(answer, deadline, slot)
+        let uri = self.upstream.base_url().join(&range_query.target()?);
+        let uri = uri.ok_or_else(|| {
+            ErrorResponse::bad_data("query too long", "it does not fit into a URL")
+        })?;
+        let response = self.upstream.get(uri, &request.headers, deadline).await?;
+        self.forward(response, deadline, permit)
     }
 
-    fn slot(&self, deadline: Deadline) -> Result<Slot, Problem> {
-        let slot = self.slots.take(deadline.at);
-        slot.ok_or_else(|| Problem::busy(self.slots.all()))
+    fn query_permit(&self, deadline: Deadline) -> Result<ConcurrencyPermit, ErrorResponse> {
+        let permit = self.query_concurrency.try_acquire(deadline.at);
+        permit.ok_or_else(|| ErrorResponse::too_many_queries(self.query_concurrency.max()))
     }
 
-    /// The upstream's answer, whatever its status, without what is not the client's business.
-    fn pass(
+    /// Forwards the upstream's response with its status, but only some of its headers.
+    fn forward(
         &self,
-        answer: Response<Incoming>,
+        response: Response<Incoming>,
         deadline: Deadline,
-        slot: Slot,
-    ) -> Result<Response<QueryBody>, Problem> {
-        let (head, incoming) = answer.into_parts();
+        permit: ConcurrencyPermit,
+    ) -> Result<Response<QueryBody>, ErrorResponse> {
+        let (head, incoming) = response.into_parts();
         if head.status.is_redirection() {
             let detail = format!("it answered {}; redirects are not followed", head.status);
-            return Err(Problem::bad_answer("the upstream redirects", detail));
+            return Err(ErrorResponse::bad_gateway("the upstream redirects", detail));
         }
-        let most = self.max_response_bytes;
-        if incoming.size_hint().lower() > most {
-            let detail = format!("{} bytes; at most {most}", incoming.size_hint().lower());
-            return Err(Problem::bad_answer("the answer is too large", detail));
+        let max = self.max_response_bytes;
+        let announced = incoming.size_hint().lower();
+        if announced > max {
+            let detail = format!("{announced} bytes; at most {max}");
+            return Err(ErrorResponse::bad_gateway("response too large", detail));
         }
-        let streamed = Streamed::new(incoming, most, sleep_until(deadline.at), Some(slot));
-        let mut response = Response::new(QueryBody::streamed(streamed));
+        let body = UpstreamBody::new(incoming, max, sleep_until(deadline.at), permit);
+        let mut response = Response::new(QueryBody::upstream(body));
         *response.status_mut() = head.status;
-        for name in PASSED_HEADERS {
+        for name in RESPONSE_HEADERS {
             if let Some(value) = head.headers.get(&name) {
                 response.headers_mut().insert(name, value.clone());
             }
@@ -190,59 +174,59 @@ impl Shared {
     }
 
     async fn services(&self, from_client: &HeaderMap) -> Response<QueryBody> {
-        let asked = self.ask_for_services(from_client).await;
-        let names = asked.unwrap_or_else(|problem| {
+        let names = self.query_services(from_client).await;
+        let names = names.unwrap_or_else(|error| {
             tracing::debug!(
-                reason = problem.line(),
-                "the list of services is the configured one"
+                reason = error.summary(),
+                "query proxy: responding with the fallback services"
             );
-            services::as_json(&self.services.fallback)
+            self.services.fallback()
         });
-        json(StatusCode::OK, names)
+        json_response(StatusCode::OK, names)
     }
 
-    async fn ask_for_services(&self, from_client: &HeaderMap) -> Result<String, Problem> {
-        let deadline = Deadline::within(self.timeouts.services);
-        let slot = self.slot(deadline)?;
+    async fn query_services(&self, from_client: &HeaderMap) -> Result<String, ErrorResponse> {
+        let deadline = Deadline::after(self.timeouts.services);
+        let permit = self.query_permit(deadline)?;
         let uri = self.services.uri.clone();
-        let answer = self.upstream.get(uri, from_client, deadline).await?;
-        if answer.status() != StatusCode::OK {
-            let detail = format!("it answered {}", answer.status());
-            return Err(Problem::bad_answer("the store refused", detail));
+        let response = self.upstream.get(uri, from_client, deadline).await?;
+        if response.status() != StatusCode::OK {
+            let detail = format!("it answered {}", response.status());
+            return Err(ErrorResponse::bad_gateway("the query failed", detail));
         }
-        let time = sleep_until(deadline.at);
-        let body = Streamed::new(answer.into_body(), services::MAX_BYTES, time, Some(slot));
-        let wrong = "the store's answer cannot be read";
+        let deadline = sleep_until(deadline.at);
+        let body = UpstreamBody::new(response.into_body(), MAX_RESPONSE_BYTES, deadline, permit);
+        let invalid = "invalid response of the upstream";
         let body = body.collect().await;
-        let body = body.map_err(|broken| Problem::bad_answer(wrong, broken.to_string()))?;
-        let names = services::in_answer(&body, &self.services.label);
-        let names = names.ok_or_else(|| Problem::bad_answer(wrong, "it is not a query's"))?;
-        Ok(services::as_json(&names))
+        let body = body.map_err(|error| ErrorResponse::bad_gateway(invalid, error.to_string()))?;
+        let names = self.services.names(&body);
+        names.ok_or_else(|| ErrorResponse::bad_gateway(invalid, "it is not a query result"))
     }
 
     async fn health(&self, from_client: &HeaderMap) -> Response<QueryBody> {
-        let (status, error) = match self.ask_for_health(from_client).await {
+        let (status, error) = match self.query_health(from_client).await {
             Ok(StatusCode::OK) => ("healthy", None),
-            Ok(other) => ("degraded", Some(format!("the store answered {other}"))),
-            Err(problem) => ("unhealthy", Some(problem.line())),
+            Ok(other) => ("degraded", Some(format!("the upstream answered {other}"))),
+            Err(error) => ("unhealthy", Some(error.summary())),
         };
         let error = error.map(|error| format!(r#","error":{}"#, Value::from(error)));
         let error = error.unwrap_or_default();
-        json(StatusCode::OK, format!(r#"{{"status":"{status}"{error}}}"#))
+        json_response(StatusCode::OK, format!(r#"{{"status":"{status}"{error}}}"#))
     }
 
-    async fn ask_for_health(&self, from_client: &HeaderMap) -> Result<StatusCode, Problem> {
-        let deadline = Deadline::within(self.timeouts.health);
-        let slot = self.health_slots.wait(deadline.at).await;
-        let _slot = slot.ok_or_else(|| Problem::busy(self.health_slots.all()))?;
+    async fn query_health(&self, from_client: &HeaderMap) -> Result<StatusCode, ErrorResponse> {
+        let deadline = Deadline::after(self.timeouts.health);
+        let limit = &self.health_concurrency;
+        let permit = limit.acquire(deadline.at).await;
+        let _permit = permit.ok_or_else(|| ErrorResponse::too_many_queries(limit.max()))?;
         let uri = self.health_uri.clone();
-        let answer = self.upstream.get(uri, from_client, deadline).await?;
-        Ok(answer.status())
+        let response = self.upstream.get(uri, from_client, deadline).await?;
+        Ok(response.status())
     }
 }
 
-/// An upstream's error page is shown by nobody as a page of the application's own.
-fn safe(mut response: Response<QueryBody>) -> Response<QueryBody> {
+/// Keeps a browser from rendering the upstream's response as a page of the application.
+fn with_security_headers(mut response: Response<QueryBody>) -> Response<QueryBody> {
     let headers = response.headers_mut();
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(X_CONTENT_TYPE_OPTIONS, nosniff);

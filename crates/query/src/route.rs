@@ -1,23 +1,22 @@
-//! [`Route`]: which endpoint is asked, and what it is called in the metrics.
+//! [`Route`]: the endpoint of a request, and its name in the metrics.
 
 use http::request::Parts;
-
-use crate::Endpoint;
+use tower_prometheus::Endpoint;
 
 /// One of the proxy's endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     QueryRange,
     Services,
     Health,
 }
 
 impl Route {
-    /// What a path below the mount is.
-    pub(super) fn find(path: &str, mount: &str) -> Option<Self> {
+    /// Finds the endpoint of a path, with or without the mount path as a prefix.
+    pub(crate) fn find(path: &str, mount: &str) -> Option<Self> {
         let path = match path.strip_prefix(mount) {
             Some(below) if below.starts_with('/') => below,
-            // A router that strips the prefix leaves only what is below it.
+            // The router has stripped the mount path.
             _ => path,
         };
         match path {
@@ -36,8 +35,8 @@ impl Route {
         }
     }
 
-    /// The endpoint's name for the layer that measures it, unless someone gave it one already.
-    pub(super) fn endpoint(self, request: &Parts, mount: &str) -> Option<Endpoint> {
+    /// Returns the endpoint name for tower-prometheus' layer, unless the request already has one.
+    pub(crate) fn endpoint(self, request: &Parts, mount: &str) -> Option<Endpoint> {
         if request.extensions.get::<Endpoint>().is_some() {
             return None;
         }
@@ -49,7 +48,7 @@ impl Route {
     }
 }
 
-/// The template of the path at which axum nested the proxy.
+/// Returns the route template at which axum nested the proxy.
 #[cfg(feature = "axum")]
 fn nested(request: &Parts) -> Option<&str> {
     let nested = request.extensions.get::<axum::extract::NestedPath>()?;

@@ -1,68 +1,45 @@
-//! Times and durations as Prometheus' API writes them, in milliseconds.
+//! [`Millis`]: times and durations of Prometheus' HTTP API.
 
 use std::fmt;
 
 use chrono::DateTime;
+use promql_parser::util::parse_duration;
 
-/// The units of a duration, longest first: the order in which Prometheus wants them.
-const UNITS: [(&str, u64); 7] = [
-    ("y", 365 * 24 * 3_600_000),
-    ("w", 7 * 24 * 3_600_000),
-    ("d", 24 * 3_600_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+/// The largest number of seconds: larger numbers are milliseconds to newer versions of VictoriaMetrics.
+const MAX_SECONDS: f64 = u32::MAX as f64;
 
-/// Milliseconds, printed as the seconds that both stores read.
+/// Milliseconds. `Display` writes seconds, which all upstreams read the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Millis(pub(super) u64);
+pub(crate) struct Millis(pub(crate) u64);
 
 impl Millis {
-    /// A point in time: unix seconds, or RFC 3339. From 1970 to 2106, because newer VictoriaMetrics reads a
-    /// larger number as milliseconds, and what was checked must be what is asked.
-    pub(super) fn time(text: &str) -> Option<Self> {
+    /// Parses a point in time from 1970 to 2106: Unix seconds or RFC 3339.
+    pub(crate) fn parse_time(text: &str) -> Option<Self> {
         let millis = if let Ok(seconds) = text.parse::<f64>() {
             (seconds * 1000.0).round()
         } else {
             DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis() as f64
         };
-        let range = 0.0..=f64::from(u32::MAX) * 1000.0;
+        let range = 0.0..=MAX_SECONDS * 1000.0;
         range.contains(&millis).then_some(Self(millis as u64))
     }
 
-    /// A duration longer than 0: seconds, or numbers with units. A part of a millisecond is cut off, as the
-    /// stores do.
-    pub(super) fn duration(text: &str) -> Option<Self> {
-        let millis = match text.parse::<f64>() {
-            Ok(seconds) => {
-                let millis = seconds * 1000.0;
-                let range = 1.0..=f64::from(u32::MAX) * 1000.0;
-                range.contains(&millis).then_some(millis as u64)?
-            }
-            Err(_) => with_units(text)?,
-        };
-        (millis > 0).then_some(Self(millis))
+    /// Parses a duration of at least 1 ms: seconds, or whole numbers with units such as `1h30m`. Each unit occurs at
+    /// most once, the longest first. A fraction of a millisecond is cut off, as the upstreams do.
+    pub(crate) fn parse_duration(text: &str) -> Option<Self> {
+        if let Ok(seconds) = text.parse::<f64>() {
+            let millis = seconds * 1000.0;
+            let range = 1.0..=MAX_SECONDS * 1000.0;
+            return range.contains(&millis).then_some(Self(millis as u64));
+        }
+        // The parser silently reads a number beyond u32 as 0: `1h5000000000s` would be one hour.
+        let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+        if !numbers.all(|number| number.is_empty() || number.parse::<u32>().is_ok()) {
+            return None;
+        }
+        let millis = parse_duration(text).ok()?.as_millis();
+        u64::try_from(millis).ok().map(Self)
     }
-}
-
-/// `1h30m`: each unit at most once, longest first, whole numbers.
-fn with_units(text: &str) -> Option<u64> {
-    let mut rest = text;
-    let mut units = UNITS.iter();
-    let mut millis = 0_u64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit_and_rest) = rest.split_at(digits);
-        let letters = unit_and_rest.find(|c: char| c.is_ascii_digit());
-        let (unit, after) = unit_and_rest.split_at(letters.unwrap_or(unit_and_rest.len()));
-        let (_, each) = units.find(|(name, _)| *name == unit)?;
-        let number: u64 = number.parse().ok()?;
-        millis = millis.checked_add(number.checked_mul(*each)?)?;
-        rest = after;
-    }
-    Some(millis)
 }
 
 impl fmt::Display for Millis {
@@ -80,8 +57,8 @@ mod tests {
     use super::Millis;
 
     #[test]
-    fn times() {
-        let time = |text| Millis::time(text).map(|millis| millis.0);
+    fn times_are_unix_seconds_or_rfc_3339() {
+        let time = |text| Millis::parse_time(text).map(|millis| millis.0);
         assert_eq!(time("1700000000"), Some(1_700_000_000_000));
         assert_eq!(time("1700000000.1239"), Some(1_700_000_000_124));
         assert_eq!(time("1.7e9"), Some(1_700_000_000_000));
@@ -103,13 +80,18 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
-        let duration = |text| Millis::duration(text).map(|millis| millis.0);
+    fn durations_are_seconds_or_numbers_with_units() {
+        let duration = |text| Millis::parse_duration(text).map(|millis| millis.0);
         assert_eq!(duration("15s"), Some(15_000));
         assert_eq!(duration("15"), Some(15_000));
         assert_eq!(duration("0.0019"), Some(1));
         assert_eq!(duration("1h30m"), Some(5_400_000));
         assert_eq!(duration("1y2w3d4h5m6s7ms"), Some(33_019_506_007));
+        assert_eq!(duration("1ms"), Some(1));
+        assert_eq!(duration("0h05m"), Some(300_000));
+        assert_eq!(duration("1e1"), Some(10_000));
+        assert_eq!(duration("4294967295"), Some(4_294_967_295_000));
+        assert_eq!(duration("4294967295ms"), Some(4_294_967_295));
         let wrong = [
             "",
             "0",
@@ -130,6 +112,15 @@ mod tests {
             "1M",
             "99999999999999999999s",
             "9999999999y",
+            "0h0m",
+            "1h\n",
+            "\u{ff11}h",
+            "5m-1s",
+            "4294967296",
+            // One number beyond u32 beside others; more milliseconds than a u64 holds.
+            "4294967296ms",
+            "1h4294967296s",
+            "4294967295y",
         ];
         for wrong in wrong {
             assert_eq!(duration(wrong), None, "{wrong}");
@@ -137,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn printed_as_seconds() {
+    fn display_writes_seconds() {
         for (millis, text) in [
             (0, "0"),
             (15_000, "15"),

@@ -1,4 +1,4 @@
-//! The three endpoints, however the store behaves.
+//! The three endpoints, with upstreams that work, fail, hang and misbehave.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tower_prometheus::query::QueryProxy;
+use tower_prometheus_query::QueryProxy;
 
-use crate::store::{GOOD, Store, get, hanging, head};
+use crate::fake_upstream::{FakeUpstream, GOOD, get, hanging, head};
 use test_support::eventually;
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Where nobody listens.
-async fn nowhere() -> String {
+/// The URL of a port that refuses connections.
+async fn unused_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[tokio::test]
-async fn a_good_query_is_passed_on_and_so_is_its_answer() {
-    let store = Store::saying(r#"{"status":"success"}"#).await;
-    let proxy = store.proxy().build().unwrap();
+async fn valid_query_and_its_response_are_forwarded() {
+    let upstream = FakeUpstream::answering(r#"{"status":"success"}"#).await;
+    let proxy = upstream.proxy().build().unwrap();
     let target = "/query_range?query=sum(rate(x%7Ba%3D%22b%20c%22%7D%5B5m%5D))%2B1&start=2023-11-14T22:13:20Z&end=1700000060.5";
     let answer = get(&proxy, target).await;
     assert_eq!(
         (answer.status, answer.text.as_str()),
         (200, r#"{"status":"success"}"#)
     );
-    let asked = store.asked_once();
+    let request = upstream.only_request();
     assert!(
-        asked.target.starts_with("/api/v1/query_range?"),
-        "{asked:?}"
+        request.target.starts_with("/api/v1/query_range?"),
+        "{request:?}"
     );
-    let parameter = |name| asked.parameter(name).unwrap();
+    let parameter = |name| request.parameter(name).unwrap();
     assert_eq!(parameter("query"), r#"sum(rate(x{a="b c"}[5m]))+1"#);
     assert_eq!(parameter("start"), "1700000000");
     assert_eq!(parameter("end"), "1700000060.500");
@@ -43,14 +43,14 @@ async fn a_good_query_is_passed_on_and_so_is_its_answer() {
 }
 
 #[tokio::test]
-async fn the_stores_errors_keep_their_status_and_text() {
+async fn errors_of_the_upstream_keep_status_and_body() {
     for status in [400_u16, 401, 404, 422, 429, 500, 503] {
         let status = StatusCode::from_u16(status).unwrap();
-        let store = Store::start(move |_| (status, "what the store says")).await;
-        let proxy = store.proxy().build().unwrap();
+        let upstream = FakeUpstream::start(move |_| (status, "the message of the upstream")).await;
+        let proxy = upstream.proxy().build().unwrap();
         let answer = get(&proxy, GOOD).await;
         assert_eq!(answer.status, status.as_u16());
-        assert_eq!(answer.text, "what the store says");
+        assert_eq!(answer.text, "the message of the upstream");
         assert!(
             answer.headers[CONTENT_TYPE]
                 .to_str()
@@ -61,8 +61,8 @@ async fn the_stores_errors_keep_their_status_and_text() {
 }
 
 #[tokio::test]
-async fn only_some_headers_come_back() {
-    let store = Store::start(|_| {
+async fn only_listed_response_headers_are_forwarded() {
+    let upstream = FakeUpstream::start(|_| {
         let headers = [
             (CONTENT_TYPE, "text/html"),
             (CONTENT_ENCODING, "identity"),
@@ -75,11 +75,11 @@ async fn only_some_headers_come_back() {
         )
     })
     .await;
-    let proxy = store.proxy().build().unwrap();
+    let proxy = upstream.proxy().build().unwrap();
     let answer = get(&proxy, GOOD).await;
     let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
     names.sort_unstable();
-    // What the store calls a page is not run as one of the application's.
+    // The security headers keep a browser from rendering the upstream's HTML.
     assert_eq!(
         names,
         [
@@ -93,9 +93,9 @@ async fn only_some_headers_come_back() {
 }
 
 #[tokio::test]
-async fn an_answer_is_streamed_while_the_store_still_writes() {
-    let store = Store::start(|_| hanging(vec!["first ", "second"])).await;
-    let proxy = store.proxy().build().unwrap();
+async fn response_is_streamed() {
+    let upstream = FakeUpstream::start(|_| hanging(vec!["first ", "second"])).await;
+    let proxy = upstream.proxy().build().unwrap();
     let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
     assert_eq!(response.status(), 200);
     let mut body = response.into_body();
@@ -104,9 +104,9 @@ async fn an_answer_is_streamed_while_the_store_still_writes() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_reached_is_a_503_with_the_reason() {
-    let proxy = QueryProxy::builder(nowhere().await).build().unwrap();
-    let reason = get(&proxy, GOOD).await.assert_problem(503, "unavailable");
+async fn unreachable_upstream_is_503_with_the_reason() {
+    let proxy = QueryProxy::builder(unused_url().await).build().unwrap();
+    let reason = get(&proxy, GOOD).await.assert_error(503, "unavailable");
     assert!(reason.contains("refused"), "{reason}");
     let health = get(&proxy, "/health").await;
     assert_eq!(
@@ -117,7 +117,7 @@ async fn a_store_that_cannot_be_reached_is_a_503_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_store_that_breaks_the_protocol_is_a_503() {
+async fn upstream_that_does_not_speak_http_is_503() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let garbage = async {
@@ -129,15 +129,15 @@ async fn a_store_that_breaks_the_protocol_is_a_503() {
     };
     let ask = async {
         let proxy = QueryProxy::builder(url).build().unwrap();
-        get(&proxy, GOOD).await.assert_problem(503, "unavailable");
+        get(&proxy, GOOD).await.assert_error(503, "unavailable");
         assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     };
     tokio::select! { () = garbage => {}, () = ask => {} }
 }
 
 #[tokio::test]
-async fn a_store_that_hangs_is_a_504_unhealthy_and_the_fallback() {
-    // Accepted by the kernel, answered by nobody.
+async fn hanging_upstream_is_504_and_unhealthy_and_services_fall_back() {
+    // The kernel accepts the connection; nothing answers.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = QueryProxy::builder(format!("http://{}", listener.local_addr().unwrap()))
         .query_timeout(SHORT)
@@ -146,7 +146,7 @@ async fn a_store_that_hangs_is_a_504_unhealthy_and_the_fallback() {
         .fallback_services(["workers", "orchestrator"])
         .build()
         .unwrap();
-    let limit = get(&proxy, GOOD).await.assert_problem(504, "timeout");
+    let limit = get(&proxy, GOOD).await.assert_error(504, "timeout");
     assert!(limit.contains("200ms"), "{limit}");
     assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     let services = get(&proxy, "/services").await;
@@ -154,9 +154,9 @@ async fn a_store_that_hangs_is_a_504_unhealthy_and_the_fallback() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_ends_is_broken_off_in_time() {
-    let store = Store::start(|_| hanging(vec!["first"])).await;
-    let proxy = store.proxy().query_timeout(SHORT).build().unwrap();
+async fn endless_response_is_aborted_at_the_time_limit() {
+    let upstream = FakeUpstream::start(|_| hanging(vec!["first"])).await;
+    let proxy = upstream.proxy().query_timeout(SHORT).build().unwrap();
     let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
     assert_eq!(response.status(), 200);
     let error = response.into_body().collect().await.unwrap_err();
@@ -164,7 +164,7 @@ async fn an_answer_that_never_ends_is_broken_off_in_time() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_cut_off_is_an_error_not_an_end() {
+async fn truncated_response_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let cut_off = async {
@@ -178,39 +178,40 @@ async fn an_answer_that_is_cut_off_is_an_error_not_an_end() {
     let ((), response) = tokio::join!(cut_off, ask);
     assert_eq!(response.status(), 200);
     let error = response.into_body().collect().await.unwrap_err();
-    assert!(error.to_string().contains("broke off"), "{error}");
+    assert!(error.to_string().contains("incomplete"), "{error}");
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed_and_not_passed_on() {
+async fn redirects_are_neither_followed_nor_forwarded() {
     for status in [301_u16, 302, 307, 308] {
         let status = StatusCode::from_u16(status).unwrap();
-        let store = Store::start(move |_| (status, [(LOCATION, "http://internal/secret")])).await;
-        let proxy = store.proxy().build().unwrap();
+        let upstream =
+            FakeUpstream::start(move |_| (status, [(LOCATION, "http://internal/secret")])).await;
+        let proxy = upstream.proxy().build().unwrap();
         let answer = get(&proxy, GOOD).await;
-        answer.assert_problem(502, "bad_gateway");
+        answer.assert_error(502, "bad_gateway");
         assert!(!answer.headers.contains_key(LOCATION));
         assert!(!answer.text.contains("internal"), "{answer:?}");
-        store.asked_once();
+        upstream.only_request();
         assert_eq!(get(&proxy, "/health").await.json()["status"], "degraded");
     }
 }
 
 #[tokio::test]
-async fn health_tells_a_store_that_answers_from_one_that_is_well() {
-    let store = Store::start(|path| match path {
+async fn health_distinguishes_healthy_from_degraded() {
+    let upstream = FakeUpstream::start(|path| match path {
         "/-/healthy" => StatusCode::OK,
         "/elsewhere" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::NOT_FOUND,
     })
     .await;
-    let health = get(&store.proxy().build().unwrap(), "/health").await;
+    let health = get(&upstream.proxy().build().unwrap(), "/health").await;
     assert_eq!(
         (health.status, health.text.as_str()),
         (200, r#"{"status":"healthy"}"#)
     );
     for path in ["/elsewhere", "/health"] {
-        let proxy = store.proxy().health_path(path).build().unwrap();
+        let proxy = upstream.proxy().health_path(path).build().unwrap();
         let health = get(&proxy, "/health").await;
         assert_eq!(
             (health.status, &health.json()["status"]),
@@ -225,8 +226,10 @@ async fn services_are_sorted_and_distinct() {
         {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{"service":"api"},"value":[1,"1"]},
         {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{},"value":[1,"1"]},
         {"metric":{"service":""},"value":[1,"1"]},{"metric":{"service":"a\"<b"},"value":[1,"1"]}]}}"#;
-    let store = Store::saying(answer).await;
-    let proxy = store.proxy().services_of("asdlc_service_info", "service");
+    let upstream = FakeUpstream::answering(answer).await;
+    let proxy = upstream
+        .proxy()
+        .services_of("asdlc_service_info", "service");
     let proxy = proxy.fallback_services(["nobody"]).build().unwrap();
     let services = get(&proxy, "/services").await;
     assert_eq!(services.status, 200);
@@ -235,23 +238,27 @@ async fn services_are_sorted_and_distinct() {
         services.json(),
         serde_json::json!(["a\"<b", "api", "workers"])
     );
-    let asked = store.asked_once();
-    assert!(asked.target.starts_with("/api/v1/query?"), "{asked:?}");
+    let request = upstream.only_request();
+    assert!(request.target.starts_with("/api/v1/query?"), "{request:?}");
     assert_eq!(
-        asked.parameter("query").unwrap(),
+        request.parameter("query").unwrap(),
         "group by (service) (asdlc_service_info)"
     );
 }
 
 #[tokio::test]
-async fn the_list_of_services_is_the_stores_even_when_it_is_empty() {
-    let store = Store::saying(r#"{"status":"success","data":{"result":[]}}"#).await;
-    let proxy = store.proxy().fallback_services(["nobody"]).build().unwrap();
+async fn empty_list_of_services_is_not_replaced_by_the_fallback() {
+    let upstream = FakeUpstream::answering(r#"{"status":"success","data":{"result":[]}}"#).await;
+    let proxy = upstream
+        .proxy()
+        .fallback_services(["nobody"])
+        .build()
+        .unwrap();
     assert_eq!(get(&proxy, "/services").await.text, "[]");
 }
 
 #[tokio::test]
-async fn what_is_no_list_of_services_is_the_configured_one() {
+async fn invalid_services_response_is_replaced_by_the_fallback() {
     let large = format!(
         r#"{{"status":"success","data":{{"result":[]}},"x":"{}"}}"#,
         "x".repeat(1024 * 1024)
@@ -277,8 +284,12 @@ async fn what_is_no_list_of_services_is_the_configured_one() {
     ];
     for (status, text) in answers {
         let status = StatusCode::from_u16(status).unwrap();
-        let store = Store::start(move |_| (status, text.clone())).await;
-        let proxy = store.proxy().fallback_services(["a", "b"]).build().unwrap();
+        let upstream = FakeUpstream::start(move |_| (status, text.clone())).await;
+        let proxy = upstream
+            .proxy()
+            .fallback_services(["a", "b"])
+            .build()
+            .unwrap();
         let services = get(&proxy, "/services").await;
         assert_eq!(
             (services.status, services.text.as_str()),
@@ -288,9 +299,9 @@ async fn what_is_no_list_of_services_is_the_configured_one() {
 }
 
 #[tokio::test]
-async fn other_methods_and_paths_are_the_proxys_own_errors() {
-    let store = Store::saying("").await;
-    let proxy = store.proxy().build().unwrap();
+async fn other_methods_are_405_and_other_paths_are_404() {
+    let upstream = FakeUpstream::answering("").await;
+    let proxy = upstream.proxy().build().unwrap();
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
         for target in [GOOD, "/services", "/health"] {
             let request = Request::builder()
@@ -298,8 +309,8 @@ async fn other_methods_and_paths_are_the_proxys_own_errors() {
                 .uri(target)
                 .body(())
                 .unwrap();
-            let answer = crate::store::ask(&proxy, request).await;
-            answer.assert_problem(405, "method_not_allowed");
+            let answer = crate::fake_upstream::ask(&proxy, request).await;
+            answer.assert_error(405, "method_not_allowed");
             assert_eq!(answer.headers["allow"], "GET");
         }
     }
@@ -312,13 +323,13 @@ async fn other_methods_and_paths_are_the_proxys_own_errors() {
         "/%68ealth",
         "//health",
     ] {
-        get(&proxy, target).await.assert_problem(404, "not_found");
+        get(&proxy, target).await.assert_error(404, "not_found");
     }
-    assert!(store.asked().is_empty());
+    assert!(upstream.requests().is_empty());
 }
 
-/// The status of a query that is asked again until there is a place for it.
-async fn once_free(proxy: &QueryProxy) -> u16 {
+/// Retries a query until the concurrency limit admits it, and returns its status.
+async fn status_once_admitted(proxy: &QueryProxy) -> u16 {
     let wait = async {
         loop {
             let request = Request::get(GOOD).body(()).unwrap();
@@ -329,17 +340,17 @@ async fn once_free(proxy: &QueryProxy) -> u16 {
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
-    waited.expect("there is never a place")
+    waited.expect("no permit was released")
 }
 
 #[tokio::test]
-async fn too_many_queries_at_once_are_told_to_come_back() {
-    let store = Store::start(|path| match path {
+async fn queries_beyond_the_concurrency_limit_are_503() {
+    let upstream = FakeUpstream::start(|path| match path {
         "/-/healthy" => hanging(vec![]),
         _ => hanging(vec!["first"]),
     })
     .await;
-    let proxy = store
+    let proxy = upstream
         .proxy()
         .max_concurrent(2)
         .fallback_services(["busy"])
@@ -353,21 +364,21 @@ async fn too_many_queries_at_once_are_told_to_come_back() {
         (StatusCode::OK, StatusCode::OK)
     );
     let answer = get(&proxy, GOOD).await;
-    let detail = answer.assert_problem(503, "too_many_queries");
+    let detail = answer.assert_error(503, "too_many_queries");
     assert!(detail.contains("at most 2"), "{detail}");
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(get(&proxy, "/services").await.text, r#"["busy"]"#);
     assert_eq!(get(&proxy, "/health").await.json()["status"], "healthy");
-    // A client that goes gives its place back.
+    // Dropping a response releases its permit.
     drop(first);
-    assert_eq!(once_free(&proxy).await, 200);
+    assert_eq!(status_once_admitted(&proxy).await, 200);
 }
 
-/// A client that does not read holds its answer, but no place for longer than a query may take.
+/// The client keeps its response, but the permit is released at the time limit.
 #[tokio::test]
-async fn a_client_that_does_not_read_holds_no_place_for_ever() {
-    let store = Store::start(|_| hanging(vec!["first"])).await;
-    let proxy = store
+async fn unread_response_releases_its_permit_at_the_time_limit() {
+    let upstream = FakeUpstream::start(|_| hanging(vec!["first"])).await;
+    let proxy = upstream
         .proxy()
         .max_concurrent(1)
         .query_timeout(SHORT)
@@ -376,13 +387,12 @@ async fn a_client_that_does_not_read_holds_no_place_for_ever() {
     let request = || Request::get(GOOD).body(()).unwrap();
     let unread = head(&proxy, request()).await;
     assert_eq!(head(&proxy, request()).await.status(), 503);
-    assert_eq!(once_free(&proxy).await, 200);
+    assert_eq!(status_once_admitted(&proxy).await, 200);
     drop(unread);
 }
 
-/// What nobody waits for any more is not asked any further.
 #[tokio::test]
-async fn a_client_that_leaves_cancels_its_query() {
+async fn disconnected_client_cancels_its_query() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let proxy = QueryProxy::builder(url).build().unwrap();
@@ -392,5 +402,13 @@ async fn a_client_that_leaves_cancels_its_query() {
     ask.abort();
     let closed = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 1])).await;
     assert_eq!(closed.unwrap().unwrap(), 0, "the connection is closed");
-    eventually("the task has ended", || ask.is_finished()).await;
+    eventually("the task ends", || ask.is_finished()).await;
+}
+
+#[tokio::test]
+async fn longest_possible_timeout_does_not_expire_at_once() {
+    let upstream = FakeUpstream::answering("ok").await;
+    let proxy = upstream.proxy().query_timeout(Duration::MAX);
+    let answer = get(&proxy.build().unwrap(), GOOD).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "ok"));
 }

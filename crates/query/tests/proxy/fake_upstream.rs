@@ -1,4 +1,4 @@
-//! A stand-in for the store: a real server that notes what it is asked.
+//! [`FakeUpstream`]: an HTTP server that answers as told and keeps the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,24 +9,23 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_prometheus::query::{QueryBody, QueryProxy, QueryProxyBuilder};
+use tower_prometheus_query::{QueryBody, QueryProxy, QueryProxyBuilder};
 
 use test_support::server::Server;
 
-/// One request as the store saw it.
+/// A request as the upstream received it.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
 }
 
-impl Asked {
-    /// A parameter's value, decoded by the crate that browsers' forms are read with.
+impl ReceivedRequest {
+    /// A parameter's value, decoded by a parser other than the proxy's.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
-        let url = format!("http://store/?{query}");
-        let url: reqwest::Url = url.parse().unwrap();
-        let mut values = url.query_pairs().filter(|(key, _)| key == name);
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let mut values = pairs.filter(|(key, _)| key == name);
         let value = values.next().map(|(_, value)| value.into_owned());
         assert!(values.next().is_none(), "{name} twice in {query}");
         value
@@ -39,31 +38,34 @@ impl Asked {
     }
 }
 
-pub(crate) struct Store {
+pub(crate) struct FakeUpstream {
     pub(crate) server: Server,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
-impl Store {
-    /// Answers every request with what the function makes of its path.
+impl FakeUpstream {
+    /// Starts an upstream that answers every request with the result of a function of its path.
     pub(crate) async fn start<R>(answer: impl Fn(&str) -> R + Clone + Send + Sync + 'static) -> Self
     where
         R: IntoResponse,
     {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::clone(&requests);
         let answer = move |request: Request| {
             let target = request.uri().to_string();
             let headers = request.headers().clone();
-            notes.lock().unwrap().push(Asked { target, headers });
+            received
+                .lock()
+                .unwrap()
+                .push(ReceivedRequest { target, headers });
             std::future::ready(answer(request.uri().path()).into_response())
         };
         let server = Server::start(Router::new().fallback(answer)).await;
-        Self { server, asked }
+        Self { server, requests }
     }
 
-    /// A store in which every query has this answer.
-    pub(crate) async fn saying(text: &'static str) -> Self {
+    /// Starts an upstream that answers every request with this text.
+    pub(crate) async fn answering(text: &'static str) -> Self {
         Self::start(move |_| text).await
     }
 
@@ -71,30 +73,30 @@ impl Store {
         QueryProxy::builder(self.server.url(""))
     }
 
-    pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// The only request there was.
+    /// Returns the request, if there was exactly one.
     #[track_caller]
-    pub(crate) fn asked_once(&self) -> Asked {
-        let asked = self.asked();
-        assert_eq!(asked.len(), 1, "{asked:?}");
-        asked[0].clone()
+    pub(crate) fn only_request(&self) -> ReceivedRequest {
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests[0].clone()
     }
 }
 
-/// A good range query.
+/// A valid range query.
 pub(crate) const GOOD: &str = "/query_range?query=up&start=1700000000&end=1700000060&step=15";
 
-/// A body that gives these pieces, and then nothing more for ever.
+/// A response whose body has these pieces and never ends.
 pub(crate) fn hanging(pieces: Vec<&'static str>) -> Response {
     use futures_util::StreamExt;
     let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
     Body::from_stream(pieces.chain(futures_util::stream::pending())).into_response()
 }
 
-/// An answer read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -109,9 +111,9 @@ impl Answer {
         json.unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The proxy's own error: all four fields, and only they.
+    /// Asserts that it is an error of the proxy with exactly the four fields, and returns `detail`.
     #[track_caller]
-    pub(crate) fn assert_problem(&self, status: u16, kind: &str) -> String {
+    pub(crate) fn assert_error(&self, status: u16, kind: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.headers["content-type"], "application/json");
         let json = self.json();

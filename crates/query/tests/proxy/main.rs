@@ -1,13 +1,13 @@
-//! The query proxy against a store that does as it is told, and against real ones.
-
-#![cfg(all(feature = "query", feature = "tls"))]
+//! The query proxy against a scripted upstream, and against Prometheus and VictoriaMetrics.
 
 mod configuration;
+mod endpoint_label;
 mod endpoints;
+mod fake_upstream;
 mod limits;
-mod measured;
-mod real_stores;
+mod real_upstreams;
 mod secrets;
-mod store;
 mod tenants;
+#[cfg(feature = "tls")]
 mod tls;
+mod types;

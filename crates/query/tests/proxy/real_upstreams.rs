@@ -1,35 +1,41 @@
-//! Real stores behind the proxy: Prometheus and VictoriaMetrics scrape an application, and are killed and
-//! started again. `tests/run` installs them.
+//! The proxy in front of Prometheus and VictoriaMetrics, which scrape an application, are killed and are
+//! restarted. Needs both programs; `tests/run` installs them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tower_prometheus::Registry;
-use tower_prometheus::query::QueryProxy;
+use tower_prometheus_query::QueryProxy;
 
-use crate::store::{Answer, get};
+use crate::fake_upstream::{Answer, get};
 use test_support::server::Server;
 use test_support::store::{Kind, Store};
 
-/// A store that scrapes one service.
-fn store_of(kind: Kind, target: SocketAddr) -> Store {
-    let mut store = Store::new(kind);
-    store.scrape(&format!(
+/// Starts an upstream that scrapes one service.
+fn scraping(kind: Kind, target: SocketAddr) -> Store {
+    let mut upstream = Store::new(kind);
+    upstream.scrape(&format!(
         "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: shop\n    static_configs: [{{ targets: ['{target}'] }}]\n"
     ));
-    store
+    upstream
 }
 
-/// What a store says to the same question without the proxy.
-async fn ask(store: &Store, target: &str) -> (u16, String) {
-    let url = format!("{}/api/v1{target}", store.url);
-    let answer = reqwest::get(url).await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+/// Sends the same query to the upstream without the proxy.
+async fn get_directly(upstream: &Store, target: &str) -> (u16, String) {
+    let url = format!("{}/api/v1{target}", upstream.url);
+    let client = Client::builder(TokioExecutor::new()).build_http::<String>();
+    let response = client.get(url.parse().unwrap()).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// Two tenants' orders.
+/// Serves metrics of two tenants.
 async fn shop() -> Server {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
@@ -59,26 +65,26 @@ fn now() -> u64 {
     now.unwrap().as_secs()
 }
 
-/// Asks until the answer is as it should be; a store takes its time to start, to scrape, to store.
+/// Queries until the response meets the condition: an upstream takes time to start, scrape and store.
 async fn wait_for(
     proxy: &QueryProxy,
     target: impl Fn() -> String,
-    is_so: impl Fn(&Answer) -> bool,
+    is_met: impl Fn(&Answer) -> bool,
 ) -> Answer {
     let wait = async {
         loop {
             let answer = get(proxy, &target()).await;
-            if is_so(&answer) {
+            if is_met(&answer) {
                 return answer;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
-    waited.unwrap_or_else(|_| panic!("never so: {}", target()))
+    waited.unwrap_or_else(|_| panic!("condition never met: {}", target()))
 }
 
-/// The series of an answer, in one order, without what depends on the time of asking.
+/// The series of a response, sorted.
 fn series(answer: &str) -> Vec<String> {
     let answer: Value = serde_json::from_str(answer).unwrap();
     let series = answer["data"]["result"].as_array().unwrap();
@@ -87,24 +93,24 @@ fn series(answer: &str) -> Vec<String> {
     series
 }
 
-async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
+async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
     let shop = shop().await;
-    let mut store = store_of(kind, shop.address);
+    let mut upstream = scraping(kind, shop.address);
     let builder = || {
-        QueryProxy::builder(&store.url)
+        QueryProxy::builder(&upstream.url)
             .services_of("service_info", "service")
             .fallback_services(["configured"])
     };
     let proxy = builder().build().unwrap();
     let tenant = builder().force_label("tenant", "a").build().unwrap();
 
-    // Until all is scraped, five seconds and more of it.
+    // Until at least five seconds of all series are scraped.
     let is_there = |answer: &Answer| answer.status == 200 && series(&answer.text).len() == 4;
     wait_for(&proxy, || range("orders_total offset 5s", now()), is_there).await;
     let end = now() - 4;
     assert_eq!(get(&proxy, "/health").await.text, r#"{"status":"healthy"}"#);
 
-    // A good query carries the same series as without the proxy.
+    // A valid query has the same series as without the proxy.
     for query in [
         "orders_total",
         "sum by (kind) (orders_total)",
@@ -112,22 +118,22 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
     ] {
         let target = range(query, end);
         let through = get(&proxy, &target).await;
-        let (status, direct) = ask(&store, &target).await;
+        let (status, direct) = get_directly(&upstream, &target).await;
         assert_eq!((through.status, status), (200, 200), "{through:?}");
         assert_eq!(through.headers["content-type"], "application/json");
         assert_eq!(series(&through.text), series(&direct), "{query}");
         assert!(!series(&direct).is_empty(), "{query}");
     }
-    // A bad one the store's own words.
+    // The upstream's error for an invalid query is forwarded.
     let target = range("sum(orders_total", end);
     let through = get(&proxy, &target).await;
     assert_eq!(
         (through.status, through.text.clone()),
-        ask(&store, &target).await
+        get_directly(&upstream, &target).await
     );
     assert_eq!(through.status, bad_query);
 
-    // A tenant's answer is everyone's, without what is not the tenant's.
+    // With a forced label, the series are those of the query with the matcher written out.
     for (query, filtered) in [
         ("orders_total", r#"orders_total{tenant="a"}"#),
         (
@@ -156,7 +162,7 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
         ),
     ] {
         let through = get(&tenant, &range(query, end)).await;
-        let (status, direct) = ask(&store, &range(filtered, end)).await;
+        let (status, direct) = get_directly(&upstream, &range(filtered, end)).await;
         assert_eq!(
             (through.status, status),
             (200, 200),
@@ -174,16 +180,16 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
     );
     assert_eq!(get(&tenant, "/services").await.text, r#"["a-shop"]"#);
 
-    // It goes.
-    store.kill();
+    // The upstream is killed.
+    upstream.kill();
     get(&proxy, &range("orders_total", end))
         .await
-        .assert_problem(503, "unavailable");
+        .assert_error(503, "unavailable");
     assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     assert_eq!(get(&proxy, "/services").await.text, r#"["configured"]"#);
 
-    // It comes back where it was, and the proxy needs nothing for that.
-    store.restart();
+    // It restarts at the same address; the proxy uses it again.
+    upstream.restart();
     wait_for(
         &proxy,
         || "/health".into(),
@@ -197,11 +203,11 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
 }
 
 #[tokio::test]
-async fn prometheus() {
-    carries_queries_and_recovers(Kind::Prometheus, 400).await;
+async fn prometheus_receives_queries_and_may_restart() {
+    forwards_queries_and_recovers(Kind::Prometheus, 400).await;
 }
 
 #[tokio::test]
-async fn victoria_metrics() {
-    carries_queries_and_recovers(Kind::VictoriaMetrics, 422).await;
+async fn victoria_metrics_receives_queries_and_may_restart() {
+    forwards_queries_and_recovers(Kind::VictoriaMetrics, 422).await;
 }

@@ -1,9 +1,9 @@
-//! Credentials reach the store and nobody else; what clients send reaches nobody.
+//! Credentials reach only the upstream, and headers of clients are not forwarded by default.
 
 use http::Request;
-use tower_prometheus::query::QueryProxy;
+use tower_prometheus_query::QueryProxy;
 
-use crate::store::{GOOD, Store, ask, get};
+use crate::fake_upstream::{FakeUpstream, GOOD, ask, get};
 use test_support::warnings::Warnings;
 
 const SECRET: &str = "hunter2-s3cret";
@@ -11,12 +11,15 @@ const SECRET: &str = "hunter2-s3cret";
 const BASIC: &str = "Basic YWRhOmh1bnRlcjItczNjcmV0";
 
 #[tokio::test]
-async fn the_store_gets_the_credentials() {
-    let store = Store::saying("[]").await;
-    let address = store.server.address;
+async fn upstream_receives_the_credentials() {
+    let upstream = FakeUpstream::answering("[]").await;
+    let address = upstream.server.address;
     for (proxy, value) in [
-        (store.proxy().bearer(SECRET), format!("Bearer {SECRET}")),
-        (store.proxy().basic("ada", SECRET), BASIC.to_owned()),
+        (
+            upstream.proxy().bearer_auth(SECRET),
+            format!("Bearer {SECRET}"),
+        ),
+        (upstream.proxy().basic_auth("ada", SECRET), BASIC.to_owned()),
         (
             QueryProxy::builder(format!("http://ada:{SECRET}@{address}")),
             BASIC.to_owned(),
@@ -29,18 +32,18 @@ async fn the_store_gets_the_credentials() {
         let proxy = proxy.build().unwrap();
         for target in [GOOD, "/services", "/health"] {
             get(&proxy, target).await;
-            let asked = store.asked().pop().unwrap();
-            assert_eq!(asked.headers["authorization"], value);
-            assert_eq!(asked.headers["host"], address.to_string());
+            let request = upstream.requests().pop().unwrap();
+            assert_eq!(request.headers["authorization"], value);
+            assert_eq!(request.headers["host"], address.to_string());
         }
     }
 }
 
-/// Whatever goes wrong, on every way out of the proxy.
+/// In `Debug` output, responses and logs, when requests fail.
 #[tokio::test]
-async fn nobody_else_does() {
+async fn credentials_appear_nowhere_else() {
     let warnings = Warnings::catch();
-    let nowhere = {
+    let unused = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
@@ -50,18 +53,18 @@ async fn nobody_else_does() {
             .fallback_services(["x"])
     };
     for proxy in [
-        with_secret(&format!("http://ada:{SECRET}@{nowhere}")),
-        with_secret(&format!("http://{nowhere}")).basic("ada", SECRET),
-        with_secret(&format!("http://{nowhere}")).bearer(SECRET),
+        with_secret(&format!("http://ada:{SECRET}@{unused}")),
+        with_secret(&format!("http://{unused}")).basic_auth("ada", SECRET),
+        with_secret(&format!("http://{unused}")).bearer_auth(SECRET),
         with_secret(&format!("http://ada:{SECRET}@name.invalid")),
     ] {
         let shown = format!("{proxy:?} {proxy:#?}");
         let proxy = proxy.build().unwrap();
         let shown = format!("{shown} {proxy:?} {proxy:#?}");
-        assert_silent(&shown);
+        assert_no_secret(&shown);
         for target in [GOOD, "/services", "/health"] {
             let answer = get(&proxy, target).await;
-            assert_silent(&format!("{answer:?}"));
+            assert_no_secret(&format!("{answer:?}"));
         }
     }
     let logged = warnings.about("");
@@ -69,19 +72,27 @@ async fn nobody_else_does() {
         logged.iter().any(|line| line.contains("refused")),
         "{logged:?}"
     );
-    assert_silent(&logged.join("\n"));
+    assert_no_secret(&logged.join("\n"));
+}
+
+/// `Display` and `Debug` of an error and all its sources.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources
+        .map(|error| format!("{error} {error:?}\n"))
+        .collect()
 }
 
 #[track_caller]
-fn assert_silent(text: &str) {
+fn assert_no_secret(text: &str) {
     for secret in [SECRET, BASIC, "YWRhOmh1bnRlcjItczNjcmV0", "ada:"] {
         assert!(!text.contains(secret), "{text}");
     }
 }
 
-/// Errors at start-up go to logs, too.
+/// Applications log errors of `build`.
 #[test]
-fn nor_does_whoever_reads_why_it_did_not_start() {
+fn credentials_do_not_appear_in_build_errors() {
     let wrong = [
         format!("ftp://ada:{SECRET}@host"),
         format!("http://ada:{SECRET}@"),
@@ -94,23 +105,23 @@ fn nor_does_whoever_reads_why_it_did_not_start() {
     ];
     for url in wrong {
         let builder = QueryProxy::builder(&url);
-        assert_silent(&format!("{builder:?}"));
+        assert_no_secret(&format!("{builder:?}"));
         let error = builder.build().unwrap_err();
-        assert_silent(&format!("{error} {error:?}"));
+        assert_no_secret(&with_sources(&error));
     }
     let newline = format!("{SECRET}\n");
     for builder in [
-        QueryProxy::builder("http://host").bearer(&newline),
+        QueryProxy::builder("http://host").bearer_auth(&newline),
         QueryProxy::builder("http://host").header("x-scope-orgid", &newline),
-        QueryProxy::builder("http://host").basic("a:da", SECRET),
+        QueryProxy::builder("http://host").basic_auth("a:da", SECRET),
         QueryProxy::builder("http://host")
-            .basic("ada", SECRET)
-            .bearer(SECRET),
-        QueryProxy::builder(format!("http://ada:{SECRET}@host")).bearer(SECRET),
+            .basic_auth("ada", SECRET)
+            .bearer_auth(SECRET),
+        QueryProxy::builder(format!("http://ada:{SECRET}@host")).bearer_auth(SECRET),
     ] {
-        assert_silent(&format!("{builder:?}"));
+        assert_no_secret(&format!("{builder:?}"));
         let error = builder.build().unwrap_err();
-        assert_silent(&format!("{error} {error:?}"));
+        assert_no_secret(&with_sources(&error));
     }
 }
 
@@ -135,27 +146,30 @@ fn from_a_browser() -> Request<()> {
 }
 
 #[tokio::test]
-async fn a_clients_headers_stay_with_the_proxy() {
-    let store = Store::saying("ok").await;
-    let proxy = store.proxy().build().unwrap();
+async fn headers_of_the_client_are_not_forwarded_by_default() {
+    let upstream = FakeUpstream::answering("ok").await;
+    let proxy = upstream.proxy().build().unwrap();
     assert_eq!(ask(&proxy, from_a_browser()).await.status, 200);
-    let asked = store.asked_once();
-    let names: Vec<_> = asked.headers.keys().map(|name| name.as_str()).collect();
-    assert_eq!(names, ["host"], "{asked:?}");
-    assert_eq!(asked.headers["host"], store.server.address.to_string());
+    let request = upstream.only_request();
+    let names: Vec<_> = request.headers.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["host"], "{request:?}");
+    assert_eq!(request.headers["host"], upstream.server.address.to_string());
 }
 
 #[tokio::test]
-async fn but_for_those_that_are_passed_and_the_constant_ones() {
-    let store = Store::saying("ok").await;
-    let proxy = store.proxy().header("X-Scope-OrgID", "mine").bearer("own");
+async fn selected_headers_are_forwarded_and_constant_ones_added() {
+    let upstream = FakeUpstream::answering("ok").await;
+    let proxy = upstream
+        .proxy()
+        .header("X-Scope-OrgID", "mine")
+        .bearer_auth("own");
     let proxy = proxy
-        .pass_header("Traceparent")
-        .pass_header("cookie")
+        .forward_header("Traceparent")
+        .forward_header("cookie")
         .build()
         .unwrap();
     assert_eq!(ask(&proxy, from_a_browser()).await.status, 200);
-    let headers = store.asked_once().headers;
+    let headers = upstream.only_request().headers;
     let mut names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(

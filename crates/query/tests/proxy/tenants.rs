@@ -1,42 +1,42 @@
-//! A tenant sees its own series: whatever it asks, every selector that reaches the store is bound to it.
+//! With forced labels, every selector that reaches the upstream has the matchers.
 
 use std::sync::LazyLock;
 
 use promql_parser::parser::{Expr, parse};
 use proptest::prelude::*;
-use tower_prometheus::query::QueryProxy;
+use tower_prometheus_query::QueryProxy;
 
-use crate::store::{Answer, Asked, Store, get};
+use crate::fake_upstream::{Answer, FakeUpstream, ReceivedRequest, get};
 
-/// A range query with that text.
-fn asking(query: &str) -> String {
+/// A range query with this text.
+fn range_query(query: &str) -> String {
     let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
     format!("/query_range?query={query}&start=0&end=60")
 }
 
-/// What a query means: the parser's tree, with matchers in one order.
+/// The parser's tree, with matchers in one order.
 #[track_caller]
 fn tree(query: &str) -> Expr {
     let once = parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
     parse(&once.to_string()).unwrap()
 }
 
-async fn store_and_proxy() -> (Store, QueryProxy) {
-    let store = Store::saying(r#"{"status":"success","data":{"result":[]}}"#).await;
-    let proxy = store.proxy().force_label("tenant", "a").build().unwrap();
-    (store, proxy)
+async fn upstream_and_proxy() -> (FakeUpstream, QueryProxy) {
+    let upstream = FakeUpstream::answering(r#"{"status":"success","data":{"result":[]}}"#).await;
+    let proxy = upstream.proxy().force_label("tenant", "a").build().unwrap();
+    (upstream, proxy)
 }
 
-async fn sent(store: &Store, proxy: &QueryProxy, query: &str) -> String {
-    let answer = get(proxy, &asking(query)).await;
+async fn sent(upstream: &FakeUpstream, proxy: &QueryProxy, query: &str) -> String {
+    let answer = get(proxy, &range_query(query)).await;
     assert_eq!(answer.status, 200, "{query}: {answer:?}");
-    let asked: Asked = store.asked().pop().unwrap();
-    asked.parameter("query").unwrap()
+    let request: ReceivedRequest = upstream.requests().pop().unwrap();
+    request.parameter("query").unwrap()
 }
 
 #[tokio::test]
-async fn every_selector_gets_the_matcher() {
-    let (store, proxy) = store_and_proxy().await;
+async fn matcher_is_added_to_every_selector() {
+    let (upstream, proxy) = upstream_and_proxy().await;
     for (query, bound) in [
         ("up", r#"up{tenant="a"}"#),
         (r#"{__name__=~".+"}"#, r#"{__name__=~".+",tenant="a"}"#),
@@ -57,7 +57,7 @@ async fn every_selector_gets_the_matcher() {
             "max_over_time(rate(x[1m])[1h:5m])",
             r#"max_over_time(rate(x{tenant="a"}[1m])[1h:5m])"#,
         ),
-        // What a visitor easily forgets: parameters of aggregations.
+        // Parameters of aggregations, which the parser's visitor skips.
         (
             "topk(scalar(y), x)",
             r#"topk(scalar(y{tenant="a"}), x{tenant="a"})"#,
@@ -78,15 +78,15 @@ async fn every_selector_gets_the_matcher() {
             r#"x{a=~"[0-9a-f]{8}-[0-9a-f]{12}",b=~"\\d{3,5}|a{,2}",tenant="a"}"#,
         ),
     ] {
-        let sent = sent(&store, &proxy, query).await;
+        let sent = sent(&upstream, &proxy, query).await;
         assert_eq!(tree(&sent), tree(bound), "{query}: {sent}");
     }
 }
 
-/// What a user wrote on the forced label stays beside it: both must match.
+/// Matchers of the client on the forced label stay: both must match.
 #[tokio::test]
-async fn nothing_widens_it() {
-    let (store, proxy) = store_and_proxy().await;
+async fn matchers_of_the_client_cannot_select_more() {
+    let (upstream, proxy) = upstream_and_proxy().await;
     for (query, bound) in [
         (r#"x{tenant="b"}"#, r#"x{tenant="b",tenant="a"}"#),
         (r#"x{tenant=~".*"}"#, r#"x{tenant=~".*",tenant="a"}"#),
@@ -101,7 +101,7 @@ async fn nothing_widens_it() {
             r#"x{a="1",b="2" or c="3" or d="4"}"#,
             r#"x{a="1",b="2",tenant="a" or c="3",tenant="a" or d="4",tenant="a"}"#,
         ),
-        // What looks like the end of a string, and is none.
+        // Quotes inside strings that look like their end.
         (
             r#"x{y="\"} or {z=\""}"#,
             r#"x{y="\"} or {z=\"",tenant="a"}"#,
@@ -110,13 +110,13 @@ async fn nothing_widens_it() {
         ("x{y=`\"} or {z=\"`}", r#"x{y="\"} or {z=\"",tenant="a"}"#),
         (r#"x{y="\\"}"#, r#"x{y="\\",tenant="a"}"#),
         ("x # } or y\n", r#"x{tenant="a"}"#),
-        // The labels of what was selected change, not what is selected.
+        // Changes the labels of the result, not which series are selected.
         (
             r#"label_replace(x, "tenant", "b", "", "")"#,
             r#"label_replace(x{tenant="a"}, "tenant", "b", "", "")"#,
         ),
     ] {
-        let sent = sent(&store, &proxy, query).await;
+        let sent = sent(&upstream, &proxy, query).await;
         assert_eq!(tree(&sent), tree(bound), "{query}: {sent}");
     }
 }
@@ -128,13 +128,16 @@ fn assert_refused(answer: &Answer, query: &str) {
         (400, &"bad_data".into()),
         "{query}: {answer:?}"
     );
-    assert_eq!(json["error"], "the query cannot be bound to this tenant");
+    assert_eq!(
+        json["error"],
+        "the forced labels cannot be added to the query"
+    );
 }
 
 #[tokio::test]
-async fn what_cannot_be_bound_is_refused_and_without_a_tenant_passes_untouched() {
-    let (store, proxy) = store_and_proxy().await;
-    let free = store.proxy().build().unwrap();
+async fn unsupported_queries_are_rejected_only_with_forced_labels() {
+    let (upstream, proxy) = upstream_and_proxy().await;
+    let free = upstream.proxy().build().unwrap();
     let extensions = [
         "WITH (x = up) x",
         "rate(x)",
@@ -151,7 +154,7 @@ async fn what_cannot_be_bound_is_refused_and_without_a_tenant_passes_untouched()
         "x{tenant=\"a\"",
         "x; y",
         "{}",
-        // Regular expressions that would take long, however they are dressed up.
+        // Regular expressions that take long to compile, in every notation.
         r#"x{a=~"(a{100}){101}"}"#,
         r#"x{a=~"(a{ 100 ,}){ 1 , 101 }"}"#,
         r#"x{a=~"((a{100})'\"`#){101}"}"#,
@@ -163,18 +166,18 @@ async fn what_cannot_be_bound_is_refused_and_without_a_tenant_passes_untouched()
         r#"x{a=~"(a\u007b100}){101}"}"#,
     ];
     for query in extensions {
-        assert_refused(&get(&proxy, &asking(query)).await, query);
+        assert_refused(&get(&proxy, &range_query(query)).await, query);
     }
-    assert!(store.asked().is_empty());
+    assert!(upstream.requests().is_empty());
     for query in extensions {
-        assert_eq!(sent(&store, &free, query).await, query);
+        assert_eq!(sent(&upstream, &free, query).await, query);
     }
 }
 
-/// Trees as deep as a query is long must not exhaust a stack, and what makes the parser panic is its own affair.
+/// Deep trees do not exhaust the stack, and a panic of the parser is a 400.
 #[tokio::test]
-async fn hostile_queries_are_answered() {
-    let (store, proxy) = store_and_proxy().await;
+async fn hostile_queries_get_a_response() {
+    let (upstream, proxy) = upstream_and_proxy().await;
     let nested = |open: &str, inner: &str, close: &str| {
         let times = (8192 - inner.len()) / (open.len() + close.len());
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
@@ -222,36 +225,36 @@ async fn hostile_queries_are_answered() {
         "'\\ud800'".into(),
         "'\\777'".into(),
     ] {
-        let answer = get(&proxy, &asking(&query)).await;
+        let answer = get(&proxy, &range_query(&query)).await;
         assert!(matches!(answer.status, 200 | 400), "{query}: {answer:?}");
     }
-    // Where both ways are right, the bound tree is deep, too.
-    let deep = sent(&store, &proxy, &nested("(", "x", ")")).await;
+    // A deep tree is rewritten as well.
+    let deep = sent(&upstream, &proxy, &nested("(", "x", ")")).await;
     assert!(deep.contains(r#"x{tenant="a"}"#));
 }
 
 #[tokio::test]
-async fn several_labels_and_odd_values() {
-    let store = Store::saying("").await;
-    let proxy = store
+async fn several_labels_and_values_with_quotes_are_added() {
+    let upstream = FakeUpstream::answering("").await;
+    let proxy = upstream
         .proxy()
         .force_label("tenant", "a\"} or {x=\"\\\n")
         .force_label("zone", "b");
     let proxy = proxy.build().unwrap();
-    let sent = sent(&store, &proxy, "x").await;
+    let sent = sent(&upstream, &proxy, "x").await;
     let bound = r#"x{tenant="a\"} or {x=\"\\\n",zone="b"}"#;
     assert_eq!(tree(&sent), tree(bound), "{sent}");
 }
 
 #[tokio::test]
-async fn the_list_of_services_is_the_tenants() {
-    let (store, proxy) = store_and_proxy().await;
+async fn services_query_has_the_forced_labels() {
+    let (upstream, proxy) = upstream_and_proxy().await;
     get(&proxy, "/services").await;
-    let asked = store.asked_once().parameter("query").unwrap();
-    assert_eq!(tree(&asked), tree(r#"group by (job) (up{tenant="a"})"#));
+    let request = upstream.only_request().parameter("query").unwrap();
+    assert_eq!(tree(&request), tree(r#"group by (job) (up{tenant="a"})"#));
 }
 
-/// A query, and the same query as it must reach the store.
+/// A query, and the query that must reach the upstream.
 #[derive(Clone, Debug)]
 struct Pair {
     query: String,
@@ -388,35 +391,36 @@ fn vector() -> impl Strategy<Value = Pair> {
     })
 }
 
-/// One server for all cases.
-static SERVED: LazyLock<(tokio::runtime::Runtime, Store, QueryProxy)> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (store, proxy) = runtime.block_on(store_and_proxy());
-    (runtime, store, proxy)
-});
+/// One upstream for all cases.
+static UPSTREAM: LazyLock<(tokio::runtime::Runtime, FakeUpstream, QueryProxy)> =
+    LazyLock::new(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (upstream, proxy) = runtime.block_on(upstream_and_proxy());
+        (runtime, upstream, proxy)
+    });
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What is sent reads as what was asked, with the matcher in every selector and nothing else changed.
+    /// The rewritten query has the tree of the original, with the matcher in every selector.
     #[test]
-    fn rewriting_keeps_the_tree(pair in vector()) {
-        let (runtime, store, proxy) = &*SERVED;
+    fn rewriting_adds_only_the_matcher(pair in vector()) {
+        let (runtime, upstream, proxy) = &*UPSTREAM;
         if parse(&pair.bound).is_err() {
-            // Not every vector fits everywhere; what is refused there is refused here.
-            let answer = runtime.block_on(get(proxy, &asking(&pair.query)));
+            // Generated queries may be invalid; the proxy rejects them, too.
+            let answer = runtime.block_on(get(proxy, &range_query(&pair.query)));
             prop_assert_eq!(answer.status, 400);
             return Ok(());
         }
-        let sent = runtime.block_on(sent(store, proxy, &pair.query));
+        let sent = runtime.block_on(sent(upstream, proxy, &pair.query));
         prop_assert_eq!(tree(&sent), tree(&pair.bound), "{}", sent);
     }
 
-    /// Whatever text comes, what is sent is bound.
+    /// Any text gets a response.
     #[test]
-    fn whatever_is_asked_is_answered(query in "[a-z{}()\\[\\]=~!\"'`\\\\#:@0-9.,+*/ \n-]{1,40}") {
-        let (runtime, _, proxy) = &*SERVED;
-        let answer = runtime.block_on(get(proxy, &asking(&query)));
+    fn any_text_gets_a_response(query in "[a-z{}()\\[\\]=~!\"'`\\\\#:@0-9.,+*/ \n-]{1,40}") {
+        let (runtime, _, proxy) = &*UPSTREAM;
+        let answer = runtime.block_on(get(proxy, &range_query(&query)));
         prop_assert!(matches!(answer.status, 200 | 400), "{:?}", answer);
     }
 }

@@ -1,4 +1,4 @@
-//! A store behind TLS.
+//! `https` upstreams.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tower_prometheus::query::{QueryProxy, QueryProxyBuilder};
+use tower_prometheus_query::{QueryProxy, QueryProxyBuilder};
 
-use crate::store::{GOOD, get};
+use crate::fake_upstream::{GOOD, get};
 
-/// A server that answers every connection once, and the certificate that vouches for it as `localhost`.
-async fn store() -> (u16, String, impl Future<Output = ()>) {
+/// Returns the port of a server for `localhost`, its self-signed certificate, and its accept loop.
+async fn upstream() -> (u16, String, impl Future<Output = ()>) {
     let names = vec!["localhost".to_owned()];
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
@@ -42,50 +42,51 @@ async fn store() -> (u16, String, impl Future<Output = ()>) {
     (port, cert.pem(), serve)
 }
 
-async fn asked(
+async fn response(
     builder: QueryProxyBuilder,
     serve: impl Future<Output = ()>,
-) -> crate::store::Answer {
+) -> crate::fake_upstream::Answer {
     let proxy = builder.build().unwrap();
     tokio::select! {
-        () = serve => unreachable!("it serves for ever"),
+        () = serve => unreachable!("the accept loop does not end"),
         answer = get(&proxy, GOOD) => answer,
     }
 }
 
 #[tokio::test]
-async fn a_store_that_the_given_authority_vouches_for_is_asked() {
-    let (port, certificate, serve) = store().await;
+async fn upstream_with_a_trusted_certificate_is_used() {
+    let (port, certificate, serve) = upstream().await;
     let proxy = QueryProxy::builder(format!("https://localhost:{port}"));
-    let answer = asked(proxy.ca_certificate(certificate), serve).await;
+    let answer = response(proxy.ca_certificate(certificate), serve).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "secret"));
 }
 
 #[tokio::test]
-async fn one_that_nobody_vouches_for_is_not() {
-    let (port, _, serve) = store().await;
-    let (_, another, _) = store().await;
+async fn untrusted_certificate_is_rejected() {
+    let (port, _, serve) = upstream().await;
+    let (_, another, _) = upstream().await;
     let proxy = QueryProxy::builder(format!("https://localhost:{port}"));
-    let answer = asked(proxy.ca_certificate(another), serve).await;
-    let reason = answer.assert_problem(503, "unavailable");
+    let answer = response(proxy.ca_certificate(another), serve).await;
+    let reason = answer.assert_error(503, "unavailable");
     assert!(reason.contains("certificate"), "{reason}");
 }
 
 #[tokio::test]
-async fn nor_one_under_another_name() {
-    let (port, certificate, serve) = store().await;
+async fn certificate_for_another_name_is_rejected() {
+    let (port, certificate, serve) = upstream().await;
     let proxy = QueryProxy::builder(format!("https://127.0.0.1:{port}"));
-    let answer = asked(proxy.ca_certificate(certificate), serve).await;
-    let reason = answer.assert_problem(503, "unavailable");
+    let answer = response(proxy.ca_certificate(certificate), serve).await;
+    let reason = answer.assert_error(503, "unavailable");
     assert!(reason.contains("certificate"), "{reason}");
 }
 
 #[test]
-fn what_is_no_certificate_is_refused() {
+fn invalid_ca_certificate_is_rejected() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for pem in ["", "nonsense", broken] {
         let proxy = QueryProxy::builder("https://localhost").ca_certificate(pem);
-        let error = proxy.build().unwrap_err().to_string();
-        assert!(error.contains("PEM"), "{error}");
+        let error = proxy.build().unwrap_err();
+        assert!(error.is_tls());
+        assert!(error.to_string().contains("PEM"), "{error}");
     }
 }

@@ -1,12 +1,14 @@
-//! The proxy in an application, measured as any of its endpoints.
+//! The `endpoint` label of the proxy in the metrics of `tower-prometheus`.
 
 use axum::Router;
 use http::Request;
 use tower::{Layer, ServiceExt};
 use tower_prometheus::Registry;
+use tower_prometheus_query::QueryProxy;
 
-use crate::store::{GOOD, Store, get};
+use crate::fake_upstream::{FakeUpstream, GOOD, get};
 use test_support::assert_settled;
+#[cfg(feature = "axum")]
 use test_support::server::Server;
 
 fn requests(registry: &Registry, endpoint: &str, status: &str) -> Option<f64> {
@@ -16,11 +18,12 @@ fn requests(registry: &Registry, endpoint: &str, status: &str) -> Option<f64> {
     )
 }
 
+#[cfg(feature = "axum")]
 #[tokio::test]
-async fn nested_in_axum_each_endpoint_has_its_name() {
+async fn endpoint_includes_the_path_of_axum_nesting() {
     let registry = Registry::new();
-    let store = Store::saying("{}").await;
-    let proxy = store.proxy().build().unwrap();
+    let upstream = FakeUpstream::answering("{}").await;
+    let proxy = upstream.proxy().build().unwrap();
     let inner: Router = Router::new().nest_service("/metrics", proxy.clone());
     let app: Router = Router::new()
         .nest_service("/api/metrics", proxy.clone())
@@ -56,10 +59,10 @@ async fn nested_in_axum_each_endpoint_has_its_name() {
 }
 
 #[tokio::test]
-async fn without_a_router_the_mount_is_said() {
+async fn endpoint_includes_the_configured_mount_path() {
     let registry = Registry::new();
-    let store = Store::saying("{}").await;
-    let proxy = store.proxy().mounted_at("/api/metrics").build().unwrap();
+    let upstream = FakeUpstream::answering("{}").await;
+    let proxy = upstream.proxy().mounted_at("/api/metrics").build().unwrap();
     let service = registry.http_layer().layer(proxy.clone());
     for (target, status) in [
         (format!("/api/metrics{GOOD}"), 200),
@@ -81,22 +84,22 @@ async fn without_a_router_the_mount_is_said() {
     assert_eq!(requests(&registry, "unmatched", "404"), Some(2.0));
 }
 
-/// Routes of their own tell their endpoints before there is an answer, so cancelled requests have them, too.
+/// The router sets the endpoint before there is a response.
 #[tokio::test]
-async fn as_routes_their_endpoints_are_known_from_the_start() {
+async fn cancelled_request_on_its_own_route_has_its_endpoint() {
     let registry = Registry::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let proxy = tower_prometheus::query::QueryProxy::builder(url);
+    let proxy = QueryProxy::builder(url);
     let proxy = proxy.mounted_at("/api/metrics").build().unwrap();
     let app: Router = Router::new()
         .route_service("/api/metrics/query_range", proxy)
         .layer(registry.http_layer());
     let request = Request::get(format!("/api/metrics{GOOD}")).body(axum::body::Body::empty());
-    let asking = tokio::spawn(app.oneshot(request.unwrap()));
+    let request = tokio::spawn(app.oneshot(request.unwrap()));
     let _connection = listener.accept().await.unwrap();
-    asking.abort();
-    assert!(asking.await.is_err());
+    request.abort();
+    assert!(request.await.is_err());
     assert_settled(&registry, 1);
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "cancelled"),
@@ -105,17 +108,21 @@ async fn as_routes_their_endpoints_are_known_from_the_start() {
 }
 
 #[tokio::test]
-async fn a_name_given_by_someone_else_stays() {
+async fn endpoint_set_on_the_request_is_kept() {
     let registry = Registry::new();
-    let store = Store::saying("{}").await;
-    let service = registry.http_layer().layer(store.proxy().build().unwrap());
+    let upstream = FakeUpstream::answering("{}").await;
+    let service = registry
+        .http_layer()
+        .layer(upstream.proxy().build().unwrap());
     let mut request = Request::get("/health").body(()).unwrap();
     let named = tower_prometheus::Endpoint::from_static("/own");
     request.extensions_mut().insert(named);
     drop(service.oneshot(request).await.unwrap());
     assert_eq!(requests(&registry, "/own", "200"), Some(1.0));
     assert_eq!(
-        get(&store.proxy().build().unwrap(), "/health").await.status,
+        get(&upstream.proxy().build().unwrap(), "/health")
+            .await
+            .status,
         200
     );
 }
