@@ -78,8 +78,6 @@
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
 //! | `summary` | no | [`app::Summary`], quantiles computed by the process |
-//! | `query` | no | `query::QueryProxy`, which a dashboard's front end asks in place of the store |
-//! | `tls` | no | stores behind `https` |
 //! | `mixin` | no | `mixin`: dashboards, rules and scrape configurations from the definitions that record |
 //! | `full` | no | all of them |
 

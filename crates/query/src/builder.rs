@@ -1,0 +1,361 @@
+//! [`QueryProxyBuilder`]: the settings of a [`QueryProxy`].
+
+use std::env::{self, VarError};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+use tokio::sync::Semaphore;
+
+use crate::base_url::{BaseUrl, has_dot_segment, without_trailing_slash};
+use crate::concurrency::ConcurrencyLimit;
+use crate::connector::connector;
+use crate::credentials::Credentials;
+use crate::error::Error;
+use crate::forced_matchers::ForcedMatchers;
+use crate::headers::{UpstreamHeaders, constant_header, forwarded_headers};
+use crate::proxy::{ProxyState, QueryProxy, Timeouts};
+use crate::range_query::QueryLimits;
+use crate::services::ServicesQuery;
+use crate::upstream::Upstream;
+
+const DEFAULT_URL: &str = "http://victoriametrics:8428";
+const URL_VARIABLE: &str = "VICTORIAMETRICS_URL";
+
+/// A builder for a [`QueryProxy`].
+///
+/// [`build`](Self::build) validates all settings. `Debug` shows no credentials.
+#[derive(Debug)]
+pub struct QueryProxyBuilder {
+    url: Result<(BaseUrl, Option<Credentials>), Error>,
+    credentials: Vec<Result<Credentials, Error>>,
+    headers: Vec<Result<(HeaderName, HeaderValue), Error>>,
+    forwarded_headers: Vec<String>,
+    forced_labels: Vec<(String, String)>,
+    limits: QueryLimits,
+    max_response_bytes: u64,
+    max_concurrent: usize,
+    timeouts: Timeouts,
+    health_path: Option<String>,
+    /// A metric and its label.
+    services_of: (String, String),
+    fallback_services: Vec<String>,
+    mount: String,
+    #[cfg(feature = "tls")]
+    ca_certificate: Option<Vec<u8>>,
+}
+
+/// Here and not beside the type, so that the proxy's module does not depend on the builder's.
+impl QueryProxy {
+    /// Returns a builder for a proxy to the upstream with this base URL.
+    ///
+    /// The URL is `http://host:port`, and a path if the API is below one:
+    /// `http://vmselect:8481/select/0/prometheus`. A user name and password in it
+    /// (`https://user:password@host`) are sent as basic authentication.
+    pub fn builder(url: impl AsRef<str>) -> QueryProxyBuilder {
+        QueryProxyBuilder::new(url.as_ref())
+    }
+
+    /// Returns a builder with the base URL of the environment variable `VICTORIAMETRICS_URL`, or
+    /// `http://victoriametrics:8428` if it is unset or empty.
+    #[must_use]
+    pub fn from_env() -> QueryProxyBuilder {
+        match env::var(URL_VARIABLE) {
+            Ok(url) if !url.trim().is_empty() => QueryProxyBuilder::new(&url),
+            Ok(_) | Err(VarError::NotPresent) => QueryProxyBuilder::new(DEFAULT_URL),
+            // The `VarError` is not kept as the source: it contains the URL, which may contain a password.
+            Err(VarError::NotUnicode(_)) => QueryProxyBuilder {
+                url: Err(Error::url(format!("{URL_VARIABLE} is not UTF-8"))),
+                ..QueryProxyBuilder::new(DEFAULT_URL)
+            },
+        }
+    }
+}
+
+impl QueryProxyBuilder {
+    fn new(url: &str) -> Self {
+        Self {
+            url: BaseUrl::parse(url),
+            credentials: Vec::new(),
+            headers: Vec::new(),
+            forwarded_headers: Vec::new(),
+            forced_labels: Vec::new(),
+            limits: QueryLimits {
+                max_time_range: Duration::from_secs(31 * 24 * 3600),
+                max_points: 11_000,
+                max_query_bytes: 8 * 1024,
+            },
+            max_response_bytes: 32 * 1024 * 1024,
+            max_concurrent: 20,
+            timeouts: Timeouts {
+                query_range: Duration::from_secs(30),
+                services: Duration::from_secs(10),
+                health: Duration::from_secs(5),
+            },
+            health_path: None,
+            services_of: ("up".into(), "job".into()),
+            fallback_services: Vec::new(),
+            mount: String::new(),
+            #[cfg(feature = "tls")]
+            ca_certificate: None,
+        }
+    }
+
+    /// Authenticates at the upstream with a user name and a password.
+    #[must_use]
+    pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        let credentials = Credentials::basic(user.as_ref(), password.as_ref());
+        self.credentials.push(credentials);
+        self
+    }
+
+    /// Authenticates at the upstream with a bearer token.
+    #[must_use]
+    pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
+        self.credentials.push(Credentials::bearer(token.as_ref()));
+        self
+    }
+
+    /// Adds a header to every request to the upstream, such as Mimir's `X-Scope-OrgID`. The value is kept secret like
+    /// credentials.
+    #[must_use]
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let header = constant_header(name.as_ref(), value.as_ref());
+        self.headers.push(header);
+        self
+    }
+
+    /// Forwards a header of the client's request to the upstream, such as `traceparent` or `accept-encoding`. By
+    /// default none is forwarded.
+    #[must_use]
+    pub fn forward_header(mut self, name: impl Into<String>) -> Self {
+        self.forwarded_headers.push(name.into());
+        self
+    }
+
+    /// Restricts every query to series with this label.
+    ///
+    /// An equality matcher is added to every selector of the query, also in subqueries and parameters. The client's
+    /// matchers stay: all must match.
+    ///
+    /// With forced labels, these queries are rejected with 400:
+    ///
+    /// - queries that are not PromQL; some of MetricsQL's extensions are not,
+    /// - queries with `info()`, which reads series without a selector,
+    /// - queries whose regular expressions would take too long to compile, and queries with numeric escapes such as
+    ///   `\x41` in strings, which could hide them.
+    ///
+    /// No other function selects more series: `label_replace` and `label_join` change the labels of selected series.
+    /// Without forced labels, queries are forwarded unchanged.
+    #[must_use]
+    pub fn force_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.forced_labels.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the metric and the label whose values the services endpoint lists. Default: the label `job` of `up`.
+    #[must_use]
+    pub fn services_of(mut self, metric: impl Into<String>, label: impl Into<String>) -> Self {
+        self.services_of = (metric.into(), label.into());
+        self
+    }
+
+    /// Sets the response of the services endpoint if the query fails, in this order. Default: an empty list.
+    #[must_use]
+    pub fn fallback_services<I>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.fallback_services = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the path of the upstream's health page on its host, not below the base URL. Default: `/-/healthy` below
+    /// the base URL.
+    ///
+    /// Clusters need it: `/-/healthy` for vmselect, `/ready` for Mimir.
+    #[must_use]
+    pub fn health_path(mut self, path: impl Into<String>) -> Self {
+        self.health_path = Some(path.into());
+        self
+    }
+
+    /// Sets the path prefix of the proxy, such as `/api/metrics`, if the router does not strip it. Default: none.
+    ///
+    /// axum's `nest_service` strips the prefix and needs no setting.
+    #[must_use]
+    pub fn mounted_at(mut self, path: impl Into<String>) -> Self {
+        self.mount = path.into();
+        self
+    }
+
+    /// Sets the longest time from `start` to `end`. Default: 31 days.
+    #[must_use]
+    pub fn max_time_range(mut self, time_range: Duration) -> Self {
+        self.limits.max_time_range = time_range;
+        self
+    }
+
+    /// Sets the maximum number of points per series. Default: 11,000, as in Prometheus.
+    ///
+    /// They are counted as in Prometheus: `(end - start) / step`.
+    #[must_use]
+    pub fn max_points(mut self, points: u32) -> Self {
+        self.limits.max_points = points;
+        self
+    }
+
+    /// Sets the maximum length of a query in bytes. Default: 8 KiB.
+    #[must_use]
+    pub fn max_query_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_query_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum size of a response in bytes as sent by the upstream. Default: 32 MiB.
+    #[must_use]
+    pub fn max_response_bytes(mut self, bytes: u64) -> Self {
+        self.max_response_bytes = bytes;
+        self
+    }
+
+    /// Sets the maximum number of queries that are sent to the upstream at once. Default: 20, as in Prometheus.
+    #[must_use]
+    pub fn max_concurrent(mut self, queries: usize) -> Self {
+        self.max_concurrent = queries;
+        self
+    }
+
+    /// Sets the time limit of a range query, to the last byte of its response. Default: 30 s.
+    #[must_use]
+    pub fn query_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.query_range = timeout;
+        self
+    }
+
+    /// Sets how long the services endpoint waits for the upstream before it responds with the fallback. Default: 10 s.
+    #[must_use]
+    pub fn services_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.services = timeout;
+        self
+    }
+
+    /// Sets how long the health endpoint waits for the upstream before it reports it as unhealthy. Default: 5 s.
+    #[must_use]
+    pub fn health_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.health = timeout;
+        self
+    }
+
+    /// Sets the CA certificates, in PEM, that are trusted for an `https` upstream instead of the system's.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    #[must_use]
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificate = Some(pem.into());
+        self
+    }
+
+    /// Builds the proxy. It does not connect to the upstream yet.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first invalid setting:
+    ///
+    /// - a URL that is not `http` or `https`, has no host, or has a query, a fragment or a segment `..`,
+    /// - an `https` URL without the feature `tls`, or without valid CA certificates,
+    /// - credentials or a header that are set twice, an invalid header name or value, a header that is both set and
+    ///   forwarded,
+    /// - an invalid label name, metric name or path,
+    /// - a limit or a time limit of 0.
+    pub fn build(self) -> Result<QueryProxy, Error> {
+        self.check_limits()?;
+        let forced = ForcedMatchers::new(&self.forced_labels)?;
+        let mount = mount(&self.mount)?;
+        let (base_url, url_credentials) = self.url?;
+        #[cfg(feature = "tls")]
+        let connector = connector(base_url.is_https(), self.ca_certificate.as_deref())?;
+        #[cfg(not(feature = "tls"))]
+        let connector = connector(base_url.is_https())?;
+        let credentials = url_credentials.map(Ok).into_iter().chain(self.credentials);
+        let headers = UpstreamHeaders::new(
+            credentials.collect::<Result<_, _>>()?,
+            self.headers.into_iter().collect::<Result<_, _>>()?,
+            forwarded_headers(&self.forwarded_headers)?,
+        )?;
+        let health_uri = health_uri(&base_url, self.health_path.as_deref())?;
+        let services =
+            ServicesQuery::new(self.services_of, self.fallback_services, &forced, &base_url)?;
+        Ok(QueryProxy::new(ProxyState {
+            upstream: Upstream::new(connector, base_url, headers, self.max_concurrent),
+            query_concurrency: ConcurrencyLimit::new(self.max_concurrent),
+            health_concurrency: ConcurrencyLimit::new(self.max_concurrent),
+            forced,
+            limits: self.limits,
+            max_response_bytes: self.max_response_bytes,
+            timeouts: self.timeouts,
+            health_uri,
+            services,
+            mount,
+        }))
+    }
+
+    fn check_limits(&self) -> Result<(), Error> {
+        let QueryLimits {
+            max_time_range,
+            max_points,
+            max_query_bytes,
+        } = self.limits;
+        let Timeouts {
+            query_range,
+            services,
+            health,
+        } = self.timeouts;
+        let limits = [
+            ("max_time_range", max_time_range.is_zero()),
+            ("max_points", max_points == 0),
+            ("max_query_bytes", max_query_bytes == 0),
+            ("max_response_bytes", self.max_response_bytes == 0),
+            ("query_timeout", query_range.is_zero()),
+            ("services_timeout", services.is_zero()),
+            ("health_timeout", health.is_zero()),
+        ];
+        if let Some((name, _)) = limits.iter().find(|(_, is_zero)| *is_zero) {
+            return Err(Error::setting(format!(
+                "{name}: must be more than 0, got 0"
+            )));
+        }
+        let max = Semaphore::MAX_PERMITS;
+        if !(1..=max).contains(&self.max_concurrent) {
+            let message = format!(
+                "max_concurrent: must be 1 to {max}, got {}",
+                self.max_concurrent
+            );
+            return Err(Error::setting(message));
+        }
+        Ok(())
+    }
+}
+
+fn health_uri(base_url: &BaseUrl, path: Option<&str>) -> Result<Uri, Error> {
+    let Some(path) = path else {
+        let uri = base_url.join("/-/healthy");
+        return uri.ok_or_else(|| Error::url("invalid upstream URL: its path is too long"));
+    };
+    let is_valid = path.starts_with('/') && !has_dot_segment(path);
+    let uri = is_valid.then(|| base_url.with_path(path)).flatten();
+    uri.ok_or_else(|| {
+        Error::setting(format!(
+            "health_path: invalid path {path:?}; expected an absolute path such as /-/healthy"
+        ))
+    })
+}
+
+fn mount(path: &str) -> Result<String, Error> {
+    let mount = without_trailing_slash(path);
+    if mount.is_empty() || mount.starts_with('/') {
+        return Ok(mount.to_owned());
+    }
+    Err(Error::setting(format!(
+        "mounted_at: invalid path {path:?}; expected an absolute path such as /api/metrics"
+    )))
+}

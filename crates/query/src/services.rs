@@ -1,0 +1,77 @@
+//! [`ServicesQuery`]: the list of services, from the values of a label.
+
+use std::collections::BTreeSet;
+
+use http::Uri;
+use serde_json::Value;
+
+use crate::base_url::BaseUrl;
+use crate::error::Error;
+use crate::forced_matchers::ForcedMatchers;
+use crate::names::{is_label_name, is_metric_name};
+use crate::range_query::instant_target;
+
+/// The largest response that is read: it has one short entry per service.
+pub(crate) const MAX_RESPONSE_BYTES: u64 = 1024 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct ServicesQuery {
+    pub(crate) uri: Uri,
+    label: String,
+    fallback: Vec<String>,
+}
+
+impl ServicesQuery {
+    pub(crate) fn new(
+        (metric, label): (String, String),
+        fallback: Vec<String>,
+        forced: &ForcedMatchers,
+        upstream: &BaseUrl,
+    ) -> Result<Self, Error> {
+        if !is_metric_name(&metric) {
+            let message = format!("services_of: invalid metric name {metric:?}");
+            return Err(Error::setting(message));
+        }
+        if !is_label_name(&label) {
+            let message = format!("services_of: invalid label name {label:?}");
+            return Err(Error::setting(message));
+        }
+        let query = forced.rewrite(&format!("group by ({label}) ({metric})"));
+        let query = query.map_err(|reason| {
+            Error::setting(format!(
+                "services_of: the forced labels cannot be added to the query: {reason}"
+            ))
+        })?;
+        let uri = upstream.join(&instant_target(&query)).ok_or_else(|| {
+            Error::setting("services_of: the query with its forced labels is too long for a URL")
+        })?;
+        Ok(Self {
+            uri,
+            label,
+            fallback,
+        })
+    }
+
+    /// Returns the sorted distinct values in the response to an instant query as a JSON array, or `None` if the
+    /// response is not one.
+    pub(crate) fn names(&self, response: &[u8]) -> Option<String> {
+        let response: Value = serde_json::from_slice(response).ok()?;
+        if response.get("status")?.as_str()? != "success" {
+            return None;
+        }
+        let series = response.get("data")?.get("result")?.as_array()?;
+        let names = series
+            .iter()
+            .filter_map(|series| series.get("metric")?.get(&self.label)?.as_str());
+        let names: BTreeSet<&str> = names.filter(|name| !name.is_empty()).collect();
+        Some(json_array(names))
+    }
+
+    pub(crate) fn fallback(&self) -> String {
+        json_array(self.fallback.iter().map(String::as_str))
+    }
+}
+
+fn json_array<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    Value::from_iter(names).to_string()
+}

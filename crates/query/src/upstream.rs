@@ -1,0 +1,93 @@
+//! [`Upstream`]: sends requests to the upstream.
+
+use std::error::Error as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderMap, Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::base_url::BaseUrl;
+use crate::connector::Connector;
+use crate::deadline::Deadline;
+use crate::error_response::ErrorResponse;
+use crate::headers::UpstreamHeaders;
+
+/// A server with Prometheus' HTTP API, and the pool of connections to it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    client: legacy::Client<Connector, String>,
+    base_url: BaseUrl,
+    headers: UpstreamHeaders,
+    /// The outcome of the last request, so that only changes are logged.
+    is_reachable: AtomicBool,
+}
+
+impl Upstream {
+    pub(crate) fn new(
+        connector: Connector,
+        base_url: BaseUrl,
+        headers: UpstreamHeaders,
+        max_idle: usize,
+    ) -> Self {
+        let mut client = legacy::Client::builder(TokioExecutor::new());
+        client.pool_timer(TokioTimer::new());
+        client.pool_max_idle_per_host(max_idle);
+        Self {
+            client: client.build(connector),
+            base_url,
+            headers,
+            is_reachable: AtomicBool::new(true),
+        }
+    }
+
+    pub(crate) fn base_url(&self) -> &BaseUrl {
+        &self.base_url
+    }
+
+    /// Sends a GET request and returns the response, whatever its status.
+    pub(crate) async fn get(
+        &self,
+        uri: Uri,
+        from_client: &HeaderMap,
+        deadline: Deadline,
+    ) -> Result<Response<Incoming>, ErrorResponse> {
+        let mut request = Request::new(String::new());
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.headers.for_request(from_client);
+        let response = deadline.timeout(self.client.request(request)).await;
+        let response = response.and_then(|sent| sent.map_err(|error| unreachable(&error)));
+        self.log_change(response.as_ref().err());
+        response
+    }
+
+    /// Logs when the upstream becomes unreachable or reachable, not every request.
+    fn log_change(&self, error: Option<&ErrorResponse>) {
+        let is_reachable = error.is_none();
+        if self.is_reachable.swap(is_reachable, Ordering::Relaxed) == is_reachable {
+            return;
+        }
+        match error {
+            Some(error) => {
+                tracing::warn!(
+                    reason = error.summary(),
+                    "query proxy: the upstream is unreachable"
+                );
+            }
+            None => tracing::info!("query proxy: the upstream is reachable again"),
+        }
+    }
+}
+
+/// Joins the messages of all sources: the client's own message does not say why it failed.
+fn unreachable(error: &legacy::Error) -> ErrorResponse {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        reason.push_str(": ");
+        reason.push_str(&error.to_string());
+        source = error.source();
+    }
+    ErrorResponse::unavailable("the upstream is unreachable", reason)
+}

@@ -1,0 +1,186 @@
+//! `build` rejects invalid settings.
+
+use std::error::Error as _;
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use tower_prometheus_query::{QueryProxy, QueryProxyBuilder};
+
+#[track_caller]
+fn assert_refused(builder: QueryProxyBuilder, why: &str) {
+    let error = builder.build().unwrap_err().to_string();
+    assert!(error.contains(why), "{error}");
+}
+
+fn good() -> QueryProxyBuilder {
+    QueryProxy::builder("http://victoriametrics:8428")
+}
+
+#[test]
+fn invalid_urls_are_rejected() {
+    for url in [
+        "http://victoriametrics:8428",
+        "http://victoriametrics:8428/",
+        "http://[::1]:8428/select/0/prometheus",
+        " http://host ",
+    ] {
+        assert!(QueryProxy::builder(url).build().is_ok(), "{url}");
+    }
+    #[cfg(feature = "tls")]
+    assert!(QueryProxy::builder("https://host/a/b/").build().is_ok());
+    for (url, why) in [
+        ("", "URL"),
+        ("victoriametrics:8428", "URL"),
+        ("/path", "scheme"),
+        ("ftp://host", "scheme"),
+        ("http://", "URL"),
+        ("http://host?query=1", "a query"),
+        ("http://host/#x", "fragment"),
+        ("http://host/a/../b", ".."),
+        ("http://host/a/%2E%2e/b", ".."),
+        ("http://host:99999", "port"),
+        ("http://host:", "port"),
+    ] {
+        assert_refused(QueryProxy::builder(url), why);
+    }
+}
+
+#[test]
+fn invalid_headers_are_rejected() {
+    for name in [
+        "Host",
+        "connection",
+        "Transfer-Encoding",
+        "content-length",
+        "te",
+        "upgrade",
+        "a b",
+        "",
+    ] {
+        assert!(good().forward_header(name).build().is_err(), "{name}");
+        assert!(good().header(name, "x").build().is_err(), "{name}");
+    }
+    assert_refused(good().header("a", "1").header("A", "2"), "twice");
+    assert_refused(
+        good()
+            .header("x-scope-orgid", "1")
+            .forward_header("X-Scope-OrgID"),
+        "both",
+    );
+    assert_refused(
+        good().bearer_auth("x").forward_header("authorization"),
+        "both",
+    );
+    assert_refused(
+        good().bearer_auth("x").header("authorization", "y"),
+        "twice",
+    );
+    assert_refused(good().bearer_auth(""), "empty");
+    assert!(good().forward_header("authorization").build().is_ok());
+}
+
+#[test]
+fn invalid_labels_are_rejected() {
+    for name in ["", "1a", "a-b", "a b", "ä", "__name__", "a\"}", "a:b"] {
+        assert_refused(good().force_label(name, "x"), "invalid label name");
+    }
+    assert_refused(good().force_label("tenant", ""), "empty");
+    assert_refused(
+        good().force_label("tenant", "a").force_label("tenant", "b"),
+        "twice",
+    );
+    assert!(
+        good()
+            .force_label("tenant", "a\"} or {x=\"")
+            .build()
+            .is_ok()
+    );
+    assert_refused(good().services_of("up} or {", "job"), "invalid metric name");
+    assert_refused(good().services_of("up", "job) or (x"), "invalid label name");
+    assert!(good().services_of("job:up:sum", "job").build().is_ok());
+}
+
+#[test]
+fn limits_of_zero_are_rejected() {
+    assert_refused(good().max_time_range(Duration::ZERO), "max_time_range");
+    assert_refused(good().max_points(0), "max_points");
+    assert_refused(good().max_query_bytes(0), "max_query_bytes");
+    assert_refused(good().max_response_bytes(0), "max_response_bytes");
+    assert_refused(good().max_concurrent(0), "max_concurrent");
+    assert_refused(good().max_concurrent(usize::MAX), "must be 1 to");
+    assert_refused(good().query_timeout(Duration::ZERO), "query_timeout");
+    assert_refused(good().services_timeout(Duration::ZERO), "services_timeout");
+    assert_refused(good().health_timeout(Duration::ZERO), "health_timeout");
+}
+
+#[test]
+fn invalid_paths_are_rejected() {
+    for path in ["", "healthy", "/../x", "/a b"] {
+        assert_refused(good().health_path(path), "health_path");
+    }
+    assert_refused(good().mounted_at("api"), "mounted_at");
+    assert!(good().mounted_at("/api/metrics/").build().is_ok());
+}
+
+#[test]
+fn errors_have_predicates_and_sources() {
+    let error = |builder: QueryProxyBuilder| builder.build().unwrap_err();
+    let url = error(QueryProxy::builder("http://ho st"));
+    assert!(url.is_url() && !url.is_tls());
+    assert!(url.source().is_some());
+    let setting = error(good().header("x-scope-orgid", "\n"));
+    assert!(!setting.is_url() && !setting.is_tls());
+    assert!(setting.source().is_some());
+    assert!(error(good().max_points(0)).source().is_none());
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn https_needs_the_feature_tls() {
+    let error = QueryProxy::builder("https://host").build().unwrap_err();
+    assert!(error.is_tls() && !error.is_url());
+    assert!(error.to_string().contains("feature `tls`"), "{error}");
+}
+
+/// In child processes, because the variable is global.
+#[test]
+fn from_env_reads_the_url() {
+    let child = |url: Option<&OsStr>| {
+        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        test.args([
+            "--exact",
+            "configuration::prints_the_proxy_of_from_env",
+            "--nocapture",
+            "--ignored",
+        ]);
+        match url {
+            Some(url) => test.env("VICTORIAMETRICS_URL", url),
+            None => test.env_remove("VICTORIAMETRICS_URL"),
+        };
+        String::from_utf8(test.output().unwrap().stdout).unwrap()
+    };
+    for unset in [None, Some(OsStr::new(""))] {
+        let shown = child(unset);
+        assert!(shown.contains("http://victoriametrics:8428"), "{shown}");
+    }
+    let shown = child(Some(OsStr::new("http://ada:secret@prometheus:9090/base")));
+    assert!(shown.contains("http://prometheus:9090/base"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+    let shown = child(Some(OsStr::new("nonsense")));
+    assert!(shown.contains("invalid upstream URL"), "{shown}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        let shown = child(Some(OsStr::from_bytes(
+            b"http://ada:secret\xff@prometheus:9090",
+        )));
+        assert!(shown.contains("is not UTF-8"), "{shown}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}
+
+#[test]
+#[ignore = "run by `from_env_reads_the_url`, which sets the variable"]
+fn prints_the_proxy_of_from_env() {
+    println!("{:?}", QueryProxy::from_env().build());
+}

@@ -1,0 +1,414 @@
+//! The three endpoints, with upstreams that work, fail, hang and misbehave.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tower_prometheus_query::QueryProxy;
+
+use crate::fake_upstream::{FakeUpstream, GOOD, get, hanging, head};
+use test_support::eventually;
+
+const SHORT: Duration = Duration::from_millis(200);
+
+/// The URL of a port that refuses connections.
+async fn unused_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn valid_query_and_its_response_are_forwarded() {
+    let upstream = FakeUpstream::answering(r#"{"status":"success"}"#).await;
+    let proxy = upstream.proxy().build().unwrap();
+    let target = "/query_range?query=sum(rate(x%7Ba%3D%22b%20c%22%7D%5B5m%5D))%2B1&start=2023-11-14T22:13:20Z&end=1700000060.5";
+    let answer = get(&proxy, target).await;
+    assert_eq!(
+        (answer.status, answer.text.as_str()),
+        (200, r#"{"status":"success"}"#)
+    );
+    let request = upstream.only_request();
+    assert!(
+        request.target.starts_with("/api/v1/query_range?"),
+        "{request:?}"
+    );
+    let parameter = |name| request.parameter(name).unwrap();
+    assert_eq!(parameter("query"), r#"sum(rate(x{a="b c"}[5m]))+1"#);
+    assert_eq!(parameter("start"), "1700000000");
+    assert_eq!(parameter("end"), "1700000060.500");
+    assert_eq!(parameter("step"), "15", "the default");
+}
+
+#[tokio::test]
+async fn errors_of_the_upstream_keep_status_and_body() {
+    for status in [400_u16, 401, 404, 422, 429, 500, 503] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let upstream = FakeUpstream::start(move |_| (status, "the message of the upstream")).await;
+        let proxy = upstream.proxy().build().unwrap();
+        let answer = get(&proxy, GOOD).await;
+        assert_eq!(answer.status, status.as_u16());
+        assert_eq!(answer.text, "the message of the upstream");
+        assert!(
+            answer.headers[CONTENT_TYPE]
+                .to_str()
+                .unwrap()
+                .starts_with("text/plain")
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_listed_response_headers_are_forwarded() {
+    let upstream = FakeUpstream::start(|_| {
+        let headers = [
+            (CONTENT_TYPE, "text/html"),
+            (CONTENT_ENCODING, "identity"),
+            (SET_COOKIE, "session=1"),
+        ];
+        (
+            headers,
+            [("x-internal", "1"), ("access-control-allow-origin", "*")],
+            "<script>",
+        )
+    })
+    .await;
+    let proxy = upstream.proxy().build().unwrap();
+    let answer = get(&proxy, GOOD).await;
+    let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    // The security headers keep a browser from rendering the upstream's HTML.
+    assert_eq!(
+        names,
+        [
+            "content-encoding",
+            "content-security-policy",
+            "content-type",
+            "x-content-type-options"
+        ]
+    );
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+}
+
+#[tokio::test]
+async fn response_is_streamed() {
+    let upstream = FakeUpstream::start(|_| hanging(vec!["first ", "second"])).await;
+    let proxy = upstream.proxy().build().unwrap();
+    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert!(first.starts_with(b"first "));
+}
+
+#[tokio::test]
+async fn unreachable_upstream_is_503_with_the_reason() {
+    let proxy = QueryProxy::builder(unused_url().await).build().unwrap();
+    let reason = get(&proxy, GOOD).await.assert_error(503, "unavailable");
+    assert!(reason.contains("refused"), "{reason}");
+    let health = get(&proxy, "/health").await;
+    assert_eq!(
+        (health.status, &health.json()["status"]),
+        (200, &"unhealthy".into())
+    );
+    assert!(health.json()["error"].as_str().unwrap().contains("refused"));
+}
+
+#[tokio::test]
+async fn upstream_that_does_not_speak_http_is_503() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let garbage = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"SSH-2.0-not http\r\n\r\n").await;
+        }
+    };
+    let ask = async {
+        let proxy = QueryProxy::builder(url).build().unwrap();
+        get(&proxy, GOOD).await.assert_error(503, "unavailable");
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
+    };
+    tokio::select! { () = garbage => {}, () = ask => {} }
+}
+
+#[tokio::test]
+async fn hanging_upstream_is_504_and_unhealthy_and_services_fall_back() {
+    // The kernel accepts the connection; nothing answers.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = QueryProxy::builder(format!("http://{}", listener.local_addr().unwrap()))
+        .query_timeout(SHORT)
+        .services_timeout(SHORT)
+        .health_timeout(SHORT)
+        .fallback_services(["workers", "orchestrator"])
+        .build()
+        .unwrap();
+    let limit = get(&proxy, GOOD).await.assert_error(504, "timeout");
+    assert!(limit.contains("200ms"), "{limit}");
+    assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
+    let services = get(&proxy, "/services").await;
+    assert_eq!(services.text, r#"["workers","orchestrator"]"#);
+}
+
+#[tokio::test]
+async fn endless_response_is_aborted_at_the_time_limit() {
+    let upstream = FakeUpstream::start(|_| hanging(vec!["first"])).await;
+    let proxy = upstream.proxy().query_timeout(SHORT).build().unwrap();
+    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    assert_eq!(response.status(), 200);
+    let error = response.into_body().collect().await.unwrap_err();
+    assert!(error.to_string().contains("longer than allowed"), "{error}");
+}
+
+#[tokio::test]
+async fn truncated_response_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let cut_off = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"status\":";
+        stream.write_all(answer).await.unwrap();
+    };
+    let proxy = QueryProxy::builder(url).build().unwrap();
+    let ask = head(&proxy, Request::get(GOOD).body(()).unwrap());
+    let ((), response) = tokio::join!(cut_off, ask);
+    assert_eq!(response.status(), 200);
+    let error = response.into_body().collect().await.unwrap_err();
+    assert!(error.to_string().contains("incomplete"), "{error}");
+}
+
+#[tokio::test]
+async fn redirects_are_neither_followed_nor_forwarded() {
+    for status in [301_u16, 302, 307, 308] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let upstream =
+            FakeUpstream::start(move |_| (status, [(LOCATION, "http://internal/secret")])).await;
+        let proxy = upstream.proxy().build().unwrap();
+        let answer = get(&proxy, GOOD).await;
+        answer.assert_error(502, "bad_gateway");
+        assert!(!answer.headers.contains_key(LOCATION));
+        assert!(!answer.text.contains("internal"), "{answer:?}");
+        upstream.only_request();
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "degraded");
+    }
+}
+
+#[tokio::test]
+async fn health_distinguishes_healthy_from_degraded() {
+    let upstream = FakeUpstream::start(|path| match path {
+        "/-/healthy" => StatusCode::OK,
+        "/elsewhere" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::NOT_FOUND,
+    })
+    .await;
+    let health = get(&upstream.proxy().build().unwrap(), "/health").await;
+    assert_eq!(
+        (health.status, health.text.as_str()),
+        (200, r#"{"status":"healthy"}"#)
+    );
+    for path in ["/elsewhere", "/health"] {
+        let proxy = upstream.proxy().health_path(path).build().unwrap();
+        let health = get(&proxy, "/health").await;
+        assert_eq!(
+            (health.status, &health.json()["status"]),
+            (200, &"degraded".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn services_are_sorted_and_distinct() {
+    let answer = r#"{"status":"success","data":{"resultType":"vector","result":[
+        {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{"service":"api"},"value":[1,"1"]},
+        {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{},"value":[1,"1"]},
+        {"metric":{"service":""},"value":[1,"1"]},{"metric":{"service":"a\"<b"},"value":[1,"1"]}]}}"#;
+    let upstream = FakeUpstream::answering(answer).await;
+    let proxy = upstream
+        .proxy()
+        .services_of("asdlc_service_info", "service");
+    let proxy = proxy.fallback_services(["nobody"]).build().unwrap();
+    let services = get(&proxy, "/services").await;
+    assert_eq!(services.status, 200);
+    assert_eq!(services.headers[CONTENT_TYPE], "application/json");
+    assert_eq!(
+        services.json(),
+        serde_json::json!(["a\"<b", "api", "workers"])
+    );
+    let request = upstream.only_request();
+    assert!(request.target.starts_with("/api/v1/query?"), "{request:?}");
+    assert_eq!(
+        request.parameter("query").unwrap(),
+        "group by (service) (asdlc_service_info)"
+    );
+}
+
+#[tokio::test]
+async fn empty_list_of_services_is_not_replaced_by_the_fallback() {
+    let upstream = FakeUpstream::answering(r#"{"status":"success","data":{"result":[]}}"#).await;
+    let proxy = upstream
+        .proxy()
+        .fallback_services(["nobody"])
+        .build()
+        .unwrap();
+    assert_eq!(get(&proxy, "/services").await.text, "[]");
+}
+
+#[tokio::test]
+async fn invalid_services_response_is_replaced_by_the_fallback() {
+    let large = format!(
+        r#"{{"status":"success","data":{{"result":[]}},"x":"{}"}}"#,
+        "x".repeat(1024 * 1024)
+    );
+    let answers = [
+        (200, "not JSON".to_owned()),
+        (200, "{}".to_owned()),
+        (200, "[".repeat(10_000)),
+        (200, r#"{"status":"error","data":{"result":[]}}"#.to_owned()),
+        (
+            200,
+            r#"{"status":"success","data":{"result":{}}}"#.to_owned(),
+        ),
+        (200, large),
+        (
+            422,
+            r#"{"status":"success","data":{"result":[]}}"#.to_owned(),
+        ),
+        (
+            302,
+            r#"{"status":"success","data":{"result":[]}}"#.to_owned(),
+        ),
+    ];
+    for (status, text) in answers {
+        let status = StatusCode::from_u16(status).unwrap();
+        let upstream = FakeUpstream::start(move |_| (status, text.clone())).await;
+        let proxy = upstream
+            .proxy()
+            .fallback_services(["a", "b"])
+            .build()
+            .unwrap();
+        let services = get(&proxy, "/services").await;
+        assert_eq!(
+            (services.status, services.text.as_str()),
+            (200, r#"["a","b"]"#)
+        );
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_405_and_other_paths_are_404() {
+    let upstream = FakeUpstream::answering("").await;
+    let proxy = upstream.proxy().build().unwrap();
+    for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
+        for target in [GOOD, "/services", "/health"] {
+            let request = Request::builder()
+                .method(method)
+                .uri(target)
+                .body(())
+                .unwrap();
+            let answer = crate::fake_upstream::ask(&proxy, request).await;
+            answer.assert_error(405, "method_not_allowed");
+            assert_eq!(answer.headers["allow"], "GET");
+        }
+    }
+    for target in [
+        "/",
+        "/query",
+        "/query_range/",
+        "/health/x",
+        "/services/../health",
+        "/%68ealth",
+        "//health",
+    ] {
+        get(&proxy, target).await.assert_error(404, "not_found");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+/// Retries a query until the concurrency limit admits it, and returns its status.
+async fn status_once_admitted(proxy: &QueryProxy) -> u16 {
+    let wait = async {
+        loop {
+            let request = Request::get(GOOD).body(()).unwrap();
+            match head(proxy, request).await.status().as_u16() {
+                503 => tokio::task::yield_now().await,
+                status => return status,
+            }
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+    waited.expect("no permit was released")
+}
+
+#[tokio::test]
+async fn queries_beyond_the_concurrency_limit_are_503() {
+    let upstream = FakeUpstream::start(|path| match path {
+        "/-/healthy" => hanging(vec![]),
+        _ => hanging(vec!["first"]),
+    })
+    .await;
+    let proxy = upstream
+        .proxy()
+        .max_concurrent(2)
+        .fallback_services(["busy"])
+        .build()
+        .unwrap();
+    let request = || Request::get(GOOD).body(()).unwrap();
+    let first = head(&proxy, request()).await;
+    let second = head(&proxy.clone(), request()).await;
+    assert_eq!(
+        (first.status(), second.status()),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    let answer = get(&proxy, GOOD).await;
+    let detail = answer.assert_error(503, "too_many_queries");
+    assert!(detail.contains("at most 2"), "{detail}");
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(get(&proxy, "/services").await.text, r#"["busy"]"#);
+    assert_eq!(get(&proxy, "/health").await.json()["status"], "healthy");
+    // Dropping a response releases its permit.
+    drop(first);
+    assert_eq!(status_once_admitted(&proxy).await, 200);
+}
+
+/// The client keeps its response, but the permit is released at the time limit.
+#[tokio::test]
+async fn unread_response_releases_its_permit_at_the_time_limit() {
+    let upstream = FakeUpstream::start(|_| hanging(vec!["first"])).await;
+    let proxy = upstream
+        .proxy()
+        .max_concurrent(1)
+        .query_timeout(SHORT)
+        .build()
+        .unwrap();
+    let request = || Request::get(GOOD).body(()).unwrap();
+    let unread = head(&proxy, request()).await;
+    assert_eq!(head(&proxy, request()).await.status(), 503);
+    assert_eq!(status_once_admitted(&proxy).await, 200);
+    drop(unread);
+}
+
+#[tokio::test]
+async fn disconnected_client_cancels_its_query() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let proxy = QueryProxy::builder(url).build().unwrap();
+    let ask = tokio::spawn(async move { get(&proxy, GOOD).await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+    ask.abort();
+    let closed = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 1])).await;
+    assert_eq!(closed.unwrap().unwrap(), 0, "the connection is closed");
+    eventually("the task ends", || ask.is_finished()).await;
+}
+
+#[tokio::test]
+async fn longest_possible_timeout_does_not_expire_at_once() {
+    let upstream = FakeUpstream::answering("ok").await;
+    let proxy = upstream.proxy().query_timeout(Duration::MAX);
+    let answer = get(&proxy.build().unwrap(), GOOD).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "ok"));
+}
