@@ -72,7 +72,6 @@
 //! | `process` | no | [`collectors::ProcessCollector`]: the `process_*` families, on Linux |
 //! | `runtime` | no | [`collectors::RuntimeCollector`]: tokio's workers, tasks and queue |
 //! | `server` | no | [`MetricsServer`]: the page on a port of its own |
-//! | `push` | no | [`PushGateway`]: the page of a job that ends |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
@@ -125,8 +124,6 @@ pub use self::app::Summary;
 pub use self::scrape::MetricsServer;
 #[cfg(feature = "collect")]
 pub use self::scrape::collect;
-#[cfg(feature = "push")]
-pub use self::scrape::{PushError, PushGateway};
 pub use self::{
     app::{
         Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress,

@@ -7,15 +7,11 @@ pub mod collect;
 mod collect;
 mod handler;
 mod page;
-#[cfg(feature = "push")]
-mod push;
 mod run;
 #[cfg(feature = "server")]
 mod server;
 mod source;
 
-#[cfg(feature = "push")]
-pub use self::push::{PushError, PushGateway};
 #[cfg(feature = "server")]
 pub use self::server::MetricsServer;
 pub use self::{
