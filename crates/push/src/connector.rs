@@ -35,6 +35,8 @@ use crate::error::{BoxError, Error};
 /// # #[cfg(unix)]
 /// # gateway().unwrap();
 /// ```
+// `Connector::new` does without hyper-util's trait `Connection`, which would bind this API to a version before 1.0. What
+// that trait would tell about a connection to a proxy, `forward_proxy` does.
 #[derive(Clone)]
 pub struct Connector {
     connect: Arc<Connect>,

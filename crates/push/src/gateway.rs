@@ -107,7 +107,7 @@ impl PushGateway {
         })
     }
 
-    /// Adds a grouping label beside `job`. Each combination of values is a group of its own.
+    /// Adds a grouping label beside `job`. Each combination of values identifies a separate group.
     ///
     /// # Errors
     ///

@@ -49,8 +49,8 @@ pub(crate) fn roots_from_system() -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(loaded.certs);
     if roots.is_empty() {
-        let message = "Pushgateway URL: https:// needs CA certificates, and the system has none; install them, or pass \
-                       yours with Connector::with_ca_certificate";
+        let message = "Pushgateway URL: https:// needs CA certificates, and the system does not have any; install them, or \
+                       pass yours with Connector::with_ca_certificate";
         return Err(match loaded.errors.into_iter().next() {
             Some(error) => Error::with_source(message, error),
             None => Error::new(message),

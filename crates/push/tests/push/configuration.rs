@@ -54,7 +54,7 @@ fn gateway() -> PushGateway {
     PushGateway::new("http://gateway", "nightly").unwrap()
 }
 
-/// Compiles if a push can be a task of its own, whatever is pushed.
+/// Compiles if a push can be spawned as a task, for every source.
 #[test]
 fn futures_and_types_can_be_sent_to_other_threads() {
     fn check<T: Send>(_: T) {}

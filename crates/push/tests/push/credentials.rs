@@ -47,7 +47,7 @@ async fn credentials_are_sent_with_every_request() {
 }
 
 #[tokio::test]
-async fn empty_user_info_is_no_credential() {
+async fn empty_user_info_sends_no_credentials() {
     let gateway = Gateway::answering(&[202]).await;
     let url = format!("http://@{}", gateway.address());
     let client = PushGateway::new(&url, "nightly").unwrap();

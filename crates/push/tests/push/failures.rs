@@ -96,11 +96,11 @@ async fn broken_connection_is_retried() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serve = async {
         let (mut stream, _) = listener.accept().await.unwrap();
-        stream.read(&mut [0; 4096]).await.unwrap();
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
         stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
         drop(stream);
         let (mut stream, _) = listener.accept().await.unwrap();
-        stream.read(&mut [0; 4096]).await.unwrap();
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         stream.write_all(answer).await.unwrap();
     };
