@@ -197,6 +197,20 @@ impl Future for ScrapeFuture {
     }
 }
 
+impl From<&Registry> for MetricsHandler {
+    /// Returns [`Registry::handler`].
+    fn from(registry: &Registry) -> Self {
+        registry.handler()
+    }
+}
+
+impl From<&MetricsHandler> for MetricsHandler {
+    /// Returns a clone, which shares running scrapes with the original.
+    fn from(handler: &MetricsHandler) -> Self {
+        handler.clone()
+    }
+}
+
 impl Registry {
     /// The service that shows this registry; see [`MetricsHandler`].
     pub fn handler(&self) -> MetricsHandler {

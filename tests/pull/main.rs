@@ -1,16 +1,10 @@
 //! Numbers that are asked for when a page is.
 
-#![cfg(all(
-    feature = "process",
-    feature = "runtime",
-    feature = "server",
-    feature = "push"
-))]
+#![cfg(all(feature = "process", feature = "runtime", feature = "server"))]
 
 mod collectors;
 mod deadlines;
 mod names;
-mod push;
 mod ready_made;
 mod server;
 mod sharing;

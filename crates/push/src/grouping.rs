@@ -1,0 +1,87 @@
+//! [`Grouping`]: the labels that identify a group on the Pushgateway, as a URL path.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::error::Error;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Grouping {
+    labels: Vec<String>,
+    /// `/metrics/job/nightly/disk@base64/L2Rldi9zZGE`.
+    path: String,
+}
+
+impl Grouping {
+    pub(crate) fn new(job: &str) -> Result<Self, Error> {
+        if job.is_empty() {
+            return Err(Error::new("job: must not be empty"));
+        }
+        Ok(Self {
+            labels: vec!["job".to_owned()],
+            path: format!("/metrics{}", segment("job", job)),
+        })
+    }
+
+    pub(crate) fn add(&mut self, label: &str, value: &str) -> Result<(), Error> {
+        check_label_name(label)?;
+        if self.labels.iter().any(|known| known == label) {
+            return Err(Error::new(format!(
+                "grouping label {label:?}: is set twice; each label can be set once, and `job` is always set"
+            )));
+        }
+        self.labels.push(label.to_owned());
+        self.path.push_str(&segment(label, value));
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+/// Accepts the names that a [`tower_prometheus::RegistryBuilder`] accepts for constant labels.
+fn check_label_name(name: &str) -> Result<(), Error> {
+    let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+    let is_name = name.bytes().next().is_some_and(is_letter)
+        && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit());
+    if is_name && !name.starts_with("__") && name != "le" && name != "quantile" {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "grouping label {name:?}: a name consists of letters, digits and '_', does not start with a digit \
+         or \"__\", and is neither \"le\" nor \"quantile\""
+    )))
+}
+
+/// Writes one label as part of the path. Values that a path cannot hold are written in base64, an empty value as `=`.
+fn segment(label: &str, value: &str) -> String {
+    let is_unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    // `.` and `..` have a meaning in paths.
+    let is_only_dots = value.bytes().all(|b| b == b'.');
+    if value.is_empty() {
+        format!("/{label}@base64/=")
+    } else if value.bytes().all(is_unreserved) && !is_only_dots {
+        format!("/{label}/{value}")
+    } else {
+        format!("/{label}@base64/{}", URL_SAFE_NO_PAD.encode(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn values_that_a_path_cannot_hold_are_base64() {
+        for (value, expected) in [
+            ("nightly-1.2_x~", "/job/nightly-1.2_x~"),
+            ("", "/job@base64/="),
+            ("..", "/job@base64/Li4"),
+            ("/var/tmp", "/job@base64/L3Zhci90bXA"),
+            ("Προμηθεύς", "/job@base64/zqDPgc6_zrzOt864zrXPjc-C"),
+        ] {
+            assert_eq!(segment("job", value), expected);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Reading bodies: the metrics page to push, and the Pushgateway's reason for an error.
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Body;
+use tower_prometheus::MetricsHandler;
+use tower_service::Service;
+
+use crate::error::{Cause, PushError};
+
+/// Returns what a scrape of the handler gets, in the text format 0.0.4.
+pub(crate) async fn gather(mut handler: MetricsHandler) -> Result<String, PushError> {
+    let response = match handler.call(Request::new(())).await {
+        Ok(response) => response,
+        Err(impossible) => match impossible {},
+    };
+    let status = response.status();
+    let text = read(response.into_body(), usize::MAX).await;
+    let text = String::from_utf8_lossy(&text);
+    if status.is_success() {
+        return Ok(text.into_owned());
+    }
+    let message = format!("the metrics to push could not be gathered: {}", text.trim());
+    Err(PushError::new(Cause::Gather, message))
+}
+
+/// Reads frames until there are at least `limit` bytes. An error ends the body.
+pub(crate) async fn read(body: impl Body<Data = Bytes>, limit: usize) -> Vec<u8> {
+    let mut body = std::pin::pin!(body);
+    let mut bytes = Vec::new();
+    while bytes.len() < limit
+        && let Some(Ok(frame)) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await
+    {
+        bytes.extend(frame.into_data().unwrap_or_default());
+    }
+    bytes
+}

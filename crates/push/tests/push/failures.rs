@@ -1,0 +1,137 @@
+//! Which failures are retried, and what an error tells.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tower_prometheus::Registry;
+use tower_prometheus::collect::Samples;
+use tower_prometheus_push::{PushError, PushGateway};
+
+use crate::{Gateway, registry, unused_address};
+
+async fn push(url: &str, retries: u32) -> Result<(), PushError> {
+    let gateway = PushGateway::new(url, "nightly").unwrap().retries(retries);
+    let gateway = gateway.group("disk", "/dev/sda").unwrap();
+    gateway.push(&registry()).await
+}
+
+#[tokio::test]
+async fn server_errors_are_retried_and_other_statuses_are_not() {
+    let gateway = Gateway::answering(&[503, 500, 202]).await;
+    push(&gateway.server.url("/prefix/"), 2).await.unwrap();
+    let requests = gateway.requests();
+    assert_eq!(requests.len(), 3);
+    for (method, uri, headers) in requests {
+        assert_eq!(method, Method::PUT);
+        assert_eq!(
+            uri.path(),
+            "/prefix/metrics/job/nightly/disk@base64/L2Rldi9zZGE"
+        );
+        assert_eq!(
+            headers["content-type"],
+            "text/plain; version=0.0.4; charset=utf-8"
+        );
+        assert_eq!(headers["host"], gateway.address().to_string());
+        assert!(!headers.contains_key("authorization"));
+    }
+
+    let gateway = Gateway::answering(&[502]).await;
+    let error = push(&gateway.server.url(""), 2).await.unwrap_err();
+    assert_eq!(gateway.requests().len(), 3);
+    assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY));
+    assert!(!error.is_rejected());
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "Pushgateway http://{} answered 502 Bad Gateway: the reason",
+            gateway.address()
+        )
+    );
+
+    for refusal in [&[400], &[404], &[302]] {
+        let gateway = Gateway::answering(refusal).await;
+        let error = push(&gateway.server.url(""), 2).await.unwrap_err();
+        assert_eq!(gateway.requests().len(), 1);
+        assert_eq!(error.status().unwrap().as_u16(), refusal[0]);
+        assert!(error.is_rejected());
+    }
+}
+
+#[tokio::test]
+async fn unreachable_gateway_is_named() {
+    let nowhere = unused_address();
+    let error = push(&format!("http://{nowhere}"), 1).await.unwrap_err();
+    assert_eq!(error.status(), None);
+    assert!(error.is_connect());
+    assert!(!error.is_timeout() && !error.is_rejected() && !error.is_gather());
+    assert_eq!(
+        error.to_string(),
+        format!("Pushgateway http://{nowhere} cannot be reached")
+    );
+    assert!(error.source().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn gateway_that_does_not_respond_is_a_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let began = tokio::time::Instant::now();
+    let error = push(&url, 1).await.unwrap_err();
+    assert!(error.is_timeout(), "{error}");
+    assert!(error.source().is_some());
+    // Two attempts, and the pause between them.
+    let waited = began.elapsed();
+    assert!(
+        (Duration::from_millis(20_100)..Duration::from_millis(20_200)).contains(&waited),
+        "{waited:?}"
+    );
+}
+
+#[tokio::test]
+async fn broken_connection_is_retried() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+        stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
+        drop(stream);
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    };
+    let (pushed, ()) = tokio::join!(push(&url, 1), serve);
+    pushed.unwrap();
+
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(stream);
+    };
+    let (pushed, ()) = tokio::join!(push(&url, 0), serve);
+    let error = pushed.unwrap_err();
+    assert_eq!(error.status(), None);
+    assert!(!error.is_connect() && !error.is_timeout() && !error.is_rejected());
+    assert!(error.source().is_some());
+}
+
+#[tokio::test]
+async fn metrics_that_cannot_be_gathered_are_not_pushed() {
+    let gateway = Gateway::answering(&[202]).await;
+    let handler = Registry::new().handler().fail_on_collect_error();
+    let handler = handler.collector("fails", |_: &mut Samples| Err("no such pool".into()));
+    let client = PushGateway::new(&gateway.server.url(""), "nightly").unwrap();
+    let error = client.push(&handler).await.unwrap_err();
+    assert!(error.is_gather());
+    assert_eq!(error.status(), None);
+    assert!(
+        error
+            .to_string()
+            .contains("collector \"fails\" failed: no such pool"),
+        "{error}"
+    );
+    assert!(gateway.requests().is_empty());
+}
