@@ -9,7 +9,6 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_prometheus::mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
 
-use crate::systems::{self, zerostate, zerostate_metrics};
 use test_support::server::Server;
 use test_support::store::Store;
 
@@ -200,25 +199,5 @@ fn ask(store: &Store, rules: &str) {
     assert_eq!(
         store.values("job:slo_errors:ratio_rate5m{slo=\"fast\"}"),
         [0.0]
-    );
-}
-
-/// ZeroState's cookbook: twelve questions, all of which the families can answer.
-#[test]
-fn zerostates_cookbook_can_be_asked() {
-    let definitions = Definitions::from(zerostate_metrics::families());
-    let mut asked = std::collections::BTreeSet::new();
-    for (question, query) in zerostate::cookbook() {
-        let promql = query.to_promql(&definitions).unwrap();
-        promql_parser::parser::parse(&promql).unwrap_or_else(|error| panic!("{question}: {error}"));
-        assert!(asked.insert(promql));
-    }
-    assert_eq!(asked.len(), 12);
-    assert!(asked.contains("quantile(0.5, zerostate_economic_reputation_scores)"));
-    // Nothing of it is in the files: it is for people.
-    assert!(
-        systems::files()
-            .keys()
-            .all(|path| !path.ends_with("cookbook.yml"))
     );
 }

@@ -3,10 +3,9 @@
 use tower_prometheus::mixin::{
     Dashboard, Definitions, Panel, PanelUnit, Query, Rule, RuleGroup, Rules, Severity, Slo,
 };
-use tower_prometheus::{FamilyDescription, FamilyKind, HttpMetrics};
+use tower_prometheus::{FamilyDescription, FamilyKind, HttpMetrics, LabelDescription, LabelValues};
 
 use crate::families;
-use crate::systems::agentos_metrics::AgentOs;
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -117,10 +116,17 @@ fn what_is_not_defined_is_refused() {
             .max_by(["status"]),
         "label \"status\" is asked for, which \"aria_requests_total\" does not have; it has \"method\"",
     );
-    let agentos = Definitions::from(AgentOs::families());
+    let mut cache = FamilyDescription::new("cache_operations_total", FamilyKind::Counter);
+    cache.labels = vec![LabelDescription {
+        name: "result".into(),
+        values: LabelValues::Closed(["hit", "miss"].map(Into::into).into()),
+    }];
     let query = Query::rate("cache_operations_total").with("result", "hits");
     assert_eq!(
-        query.to_promql(&agentos).unwrap_err().to_string(),
+        query
+            .to_promql(&Definitions::from(vec![cache]))
+            .unwrap_err()
+            .to_string(),
         "label \"result\" of \"cache_operations_total\" is never \"hits\"; it is one of \"hit\", \"miss\"",
     );
 }

@@ -24,7 +24,7 @@ fn rules() -> Vec<(String, String)> {
 fn promtool_finds_nothing_to_complain_about() {
     let directory = Directory::new();
     let rules = rules();
-    assert!(rules.len() >= 6);
+    assert!(rules.len() >= 2);
     for (name, text) in rules {
         directory.write(&name, &text);
         let said = promtool(&["check", "rules", "--lint-fatal", &name], &directory.0);
@@ -45,7 +45,6 @@ fn alerts_fire_when_they_should_and_only_then() {
             "service-opentelemetry",
             include_str!("cases/service-opentelemetry.yml"),
         ),
-        ("zerostate", include_str!("cases/zerostate.yml")),
     ] {
         let name = format!("{name}.test.yml");
         directory.write(&name, cases);

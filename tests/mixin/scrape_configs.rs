@@ -3,14 +3,7 @@
 use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
 use crate::systems::files_ending;
-use test_support::store::{Directory, Store, promtool};
-
-/// Debian's Prometheus is built without the discovery of Kubernetes, and knows no such key: it gets a pod
-/// that is always there, so that it reads the rest. VictoriaMetrics gets all of it.
-fn without_discovery(config: &str) -> String {
-    let discovery = "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - dox-asdlc\n";
-    config.replace(discovery, "  static_configs:\n  - targets:\n    - pod:80\n")
-}
+use test_support::store::{Directory, promtool};
 
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
@@ -18,53 +11,10 @@ fn promtool_finds_nothing_to_complain_about() {
     directory.write("rules/none.yml", "groups: []\n");
     for file in ["prometheus.yml", "vmagent.yml"] {
         for (_, text) in files_ending(file) {
-            directory.write(file, &without_discovery(&text));
+            directory.write(file, &text);
             let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
             assert!(said.contains("SUCCESS"), "{said}");
         }
-    }
-}
-
-/// The configuration of aSDLC has every kind of job; both servers take it and have its targets. The pod is not
-/// among them, because it has no annotation.
-#[test]
-fn real_servers_load_them() {
-    let asdlc = |file: &str| {
-        let files = files_ending(file).into_iter();
-        let mut asdlc = files.filter(|(path, _)| path.starts_with("asdlc"));
-        asdlc.next().unwrap().1
-    };
-    for store in [
-        Store::prometheus(&without_discovery(&asdlc("prometheus.yml")), &[]),
-        Store::victoria_metrics(&asdlc("vmagent.yml")),
-    ] {
-        let targets = store.get_when("/api/v1/targets", &[], |answer| {
-            answer["data"]["activeTargets"]
-                .as_array()
-                .is_some_and(|targets| targets.len() >= 2)
-        });
-        let targets = targets["data"]["activeTargets"].as_array().unwrap();
-        let mut found: Vec<_> = targets
-            .iter()
-            .map(|target| {
-                let labels = &target["labels"];
-                let label = |name: &str| labels[name].as_str().unwrap().to_owned();
-                (
-                    label("job"),
-                    label("instance"),
-                    target["scrapeUrl"].as_str().unwrap(),
-                )
-            })
-            .map(|(job, instance, url)| format!("{job} {instance} {url}"))
-            .collect();
-        found.sort();
-        assert_eq!(
-            found,
-            [
-                "asdlc-orchestrator orchestrator:8080 http://orchestrator:8080/metrics",
-                "asdlc-workers workers:8081 http://workers:8081/metrics",
-            ]
-        );
     }
 }
 
