@@ -1,7 +1,7 @@
-//! What the gateway measures, and the events that move it: one call, all families of the event.
+//! The catalogue of the gateway, and a method per event that updates all metrics of the event.
 //!
-//! Workspaces come and never stop coming: [`MAX_WORKSPACES`] have series of their own, in the order they are first
-//! seen, and all further ones share the series `overflow`. So sums stay right.
+//! The number of workspaces has no bound: the first [`MAX_WORKSPACES`] get series of their own, and further ones share the
+//! series `overflow`. So sums stay right.
 
 use std::time::Duration;
 
@@ -20,21 +20,21 @@ labels! {
         version: open(1),
     }
 
-    /// How something ended.
+    /// How a request ended.
     pub enum Status {
         Success = "success",
-        /// It failed, also by a panic.
+        /// Failed or panicked.
         Error = "error",
-        /// Who had asked hung up.
+        /// The caller disconnected.
         Cancelled = "cancelled",
     }
 
-    /// What an agent is asked to do.
+    /// The operations of an agent.
     pub enum AgentOperation {
         Answer = "answer",
         Plan = "plan",
         Summarize = "summarize",
-        /// What the agent says of itself.
+        /// Returns the agent's description.
         Card = "card",
     }
 
@@ -53,7 +53,7 @@ labels! {
         Set = "set",
     }
 
-    /// Of the cache's operations, those that look something up.
+    /// The cache operations that are look-ups.
     pub enum Lookup {
         Get = "get",
     }
@@ -90,7 +90,7 @@ labels! {
         Large = "large",
     }
 
-    /// What providers are chosen by.
+    /// The task types by which a provider is chosen.
     pub enum TaskType {
         Default = "default",
         Think = "think",
@@ -117,39 +117,39 @@ labels! {
 catalogue! {
     /// A gateway between agents.
     pub struct AgentOs {
-        /// What runs here.
+        /// Version of the gateway.
         pub agentos_info: Info<Build>,
 
-        /// How long agents take, however it ends.
+        /// Duration of requests to agents in seconds, however they end.
         pub a2a_request_duration_seconds: Histogram<Request> {
             buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]
         },
-        /// Requests to agents that ended.
+        /// Total number of requests to agents, by agent, operation and final status.
         pub a2a_requests_total: Counter<Request>,
-        /// Tasks that agents are at.
+        /// Number of tasks in progress, by agent.
         pub a2a_active_tasks: InProgress<Agent>,
-        /// How long the bodies of agents' responses are.
+        /// Size of the response bodies of agents in bytes.
         pub a2a_response_size_bytes: Histogram<Agent> {
             buckets: [100.0, 500.0, 1000.0, 5000.0, 10_000.0, 50_000.0, 100_000.0]
         },
 
-        /// Look-ups by whether there was something.
+        /// Total number of cache look-ups, by result.
         pub cache_operations_total: Counter<Lookups>,
-        /// How long the cache takes.
+        /// Duration of cache operations in seconds.
         pub cache_latency_seconds: Histogram<CacheOperation> {
             buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1]
         },
 
-        /// Requests that passed all limits, and those that were refused.
+        /// Total number of requests that rate limits allowed or denied.
         pub rate_limit_hits_total: Counter<Decisions>,
 
-        /// Requests to providers that ended.
+        /// Total number of requests to providers, by final status.
         pub ccr_requests_total: Counter<ProviderRequest>,
-        /// How long providers take, however it ends.
+        /// Duration of requests to providers in seconds, however they end.
         pub ccr_latency_seconds: Histogram<Provider> {
             buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]
         },
-        /// Tokens that went to providers and came from them.
+        /// Total number of tokens sent to and received from providers.
         pub ccr_tokens_total: Counter<Tokens>,
     }
 }
@@ -164,17 +164,18 @@ impl From<Outcome> for Status {
     }
 }
 
-/// A request to an agent, as far as it is known.
+/// A request to an agent.
 #[derive(Debug)]
 pub struct AgentRequest<'a> {
     agent: &'a str,
     operation: AgentOperation,
-    /// The body's length, as soon as there is one.
+    /// The length of the response body, once there is a response.
     pub response_bytes: Option<usize>,
 }
 
 impl AgentOs {
-    /// A rate needs a 0 to begin with: the agent's series are there before it is first asked.
+    /// Exports the series of an agent as 0 before its first request: `rate` misses what happens before the first scrape
+    /// of a series.
     pub fn agent_registered(self, agent: &str) {
         let (operation, status) = (AgentOperation::Card, Status::Success);
         let request = Request {
@@ -186,7 +187,7 @@ impl AgentOs {
         drop(self.a2a_active_tasks.with(Agent { agent }).begin());
     }
 
-    /// The timer of a request, which is a guard: dropped before it is told how the request ended, it was cancelled.
+    /// The timer of a request. It is a guard: if it is dropped without an outcome, the request counts as cancelled.
     pub fn request_timer<'a>(
         self,
         agent: &'a str,
@@ -237,7 +238,7 @@ impl AgentOs {
             .observe_duration(took);
     }
 
-    /// Of a decision that is final: a request counts once, whatever number of limits it met.
+    /// Records a final decision. A request counts once, however many limits apply to it.
     pub fn decided(self, endpoint: Endpoint, workspace_id: &str, result: Decision) {
         let decisions = Decisions {
             endpoint,
@@ -247,7 +248,7 @@ impl AgentOs {
         self.rate_limit_hits_total.with(decisions).increment();
     }
 
-    /// A provider's work, counted however it ends.
+    /// Counts and times a request to a provider, however it ends.
     pub async fn provider_request<T, E>(
         self,
         provider: Provider,

@@ -6,7 +6,7 @@ use tower_prometheus::mixin::{
 };
 use tower_prometheus::{Error, FamilyDescription};
 
-/// What is deployed for a service with these families.
+/// Builds the files to deploy for a service with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
     let rules = Rules::new(families).job("agentos");
     Ok(Mixin::new()
@@ -50,36 +50,36 @@ fn overview() -> Row {
     Row::new("Overview")
         .panel(
             Panel::stat("Requests (5 m)", PanelUnit::Count)
-                .description("Requests of the last 5 minutes. 0: look whether agents still reach the gateway.")
+                .description("Requests in the last 5 minutes. If 0: check whether agents still reach the gateway.")
                 .query(Query::increase(REQUESTS).over("5m").total()),
         )
         .panel(
             Panel::stat("p95 duration", PanelUnit::Seconds)
-                .description("One request in 20 took longer. Yellow: look at which agent; red: agents time out.")
+                .description("5 % of requests took longer. Yellow: find the slow agent below. Red: agents time out.")
                 .threshold(1.0, Severity::Warning)
                 .threshold(5.0, Severity::Critical)
                 .query(Query::quantile(0.95, DURATION)),
         )
         .panel(
             Panel::stat("Error rate", PanelUnit::Ratio)
-                .description("Requests that did not succeed, of all. Above 1 %: look below at when it began.")
+                .description("Share of requests that did not succeed. Above 1 %: see below when it started.")
                 .threshold(0.01, Severity::Warning)
                 .threshold(0.05, Severity::Critical)
                 .query(Query::ratio(failed(), Query::rate(REQUESTS)).total()),
         )
         .panel(
             Panel::stat("Active tasks", PanelUnit::Count)
-                .description("Tasks in progress now. A steady rise: an agent does not finish.")
+                .description("Tasks in progress. A steady rise means that an agent does not finish.")
                 .query(Query::value(ACTIVE).total()),
         )
         .panel(
             Panel::stat("Tokens (1 h)", PanelUnit::Count)
-                .description("Tokens of the last hour, in and out. A jump costs money: look at the providers.")
+                .description("Input and output tokens in the last hour. A jump costs money: see the providers below.")
                 .query(Query::increase("ccr_tokens_total").over("1h").total()),
         )
         .panel(
             Panel::stat("Denials", PanelUnit::RequestsPerSecond)
-                .description("Requests refused by rate limits, a second. Above 0: look which endpoint, and whether its limit is right.")
+                .description("Requests per second that rate limits denied. Above 0: check which endpoint, and whether its limit is right.")
                 .threshold(1.0, Severity::Warning)
                 .query(denied().total()),
         )
@@ -90,26 +90,26 @@ fn requests() -> Row {
     Row::new("Requests")
         .panel(
             Panel::time_series("Requests by agent", PanelUnit::RequestsPerSecond)
-                .description("Requests a second. One agent that drops to 0 is down or no longer asked.")
+                .description("Requests per second. An agent that drops to 0 is down or gets no requests.")
                 .stacked()
                 .query(Query::rate(REQUESTS).by(["agent"])),
         )
         .panel(
             Panel::time_series("Duration", PanelUnit::Seconds)
-                .description("What half, 19 in 20 and 99 in 100 requests do not exceed. Only p99 up: one agent or operation is slow.")
+                .description("Durations that 50 %, 95 % and 99 % of requests do not exceed. If only p99 rises, one agent or operation is slow.")
                 .query(duration("p50", 0.5))
                 .query(duration("p95", 0.95))
                 .query(duration("p99", 0.99)),
         )
         .panel(
             Panel::time_series("Active tasks by agent", PanelUnit::Count)
-                .description("Tasks in progress. One that only rises does not finish: look at its log.")
+                .description("Tasks in progress. An agent whose tasks only rise does not finish them: see its log.")
                 .stacked()
                 .query(Query::value(ACTIVE).by(["agent"])),
         )
         .panel(
             Panel::time_series("Success against error", PanelUnit::RequestsPerSecond)
-                .description("Requests by how they ended. `cancelled`: callers gave up; `error`: look at the log.")
+                .description("Requests by final status. `cancelled`: the caller disconnected. `error`: see the log.")
                 .query(Query::rate(REQUESTS).by(["status"])),
         )
 }
@@ -119,22 +119,28 @@ fn providers() -> Row {
     Row::new("Providers")
         .panel(
             Panel::time_series("Requests by provider", PanelUnit::RequestsPerSecond)
-                .description("Requests a second and how they ended. Errors of one provider: route around it.")
+                .description(
+                    "Requests per second, by final status. If one provider fails, route around it.",
+                )
                 .query(requests().by(["provider", "status"])),
         )
         .panel(
             Panel::time_series("Tokens by provider", PanelUnit::EventsPerSecond)
-                .description("Tokens a second, in and out. A jump costs money: look at the task types beside.")
+                .description(
+                    "Input and output tokens per second. A jump costs money: see the task types.",
+                )
                 .query(Query::rate("ccr_tokens_total").by(["provider", "direction"])),
         )
         .panel(
             Panel::time_series("Latency p95 by provider", PanelUnit::Seconds)
-                .description("One request in 20 took longer. A provider that stays slow: prefer another.")
+                .description(
+                    "5 % of requests took longer. If a provider stays slow, prefer another.",
+                )
                 .query(Query::quantile(0.95, "ccr_latency_seconds").by(["provider"])),
         )
         .panel(
             Panel::time_series("Requests by task type", PanelUnit::RequestsPerSecond)
-                .description("What providers are asked for. A type that jumps: look at who sends it.")
+                .description("Requests per second. If a type jumps, find the agent that sends it.")
                 .stacked()
                 .query(requests().by(["task_type"])),
         )
@@ -146,13 +152,13 @@ fn limits_and_cache() -> Row {
         .panel(
             Panel::time_series("Rate limit decisions", PanelUnit::RequestsPerSecond)
                 .size(6, 8)
-                .description("Requests let through and refused. Many denials at one endpoint: look whether its limit is right.")
+                .description("Requests allowed and denied. Many denials at one endpoint: check its limit.")
                 .query(Query::rate(LIMIT).by(["endpoint", "result"])),
         )
         .panel(
             Panel::time_series("Cache hits and misses", PanelUnit::EventsPerSecond)
                 .size(6, 8)
-                .description("Look-ups a second. Misses up, hits down: entries expire too soon or keys have changed.")
+                .description("Look-ups per second. More misses and fewer hits: entries expire too soon, or keys have changed.")
                 .query(Query::rate(CACHE).by(["result"])),
         )
         .panel(
@@ -160,13 +166,13 @@ fn limits_and_cache() -> Row {
                 .size(6, 8)
                 .min(0.0)
                 .max(1.0)
-                .description("Hits of all look-ups. Near 0 the cache only costs: look at what its keys are made of.")
+                .description("Share of look-ups that are hits. Near 0 the cache is useless: check its keys.")
                 .query(Query::ratio(hits, Query::rate(CACHE)).total()),
         )
         .panel(
             Panel::time_series("Cache latency p95", PanelUnit::Seconds)
                 .size(6, 8)
-                .description("One operation in 20 took longer. Up: the cache's store is slow or far.")
+                .description("5 % of operations took longer. If it rises, the store of the cache is slow.")
                 .query(Query::quantile(0.95, "cache_latency_seconds").by(["operation"])),
         )
 }

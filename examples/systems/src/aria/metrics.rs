@@ -1,4 +1,4 @@
-//! What Aria measures: its families, and a method for each thing that happens.
+//! The catalogue of Aria, and a method per event.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,18 +11,18 @@ use tower_prometheus::{
 };
 
 labels! {
-    /// How a request ended, in the words of its clients.
+    /// How a request ended; the words are those of Aria's clients.
     pub enum Status {
         Ok = "200",
         Failed = "500",
         Cancelled = "cancelled",
         Panicked = "panicked",
     }
-    /// Who wrote a message.
+    /// The author of a message.
     pub enum Role("role") { User = "user", Assistant = "assistant" }
-    /// What a job is doing, `Failed` if its last run did.
+    /// The state of a job; `Failed` if its last run failed.
     pub enum JobStatus("status") { Active = "active", Paused = "paused", Failed = "failed" }
-    /// What a query does.
+    /// The kind of a query.
     pub enum DbOperation("operation") { Select = "select", Insert = "insert", Delete = "delete" }
 
     pub struct Build { version: open(10), rust: open(10), engine: open(10) }
@@ -49,63 +49,63 @@ const SKILL: [f64; 8] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
 const DB: [f64; 7] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 
 catalogue! {
-    /// What is recorded where it happens.
+    /// Metrics that are recorded where the event happens.
     #[prefix = "aria_"]
     pub struct Aria {
-        /// What runs here.
+        /// Version of the engine, and its minimum supported Rust version.
         pub build_info: Info<Build>,
-        /// Requests that ended.
+        /// Total number of requests, by method and final status.
         pub requests_total: Counter<Request>,
-        /// How long requests take.
+        /// Duration of requests in seconds.
         pub request_duration_seconds: Histogram<Method> { buckets: REQUEST },
-        /// Requests at work.
+        /// Number of requests in progress.
         pub requests_in_progress: InProgress<Method>,
-        /// Calls of language models that ended.
+        /// Total number of LLM calls, by model and final status.
         pub llm_requests_total: Counter<Call>,
-        /// How long a model takes to answer: when streaming, to its first token.
+        /// Duration of LLM calls in seconds; of streams, the time to the first token.
         pub llm_request_duration_seconds: Histogram<Model> { buckets: LLM },
-        /// Tokens that models read.
+        /// Total number of input tokens.
         pub llm_tokens_input_total: Counter<Model>,
-        /// Tokens that models wrote, thoughts included.
+        /// Total number of output tokens, thinking included.
         pub llm_tokens_output_total: Counter<Model>,
-        /// What tokens cost, in US dollars.
+        /// Estimated cost of tokens in US dollars.
         pub llm_token_cost_estimate_total: FractionalCounter<Model>,
-        /// From a model's first thought to its first word.
+        /// Time from the start of thinking to the first word in seconds.
         pub llm_thinking_duration_seconds: Histogram<Model> { buckets: THINKING },
-        /// Agents that were chosen.
+        /// Total number of routing decisions, by selected agent.
         pub agent_routing_total: Counter<Routed>,
-        /// How long choosing an agent takes.
+        /// Duration of routing decisions in seconds.
         pub agent_routing_duration_seconds: Histogram { buckets: ROUTING },
-        /// Tasks of agents that ended.
+        /// Total number of agent tasks, by agent and final status.
         pub agent_tasks_total: Counter<AgentTask>,
-        /// Sessions that were opened.
+        /// Total number of sessions created.
         pub sessions_created_total: Counter,
-        /// Messages by who wrote them.
+        /// Total number of messages, by role of the author.
         pub sessions_messages_total: Counter<Role>,
-        /// How long sessions last.
+        /// Duration of sessions in seconds.
         pub session_duration_seconds: Histogram { buckets: SESSION },
-        /// Jobs there are, a gauge whatever its name says.
+        /// Number of jobs, by status; a gauge despite its name.
         pub scheduler_jobs_total: Gauge<JobStatus> { unconventional: true },
-        /// Runs of jobs that ended.
+        /// Total number of job executions, by job and final status.
         pub scheduler_executions_total: Counter<Execution>,
-        /// How long a run of a job takes.
+        /// Duration of job executions in seconds.
         pub scheduler_execution_duration_seconds: Histogram<Job> { buckets: JOB },
-        /// When a job last began to run, in seconds since 1970.
+        /// Start of the last execution of a job, in seconds since the Unix epoch.
         pub scheduler_last_run_timestamp: Gauge<Job> { unit: Unit::Seconds },
-        /// Uses of skills that ended.
+        /// Total number of skill executions, by skill and final status.
         pub skill_executions_total: Counter<SkillExecution>,
-        /// How long a skill takes.
+        /// Duration of skill executions in seconds.
         pub skill_execution_duration_seconds: Histogram<Skill> { buckets: SKILL },
-        /// Queries that ended.
+        /// Total number of database queries, by operation.
         pub db_queries_total: Counter<DbOperation>,
-        /// How long a query takes, with its wait for a connection.
+        /// Duration of database queries in seconds, including the wait for a connection.
         pub db_query_duration_seconds: Histogram<DbOperation> { buckets: DB },
-        /// Errors by their type and where they were seen.
+        /// Total number of errors, by type and component.
         pub errors_total: Counter<Failure>,
     }
 }
 
-/// A gauge that is asked for when the page is, with its label if it has one.
+/// A gauge of a collector, with its label if it has one.
 pub struct AtScrape {
     name: &'static str,
     help: &'static str,
@@ -126,18 +126,18 @@ macro_rules! at_scrape {
 }
 
 at_scrape! {
-    LLM_CIRCUIT_BREAKER_STATE: "llm_circuit_breaker_state" ["model"], "0 closed, 1 open, 2 half-open.";
-    AGENT_PHEROMONE_SCORE: "agent_pheromone_score" ["agent_id"], "How attractive an agent is.";
-    AGENTS_ACTIVE: "agents_active", "Agents that take tasks.";
-    SESSIONS_ACTIVE: "sessions_active", "Sessions that are open.";
-    DB_POOL_SIZE: "db_pool_size", "Connections there are.";
-    DB_POOL_AVAILABLE: "db_pool_available", "Connections that are free.";
-    MEMORY_RSS_BYTES: "memory_rss_bytes", "Resident memory.";
-    MEMORY_GC_OBJECTS: "memory_gc_objects", "Allocations that are alive on the heap.";
+    LLM_CIRCUIT_BREAKER_STATE: "llm_circuit_breaker_state" ["model"], "State of the circuit breaker: 0 closed, 1 open, 2 half-open.";
+    AGENT_PHEROMONE_SCORE: "agent_pheromone_score" ["agent_id"], "Pheromone score of an agent.";
+    AGENTS_ACTIVE: "agents_active", "Number of agents that accept tasks.";
+    SESSIONS_ACTIVE: "sessions_active", "Number of open sessions.";
+    DB_POOL_SIZE: "db_pool_size", "Number of connections in the database pool.";
+    DB_POOL_AVAILABLE: "db_pool_available", "Number of idle connections in the database pool.";
+    MEMORY_RSS_BYTES: "memory_rss_bytes", "Resident memory in bytes.";
+    MEMORY_GC_OBJECTS: "memory_gc_objects", "Number of live heap allocations.";
 }
 
 impl AtScrape {
-    /// The family among those of a collector.
+    /// The metric family in the samples of a collector.
     pub fn of<'a>(&self, samples: &'a mut Samples) -> FamilySamples<'a> {
         samples.gauge(self.name, self.help)
     }
@@ -154,15 +154,15 @@ impl AtScrape {
     }
 }
 
-/// All families of Aria's own: what dashboards and rules are made from.
+/// Every metric family of Aria, for dashboards and rules.
 pub fn families() -> Vec<FamilyDescription> {
     let at_scrape = AT_SCRAPE.iter().map(AtScrape::describe);
     Aria::families().into_iter().chain(at_scrape).collect()
 }
 
-/// An error that says what it is: `errors_total` counts by these.
+/// An error with a type name, the label `error_type` of `errors_total`.
 pub trait ErrorType {
-    /// The name of the type of error.
+    /// The value of the label.
     fn error_type(&self) -> &'static str;
 }
 
@@ -177,9 +177,9 @@ impl From<Outcome> for Status {
     }
 }
 
-/// Operations: whatever becomes of them, they are counted once, and are no longer in progress.
+/// Operations. However one ends, it is counted once and leaves the gauge of those in progress.
 impl Aria {
-    /// A request: any async function under a method's name.
+    /// A request: any async function, by the name of its method.
     pub async fn request<T, E: ErrorType>(
         self,
         method: &str,
@@ -197,7 +197,7 @@ impl Aria {
             .await
     }
 
-    /// A call of a model that answers at once: any async function.
+    /// An LLM call without streaming: any async function.
     pub async fn llm_call<T, E: ErrorType>(
         self,
         model: &str,
@@ -206,7 +206,7 @@ impl Aria {
         self.llm_operation(model).run_with(work, name_error).await
     }
 
-    /// A call of a model that streams: its duration is the time to the first token.
+    /// A streaming LLM call; its duration is the time to the first token.
     pub fn llm_stream<T, E: ErrorType>(
         self,
         model: &str,
@@ -229,7 +229,7 @@ impl Aria {
             .errors(move |_, error_type| self.error(error_type, "llm"))
     }
 
-    /// A task of an agent. Its errors are counted by who made them.
+    /// An agent task. Its errors are counted where they occur, not here.
     pub async fn agent_task<T, E>(
         self,
         agent_id: &str,
@@ -244,7 +244,7 @@ impl Aria {
             .await
     }
 
-    /// A run of a job.
+    /// An execution of a job.
     pub async fn job_run<T, E: ErrorType>(
         self,
         job_id: &str,
@@ -269,7 +269,7 @@ impl Aria {
             .await
     }
 
-    /// A use of a skill.
+    /// An execution of a skill.
     pub async fn skill<T, E: ErrorType>(
         self,
         skill_name: &str,
@@ -290,7 +290,7 @@ impl Aria {
             .await
     }
 
-    /// A query, from the moment that it wants a connection.
+    /// A database query, including the wait for a connection.
     pub async fn query<T, E: ErrorType>(
         self,
         operation: DbOperation,
@@ -312,7 +312,7 @@ impl Aria {
     }
 }
 
-/// Lets an error be counted under its own name.
+/// Counts an error by its type name.
 fn name_error<Record, T, E: ErrorType>(operation: &mut Running<(), Record>, result: &Result<T, E>)
 where
     Record: FnOnce(&Ended<'_, ()>),
@@ -322,8 +322,8 @@ where
     }
 }
 
-/// Open labels whose values are known before anything happens: naming a series is enough for it, and all its
-/// neighbours of closed labels, to be on the page at 0.
+/// Preregistration of open label values that are known at start-up: `with` alone exports the series as 0, with every
+/// value of the closed labels beside it.
 impl Aria {
     pub fn method_known(self, method: &str) {
         let status = Status::Ok;
@@ -366,18 +366,18 @@ impl Aria {
     pub fn started(self, version: &str) {
         self.build_info.set(Build {
             version,
-            // The compiler that it needs; the one that made it is not known without a build script.
+            // The minimum version: a build script would be needed to know the compiler's.
             rust: env!("CARGO_PKG_RUST_VERSION"),
             engine: "aria",
         });
     }
 
-    /// A model was called that the engine refuses to call.
+    /// The engine refused to call a model.
     pub fn llm_refused(self, error: &impl ErrorType) {
         self.error(error.error_type(), "llm").increment();
     }
 
-    /// A model read a prompt.
+    /// A model has read a prompt.
     pub fn prompt_read(self, model: &str, tokens: u64, dollars: f64) {
         self.llm_tokens_input_total
             .with(Model { model })
@@ -387,7 +387,7 @@ impl Aria {
             .add(dollars);
     }
 
-    /// A model wrote a token.
+    /// A model has written a token.
     pub fn token_written(self, model: &str, dollars: f64) {
         self.llm_tokens_output_total
             .with(Model { model })
@@ -397,14 +397,14 @@ impl Aria {
             .add(dollars);
     }
 
-    /// A model was done with its thoughts.
+    /// A model has finished thinking.
     pub fn thought(self, model: &str, duration: Duration) {
         self.llm_thinking_duration_seconds
             .with(Model { model })
             .observe_duration(duration);
     }
 
-    /// An agent was chosen.
+    /// An agent was selected.
     pub fn routed(self, selected_agent: &str, duration: Duration) {
         self.agent_routing_total
             .with(Routed { selected_agent })
@@ -418,7 +418,7 @@ impl Aria {
         self.sessions_created_total.increment();
     }
 
-    /// A session was closed, by its user or for being idle.
+    /// A session was closed by its user or because it was idle.
     pub fn session_closed(self, duration: Duration) {
         self.session_duration_seconds.observe_duration(duration);
     }
@@ -428,7 +428,7 @@ impl Aria {
         self.sessions_messages_total.with(role).increment();
     }
 
-    /// There is one more job.
+    /// A job was added.
     pub fn job_added(self, job_id: &str, status: JobStatus) {
         self.scheduler_jobs_total.with(status).increment();
         let execution = Execution {
@@ -441,7 +441,7 @@ impl Aria {
             .with(Job { job_id });
     }
 
-    /// A job is now so.
+    /// The status of a job changed.
     pub fn job_changed(self, before: JobStatus, after: JobStatus) {
         self.scheduler_jobs_total.with(before).decrement();
         self.scheduler_jobs_total.with(after).increment();

@@ -5,7 +5,7 @@ use tower_prometheus::mixin::{
 };
 use tower_prometheus::{Error, FamilyDescription};
 
-/// What is deployed for a service with these families.
+/// Builds the files to deploy for a service with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
     let rules = Rules::new(families).job("aria");
     Ok(Mixin::new()
@@ -21,7 +21,7 @@ pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
         ))
 }
 
-/// The window of rates and quantiles here, whatever the dashboard is zoomed to.
+/// The range of rates and quantiles, independent of the dashboard's time range.
 const WINDOW: &str = "5m";
 
 fn dashboard(families: &[FamilyDescription]) -> Dashboard {
@@ -44,10 +44,10 @@ fn p95(title: &str, family: &str, by: &str) -> Panel {
 fn requests() -> Vec<Panel> {
     vec![
         Panel::time_series("Request rate", PanelUnit::RequestsPerSecond)
-            .description("Requests a second by method. A sudden drop: look whether clients still reach the engine.")
+            .description("Requests per second, by method. A sudden drop: check whether clients still reach the engine.")
             .query(Query::rate("aria_requests_total").over(WINDOW).by(["method"])),
         p95("Request duration p95", "aria_request_duration_seconds", "method")
-            .description("One request in 20 took longer. Up together with the models' latency: they are what is slow."),
+            .description("5 % of requests took longer. If the LLM latency rises too, the models are slow."),
     ]
 }
 
@@ -60,11 +60,11 @@ fn llm() -> Vec<Panel> {
     };
     vec![
         Panel::time_series("LLM token usage", PanelUnit::EventsPerSecond)
-            .description("Tokens a second, in and out. A jump costs money: look which agent is routed to more often.")
+            .description("Input and output tokens per second. A jump costs money: see which agent is selected more often.")
             .query(tokens("aria_llm_tokens_input_total", "in"))
             .query(tokens("aria_llm_tokens_output_total", "out")),
         p95("LLM latency p95", "aria_llm_request_duration_seconds", "model")
-            .description("To the first token when streaming. One model alone: its provider is slow; switch if it stays."),
+            .description("5 % of calls took longer; of streams, to the first token. If one model is slow for long, switch its provider."),
     ]
 }
 
@@ -73,21 +73,21 @@ fn state() -> Vec<Panel> {
     vec![
         Panel::stat("Active sessions", PanelUnit::Count)
             .size(6, 6)
-            .description("Sessions that are open. 0 in working hours: look whether users can log in.")
+            .description("Open sessions. If 0 in working hours: check whether users can log in.")
             .query(Query::value("aria_sessions_active").total()),
         Panel::stat("Active agents", PanelUnit::Count)
             .size(6, 6)
-            .description("Agents that take tasks. Fewer than are deployed: look at the log of the missing ones.")
+            .description("Agents that accept tasks. If fewer than deployed: see the logs of the missing ones.")
             .query(Query::value("aria_agents_active").total()),
         Panel::stat("Error rate", PanelUnit::EventsPerSecond)
             .size(6, 6)
-            .description("Errors a second, of all components. Yellow: look at `aria_errors_total` by component; red: now.")
+            .description("Errors per second of all components. Yellow: see `aria_errors_total` by component. Red: do it now.")
             .threshold(0.01, Severity::Warning)
             .threshold(0.1, Severity::Critical)
             .query(Query::rate("aria_errors_total").over(WINDOW).total()),
         Panel::stat("Memory (RSS)", PanelUnit::Other("decmbytes"))
             .size(6, 6)
-            .description("Resident memory in MB. Yellow: look what grew; red: it will be killed at its limit.")
+            .description("Resident memory in MB. Yellow: find what grows. Red: the process is close to its limit and will be killed.")
             .threshold(300.0, Severity::Warning)
             .threshold(450.0, Severity::Critical)
             .query(resident / 1e6),
@@ -98,10 +98,10 @@ fn agents() -> Vec<Panel> {
     let routed = Query::increase("aria_agent_routing_total").over("1h");
     vec![
         Panel::bar_gauge("Pheromone scores", PanelUnit::Count)
-            .description("How well agents are thought of. One near 0 gets no tasks: look at how its last ones ended.")
+            .description("Scores of the agents. An agent near 0 gets no tasks: see how its last tasks ended.")
             .query(Query::value("aria_agent_pheromone_score").max_by(["agent_id"])),
         Panel::pie_chart("Routing distribution (1 h)", PanelUnit::Count)
-            .description("Which agents were chosen in the last hour. One that has all: look at the scores beside.")
+            .description("Selected agents in the last hour. If one agent gets all tasks: see the scores.")
             .query(routed.by(["selected_agent"])),
     ]
 }
@@ -115,10 +115,10 @@ fn jobs_and_database() -> Vec<Panel> {
             .query(Query::value("aria_scheduler_jobs_total").by(["status"])),
         p95("Database latency p95", "aria_db_query_duration_seconds", "operation")
             .size(8, 8)
-            .description("One query in 20 took longer. Up with an empty pool: queries wait for a connection."),
+            .description("5 % of queries took longer. If the pool is exhausted too, queries wait for a connection."),
         Panel::time_series("Database pool", PanelUnit::Count)
             .size(8, 8)
-            .description("Connections there are, and those that are free. None free: requests wait; raise the pool or find who holds them.")
+            .description("All and idle connections. If none is idle, requests wait: enlarge the pool, or find the code that holds connections.")
             .query(pool("aria_db_pool_size", "size"))
             .query(pool("aria_db_pool_available", "available")),
     ]

@@ -1,4 +1,4 @@
-//! What both services measure: every family of aSDLC, by its name.
+//! The metrics of both services.
 
 use tower_prometheus::collect::{FamilySamples, Samples};
 use tower_prometheus::{
@@ -17,13 +17,13 @@ labels! {
         Failed = "failed",
     }
 
-    /// Clients name event types, so there is a bound.
+    /// Clients choose the event types, so there is a limit.
     pub struct Processed {
         event_type: open(50),
         status: EventStatus,
     }
 
-    /// The commands that are sent to Redis. `blmove` waits for an event, and its time is that, too.
+    /// The commands that are sent to Redis. The duration of `blmove` includes the wait for an event.
     pub enum RedisOperation("operation") {
         Ping = "ping",
         Incr = "incr",
@@ -36,14 +36,14 @@ labels! {
 }
 
 catalogue! {
-    /// What happens, recorded where it does.
+    /// Metrics that are recorded where the event happens.
     #[prefix = "asdlc_"]
     pub struct Asdlc {
-        /// What runs here.
+        /// Version of the service.
         pub service_info: Info<Build>,
-        /// Events that were processed, by their type and how they ended.
+        /// Total number of events processed, by type and status.
         pub events_processed_total: Counter<Processed>,
-        /// How long Redis takes to answer.
+        /// Duration of Redis operations in seconds.
         pub redis_operation_duration_seconds: Histogram<RedisOperation> {
             buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5]
         },
@@ -51,7 +51,7 @@ catalogue! {
 }
 
 impl Asdlc {
-    /// An event's processing, counted however it ends.
+    /// Counts the processing of an event, however it ends.
     pub async fn processing<E>(
         self,
         event_type: &str,
@@ -70,7 +70,7 @@ impl Asdlc {
             .await
     }
 
-    /// A command to Redis, timed however it ends: one that nobody waits for any more took its time, too.
+    /// Times a Redis command, however it ends, also if its caller stops waiting.
     pub async fn redis<T, E>(
         self,
         operation: RedisOperation,
@@ -83,7 +83,7 @@ impl Asdlc {
     }
 }
 
-/// A gauge that is asked for when a page is.
+/// A gauge of a collector.
 pub struct Pulled {
     name: &'static str,
     help: &'static str,
@@ -91,17 +91,20 @@ pub struct Pulled {
     label: Option<(&'static str, &'static [&'static str])>,
 }
 
-pub const ACTIVE_TASKS: Pulled = Pulled::new("asdlc_active_tasks", "Events at work.");
-pub const ACTIVE_WORKERS: Pulled = Pulled::new("asdlc_active_workers", "Workers of the pool.");
-pub const QUEUE_LENGTH: Pulled =
-    Pulled::new("asdlc_queue_length", "Events that wait for this service.");
+pub const ACTIVE_TASKS: Pulled = Pulled::new("asdlc_active_tasks", "Number of events in progress.");
+pub const ACTIVE_WORKERS: Pulled =
+    Pulled::new("asdlc_active_workers", "Number of workers in the pool.");
+pub const QUEUE_LENGTH: Pulled = Pulled::new(
+    "asdlc_queue_length",
+    "Number of events waiting for this service.",
+);
 pub const REDIS_UP: Pulled = Pulled::new(
     "asdlc_redis_connection_up",
-    "Whether Redis answers a PING in time.",
+    "Whether Redis answered a PING in time (1) or not (0).",
 );
 pub const PROCESS_MEMORY: Pulled = Pulled {
     name: "asdlc_process_memory_bytes",
-    help: "Memory of the process.",
+    help: "Memory of the process in bytes, by type.",
     unit: Some(Unit::Bytes),
     label: Some(("type", &["rss", "vms"])),
 };
@@ -116,7 +119,7 @@ impl Pulled {
         }
     }
 
-    /// The family among the samples of a collector.
+    /// The metric family in the samples of a collector.
     pub fn of<'a>(&self, samples: &'a mut Samples) -> FamilySamples<'a> {
         let mut family = samples.gauge(self.name, self.help);
         if let Some(unit) = self.unit {
@@ -145,7 +148,7 @@ pub fn http() -> HttpMetrics {
         .duration_buckets(buckets::DEFAULT)
 }
 
-/// All of them, for whoever makes a dashboard or a rule.
+/// Every metric family, for dashboards and rules.
 pub fn families() -> Result<Vec<FamilyDescription>, Error> {
     let mut families = http().families()?;
     families.extend(Asdlc::families());

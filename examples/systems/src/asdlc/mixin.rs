@@ -5,7 +5,7 @@ use tower_prometheus::mixin::{
 };
 use tower_prometheus::{Error, FamilyDescription};
 
-/// What is deployed for services with these families.
+/// Builds the files to deploy for services with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
     // The registry's constant label: orchestrator or workers.
     let definitions = Definitions::from(families).common_label("service");

@@ -1,4 +1,4 @@
-//! What OpenClaw measures: its families, and what happens to them at once.
+//! The catalogue of OpenClaw, and a method per event that updates all metrics of the event.
 
 use tower_prometheus::{
     Counter, Error, FamilyDescription, FamilyKind, Histogram, HttpMetrics, Info, Operation,
@@ -22,7 +22,7 @@ labels! {
 
     pub enum Partition("type") { Detected = "detected", Recovered = "recovered" }
 
-    /// Whether something worked.
+    /// The result of an attempt.
     pub enum Verdict("result") { Success = "success", Failed = "failed" }
 
     pub enum Validation("result") {
@@ -38,7 +38,7 @@ labels! {
         Manual = "manual",
     }
 
-    /// What is worth a line in the audit log.
+    /// An entry of the audit log.
     pub enum Audit("type") {
         TaskSubmitted = "task_submitted",
         TaskCompleted = "task_completed",
@@ -66,47 +66,47 @@ impl From<Outcome> for Verdict {
 }
 
 catalogue! {
-    /// What OpenClaw counts where it happens.
+    /// Metrics that are recorded where the event happens.
     #[prefix = "openclaw_"]
     pub struct OpenClaw {
-        /// Tasks that were to be given to a node.
+        /// Total number of attempts to assign a task to a node, by result.
         pub task_assignments_total: Counter<Assignment>,
-        /// Leases given with a task.
+        /// Total number of leases issued, by the complexity of the task.
         pub leases_issued_total: Counter<Complexity>,
-        /// Leases that ran out before there was a result.
+        /// Total number of leases that expired before a result.
         pub leases_expired_total: Counter,
-        /// Leases taken back, those that ran out among them.
+        /// Total number of leases revoked, by reason, expired ones included.
         pub leases_revoked_total: Counter<LeaseRevocation>,
-        /// Nodes that died.
+        /// Total number of node crashes.
         pub node_crashes_total: Counter,
-        /// Tasks without a result that were to be tried again.
+        /// Total number of attempts to requeue a task without a result.
         pub tasks_requeued_total: Counter<Requeue>,
-        /// Times that the result store went out of reach, or came back.
+        /// Total number of network partitions of the result store, detected and recovered.
         pub partition_events_total: Counter<Partition>,
-        /// Results kept until the store can be reached.
+        /// Total number of results buffered because the store was unreachable.
         pub results_buffered_total: Counter,
-        /// Attempts to bring a kept result to the store.
+        /// Total number of attempts to flush a buffered result to the store.
         pub results_flushed_total: Counter<Verdict>,
-        /// Nodes looked at for a task, by why they can take it or not.
+        /// Total number of checks whether a node can execute a task, by result.
         pub capability_validations_total: Counter<Validation>,
-        /// Tokens given to nodes.
+        /// Total number of tokens issued to nodes.
         pub tokens_issued_total: Counter,
-        /// Tokens that are not valid any more.
+        /// Total number of tokens revoked, by reason.
         pub tokens_revoked_total: Counter<TokenRevocation>,
-        /// Lines of the audit log.
+        /// Total number of entries in the audit log, by type.
         pub audit_events_total: Counter<Audit>,
-        /// Messages whose signature was checked.
+        /// Total number of message signatures verified, by result.
         pub messages_verified_total: Counter<Verdict>,
-        /// Recoveries by what was recovered.
+        /// Total number of recovery operations, by type and status.
         pub recovery_operations_total: Counter<Recovery>,
-        /// How long recoveries take.
+        /// Duration of recovery operations in seconds.
         pub recovery_duration_seconds: Histogram<RecoveryType>,
-        /// What runs here: its version, and the oldest Rust that compiles it.
+        /// Version of the program, and its minimum supported Rust version.
         pub build_info: Info<Build>,
     }
 }
 
-/// One call, one event, all of its families.
+/// One method per event; it updates all metrics of the event.
 impl OpenClaw {
     pub fn started(&self) {
         self.build_info.set(Build {
@@ -129,7 +129,7 @@ impl OpenClaw {
         self.leases_issued_total.with(complexity).increment();
     }
 
-    /// A lease that expired is both: run out, and taken back for it.
+    /// An expired lease counts twice: as expired, and as revoked because it expired.
     pub fn lease_revoked(&self, reason: LeaseRevocation) {
         if reason == LeaseRevocation::Expired {
             self.leases_expired_total.increment();
@@ -173,7 +173,7 @@ impl OpenClaw {
         self.messages_verified_total.with(verdict).increment();
     }
 
-    /// Anything that recovers something: counted and timed, however it ends.
+    /// Counts and times a recovery, however it ends.
     pub async fn recovery<T, E>(
         self,
         r#type: &'static str,
@@ -191,7 +191,7 @@ impl OpenClaw {
     }
 }
 
-/// A gauge that a service is asked for, see [`pulled`](super::pulled).
+/// A gauge whose value a collector gets from a service, see [`pulled`](super::pulled).
 #[derive(Clone, Copy)]
 pub struct PulledGauge {
     pub name: &'static str,
@@ -202,24 +202,24 @@ const fn pulled(name: &'static str, help: &'static str) -> PulledGauge {
     PulledGauge { name, help }
 }
 
-pub const ACTIVE_LEASES: PulledGauge = pulled("openclaw_active_leases", "Leases held now.");
+pub const ACTIVE_LEASES: PulledGauge = pulled("openclaw_active_leases", "Number of leases held.");
 pub const BUFFER_SIZE: PulledGauge =
-    pulled("openclaw_buffer_size", "Results that wait for the store.");
+    pulled("openclaw_buffer_size", "Number of results in the buffer.");
 pub const BUFFER_UTILIZATION: PulledGauge = pulled(
     "openclaw_buffer_utilization_percent",
-    "How full the buffer of results is.",
+    "Used share of the result buffer in percent.",
 );
 pub const PARTITION_DEGRADED: PulledGauge = pulled(
     "openclaw_partition_degraded",
-    "Whether the result store is out of reach.",
+    "Whether the result store is unreachable (1) or not (0).",
 );
 
-/// How requests to the API are measured.
+/// The HTTP layer.
 pub fn http() -> HttpMetrics {
     HttpMetrics::server().prefix("openclaw")
 }
 
-/// Every family of the page.
+/// Every metric family of the metrics page.
 pub fn families() -> Result<Vec<FamilyDescription>, Error> {
     let pulled = [
         ACTIVE_LEASES,

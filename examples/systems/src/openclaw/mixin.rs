@@ -3,7 +3,7 @@
 use tower_prometheus::mixin::{Dashboard, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob};
 use tower_prometheus::{Error, FamilyDescription};
 
-/// What is deployed for a service with these families.
+/// Builds the files to deploy for a service with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
     let rules = Rules::new(families).job("openclaw");
     Ok(Mixin::new()

@@ -1,16 +1,15 @@
-//! What the economy measures, and the events that move it: one call, all families of the event.
+//! The catalogue of the economy, and a method per event that updates all metrics of the event.
 //!
-//! # What grows without end
+//! # Labels that grow without bound
 //!
-//! Peers and auctions come and never stop coming. Each label takes so many values as its bound here says, in the
-//! order they are first seen; all further ones share the series `overflow`, and are counted in
-//! `metrics_label_overflow_total`. So sums over counters stay right. Of gauges that are set, `overflow` shows the
-//! latest of the rest.
+//! **Peers and auctions** keep coming. Their labels have limits, [`MAX_PEERS`] and [`MAX_AUCTIONS`]. The first values get
+//! series of their own; further ones share the series `overflow` and are counted in `metrics_label_overflow_total`. So
+//! sums of counters stay right. Of a gauge that is set, `overflow` has the latest value of the further ones.
 //!
-//! Channels end. What is recorded stays for good, so their balances are not recorded: they are asked for when
-//! Prometheus asks. A channel that is settled is not on the next page; nothing of it is left at 0, and its place is
-//! free for another. At most [`MAX_CHANNELS`] are shown, those that are open longest, so that a series once there
-//! stays until its channel is settled; what lies in all others together is `overflow`.
+//! **Channels** end. A recorded series stays until the process ends, so the balances are not recorded but gathered by a
+//! collector. A settled channel is missing from the next scrape (it is not left at 0), and another one can take its
+//! place. At most [`MAX_CHANNELS`] are exported, those open the longest, so a series stays until its channel is settled.
+//! `overflow` is the sum of all others.
 
 use std::time::Duration;
 
@@ -26,16 +25,16 @@ pub const MAX_AUCTIONS: usize = 50;
 /// Channels with series of their own.
 pub const MAX_CHANNELS: usize = 50;
 
-/// What an amount is counted in. A thousand are one credit, in which the page shows them.
+/// The unit of amounts; the metrics page shows credits, of which each is 1000.
 pub type Millicredits = u64;
 
 labels! {
-    /// A channel is over when it is settled, and then in no state.
+    /// The state of a channel. A settled channel has none.
     pub enum ChannelState {
-        /// One party has paid its deposit.
+        /// Only one party has paid its deposit.
         Pending = "pending",
         Open = "open",
-        /// Closed with a balance that is not the ledger's.
+        /// Closed with a balance other than the ledger's.
         Disputed = "disputed",
     }
 
@@ -72,7 +71,7 @@ labels! {
     }
 
     pub enum AuctionType {
-        /// A bid must be higher than those before.
+        /// A bid must exceed the previous ones.
         English = "english",
         Sealed = "sealed",
     }
@@ -104,7 +103,7 @@ labels! {
     }
 
     pub enum TaskError {
-        /// The peer said so.
+        /// The peer reported an error.
         Peer = "peer",
         Timeout = "timeout",
     }
@@ -131,9 +130,9 @@ labels! {
 
     pub enum RefundReason("reason") {
         TaskFailed = "task_failed",
-        /// Nothing was delivered in time.
+        /// The delivery was late.
         Expired = "expired",
-        /// Whoever held it is gone.
+        /// The holder was dropped.
         Abandoned = "abandoned",
     }
 }
@@ -142,94 +141,94 @@ catalogue! {
     /// An economy of agents.
     #[prefix = "zerostate_economic_"]
     pub struct ZeroState {
-        /// Channels that were opened: each counts once, in the state it begins in.
+        /// Total number of channels opened, by initial state and opening party.
         pub channels_total: Counter<Channels>,
-        /// Channels that are not settled.
+        /// Number of channels that are not settled, by state and opening party.
         pub channels_active: InProgress<Channels>,
-        /// Time from a channel's opening to its settlement.
+        /// Time from the opening of a channel to its settlement in seconds.
         pub channel_duration_seconds: Histogram { buckets: buckets::DURATION },
 
-        /// Payments by whether the ledger took them.
+        /// Total number of payments, by whether the ledger accepted them.
         pub payments_total: Counter<PaymentStatus>,
-        /// Payments that the ledger took, in credits.
+        /// Amount of accepted payments in credits.
         pub payment_amount: Histogram { buckets: buckets::COST },
-        /// How long a payment takes.
+        /// Duration of payments in seconds.
         pub payment_duration_seconds: Histogram { buckets: buckets::DURATION },
 
-        /// What a peer is trusted, from 0 to 1.
+        /// Reputation of a peer, from 0 to 1.
         pub reputation_scores: Gauge<Peer>,
-        /// Tasks that a peer executed, well or not.
+        /// Total number of tasks that a peer executed, failed ones included.
         pub tasks_executed_total: Counter<Peer>,
-        /// The part of a peer's tasks that ended well.
+        /// Share of a peer's tasks that succeeded, from 0 to 1.
         pub success_rate: Gauge<Peer>,
-        /// How long a peer's tasks take on average.
+        /// Average duration of a peer's tasks in seconds.
         pub average_task_duration_seconds: Gauge<Peer>,
-        /// What a peer's tasks cost on average, in credits.
+        /// Average cost of a peer's tasks in credits.
         pub average_task_cost: Gauge<Peer>,
 
-        /// Channels that were settled, after a dispute or without.
+        /// Total number of channels settled, by whether there was a dispute.
         pub settlements_total: Counter<SettlementStatus>,
-        /// Time from closing a channel to its settlement.
+        /// Time from the closing of a channel to its settlement in seconds.
         pub settlement_duration_seconds: Histogram { buckets: buckets::DURATION },
-        /// Disputes that were opened and decided.
+        /// Total number of disputes, opened and decided.
         pub disputes_total: Counter<DisputeStatus>,
 
-        /// Auctions that were opened and ended.
+        /// Total number of auctions, opened and ended.
         pub auctions_total: Counter<Auctions>,
-        /// Bids that were accepted.
+        /// Total number of accepted bids.
         pub bids_total: Counter<Auction>,
-        /// Bids that were accepted, in credits.
+        /// Amount of accepted bids in credits.
         pub bid_amount: Histogram { buckets: buckets::COST },
-        /// How long auctions run.
+        /// Duration of auctions in seconds.
         pub auction_duration_seconds: Histogram { buckets: buckets::DURATION },
 
-        /// Tasks that were submitted.
+        /// Total number of tasks submitted.
         pub tasks_submitted_total: Counter<TaskType>,
-        /// Tasks that ended.
+        /// Total number of tasks completed, by type and status.
         pub tasks_completed_total: Counter<CompletedTasks>,
-        /// How long tasks take.
+        /// Duration of tasks in seconds.
         pub task_duration_seconds: Histogram<TaskType> { buckets: buckets::DURATION },
-        /// What tasks cost, in credits.
+        /// Cost of tasks in credits.
         pub task_cost: Histogram<TaskType> { buckets: buckets::COST },
-        /// Why tasks failed.
+        /// Total number of failed tasks, by type and error.
         pub task_errors_total: Counter<TaskErrors>,
 
-        /// Amounts that were put into escrow.
+        /// Total number of escrows created.
         pub escrows_created_total: Counter<EscrowType>,
-        /// Amounts that went to who earned them.
+        /// Total number of escrows released to the earning party, by outcome.
         pub escrow_releases_total: Counter<EscrowOutcome>,
-        /// Amounts that went back.
+        /// Total number of escrows refunded, by reason.
         pub escrow_refunds_total: Counter<RefundReason>,
-        /// What is put into escrow, in credits.
+        /// Amount of escrows in credits.
         pub escrow_amount: Histogram<EscrowType> { buckets: buckets::COST },
 
-        /// Peers whose heartbeats are listened to.
+        /// Number of peers whose heartbeats are monitored.
         pub active_peer_monitors: InProgress { name: "active_peer_monitors" },
-        /// Connections to the content's origin.
+        /// Number of connections to the origin of the content.
         pub connection_pool_size: InProgress { name: "connection_pool_size" },
-        /// How long it takes to check that content is what its name says.
+        /// Duration of content verification in seconds.
         pub content_verification_latency: Histogram {
             name: "content_verification_latency",
             unit: Unit::Seconds,
             buckets: buckets::DURATION,
         },
-        /// Contents in the cache.
+        /// Number of entries in the cache.
         pub cache_entries: Gauge { name: "cache_entries" },
-        /// What the contents in the cache take.
+        /// Size of the cache in bytes.
         pub cache_memory_bytes: Gauge { name: "cache_memory_bytes" },
-        /// The part of all look-ups that found something in the cache.
+        /// Share of cache look-ups that were hits, from 0 to 1.
         pub cache_hit_ratio: Gauge { name: "cache_hit_ratio" },
-        /// Contents that made room for others.
+        /// Total number of entries evicted from the cache.
         pub cache_evictions_total: Counter { name: "cache_evictions_total" },
     }
 }
 
-/// What is in channels that are not settled.
+/// The balances of channels that are not settled.
 pub const CHANNEL_BALANCES: &str = "zerostate_economic_channel_balances";
 pub const CHANNEL_BALANCES_HELP: &str =
-    "What each party has in a channel that is not settled, in credits.";
+    "Balance of each party in a channel that is not settled, in credits.";
 
-/// All families of the economy: those that are recorded, and the one that is asked for.
+/// Every metric family of the economy: the recorded ones, and the one of the collector.
 pub fn families() -> Vec<FamilyDescription> {
     let mut balances = FamilyDescription::new(CHANNEL_BALANCES, FamilyKind::Gauge);
     CHANNEL_BALANCES_HELP.clone_into(&mut balances.help);
@@ -248,7 +247,7 @@ pub fn families() -> Vec<FamilyDescription> {
     families
 }
 
-/// A task that ended.
+/// A completed task.
 #[derive(Clone, Copy, Debug)]
 pub struct Execution<'a> {
     pub kind: TaskType,
@@ -258,7 +257,7 @@ pub struct Execution<'a> {
     pub cost: Millicredits,
 }
 
-/// What is known of a peer.
+/// The statistics of a peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     pub reputation: f64,
@@ -267,7 +266,7 @@ pub struct Standing {
     pub average_cost: Millicredits,
 }
 
-/// A channel that is over.
+/// The end of a channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement {
     pub status: SettlementStatus,
@@ -277,7 +276,7 @@ pub struct Settlement {
     pub took: Duration,
 }
 
-/// What the cache has and did.
+/// The statistics of the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheUse {
     pub entries: usize,
@@ -287,14 +286,14 @@ pub struct CacheUse {
 }
 
 impl ZeroState {
-    /// The guard is the channel's place among the active ones.
+    /// The guard counts the channel as active while it exists.
     pub fn channel_opened(&self, state: ChannelState, party: Party) -> InProgressGuard {
         let channels = Channels { state, party };
         self.channels_total.with(channels).increment();
         self.channels_active.with(channels).begin()
     }
 
-    /// Takes the place of the guard that the channel has.
+    /// The new guard replaces the channel's previous one.
     pub fn channel_changed(&self, state: ChannelState, party: Party) -> InProgressGuard {
         self.channels_active.with(Channels { state, party }).begin()
     }
@@ -339,7 +338,7 @@ impl ZeroState {
     }
 
     pub fn auction_opened(&self, auction_id: &str, r#type: AuctionType) {
-        // A rate needs a 0 to begin with: bids before a series is first scraped are in no rate.
+        // Exports the series as 0: `rate` misses the bids before the first scrape of a series.
         self.bids_total.with(Auction { auction_id }).add(0);
         let status = AuctionStatus::Opened;
         self.auctions_total

@@ -5,12 +5,12 @@ use tower_prometheus::mixin::{
 };
 use tower_prometheus::{Error, FamilyDescription};
 
-/// What is deployed for a service with these families.
+/// Builds the files to deploy for a service with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
     let rules = Rules::new(families)
         .job("zerostate-api")
         .group(alerts())
-        // None for labels that overflow: auctions come without end, so theirs does as a matter of course.
+        // Without an alert on overflow: the number of auctions has no bound, so `auction_id` always overflows.
         .group(RuleGroup::health("zerostate-health", families));
     Ok(Mixin::new()
         .dashboard(
@@ -28,7 +28,7 @@ pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
         ))
 }
 
-/// The whole name of a family of the economy.
+/// The full name of a metric family with the prefix.
 fn economic(family: &str) -> String {
     format!("zerostate_economic_{family}")
 }
@@ -49,28 +49,28 @@ fn alerts() -> RuleGroup {
             Rule::alert("HighTaskFailureRate", rate("task_errors_total").total().above(0.1))
                 .lasting("5m")
                 .severity(Severity::Critical)
-                .summary("Tasks fail {{ printf \"%.2f\" $value }} times a second")
-                .description("More than one task in ten seconds fails. Look at `task_errors_total` by type and error."),
+                .summary("Tasks fail {{ printf \"%.2f\" $value }} times per second")
+                .description("More than one task in 10 seconds fails. See `task_errors_total` by type and error."),
         )
         .rule(
-            // Without sums both sides have other labels, and no series would find its partner.
+            // Sums, because the labels of the two sides differ and no series would match.
             Rule::alert("PaymentChannelLeaks", (opened.total() - settled.total()).above(10.0))
                 .lasting("1h")
                 .severity(Severity::Warning)
                 .summary("{{ $value | humanize }} more channels were opened than settled in an hour")
-                .description("Channels are opened and never settled: their deposits are locked. Look at open ones by party."),
+                .description("Channels are opened and never settled, so their deposits stay locked. See the open channels by party."),
         )
         .rule(
-            // The last bucket ends at 10 s, and a quantile never exceeds it.
+            // The last finite bucket bound is 10 s, and a quantile never exceeds it.
             Rule::alert("SlowTaskExecution", quantile(0.99, "task_duration_seconds").at_least(10.0))
                 .lasting("10m")
                 .severity(Severity::Warning)
-                .summary("One task in a hundred takes 10 s or longer")
-                .description("Look at `task_duration_seconds` by type, and at what the slowest type waits for."),
+                .summary("1 % of tasks take 10 s or longer")
+                .description("See `task_duration_seconds` by type, and what the slowest type waits for."),
         )
 }
 
-/// Questions that people ask, and the queries that answer them.
+/// Common questions, and the queries that answer them.
 pub fn cookbook() -> [(&'static str, Query); 12] {
     let completed = || rate("tasks_completed_total");
     [
@@ -88,7 +88,7 @@ pub fn cookbook() -> [(&'static str, Query); 12] {
             Query::value(economic("channels_active")).by(["state"]),
         ),
         (
-            "channels opened a second",
+            "channels opened per second",
             rate("channels_total").by(["party"]),
         ),
         (
@@ -111,7 +111,7 @@ pub fn cookbook() -> [(&'static str, Query); 12] {
             "auctions by type",
             rate("auctions_total").by(["type", "status"]),
         ),
-        ("bids a second", rate("bids_total").total()),
+        ("bids per second", rate("bids_total").total()),
         ("average bid", Query::mean(economic("bid_amount"))),
     ]
 }
