@@ -4,4 +4,3 @@ mod catalogue;
 mod operations;
 #[cfg(feature = "summary")]
 mod summary;
-mod systems;

@@ -1,30 +1,4 @@
-//! What each system deploys: made by the compositions of the examples.
-
-#[path = "../../examples/agentos/mixin.rs"]
-pub mod agentos;
-#[expect(dead_code, reason = "only its families are of interest here")]
-#[path = "../../examples/agentos/metrics.rs"]
-pub mod agentos_metrics;
-#[path = "../../examples/aria/mixin.rs"]
-pub mod aria;
-#[expect(dead_code, reason = "what is asked here is what it describes")]
-#[path = "../../examples/aria/metrics.rs"]
-pub mod aria_metrics;
-#[path = "../../examples/asdlc/mixin.rs"]
-pub mod asdlc;
-#[expect(dead_code, reason = "only its families are of interest here")]
-#[path = "../../examples/asdlc/metrics.rs"]
-pub mod asdlc_metrics;
-#[path = "../../examples/openclaw/mixin.rs"]
-pub mod openclaw;
-#[expect(dead_code, reason = "only its families are of interest here")]
-#[path = "../../examples/openclaw/metrics.rs"]
-pub mod openclaw_metrics;
-#[path = "../../examples/zerostate/mixin.rs"]
-pub mod zerostate;
-#[expect(dead_code, reason = "what is asked here is what it describes")]
-#[path = "../../examples/zerostate/metrics.rs"]
-pub mod zerostate_metrics;
+//! What a service with the default layers and the collectors deploys.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,32 +10,8 @@ use tower_prometheus::{Family, GrpcMetrics, HttpMetrics};
 
 use crate::families;
 
-/// Every mixin whose files are in the repository, by its directory.
-pub fn all() -> Vec<(&'static str, Mixin)> {
-    vec![
-        (
-            "agentos",
-            agentos::mixin(&agentos_metrics::AgentOs::families()).unwrap(),
-        ),
-        ("aria", aria::mixin(&aria_metrics::families()).unwrap()),
-        (
-            "asdlc",
-            asdlc::mixin(&asdlc_metrics::families().unwrap()).unwrap(),
-        ),
-        ("layers", layers()),
-        (
-            "openclaw",
-            openclaw::mixin(&openclaw_metrics::families().unwrap()).unwrap(),
-        ),
-        (
-            "zerostate",
-            zerostate::mixin(&zerostate_metrics::families()).unwrap(),
-        ),
-    ]
-}
-
 /// What a service with the default layers and the collectors deploys.
-fn layers() -> Mixin {
+pub fn layers() -> Mixin {
     let http = HttpMetrics::server().measure(Family::ResponseBodySize);
     let otel = HttpMetrics::open_telemetry();
     let grpc = GrpcMetrics::server();
@@ -105,17 +55,12 @@ fn slo(made: Result<Slo, tower_prometheus::Error>) -> RuleGroup {
     made.unwrap().group().unwrap()
 }
 
-/// Every file of every mixin, by its path below `mixin/`.
+/// Its files, by their path below `mixin/`.
 pub fn files() -> BTreeMap<PathBuf, String> {
-    let mut all_files = BTreeMap::new();
-    for (system, mixin) in all() {
-        let files = mixin.files().unwrap();
-        all_files.extend(files.into_iter().map(|(path, text)| {
-            let path = PathBuf::from(system).join(path);
-            (path, text)
-        }));
-    }
-    all_files
+    let files = layers().files().unwrap().into_iter();
+    files
+        .map(|(path, text)| (PathBuf::from("layers").join(path), text))
+        .collect()
 }
 
 /// The files whose path ends so.

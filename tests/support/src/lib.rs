@@ -2,6 +2,8 @@
 //! and the sum rule that every test ends with.
 
 pub mod body;
+#[cfg(feature = "dashboards")]
+pub mod dashboard;
 pub mod page;
 pub mod process;
 pub mod server;

@@ -71,6 +71,13 @@ pub fn example(name: &str) -> Command {
     example
 }
 
+/// A binary of the test's own package on a free port: `program(env!("CARGO_BIN_EXE_name"))`.
+pub fn program(path: &str) -> Command {
+    let mut program = Command::new(path);
+    program.env("PORT", "0");
+    program
+}
+
 pub fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl").arg("-sS").args(arguments).output();
     let output = output.expect("curl is needed: tests/run installs it");

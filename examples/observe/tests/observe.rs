@@ -1,0 +1,128 @@
+//! `observe` and `previews`: the counts of the report are equal, with a real Prometheus and without one, and every panel
+//! is drawn. `tests/run` installs Prometheus.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::process::Command;
+
+use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
+use tower_prometheus::mixin::Dashboard;
+use tower_prometheus::{Family, HttpMetrics};
+
+/// What a run of a few seconds prints.
+fn report(prometheus: Option<&str>) -> String {
+    let mut observe = Command::new(env!("CARGO_BIN_EXE_observe"));
+    if let Some(program) = prometheus {
+        observe.env("PROMETHEUS", program);
+    }
+    let output = observe.arg("4").output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The lines of two numbers, by what they are about: the driver's, and what the metrics say.
+fn compared(report: &str) -> BTreeMap<&str, (f64, f64)> {
+    let pair = |line: &str| {
+        let mut words = line.split_whitespace().rev();
+        let said = words.next()?.parse().ok()?;
+        Some((words.next()?.parse().ok()?, said))
+    };
+    let lines = report.lines().filter(|line| line.len() > 26);
+    let lines = lines.filter_map(|line| {
+        let (what, numbers) = line.split_at_checked(26)?;
+        Some((what.trim(), pair(numbers)?))
+    });
+    // Of quantiles only the pair of p99, which nobody here looks at.
+    lines.collect()
+}
+
+/// Each request that customers made was counted, once, by how it ended.
+#[track_caller]
+fn assert_agrees(report: &str) {
+    let compared = compared(report);
+    let (requests, counted) = compared["requests"];
+    assert!(requests > 50.0, "{report}");
+    assert_eq!(requests, counted, "{report}");
+    let (left, aborted) = compared["bodies left half-way"];
+    assert_eq!(left, aborted, "{report}");
+    let mut by_status = 0.0;
+    for status in ["200", "201", "404", "503", "cancelled", "panicked"] {
+        // Chance is the same on every run, but a slow machine may not come to all of it.
+        let (seen, counted) = compared.get(status).copied().unwrap_or_default();
+        assert_eq!(seen, counted, "{status}\n{report}");
+        by_status += seen;
+    }
+    assert_eq!(by_status, requests, "{report}");
+    assert!(
+        report.contains("Every request was counted once"),
+        "{report}"
+    );
+}
+
+#[test]
+fn prometheus_counts_what_customers_saw() {
+    let report = report(None);
+    assert_agrees(&report);
+    let compared = compared(&report);
+    let (_, rate) = compared["requests a second"];
+    assert!(rate > 1.0, "{report}");
+    assert!(compared.contains_key("errors, %"), "{report}");
+    assert!(compared.contains_key("/users/{id}"), "{report}");
+    // It took its Prometheus along.
+    let url = report
+        .lines()
+        .find_map(|line| line.strip_prefix("Prometheus "));
+    let address = url.and_then(|url| url.trim().strip_prefix("http://"));
+    assert!(TcpStream::connect(address.unwrap()).is_err(), "{report}");
+}
+
+#[test]
+fn without_prometheus_the_page_says_it() {
+    let report = report(Some("/no/such/prometheus"));
+    assert!(report.contains("Prometheus is not installed"), "{report}");
+    assert_agrees(&report);
+}
+
+/// Every panel is in the picture, and has data but where there is nothing to tell.
+#[test]
+fn previews_draw_every_panel() {
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let directory = directory.join(format!("previews-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_previews"))
+        .arg("3")
+        .current_dir(&directory)
+        .output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // Nothing overflows; everything else has data.
+    for (file, json, without_data) in [("http", http(), 2), ("process", process(), 0)] {
+        let path = directory.join(format!("docs/previews/{file}.svg"));
+        let drawn = std::fs::read_to_string(path).unwrap();
+        let dashboard: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+            let title = panel["title"].as_str().unwrap();
+            assert!(drawn.contains(&format!("\n{title}\n")), "{title} in {file}");
+        }
+        assert_eq!(drawn.matches("\nNo data\n").count(), without_data, "{file}");
+        assert!(drawn.matches("<polyline").count() > panels.len(), "{file}");
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn http() -> String {
+    let http = HttpMetrics::server().measure(Family::ResponseBodySize);
+    Dashboard::http("http", "Shop", http)
+        .unwrap()
+        .to_json()
+        .unwrap()
+}
+
+fn process() -> String {
+    let families = [ProcessCollector::families(), RuntimeCollector::families()].concat();
+    Dashboard::process("process", "Shop", families)
+        .to_json()
+        .unwrap()
+}

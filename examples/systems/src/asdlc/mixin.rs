@@ -1,0 +1,27 @@
+//! aSDLC's dashboard, rules and scrape configurations.
+
+use tower_prometheus::mixin::{
+    Dashboard, Definitions, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob,
+};
+use tower_prometheus::{Error, FamilyDescription};
+
+/// Builds the files to deploy for services with these metric families.
+pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
+    // The registry's constant label: orchestrator or workers.
+    let definitions = Definitions::from(families).common_label("service");
+    let health = RuleGroup::health("asdlc-health", definitions.clone());
+    Ok(Mixin::new()
+        .dashboard(
+            Dashboard::of_families("asdlc-services", "aSDLC services", definitions.clone())
+                .description("Requests, events, workers and Redis of aSDLC.")
+                .tag("asdlc"),
+        )
+        .rules("asdlc", Rules::new(definitions).group(health))
+        .scrape_config(
+            ScrapeConfig::new()
+                .interval("15s")
+                .job(ScrapeJob::new("asdlc-orchestrator").target("orchestrator:8080"))
+                .job(ScrapeJob::new("asdlc-workers").target("workers:8081"))
+                .job(ScrapeJob::kubernetes_pods("asdlc-services", "dox-asdlc")),
+        ))
+}

@@ -1,0 +1,56 @@
+//! The HTTP API, and the page: what a person looks at.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use http::StatusCode;
+use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
+use tower_prometheus::{Error, HttpMetrics, Registry, families_table};
+
+use super::balances::ChannelBalances;
+use super::economy::Economy;
+use super::metrics::families;
+
+/// The layer for this API.
+pub fn http_metrics() -> HttpMetrics {
+    HttpMetrics::server()
+}
+
+pub fn router(metrics: &Registry, economy: Arc<Economy>) -> Result<Router, Error> {
+    let page = metrics
+        .handler()
+        .collector("balances", ChannelBalances(Arc::clone(&economy.ledger)))
+        .collector("process", ProcessCollector::new()?)
+        .collector("runtime", RuntimeCollector::current()?);
+    Ok(Router::new()
+        .route("/", get(async || families_table(&families())))
+        .route("/channels/{channel_id}", get(channel))
+        .route("/peers/{peer_id}", get(peer))
+        .with_state(economy)
+        .layer(http_metrics().layer(metrics)?)
+        .route_service("/metrics", page))
+}
+
+async fn channel(
+    State(economy): State<Arc<Economy>>,
+    Path(channel_id): Path<String>,
+) -> Result<String, (StatusCode, String)> {
+    match economy.ledger.get(&channel_id) {
+        Ok(channel) => Ok(format!(
+            "{}: client {}, provider {}\n",
+            channel.state, channel.client_balance, channel.provider_balance
+        )),
+        Err(status) => Err((StatusCode::NOT_FOUND, format!("{}\n", status.message()))),
+    }
+}
+
+async fn peer(
+    State(economy): State<Arc<Economy>>,
+    Path(peer_id): Path<String>,
+) -> Result<String, StatusCode> {
+    let standing = economy.peers.standing(&peer_id);
+    let standing = standing.ok_or(StatusCode::NOT_FOUND)?;
+    Ok(format!("reputation {:.3}\n", standing.reputation))
+}

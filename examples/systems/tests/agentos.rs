@@ -1,0 +1,639 @@
+//! AgentOS, started as a program and called over HTTP: its table of metric families, its counts, its limits, and what
+//! a real Prometheus answers to its dashboard.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use tower_prometheus::Registry;
+use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
+
+use systems::agentos::cache::{Cache, Question};
+use systems::agentos::limits::{Limit, Limits, MAX_BUCKETS};
+use systems::agentos::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACES};
+use systems::agentos::mixin;
+use test_support::page::samples;
+use test_support::process::{Running, curl, program};
+use test_support::store::Store;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+
+/// The example at work; it ends with the test.
+struct Gateway {
+    running: Running,
+    client: Client,
+    url: String,
+}
+
+/// What the driver saw.
+#[derive(Debug)]
+struct Seen {
+    status: u16,
+    cache: Option<String>,
+    bytes: usize,
+}
+
+impl Gateway {
+    fn start(arguments: &[&str]) -> Self {
+        let mut running = Running::start(program(env!("CARGO_BIN_EXE_agentos")).args(arguments));
+        let page = running.printed("");
+        let url = page.strip_suffix("/metrics").expect(&page).to_owned();
+        assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        Self {
+            running,
+            client: Client::new(),
+            url,
+        }
+    }
+
+    fn metrics(&self) -> String {
+        format!("{}/metrics", self.url)
+    }
+
+    fn task(&self, workspace: &str, path: &str, text: &str) -> RequestBuilder {
+        let request = self.client.post(format!("{}/a2a/{path}", self.url));
+        let request = request.header("x-workspace-id", workspace);
+        request.body(text.to_owned())
+    }
+
+    async fn ask(&self, workspace: &str, path: &str, text: &str) -> Seen {
+        see(self.task(workspace, path, text)).await
+    }
+
+    async fn card(&self, workspace: &str, agent: &str) -> Seen {
+        let request = self.client.get(format!("{}/a2a/{agent}", self.url));
+        see(request.header("x-workspace-id", workspace)).await
+    }
+
+    fn page(&self) -> BTreeMap<String, f64> {
+        samples(&curl(&[&self.metrics()]))
+    }
+
+    /// The page, once a sample of it is so.
+    #[track_caller]
+    fn page_when(&self, sample: &str, is: f64) -> BTreeMap<String, f64> {
+        let page = page_with(&self.metrics(), sample, |page| {
+            samples(page).get(sample) == Some(&is)
+        });
+        samples(&page)
+    }
+}
+
+async fn see(request: RequestBuilder) -> Seen {
+    let response = request.send().await.unwrap();
+    let cache = response.headers().get("x-cache");
+    Seen {
+        status: response.status().as_u16(),
+        cache: cache.map(|found| found.to_str().unwrap().to_owned()),
+        bytes: response.bytes().await.unwrap().len(),
+    }
+}
+
+const STATUS: (&str, &[&str]) = ("status", &["success", "error", "cancelled"]);
+const OPERATION: (&str, &[&str]) = ("operation", &["answer", "plan", "summarize", "card"]);
+const AGENT: (&str, &[&str]) = ("agent", &[]);
+const PROVIDER: (&str, &[&str]) = ("provider", &["small", "large"]);
+
+const TABLE: [Row; 11] = [
+    row("gauge", "agentos_info", &[("version", &[])]),
+    histogram_row(
+        "histogram",
+        "a2a_request_duration_seconds",
+        &[AGENT, OPERATION, STATUS],
+        &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+    ),
+    row("counter", "a2a_requests_total", &[AGENT, OPERATION, STATUS]),
+    row("gauge", "a2a_active_tasks", &[AGENT]),
+    histogram_row(
+        "histogram",
+        "a2a_response_size_bytes",
+        &[AGENT],
+        &[100.0, 500.0, 1000.0, 5000.0, 10_000.0, 50_000.0, 100_000.0],
+    ),
+    row(
+        "counter",
+        "cache_operations_total",
+        &[("operation", &["get"]), ("result", &["hit", "miss"])],
+    ),
+    histogram_row(
+        "histogram",
+        "cache_latency_seconds",
+        &[("operation", &["get", "set"])],
+        &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1],
+    ),
+    row(
+        "counter",
+        "rate_limit_hits_total",
+        &[
+            ("endpoint", &["/a2a/{agent}", "/a2a/{agent}/{operation}"]),
+            ("workspace_id", &[]),
+            ("result", &["allowed", "denied"]),
+        ],
+    ),
+    row(
+        "counter",
+        "ccr_requests_total",
+        &[
+            PROVIDER,
+            ("task_type", &["default", "think", "background"]),
+            STATUS,
+        ],
+    ),
+    histogram_row(
+        "histogram",
+        "ccr_latency_seconds",
+        &[PROVIDER],
+        &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0],
+    ),
+    row(
+        "counter",
+        "ccr_tokens_total",
+        &[PROVIDER, ("direction", &["input", "output"])],
+    ),
+];
+
+fn requests(agent: &str, operation: &str, status: &str) -> String {
+    let labels = format!("agent=\"{agent}\",operation=\"{operation}\",status=\"{status}\"");
+    format!("a2a_requests_total{{{labels}}}")
+}
+
+fn active(agent: &str) -> String {
+    format!("a2a_active_tasks{{agent=\"{agent}\"}}")
+}
+
+fn decisions(endpoint: &str, result: &str, workspace: &str) -> String {
+    let labels =
+        format!("endpoint=\"{endpoint}\",result=\"{result}\",workspace_id=\"{workspace}\"");
+    format!("rate_limit_hits_total{{{labels}}}")
+}
+
+fn sum(page: &BTreeMap<String, f64>, family: &str) -> f64 {
+    let of_family = page
+        .iter()
+        .filter(|(sample, _)| sample.split('{').next() == Some(family));
+    of_family.map(|(_, value)| value).sum()
+}
+
+/// The families of the table and no others, so none of the process.
+#[track_caller]
+fn assert_only_the_table(page: &str, beside: &[&str]) {
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let mut names: Vec<_> = types
+        .map(|family| family.split(' ').next().unwrap())
+        .collect();
+    names.sort_unstable();
+    let mut table: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+    table.extend(beside);
+    table.sort_unstable();
+    assert_eq!(names, table);
+}
+
+#[test]
+fn what_is_described_is_the_table() {
+    let families = AgentOs::families();
+    let mut described: Vec<_> = families
+        .iter()
+        .map(|family| (family.name.as_str(), family.kind.as_str()))
+        .collect();
+    described.sort_unstable();
+    // In the text format an info is a gauge.
+    let kind = |row: &Row| match row.name {
+        "agentos_info" => "info",
+        _ => row.kind,
+    };
+    let mut table: Vec<_> = TABLE.iter().map(|row| (row.name, kind(row))).collect();
+    table.sort_unstable();
+    assert_eq!(described, table);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn series_are_there_before_the_first_request() {
+    let gateway = Gateway::start(&["--no-traffic"]);
+    let page = gateway.page();
+    for agent in ["planner", "researcher", "writer"] {
+        for operation in OPERATION.1 {
+            for status in STATUS.1 {
+                assert_eq!(page[&requests(agent, operation, status)], 0.0);
+            }
+        }
+        assert_eq!(page[&active(agent)], 0.0);
+    }
+    for provider in PROVIDER.1 {
+        for direction in ["input", "output"] {
+            let labels = format!("direction=\"{direction}\",provider=\"{provider}\"");
+            assert_eq!(page[&format!("ccr_tokens_total{{{labels}}}")], 0.0);
+        }
+    }
+    for result in ["hit", "miss"] {
+        let labels = format!("operation=\"get\",result=\"{result}\"");
+        assert_eq!(page[&format!("cache_operations_total{{{labels}}}")], 0.0);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(page[&format!("agentos_info{{version=\"{version}\"}}")], 1.0);
+    assert!(
+        page.iter()
+            .all(|(sample, value)| *value == 0.0 || sample.starts_with("agentos_info"))
+    );
+}
+
+/// Every count is what was sent, and what was sent back.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_what_was_sent() {
+    let gateway = Gateway::start(&["--no-traffic"]);
+    let capital = "What is the capital of France?";
+    let mut sizes = BTreeMap::<&str, Vec<usize>>::new();
+    let mut found = BTreeMap::<String, f64>::new();
+    for (agent, operation, text, status) in [
+        ("researcher", "answer", capital, 200),
+        ("researcher", "answer", capital, 200),
+        // Another agent, another answer.
+        ("writer", "answer", capital, 200),
+        ("writer", "summarize", "one two three four five six", 200),
+        ("planner", "plan", "design build ship", 200),
+        ("writer", "summarize", &"word ".repeat(1_001), 413),
+        ("writer", "summarize", &"word ".repeat(1_001), 413),
+    ] {
+        let seen = gateway
+            .ask("acme", &format!("{agent}/{operation}"), text)
+            .await;
+        assert_eq!(seen.status, status, "{operation}: {seen:?}");
+        sizes.entry(agent).or_default().push(seen.bytes);
+        // Failures are looked up, too, and never there.
+        let result = seen.cache.unwrap_or_else(|| "miss".to_owned());
+        *found.entry(result).or_default() += 1.0;
+    }
+    let seen = gateway.card("acme", "writer").await;
+    assert_eq!(seen.status, 200);
+    sizes.entry("writer").or_default().push(seen.bytes);
+    for path in ["nobody/answer", "writer/sing"] {
+        assert_eq!(gateway.ask("acme", path, "").await.status, 404);
+    }
+    // Without a workspace that could be one, nothing is decided.
+    assert_eq!(
+        gateway.ask("not one", "writer/answer", "").await.status,
+        400
+    );
+
+    let text = curl(&[&gateway.metrics()]);
+    assert_table(&text, &[], &TABLE);
+    assert_only_the_table(&text, &[]);
+    let page = samples(&text);
+    for (sample, expected) in [
+        (requests("researcher", "answer", "success"), 2.0),
+        (requests("writer", "answer", "success"), 1.0),
+        (requests("writer", "summarize", "success"), 1.0),
+        (requests("writer", "summarize", "error"), 2.0),
+        (requests("writer", "card", "success"), 1.0),
+        (requests("planner", "plan", "success"), 1.0),
+        (
+            decisions("/a2a/{agent}/{operation}", "allowed", "acme"),
+            9.0,
+        ),
+        (decisions("/a2a/{agent}/{operation}", "denied", "acme"), 0.0),
+        (decisions("/a2a/{agent}", "allowed", "acme"), 1.0),
+    ] {
+        assert_eq!(page.get(&sample), Some(&expected), "{sample}\n{text}");
+    }
+    assert_eq!(sum(&page, "a2a_requests_total"), 8.0, "{text}");
+    assert_eq!(sum(&page, "a2a_request_duration_seconds_count"), 8.0);
+    assert_eq!(sum(&page, "rate_limit_hits_total"), 10.0, "{text}");
+    assert_eq!(sum(&page, "a2a_active_tasks"), 0.0);
+    for (agent, sizes) in sizes {
+        let of_agent =
+            |part: &str| page[&format!("a2a_response_size_bytes_{part}{{agent=\"{agent}\"}}")];
+        assert_eq!(of_agent("count"), sizes.len() as f64, "{agent}");
+        assert_eq!(
+            of_agent("sum"),
+            sizes.iter().sum::<usize>() as f64,
+            "{agent}"
+        );
+    }
+    for result in ["hit", "miss"] {
+        let labels = format!("operation=\"get\",result=\"{result}\"");
+        let counted = page[&format!("cache_operations_total{{{labels}}}")];
+        assert_eq!(counted, found[result], "{result}");
+    }
+    assert_eq!(found["hit"], 1.0);
+    for (operation, count) in [("get", 7.0), ("set", 4.0)] {
+        let sample = format!("cache_latency_seconds_count{{operation=\"{operation}\"}}");
+        assert_eq!(page[&sample], count, "{sample}");
+    }
+    for (labels, expected) in [
+        (
+            "provider=\"small\",status=\"success\",task_type=\"default\"",
+            2.0,
+        ),
+        (
+            "provider=\"small\",status=\"success\",task_type=\"background\"",
+            1.0,
+        ),
+        (
+            "provider=\"small\",status=\"error\",task_type=\"background\"",
+            2.0,
+        ),
+        (
+            "provider=\"large\",status=\"success\",task_type=\"think\"",
+            1.0,
+        ),
+    ] {
+        assert_eq!(
+            page[&format!("ccr_requests_total{{{labels}}}")],
+            expected,
+            "{labels}"
+        );
+    }
+    assert_eq!(sum(&page, "ccr_requests_total"), 6.0);
+    assert_eq!(sum(&page, "ccr_latency_seconds_count"), 6.0);
+    // Words: the question twice and the text; "You asked: …" twice and five words; a plan's two for each.
+    for (provider, direction, expected) in [
+        ("small", "input", 6.0 + 6.0 + 6.0),
+        ("small", "output", 8.0 + 8.0 + 5.0),
+        ("large", "input", 3.0),
+        ("large", "output", 6.0),
+    ] {
+        let labels = format!("direction=\"{direction}\",provider=\"{provider}\"");
+        assert_eq!(
+            page[&format!("ccr_tokens_total{{{labels}}}")],
+            expected,
+            "{labels}"
+        );
+    }
+}
+
+/// A client that hangs up ends its task, at the gateway and at the provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_is_cancelled() {
+    let gateway = Gateway::start(&["--no-traffic"]);
+    // Longer than the test may take.
+    let long = "milestone ".repeat(3_999);
+    let asked: Vec<_> = ["one", "two"]
+        .into_iter()
+        .map(|workspace| tokio::spawn(gateway.task(workspace, "planner/plan", &long).send()))
+        .collect();
+    gateway.page_when(&active("planner"), 2.0);
+    for (ended, asked) in asked.into_iter().enumerate() {
+        asked.abort();
+        assert!(asked.await.is_err_and(|error| error.is_cancelled()));
+        let cancelled = requests("planner", "plan", "cancelled");
+        let page = gateway.page_when(&cancelled, ended as f64 + 1.0);
+        assert_eq!(page[&active("planner")], 1.0 - ended as f64);
+    }
+    let page = gateway.page();
+    assert_eq!(sum(&page, "a2a_requests_total"), 2.0);
+    let cancelled = r#"ccr_requests_total{provider="large",status="cancelled",task_type="think"}"#;
+    assert_eq!(page[cancelled], 2.0);
+    assert_eq!(sum(&page, "ccr_tokens_total"), 0.0);
+    // Nothing was sent back.
+    assert_eq!(sum(&page, "a2a_response_size_bytes_count"), 0.0);
+    // They had passed the limits, though.
+    assert_eq!(sum(&page, "rate_limit_hits_total"), 2.0);
+}
+
+/// Of one workspace more at once than its bucket holds; what is counted is what was answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_the_answers() {
+    let gateway = Gateway::start(&["--no-traffic"]);
+    let mut expected = BTreeMap::<(&str, u16), f64>::new();
+    for workspace in ["greedy", "modest"] {
+        let many = if workspace == "greedy" { 200 } else { 5 };
+        let cards = (0..many).map(|_| gateway.card(workspace, "writer"));
+        for seen in join_all(cards).await {
+            *expected.entry((workspace, seen.status)).or_default() += 1.0;
+        }
+    }
+    let page = gateway.page();
+    assert!(expected[&("greedy", 429)] > 0.0, "{expected:?}");
+    assert!(expected[&("greedy", 200)] >= 10.0, "{expected:?}");
+    assert!(!expected.contains_key(&("modest", 429)), "{expected:?}");
+    for (result, status) in [("allowed", 200), ("denied", 429)] {
+        for workspace in ["greedy", "modest"] {
+            let counted = page[&decisions("/a2a/{agent}", result, workspace)];
+            let answers = expected.get(&(workspace, status)).copied();
+            assert_eq!(counted, answers.unwrap_or(0.0), "{workspace} {result}");
+        }
+    }
+    assert_eq!(sum(&page, "rate_limit_hits_total"), 205.0);
+    // Who is refused reaches no agent.
+    let passed = expected[&("greedy", 200)] + 5.0;
+    assert_eq!(sum(&page, "a2a_requests_total"), passed);
+}
+
+/// More workspaces than have series of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn workspaces_beyond_the_bound_are_overflow() {
+    let gateway = Gateway::start(&["--no-traffic"]);
+    for workspace in 0..MAX_WORKSPACES + 5 {
+        for _ in 0..3 {
+            let seen = gateway
+                .card(&format!("workspace-{workspace}"), "writer")
+                .await;
+            assert_eq!(seen.status, 200);
+        }
+    }
+    let text = curl(&[&gateway.metrics()]);
+    let page = samples(&text);
+    let allowed = |workspace: &str| page.get(&decisions("/a2a/{agent}", "allowed", workspace));
+    assert_eq!(allowed("workspace-0"), Some(&3.0));
+    assert_eq!(
+        allowed(&format!("workspace-{}", MAX_WORKSPACES - 1)),
+        Some(&3.0)
+    );
+    assert_eq!(allowed(&format!("workspace-{MAX_WORKSPACES}")), None);
+    assert_eq!(allowed("overflow"), Some(&15.0));
+    let series = page
+        .keys()
+        .filter(|sample| sample.starts_with("rate_limit_hits_total{"));
+    assert_eq!(series.count(), (MAX_WORKSPACES + 1) * 4);
+    let overflow =
+        r#"metrics_label_overflow_total{family="rate_limit_hits_total",label="workspace_id"}"#;
+    assert!(page[overflow] > 0.0);
+    assert_only_the_table(&text, &["metrics_label_overflow_total"]);
+}
+
+/// The timer as a guard: told, dropped, and dropped by a panic.
+#[test]
+fn a_timer_says_how_its_block_ended() {
+    let registry = Registry::new();
+    let metrics = AgentOs::on(&registry).unwrap();
+    let work = |end: fn() -> Result<(), &'static str>| {
+        let timer = metrics.request_timer("writer", AgentOperation::Answer);
+        let active = registry.value("a2a_active_tasks", &[("agent", "writer")]);
+        assert_eq!(active, Some(1.0));
+        timer.finish(&end());
+    };
+    work(|| Ok(()));
+    work(|| Err("no"));
+    drop(metrics.request_timer("writer", AgentOperation::Answer));
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| work(|| panic!("oh")))).is_err());
+    for (status, count) in [("success", 1.0), ("error", 2.0), ("cancelled", 1.0)] {
+        let counted = registry.value("a2a_requests_total", &[("status", status)]);
+        assert_eq!(counted, Some(count), "{status}");
+    }
+    assert_eq!(registry.value("a2a_active_tasks", &[]), Some(0.0));
+}
+
+fn question(text: &str) -> Question {
+    Question {
+        agent: "writer".to_owned(),
+        operation: AgentOperation::Answer,
+        text: text.to_owned(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cache_forgets_the_oldest_and_the_expired() {
+    let metrics = AgentOs::on(Registry::new()).unwrap();
+    let cache = Cache::new(2, Duration::from_secs(10), metrics);
+    let set = |text: &str| cache.set(question(text), Arc::from(text));
+    let has = |text: &str| {
+        cache
+            .get(&question(text))
+            .is_some_and(|answer| *answer == *text)
+    };
+    set("a");
+    set("b");
+    assert!(has("a") && has("b") && has("a"));
+    set("c");
+    assert!(has("a") && !has("b") && has("c"));
+    tokio::time::advance(Duration::from_secs(6)).await;
+    // Set again, it is kept anew; being asked for keeps nothing.
+    set("c");
+    assert!(has("a") && has("c"));
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert!(!has("a") && has("c"));
+    tokio::time::advance(Duration::from_secs(6)).await;
+    assert!(!has("c"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_taken_from_both_buckets_or_neither() {
+    let registry = Registry::new();
+    let metrics = AgentOs::on(&registry).unwrap();
+    let limit = |burst, per_second| Limit { burst, per_second };
+    let limits = Limits::new(limit(2.0, 1.0), limit(3.0, 0.5), metrics);
+    let decide = |workspace| limits.decide(Endpoint::Agent, workspace);
+    assert_eq!([decide("a"), decide("a")], [Ok(()); 2]);
+    // Refused by its own bucket, it leaves the last token of the other to others.
+    assert_eq!(decide("a"), Err(Duration::from_secs(1)));
+    assert_eq!(decide("b"), Ok(()));
+    // Refused by the endpoint's, it leaves its own.
+    assert_eq!(decide("b"), Err(Duration::from_secs(2)));
+    assert_eq!(limits.decide(Endpoint::Operation, "b"), Ok(()));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(decide("b"), Ok(()));
+    assert_eq!(decide("a"), Err(Duration::from_secs(2)));
+    let counted = |result| registry.value("rate_limit_hits_total", &[("result", result)]);
+    assert_eq!(
+        (counted("allowed"), counted("denied")),
+        (Some(5.0), Some(3.0))
+    );
+}
+
+/// Workspaces without end take no memory without end.
+#[tokio::test(start_paused = true)]
+async fn workspaces_share_a_bucket_when_there_are_too_many() {
+    let metrics = AgentOs::on(Registry::new()).unwrap();
+    let limit = |burst, per_second| Limit { burst, per_second };
+    let limits = Limits::new(limit(2.0, 1.0), limit(1e6, 1e6), metrics);
+    let decide = |workspace: &str| limits.decide(Endpoint::Agent, workspace).is_ok();
+    for workspace in 0..MAX_BUCKETS {
+        assert!(decide(&format!("workspace-{workspace}")));
+    }
+    assert!(decide("a") && decide("b") && !decide("c"));
+    // Who has a bucket keeps it.
+    assert!(decide("workspace-0") && !decide("workspace-0"));
+    // When all are full again, there is room.
+    tokio::time::advance(Duration::from_secs(2)).await;
+    for workspace in ["a", "b", "c"] {
+        assert!(decide(workspace) && decide(workspace) && !decide(workspace));
+    }
+}
+
+/// By itself, everything moves that is in the table; and it ends when it is told.
+#[test]
+fn its_own_traffic_moves_every_family() {
+    let mut gateway = Gateway::start(&[]);
+    let page = page_with(&gateway.metrics(), "everything has moved", |text| {
+        let page = samples(text);
+        let moved = TABLE.iter().all(|row| {
+            // Gauges are up only for a moment.
+            row.name == "a2a_active_tasks"
+                || sum(&page, row.name) > 0.0
+                || sum(&page, &format!("{}_count", row.name)) > 0.0
+        });
+        let ends = [
+            requests("researcher", "answer", "success"),
+            requests("writer", "summarize", "error"),
+            requests("planner", "plan", "cancelled"),
+            decisions("/a2a/{agent}", "denied", "hooli"),
+            r#"cache_operations_total{operation="get",result="hit"}"#.to_owned(),
+        ];
+        moved
+            && ends
+                .iter()
+                .all(|sample| page.get(sample).is_some_and(|n| *n > 0.0))
+    });
+    assert_table(&page, &[], &TABLE);
+    assert_only_the_table(&page, &[]);
+    gateway.running.signal("TERM");
+    assert!(gateway.running.ended().success());
+}
+
+/// Each panel, asked of a real Prometheus as Grafana asks it.
+#[test]
+fn panels_have_answers() {
+    let gateway = Gateway::start(&[]);
+    let target = gateway.url.trim_start_matches("http://");
+    let config = ScrapeConfig::new()
+        .interval("1s")
+        .job(ScrapeJob::new("agentos").target(target))
+        .to_prometheus_yaml()
+        .unwrap();
+    let store = Store::prometheus(&config, &[]);
+    let panels = panels();
+    assert_eq!(panels.len(), 18);
+    for (title, expressions) in panels {
+        assert!(!expressions.is_empty(), "{title}");
+        for expression in expressions {
+            let expression = expression
+                .replace("$__rate_interval", "5s")
+                .replace("$job", "agentos")
+                .replace("$instance", ".+");
+            // Of all that the traffic does, each panel sees something; tasks are active for moments.
+            let shows = |answer: &Value| {
+                let result = answer["data"]["result"].as_array();
+                let mut values = result
+                    .into_iter()
+                    .flatten()
+                    .map(|series| &series["value"][1]);
+                values.any(|value| {
+                    value
+                        .as_str()
+                        .is_some_and(|v| v.parse::<f64>().is_ok_and(|v| v > 0.0))
+                })
+            };
+            store.get_when("/api/v1/query", &[("query", &expression)], shows);
+        }
+    }
+}
+
+/// The panels of the dashboard's file with what they ask.
+fn panels() -> Vec<(String, Vec<String>)> {
+    let files = mixin::mixin(&AgentOs::families()).unwrap().files().unwrap();
+    let dashboard = &files[Path::new("dashboards/agentos-gateway.json")];
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let panels = panels.filter(|panel| panel["type"] != "row").map(|panel| {
+        let targets = panel["targets"].as_array().into_iter().flatten();
+        let expressions = targets.map(|target| target["expr"].as_str().unwrap().to_owned());
+        (
+            panel["title"].as_str().unwrap().to_owned(),
+            expressions.collect(),
+        )
+    });
+    panels.collect()
+}

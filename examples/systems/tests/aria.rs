@@ -1,0 +1,941 @@
+//! Aria, started as a program and called over HTTP: its table of metric families on a port of its own, its counts however
+//! requests and LLM calls end, and what a real Prometheus answers to its dashboard.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use systems::aria::{metrics, mixin};
+use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
+
+use test_support::page::samples;
+use test_support::process::{Running, curl, program};
+use test_support::store::Store;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+
+type Labels = &'static [(&'static str, &'static [&'static str])];
+
+const REQUEST_STATUS: (&str, &[&str]) = ("status", &["200", "500", "cancelled", "panicked"]);
+const STATUS: (&str, &[&str]) = ("status", &["success", "error", "cancelled", "panicked"]);
+const METHOD: Labels = &[("method", &[])];
+const MODEL: Labels = &[("model", &[])];
+const JOB: Labels = &[("job_id", &[])];
+const SKILL: Labels = &[("skill_name", &[])];
+const OPERATION: Labels = &[("operation", &["select", "insert", "delete"])];
+
+const fn histogram(name: &'static str, labels: Labels, buckets: &'static [f64]) -> Row {
+    histogram_row("histogram", name, labels, buckets)
+}
+
+const TABLE: &[Row] = &[
+    // Infos are gauges in this format.
+    row(
+        "gauge",
+        "aria_build_info",
+        &[("version", &[]), ("rust", &[]), ("engine", &[])],
+    ),
+    row(
+        "counter",
+        "aria_requests_total",
+        &[("method", &[]), REQUEST_STATUS],
+    ),
+    histogram(
+        "aria_request_duration_seconds",
+        METHOD,
+        &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0],
+    ),
+    row("gauge", "aria_requests_in_progress", METHOD),
+    row(
+        "counter",
+        "aria_llm_requests_total",
+        &[("model", &[]), STATUS],
+    ),
+    histogram(
+        "aria_llm_request_duration_seconds",
+        MODEL,
+        &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0],
+    ),
+    row("counter", "aria_llm_tokens_input_total", MODEL),
+    row("counter", "aria_llm_tokens_output_total", MODEL),
+    row("counter", "aria_llm_token_cost_estimate_total", MODEL),
+    row("gauge", "aria_llm_circuit_breaker_state", MODEL),
+    histogram(
+        "aria_llm_thinking_duration_seconds",
+        MODEL,
+        &[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0],
+    ),
+    row(
+        "counter",
+        "aria_agent_routing_total",
+        &[("selected_agent", &[])],
+    ),
+    histogram(
+        "aria_agent_routing_duration_seconds",
+        &[],
+        &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5],
+    ),
+    row("gauge", "aria_agent_pheromone_score", &[("agent_id", &[])]),
+    row(
+        "counter",
+        "aria_agent_tasks_total",
+        &[("agent_id", &[]), STATUS],
+    ),
+    row("gauge", "aria_agents_active", &[]),
+    row("gauge", "aria_sessions_active", &[]),
+    row("counter", "aria_sessions_created_total", &[]),
+    row(
+        "counter",
+        "aria_sessions_messages_total",
+        &[("role", &["user", "assistant"])],
+    ),
+    histogram(
+        "aria_session_duration_seconds",
+        &[],
+        &[60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 86_400.0],
+    ),
+    row(
+        "gauge",
+        "aria_scheduler_jobs_total",
+        &[("status", &["active", "paused", "failed"])],
+    ),
+    row(
+        "counter",
+        "aria_scheduler_executions_total",
+        &[("job_id", &[]), STATUS],
+    ),
+    histogram(
+        "aria_scheduler_execution_duration_seconds",
+        JOB,
+        &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0],
+    ),
+    row("gauge", "aria_scheduler_last_run_timestamp", JOB),
+    row(
+        "counter",
+        "aria_skill_executions_total",
+        &[("skill_name", &[]), STATUS],
+    ),
+    histogram(
+        "aria_skill_execution_duration_seconds",
+        SKILL,
+        &[0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0],
+    ),
+    row("counter", "aria_db_queries_total", OPERATION),
+    histogram(
+        "aria_db_query_duration_seconds",
+        OPERATION,
+        &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0],
+    ),
+    row("gauge", "aria_db_pool_size", &[]),
+    row("gauge", "aria_db_pool_available", &[]),
+    row("gauge", "aria_memory_rss_bytes", &[]),
+    row("gauge", "aria_memory_gc_objects", &[]),
+    // Last: it alone has no series before anything happened.
+    row(
+        "counter",
+        ERRORS,
+        &[("error_type", &[]), ("component", &[])],
+    ),
+];
+
+const ERRORS: &str = "aria_errors_total";
+
+/// The example at work; it ends with the test.
+struct Aria {
+    running: Running,
+    api: String,
+    url: String,
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut aria = program(env!("CARGO_BIN_EXE_aria"));
+    aria.args(arguments)
+        .env("METRICS_PORT", "0")
+        .env_remove("ARIA_VERSION");
+    aria
+}
+
+impl Aria {
+    fn start(arguments: &[&str]) -> Self {
+        Self::started(&mut command(arguments))
+    }
+
+    fn started(command: &mut Command) -> Self {
+        let mut running = Running::start(command);
+        let api = running.printed("API at ");
+        let url = running.printed("");
+        assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/metrics"));
+        Self { running, api, url }
+    }
+
+    fn page(&self) -> BTreeMap<String, f64> {
+        samples(&curl(&[&self.url]))
+    }
+
+    /// The page, once a sample of it has that value.
+    #[track_caller]
+    fn page_when(&self, sample: &str, value: f64) -> BTreeMap<String, f64> {
+        let page = page_with(&self.url, &format!("{sample} {value}"), |page| {
+            samples(page).get(sample) == Some(&value)
+        });
+        samples(&page)
+    }
+
+    fn request(&self, method: &str, path: &str, body: &str) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-X", method, "-H", "content-type: application/json"])
+            .args(["-d", body, "-w", "\n%{http_code}"])
+            .arg(format!("{}{path}", self.api));
+        curl
+    }
+
+    /// The status and the body of an answer, whole or not.
+    fn ask(&self, method: &str, path: &str, body: &str) -> (String, String) {
+        let mut request = self.request(method, path, body);
+        let answer = request.stderr(Stdio::null()).output();
+        let answer = answer.expect("curl is needed: tests/run installs it");
+        let answer = String::from_utf8(answer.stdout).unwrap();
+        let (body, status) = answer.rsplit_once('\n').unwrap();
+        (status.to_owned(), body.to_owned())
+    }
+
+    #[track_caller]
+    fn tell(&self, method: &str, path: &str, body: &str) {
+        assert_eq!(self.ask(method, path, body).0, "204", "{path} {body}");
+    }
+
+    #[track_caller]
+    fn set_fault(&self, model: &str, fault: &str) {
+        let path = format!("/models/{model}/fault");
+        self.tell("PUT", &path, &json!(fault).to_string());
+    }
+
+    /// A message to an agent, in a session of its own.
+    fn chat(&self, agent: &str, message: &str) -> (String, String) {
+        self.ask("POST", "/chat", &to_agent(agent, message))
+    }
+
+    #[track_caller]
+    fn reply(&self, message: &Value) -> Value {
+        let (status, reply) = self.ask("POST", "/chat", &message.to_string());
+        assert_eq!(status, "200", "{reply}");
+        serde_json::from_str(&reply).unwrap()
+    }
+
+    fn skill(&self, name: &str, input: &str) -> (String, String) {
+        self.ask("POST", &format!("/skills/{name}"), input)
+    }
+
+    /// Sends a request that does not end, and hangs up once its last query is done.
+    #[track_caller]
+    fn hang_up(&self, path: &str, body: &str, query: &str, method: &str) {
+        let queries = format!("aria_db_queries_total{{operation=\"{query}\"}}");
+        let before = self.page()[&queries];
+        let pending = Running::start(&mut self.request("POST", path, body));
+        self.page_when(&queries, before + 1.0);
+        let in_progress = format!("aria_requests_in_progress{{method=\"{method}\"}}");
+        assert_eq!(self.page()[&in_progress], 1.0, "{in_progress}");
+        drop(pending);
+        self.page_when(&in_progress, 0.0);
+    }
+}
+
+fn to_agent(agent: &str, message: &str) -> String {
+    json!({ "agent": agent, "message": message }).to_string()
+}
+
+/// The example describes what it shows: nothing is forgotten, and nothing is described that is not there.
+#[test]
+fn what_is_described_is_the_table() {
+    let mut described = BTreeMap::new();
+    for family in metrics::families() {
+        let labels = family.labels.iter().map(|label| label.name.to_string());
+        let labels: BTreeSet<_> = labels.collect();
+        described.insert(family.name, (labels, family.buckets));
+    }
+    let table = TABLE.iter().map(|row| {
+        let labels = row.labels.iter().map(|(name, _)| (*name).to_owned());
+        (
+            row.name.to_owned(),
+            (labels.collect(), row.buckets.to_vec()),
+        )
+    });
+    assert_eq!(described, table.collect());
+}
+
+#[test]
+fn closed_series_are_there_before_the_first_request() {
+    let aria = Aria::start(&["--no-traffic"]);
+    let timed_jobs = "aria_scheduler_last_run_timestamp{job_id=\"compact\"}";
+    let page = page_with(&aria.url, timed_jobs, |page| page.contains(timed_jobs));
+    let (errors, closed) = TABLE.split_last().unwrap();
+    assert_eq!(errors.name, ERRORS);
+    assert_table(&page, &[], closed);
+    assert!(!page.contains(ERRORS), "{page}");
+    let page = samples(&page);
+    assert_eq!(
+        page["aria_build_info{engine=\"aria\",rust=\"1.88\",version=\"2.0.0\"}"],
+        1.0
+    );
+    for method in [
+        "chat",
+        "chat_stream",
+        "close_session",
+        "run_skill",
+        "run_job",
+    ] {
+        let cancelled = format!("aria_requests_total{{method=\"{method}\",status=\"cancelled\"}}");
+        assert_eq!(page.get(&cancelled), Some(&0.0), "{cancelled}");
+    }
+    // Nothing has moved but what is so from the beginning and jobs that run at their times.
+    let moves = [
+        "aria_build_info",
+        "aria_agent_pheromone_score",
+        "aria_agents_active",
+        "aria_db_pool",
+        "aria_memory",
+        "aria_scheduler",
+        "aria_db_queries_total{operation=\"select\"}",
+    ];
+    for (sample, value) in page {
+        let moves = moves.iter().any(|start| sample.starts_with(start));
+        let is_queries = sample.starts_with("aria_db_query_duration") && sample.contains("select");
+        if sample.starts_with("aria_") && !moves && !is_queries {
+            assert_eq!(value, 0.0, "{sample}");
+        }
+    }
+}
+
+#[test]
+fn metrics_have_a_port_of_their_own() {
+    let aria = Aria::start(&["--no-traffic"]);
+    assert_eq!(aria.ask("GET", "/metrics", "").0, "404");
+    let chat = aria.url.replace("/metrics", "/chat");
+    let status = curl(&["-o", "/dev/null", "-w", "%{http_code}", "-d", "{}", &chat]);
+    assert_eq!(status, "404");
+    assert_eq!(
+        aria.page()["aria_requests_total{method=\"chat\",status=\"500\"}"],
+        0.0
+    );
+}
+
+/// What the driver sent that it cannot know beforehand.
+struct Refused {
+    overloaded: f64,
+    open: f64,
+}
+
+/// Every count is what was sent, whatever became of it.
+#[test]
+fn counts_are_what_was_sent() {
+    let mut command = command(&["--no-traffic"]);
+    let aria = Aria::started(command.env("ARIA_VERSION", "3.1.4"));
+    // Jobs run only when they are told to from here on.
+    for job in ["close_idle_sessions", "compact"] {
+        aria.tell("PUT", &format!("/jobs/{job}/paused"), "true");
+    }
+    let session = talk(&aria);
+    let refused = trip_breaker(&aria);
+    break_off(&aria);
+    cancel(&aria);
+    panic(&aria);
+    run_jobs(&aria);
+    use_skills(&aria);
+    exhaust_pool(&aria);
+    aria.tell("DELETE", &format!("/sessions/{session}"), "");
+    assert_eq!(
+        aria.ask("DELETE", &format!("/sessions/{session}"), "").0,
+        "404"
+    );
+
+    let page = curl(&[&aria.url]);
+    assert_table(&page, &[], TABLE);
+    let page = samples(&page);
+    assert_eq!(counters(&page), expected_counters(&refused));
+    assert_gauges(&page, &refused);
+    assert_costs(&page);
+    assert_durations(&page);
+    assert_http(&page, &refused);
+}
+
+/// Six replies, one of them streamed, and one that nobody can give. Gives the session of the first.
+fn talk(aria: &Aria) -> Value {
+    let message = |agent: &str| json!({ "agent": agent, "message": "one two three" });
+    let first = aria.reply(&message("coder"));
+    assert_eq!(first["text"], "You said: one two three");
+    aria.reply(&message("coder"));
+    aria.reply(&message("researcher"));
+
+    let set_active = |agent: &str, active: &str| {
+        aria.tell("PUT", &format!("/agents/{agent}/active"), active);
+    };
+    set_active("researcher", "false");
+    set_active("clerk", "false");
+    assert_eq!(aria.page()["aria_agents_active"], 1.0);
+    let session = first["session"].clone();
+    for _ in 0..2 {
+        let chosen = aria.reply(&json!({ "session": session, "message": "hi" }));
+        assert_eq!(chosen["agent"], "coder");
+        assert_eq!(chosen["session"], session);
+    }
+    set_active("coder", "false");
+    assert_eq!(aria.ask("POST", "/chat", "{\"message\":\"hi\"}").0, "500");
+    for agent in ["coder", "clerk", "researcher"] {
+        set_active(agent, "true");
+    }
+
+    let streamed = aria.ask("POST", "/chat/stream", &to_agent("coder", "as it comes"));
+    assert_eq!(streamed, ("200".into(), "You said: as it comes \n".into()));
+    // Turned away, and so no request of the engine's.
+    assert_eq!(aria.chat("nobody", "hi").0, "404");
+    session
+}
+
+/// Fails a model until its breaker is seen open, and lets it recover.
+fn trip_breaker(aria: &Aria) -> Refused {
+    const STATE: &str = "aria_llm_circuit_breaker_state{model=\"quick\"}";
+    aria.set_fault("quick", "overloaded");
+    let mut refused = Refused {
+        overloaded: 0.0,
+        open: 0.0,
+    };
+    // It half-opens soon, and a trial opens it again.
+    loop {
+        let (status, why) = aria.chat("clerk", "hi");
+        assert_eq!(status, "500");
+        match why.trim() {
+            "the model does not take calls now" => refused.overloaded += 1.0,
+            _ => refused.open += 1.0,
+        }
+        let state = aria.page()[STATE];
+        if refused.overloaded < 3.0 {
+            assert_eq!((state, refused.open), (0.0, 0.0));
+        } else if state == 1.0 && refused.open > 0.0 {
+            break;
+        }
+    }
+    aria.page_when(STATE, 2.0);
+    aria.set_fault("quick", "none");
+    assert_eq!(aria.chat("clerk", "hi").0, "200");
+    assert_eq!(aria.page()[STATE], 0.0);
+    refused
+}
+
+/// A stream that ends in the middle.
+fn break_off(aria: &Aria) {
+    aria.set_fault("quick", "breaks_off");
+    let (status, words) = aria.ask("POST", "/chat/stream", &to_agent("clerk", "hi"));
+    assert_eq!((status.as_str(), words.contains("said")), ("200", false));
+    aria.set_fault("quick", "none");
+}
+
+/// Hangs up on a model that does not answer.
+fn cancel(aria: &Aria) {
+    aria.set_fault("deep", "hangs");
+    let message = to_agent("researcher", "hi");
+    aria.hang_up("/chat", &message, "insert", "chat");
+    aria.hang_up("/chat/stream", &message, "insert", "chat_stream");
+    aria.hang_up("/jobs/digest/runs", "", "select", "run_job");
+}
+
+/// Lets the decoder of a model's answers panic.
+fn panic(aria: &Aria) {
+    aria.set_fault("deep", "garbled");
+    assert_eq!(aria.chat("researcher", "hi").0, "500");
+    aria.ask("POST", "/chat/stream", &to_agent("researcher", "hi"));
+    assert_eq!(aria.ask("POST", "/jobs/digest/runs", "").0, "500");
+    assert_eq!(aria.skill("divide", "1 0").0, "500");
+    aria.page_when("aria_requests_in_progress{method=\"chat_stream\"}", 0.0);
+}
+
+/// A run that fails and one that does not, and what the status of the job is after each.
+fn run_jobs(aria: &Aria) {
+    let jobs = |status: &str| {
+        let jobs = format!("aria_scheduler_jobs_total{{status=\"{status}\"}}");
+        aria.page()[&jobs]
+    };
+    assert_eq!(["active", "paused", "failed"].map(jobs), [1.0, 2.0, 0.0]);
+    aria.set_fault("deep", "overloaded");
+    assert_eq!(aria.ask("POST", "/jobs/digest/runs", "").0, "500");
+    assert_eq!(["active", "paused", "failed"].map(jobs), [0.0, 2.0, 1.0]);
+    aria.set_fault("deep", "none");
+    aria.tell("POST", "/jobs/digest/runs", "");
+    assert_eq!(["active", "paused", "failed"].map(jobs), [1.0, 2.0, 0.0]);
+}
+
+fn use_skills(aria: &Aria) {
+    let ok = |output: &str| ("200".to_owned(), output.to_owned());
+    assert_eq!(aria.skill("count_words", "a b c"), ok("3"));
+    assert_eq!(aria.skill("divide", "7 2"), ok("3"));
+    assert_eq!(aria.skill("scan", "10").0, "200");
+    assert_eq!(aria.skill("divide", "many").0, "500");
+    assert_eq!(aria.skill("juggle", "3").0, "404");
+}
+
+/// Takes all connections, for as long as somebody waits for one.
+fn exhaust_pool(aria: &Aria) {
+    let scan = || Running::start(&mut aria.request("POST", "/skills/scan", "600000"));
+    let scans = [scan(), scan(), scan(), scan()];
+    aria.page_when("aria_db_pool_available", 0.0);
+    assert_eq!(aria.chat("coder", "hi").0, "500");
+    drop(scans);
+    aria.page_when("aria_db_pool_available", 4.0);
+    aria.page_when("aria_requests_in_progress{method=\"run_skill\"}", 0.0);
+}
+
+/// All counters that have moved, but costs, which are no whole numbers, and jobs that ran by themselves.
+fn counters(page: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let compactions =
+        page["aria_scheduler_executions_total{job_id=\"compact\",status=\"success\"}"];
+    let counters = page.iter().filter(|(sample, value)| {
+        let name = sample.split('{').next().unwrap();
+        let is_counter = name.starts_with("aria_") && name.ends_with("_total");
+        let is_other = name.contains("_cost_") || name == "aria_scheduler_jobs_total";
+        let is_timed = sample.contains("close_idle_sessions") || sample.contains("compact");
+        **value != 0.0 && is_counter && !is_other && !is_timed
+    });
+    let counters =
+        counters.map(
+            |(sample, value)| match sample.ends_with("{operation=\"select\"}") {
+                // Each compaction is a query.
+                true => (sample.clone(), value - compactions),
+                false => (sample.clone(), *value),
+            },
+        );
+    counters.collect()
+}
+
+fn expected_counters(refused: &Refused) -> BTreeMap<String, f64> {
+    let Refused { overloaded, open } = *refused;
+    let both = overloaded + open;
+    let expected = [
+        (r#"requests_total{method="chat",status="200"}"#, 6.0),
+        // No agent, no connection.
+        (r#"requests_total{method="chat",status="500"}"#, 2.0 + both),
+        (r#"requests_total{method="chat",status="cancelled"}"#, 1.0),
+        (r#"requests_total{method="chat",status="panicked"}"#, 1.0),
+        (r#"requests_total{method="chat_stream",status="200"}"#, 1.0),
+        (r#"requests_total{method="chat_stream",status="500"}"#, 1.0),
+        (
+            r#"requests_total{method="chat_stream",status="cancelled"}"#,
+            1.0,
+        ),
+        (
+            r#"requests_total{method="chat_stream",status="panicked"}"#,
+            1.0,
+        ),
+        (
+            r#"requests_total{method="close_session",status="200"}"#,
+            1.0,
+        ),
+        (r#"requests_total{method="run_job",status="200"}"#, 1.0),
+        (r#"requests_total{method="run_job",status="500"}"#, 1.0),
+        (
+            r#"requests_total{method="run_job",status="cancelled"}"#,
+            1.0,
+        ),
+        (r#"requests_total{method="run_job",status="panicked"}"#, 1.0),
+        (r#"requests_total{method="run_skill",status="200"}"#, 3.0),
+        (r#"requests_total{method="run_skill",status="500"}"#, 1.0),
+        (
+            r#"requests_total{method="run_skill",status="cancelled"}"#,
+            4.0,
+        ),
+        (
+            r#"requests_total{method="run_skill",status="panicked"}"#,
+            1.0,
+        ),
+        (r#"llm_requests_total{model="deep",status="success"}"#, 2.0),
+        (r#"llm_requests_total{model="deep",status="error"}"#, 1.0),
+        (
+            r#"llm_requests_total{model="deep",status="cancelled"}"#,
+            3.0,
+        ),
+        (r#"llm_requests_total{model="deep",status="panicked"}"#, 3.0),
+        (r#"llm_requests_total{model="quick",status="success"}"#, 6.0),
+        (
+            r#"llm_requests_total{model="quick",status="error"}"#,
+            1.0 + overloaded,
+        ),
+        (r#"llm_tokens_input_total{model="deep"}"#, DEEP_INPUT),
+        (r#"llm_tokens_output_total{model="deep"}"#, DEEP_OUTPUT),
+        (r#"llm_tokens_input_total{model="quick"}"#, QUICK_INPUT),
+        (r#"llm_tokens_output_total{model="quick"}"#, QUICK_OUTPUT),
+        (r#"agent_routing_total{selected_agent="coder"}"#, 2.0),
+        (
+            r#"agent_tasks_total{agent_id="coder",status="success"}"#,
+            5.0,
+        ),
+        (
+            r#"agent_tasks_total{agent_id="clerk",status="success"}"#,
+            1.0,
+        ),
+        (
+            r#"agent_tasks_total{agent_id="clerk",status="error"}"#,
+            1.0 + both,
+        ),
+        (
+            r#"agent_tasks_total{agent_id="researcher",status="success"}"#,
+            1.0,
+        ),
+        (
+            r#"agent_tasks_total{agent_id="researcher",status="cancelled"}"#,
+            2.0,
+        ),
+        (
+            r#"agent_tasks_total{agent_id="researcher",status="panicked"}"#,
+            2.0,
+        ),
+        ("sessions_created_total", 12.0 + both),
+        (r#"sessions_messages_total{role="user"}"#, 14.0 + both),
+        (r#"sessions_messages_total{role="assistant"}"#, 7.0),
+        (r#"db_queries_total{operation="insert"}"#, 21.0 + both),
+        // Four digests, a scan, and four that were given up.
+        (r#"db_queries_total{operation="select"}"#, 9.0),
+        (r#"db_queries_total{operation="delete"}"#, 1.0),
+        (
+            r#"scheduler_executions_total{job_id="digest",status="success"}"#,
+            1.0,
+        ),
+        (
+            r#"scheduler_executions_total{job_id="digest",status="error"}"#,
+            1.0,
+        ),
+        (
+            r#"scheduler_executions_total{job_id="digest",status="cancelled"}"#,
+            1.0,
+        ),
+        (
+            r#"scheduler_executions_total{job_id="digest",status="panicked"}"#,
+            1.0,
+        ),
+        (
+            r#"skill_executions_total{skill_name="count_words",status="success"}"#,
+            1.0,
+        ),
+        (
+            r#"skill_executions_total{skill_name="divide",status="success"}"#,
+            1.0,
+        ),
+        (
+            r#"skill_executions_total{skill_name="divide",status="error"}"#,
+            1.0,
+        ),
+        (
+            r#"skill_executions_total{skill_name="divide",status="panicked"}"#,
+            1.0,
+        ),
+        (
+            r#"skill_executions_total{skill_name="scan",status="success"}"#,
+            1.0,
+        ),
+        (
+            r#"skill_executions_total{skill_name="scan",status="cancelled"}"#,
+            4.0,
+        ),
+        // What fails in a part of the engine fails the request, too.
+        (
+            r#"errors_total{component="chat",error_type="NoAgent"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="llm",error_type="Overloaded"}"#,
+            1.0 + overloaded,
+        ),
+        (
+            r#"errors_total{component="chat",error_type="Overloaded"}"#,
+            overloaded,
+        ),
+        (
+            r#"errors_total{component="llm",error_type="CircuitOpen"}"#,
+            open,
+        ),
+        (
+            r#"errors_total{component="chat",error_type="CircuitOpen"}"#,
+            open,
+        ),
+        (
+            r#"errors_total{component="llm",error_type="BrokenOff"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="chat_stream",error_type="BrokenOff"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="scheduler",error_type="Overloaded"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="run_job",error_type="Overloaded"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="skill",error_type="ParseIntError"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="run_skill",error_type="ParseIntError"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="database",error_type="PoolTimeout"}"#,
+            1.0,
+        ),
+        (
+            r#"errors_total{component="chat",error_type="PoolTimeout"}"#,
+            1.0,
+        ),
+    ];
+    let expected = expected.map(|(sample, value)| (format!("aria_{sample}"), value));
+    expected.into()
+}
+
+/// A message of three words, and a digest's prompt of three.
+const DEEP_INPUT: f64 = 6.0;
+/// Five thoughts, two words of its own, and the prompt, each time.
+const DEEP_OUTPUT: f64 = 20.0;
+/// Three messages of three words, and four of one: the last is read and not answered.
+const QUICK_INPUT: f64 = 13.0;
+/// Six answers, and one that broke off after a word.
+const QUICK_OUTPUT: f64 = 25.0;
+
+fn assert_gauges(page: &BTreeMap<String, f64>, refused: &Refused) {
+    for (sample, value) in page {
+        if sample.starts_with("aria_requests_in_progress") {
+            assert_eq!(*value, 0.0, "{sample}");
+        }
+    }
+    let sessions = 11.0 + refused.overloaded + refused.open;
+    assert_eq!(page["aria_sessions_active"], sessions);
+    assert_eq!(page["aria_session_duration_seconds_count"], 1.0);
+    assert_eq!(page["aria_agents_active"], 3.0);
+    assert_eq!(page["aria_db_pool_size"], 4.0);
+    assert!(page["aria_memory_rss_bytes"] > 1e6);
+    assert!(page["aria_memory_gc_objects"] > 0.0);
+    assert_eq!(
+        page["aria_build_info{engine=\"aria\",rust=\"1.88\",version=\"3.1.4\"}"],
+        1.0
+    );
+}
+
+fn assert_costs(page: &BTreeMap<String, f64>) {
+    for (model, price, input, output) in [
+        ("deep", 0.000_015, DEEP_INPUT, DEEP_OUTPUT),
+        ("quick", 0.000_001, QUICK_INPUT, QUICK_OUTPUT),
+    ] {
+        let cost = page[&format!("aria_llm_token_cost_estimate_total{{model=\"{model}\"}}")];
+        let expected = price * (input + 4.0 * output);
+        assert!((cost - expected).abs() < 1e-9, "{model}: {cost} {expected}");
+    }
+}
+
+/// As many durations as ends, for each that was timed.
+fn assert_durations(page: &BTreeMap<String, f64>) {
+    let sum = |family: &str, label: &str| -> f64 {
+        let start = format!("aria_{family}{{");
+        let series = page.iter().filter(|(s, _)| s.starts_with(&start));
+        let series = series.filter(|(s, _)| s.contains(label));
+        series.map(|(_, value)| value).sum()
+    };
+    for (total, duration, values) in [
+        (
+            "requests_total",
+            "request_duration_seconds_count",
+            &[
+                "method=\"chat\"",
+                "method=\"chat_stream\"",
+                "method=\"close_session\"",
+                "method=\"run_job\"",
+                "method=\"run_skill\"",
+            ][..],
+        ),
+        (
+            "llm_requests_total",
+            "llm_request_duration_seconds_count",
+            &["deep", "quick"],
+        ),
+        (
+            "scheduler_executions_total",
+            "scheduler_execution_duration_seconds_count",
+            &["close_idle_sessions", "compact", "digest"],
+        ),
+        (
+            "skill_executions_total",
+            "skill_execution_duration_seconds_count",
+            &["count_words", "divide", "scan"],
+        ),
+        (
+            "db_queries_total",
+            "db_query_duration_seconds_count",
+            &["select", "insert", "delete"],
+        ),
+    ] {
+        for value in values {
+            let ended = sum(total, value);
+            assert!(ended > 0.0, "{total} {value}");
+            assert_eq!(sum(duration, value), ended, "{duration} {value}");
+        }
+    }
+    assert_eq!(page["aria_agent_routing_duration_seconds_count"], 2.0);
+    let thoughts = |model: &str| sum("llm_thinking_duration_seconds_count", model);
+    assert_eq!([thoughts("deep"), thoughts("quick")], [2.0, 0.0]);
+}
+
+/// The HTTP layer saw the same, and what was turned away.
+fn assert_http(page: &BTreeMap<String, f64>, refused: &Refused) {
+    let failed = 2.0 + refused.overloaded + refused.open;
+    for (endpoint, status, expected) in [
+        ("/chat", "200", 6.0),
+        // A panic is an answer there.
+        ("/chat", "500", failed + 1.0),
+        ("/chat", "404", 1.0),
+        ("/chat", "cancelled", 1.0),
+        ("/jobs/{id}/runs", "204", 1.0),
+        ("/jobs/{id}/runs", "500", 2.0),
+        ("/jobs/{id}/runs", "cancelled", 1.0),
+        ("/skills/{name}", "200", 3.0),
+        ("/skills/{name}", "404", 1.0),
+        ("/skills/{name}", "cancelled", 4.0),
+    ] {
+        let labels = format!("endpoint=\"{endpoint}\",method=\"POST\",status=\"{status}\"");
+        let requests = format!("http_requests_total{{{labels}}}");
+        assert_eq!(page.get(&requests), Some(&expected), "{requests}");
+    }
+}
+
+/// Each trial of a half-open breaker decides, but one that is given up: that says nothing, and is in nobody's way.
+#[test]
+fn a_trial_decides_what_becomes_of_a_breaker() {
+    const STATE: &str = "aria_llm_circuit_breaker_state{model=\"deep\"}";
+    const CALLS: &str = "aria_llm_requests_total{model=\"deep\",status=\"error\"}";
+    let aria = Aria::start(&["--no-traffic"]);
+    let fails = || assert_eq!(aria.chat("researcher", "hi").0, "500");
+    aria.set_fault("deep", "overloaded");
+    for _ in 0..3 {
+        fails();
+    }
+    // It opened, or it would not be half-open some time later.
+    assert_eq!(aria.page_when(STATE, 2.0)[CALLS], 3.0);
+
+    aria.set_fault("deep", "hangs");
+    let message = to_agent("researcher", "hi");
+    aria.hang_up("/chat", &message, "insert", "chat");
+    assert_eq!(aria.page()[STATE], 2.0);
+    // Only one may try at a time: who comes meanwhile is refused.
+    let trial = Running::start(&mut aria.request("POST", "/chat", &message));
+    aria.page_when("aria_db_queries_total{operation=\"insert\"}", 5.0);
+    assert!(aria.chat("researcher", "hi").1.contains("left alone"));
+    drop(trial);
+    aria.page_when("aria_requests_in_progress{method=\"chat\"}", 0.0);
+
+    aria.set_fault("deep", "overloaded");
+    fails();
+    assert_eq!(aria.page_when(STATE, 2.0)[CALLS], 4.0);
+    aria.set_fault("deep", "none");
+    assert_eq!(aria.chat("researcher", "hi").0, "200");
+    let page = aria.page();
+    assert_eq!((page[STATE], page[CALLS]), (0.0, 4.0));
+    let cancelled = "aria_llm_requests_total{model=\"deep\",status=\"cancelled\"}";
+    assert_eq!(page[cancelled], 2.0);
+}
+
+/// What an agent did well smells, what it did badly does not, and all of it evaporates.
+#[test]
+fn agents_are_remembered_by_their_work() {
+    let aria = Aria::start(&["--no-traffic"]);
+    let scores = |page: &BTreeMap<String, f64>| {
+        let score = |agent| page[&format!("aria_agent_pheromone_score{{agent_id=\"{agent}\"}}")];
+        ["coder", "clerk", "researcher"].map(score)
+    };
+    for _ in 0..3 {
+        assert_eq!(aria.chat("coder", "hi").0, "200");
+    }
+    aria.set_fault("quick", "overloaded");
+    assert_eq!(aria.chat("clerk", "hi").0, "500");
+    let [coder, clerk, researcher] = scores(&aria.page());
+    assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
+    let later = page_with(&aria.url, "it evaporates", |page| {
+        scores(&samples(page))[0] < coder * 0.9
+    });
+    let [coder, clerk, researcher] = scores(&samples(&later));
+    assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
+}
+
+/// Nobody closed it: the job did, after five seconds without a word, and forgot what was said.
+#[test]
+fn a_session_ends_when_nothing_is_said() {
+    let aria = Aria::start(&["--no-traffic"]);
+    assert_eq!(aria.chat("coder", "hi").0, "200");
+    let page = aria.page_when("aria_db_queries_total{operation=\"delete\"}", 1.0);
+    assert_eq!(page["aria_sessions_active"], 0.0);
+    assert_eq!(page["aria_session_duration_seconds_count"], 1.0);
+    assert!(page["aria_session_duration_seconds_sum"] >= 5.0);
+}
+
+/// By itself, everything moves that is in the table; and it ends when it is told.
+#[test]
+fn its_own_traffic_moves_every_family() {
+    let mut aria = Aria::start(&[]);
+    let mut still: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
+    // A breaker opens and closes again: it is not on one page that everything has moved.
+    let page = page_with(&aria.url, "everything has moved", |page| {
+        for (sample, value) in samples(page) {
+            let name = sample.split('{').next().unwrap();
+            if value > 0.0 {
+                still.remove(name.strip_suffix("_count").unwrap_or(name));
+            }
+        }
+        still.is_empty()
+    });
+    assert_table(&page, &[], TABLE);
+    aria.running.signal("TERM");
+    assert!(aria.running.ended().success());
+}
+
+/// Every expression of the dashboard, asked of a real Prometheus that scrapes the example.
+#[test]
+fn every_panel_has_data() {
+    let aria = Aria::start(&[]);
+    let target = aria.url.trim_start_matches("http://");
+    let config = ScrapeConfig::new()
+        .interval("1s")
+        .job(ScrapeJob::new("aria").target(target.trim_end_matches("/metrics")))
+        .to_prometheus_yaml()
+        .unwrap();
+    let store = Store::prometheus(&config, &[]);
+
+    let files = mixin::mixin(&metrics::families()).unwrap().files().unwrap();
+    let dashboard = &files[Path::new("dashboards/aria-engine-prod.json")];
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert_eq!(panels.len(), 13);
+    for panel in panels {
+        let title = panel["title"].as_str().unwrap();
+        let answers = panel["targets"].as_array().unwrap().iter().map(|target| {
+            let query = target["expr"].as_str().unwrap();
+            let query = query.replace("$job", "aria").replace("$instance", ".+");
+            assert!(!query.contains('$'), "{title}: {query}");
+            (store.values(&query), query)
+        });
+        let answers: Vec<_> = answers.collect();
+        for (values, query) in &answers {
+            // A rate may be 0 between two errors; what there is is never less.
+            assert!(values.iter().all(|value| *value >= 0.0), "{title}: {query}");
+        }
+        let values: Vec<_> = answers.iter().map(|(values, _)| &values[..]).collect();
+        match title {
+            "Active agents" => assert_eq!(values, [[3.0]]),
+            "Scheduler job status" => {
+                assert_eq!(values[0].len(), 3);
+                assert_eq!(values[0].iter().sum::<f64>(), 3.0);
+            }
+            "Database pool" => assert!(values[0] == [4.0] && values[1][0] <= 4.0),
+            "Pheromone scores" | "Routing distribution (1 h)" => assert_eq!(values[0].len(), 3),
+            "LLM token usage" => assert!(values.iter().all(|by_model| by_model.len() == 2)),
+            // In MB.
+            "Memory (RSS)" => assert!((1.0..1000.0).contains(&values[0][0]), "{values:?}"),
+            _ => assert!(!values[0].is_empty(), "{title}"),
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! OpenClaw: its table of metric families, and the counts after real calls.
+
+use tower_prometheus::{Registry, buckets};
+
+use systems::openclaw::leases::LeaseService;
+use systems::openclaw::metrics::{Complexity, OpenClaw};
+use systems::openclaw::partition::{Network, PartitionDetector};
+use systems::openclaw::results::ResultBuffer;
+use systems::openclaw::task::{Needs, Task};
+use systems::openclaw::{audit::AuditLog, pulled};
+use test_support::page::{assert_readable, samples};
+use test_support::process::{Running, curl, program};
+use test_support::server::Server;
+use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+
+const TABLE: &[Row] = &[
+    row(
+        "counter",
+        "openclaw_task_assignments_total",
+        &[("status", &["success", "failed", "no_capable_nodes"])],
+    ),
+    row(
+        "counter",
+        "openclaw_leases_issued_total",
+        &[("complexity", &["low", "medium", "high"])],
+    ),
+    row("counter", "openclaw_leases_expired_total", &[]),
+    row(
+        "counter",
+        "openclaw_leases_revoked_total",
+        &[("reason", &["crash", "manual", "expired"])],
+    ),
+    row("counter", "openclaw_node_crashes_total", &[]),
+    row(
+        "counter",
+        "openclaw_tasks_requeued_total",
+        &[("result", &["success", "permanently_failed"])],
+    ),
+    row(
+        "counter",
+        "openclaw_partition_events_total",
+        &[("type", &["detected", "recovered"])],
+    ),
+    row("counter", "openclaw_results_buffered_total", &[]),
+    row(
+        "counter",
+        "openclaw_results_flushed_total",
+        &[("result", &["success", "failed"])],
+    ),
+    row(
+        "counter",
+        "openclaw_capability_validations_total",
+        &[(
+            "result",
+            &[
+                "valid",
+                "capability_missing",
+                "resource_exceeded",
+                "scope_violation",
+            ],
+        )],
+    ),
+    row("counter", "openclaw_tokens_issued_total", &[]),
+    row(
+        "counter",
+        "openclaw_tokens_revoked_total",
+        &[("reason", &["rotation", "compromise", "manual"])],
+    ),
+    row(
+        "counter",
+        "openclaw_audit_events_total",
+        &[(
+            "type",
+            &[
+                "task_submitted",
+                "task_completed",
+                "task_abandoned",
+                "lease_issued",
+                "lease_revoked",
+                "node_joined",
+                "node_crashed",
+                "token_revoked",
+                "message_rejected",
+            ],
+        )],
+    ),
+    row(
+        "counter",
+        "openclaw_messages_verified_total",
+        &[("result", &["success", "failed"])],
+    ),
+    row("gauge", "openclaw_active_leases", &[]),
+    row("gauge", "openclaw_buffer_size", &[]),
+    row("gauge", "openclaw_buffer_utilization_percent", &[]),
+    row("gauge", "openclaw_partition_degraded", &[]),
+    row(
+        "gauge",
+        "openclaw_build_info",
+        &[("version", &[]), ("rust_version", &[])],
+    ),
+];
+
+/// Those with an open label: there once something was recovered.
+const RECOVERIES: &[Row] = &[
+    row(
+        "counter",
+        "openclaw_recovery_operations_total",
+        &[("type", &[]), ("status", &["success", "failed"])],
+    ),
+    histogram_row(
+        "histogram",
+        "openclaw_recovery_duration_seconds",
+        &[("type", &[])],
+        &buckets::DEFAULT,
+    ),
+];
+
+fn assert_all(page: &str) {
+    assert_table(page, &[], TABLE);
+    assert_table(page, &[], RECOVERIES);
+}
+
+/// OpenClaw as a user starts it, and what is asked of it.
+struct Claw {
+    process: Running,
+    url: String,
+}
+
+impl Claw {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = Running::start(program(env!("CARGO_BIN_EXE_openclaw")).args(arguments));
+        let url = format!("http://{}", process.printed("http://"));
+        let url = url.strip_suffix("/metrics").unwrap().to_owned();
+        let claw = Self { process, url };
+        claw.counts(&[(r#"audit_events_total{type="node_joined"}"#, 2.0)]);
+        claw
+    }
+
+    /// The status of the answer.
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let url = format!("{}{path}", self.url);
+        let status = ["-o", "/dev/null", "-w", "%{http_code}"];
+        let json = ["-H", "content-type: application/json", "-d", body];
+        curl(&[&status[..], &json, &["-X", method, &url]].concat())
+    }
+
+    fn submit(&self, task: &str) -> String {
+        self.ask("POST", "/tasks", task)
+    }
+
+    fn metrics(&self) -> String {
+        format!("{}/metrics", self.url)
+    }
+
+    /// Asks until all these samples are so at once: a page is not a moment, and counters do not go back.
+    #[track_caller]
+    fn counts(&self, expected: &[(&str, f64)]) {
+        page_with(&self.metrics(), &format!("{expected:?}"), |page| {
+            let samples = samples(page);
+            let is_so = |(name, value): &(&str, f64)| {
+                samples.get(&format!("openclaw_{name}")) == Some(value)
+            };
+            expected.iter().all(is_so)
+        });
+    }
+}
+
+#[test]
+fn every_family_is_there_from_the_start() {
+    let claw = Claw::start(&["--no-traffic"]);
+    let page = curl(&[&claw.metrics()]);
+    assert_table(&page, &[], TABLE);
+    for row in RECOVERIES {
+        assert!(!page.contains(&format!("\n{}", row.name)), "{page}");
+    }
+    // Three are asked for, the two about them are theirs, and requests have families of their own.
+    for collector in ["leases", "buffer", "partition"] {
+        let success = format!("scrape_collector_success{{collector=\"{collector}\"}} 1\n");
+        assert!(page.contains(&success), "{page}");
+    }
+    assert!(!page.contains("process_"), "{page}");
+}
+
+#[test]
+fn its_own_traffic_moves_everything() {
+    let claw = Claw::start(&[]);
+    let is_still = |page: &str| -> Option<String> {
+        let samples = samples(page);
+        let counters = TABLE
+            .iter()
+            .chain(RECOVERIES)
+            .filter(|row| row.kind == "counter");
+        let mut still = counters.filter_map(|row| {
+            let is_its_own = |name: &str| name.split('{').next() == Some(row.name);
+            let mut of_row = samples
+                .iter()
+                .filter(|(name, _)| is_its_own(name))
+                .peekable();
+            if of_row.peek().is_none() {
+                return Some(row.name.to_owned());
+            }
+            let mut zero = of_row.filter(|(_, value)| **value == 0.0);
+            Some(
+                zero.find(|(name, _)| !name.contains("node_restart"))?
+                    .0
+                    .clone(),
+            )
+        });
+        still.next()
+    };
+    let page = page_with(&claw.metrics(), "everything moved", |page| {
+        is_still(page).is_none()
+    });
+    assert_all(&page);
+    let pulled = |page: &str, name: &str| samples(page)[name] > 0.0;
+    for gauge in [
+        "openclaw_active_leases",
+        "openclaw_buffer_size",
+        "openclaw_buffer_utilization_percent",
+        "openclaw_partition_degraded",
+    ] {
+        page_with(&claw.metrics(), gauge, |page| pulled(page, gauge));
+    }
+    let http = "openclaw_http_requests_total{endpoint=\"/tasks\",method=\"POST\",status=\"202\"}";
+    assert!(samples(&page)[http] > 0.0, "{page}");
+}
+
+#[test]
+fn tasks_are_given_to_who_can_do_them() {
+    let claw = Claw::start(&["--no-traffic"]);
+    for complexity in ["low", "medium", "high", "high"] {
+        let task = format!(r#"{{"capability":"compile","complexity":"{complexity}"}}"#);
+        assert_eq!(claw.submit(&task), "202");
+        claw.counts(&[("active_leases", 0.0)]);
+    }
+    for task in [
+        r#"{"capability":"levitate","complexity":"low"}"#,
+        r#"{"capability":"train","complexity":"low","memory_mb":100000}"#,
+        r#"{"capability":"train","complexity":"low","scope":"secret"}"#,
+    ] {
+        assert_eq!(claw.submit(task), "503");
+    }
+    // The inbox is full, and the node has one in its hands: for as long as a lease.
+    let hangs = r#"{"capability":"train","complexity":"high","work_ms":60000}"#;
+    let refused = (0..7).filter(|_| claw.submit(hangs) == "503").count();
+    assert!((2..=3).contains(&refused), "{refused}");
+    let refused = refused as f64;
+
+    claw.counts(&[
+        (r#"task_assignments_total{status="no_capable_nodes"}"#, 3.0),
+        (r#"leases_issued_total{complexity="low"}"#, 1.0),
+        (
+            r#"task_assignments_total{status="success"}"#,
+            11.0 - refused,
+        ),
+        (r#"task_assignments_total{status="failed"}"#, refused),
+        (r#"leases_issued_total{complexity="medium"}"#, 1.0),
+        (r#"leases_issued_total{complexity="high"}"#, 9.0 - refused),
+        ("active_leases", 7.0 - refused),
+        (r#"messages_verified_total{result="success"}"#, 4.0),
+        (r#"messages_verified_total{result="failed"}"#, 0.0),
+        (r#"audit_events_total{type="task_submitted"}"#, 14.0),
+        (r#"audit_events_total{type="task_completed"}"#, 4.0),
+        // Atlas compiles and Borealis trains: it is looked at second, if Atlas cannot.
+        (r#"capability_validations_total{result="valid"}"#, 11.0),
+        (
+            r#"capability_validations_total{result="capability_missing"}"#,
+            11.0,
+        ),
+        (
+            r#"capability_validations_total{result="resource_exceeded"}"#,
+            1.0,
+        ),
+        (
+            r#"capability_validations_total{result="scope_violation"}"#,
+            1.0,
+        ),
+    ]);
+}
+
+#[test]
+fn a_task_that_hangs_loses_its_leases_and_is_given_up() {
+    let claw = Claw::start(&["--no-traffic"]);
+    let hangs = r#"{"capability":"train","complexity":"low","work_ms":60000}"#;
+    assert_eq!(claw.submit(hangs), "202");
+    claw.counts(&[("active_leases", 1.0)]);
+    claw.counts(&[
+        (r#"tasks_requeued_total{result="permanently_failed"}"#, 1.0),
+        (r#"leases_issued_total{complexity="low"}"#, 3.0),
+        ("leases_expired_total", 3.0),
+        (r#"leases_revoked_total{reason="expired"}"#, 3.0),
+        (r#"leases_revoked_total{reason="crash"}"#, 0.0),
+        (r#"tasks_requeued_total{result="success"}"#, 2.0),
+        (r#"task_assignments_total{status="success"}"#, 3.0),
+        (r#"audit_events_total{type="task_completed"}"#, 0.0),
+        ("active_leases", 0.0),
+    ]);
+}
+
+#[test]
+fn what_a_dead_node_had_is_done_by_another() {
+    let claw = Claw::start(&["--no-traffic"]);
+    // Atlas is the first by name, and Borealis can do it too.
+    let task = r#"{"capability":"compile","complexity":"high","work_ms":1000}"#;
+    assert_eq!(claw.submit(task), "202");
+    assert_eq!(claw.ask("POST", "/nodes/atlas/crash", ""), "204");
+    assert_eq!(claw.ask("POST", "/nodes/nobody/crash", ""), "404");
+    claw.counts(&[
+        (r#"audit_events_total{type="task_completed"}"#, 1.0),
+        ("node_crashes_total", 1.0),
+        (r#"leases_revoked_total{reason="crash"}"#, 1.0),
+        (r#"tasks_requeued_total{result="success"}"#, 1.0),
+        (r#"task_assignments_total{status="success"}"#, 2.0),
+        (r#"audit_events_total{type="node_joined"}"#, 3.0),
+        (
+            r#"recovery_operations_total{status="success",type="node_restart"}"#,
+            1.0,
+        ),
+        (
+            r#"recovery_operations_total{status="failed",type="node_restart"}"#,
+            0.0,
+        ),
+        (
+            r#"recovery_duration_seconds_count{type="node_restart"}"#,
+            1.0,
+        ),
+    ]);
+}
+
+#[test]
+fn leases_and_tokens_are_taken_back_by_hand_and_for_forgery() {
+    let claw = Claw::start(&["--no-traffic"]);
+    let task = r#"{"capability":"train","complexity":"high","work_ms":1000}"#;
+    assert_eq!(claw.submit(task), "202");
+    assert_eq!(claw.ask("DELETE", "/leases/1", ""), "204");
+    assert_eq!(claw.ask("DELETE", "/leases/1", ""), "404");
+    assert_eq!(claw.ask("DELETE", "/nodes/atlas/token", ""), "204");
+    let forged = r#"{"node":"borealis","lease":2,"signature":1}"#;
+    assert_eq!(claw.ask("POST", "/messages", forged), "403");
+    claw.counts(&[
+        (r#"messages_verified_total{result="success"}"#, 1.0),
+        (r#"leases_revoked_total{reason="manual"}"#, 1.0),
+        ("leases_expired_total", 0.0),
+        (r#"messages_verified_total{result="failed"}"#, 1.0),
+        (r#"tokens_revoked_total{reason="compromise"}"#, 1.0),
+        (r#"tokens_revoked_total{reason="manual"}"#, 1.0),
+        (r#"audit_events_total{type="message_rejected"}"#, 1.0),
+    ]);
+    // Each node's first, and one for each that is not valid any more; they rotate while we look.
+    page_with(&claw.metrics(), "a token for each revoked", |page| {
+        let samples = samples(page);
+        let of = |reason| samples[&format!("openclaw_tokens_revoked_total{{reason=\"{reason}\"}}")];
+        let revoked = of("rotation") + of("compromise") + of("manual");
+        samples["openclaw_tokens_issued_total"] == 2.0 + revoked
+    });
+}
+
+#[test]
+fn results_wait_while_the_store_is_out_of_reach() {
+    let claw = Claw::start(&["--no-traffic"]);
+    assert_eq!(claw.ask("POST", "/network/cut", ""), "204");
+    claw.counts(&[
+        ("partition_degraded", 1.0),
+        (r#"partition_events_total{type="detected"}"#, 1.0),
+        (r#"partition_events_total{type="recovered"}"#, 0.0),
+    ]);
+    for _ in 0..2 {
+        assert_eq!(
+            claw.submit(r#"{"capability":"test","complexity":"low"}"#),
+            "202"
+        );
+    }
+    claw.counts(&[
+        ("buffer_size", 2.0),
+        ("results_buffered_total", 2.0),
+        ("buffer_utilization_percent", 1.0),
+        (r#"results_flushed_total{result="failed"}"#, 0.0),
+    ]);
+    assert_eq!(claw.ask("POST", "/results/flush", ""), "503");
+    assert_eq!(claw.ask("POST", "/network/heal", ""), "204");
+    claw.counts(&[
+        ("buffer_size", 0.0),
+        ("partition_degraded", 0.0),
+        (r#"partition_events_total{type="recovered"}"#, 1.0),
+        (r#"results_flushed_total{result="failed"}"#, 1.0),
+        (
+            r#"recovery_operations_total{status="failed",type="buffer_flush"}"#,
+            1.0,
+        ),
+    ]);
+    claw.counts(&[(r#"results_flushed_total{result="success"}"#, 2.0)]);
+    assert_all(&curl(&[&claw.metrics()]));
+}
+
+#[test]
+fn a_service_that_fails_costs_its_gauge_and_nothing_else() {
+    let claw = Claw::start(&["--no-traffic"]);
+    assert_eq!(claw.ask("DELETE", "/partition-detector", ""), "204");
+    let failed = "scrape_collector_success{collector=\"partition\"} 0\n";
+    let page = page_with(&claw.metrics(), failed, |page| page.contains(failed));
+    assert!(!page.contains("openclaw_partition_degraded"), "{page}");
+    let rest = TABLE
+        .iter()
+        .filter(|row| row.name != "openclaw_partition_degraded");
+    let rest: Vec<_> = rest.map(|row| Row { ..*row }).collect();
+    assert_table(&page, &[], &rest);
+    // Tasks are done as before.
+    assert_eq!(
+        claw.submit(r#"{"capability":"test","complexity":"low"}"#),
+        "202"
+    );
+    claw.counts(&[(r#"audit_events_total{type="task_completed"}"#, 1.0)]);
+}
+
+/// Services that register one by one, in a registry that nobody else has.
+#[tokio::test]
+async fn a_service_that_is_not_registered_is_not_on_the_page() {
+    let registry = Registry::new();
+    let metrics = OpenClaw::on(&registry).unwrap();
+    let handler = registry.handler();
+    let app = axum::Router::new().route_service("/metrics", handler.clone());
+    let server = Server::start(app).await;
+    let page = async || {
+        let (_, page) = server.get("/metrics").await;
+        assert_readable(&page);
+        page
+    };
+    let pulled = async || -> Vec<String> {
+        let samples = samples(&page().await).into_keys();
+        let gauges = [
+            "openclaw_active",
+            "openclaw_buffer",
+            "openclaw_partition_degraded",
+        ];
+        samples
+            .filter(|name| gauges.iter().any(|gauge| name.starts_with(gauge)))
+            .collect()
+    };
+    assert!(pulled().await.is_empty());
+
+    let audit = std::sync::Arc::new(AuditLog::new(metrics));
+    let (leases, mut revoked) = LeaseService::new(metrics, audit);
+    handler
+        .add_collector("leases", pulled::of_leases(leases.clone()))
+        .unwrap();
+    assert_eq!(pulled().await, ["openclaw_active_leases"]);
+    let needs = Needs {
+        capability: "compile".to_owned(),
+        complexity: Complexity::Low,
+        memory_mb: 0,
+        scope: "public".to_owned(),
+        work_ms: 0,
+    };
+    let grant = leases.issue(
+        "atlas",
+        Task {
+            id: 1,
+            needs,
+            attempt: 1,
+        },
+    );
+    assert!(page().await.contains("openclaw_active_leases 1\n"));
+    // Nobody gives it back, so it expires, and who works on it is told.
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), grant.ended).await;
+    ended.expect("the lease expires").unwrap_err();
+    assert_eq!(revoked.recv().await.unwrap().id, 1);
+    assert!(page().await.contains("openclaw_active_leases 0\n"));
+    assert_eq!(
+        registry.value("openclaw_leases_expired_total", &[]),
+        Some(1.0)
+    );
+
+    let network = Network::default();
+    let detector = PartitionDetector::start(network.clone(), metrics);
+    let buffer = ResultBuffer::new(metrics, network, detector.clone());
+    handler
+        .add_collector("buffer", pulled::of_buffer(buffer))
+        .unwrap();
+    handler
+        .add_collector("partition", pulled::of_detector(detector))
+        .unwrap();
+    assert_eq!(
+        pulled().await,
+        [
+            "openclaw_active_leases",
+            "openclaw_buffer_size",
+            "openclaw_buffer_utilization_percent",
+            "openclaw_partition_degraded",
+        ]
+    );
+}
+
+/// In the middle of its own traffic.
+#[test]
+fn it_ends_when_it_is_told_to() {
+    for signal in ["TERM", "INT"] {
+        let mut claw = Claw::start(&[]);
+        claw.process.signal(signal);
+        let status = claw.process.ended();
+        assert!(status.success(), "{signal}: {status}");
+    }
+}
+
+#[test]
+fn it_prints_its_families() {
+    let output = program(env!("CARGO_BIN_EXE_openclaw"))
+        .arg("--families")
+        .output()
+        .unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    for row in TABLE.iter().chain(RECOVERIES) {
+        assert!(table.contains(&format!("| `{}` |", row.name)), "{table}");
+    }
+}
