@@ -2,11 +2,17 @@
 //! and the sum rule that every test ends with.
 
 pub mod body;
+pub mod grpc;
 pub mod page;
+#[cfg(feature = "programs")]
 pub mod process;
+pub mod scrape;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod service;
+#[cfg(feature = "programs")]
 pub mod store;
+#[cfg(feature = "programs")]
 pub mod system;
 pub mod warnings;
 
