@@ -28,25 +28,8 @@
 //! An order that is right for most services: metrics outside of all that answers on behalf of a handler,
 //! inside of nothing but a layer that catches panics.
 //!
-//! ```
-//! # #[cfg(feature = "axum")] {
-//! use std::time::Duration;
-//! use axum::{Router, http::StatusCode, routing::get};
-//! use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
-//! use tower_prometheus::Registry;
-//!
-//! let metrics = Registry::new();
-//! let timeout = TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::from_secs(10));
-//! let app: Router = Router::new()
-//!     .route("/users/{id}", get(async || "ada"))
-//!     .fallback(async || (StatusCode::NOT_FOUND, "no such page"))
-//!     .layer(timeout)
-//!     .layer(CompressionLayer::new())
-//!     .layer(metrics.http_layer())
-//!     .layer(CatchPanicLayer::new());
-//! # let _ = app;
-//! # }
-//! ```
+// Compiled in `tests/integration`, which depends on tower-http.
+#![cfg_attr(not(doctest), doc = include_str!("order_example.md"))]
 //!
 //! Whatever the order, the sums hold: each request that reaches the metrics layer is counted once, and what
 //! is in progress returns to 0.

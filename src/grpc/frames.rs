@@ -76,7 +76,6 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use bytes::{BufMut, Bytes, BytesMut};
-    use proptest::prelude::*;
 
     use super::*;
 
@@ -90,31 +89,56 @@ mod tests {
         body.freeze()
     }
 
-    proptest! {
-        /// However a body is cut, empty pieces included: each prefix shows the messages that are whole in it.
-        #[test]
-        fn messages_are_counted_across_the_borders_of_pieces(
-            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..12),
-            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
-        ) {
-            let mut rest = framed(&messages);
-            let ends: Vec<usize> = messages
-                .iter()
-                .scan(0, |end, message| {
-                    *end += usize::from(HEAD) + message.len();
-                    Some(*end)
-                })
-                .collect();
-            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(rest.len() + 1)).collect();
-            cuts.push(rest.len());
-            cuts.sort_unstable();
-            let (mut frames, mut passed, mut counted) = (Frames::default(), 0, 0);
-            for cut in cuts {
-                counted += frames.pass(&rest.split_to(cut - passed));
-                passed = cut;
-                let whole = ends.iter().filter(|end| **end <= passed).count();
-                prop_assert_eq!(counted, whole as u64);
+    fn state(frames: Frames) -> (u8, u32, bool) {
+        (frames.head, frames.left, frames.lost)
+    }
+
+    /// Every piece of a body, empty ones included, from the state in which the bytes before it leave
+    /// [`Frames`]: it counts the messages that end in it, and leaves the state in which all bytes up to its
+    /// end, in one piece, leave it. So, by induction, any number of cuts at any places counts the same.
+    #[test]
+    fn messages_are_counted_in_every_piece_of_a_body() {
+        let lengths = [0, 1, 2, 3, 4, 5, 6, 0, 0, 254, 255, 256, 257, 0, 13];
+        // The messages' bytes are no two alike in a row: heads that are read in a wrong place say other lengths.
+        let message = |length: usize| (0..length).map(|i| (i * 31 + length) as u8).collect();
+        let messages: Vec<Vec<u8>> = lengths.into_iter().map(message).collect();
+        let body = framed(&messages);
+        let ends: Vec<usize> = messages
+            .iter()
+            .scan(0, |end, message| {
+                *end += usize::from(HEAD) + message.len();
+                Some(*end)
+            })
+            .collect();
+        let whole = |length| ends.iter().filter(|end| **end <= length).count() as u64;
+
+        let prefixes: Vec<(Frames, u64)> = (0..=body.len())
+            .map(|end| {
+                let mut frames = Frames::default();
+                let counted = frames.pass(&body.slice(..end));
+                assert_eq!(counted, whole(end), "bytes to {end}");
+                (frames, counted)
+            })
+            .collect();
+        for (start, (before, counted_before)) in prefixes.iter().enumerate() {
+            for (end, (after, counted)) in prefixes.iter().enumerate().skip(start) {
+                let mut frames = *before;
+                let messages = frames.pass(&body.slice(start..end));
+                assert_eq!(messages, counted - counted_before, "bytes {start} to {end}");
+                assert_eq!(state(frames), state(*after), "bytes {start} to {end}");
             }
+        }
+    }
+
+    /// All four bytes of a length, with the head cut at every place.
+    #[test]
+    fn lengths_are_big_endian_wherever_their_head_is_cut() {
+        let head = Bytes::from_static(&[1, 0x12, 0x34, 0x56, 0x78]);
+        for cut in 0..=head.len() {
+            let mut frames = Frames::default();
+            assert_eq!(frames.pass(&head.slice(..cut)), 0);
+            assert_eq!(frames.pass(&head.slice(cut..)), 0);
+            assert_eq!(state(frames), (HEAD, 0x1234_5678, false), "cut at {cut}");
         }
     }
 

@@ -30,25 +30,8 @@ impl GrpcMetricsLayer {
     /// The layer for a service that takes requests with one type of body only, as tonic's `Channel`
     /// does: `boxed` makes that body of the measured one.
     ///
-    /// ```
-    /// use tonic::transport::{Channel, Endpoint};
-    /// use tower::ServiceBuilder;
-    /// use tower_prometheus::Registry;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() {
-    /// let metrics = Registry::new();
-    /// let channel: Channel = Endpoint::from_static("http://[::1]:50051").connect_lazy();
-    /// let measured = ServiceBuilder::new()
-    ///     .layer(metrics.grpc_client_layer().map_request_body(tonic::body::Body::new))
-    ///     .service(channel);
-    /// // GreeterClient::new(measured)
-    /// # let client = tonic::client::Grpc::new(measured);
-    /// # async fn call<T>(mut client: tonic::client::Grpc<T>)
-    /// # where T: tonic::client::GrpcService<tonic::body::Body> { let _ = client.ready().await; }
-    /// # drop(call(client));
-    /// # }
-    /// ```
+    // Compiled in `tests/integration`, which depends on tonic.
+    #[cfg_attr(not(doctest), doc = include_str!("tonic_client.md"))]
     #[must_use = "a layer does nothing until it wraps a service"]
     pub fn map_request_body<F>(self, boxed: F) -> MapRequestBodyLayer<F> {
         MapRequestBodyLayer::new(self, boxed)

@@ -1,26 +1,7 @@
 //! Layers for gRPC: calls by method and code, their times, and their messages.
 //!
-//! ```no_run
-//! # async fn serve(
-//! #     service: impl tower::Service<http::Request<tonic::body::Body>, Response = http::Response<tonic::body::Body>,
-//! #         Error = std::convert::Infallible, Future: Send> + tonic::server::NamedService + Clone + Send + Sync + 'static,
-//! # ) -> Result<(), Box<dyn std::error::Error>> {
-//! use tonic::service::Routes;
-//! use tonic::transport::Server;
-//! use tower_prometheus::Registry;
-//!
-//! let metrics = Registry::new();
-//! // The page lies beside the services; Prometheus asks for it by HTTP/1.
-//! let page = axum::Router::new().route_service("/metrics", metrics.handler());
-//! Server::builder()
-//!     .accept_http1(true)
-//!     .layer(metrics.grpc_layer())
-//!     .add_routes(Routes::from(page).add_service(service))
-//!     .serve("[::1]:50051".parse()?)
-//!     .await?;
-//! # Ok(())
-//! # }
-//! ```
+// Compiled in `tests/integration`, which depends on tonic.
+#![cfg_attr(not(doctest), doc = include_str!("tonic_server.md"))]
 //!
 //! One service alone is measured with tonic's `LayerExt`: `metrics.grpc_layer().named_layer(service)`; a
 //! client as shown at [`GrpcMetricsLayer::map_request_body`]. Nothing here needs tonic: any service of `http`'s requests and

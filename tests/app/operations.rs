@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
-use proptest::prelude::*;
 use tower_prometheus::app::{Ended, Running};
 use tower_prometheus::{
     Counter, Histogram, InProgress, Operation, Outcome, Registry, catalogue, labels,
@@ -425,51 +424,87 @@ enum End {
     Discard,
 }
 
-proptest! {
-    /// Whatever operations end in whatever order, each is recorded once.
-    #[test]
-    fn each_is_recorded_once(
-        ends in prop::collection::vec(
-            prop::sample::select(vec![End::Success, End::Error, End::Drop, End::Panic, End::Discard]),
-            1..40,
-        ),
-        open in 1..6_usize,
-    ) {
-        let (recorded, llm) = Recorded::new();
-        let mut running = Vec::new();
-        let mut counts = [0_u32; 5];
-        for (i, end) in ends.iter().enumerate() {
-            running.push(llm.call("a").start());
-            if running.len() < open {
-                continue;
+const ENDS: [End; 5] = [
+    End::Success,
+    End::Error,
+    End::Drop,
+    End::Panic,
+    End::Discard,
+];
+
+/// Starts an operation for each of `ends` and ends them, `parallel` of them in progress at a time, in an
+/// order that is not that of their starts; the rest is dropped.
+fn assert_each_recorded_once(ends: &[End], parallel: usize) {
+    let (recorded, llm) = Recorded::new();
+    let mut running = Vec::new();
+    let mut counts = [0_u32; 5];
+    for (i, end) in ends.iter().enumerate() {
+        running.push(llm.call("a").start());
+        if running.len() < parallel {
+            continue;
+        }
+        let operation = running.swap_remove(i % parallel);
+        counts[*end as usize] += 1;
+        match end {
+            End::Success => operation.success(),
+            End::Error => operation.error(&io::Error::other("x")),
+            End::Drop => drop(operation),
+            End::Panic => {
+                // Without a message on the terminal.
+                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                    let _operation = operation;
+                    std::panic::resume_unwind(Box::new(()));
+                }));
+                assert!(panicked.is_err());
             }
-            let operation = running.swap_remove(i % open);
-            counts[*end as usize] += 1;
-            match end {
-                End::Success => operation.success(),
-                End::Error => operation.error(&io::Error::other("x")),
-                End::Drop => drop(operation),
-                End::Panic => {
-                    // Without a message on the terminal.
-                    let panicked = catch_unwind(AssertUnwindSafe(|| {
-                        let _operation = operation;
-                        std::panic::resume_unwind(Box::new(()));
-                    }));
-                    prop_assert!(panicked.is_err());
-                }
-                End::Discard => operation.discard(),
+            End::Discard => operation.discard(),
+        }
+    }
+    let context = format!("{ends:?}, {parallel} in parallel");
+    assert_eq!(recorded.in_progress(), running.len() as f64, "{context}");
+    counts[End::Drop as usize] += running.len() as u32;
+    drop(running);
+    let [success, error, cancelled, panicked, _] = counts;
+    let total = success + error + cancelled + panicked;
+    for (status, count) in [
+        ("success", success),
+        ("error", error),
+        ("cancelled", cancelled),
+        ("panicked", panicked),
+    ] {
+        recorded.assert_ended(total, status, count);
+    }
+    let errors = recorded.value("llm_errors_total", &[]);
+    assert_eq!(errors, f64::from(error), "{context}");
+}
+
+/// Every sequence of up to four ends, with every number of operations in progress at a time.
+#[test]
+fn operations_are_recorded_once_in_every_order_of_ends() {
+    for length in 1..=4 {
+        for sequence in 0..ENDS.len().pow(length) {
+            let end = |i| ENDS[sequence / ENDS.len().pow(i) % ENDS.len()];
+            let ends: Vec<End> = (0..length).map(end).collect();
+            for parallel in 1..=4 {
+                assert_each_recorded_once(&ends, parallel);
             }
         }
-        prop_assert_eq!(recorded.in_progress(), running.len() as f64);
-        counts[End::Drop as usize] += running.len() as u32;
-        drop(running);
-        let [success, error, cancelled, panicked, _] = counts;
-        let total = success + error + cancelled + panicked;
-        for (status, count) in [
-            ("success", success), ("error", error), ("cancelled", cancelled), ("panicked", panicked),
-        ] {
-            recorded.assert_ended(total, status, count);
-        }
-        prop_assert_eq!(recorded.value("llm_errors_total", &[]), f64::from(error));
+    }
+}
+
+/// Longer sequences, from a fixed seed.
+#[test]
+fn operations_are_recorded_once_in_long_sequences() {
+    let mut state = 1_u64;
+    // Knuth's MMIX generator; its high bits are the random ones.
+    let mut random = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for _ in 0..300 {
+        let ends: Vec<End> = (0..5 + random(35)).map(|_| ENDS[random(5)]).collect();
+        assert_each_recorded_once(&ends, 1 + random(5));
     }
 }

@@ -13,8 +13,8 @@ use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
 
-use crate::shop::{handled, messages, settle, total};
 use test_support::body::{Scripted, Step};
+use test_support::grpc::{handled, messages, settle, total};
 
 type Answer<B> = Result<Response<B>, &'static str>;
 

@@ -7,7 +7,7 @@ use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{Error, GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry, Target};
 
-use crate::shop::declared;
+use test_support::grpc::declared;
 use test_support::page::assert_readable;
 use test_support::warnings::Warnings;
 

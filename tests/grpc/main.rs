@@ -1,11 +1,6 @@
-//! The gRPC layers around a real tonic server and client, over sockets, and around services that
-//! answer as tonic never would.
+//! The gRPC layers around services that answer in every way there is, as tonic never would. With tonic:
+//! `tests/integration/tests/grpc`.
 
-mod shop;
-
-mod bounds;
-mod calls;
-mod clients;
 mod codes;
 mod configuration;
 mod methods;

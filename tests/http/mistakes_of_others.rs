@@ -1,5 +1,6 @@
 //! What other crates for this job get wrong, each as a test of what is right. Those about the registry
-//! alone are in `tests/registry/mistakes_of_others.rs`.
+//! alone are in `tests/registry/mistakes_of_others.rs`, and one that needs a server in
+//! `tests/integration/tests/http/mistakes_of_others.rs`.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,8 +17,7 @@ use tower_prometheus::{HttpMetrics, Registry};
 
 use test_support::body::Scripted;
 use test_support::page::samples;
-use test_support::server::{Protocol, Server};
-use test_support::{aborted, assert_settled, requests, settle};
+use test_support::{aborted, assert_settled, requests};
 
 async fn fetch(app: &Router, method: &str, uri: &str) -> u16 {
     let request = Request::builder()
@@ -141,28 +141,6 @@ async fn a_body_of_known_length_that_is_dropped_is_aborted() {
     drop(body);
     assert_eq!(aborted(&registry, "dropped"), 1.0);
     assert_settled(&registry, 1);
-}
-
-/// tower-http's `on_early_drop` fires for bodies that hyper merely stops polling.
-#[tokio::test]
-async fn a_body_that_hyper_stops_polling_is_complete() {
-    let registry = Registry::new();
-    let with_length = async || {
-        let body = Scripted::stream(&["a", "b"]).map_err(axum::Error::new);
-        ([("content-length", "2")], Body::new(body))
-    };
-    let app = Router::new()
-        .route("/length", get(with_length))
-        .layer(registry.http_layer());
-    let server = Server::start(app).await;
-    let mut client = server.connect(Protocol::Http1).await;
-    client.fetch("GET", "/length").await;
-    client.fetch("HEAD", "/length").await;
-    settle(&registry, 2).await;
-    assert_eq!(
-        registry.value("http_response_bodies_aborted_total", &[]),
-        None
-    );
 }
 
 /// axum-prometheus describes its families before there is a recorder, and the HELP is lost.

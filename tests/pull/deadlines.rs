@@ -9,10 +9,8 @@ use tower::ServiceExt;
 use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
-use crate::{scrape, succeeded, timed};
 use test_support::page::samples;
-use test_support::process::curl;
-use test_support::server::Server;
+use test_support::scrape::{scrape, succeeded, timed};
 
 /// Asks something that never answers, and knows what to say when its time is up.
 struct Ping {
@@ -97,22 +95,6 @@ async fn each_scraper_has_its_own_time() {
     assert!(patient.contains("\nslow 1\n") && succeeded(&patient, "slow"));
     assert!(!hurried.contains("\nslow 1\n") && !succeeded(&hurried, "slow"));
     assert_eq!((long.as_secs(), short.as_millis() / 10), (5, 90));
-}
-
-/// Over a socket, in real time, by a client that is not ours.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curl_gets_its_page_while_a_collector_hangs() {
-    let handler = Registry::new().handler().collector("hangs", Hangs);
-    let handler = handler.gauge("good", "", || 1_u64);
-    let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
-    let url = server.url("/metrics");
-    let asking = tokio::task::spawn_blocking(move || {
-        let header = "X-Prometheus-Scrape-Timeout-Seconds: 2";
-        curl(&["--max-time", "1.95", "-H", header, &url])
-    });
-    let page = asking.await.unwrap();
-    test_support::page::assert_readable(&page);
-    assert!(page.contains("\ngood 1\n") && !succeeded(&page, "hangs"));
 }
 
 /// Where nobody keeps time collectors run all the same.

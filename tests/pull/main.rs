@@ -1,62 +1,7 @@
-//! Numbers that are asked for when a page is.
-
-#![cfg(all(feature = "process", feature = "runtime", feature = "server"))]
+//! Collectors: metrics gathered at scrape time. Over sockets: `tests/integration/tests/pull`.
 
 mod collectors;
 mod deadlines;
 mod names;
 mod ready_made;
-mod server;
 mod sharing;
-
-use std::time::Duration;
-
-use http::Request;
-use http_body_util::BodyExt;
-use tower::ServiceExt;
-use tower_prometheus::MetricsHandler;
-
-/// A scrape by someone who waits that long, in the text format.
-pub async fn scrape(handler: &MetricsHandler, seconds: f64) -> (u16, String) {
-    let request = Request::get("/metrics");
-    let request = request.header("x-prometheus-scrape-timeout-seconds", seconds.to_string());
-    let response = handler.clone().oneshot(request.body(()).unwrap()).await;
-    let response = response.unwrap();
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
-}
-
-/// The page of a scrape that waits 10 s, which an independent parser reads.
-pub async fn page(handler: &MetricsHandler) -> String {
-    let (status, page) = scrape(handler, 10.0).await;
-    assert_eq!(status, 200, "{page}");
-    test_support::page::assert_readable(&page);
-    page
-}
-
-/// The same as OpenMetrics.
-pub async fn open_metrics(handler: &MetricsHandler) -> String {
-    let request = Request::get("/metrics").header("accept", "application/openmetrics-text");
-    let response = handler.clone().oneshot(request.body(()).unwrap()).await;
-    let body = response.unwrap().into_body().collect().await.unwrap();
-    let page = String::from_utf8(body.to_bytes().to_vec()).unwrap();
-    test_support::page::assert_open_metrics(&page);
-    page
-}
-
-/// Whether the page says that a collector's samples are on it.
-#[track_caller]
-pub fn succeeded(page: &str, collector: &str) -> bool {
-    let samples = test_support::page::samples(page);
-    let series = format!("scrape_collector_success{{collector=\"{collector}\"}}");
-    let duration = format!("scrape_collector_duration_seconds{{collector=\"{collector}\"}}");
-    assert!(samples[&duration] >= 0.0, "{page}");
-    samples[&series] == 1.0
-}
-
-/// How long a scrape took by tokio's clock, which tests pause.
-pub async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
-    let began = tokio::time::Instant::now();
-    (work.await, began.elapsed())
-}

@@ -4,8 +4,8 @@ use metrics::Unit;
 use tower_prometheus::collect::{CollectError, Samples};
 use tower_prometheus::{MetricsHandler, Registry};
 
-use crate::{open_metrics, page, succeeded};
 use test_support::page::samples;
+use test_support::scrape::{open_metrics, page, succeeded};
 use test_support::warnings::Warnings;
 
 type Fill = fn(&mut Samples) -> Result<(), CollectError>;
@@ -219,7 +219,7 @@ async fn a_page_of_the_exporter_has_them_too() {
             })
             .unwrap();
     }
-    let (_, page) = crate::scrape(&handler, 10.0).await;
+    let (_, page) = test_support::scrape::scrape(&handler, 10.0).await;
     // The exporter separates its families by empty lines.
     test_support::page::assert_readable(&page.replace("\n\n", "\n"));
     assert!(

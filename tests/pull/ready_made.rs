@@ -1,107 +1,9 @@
 //! The ready collectors, on a page that a parser of Prometheus' reads.
 
-use std::collections::BTreeSet;
+use tower_prometheus::collectors::InfoCollector;
+use tower_prometheus::{FamilyKind, Registry};
 
-use tower_prometheus::collectors::{
-    InfoCollector, ProcessCollector, ProcessMemory, RuntimeCollector,
-};
-use tower_prometheus::{FamilyDescription, FamilyKind, Registry};
-
-use crate::{open_metrics, page, succeeded};
-use test_support::page::samples;
-
-/// The families of a page as `name type`, without those about collectors.
-fn families(page: &str) -> BTreeSet<String> {
-    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    let own = types.filter(|line| !line.starts_with("scrape_"));
-    own.map(str::to_owned).collect()
-}
-
-fn described(families: &[FamilyDescription]) -> BTreeSet<String> {
-    let described = families.iter().map(|family| {
-        let kind = match family.kind {
-            FamilyKind::Counter => "counter",
-            _ => "gauge",
-        };
-        format!("{} {kind}", family.name)
-    });
-    described.collect()
-}
-
-#[tokio::test]
-async fn process() {
-    let handler = Registry::new().handler();
-    let handler = handler.collector("process", ProcessCollector::new().unwrap());
-    // The first page starts the parser, whose pipes are files of ours.
-    page(&handler).await;
-    let before = samples(&page(&handler).await);
-    // Something to measure: a file, and work until the clock of the processor has moved.
-    let _file = std::fs::File::open("/proc/self/stat").unwrap();
-    let mut after = samples(&page(&handler).await);
-    for work in 0_u64.. {
-        if after["process_cpu_seconds_total"] > before["process_cpu_seconds_total"] {
-            break;
-        }
-        std::hint::black_box((0..1_000_000).fold(work, |a, b| a ^ b));
-        after = samples(&page(&handler).await);
-    }
-    let text = page(&handler).await;
-    assert!(succeeded(&text, "process"));
-    assert_eq!(families(&text), described(&ProcessCollector::families()));
-    open_metrics(&handler).await;
-    assert_eq!(after["process_open_fds"], before["process_open_fds"] + 1.0);
-    assert!(after["process_max_fds"] > after["process_open_fds"]);
-    assert!(after["process_threads"] >= 1.0);
-    let memory = ProcessMemory::now().unwrap();
-    let resident = after["process_resident_memory_bytes"];
-    assert!(resident > 1e6 && resident < after["process_virtual_memory_bytes"]);
-    // The same thing, a little later.
-    assert!((memory.resident as f64 / resident - 1.0).abs() < 0.5);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let age = now.unwrap().as_secs_f64() - after["process_start_time_seconds"];
-    assert!((-2.0..600.0).contains(&age), "{age}");
-}
-
-#[test]
-fn cpu_seconds_have_a_fraction() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let handler = Registry::new().handler();
-    let handler = handler.collector("process", ProcessCollector::new().unwrap());
-    let mut seen = 0.0_f64;
-    while seen.fract() == 0.0 {
-        std::hint::black_box((0..1_000_000_u64).fold(0, |a, b| a ^ b));
-        seen = samples(&runtime.block_on(page(&handler)))["process_cpu_seconds_total"];
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn runtime() {
-    let handler = Registry::new().handler();
-    let handler = handler.collector("runtime", RuntimeCollector::current().unwrap());
-    let (_keep, wait) = tokio::sync::oneshot::channel::<()>();
-    let before = samples(&page(&handler).await)["tokio_alive_tasks"];
-    let task = tokio::spawn(wait);
-    let text = page(&handler).await;
-    assert_eq!(families(&text), described(&RuntimeCollector::families()));
-    open_metrics(&handler).await;
-    let samples = samples(&text);
-    assert_eq!(samples["tokio_workers"], 3.0);
-    assert_eq!(samples["tokio_alive_tasks"], before + 1.0);
-    assert!(samples.contains_key("tokio_global_queue_depth"));
-    for worker in 0..3 {
-        assert!(samples.contains_key(&format!(
-            "tokio_worker_busy_seconds_total{{worker=\"{worker}\"}}"
-        )));
-        assert!(samples.contains_key(&format!("tokio_worker_parks_total{{worker=\"{worker}\"}}")));
-    }
-    task.abort();
-}
-
-#[test]
-fn outside_a_runtime_there_is_none_to_collect() {
-    let error = RuntimeCollector::current().unwrap_err().to_string();
-    assert!(error.contains("no tokio runtime"), "{error}");
-}
+use test_support::scrape::{open_metrics, page};
 
 #[tokio::test]
 async fn build_info() {
@@ -119,4 +21,127 @@ async fn build_info() {
         "{text}"
     );
     assert!(open_metrics(&handler).await.contains("# TYPE build info\n"));
+}
+
+#[cfg(any(feature = "process", feature = "runtime"))]
+mod families {
+    use std::collections::BTreeSet;
+
+    use tower_prometheus::{FamilyDescription, FamilyKind};
+
+    /// The families of a page as `name type`, without those about collectors.
+    pub(super) fn families(page: &str) -> BTreeSet<String> {
+        let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let own = types.filter(|line| !line.starts_with("scrape_"));
+        own.map(str::to_owned).collect()
+    }
+
+    pub(super) fn described(families: &[FamilyDescription]) -> BTreeSet<String> {
+        let described = families.iter().map(|family| {
+            let kind = match family.kind {
+                FamilyKind::Counter => "counter",
+                _ => "gauge",
+            };
+            format!("{} {kind}", family.name)
+        });
+        described.collect()
+    }
+}
+
+/// Of Linux, as the collector is.
+#[cfg(all(feature = "process", target_os = "linux"))]
+mod process {
+    use tower_prometheus::Registry;
+    use tower_prometheus::collectors::{ProcessCollector, ProcessMemory};
+
+    use super::families::{described, families};
+    use test_support::page::samples;
+    use test_support::scrape::{open_metrics, page, succeeded};
+
+    #[tokio::test]
+    async fn families_and_values() {
+        let handler = Registry::new().handler();
+        let handler = handler.collector("process", ProcessCollector::new().unwrap());
+        // The first page starts the parser, whose pipes are files of ours.
+        page(&handler).await;
+        let before = samples(&page(&handler).await);
+        // Something to measure: a file, and work until the clock of the processor has moved.
+        let _file = std::fs::File::open("/proc/self/stat").unwrap();
+        let mut after = samples(&page(&handler).await);
+        for work in 0_u64.. {
+            if after["process_cpu_seconds_total"] > before["process_cpu_seconds_total"] {
+                break;
+            }
+            std::hint::black_box((0..1_000_000).fold(work, |a, b| a ^ b));
+            after = samples(&page(&handler).await);
+        }
+        let text = page(&handler).await;
+        assert!(succeeded(&text, "process"));
+        assert_eq!(families(&text), described(&ProcessCollector::families()));
+        open_metrics(&handler).await;
+        assert_eq!(after["process_open_fds"], before["process_open_fds"] + 1.0);
+        assert!(after["process_max_fds"] > after["process_open_fds"]);
+        assert!(after["process_threads"] >= 1.0);
+        let memory = ProcessMemory::now().unwrap();
+        let resident = after["process_resident_memory_bytes"];
+        assert!(resident > 1e6 && resident < after["process_virtual_memory_bytes"]);
+        // The same thing, a little later.
+        assert!((memory.resident as f64 / resident - 1.0).abs() < 0.5);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let age = now.unwrap().as_secs_f64() - after["process_start_time_seconds"];
+        assert!((-2.0..600.0).contains(&age), "{age}");
+    }
+
+    #[test]
+    fn cpu_seconds_have_a_fraction() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handler = Registry::new().handler();
+        let handler = handler.collector("process", ProcessCollector::new().unwrap());
+        let mut seen = 0.0_f64;
+        while seen.fract() == 0.0 {
+            std::hint::black_box((0..1_000_000_u64).fold(0, |a, b| a ^ b));
+            seen = samples(&runtime.block_on(page(&handler)))["process_cpu_seconds_total"];
+        }
+    }
+}
+
+#[cfg(feature = "runtime")]
+mod runtime {
+    use tower_prometheus::Registry;
+    use tower_prometheus::collectors::RuntimeCollector;
+
+    use super::families::{described, families};
+    use test_support::page::samples;
+    use test_support::scrape::{open_metrics, page};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn families_and_values() {
+        let handler = Registry::new().handler();
+        let handler = handler.collector("runtime", RuntimeCollector::current().unwrap());
+        let (_keep, wait) = tokio::sync::oneshot::channel::<()>();
+        let before = samples(&page(&handler).await)["tokio_alive_tasks"];
+        let task = tokio::spawn(wait);
+        let text = page(&handler).await;
+        assert_eq!(families(&text), described(&RuntimeCollector::families()));
+        open_metrics(&handler).await;
+        let samples = samples(&text);
+        assert_eq!(samples["tokio_workers"], 3.0);
+        assert_eq!(samples["tokio_alive_tasks"], before + 1.0);
+        assert!(samples.contains_key("tokio_global_queue_depth"));
+        for worker in 0..3 {
+            assert!(samples.contains_key(&format!(
+                "tokio_worker_busy_seconds_total{{worker=\"{worker}\"}}"
+            )));
+            assert!(
+                samples.contains_key(&format!("tokio_worker_parks_total{{worker=\"{worker}\"}}"))
+            );
+        }
+        task.abort();
+    }
+
+    #[test]
+    fn outside_a_runtime_there_is_none_to_collect() {
+        let error = RuntimeCollector::current().unwrap_err().to_string();
+        assert!(error.contains("no tokio runtime"), "{error}");
+    }
 }

@@ -1,9 +1,5 @@
 //! Names from macros are mended, never merged or doubled; names from builders are refused.
 
-use std::collections::BTreeMap;
-
-use metrics::{Key, Label, Level, Metadata, Recorder};
-use proptest::prelude::*;
 use tower_prometheus::Registry;
 
 use test_support::page::{assert_readable, samples};
@@ -172,88 +168,4 @@ fn builders_refuse_names_that_cannot_be_read() {
             .contains("metric name \"a b\" is not allowed"),
         "{name}"
     );
-}
-
-const METADATA: Metadata<'static> = Metadata::new("names", Level::INFO, None);
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    /// Whatever values there are, each has its own line, and reading it back gives it again.
-    #[test]
-    fn label_values_that_differ_stay_different(values in proptest::collection::hash_set("[\\\\\"\n,={}a é\u{0}]{0,6}", 1..20)) {
-        let registry = Registry::new();
-        for (i, value) in values.iter().enumerate() {
-            let key = Key::from_parts("c", vec![Label::new("v", value.clone())]);
-            registry.register_counter(&key, &METADATA).increment(i as u64 + 1);
-        }
-        let page = registry.render();
-        let series = samples(&page);
-        prop_assert_eq!(series.len(), values.len());
-        let unescape = |name: &str| {
-            let escaped = name.strip_prefix("c{v=\"").unwrap().strip_suffix("\"}").unwrap();
-            let mut unescaped = String::new();
-            let mut chars = escaped.chars();
-            while let Some(c) = chars.next() {
-                unescaped.push(match c {
-                    '\\' => match chars.next().unwrap() { 'n' => '\n', c => c },
-                    c => c,
-                });
-            }
-            unescaped
-        };
-        let read: BTreeMap<String, f64> = series.iter().map(|(name, value)| (unescape(name), *value)).collect();
-        for (i, value) in values.iter().enumerate() {
-            prop_assert_eq!(read[value], i as f64 + 1.0);
-            prop_assert_eq!(registry.value("c", &[("v", value)]), Some(i as f64 + 1.0));
-        }
-    }
-
-    /// Whatever keys there are, of whatever kind: a readable page, no line twice, nothing lost.
-    #[test]
-    fn no_two_keys_share_a_line(
-        keys in proptest::collection::vec(
-            (0..3_u8, "[a_.\\-]{1,3}(_count|_sum|_total)?", proptest::collection::vec(("[a_.:]{0,2}|le|zone|__name__", "[ab]"), 0..4)),
-            1..30,
-        ),
-        scrape_between: prop::sample::Index,
-    ) {
-        let registry = Registry::builder().constant_label("zone", "eu").build().unwrap();
-        let between = scrape_between.index(keys.len());
-        let mut expected = std::collections::HashMap::new();
-        for (i, (kind, name, labels)) in keys.iter().enumerate() {
-            if i == between {
-                drop(registry.render());
-            }
-            let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(name.clone(), value.clone())).collect();
-            let key = Key::from_parts(name.clone(), labels);
-            match kind {
-                0 => registry.register_counter(&key, &METADATA).increment(1),
-                1 => registry.register_gauge(&key, &METADATA).increment(1.0),
-                _ => registry.register_histogram(&key, &METADATA).record(1.0),
-            }
-            *expected.entry((*kind, key)).or_insert(0.0) += 1.0;
-        }
-        let page = registry.render();
-        if page.lines().any(|line| !line.starts_with('#')) {
-            assert_readable(&page);
-        }
-        // One line for each series, of a histogram its count, and every event in one of them.
-        let histograms: Vec<String> = page
-            .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" histogram"))
-            .map(str::to_owned)
-            .collect();
-        let is_part = |name: &str, part: &str| histograms.iter().any(|family| name == format!("{family}{part}"));
-        let series: Vec<f64> = samples(&page)
-            .into_iter()
-            .filter(|(series, _)| {
-                let name = series.split('{').next().unwrap();
-                !is_part(name, "_bucket") && !is_part(name, "_sum")
-            })
-            .map(|(_, value)| value)
-            .collect();
-        prop_assert_eq!(series.len(), expected.len(), "{}", page);
-        prop_assert_eq!(series.iter().sum::<f64>(), expected.values().sum::<f64>());
-    }
 }

@@ -4,11 +4,17 @@
 pub mod body;
 #[cfg(feature = "dashboards")]
 pub mod dashboard;
+pub mod grpc;
 pub mod page;
+#[cfg(feature = "programs")]
 pub mod process;
+pub mod scrape;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod service;
+#[cfg(feature = "programs")]
 pub mod store;
+#[cfg(feature = "programs")]
 pub mod system;
 pub mod warnings;
 

@@ -1,7 +1,7 @@
 //! A small shop that speaks gRPC, measured, and a customer who tries everything.
 //!
 //! ```text
-//! $ cargo run --release --example tonic
+//! $ cargo run --release -p integrations --bin tonic
 //! $ curl -s http://127.0.0.1:50051/metrics | grep -E '(handled|sent)_total{' | grep -v ' 0$'
 //! grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="Place",grpc_service="shop.Orders",grpc_type="unary"} 1
 //! grpc_server_handled_total{grpc_code="OK",grpc_method="Haggle",grpc_service="shop.Orders",grpc_type="bidi_stream"} 1

@@ -15,7 +15,8 @@ use tower::{Layer, Service, ServiceBuilder};
 use tower_prometheus::grpc::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFuture};
 use tower_prometheus::{GrpcMetricsService, Registry};
 
-use crate::shop::{Client, Server, Shop, handled, listen, settle};
+use crate::shop::{Client, Server, Shop, listen};
+use test_support::grpc::{handled, settle};
 use test_support::server;
 
 /// Neither `Send` nor `Clone`, with an error that is nothing but itself.

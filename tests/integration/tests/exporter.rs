@@ -1,8 +1,6 @@
 //! The same traffic through our registry and through metrics-exporter-prometheus: both pages hold the
 //! same facts.
 
-#![cfg(feature = "exporter")]
-
 use std::collections::BTreeMap;
 use std::future::pending;
 

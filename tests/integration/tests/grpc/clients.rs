@@ -9,8 +9,9 @@ use tower::ServiceBuilder;
 use tower_prometheus::grpc::{GrpcBoxedService, GrpcMetricsService, GrpcRequestBody};
 use tower_prometheus::{GrpcMetrics, Registry};
 
-use crate::shop::{Client, Server, declared, listen, read, settle, text, total};
+use crate::shop::{Client, Server, listen, read, text};
 use test_support::eventually;
+use test_support::grpc::{declared, settle, total};
 
 /// The transport of a client can be named, to be kept in a struct.
 type Boxing = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;

@@ -1,7 +1,7 @@
 //! Websockets and server-sent events: open ones are a gauge, and their lives are not in the latencies.
 //!
 //! ```text
-//! $ cargo run --example long_lived
+//! $ cargo run --release -p integrations --bin long_lived
 //! while they are open:
 //! http_connections_open{endpoint="/chat",kind="websocket"} 3
 //! http_connections_open{endpoint="/ticks",kind="event-stream"} 2

@@ -7,10 +7,9 @@ use tonic::Code;
 use tonic::service::LayerExt;
 use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, Registry};
 
-use crate::shop::{
-    Client, Server, Shop, declared, handled, listen, messages, read, settle, text, total,
-};
+use crate::shop::{Client, Server, Shop, listen, read, text};
 use test_support::eventually;
+use test_support::grpc::{declared, handled, messages, settle, total};
 use test_support::page::samples;
 
 fn layer(registry: &Registry) -> GrpcMetricsLayer {

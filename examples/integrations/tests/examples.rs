@@ -1,0 +1,77 @@
+//! The examples print what their documentation says.
+
+use std::process::Command;
+
+use test_support::page::{assert_readable, samples};
+use test_support::process::{Running, curl};
+
+/// An example of this package on a free port.
+fn example(path: &str) -> Command {
+    let mut example = Command::new(path);
+    example.env("PORT", "0").env_remove("SERVE");
+    example
+}
+
+/// Runs an example to its end and returns what it prints.
+#[track_caller]
+fn output(path: &str) -> String {
+    let output = example(path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The part of a text between two lines of it.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let (_, rest) = text
+        .split_once(from)
+        .unwrap_or_else(|| panic!("no {from:?}:\n{text}"));
+    rest.split_once(to).map_or(rest, |(part, _)| part)
+}
+
+#[test]
+fn long_lived_connections_are_a_gauge_and_no_latency() {
+    let text = output(env!("CARGO_BIN_EXE_long_lived"));
+    let open = samples(between(&text, "while they are open:\n", "\n\n"));
+    let closed = samples(between(&text, "after they were closed:\n", "\n\n"));
+    for (endpoint, kind, connections) in
+        [("/chat", "websocket", 3.0), ("/ticks", "event-stream", 2.0)]
+    {
+        let gauge = format!("http_connections_open{{endpoint=\"{endpoint}\",kind=\"{kind}\"}}");
+        assert_eq!((open[&gauge], closed[&gauge]), (connections, 0.0), "{text}");
+        // Timed when they were opened; that they closed changed nothing.
+        let sum = "http_request_duration_seconds_sum";
+        let sum = format!("{sum}{{endpoint=\"{endpoint}\",method=\"GET\"}}");
+        assert_eq!(open[&sum], closed[&sum], "{text}");
+    }
+}
+
+#[test]
+fn reqwest_prints_what_its_documentation_says() {
+    let printed = output(env!("CARGO_BIN_EXE_reqwest"));
+    let source = include_str!("../src/bin/reqwest.rs").lines();
+    let documented: Vec<_> = source
+        .filter_map(|line| line.strip_prefix("//! "))
+        .filter(|line| line.starts_with("http_client"))
+        .collect();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), documented);
+}
+
+/// What its documentation shows of the page is what `curl` gets.
+#[test]
+fn tonic_counts_its_customer() {
+    let mut shop = Running::start(&mut example(env!("CARGO_BIN_EXE_tonic")));
+    let url = shop.printed("curl -s ");
+    let page = curl(&[url.split(' ').next().unwrap()]);
+    assert_readable(&page);
+    let source = include_str!("../src/bin/tonic.rs").lines();
+    let documented: Vec<_> = source
+        .filter_map(|line| line.strip_prefix("//! grpc_server"))
+        .collect();
+    assert!(documented.len() > 5);
+    for line in documented {
+        assert!(
+            page.contains(&format!("\ngrpc_server{line}\n")),
+            "{line}\n{page}"
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! Runs the examples of the core's documentation that name crates which the core's own tests do without.
+
+#[doc = include_str!("../../../src/grpc/tonic_client.md")]
+#[doc = include_str!("../../../src/grpc/tonic_server.md")]
+#[doc = include_str!("../../../src/order_example.md")]
+#[cfg(doctest)]
+struct Documentation;

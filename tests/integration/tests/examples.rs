@@ -1,0 +1,53 @@
+//! Examples that serve answer `curl` as their documentation says. They are those of the root package:
+//! `cargo build --examples --all-features` builds them, `tests/run` with the tests.
+
+use test_support::page::{assert_readable, samples};
+use test_support::process::{Running, curl, example};
+
+#[test]
+fn plain_hyper_names_its_endpoints() {
+    let mut hyper = Running::start(&mut example("hyper"));
+    let url = hyper.printed("listening on ");
+    let users = curl(&[&format!("{url}/users/[1-3]"), &format!("{url}/nowhere")]);
+    assert_eq!(users, "user 1\nuser 2\nuser 3\nno such page\n");
+    // Over HTTP/2 as well, and looking changes nothing.
+    let prior = "--http2-prior-knowledge";
+    assert_eq!(curl(&[prior, &format!("{url}/users/4")]), "user 4\n");
+    let metrics = format!("{url}/metrics");
+    let page = curl(&[&metrics]);
+    assert_readable(&page);
+    assert_eq!(curl(&[prior, "--compressed", &metrics]), page);
+    let samples = samples(&page);
+    for (endpoint, status, count) in [("/users/{id}", "200", 4.0), ("unmatched", "404", 1.0)] {
+        let labels = format!("endpoint=\"{endpoint}\",method=\"GET\"");
+        let requests = format!("http_requests_total{{{labels},status=\"{status}\"}}");
+        assert_eq!(samples[&requests], count, "{page}");
+        let durations = format!("http_request_duration_seconds_count{{{labels}}}");
+        assert_eq!(samples[&durations], count, "{page}");
+        let in_progress = format!("http_requests_in_progress{{{labels}}}");
+        assert_eq!(samples.get(&in_progress).copied().unwrap_or(0.0), 0.0);
+    }
+}
+
+/// The page and the health that its documentation shows are what `curl` gets.
+#[test]
+fn server_answers_though_its_cache_hangs() {
+    let mut server = Running::start(
+        example("server")
+            .env("METRICS_PORT", "127.0.0.1:0")
+            .stderr(std::process::Stdio::null()),
+    );
+    let url = server.printed("curl -s ");
+    let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 2";
+    let page = curl(&["-H", timeout, &url]);
+    assert_readable(&page);
+    let shown = page.lines();
+    let shown = shown.filter(|line| !line.starts_with('#') && !line.contains("duration"));
+    let source = include_str!("../../../examples/server.rs").lines();
+    let lines = source.filter_map(|line| line.strip_prefix("//! "));
+    let lines = lines.skip_while(|line| !line.starts_with("$ curl")).skip(1);
+    let documented: Vec<_> = lines.take_while(|line| !line.starts_with('$')).collect();
+    assert_eq!(shown.collect::<Vec<_>>(), documented, "{page}");
+    let health = url.replace("/metrics", "/health");
+    assert_eq!(curl(&[&health]), "ok\n");
+}

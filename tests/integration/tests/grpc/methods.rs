@@ -1,0 +1,152 @@
+//! Methods that a real server learns from its answers, and random paths.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use proptest::prelude::*;
+use tonic::Code;
+use tower::{Layer, Service, service_fn};
+use tower_prometheus::grpc::GrpcRequestBody;
+use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, Registry};
+
+use crate::shop::{Server, read, text};
+use test_support::grpc::{handled, messages, settle, total};
+use test_support::page::samples;
+
+fn series(registry: &Registry) -> usize {
+    samples(&registry.render()).len()
+}
+
+#[tokio::test]
+async fn a_method_that_was_not_declared_is_learned_from_its_first_answer() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    let mut client = server.connect().await;
+    // Any answer proves that it is there, and the messages before it are counted.
+    assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
+    client.collect(&["a", "b", "c"]).await.unwrap();
+    settle(&registry, "server", 2).await;
+    assert_eq!(handled(&registry, "Say", "NotFound"), 1.0);
+    assert_eq!(messages(&registry, "Say"), (1.0, 0.0));
+    assert_eq!(messages(&registry, "Collect"), (3.0, 1.0));
+    let labels = [("grpc_type", "unknown"), ("grpc_method", "Say")];
+    assert_eq!(total(&registry, "grpc_server_started_total", &labels), 1.0);
+
+    // From then on even this answer is its own.
+    client.say("unimplemented").await.unwrap_err();
+    let chat = client.chat(futures_util::stream::iter([text("a"), text("b")]));
+    assert_eq!(read(chat.await.unwrap()).await, (2, Code::Ok));
+    settle(&registry, "server", 4).await;
+    assert_eq!(handled(&registry, "Say", "Unimplemented"), 1.0);
+    assert_eq!(handled(&registry, "unknown", "Unimplemented"), 0.0);
+    assert_eq!(messages(&registry, "Chat"), (2.0, 2.0));
+}
+
+#[tokio::test]
+async fn what_is_not_implemented_is_unknown() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    let mut client = server.connect().await;
+    // No such method, no such service, no method's path at all.
+    for path in ["/test.Shop/Rob", "/test.Bank/Rob", "/robots.txt", "/"] {
+        let asked = tonic::Request::new(text("please"));
+        let code = client.unary(path, asked).await.unwrap_err().code();
+        assert_eq!(code, Code::Unimplemented, "{path}");
+    }
+    settle(&registry, "server", 4).await;
+    assert_eq!(handled(&registry, "unknown", "Unimplemented"), 4.0);
+    let labels = [
+        ("grpc_type", "unknown"),
+        ("grpc_service", "unknown"),
+        ("grpc_method", "unknown"),
+    ];
+    assert_eq!(total(&registry, "grpc_server_started_total", &labels), 4.0);
+}
+
+/// A path that nobody answered for proves nothing, however its call ended.
+#[tokio::test]
+async fn a_first_call_without_an_answer_is_unknown() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    server.connect().await.say("panic").await.unwrap_err();
+    let timeout = Duration::from_millis(50);
+    let late = server.connect().await.say_within("hang", timeout).await;
+    late.unwrap_err();
+    settle(&registry, "server", 2).await;
+    assert_eq!(handled(&registry, "unknown", "Internal"), 1.0);
+    assert_eq!(handled(&registry, "unknown", "DeadlineExceeded"), 1.0);
+    assert_eq!(messages(&registry, "unknown"), (2.0, 0.0));
+
+    // Once it has answered, it is known, and so is how it ends.
+    server.connect().await.say("hello").await.unwrap();
+    server.connect().await.say("panic").await.unwrap_err();
+    settle(&registry, "server", 4).await;
+    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
+    assert_eq!(handled(&registry, "Say", "Internal"), 1.0);
+}
+
+/// A service that answers every path with the same.
+async fn drive(layer: GrpcMetricsLayer, paths: &[String], content_type: &str, answer: &str) {
+    let answer = |_: Request<GrpcRequestBody<Full<Bytes>>>| {
+        let response = Response::builder()
+            .header("content-type", content_type)
+            .header("grpc-status", answer)
+            .body(Empty::<Bytes>::new());
+        std::future::ready(Ok::<_, Infallible>(response.unwrap()))
+    };
+    let mut service = layer.layer(service_fn(answer));
+    for path in paths {
+        let request = Request::post(path.as_str())
+            .header("content-type", "application/grpc")
+            .body(Full::default());
+        let response = service.call(request.unwrap()).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_scanner_leaves_one_set_of_series() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    let mut client = server.connect().await;
+    let mut after_one = 0;
+    for i in 0..2000 {
+        // Paths of a client have to live; those of a scanner may as well.
+        let path: &'static str = Box::leak(format!("/scan{}.Service/Method{i}", i % 7).into());
+        let asked = tonic::Request::new(text(""));
+        client.unary(path, asked).await.unwrap_err();
+        if i == 0 {
+            settle(&registry, "server", 1).await;
+            after_one = series(&registry);
+        }
+    }
+    settle(&registry, "server", 2000).await;
+    assert_eq!(series(&registry), after_one);
+    assert_eq!(handled(&registry, "unknown", "Unimplemented"), 2000.0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever paths are tried, answered or not: as many series as the cap allows, and a page that can be read.
+    #[test]
+    fn random_paths_leave_bounded_series(
+        paths in prop::collection::vec("/[!-~&&[^#?]]{0,12}(/[!-~&&[^#?]]{0,12})?", 50..200),
+        status in prop::sample::select(&["0", "5", "12", "16", "x"][..]),
+    ) {
+        let registry = Registry::new();
+        let layer = GrpcMetrics::server().max_methods(5).layer(&registry).unwrap();
+        // What a server cannot even parse never reaches a layer.
+        let paths: Vec<_> = paths.into_iter().filter(|path| path.parse::<http::Uri>().is_ok()).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            drive(layer, &paths, "application/grpc", status).await;
+            settle(&registry, "server", paths.len() as u64).await;
+        });
+        // Five methods, unknown, overflow: each has 11 buckets, +Inf, sum, count, and five more.
+        prop_assert!(series(&registry) <= 7 * 19 + 1);
+    }
+}

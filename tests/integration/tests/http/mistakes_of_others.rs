@@ -1,0 +1,33 @@
+//! What other crates for this job get wrong, where it takes a real server to see it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http_body_util::BodyExt;
+use tower_prometheus::Registry;
+
+use test_support::body::Scripted;
+use test_support::server::{Protocol, Server};
+use test_support::settle;
+
+/// tower-http's `on_early_drop` fires for bodies that hyper merely stops polling.
+#[tokio::test]
+async fn a_body_that_hyper_stops_polling_is_complete() {
+    let registry = Registry::new();
+    let with_length = async || {
+        let body = Scripted::stream(&["a", "b"]).map_err(axum::Error::new);
+        ([("content-length", "2")], Body::new(body))
+    };
+    let app = Router::new()
+        .route("/length", get(with_length))
+        .layer(registry.http_layer());
+    let server = Server::start(app).await;
+    let mut client = server.connect(Protocol::Http1).await;
+    client.fetch("GET", "/length").await;
+    client.fetch("HEAD", "/length").await;
+    settle(&registry, 2).await;
+    assert_eq!(
+        registry.value("http_response_bodies_aborted_total", &[]),
+        None
+    );
+}

@@ -1,0 +1,110 @@
+//! A scrape is not measured, wherever the page is mounted, over both protocols.
+
+use axum::Router;
+use axum::routing::get;
+use tower_prometheus::{EndpointLayer, Registry};
+
+use test_support::page::{assert_readable, samples};
+use test_support::server::{BOTH, Protocol, Server};
+use test_support::{assert_settled, settle};
+
+fn app(registry: &Registry) -> Router {
+    Router::new()
+        .route("/hello", get(async || "hello"))
+        .route_service("/metrics", registry.handler())
+}
+
+/// Every way to mount the page under a layer.
+fn mounted(registry: &Registry) -> Vec<(&'static str, Router, &'static str)> {
+    let layer = registry.http_layer();
+    vec![
+        ("on the router", app(registry).layer(layer), "/metrics"),
+        (
+            "as a route layer",
+            app(registry).route_layer(layer),
+            "/metrics",
+        ),
+        (
+            "nested",
+            Router::new().nest("/ops", app(registry)).layer(layer),
+            "/ops/metrics",
+        ),
+        (
+            "nested as a service",
+            Router::new()
+                .nest_service("/ops", app(registry))
+                .layer(layer),
+            "/ops/metrics",
+        ),
+        (
+            "as a fallback",
+            Router::new().fallback_service(app(registry)).layer(layer),
+            "/metrics",
+        ),
+        (
+            "under an endpoint layer",
+            Router::new()
+                .nest_service("/ops", app(registry).layer(EndpointLayer::new()))
+                .layer(layer),
+            "/ops/metrics",
+        ),
+        (
+            "under a parameter",
+            Router::new()
+                .route_service("/{page}", registry.handler())
+                .layer(layer),
+            "/m",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_scrape_leaves_no_trace_wherever_it_is_mounted() {
+    for protocol in BOTH {
+        for i in 0..7 {
+            let registry = Registry::new();
+            let (how, app, path) = mounted(&registry).swap_remove(i);
+            let server = Server::start(app).await;
+            let mut client = server.connect(protocol).await;
+            for method in ["GET", "GET", "HEAD", "GET"] {
+                let (status, page) = client.fetch(method, path).await;
+                assert_eq!((status, page.len()), (200, 0), "{how}, {method}: {page:?}");
+            }
+            assert_settled(&registry, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scrape_of_a_known_endpoint_reads_none_in_progress() {
+    let registry = Registry::new();
+    let server = Server::start(app(&registry).layer(registry.http_layer())).await;
+    let mut client = server.connect(Protocol::Http1).await;
+    // A mistake of a client's is measured, and makes the endpoint known.
+    assert_eq!(client.fetch("POST", "/metrics").await.0, 405);
+    let mut before = None;
+    for _ in 0..3 {
+        let (_, page) = client.fetch("GET", "/metrics").await;
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        assert_readable(&page);
+        let samples = samples(&page);
+        let in_progress = r#"http_requests_in_progress{endpoint="/metrics",method="POST"}"#;
+        assert_eq!(samples[in_progress], 0.0);
+        // Nothing changes from one scrape to the next.
+        assert_eq!(before.get_or_insert(samples.clone()), &samples);
+    }
+    settle(&registry, 1).await;
+}
+
+#[tokio::test]
+async fn two_layers_see_neither() {
+    let (outer, inner) = (Registry::new(), Registry::new());
+    let app = app(&inner)
+        .layer(inner.http_layer())
+        .layer(outer.http_layer());
+    let server = Server::start(app).await;
+    assert_eq!(server.get("/metrics").await.0, 200);
+    assert_eq!(server.get("/hello").await.0, 200);
+    settle(&inner, 1).await;
+    settle(&outer, 1).await;
+}

@@ -1,0 +1,33 @@
+//! A scrape over a socket is answered in the time that its scraper has.
+
+use tower_prometheus::Registry;
+use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
+
+use test_support::page::assert_readable;
+use test_support::process::curl;
+use test_support::scrape::succeeded;
+use test_support::server::Server;
+
+struct Hangs;
+
+impl Collector for Hangs {
+    async fn collect(&self, _: Deadline, _: &mut Samples) -> Result<(), CollectError> {
+        std::future::pending().await
+    }
+}
+
+/// Over a socket, in real time, by a client that is not ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_gets_its_page_while_a_collector_hangs() {
+    let handler = Registry::new().handler().collector("hangs", Hangs);
+    let handler = handler.gauge("good", "", || 1_u64);
+    let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
+    let url = server.url("/metrics");
+    let asking = tokio::task::spawn_blocking(move || {
+        let header = "X-Prometheus-Scrape-Timeout-Seconds: 2";
+        curl(&["--max-time", "1.95", "-H", header, &url])
+    });
+    let page = asking.await.unwrap();
+    assert_readable(&page);
+    assert!(page.contains("\ngood 1\n") && !succeeded(&page, "hangs"));
+}

@@ -1,0 +1,5 @@
+//! Collectors and the metrics server over sockets.
+
+mod collectors;
+mod deadlines;
+mod server;

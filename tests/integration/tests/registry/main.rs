@@ -1,0 +1,4 @@
+//! The registry under random names, labels, bounds and samples.
+
+mod buckets;
+mod names;
