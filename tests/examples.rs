@@ -2,6 +2,7 @@
 
 use test_support::page::{assert_readable, samples};
 use test_support::process::{Running, curl, example};
+use test_support::skip_without;
 
 /// The part of a text between two lines of it.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
@@ -34,6 +35,7 @@ fn long_lived_connections_are_a_gauge_and_no_latency() {
 
 #[test]
 fn plain_hyper_names_its_endpoints() {
+    skip_without!(Curl);
     let mut hyper = Running::start(&mut example("hyper"));
     let url = hyper.printed("listening on ");
     let users = curl(&[&format!("{url}/users/[1-3]"), &format!("{url}/nowhere")]);
@@ -82,6 +84,7 @@ fn examples_print_what_their_documentation_says() {
 /// The page and the health that its documentation shows are what `curl` gets.
 #[test]
 fn server_answers_though_its_cache_hangs() {
+    skip_without!(Curl);
     let mut server = Running::start(
         example("server")
             .env("METRICS_PORT", "127.0.0.1:0")
@@ -105,6 +108,7 @@ fn server_answers_though_its_cache_hangs() {
 /// What its documentation shows of the page is what `curl` gets.
 #[test]
 fn tonic_counts_its_customer() {
+    skip_without!(Curl);
     let mut shop = Running::start(&mut example("tonic"));
     let url = shop.printed("curl -s ");
     let page = curl(&[url.split(' ').next().unwrap()]);

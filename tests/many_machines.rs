@@ -37,6 +37,7 @@ use tower_prometheus::mixin::{RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 use tower_prometheus::{Error, HttpMetrics, Registry};
 
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::{same, until};
 
@@ -387,6 +388,7 @@ fn now() -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_rules_say_of_all_machines_is_what_was_sent() {
+    skip_without!(Curl, Prometheus, VictoriaMetrics);
     let mut machines = Vec::new();
     for _ in FIRST {
         machines.push(Machine::start().await);

@@ -34,6 +34,7 @@ use self::limits::{Limit, Limits, MAX_BUCKETS};
 use self::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACES};
 use test_support::page::samples;
 use test_support::process::{Running, curl, example};
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
@@ -227,6 +228,7 @@ fn what_is_described_is_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn series_are_there_before_the_first_request() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let page = gateway.page();
     for agent in ["planner", "researcher", "writer"] {
@@ -258,6 +260,7 @@ async fn series_are_there_before_the_first_request() {
 /// Every count is what was sent, and what was sent back.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_what_was_sent() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let capital = "What is the capital of France?";
     let mut sizes = BTreeMap::<&str, Vec<usize>>::new();
@@ -382,6 +385,7 @@ async fn counts_are_what_was_sent() {
 /// A client that hangs up ends its task, at the gateway and at the provider.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_hangs_up_is_cancelled() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     // Longer than the test may take.
     let long = "milestone ".repeat(3_999);
@@ -411,6 +415,7 @@ async fn who_hangs_up_is_cancelled() {
 /// Of one workspace more at once than its bucket holds; what is counted is what was answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn decisions_are_the_answers() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let mut expected = BTreeMap::<(&str, u16), f64>::new();
     for workspace in ["greedy", "modest"] {
@@ -440,6 +445,7 @@ async fn decisions_are_the_answers() {
 /// More workspaces than have series of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn workspaces_beyond_the_bound_are_overflow() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     for workspace in 0..MAX_WORKSPACES + 5 {
         for _ in 0..3 {
@@ -571,6 +577,7 @@ async fn workspaces_share_a_bucket_when_there_are_too_many() {
 /// By itself, everything moves that is in the table; and it ends when it is told.
 #[test]
 fn its_own_traffic_moves_every_family() {
+    skip_without!(Curl);
     let mut gateway = Gateway::start(&[]);
     let page = page_with(&gateway.metrics(), "everything has moved", |text| {
         let page = samples(text);
@@ -601,6 +608,7 @@ fn its_own_traffic_moves_every_family() {
 /// Each panel, asked of a real Prometheus as Grafana asks it.
 #[test]
 fn panels_have_answers() {
+    skip_without!(Curl, Prometheus);
     let gateway = Gateway::start(&[]);
     let target = gateway.url.trim_start_matches("http://");
     let config = ScrapeConfig::new()

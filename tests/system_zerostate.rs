@@ -25,6 +25,7 @@ use self::api::{Call, Client};
 use self::metrics::{MAX_AUCTIONS, MAX_CHANNELS, MAX_PEERS};
 use test_support::page::samples;
 use test_support::process::{Running, curl, example};
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
@@ -306,6 +307,7 @@ fn what_is_described_is_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_series_are_there_before_the_first_call() {
+    skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     let page = curl(&[&zero.url]);
     let are_open = |row: &&Row| {
@@ -342,6 +344,7 @@ async fn closed_series_are_there_before_the_first_call() {
 /// Every count is what was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_what_was_sent() {
+    skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     channels(&zero).await;
     tasks(&zero).await;
@@ -648,6 +651,7 @@ async fn monitors(zero: &ZeroState) {
 /// More peers, auctions and channels than have series of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_bounds_is_overflow() {
+    skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     for peer in 0..MAX_PEERS + 5 {
         let peer_id = format!("peer-{peer}");
@@ -727,6 +731,7 @@ async fn beyond_the_bounds_is_overflow() {
 /// By itself, everything moves that is in the table; and it ends when it is told.
 #[test]
 fn its_own_traffic_moves_every_family() {
+    skip_without!(Curl);
     let mut zero = Running::start(example("zerostate").env_remove("GRPC_PORT"));
     let url = format!("http://{}", zero.printed("http://"));
     let moved = |page: &str| {
@@ -761,6 +766,7 @@ fn its_own_traffic_moves_every_family() {
 /// The cookbook and the alerts, asked of a real Prometheus.
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_and_alerts_have_answers() {
+    skip_without!(Curl, Prometheus);
     let zero = ZeroState::start(&[]);
     // Before the traffic has had as many auctions as have series of their own.
     let auction_id = zero.auction("sealed", 600_000, &[]).await;

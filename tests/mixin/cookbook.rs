@@ -11,6 +11,7 @@ use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
 
 use crate::systems::{self, zerostate, zerostate_metrics};
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::store::Store;
 
 /// The blocks of a page of documentation that are PromQL.
@@ -101,6 +102,7 @@ const EMPTY_WHEN_ALL_IS_WELL: [&str; 1] = ["up == 0"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_has_an_answer() {
+    skip_without!(Curl, Prometheus);
     let (server, _registry) = shop().await;
     let target = server.address.to_string();
     let done = AtomicBool::new(false);

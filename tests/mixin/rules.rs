@@ -5,6 +5,7 @@ use tower_prometheus::mixin::{RuleGroup, Rules, Slo};
 use tower_prometheus::{HttpMetrics, Naming};
 
 use crate::systems::files_ending;
+use test_support::skip_without;
 use test_support::store::{Directory, promtool};
 
 fn rules() -> Vec<(String, String)> {
@@ -22,6 +23,7 @@ fn rules() -> Vec<(String, String)> {
 
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
+    skip_without!(Promtool);
     let directory = Directory::new();
     let rules = rules();
     assert!(rules.len() >= 6);
@@ -34,6 +36,7 @@ fn promtool_finds_nothing_to_complain_about() {
 
 #[test]
 fn alerts_fire_when_they_should_and_only_then() {
+    skip_without!(Promtool);
     let directory = Directory::new();
     for (name, text) in rules() {
         directory.write(&name, &text);

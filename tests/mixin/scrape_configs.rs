@@ -3,6 +3,7 @@
 use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
 use crate::systems::files_ending;
+use test_support::skip_without;
 use test_support::store::{Directory, Store, promtool};
 
 /// Debian's Prometheus is built without the discovery of Kubernetes, and knows no such key: it gets a pod
@@ -14,6 +15,7 @@ fn without_discovery(config: &str) -> String {
 
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
+    skip_without!(Promtool);
     let directory = Directory::new();
     directory.write("rules/none.yml", "groups: []\n");
     for file in ["prometheus.yml", "vmagent.yml"] {
@@ -29,6 +31,7 @@ fn promtool_finds_nothing_to_complain_about() {
 /// among them, because it has no annotation.
 #[test]
 fn real_servers_load_them() {
+    skip_without!(Curl, Prometheus, VictoriaMetrics);
     let asdlc = |file: &str| {
         let files = files_ending(file).into_iter();
         let mut asdlc = files.filter(|(path, _)| path.starts_with("asdlc"));

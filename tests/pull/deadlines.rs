@@ -13,6 +13,7 @@ use crate::{scrape, succeeded, timed};
 use test_support::page::samples;
 use test_support::process::curl;
 use test_support::server::Server;
+use test_support::skip_without;
 
 /// Asks something that never answers, and knows what to say when its time is up.
 struct Ping {
@@ -102,6 +103,7 @@ async fn each_scraper_has_its_own_time() {
 /// Over a socket, in real time, by a client that is not ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn curl_gets_its_page_while_a_collector_hangs() {
+    skip_without!(Curl);
     let handler = Registry::new().handler().collector("hangs", Hangs);
     let handler = handler.gauge("good", "", || 1_u64);
     let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;

@@ -1,37 +1,15 @@
 //! Pages pushed to a real Pushgateway, and to gateways that misbehave.
 
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use tower_prometheus::{PushGateway, Registry};
 
-use test_support::page::samples;
-use test_support::process::{Running, curl};
+use test_support::pushgateway::Pushgateway;
 use test_support::server::Server;
-
-/// Prometheus' own, on a free port; `tests/run` installs it.
-async fn gateway() -> (Running, String) {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let running = Running::start(
-        Command::new("prometheus-pushgateway")
-            .arg(format!("--web.listen-address={port}"))
-            .stderr(Stdio::null()),
-    );
-    let url = format!("http://{port}");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while std::net::TcpStream::connect(port).is_err() {
-        assert!(tokio::time::Instant::now() < deadline, "it does not start");
-        tokio::task::yield_now().await;
-    }
-    (running, url)
-}
+use test_support::skip_without;
 
 fn registry(counter: &'static str) -> Registry {
     let registry = Registry::builder().constant_label("service", "shop");
@@ -40,28 +18,22 @@ fn registry(counter: &'static str) -> Registry {
     registry
 }
 
-/// What the gateway shows of our own.
-fn shown(url: &str) -> Vec<String> {
-    let page = curl(&[&format!("{url}/metrics")]);
-    let samples = samples(&page).into_iter();
-    let own = samples.filter(|(name, _)| name.contains("job=") && !name.starts_with("push_"));
-    own.map(|(name, value)| format!("{name} {value}")).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_keeps_replaces_adds_and_deletes() {
-    let (_running, url) = gateway().await;
+    skip_without!(Curl, Pushgateway);
+    let real = Pushgateway::start();
+    let url = real.url();
     let gateway = PushGateway::new(&format!("{url}/"), "nightly").unwrap();
     let (first, second) = (registry("first_total"), registry("second_total"));
     let line =
         |name: &str| format!("{name}_total{{instance=\"\",job=\"nightly\",service=\"shop\"}} 7");
 
     gateway.push(&first.handler()).await.unwrap();
-    assert_eq!(shown(&url), [line("first")]);
+    assert_eq!(real.group_contents(), [line("first")]);
     gateway.push_add(&second.handler()).await.unwrap();
-    assert_eq!(shown(&url), [line("first"), line("second")]);
+    assert_eq!(real.group_contents(), [line("first"), line("second")]);
     gateway.push(&second.handler()).await.unwrap();
-    assert_eq!(shown(&url), [line("second")]);
+    assert_eq!(real.group_contents(), [line("second")]);
 
     // Collectors are on a pushed page, too; odd values of labels come through.
     let other = PushGateway::new(&url, "a/b c").unwrap();
@@ -73,7 +45,8 @@ async fn a_gateway_keeps_replaces_adds_and_deletes() {
     let other = other.group("word", "größe").unwrap();
     let handler = Registry::new().handler().gauge("pushed", "", || 0.5);
     other.push(&handler).await.unwrap();
-    let pushed = shown(&url)
+    let pushed = real
+        .group_contents()
         .into_iter()
         .find(|line| line.starts_with("pushed"));
     assert_eq!(
@@ -81,14 +54,16 @@ async fn a_gateway_keeps_replaces_adds_and_deletes() {
         "pushed{empty=\"\",instance=\"\",job=\"a/b c\",path=\"/var/tmp\",word=\"größe\"} 0.5"
     );
     other.delete().await.unwrap();
-    assert_eq!(shown(&url), [line("second")]);
+    assert_eq!(real.group_contents(), [line("second")]);
     gateway.delete().await.unwrap();
-    assert!(shown(&url).is_empty());
+    assert!(real.group_contents().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_gateway_refuses_is_said() {
-    let (_running, url) = gateway().await;
+    skip_without!(Pushgateway);
+    let real = Pushgateway::start();
+    let url = real.url();
     let gateway = PushGateway::new(&url, "nightly").unwrap();
     gateway
         .push(&registry("first_total").handler())

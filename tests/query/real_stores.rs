@@ -11,6 +11,7 @@ use tower_prometheus::query::QueryProxy;
 
 use crate::store::{Answer, get};
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::store::{Kind, Store};
 
 /// A store that scrapes one service.
@@ -198,10 +199,12 @@ async fn carries_queries_and_recovers(kind: Kind, bad_query: u16) {
 
 #[tokio::test]
 async fn prometheus() {
+    skip_without!(Prometheus);
     carries_queries_and_recovers(Kind::Prometheus, 400).await;
 }
 
 #[tokio::test]
 async fn victoria_metrics() {
+    skip_without!(VictoriaMetrics);
     carries_queries_and_recovers(Kind::VictoriaMetrics, 422).await;
 }

@@ -2,12 +2,23 @@
 //! and the sum rule that every test ends with.
 
 pub mod body;
+#[cfg(feature = "programs")]
+pub mod listening;
 pub mod page;
+#[cfg(feature = "programs")]
 pub mod process;
+#[cfg(feature = "programs")]
+pub mod pushgateway;
+#[cfg(all(feature = "programs", unix))]
+pub mod redis;
+#[cfg(feature = "server")]
 pub mod server;
 pub mod service;
+#[cfg(feature = "programs")]
 pub mod store;
+#[cfg(feature = "programs")]
 pub mod system;
+pub mod tools;
 pub mod warnings;
 
 use std::fmt::Debug;
