@@ -1,5 +1,7 @@
 //! Programs that tests start: where they listen, what they leave behind, and what happens if one is missing.
 
+#![cfg(target_os = "linux")]
+
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,7 +21,6 @@ fn panic_message(run: impl FnOnce()) -> String {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn listener_is_found_in_its_own_process_only() {
     let address = ReservedAddress::new();
     let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
@@ -67,7 +68,6 @@ fn gateways_share_nothing() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn panicking_test_leaves_no_process_and_no_directory() {
     skip_without!(Prometheus, Redis);
     let (mut processes, mut directories) = (Vec::new(), Vec::new());
