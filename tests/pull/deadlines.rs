@@ -11,6 +11,7 @@ use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
 use test_support::page::samples;
 use test_support::scrape::{scrape, succeeded, timed};
+use test_support::skip_without;
 
 /// Asks something that never answers, and knows what to say when its time is up.
 struct Ping {

@@ -35,6 +35,7 @@ use tower_prometheus::{HttpMetrics, Registry};
 use tower_prometheus_mixin::{Error, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::{same, until};
 
@@ -385,6 +386,7 @@ fn now() -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules_over_all_machines_equal_what_was_sent() {
+    skip_without!(Curl, Prometheus, VictoriaMetrics);
     let mut machines = Vec::new();
     for _ in FIRST {
         machines.push(Machine::start().await);

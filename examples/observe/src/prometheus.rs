@@ -1,52 +1,55 @@
 //! [`Prometheus`]: a real one, started and stopped with the program.
 
-use std::io;
-use std::net::TcpListener;
+use std::fs;
+use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use tower_prometheus::mixin::Mixin;
 
 use crate::Result;
 
-/// A child that scrapes by what a [`Mixin`] says, on a free port; it and its data are gone with this.
+/// A Prometheus that scrapes as a [`Mixin`] configures it, on a port that it chooses. Dropping this ends it and removes
+/// its data.
 pub struct Prometheus {
     child: Child,
-    directory: PathBuf,
+    _directory: Directory,
     pub url: String,
 }
 
 impl Prometheus {
-    /// None when it is not installed. `PROMETHEUS` names another program.
+    /// Returns `None` if Prometheus is not installed. `PROMETHEUS` names another program.
     pub fn start(mixin: &Mixin) -> Result<Option<Self>> {
         let program = std::env::var("PROMETHEUS").unwrap_or_else(|_| "prometheus".to_owned());
-        let name = format!("tower-prometheus-observe-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        mixin.write_to(&directory)?;
-        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let directory = Directory::new()?;
+        mixin.write_to(&directory.0)?;
         let started = Command::new(program)
-            .current_dir(&directory)
+            .current_dir(&directory.0)
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=data")
-            .arg(format!("--web.listen-address={free}"))
+            .arg("--web.listen-address=127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn();
-        match started {
-            Ok(child) => Ok(Some(Self {
-                child,
-                directory,
-                url: format!("http://{free}"),
-            })),
-            Err(error) => {
-                std::fs::remove_dir_all(&directory)?;
-                match error.kind() {
-                    io::ErrorKind::NotFound => Ok(None),
-                    _ => Err(error.into()),
-                }
-            }
-        }
+        let mut child = match started {
+            Ok(child) => child,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let log = child.stderr.take();
+        let mut prometheus = Self {
+            child,
+            _directory: directory,
+            url: String::new(),
+        };
+        let address = log.and_then(logged_address);
+        let address = address.ok_or("Prometheus was started and did not log \"Listening on\"")?;
+        prometheus.url = format!("http://{address}");
+        Ok(Some(prometheus))
     }
 }
 
@@ -54,6 +57,44 @@ impl Drop for Prometheus {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The address of the line `… msg="Listening on" address=127.0.0.1:41937`. The thread reads until Prometheus ends,
+/// because Prometheus ends when it cannot write its log.
+fn logged_address(log: ChildStderr) -> Option<String> {
+    let (found, address) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            if let Some((_, address)) = line.split_once("msg=\"Listening on\" address=") {
+                let _ = found.send(address.trim_end().to_owned());
+            }
+        }
+    });
+    address.recv_timeout(Duration::from_secs(30)).ok()
+}
+
+/// A new directory for temporary files, removed when dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> io::Result<Self> {
+        for number in 0.. {
+            let name = format!("tower-prometheus-observe-{}-{number}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                // Left by a process that was killed and had the same id, with its data.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the numbers do not end")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -19,6 +19,7 @@ use systems::agentos::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACE
 use systems::agentos::mixin;
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
@@ -212,6 +213,7 @@ fn what_is_described_is_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn series_are_there_before_the_first_request() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let page = gateway.page();
     for agent in ["planner", "researcher", "writer"] {
@@ -243,6 +245,7 @@ async fn series_are_there_before_the_first_request() {
 /// Every count is what was sent, and what was sent back.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_what_was_sent() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let capital = "What is the capital of France?";
     let mut sizes = BTreeMap::<&str, Vec<usize>>::new();
@@ -367,6 +370,7 @@ async fn counts_are_what_was_sent() {
 /// A client that hangs up ends its task, at the gateway and at the provider.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_hangs_up_is_cancelled() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     // Longer than the test may take.
     let long = "milestone ".repeat(3_999);
@@ -396,6 +400,7 @@ async fn who_hangs_up_is_cancelled() {
 /// Of one workspace more at once than its bucket holds; what is counted is what was answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn decisions_are_the_answers() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let mut expected = BTreeMap::<(&str, u16), f64>::new();
     for workspace in ["greedy", "modest"] {
@@ -425,6 +430,7 @@ async fn decisions_are_the_answers() {
 /// More workspaces than have series of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn workspaces_beyond_the_bound_are_overflow() {
+    skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     for workspace in 0..MAX_WORKSPACES + 5 {
         for _ in 0..3 {
@@ -556,6 +562,7 @@ async fn workspaces_share_a_bucket_when_there_are_too_many() {
 /// By itself, everything moves that is in the table; and it ends when it is told.
 #[test]
 fn its_own_traffic_moves_every_family() {
+    skip_without!(Curl);
     let mut gateway = Gateway::start(&[]);
     let page = page_with(&gateway.metrics(), "everything has moved", |text| {
         let page = samples(text);
@@ -586,6 +593,7 @@ fn its_own_traffic_moves_every_family() {
 /// Each panel, asked of a real Prometheus as Grafana asks it.
 #[test]
 fn panels_have_answers() {
+    skip_without!(Curl, Prometheus);
     let gateway = Gateway::start(&[]);
     let target = gateway.url.trim_start_matches("http://");
     let config = ScrapeConfig::new()

@@ -11,6 +11,7 @@ use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
 
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
@@ -265,6 +266,7 @@ fn what_is_described_is_the_table() {
 
 #[test]
 fn closed_series_are_there_before_the_first_request() {
+    skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     let timed_jobs = "aria_scheduler_last_run_timestamp{job_id=\"compact\"}";
     let page = page_with(&aria.url, timed_jobs, |page| page.contains(timed_jobs));
@@ -308,6 +310,7 @@ fn closed_series_are_there_before_the_first_request() {
 
 #[test]
 fn metrics_have_a_port_of_their_own() {
+    skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     assert_eq!(aria.ask("GET", "/metrics", "").0, "404");
     let chat = aria.url.replace("/metrics", "/chat");
@@ -328,6 +331,7 @@ struct Refused {
 /// Every count is what was sent, whatever became of it.
 #[test]
 fn counts_are_what_was_sent() {
+    skip_without!(Curl);
     let mut command = command(&["--no-traffic"]);
     let aria = Aria::started(command.env("ARIA_VERSION", "3.1.4"));
     // Jobs run only when they are told to from here on.
@@ -807,6 +811,7 @@ fn assert_http(page: &BTreeMap<String, f64>, refused: &Refused) {
 /// Each trial of a half-open breaker decides, but one that is given up: that says nothing, and is in nobody's way.
 #[test]
 fn a_trial_decides_what_becomes_of_a_breaker() {
+    skip_without!(Curl);
     const STATE: &str = "aria_llm_circuit_breaker_state{model=\"deep\"}";
     const CALLS: &str = "aria_llm_requests_total{model=\"deep\",status=\"error\"}";
     let aria = Aria::start(&["--no-traffic"]);
@@ -843,6 +848,7 @@ fn a_trial_decides_what_becomes_of_a_breaker() {
 /// What an agent did well smells, what it did badly does not, and all of it evaporates.
 #[test]
 fn agents_are_remembered_by_their_work() {
+    skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     let scores = |page: &BTreeMap<String, f64>| {
         let score = |agent| page[&format!("aria_agent_pheromone_score{{agent_id=\"{agent}\"}}")];
@@ -865,6 +871,7 @@ fn agents_are_remembered_by_their_work() {
 /// Nobody closed it: the job did, after five seconds without a word, and forgot what was said.
 #[test]
 fn a_session_ends_when_nothing_is_said() {
+    skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     assert_eq!(aria.chat("coder", "hi").0, "200");
     let page = aria.page_when("aria_db_queries_total{operation=\"delete\"}", 1.0);
@@ -876,6 +883,7 @@ fn a_session_ends_when_nothing_is_said() {
 /// By itself, everything moves that is in the table; and it ends when it is told.
 #[test]
 fn its_own_traffic_moves_every_family() {
+    skip_without!(Curl);
     let mut aria = Aria::start(&[]);
     let mut still: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
     // A breaker opens and closes again: it is not on one page that everything has moved.
@@ -896,6 +904,7 @@ fn its_own_traffic_moves_every_family() {
 /// Every expression of the dashboard, asked of a real Prometheus that scrapes the example.
 #[test]
 fn every_panel_has_data() {
+    skip_without!(Curl, Prometheus);
     let aria = Aria::start(&[]);
     let target = aria.url.trim_start_matches("http://");
     let config = ScrapeConfig::new()

@@ -13,6 +13,7 @@ use systems::asdlc::{metrics, mixin};
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};
 use test_support::store::{Directory, Kind, Store, free_address};
+use test_support::skip_without;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 use test_support::until;
 
@@ -54,50 +55,6 @@ const TABLE: [Row; 9] = [
 
 const SERVICES: [&str; 2] = ["orchestrator", "workers"];
 
-/// A Redis whose port outlives it.
-struct Redis {
-    port: u16,
-    running: Option<Running>,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let port = free_address().port();
-        let mut redis = Self {
-            port,
-            running: None,
-        };
-        redis.restart();
-        redis
-    }
-
-    fn restart(&mut self) {
-        let mut redis = Command::new("redis-server");
-        redis.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"]);
-        let mut running = Running::start(redis.args(["--save", "", "--appendonly", "no"]));
-        running.printed("Ready to accept connections");
-        self.running = Some(running);
-    }
-
-    fn kill(&mut self) {
-        self.running = None;
-    }
-
-    fn signal(&self, signal: &str) {
-        self.running.as_ref().unwrap().signal(signal);
-    }
-
-    fn cli(&self, arguments: &[&str]) {
-        let mut cli = Command::new("redis-cli");
-        let cli = cli.args(["-p", &self.port.to_string()]).args(arguments);
-        assert!(cli.output().unwrap().status.success(), "{arguments:?}");
-    }
-
-    fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-}
-
 /// The example with what the test gives it.
 struct Asdlc {
     running: Running,
@@ -134,7 +91,7 @@ fn started(command: &mut Command) -> Asdlc {
 
 impl Asdlc {
     /// On that Redis, and without the client that is built in.
-    fn driven_by_test(redis: &Redis) -> Self {
+    fn driven_by_test(redis: &RedisServer) -> Self {
         started(command(&["--no-traffic"]).env("REDIS_URL", redis.url()))
     }
 
@@ -215,7 +172,8 @@ fn redis_up(service: &str) -> String {
 
 #[test]
 fn counts_are_what_was_sent() {
-    let redis = Redis::start();
+    skip_without!(Curl, Redis);
+    let redis = RedisServer::start();
     let asdlc = Asdlc::driven_by_test(&redis);
     let mut looks = 0;
     for _ in 0..5 {
@@ -327,6 +285,7 @@ fn counts_are_what_was_sent() {
 /// and its Redis with it; killed, its Redis ends all the same.
 #[test]
 fn it_runs_by_itself_and_leaves_nothing_behind() {
+    skip_without!(Curl, Redis);
     for signal in ["TERM", "INT", "KILL"] {
         let mut asdlc = started(&mut command(&[]));
         for (service, url) in asdlc.pages() {
@@ -347,7 +306,7 @@ fn it_runs_by_itself_and_leaves_nothing_behind() {
             .into_iter()
             .find(|pid| name_of(*pid) == "redis-server");
         let redis = redis.expect("it starts a Redis");
-        let directory = std::env::temp_dir().join(format!("asdlc-{}", asdlc.running.id()));
+        let directory = std::fs::read_link(format!("/proc/{redis}/cwd")).unwrap();
         assert!(directory.join("redis.sock").exists());
         asdlc.running.signal(signal);
         let status = asdlc.running.ended();
@@ -360,6 +319,7 @@ fn it_runs_by_itself_and_leaves_nothing_behind() {
 /// Its usual ports are not in the way of another program on them; a port that it was told is.
 #[test]
 fn a_port_that_is_taken_is_not_taken_twice() {
+    skip_without!(Curl, Redis);
     // Whoever has them, they are taken.
     let _taken = [8080, 8081].map(|port| TcpListener::bind(("127.0.0.1", port)));
     let mut usual = command(&["--no-traffic"]);
@@ -439,7 +399,8 @@ fn scrape(url: &str, service: &str) -> f64 {
 
 #[test]
 fn redis_goes_and_comes_back() {
-    let mut redis = Redis::start();
+    skip_without!(Curl, Redis);
+    let mut redis = RedisServer::start();
     let directory = Directory::new();
     let log = directory.0.join("log");
     let mut asdlc = command(&["--no-traffic"]);
@@ -499,7 +460,7 @@ fn redis_goes_and_comes_back() {
     assert!(log.contains("WARN"), "{log}");
     assert!(log.contains("collector \"queue\" failed"), "{log}");
 
-    // Back on the same port: everybody finds it.
+    // Back at the same address: both processes connect again.
     redis.restart();
     comes_back(&asdlc);
     comes_back(&strict);
@@ -510,7 +471,8 @@ fn redis_goes_and_comes_back() {
 /// What a worker took and could not finish is done by the next one of its name.
 #[test]
 fn what_was_taken_is_not_lost() {
-    let redis = Redis::start();
+    skip_without!(Curl, Redis);
+    let redis = RedisServer::start();
     let event = r#"{"task":7,"event_type":"code_submitted","payload":""}"#;
     redis.cli(&["LPUSH", "asdlc:events:1:worker-3", event]);
     let asdlc = Asdlc::driven_by_test(&redis);
@@ -589,7 +551,8 @@ fn range_query(url: &str, query: &str) -> (String, Value) {
 
 #[test]
 fn dashboards_get_the_same_from_both_stores() {
-    let redis = Redis::start();
+    skip_without!(Curl, Prometheus, Redis, VictoriaMetrics);
+    let redis = RedisServer::start();
     let mut stores = [
         Store::new(Kind::Prometheus),
         Store::new(Kind::VictoriaMetrics),

@@ -24,6 +24,7 @@ use tonic::transport::Endpoint;
 
 use systems::zerostate::api::{self, Client};
 use test_support::process::{Running, curl, program};
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::{same, until};
 
@@ -553,6 +554,7 @@ fn assert_answered(stores: &[(&'static str, &Store)], asked: &BTreeSet<Asked>) {
 
 #[test]
 fn both_stores_answer_everything_and_count_what_was_sent() {
+    skip_without!(Curl, Prometheus, Redis, VictoriaMetrics);
     let deployed: Vec<_> = SYSTEMS.iter().map(Deployed::start).collect();
     let prometheus = prometheus(&deployed);
     let victoria = Store::victoria_metrics(&config(&deployed, "vmagent.yml").to_string());

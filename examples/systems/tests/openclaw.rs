@@ -11,6 +11,7 @@ use systems::openclaw::{audit::AuditLog, pulled};
 use test_support::page::{assert_readable, samples};
 use test_support::process::{Running, curl, program};
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
 const TABLE: &[Row] = &[
@@ -167,6 +168,7 @@ impl Claw {
 
 #[test]
 fn every_family_is_there_from_the_start() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let page = curl(&[&claw.metrics()]);
     assert_table(&page, &[], TABLE);
@@ -183,6 +185,7 @@ fn every_family_is_there_from_the_start() {
 
 #[test]
 fn its_own_traffic_moves_everything() {
+    skip_without!(Curl);
     let claw = Claw::start(&[]);
     let is_still = |page: &str| -> Option<String> {
         let samples = samples(page);
@@ -227,6 +230,7 @@ fn its_own_traffic_moves_everything() {
 
 #[test]
 fn tasks_are_given_to_who_can_do_them() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     for complexity in ["low", "medium", "high", "high"] {
         let task = format!(r#"{{"capability":"compile","complexity":"{complexity}"}}"#);
@@ -280,6 +284,7 @@ fn tasks_are_given_to_who_can_do_them() {
 
 #[test]
 fn a_task_that_hangs_loses_its_leases_and_is_given_up() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let hangs = r#"{"capability":"train","complexity":"low","work_ms":60000}"#;
     assert_eq!(claw.submit(hangs), "202");
@@ -299,6 +304,7 @@ fn a_task_that_hangs_loses_its_leases_and_is_given_up() {
 
 #[test]
 fn what_a_dead_node_had_is_done_by_another() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     // Atlas is the first by name, and Borealis can do it too.
     let task = r#"{"capability":"compile","complexity":"high","work_ms":1000}"#;
@@ -329,6 +335,7 @@ fn what_a_dead_node_had_is_done_by_another() {
 
 #[test]
 fn leases_and_tokens_are_taken_back_by_hand_and_for_forgery() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let task = r#"{"capability":"train","complexity":"high","work_ms":1000}"#;
     assert_eq!(claw.submit(task), "202");
@@ -357,6 +364,7 @@ fn leases_and_tokens_are_taken_back_by_hand_and_for_forgery() {
 
 #[test]
 fn results_wait_while_the_store_is_out_of_reach() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     assert_eq!(claw.ask("POST", "/network/cut", ""), "204");
     claw.counts(&[
@@ -394,6 +402,7 @@ fn results_wait_while_the_store_is_out_of_reach() {
 
 #[test]
 fn a_service_that_fails_costs_its_gauge_and_nothing_else() {
+    skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     assert_eq!(claw.ask("DELETE", "/partition-detector", ""), "204");
     let failed = "scrape_collector_success{collector=\"partition\"} 0\n";

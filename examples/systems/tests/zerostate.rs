@@ -13,6 +13,7 @@ use systems::zerostate::metrics::{MAX_AUCTIONS, MAX_CHANNELS, MAX_PEERS};
 use systems::zerostate::{api, metrics, mixin};
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};
+use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 
@@ -294,6 +295,7 @@ fn what_is_described_is_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closed_series_are_there_before_the_first_call() {
+    skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     let page = curl(&[&zero.url]);
     let are_open = |row: &&Row| {
@@ -330,6 +332,7 @@ async fn closed_series_are_there_before_the_first_call() {
 /// Every count is what was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_are_what_was_sent() {
+    skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     channels(&zero).await;
     tasks(&zero).await;
@@ -636,6 +639,7 @@ async fn monitors(zero: &ZeroState) {
 /// More peers, auctions and channels than have series of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn beyond_the_bounds_is_overflow() {
+    skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     for peer in 0..MAX_PEERS + 5 {
         let peer_id = format!("peer-{peer}");
@@ -716,6 +720,7 @@ async fn beyond_the_bounds_is_overflow() {
 #[test]
 fn its_own_traffic_moves_every_family() {
     let mut zero = Running::start(program(env!("CARGO_BIN_EXE_zerostate")).env_remove("GRPC_PORT"));
+    skip_without!(Curl);
     let url = format!("http://{}", zero.printed("http://"));
     let moved = |page: &str| {
         let page = samples(page);
@@ -749,6 +754,7 @@ fn its_own_traffic_moves_every_family() {
 /// The cookbook and the alerts, asked of a real Prometheus.
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_and_alerts_have_answers() {
+    skip_without!(Curl, Prometheus);
     let zero = ZeroState::start(&[]);
     // Before the traffic has had as many auctions as have series of their own.
     let auction_id = zero.auction("sealed", 600_000, &[]).await;

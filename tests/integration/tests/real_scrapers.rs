@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use test_support::page::{assert_open_metrics, assert_readable, samples};
 use test_support::process::{Running, curl, example};
+use test_support::skip_without;
 use test_support::store::Store;
 
 /// The shop on a free port, once it says that it is open.
@@ -64,6 +65,7 @@ fn assert_counts(page: &str) {
 
 #[test]
 fn curl_sees_exact_counts() {
+    skip_without!(Curl);
     let (_running, shop) = shop();
     let metrics = format!("{shop}/metrics");
     assert_eq!(curl(&[&metrics]), "");
@@ -87,6 +89,7 @@ fn curl_sees_exact_counts() {
 
 #[test]
 fn promtool_finds_nothing_to_complain_about() {
+    skip_without!(Curl, Promtool);
     let (_running, shop) = shop();
     visit(&shop);
     let page = curl(&[&format!("{shop}/metrics")]);
@@ -105,6 +108,7 @@ fn promtool_finds_nothing_to_complain_about() {
 
 #[test]
 fn a_real_prometheus_answers_with_the_right_numbers() {
+    skip_without!(Curl, Prometheus);
     let (_running, shop) = shop();
     visit(&shop);
     let prometheus = prometheus(&shop);
@@ -138,6 +142,7 @@ fn a_real_prometheus_answers_with_the_right_numbers() {
 /// Exemplars go all the way: from a request's header to a store that keeps them.
 #[test]
 fn a_real_prometheus_keeps_the_exemplars() {
+    skip_without!(Curl, Prometheus);
     let (_running, shop) = shop();
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let header = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");

@@ -5,9 +5,15 @@ pub mod body;
 #[cfg(feature = "dashboards")]
 pub mod dashboard;
 pub mod grpc;
+#[cfg(feature = "programs")]
+pub mod listening;
 pub mod page;
 #[cfg(feature = "programs")]
 pub mod process;
+#[cfg(feature = "programs")]
+pub mod pushgateway;
+#[cfg(all(feature = "programs", unix))]
+pub mod redis;
 pub mod scrape;
 #[cfg(feature = "server")]
 pub mod server;
@@ -16,6 +22,7 @@ pub mod service;
 pub mod store;
 #[cfg(feature = "programs")]
 pub mod system;
+pub mod tools;
 pub mod warnings;
 
 use std::fmt::Debug;

@@ -1,12 +1,17 @@
 """Reads pages with Prometheus' own Python parsers: a format and a length on a line, then the page.
 
-Answers each with one line: "ok" and the number of samples, or what is wrong.
+Prints "ready" first, if the parsers are installed. Answers each page with one line: "ok" and the number of samples, or
+what is wrong.
 """
 
 import sys
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as text
+try:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+    from prometheus_client.parser import text_string_to_metric_families as text
+except ImportError:
+    sys.exit()
+print("ready", flush=True)
 
 PARSERS = {"text": text, "openmetrics": openmetrics}
 

@@ -43,6 +43,10 @@ impl Running {
         assert!(signalled.unwrap().success(), "{signal}");
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
     /// How it ended; it ends soon, or this fails.
     pub fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -78,6 +82,7 @@ pub fn program(path: &str) -> Command {
     program
 }
 
+/// What `curl` prints; a test that calls this begins with `skip_without!(Curl)`.
 pub fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl").arg("-sS").args(arguments).output();
     let output = output.expect("curl is needed: tests/run installs it");

@@ -1,27 +1,40 @@
-//! Real ones: promtool, Prometheus and VictoriaMetrics, on free ports.
+//! Real stores, Prometheus and VictoriaMetrics, and promtool.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use super::process::Running;
+use super::listening::ListeningProgram;
+use super::tools::Tool;
 
-/// A directory of its own, gone with the test; no other test has it, nor another part of the same one.
+/// A new, empty directory that is removed with the test. No other test has it, nor another part of the same one.
 pub struct Directory(pub PathBuf);
 
 impl Directory {
+    /// A directory below `target`.
+    #[expect(clippy::new_without_default, reason = "it creates a directory")]
     pub fn new() -> Self {
+        Self::within(target_directory().join("tmp"))
+    }
+
+    pub fn within(parent: PathBuf) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test-{}-{number}", std::process::id());
-        let path = target_directory().join("tmp").join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+        std::fs::create_dir_all(&parent).unwrap();
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("test-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Self(path),
+                // Left by a test that was killed, whose process had the same id.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
     }
 
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
@@ -69,30 +82,23 @@ pub enum Kind {
     VictoriaMetrics,
 }
 
-/// A server that scrapes, and its query API, with a port and data that outlive it; it ends with the test.
+/// A server that scrapes, and its query API. Its address and its data outlive the process, so that it can be started
+/// again; all end with the test.
 pub struct Store {
     pub kind: Kind,
-    address: SocketAddr,
-    running: Option<Running>,
-    // After what runs in it.
-    directory: Directory,
+    program: ListeningProgram,
     pub url: String,
 }
 
 /// The labels of a series and its value at a time.
 pub type Sample = (BTreeMap<String, String>, f64);
 
-pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
-}
-
 impl Store {
     /// A Prometheus with this configuration; files are given by their names beside it.
     pub fn prometheus(config: &str, files: &[(&str, &str)]) -> Self {
         let mut store = Self::new(Kind::Prometheus);
         for (name, text) in files {
-            store.directory.write(name, text);
+            store.program.directory.write(name, text);
         }
         store.scrape(config);
         store
@@ -107,30 +113,26 @@ impl Store {
 
     /// One that does not run yet.
     pub fn new(kind: Kind) -> Self {
-        let address = free_address();
-        Self {
-            kind,
-            address,
-            running: None,
-            directory: Directory::new(),
-            url: format!("http://{address}"),
-        }
+        let program = ListeningProgram::new();
+        let url = program.url();
+        Self { kind, program, url }
     }
 
     /// Starts with this configuration.
     pub fn scrape(&mut self, config: &str) {
-        self.directory.write(CONFIG, config);
+        self.program.directory.write(CONFIG, config);
         self.restart();
     }
 
-    /// Starts again, where it was and with what it had.
+    /// Starts again, with the same address and data, and waits until it listens.
+    #[track_caller]
     pub fn restart(&mut self) {
-        let (address, config) = (self.address, self.directory.0.join(CONFIG));
-        let (config, data) = (config.display(), self.directory.0.join("data"));
-        let data = data.display();
+        let (address, directory) = (self.program.address.get(), &self.program.directory.0);
+        let (config, data) = (directory.join(CONFIG), directory.join("data"));
+        let (config, data) = (config.display(), data.display());
         let mut command = match self.kind {
             Kind::Prometheus => {
-                let mut prometheus = Command::new("prometheus");
+                let mut prometheus = Command::new(Tool::Prometheus.program());
                 prometheus
                     .arg(format!("--config.file={config}"))
                     .arg(format!("--storage.tsdb.path={data}"))
@@ -139,7 +141,7 @@ impl Store {
                 prometheus
             }
             Kind::VictoriaMetrics => {
-                let mut store = Command::new("victoria-metrics");
+                let mut store = Command::new(Tool::VictoriaMetrics.program());
                 store
                     .arg(format!("-promscrape.config={config}"))
                     .arg(format!("-storageDataPath={data}"))
@@ -149,11 +151,11 @@ impl Store {
                 store
             }
         };
-        self.running = Some(Running::start(command.stderr(Stdio::null())));
+        self.program.start(&mut command);
     }
 
     pub fn kill(&mut self) {
-        self.running = None;
+        self.program.kill();
     }
 
     /// What the API answers now; nothing while it is no JSON, as long as it starts.

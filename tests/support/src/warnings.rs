@@ -1,80 +1,83 @@
-//! Catching what is logged.
+//! What a thread logs.
 
-use std::io;
+use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
 use tower_prometheus::Registry;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{self, DefaultGuard};
+use tracing::{Event, Level, Metadata, Subscriber};
 
-/// The log of the calling thread while it lives.
+/// The log of the calling thread while this lives.
 pub struct Warnings {
-    log: Log,
-    _guard: tracing::subscriber::DefaultGuard,
+    log: Arc<Mutex<Vec<String>>>,
+    _guard: DefaultGuard,
 }
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Warnings {
     pub fn catch() -> Self {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(log.clone())
-            .with_ansi(false)
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        let _guard =
+            subscriber::set_default(EachLine(move |line| lines.lock().unwrap().push(line)));
         Self { log, _guard }
     }
 
     /// The warnings that contain a text.
     pub fn about(&self, text: &str) -> Vec<String> {
-        let log = self.log.0.lock().unwrap();
-        let log = String::from_utf8_lossy(&log);
-        let lines = log
-            .lines()
-            .filter(|l| l.contains("WARN") && l.contains(text));
-        lines.map(str::to_owned).collect()
+        let log = self.log.lock().unwrap();
+        let warnings = log
+            .iter()
+            .filter(|line| line.starts_with("WARN ") && line.contains(text));
+        warnings.cloned().collect()
     }
 }
 
 /// Runs something under a subscriber that counts what is logged, in the registry it is about.
 pub fn with_counted_warnings(registry: &Registry, run: impl FnOnce()) {
-    #[derive(Clone)]
-    struct Counts(Registry);
-    impl io::Write for Counts {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            metrics::with_local_recorder(&self.0, || {
-                metrics::counter!("log.events", "log.level" => "warn").increment(1);
-            });
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let counts = Counts(registry.clone());
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || counts.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, run);
+    let registry = registry.clone();
+    let count = move |_| {
+        metrics::with_local_recorder(&registry, || {
+            metrics::counter!("log.events", "log.level" => "warn").increment(1);
+        });
+    };
+    subscriber::with_default(EachLine(count), run);
 }
 
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
+/// Calls a function with each event of level `INFO` and above: `WARN target: message field=value`.
+struct EachLine<F>(F);
+
+impl<F: Fn(String) + 'static + Send + Sync> Subscriber for EachLine<F> {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= Level::INFO
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn event(&self, event: &Event<'_>) {
+        let metadata = event.metadata();
+        let mut line = Line(format!("{} {}:", metadata.level(), metadata.target()));
+        event.record(&mut line);
+        (self.0)(line.0);
     }
+
+    // Spans are not enabled.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
+struct Line(String);
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let written = match field.name() {
+            "message" => write!(self.0, " {value:?}"),
+            name => write!(self.0, " {name}={value:?}"),
+        };
+        written.expect("a String takes everything");
     }
 }

@@ -10,6 +10,7 @@ use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
 use tower_prometheus_mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::store::Store;
 
 /// The PromQL blocks of a page of documentation.
@@ -100,6 +101,7 @@ const EMPTY_WITHOUT_PROBLEMS: [&str; 1] = ["up == 0"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_has_a_result() {
+    skip_without!(Curl, Prometheus);
     let (server, _registry) = shop().await;
     let target = server.address.to_string();
     let done = AtomicBool::new(false);

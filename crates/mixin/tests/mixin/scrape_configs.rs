@@ -3,6 +3,7 @@
 use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use crate::generated::files_ending;
+use test_support::skip_without;
 use test_support::store::{Directory, Store, promtool};
 
 /// Debian's Prometheus is built without Kubernetes discovery and refuses the key. It gets a static pod instead, so
@@ -19,6 +20,7 @@ fn without_discovery(config: &str) -> String {
 
 #[test]
 fn promtool_accepts_all_scrape_configurations() {
+    skip_without!(Promtool);
     let directory = Directory::new();
     directory.write("rules/none.yml", "groups: []\n");
     for file in ["prometheus.yml", "vmagent.yml"] {
@@ -33,6 +35,7 @@ fn promtool_accepts_all_scrape_configurations() {
 /// Both servers load every kind of job and have its targets. The pod is not a target, because it has no annotation.
 #[test]
 fn prometheus_and_victoria_metrics_load_every_kind_of_job() {
+    skip_without!(Curl, Prometheus, VictoriaMetrics);
     let config = ScrapeConfig::new()
         .interval("30s")
         .job(ScrapeJob::new("asdlc-orchestrator").target("orchestrator:8080"))

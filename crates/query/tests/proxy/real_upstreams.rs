@@ -14,6 +14,7 @@ use tower_prometheus_query::QueryProxy;
 
 use crate::fake_upstream::{Answer, get};
 use test_support::server::Server;
+use test_support::skip_without;
 use test_support::store::{Kind, Store};
 
 /// Starts an upstream that scrapes one service.
@@ -204,10 +205,12 @@ async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
 
 #[tokio::test]
 async fn prometheus_receives_queries_and_may_restart() {
+    skip_without!(Prometheus);
     forwards_queries_and_recovers(Kind::Prometheus, 400).await;
 }
 
 #[tokio::test]
 async fn victoria_metrics_receives_queries_and_may_restart() {
+    skip_without!(VictoriaMetrics);
     forwards_queries_and_recovers(Kind::VictoriaMetrics, 422).await;
 }

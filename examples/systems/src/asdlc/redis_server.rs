@@ -16,6 +16,20 @@ pub struct RedisServer {
     directory: PathBuf,
 }
 
+/// Creates an empty directory. One of the same name may be left by a process that had the same id.
+fn new_directory() -> io::Result<PathBuf> {
+    for number in 0.. {
+        let name = format!("asdlc-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        match std::fs::DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("the numbers do not end")
+}
+
 /// Redis does not notice that who started it is gone. A shell whose input is a pipe does, even if the end was
 /// SIGKILL, and cleans up; a Ctrl-C in the terminal is for the program, which then closes the pipe.
 const SCRIPT: &str = r#"
@@ -42,8 +56,7 @@ impl RedisServer {
                 _ => format!("redis-server cannot be started: {error}").into(),
             });
         }
-        let directory = std::env::temp_dir().join(format!("asdlc-{}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
+        let directory = new_directory()?;
         let shell = Command::new("sh")
             .args(["-c", SCRIPT, "redis-server"])
             .arg(&directory)

@@ -14,6 +14,7 @@ use tower_prometheus::{MetricsHandler, MetricsServer, Registry};
 use test_support::eventually;
 use test_support::page::assert_readable;
 use test_support::process::curl;
+use test_support::skip_without;
 
 /// A server that ends with its test.
 struct Running {
@@ -80,6 +81,7 @@ const STATUS: [&str; 4] = ["-w", " %{http_code} %{http_version}", "--max-time", 
 
 #[tokio::test]
 async fn it_serves_the_page_and_its_health_and_nothing_else() {
+    skip_without!(Curl);
     for address in ["127.0.0.1:0", "[::1]:0", "localhost:0"] {
         let server = MetricsServer::bind(address).await.unwrap();
         let server = Running::start(server, handler());
@@ -113,6 +115,7 @@ async fn it_serves_the_page_and_its_health_and_nothing_else() {
 
 #[tokio::test]
 async fn paths_can_be_others() {
+    skip_without!(Curl);
     let server = loopback().await.path("/internal/prom").health_path("/live");
     let server = Running::start(server, handler());
     assert!(
@@ -194,9 +197,9 @@ async fn helper_of_the_environment() {
 
 #[tokio::test]
 async fn a_unix_socket() {
-    let directory = std::env::temp_dir().join(format!("tower-prometheus-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("metrics.sock");
+    skip_without!(Curl);
+    let directory = test_support::store::Directory::within(std::env::temp_dir());
+    let path = directory.0.join("metrics.sock");
     // One whose process ended is replaced.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
@@ -208,7 +211,7 @@ async fn a_unix_socket() {
         taken.contains("metrics.sock: Address already in use"),
         "{taken}"
     );
-    let file = directory.join("file");
+    let file = directory.0.join("file");
     std::fs::write(&file, "kept").unwrap();
     MetricsServer::bind_unix(&file).unwrap_err();
     assert_eq!(std::fs::read(&file).unwrap(), b"kept");
@@ -220,7 +223,6 @@ async fn a_unix_socket() {
     server.stop();
     server.ended().await;
     assert!(!path.exists());
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 /// Waits until the other side has closed.
@@ -235,6 +237,7 @@ async fn closed(stream: &mut (impl AsyncReadExt + Unpin)) {
 
 #[tokio::test]
 async fn connections_that_come_to_nothing_are_closed() {
+    skip_without!(Curl);
     let idle = Duration::from_millis(300);
     let server = Running::start(loopback().await.idle_timeout(idle), handler());
     for beginning in [
@@ -268,6 +271,7 @@ async fn connections_that_come_to_nothing_are_closed() {
 /// A client that asks for a page and does not read it gives its place back.
 #[tokio::test]
 async fn who_does_not_read_is_closed() {
+    skip_without!(Curl);
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         // More than a socket holds.
@@ -293,6 +297,7 @@ async fn who_does_not_read_is_closed() {
 
 #[tokio::test]
 async fn connections_beyond_the_cap_wait() {
+    skip_without!(Curl);
     let server = Running::start(loopback().await.max_connections(2), handler());
     let mut held = vec![server.connect().await, server.connect().await];
     for stream in &mut held {
@@ -332,6 +337,7 @@ impl Collector for Gate {
 
 #[tokio::test]
 async fn a_running_scrape_finishes() {
+    skip_without!(Curl);
     let (open, opened) = tokio::sync::watch::channel(false);
     let (asked, mut is_asked) = tokio::sync::watch::channel(false);
     let handler = handler().collector("gate", Gate(opened, asked));

@@ -1,0 +1,115 @@
+//! Server programs on addresses that no other program can get, each with a directory for its state.
+
+use std::fs;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
+
+use super::process::Running;
+use super::store::Directory;
+
+/// A loopback address whose port no other program is given by chance.
+///
+/// The socket is bound and does not listen: connections are refused, and the system does not choose the port for anyone
+/// else. A program that is told the port can listen on it, because servers set `SO_REUSEADDR`, as this socket does.
+pub struct ReservedAddress {
+    socket: TcpSocket,
+}
+
+impl ReservedAddress {
+    #[expect(clippy::new_without_default, reason = "it takes a port")]
+    pub fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self { socket }
+    }
+
+    pub fn get(&self) -> SocketAddrV4 {
+        match self.socket.local_addr().unwrap() {
+            SocketAddr::V4(address) => address,
+            SocketAddr::V6(address) => panic!("{address} is not IPv4"),
+        }
+    }
+}
+
+/// Whether this process, and not another one, listens on the address. Linux only: the answer is in `/proc`.
+pub fn listens(process: u32, address: SocketAddrV4) -> bool {
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap_or_default();
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let local = format!("{ip:08X}:{:04X}", address.port());
+    // The columns: number, local address, remote address, state, …, and inode as the tenth.
+    let sockets: Vec<_> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|columns| columns.len() > 9 && columns[1] == local && columns[3] == LISTEN)
+        .map(|columns| format!("socket:[{}]", columns[9]))
+        .collect();
+    let open = fs::read_dir(format!("/proc/{process}/fd"));
+    let mut open = open.into_iter().flatten().flatten();
+    open.any(|file| {
+        let target = fs::read_link(file.path()).unwrap_or_default();
+        sockets.iter().any(|socket| target.as_os_str() == &**socket)
+    })
+}
+
+/// `TCP_LISTEN` in `/proc/net/tcp`.
+const LISTEN: &str = "0A";
+
+/// A server program. Its address and its directory outlive the process, so that it can be started again; all end with
+/// the test.
+pub struct ListeningProgram {
+    running: Option<Running>,
+    pub address: ReservedAddress,
+    // Removed after the process has ended.
+    pub directory: Directory,
+}
+
+impl ListeningProgram {
+    /// A program that does not run yet.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it takes a port and a directory"
+    )]
+    pub fn new() -> Self {
+        Self {
+            running: None,
+            address: ReservedAddress::new(),
+            directory: Directory::new(),
+        }
+    }
+
+    /// Starts the program, which must be told the address, and waits until it is this process that listens there.
+    #[track_caller]
+    pub fn start(&mut self, command: &mut Command) {
+        self.kill();
+        let log = self.directory.0.join("log");
+        let running = Running::start(command.stderr(fs::File::create(&log).unwrap()));
+        let running = self.running.insert(running);
+        let address = self.address.get();
+        let end = Instant::now() + Duration::from_secs(30);
+        while !listens(running.id(), address) {
+            if running.has_ended() || Instant::now() > end {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                panic!("{command:?} does not listen on {address}\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// The id of the process that runs.
+    #[track_caller]
+    pub fn id(&self) -> u32 {
+        self.running.as_ref().expect("it runs").id()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address.get())
+    }
+}

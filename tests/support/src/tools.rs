@@ -1,0 +1,109 @@
+//! Programs that tests start, and what happens where one is not installed.
+//!
+//! `cargo test` needs Rust alone: a test that needs another program begins with [`skip_without!`](crate::skip_without), and
+//! is skipped with a note where the program is missing. `tests/run` installs all of them and sets `TEST_TOOLS=required`:
+//! there a missing program is a failure.
+
+use std::collections::BTreeSet;
+use std::env::{self, VarError, consts::EXE_SUFFIX};
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+/// A program that tests start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    Curl,
+    Prometheus,
+    Promtool,
+    Pushgateway,
+    /// Prometheus' Python parser; [`page`](crate::page) finds out whether Python has it.
+    PythonParser,
+    Redis,
+    VictoriaMetrics,
+}
+
+impl Tool {
+    /// The name of the program.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Curl => "curl",
+            Self::Prometheus => "prometheus",
+            Self::Promtool => "promtool",
+            Self::Pushgateway => "prometheus-pushgateway",
+            // Debian's Python, which has Debian's prometheus-client.
+            Self::PythonParser => "/usr/bin/python3",
+            Self::Redis => "redis-server",
+            Self::VictoriaMetrics => "victoria-metrics",
+        }
+    }
+
+    /// The Debian package that contains the program.
+    pub fn package(self) -> &'static str {
+        match self {
+            Self::Promtool => "prometheus",
+            Self::PythonParser => "python3-prometheus-client",
+            _ => self.program(),
+        }
+    }
+
+    /// Whether the program is in `PATH`, and can be used by tests on this system.
+    pub fn is_installed(self) -> bool {
+        // `listening` looks up in /proc whose answer a test gets.
+        let needs_linux = matches!(
+            self,
+            Self::Prometheus | Self::Pushgateway | Self::VictoriaMetrics
+        );
+        let file = format!("{}{EXE_SUFFIX}", self.program());
+        let path = env::var_os("PATH").unwrap_or_default();
+        (cfg!(target_os = "linux") || !needs_linux)
+            && env::split_paths(&path).any(|directory| directory.join(&file).is_file())
+    }
+}
+
+/// Returns from the test if one of these tools is not installed, or fails if they are required:
+/// `skip_without!(Curl, Prometheus)`.
+#[macro_export]
+macro_rules! skip_without {
+    ($($tool:ident),+) => {
+        if !$crate::tools::all_installed(&[$($crate::tools::Tool::$tool),+]) {
+            return;
+        }
+    };
+}
+
+/// Whether a test can run that needs these tools; see [`skip`] for the case that it cannot.
+#[track_caller]
+pub fn all_installed(tools: &[Tool]) -> bool {
+    let missing = tools.iter().find(|tool| !tool.is_installed());
+    if let Some(tool) = missing {
+        let test = std::thread::current();
+        skip(*tool, test.name().unwrap_or("a test"));
+    }
+    missing.is_none()
+}
+
+/// Prints, once, that something is skipped because a tool is not installed. With `TEST_TOOLS=required`, panics.
+#[track_caller]
+pub fn skip(tool: Tool, skipped: &str) {
+    static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let missing = format!(
+        "{} is not installed: Debian package {}, which tests/run installs",
+        tool.program(),
+        tool.package()
+    );
+    assert!(!are_required(), "{missing}");
+    let note = format!("{skipped} is skipped: {missing}");
+    let mut printed = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if printed.insert(note.clone()) {
+        // Not `eprintln!`, which libtest captures and drops if the test passes.
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
+}
+
+fn are_required() -> bool {
+    match env::var("TEST_TOOLS").as_deref() {
+        Ok("required") => true,
+        Ok("") | Err(VarError::NotPresent) => false,
+        other => panic!("TEST_TOOLS must be \"required\" or unset, got {other:?}"),
+    }
+}
