@@ -48,7 +48,9 @@ impl Package {
     }
 }
 
-/// The answer of `cargo metadata` for all features, from the lock file and without network.
+/// The answer of `cargo metadata` for all features and this platform, from the lock file.
+///
+/// Needs no network if the dependencies are downloaded, as they are after a build.
 ///
 /// # Panics
 ///
@@ -59,7 +61,7 @@ pub fn metadata() -> Value {
         "--format-version=1",
         "--all-features",
         "--locked",
-        "--offline",
+        "--filter-platform=host-tuple",
     ]);
     serde_json::from_str(&json).expect("cargo metadata is JSON")
 }

@@ -58,3 +58,15 @@ fn collect(tokens: TokenStream, found: &mut Vec<TokenPath>) {
 fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
 }
+
+/// All names, also those in groups.
+pub fn names(tokens: TokenStream) -> Vec<String> {
+    tokens
+        .into_iter()
+        .flat_map(|token| match token {
+            TokenTree::Group(group) => names(group.stream()),
+            TokenTree::Ident(name) => vec![name.to_string()],
+            TokenTree::Punct(_) | TokenTree::Literal(_) => Vec::new(),
+        })
+        .collect()
+}
