@@ -1,0 +1,19 @@
+//! Checks of the workspace, run by `cargo test -p workspace-checks`.
+//!
+//! | test | checks |
+//! |---|---|
+//! | `imports` | modules import only what is below them, and not in cycles |
+//! | `public_api` | the public API is what `api/<package>.txt` lists, and each item has one path |
+//! | `packaging` | the published packages contain what their documents link to, and no tests or tools |
+//! | `dependencies` | licences, duplicate versions, and the number of crates that a user compiles |
+//!
+//! The first two read the source with `syn`: [`source`] is the module tree of a package, [`imports`] and
+//! [`api`] what the tests check. The last two ask Cargo: [`metadata`].
+
+pub mod api;
+pub mod cfg;
+pub mod expand;
+pub mod imports;
+pub mod metadata;
+pub mod source;
+pub mod tokens;
