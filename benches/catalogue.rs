@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use support::timing::{Variant, measure, rounds};
 use tower_prometheus::{
-    Counter, FractionalCounter, Gauge, Histogram, InProgress, Registry, buckets, catalogue, labels,
+    Counter, FloatCounter, Gauge, Histogram, InProgress, Registry, buckets, catalogue, labels,
 };
 
 labels! {
@@ -26,7 +26,7 @@ catalogue! {
         /// Whole.
         orders_total: Counter<Payment>,
         /// Not whole.
-        revenue_total: FractionalCounter<Payment>,
+        revenue_total: FloatCounter<Payment>,
         /// Set, raised and lowered.
         stock: Gauge<Payment>,
         /// Begun and not ended.
@@ -163,13 +163,10 @@ fn main() {
         "order_duration_seconds_count",
         "parcels_total",
     ] {
-        assert_eq!(registry.value(name, &[]), Some(calls as f64), "{name}");
+        assert_eq!(registry.sum(name, &[]), Some(calls as f64), "{name}");
     }
-    assert_eq!(
-        registry.value("revenue_total", &[]),
-        Some(calls as f64 * 0.5)
-    );
-    assert_eq!(registry.value("packing", &[]), Some(0.0));
+    assert_eq!(registry.sum("revenue_total", &[]), Some(calls as f64 * 0.5));
+    assert_eq!(registry.sum("packing", &[]), Some(0.0));
     for variant in &variants {
         let allocated = allocation_counter::measure(|| variant.run(100));
         assert_eq!(allocated.count_total, 0, "{} allocates", variant.name);

@@ -101,7 +101,7 @@ fn main() {
         "queue_length",
         "latency_seconds_count",
     ] {
-        assert_eq!(registry.value(name, &[]), Some(recorded as f64), "{name}");
+        assert_eq!(registry.sum(name, &[]), Some(recorded as f64), "{name}");
     }
 
     println!("Each thread's time, ns; of requests, what is added to the bare service:\n");

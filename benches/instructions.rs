@@ -40,7 +40,7 @@ fn main() {
         "ours" => {
             let registry = Registry::new();
             run(&registry.http_layer().layer(Hello), requests);
-            let counted = registry.value("http_requests_total", &[]);
+            let counted = registry.sum("http_requests_total", &[]);
             assert_eq!(counted, Some((WARM_UP + requests) as f64));
         }
         other => panic!("no variant {other}"),

@@ -11,7 +11,10 @@ use support::floor::{Floor, Nothing, counted, table};
 use support::service::{Hello, ask, ask_for};
 use support::timing::{Variant, measure, rounds};
 use tower::Layer;
-use tower_prometheus::{Endpoint, HttpMetricsService, Registry};
+use tower_prometheus::{
+    Registry,
+    http::{Endpoint, HttpMetricsService},
+};
 
 const ENDPOINT: &str = "/users/{id}";
 
@@ -69,7 +72,7 @@ fn main() {
 
     let requests = (rounds as u64 + 1) * repeat * 3;
     assert_eq!(
-        registry.value("http_requests_total", &[]),
+        registry.sum("http_requests_total", &[]),
         Some(requests as f64)
     );
     assert_eq!(counted(floor_table), requests);

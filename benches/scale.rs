@@ -14,7 +14,10 @@ use support::series::{Kind, record};
 use support::service::{Hello, ask, ask_for};
 use support::timing::{Variant, beside, is_measuring, measure, median, nanoseconds, quantile};
 use tower::Layer;
-use tower_prometheus::{Endpoint, HttpMetrics, HttpMetricsService, MetricsHandler, Registry};
+use tower_prometheus::{
+    HttpMetrics, MetricsHandler, Registry,
+    http::{Endpoint, HttpMetricsService},
+};
 
 fn main() {
     many_endpoints();
@@ -62,7 +65,7 @@ fn many_endpoints() {
 
     let requests = (rounds as u64 + 1) * repeat * COUNTS.len() as u64;
     assert_eq!(counted(table), requests);
-    let total = registry.value("http_requests_total", &[]);
+    let total = registry.sum("http_requests_total", &[]);
     assert_eq!(total, Some(requests as f64));
 
     println!("The whole request in ns, and what is added to the bare service:\n");
@@ -140,7 +143,7 @@ impl Subject {
         record(&registry, Kind::Counter, series());
         let layer = HttpMetrics::server()
             .max_endpoints(max_endpoints)
-            .layer(&registry);
+            .build(&registry);
         let service = layer.expect("the configuration is sound").layer(Hello);
         (Self::new(service, registry.handler()), registry)
     }
@@ -204,7 +207,7 @@ fn first_requests() {
     }
     for registry in [idle_registry, busy_registry] {
         let requests = f64::from(rounds * endpoints * 22 + 1);
-        assert_eq!(registry.value("http_requests_total", &[]), Some(requests));
+        assert_eq!(registry.sum("http_requests_total", &[]), Some(requests));
     }
 
     println!(

@@ -23,7 +23,7 @@ fn router() -> Router {
 
 fn counted(registry: &Registry) -> Option<f64> {
     let labels = [("endpoint", ENDPOINT), ("status", "200")];
-    registry.value("http_requests_total", &labels)
+    registry.sum("http_requests_total", &labels)
 }
 
 fn main() {
@@ -41,8 +41,8 @@ fn main() {
 
     println!("\nAround the router, which hyper serves without boxes:\n");
     let registry = Registry::new();
-    let metrics = HttpMetrics::server().patterns([ENDPOINT]);
-    let layer = metrics.layer(&registry).expect("valid settings");
+    let metrics = HttpMetrics::server().route_patterns([ENDPOINT]);
+    let layer = metrics.build(&registry).expect("valid settings");
     compare(&[
         Subject::hyper("bare server", router(), || None),
         Subject::hyper("tower-prometheus", layer.layer(router()), || {

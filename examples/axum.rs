@@ -20,7 +20,7 @@ use axum::routing::{get, post};
 use axum::{Router, response::IntoResponse};
 use futures_util::stream;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_prometheus::{HttpMetrics, Registry, TraceId};
+use tower_prometheus::{HttpMetrics, Registry, http::TraceId};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .install()?;
     let http = HttpMetrics::server()
         .exemplar(TraceId::from_traceparent)
-        .layer(&metrics)?;
+        .build(&metrics)?;
     metrics::describe_counter!("shop_orders_total", "Orders taken.");
 
     let app = Router::new()

@@ -38,8 +38,8 @@
 //! ```
 
 use tower_prometheus::{
-    Counter, Error, FractionalCounter, Histogram, InProgress, Info, Operation, Outcome, Registry,
-    buckets, catalogue, families_table, labels,
+    Counter, Error, FloatCounter, Histogram, InProgress, Info, Operation, Registry, buckets,
+    catalogue, custom::Outcome, labels, model::families_table,
 };
 
 labels! {
@@ -85,7 +85,7 @@ catalogue! {
         /// Parcels by where they go.
         parcels_total: Counter<Parcel>,
         /// Money taken, in dollars.
-        revenue_dollars_total: FractionalCounter,
+        revenue_dollars_total: FloatCounter,
         /// What runs here.
         build_info: Info<Build>,
     }
@@ -104,7 +104,7 @@ impl Shop {
         Operation::with(payment)
             .in_progress(self.orders_in_progress)
             .duration(|end| self.order_duration_seconds.with(*end.labels))
-            .total(|end| {
+            .count(|end| {
                 let (payment, status) = (*end.labels, end.outcome);
                 self.orders_total.with(Order { payment, status })
             })

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{Layer, Service, ServiceExt};
-use tower_prometheus::{Endpoint, Registry};
+use tower_prometheus::{Registry, http::Endpoint};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 

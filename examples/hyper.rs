@@ -32,7 +32,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder};
-use tower_prometheus::{Endpoint, MetricsHandler, Page, Registry};
+use tower_prometheus::{MetricsHandler, Registry, http::Endpoint, scrape::MetricsBody};
 
 /// What a handler answers with, or the page.
 type Answer = Response<Either<Full<Bytes>, Page>>;

@@ -21,20 +21,23 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{Family, HttpMetrics, Label, Registry, RequestBody, TraceId};
+use tower_prometheus::{
+    HttpMetrics, Registry,
+    http::{HttpLabel, HttpMetric, RequestBody, TraceId},
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let metrics = Registry::new();
     let layer = HttpMetrics::server()
         .endpoint("/")
-        .label(Label::from_request("client", |r| r.header("x-client")).values(["web"]))
-        .label(Label::from_response("cache", |r| r.header("x-cache")).values(["hit", "miss"]))
-        .declare(Method::GET, "/", [200])
-        .measure(Family::ResponseBodySize)
+        .label(HttpLabel::from_request("client", |r| r.header("x-client")).values(["web"]))
+        .label(HttpLabel::from_response("cache", |r| r.header("x-cache")).values(["hit", "miss"]))
+        .preregister(Method::GET, "/", [200])
+        .measure(HttpMetric::ResponseBodySize)
         .exemplar(TraceId::from_traceparent)
         .with_request_body()
-        .layer(&metrics)?;
+        .build(&metrics)?;
     println!("at the start:");
     print(&metrics, "http_requests_total");
 

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let metrics = Registry::new();
         let app = Router::new()
             .route("/users/{id}", get(async || "ada"))
-            .layer(layer.layer(&metrics)?);
+            .layer(layer.build(&metrics)?);
         let response = app
             .oneshot(Request::get("/users/1").body(Body::empty())?)
             .await?;

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use tower_prometheus::collect::{Blocking, CollectError, Collector, Deadline, Samples};
 use tower_prometheus::collectors::InfoCollector;
-use tower_prometheus::{MetricsServer, Registry};
+use tower_prometheus::{Registry, scrape::MetricsServer};
 
 /// What the worker has, and is asked for.
 struct Leases(BTreeMap<&'static str, Duration>);

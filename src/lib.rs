@@ -39,7 +39,7 @@
 //!
 //! | how it ended | `status` | duration | in progress |
 //! |---|---|---|---|
-//! | response, body complete | its code | to the end of the body (or to the head, [`DurationTo::Head`]) | down at the end |
+//! | response, body complete | its code | to the end of the body (or to the head, [`MeasureUntil::Head`]) | down at the end |
 //! | response, body failed, dropped or panicked half-way | its code, and one in `http_response_bodies_aborted_total` with the reason `error`, `dropped` or `panicked` | to that moment | down then |
 //! | error of the service | `error` | to that moment | down then |
 //! | dropped before there was a response: the client left, or a timeout outside | `cancelled` | to that moment | down then |

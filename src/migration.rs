@@ -10,7 +10,7 @@
 //!
 //! -let (layer, handle) = PrometheusMetricLayer::pair();
 //! +let metrics = Registry::builder().install()?;
-//! +let layer = HttpMetrics::axum_prometheus().layer(&metrics)?;
+//! +let layer = HttpMetrics::axum_prometheus().build(&metrics)?;
 //!
 //!  let app = Router::new()
 //!      .route("/users/{id}", get(user))
@@ -24,7 +24,7 @@
 //! | `PrometheusMetricLayerBuilder::with_prefix("shop")` | [`Naming::family`](crate::Naming::family) for each name, since that crate replaces `axum` by the prefix |
 //! | `with_ignore_patterns(&["/health"])` | [`skip(["/health"])`](crate::HttpMetrics::skip), the whole template, inside `nest` too |
 //! | `with_group_patterns_as("/foo", &["/foo/:bar"])` | [`endpoint_by`](crate::HttpMetrics::endpoint_by) |
-//! | `enable_response_body_size(true)` | [`measure(Family::ResponseBodySize)`](crate::HttpMetrics::measure), a histogram of whole bodies |
+//! | `enable_response_body_size(true)` | [`measure(HttpMetric::ResponseBodySize)`](crate::HttpMetrics::measure), a histogram of whole bodies |
 //! | `EndpointLabel::MatchedPathWithFallbackFn` | [`Endpoint`](crate::Endpoint) or [`endpoint_by`](crate::HttpMetrics::endpoint_by) |
 //! | `metrics::counter!` of the application | the same line |
 //!
@@ -54,7 +54,7 @@
 //! | `with_http_listener` | a server of one's own, or [`Registry::handler`](crate::Registry::handler) in any |
 //! | `metrics::describe_counter!` | the same line, before or after the first sample |
 //!
-//! To keep that exporter, record into it: `HttpMetrics::server().layer(Sink::recorder(recorder))`, and serve
+//! To keep that exporter, record into it: `HttpMetrics::server().build(Sink::recorder(recorder))`, and serve
 //! its page with `MetricsHandler::new(handle)` (feature `exporter`).
 //!
 //! # From `prometheus`
@@ -79,7 +79,7 @@
 //! ```
 //! use tower_prometheus::{HttpMetrics, Registry};
 //!
-//! let layer = HttpMetrics::open_telemetry().https().layer(Registry::new())?;
+//! let layer = HttpMetrics::open_telemetry().https().build(Registry::new())?;
 //! # Ok::<(), tower_prometheus::Error>(())
 //! ```
 //!

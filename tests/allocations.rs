@@ -13,7 +13,10 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry, RequestBody, TraceId};
+use tower_prometheus::{
+    HttpMetrics, Registry,
+    http::{Endpoint, HttpLabel, RequestBody, TraceId},
+};
 
 /// Polls a future that is never pending, and its body to the end.
 fn run<F, B, E>(future: F)
@@ -72,11 +75,11 @@ fn a_bare_service_is_measured_without_allocating() {
 fn labels_that_are_known_cost_no_allocation() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
-        .label(Label::from_request("client", |request| {
+        .label(HttpLabel::from_request("client", |request| {
             request.header("x-client")
         }))
-        .label(Label::from_response("answer", |_| Some("yes")))
-        .layer(&registry)
+        .label(HttpLabel::from_response("answer", |_| Some("yes")))
+        .build(&registry)
         .unwrap();
     let mut service = layer.layer(service_fn(|_: Request<()>| {
         std::future::ready(Ok::<_, ()>(Response::new(Full::new(Bytes::from_static(
@@ -200,7 +203,7 @@ impl<B: http_body::Body + Unpin> http_body::Body for WrappedBody<B> {
 #[test]
 fn the_applications_own_metrics_move_without_allocating() {
     use tower_prometheus::{
-        Counter, FractionalCounter, Gauge, Histogram, InProgress, Operation, Outcome, catalogue,
+        Counter, FloatCounter, Gauge, Histogram, InProgress, Operation, catalogue, custom::Outcome,
         labels,
     };
     labels! {
@@ -216,7 +219,7 @@ fn the_applications_own_metrics_move_without_allocating() {
             /// Refunds.
             refunds_total: Counter<Payment>,
             /// Money.
-            revenue_total: FractionalCounter<Payment>,
+            revenue_total: FloatCounter<Payment>,
             /// Books.
             stock: Gauge,
             /// Packing.
@@ -249,7 +252,7 @@ fn the_applications_own_metrics_move_without_allocating() {
                 Operation::with("read")
                     .in_progress(shop.packing)
                     .duration(|_| shop.packing_seconds.with(Payment::Card))
-                    .total(|end| {
+                    .count(|end| {
                         shop.ended_total.with(Ended {
                             method: *end.labels,
                             status: end.outcome,
@@ -267,7 +270,7 @@ fn the_applications_own_metrics_move_without_allocating() {
         });
         assert_eq!(none, 0);
     }
-    assert!(registry.value("errors_total", &[("error_type", "Error")]) > Some(100.0));
+    assert!(registry.sum("errors_total", &[("error_type", "Error")]) > Some(100.0));
     assert!(Registry::global().is_none());
 }
 
@@ -285,7 +288,7 @@ fn nothing_is_kept_of_a_request() {
         .prefix("traced")
         .exemplar(TraceId::from_traceparent);
     let mut traced = traced
-        .layer(&registry)
+        .build(&registry)
         .unwrap()
         .layer(service_fn(|_: Request<()>| ready(Ok::<_, ()>(answer()))));
     let ask = || request().body(()).unwrap();
@@ -296,7 +299,7 @@ fn nothing_is_kept_of_a_request() {
 
     let read = HttpMetrics::server().prefix("read").with_request_body();
     let mut read =
-        read.layer(&registry)
+        read.build(&registry)
             .unwrap()
             .layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| {
                 ready(Ok::<_, ()>(answer()))
@@ -313,7 +316,7 @@ fn nothing_is_kept_of_a_request() {
     // Never registered: a first request each time, and one that waits to be.
     let named = HttpMetrics::server().prefix("named").skip(["/skipped"]);
     let mut named = named
-        .layer(&registry)
+        .build(&registry)
         .unwrap()
         .layer(service_fn(|_: Request<()>| {
             let mut response = answer();
@@ -325,9 +328,9 @@ fn nothing_is_kept_of_a_request() {
     allocations(|| run(named.call(ask())));
     let mut scraped = registry.http_layer().layer(registry.handler());
     allocations(|| run(scraped.call(ask())));
-    assert_eq!(registry.value("named_requests_total", &[]), None);
+    assert_eq!(registry.sum("named_requests_total", &[]), None);
     assert_eq!(
-        registry.value("http_requests_total", &[("endpoint", "/x")]),
+        registry.sum("http_requests_total", &[("endpoint", "/x")]),
         None
     );
 }

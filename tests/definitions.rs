@@ -6,8 +6,10 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
 use tower_prometheus::{
-    Endpoint, Family, FamilyDescription, FamilyKind, GrpcMetric, GrpcMetrics, GrpcType,
-    HttpMetrics, Label, LabelRole, LabelValues, Naming, Registry,
+    GrpcMetrics, HttpMetrics, Registry,
+    grpc::{GrpcMetric, GrpcType},
+    http::{Endpoint, HttpLabel, HttpMetric, Naming},
+    model::{FamilyDescription, LabelRole, LabelValues, MetricKind},
 };
 
 type Body = Full<bytes::Bytes>;
@@ -15,8 +17,8 @@ type Body = Full<bytes::Bytes>;
 /// The page after one request to a layer of this configuration, which then has every family that it records.
 async fn page_of(metrics: HttpMetrics, registry: &Registry) -> String {
     let layer = metrics
-        .declare(Method::GET, "/users/{id}", [200, 500])
-        .layer(registry)
+        .preregister(Method::GET, "/users/{id}", [200, 500])
+        .build(registry)
         .unwrap();
     let service = tower::service_fn(async |request: Request<Body>| {
         assert!(request.extensions().get::<Endpoint>().is_none());
@@ -71,7 +73,7 @@ fn assert_described(described: &[FamilyDescription], page: &str) {
         let expected = family.buckets.iter().map(f64::to_string);
         let expected: BTreeSet<_> = expected.chain(["+Inf".to_owned()]).collect();
         match family.kind {
-            FamilyKind::Histogram => assert_eq!(*bounds, expected, "{name}"),
+            MetricKind::Histogram => assert_eq!(*bounds, expected, "{name}"),
             _ => assert!(family.buckets.is_empty() && bounds.is_empty(), "{name}"),
         }
         assert!(
@@ -85,22 +87,22 @@ fn assert_described(described: &[FamilyDescription], page: &str) {
 #[tokio::test]
 async fn http_definitions_equal_the_metrics_page() {
     let own = Naming::classic()
-        .family(Family::Requests, "hits_total")
+        .family(HttpMetric::Requests, "hits_total")
         .method_label("verb")
         .endpoint_label("route")
         .status_label("code");
-    let label = Label::from_request("client", |request| request.header("x-client"));
+    let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let configurations = [
         HttpMetrics::server(),
         HttpMetrics::server().prefix("shop").naming(own),
         HttpMetrics::server()
             .status_on_durations()
-            .measure(Family::HeadDuration)
-            .measure(Family::ResponseBodySize)
+            .measure(HttpMetric::HeadDuration)
+            .measure(HttpMetric::ResponseBodySize)
             .duration_buckets([0.1, 1.0]),
         HttpMetrics::server()
-            .without(Family::InProgress)
-            .label(label.values(["web", "app"]).on_durations()),
+            .without(HttpMetric::InProgress)
+            .label(label.values(["web", "app"]).on_histograms()),
         HttpMetrics::client(),
         HttpMetrics::open_telemetry(),
         HttpMetrics::axum_prometheus(),
@@ -141,7 +143,7 @@ fn grpc_definitions_equal_the_metrics_page() {
         let registry = Registry::new();
         let described = metrics.families().unwrap();
         let metrics = metrics.method("shop.Orders", "Place", GrpcType::Unary);
-        let _layer = metrics.layer(&registry).unwrap();
+        let _layer = metrics.build(&registry).unwrap();
         let page = registry.render();
         assert_described(&described, &page);
         // Every code that a declared method starts with is one of the closed values.
@@ -184,12 +186,12 @@ fn labels(family: &FamilyDescription) -> Vec<(&str, LabelRole, Option<&str>)> {
 
 #[test]
 fn http_labels_have_roles_and_fallbacks() {
-    let http = HttpMetrics::server().label(Label::from_request("client", |request| {
+    let http = HttpMetrics::server().label(HttpLabel::from_request("client", |request| {
         request.header("x-client")
     }));
     let family = |family| http.family(family).unwrap().unwrap();
     assert_eq!(
-        labels(&family(Family::Requests)),
+        labels(&family(HttpMetric::Requests)),
         [
             ("method", LabelRole::Method, Some("OTHER")),
             ("endpoint", LabelRole::Endpoint, Some("unmatched")),
@@ -197,13 +199,13 @@ fn http_labels_have_roles_and_fallbacks() {
             ("status", LabelRole::Status, None),
         ]
     );
-    let aborted = family(Family::AbortedBodies);
+    let aborted = family(HttpMetric::AbortedBodies);
     let reason = aborted.label_with_role(LabelRole::Reason).unwrap();
     assert_eq!(
         reason.values,
         LabelValues::Closed(vec!["error".into(), "dropped".into(), "panicked".into()])
     );
-    let connections = family(Family::OpenConnections);
+    let connections = family(HttpMetric::OpenConnections);
     assert!(
         connections
             .label_with_role(LabelRole::ConnectionKind)
@@ -211,7 +213,7 @@ fn http_labels_have_roles_and_fallbacks() {
     );
 
     let otel = HttpMetrics::open_telemetry()
-        .family(Family::Duration)
+        .family(HttpMetric::Duration)
         .unwrap()
         .unwrap();
     let role = |role| {
@@ -242,7 +244,7 @@ fn status_classes_are_listed() {
             .clone()
     };
     assert_eq!(
-        values(HttpMetrics::server(), Family::Requests),
+        values(HttpMetrics::server(), HttpMetric::Requests),
         LabelValues::Open
     );
     let classes = |others: &[&'static str]| {
@@ -255,41 +257,41 @@ fn status_classes_are_listed() {
     };
     let server = HttpMetrics::server().status_classes();
     assert_eq!(
-        values(server, Family::Requests),
+        values(server, HttpMetric::Requests),
         classes(&["error", "cancelled", "panicked"])
     );
     // Under OpenTelemetry's naming, a request without a response has the empty status.
     let otel = HttpMetrics::open_telemetry().status_classes();
-    assert_eq!(values(otel, Family::Duration), classes(&[""]));
+    assert_eq!(values(otel, HttpMetric::Duration), classes(&[""]));
 }
 
 #[test]
 fn single_definitions_equal_those_of_the_list() {
     let http = HttpMetrics::server()
-        .without(Family::InProgress)
-        .measure(Family::HeadDuration);
+        .without(HttpMetric::InProgress)
+        .measure(HttpMetric::HeadDuration);
     let families = http.families().unwrap();
     for family in [
-        Family::Requests,
-        Family::Duration,
-        Family::AbortedBodies,
-        Family::OpenConnections,
-        Family::HeadDuration,
+        HttpMetric::Requests,
+        HttpMetric::Duration,
+        HttpMetric::AbortedBodies,
+        HttpMetric::OpenConnections,
+        HttpMetric::HeadDuration,
     ] {
         assert!(families.contains(&http.family(family).unwrap().unwrap()));
     }
     // A family that is not recorded has no definition.
     for family in [
-        Family::InProgress,
-        Family::ResponseBodySize,
-        Family::RequestBodySize,
+        HttpMetric::InProgress,
+        HttpMetric::ResponseBodySize,
+        HttpMetric::RequestBodySize,
     ] {
         assert_eq!(http.family(family).unwrap(), None);
     }
     assert!(
         HttpMetrics::server()
             .prefix("9")
-            .family(Family::Requests)
+            .family(HttpMetric::Requests)
             .is_err()
     );
 

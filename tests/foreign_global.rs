@@ -1,6 +1,6 @@
 //! Someone else's recorder is the global one. A binary of its own, because there is one a process.
 
-use tower_prometheus::{HttpMetrics, Registry, Target};
+use tower_prometheus::{HttpMetrics, Registry, Sink};
 
 #[test]
 fn a_foreign_global_recorder_is_found_and_not_replaced() {
@@ -17,7 +17,7 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
 
     use tower::{Layer, ServiceExt};
     let layer = HttpMetrics::server()
-        .layer(Target::global().unwrap())
+        .build(Sink::global().unwrap())
         .unwrap();
     let ok = tower::service_fn(async |_: http::Request<()>| {
         Ok::<_, ()>(http::Response::new(String::new()))

@@ -1,11 +1,11 @@
 //! One global registry, whoever comes first. A binary of its own, because there is one a process.
 
-use tower_prometheus::{HttpMetrics, Registry, Target};
+use tower_prometheus::{HttpMetrics, Registry, Sink};
 
 #[test]
 fn one_of_many_threads_installs_and_the_others_learn_who() {
     assert!(Registry::global().is_none());
-    let none = Target::global().unwrap_err().to_string();
+    let none = Sink::global().unwrap_err().to_string();
     assert!(none.contains("no global recorder is installed"), "{none}");
 
     let results: Vec<_> = std::thread::scope(|scope| {
@@ -33,7 +33,7 @@ fn one_of_many_threads_installs_and_the_others_learn_who() {
 
     // On purpose, a layer records there, with all that a registry of ours can do.
     HttpMetrics::server()
-        .layer(Target::global().unwrap())
+        .build(Sink::global().unwrap())
         .unwrap();
     let other = HttpMetrics::server().duration_buckets([1.0]).layer(&global);
     assert!(

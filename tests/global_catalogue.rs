@@ -71,8 +71,8 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     let expected = "shop_refused_total is not recorded: label \"service\" is a constant label";
     assert!(logged.contains(expected), "{logged}");
     assert_eq!(logged.lines().count(), 1, "{logged}");
-    assert_eq!(registry.value("shop_logged_total", &[]), Some(1.0));
-    assert_eq!(registry.value("shop_refused_total", &[]), None);
+    assert_eq!(registry.sum("shop_logged_total", &[]), Some(1.0));
+    assert_eq!(registry.sum("shop_refused_total", &[]), None);
 
     // There as soon as there is a registry, at 0: what was recorded before went nowhere, but an info is kept.
     let page = registry.render();
@@ -86,7 +86,7 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     }
     // What began before and ends now does not bring the gauge below 0.
     drop(packing);
-    assert_eq!(registry.value("shop_packing", &[]), Some(0.0));
+    assert_eq!(registry.sum("shop_packing", &[]), Some(0.0));
 
     cash.increment();
     nz.increment();
@@ -95,19 +95,19 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
         .join()
         .unwrap();
     assert_eq!(
-        registry.value("shop_orders_total", &[("payment", "cash")]),
+        registry.sum("shop_orders_total", &[("payment", "cash")]),
         Some(2.0)
     );
     assert_eq!(
-        registry.value("shop_parcels_total", &[("country", "NZ")]),
+        registry.sum("shop_parcels_total", &[("country", "NZ")]),
         Some(1.0)
     );
-    assert_eq!(registry.value("shop_stock", &[]), Some(7.0));
+    assert_eq!(registry.sum("shop_stock", &[]), Some(7.0));
 
     // A catalogue that is first asked for now is there at once.
     let _ = Late::global();
     assert_eq!(
-        registry.value("refunds_total", &[("payment", "cash")]),
+        registry.sum("refunds_total", &[("payment", "cash")]),
         Some(0.0)
     );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tower::Layer;
-use tower_prometheus::{HttpMetrics, HttpMetricsService, Target};
+use tower_prometheus::{HttpMetrics, Sink, http::HttpMetricsService};
 
 use super::service::Hello;
 
@@ -27,7 +27,7 @@ pub fn exporter(max_endpoints: usize) -> Exporter {
     let recorder = Arc::new(recorder);
     let layer = HttpMetrics::server()
         .max_endpoints(max_endpoints)
-        .layer(Target::recorder(Arc::clone(&recorder)))
+        .build(Sink::recorder(Arc::clone(&recorder)))
         .expect("the configuration is sound");
     Exporter {
         service: layer.layer(Hello),

@@ -14,7 +14,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tower::Service;
-use tower_prometheus::Endpoint;
+use tower_prometheus::http::Endpoint;
 
 #[cfg(feature = "quanta")]
 use quanta::Instant;

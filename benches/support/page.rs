@@ -9,7 +9,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
 use http::{Request, Response};
 use http_body::Body;
 use tower::Service;
-use tower_prometheus::{MetricsHandler, Page};
+use tower_prometheus::{MetricsHandler, scrape::MetricsBody};
 
 #[derive(Clone, Copy, PartialEq)]
 pub enum Encoding {

@@ -70,9 +70,9 @@ pub fn registry(kind: Kind, series: usize, threads: usize) -> Registry {
 pub fn check(registry: &Registry, kind: Kind, series: usize, threads: usize) {
     let recorded = (threads * (series + 1)) as f64;
     match kind {
-        Kind::Counter => assert_eq!(registry.value("orders_total", &[]), Some(recorded)),
+        Kind::Counter => assert_eq!(registry.sum("orders_total", &[]), Some(recorded)),
         Kind::Histogram => {
-            let count = registry.value("order_duration_seconds_count", &[]);
+            let count = registry.sum("order_duration_seconds_count", &[]);
             assert_eq!(count, Some(recorded));
         }
         Kind::Gauge => {}

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower::Service;
-use tower_prometheus::Endpoint;
+use tower_prometheus::http::Endpoint;
 
 /// Answers at once, with a body of known length.
 #[derive(Clone, Copy)]

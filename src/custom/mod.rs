@@ -1,10 +1,7 @@
 //! What an application measures besides its requests: a typed catalogue of families.
 //!
 //! ```
-//! use tower_prometheus::{
-//!     Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, buckets, catalogue,
-//!     families_table, labels,
-//! };
+//! use tower_prometheus::{Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, buckets, catalogue, model::families_table, labels};
 //!
 //! labels! {
 //!     /// A closed set of values: an enum. With a label's name it is a set of labels by itself.

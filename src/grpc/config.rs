@@ -15,7 +15,7 @@ use crate::sink::Sink;
 /// Configures a [`GrpcMetricsLayer`]; everything is checked once, by [`build`](Self::build).
 ///
 /// ```
-/// use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
+/// use tower_prometheus::{GrpcMetrics, grpc::GrpcType, Registry};
 ///
 /// let registry = Registry::new();
 /// let layer = GrpcMetrics::server()

@@ -22,7 +22,7 @@ use crate::http::labels::endpoint::Endpoint;
 /// # #[cfg(feature = "axum")] {
 /// use axum::{Router, routing::get};
 /// use tower::ServiceBuilder;
-/// use tower_prometheus::{EndpointLayer, Registry};
+/// use tower_prometheus::{http::EndpointLayer, Registry};
 ///
 /// let registry = Registry::new();
 /// let router: Router = Router::new()

@@ -28,10 +28,10 @@ use crate::sink::handles::{
 /// use tower_prometheus::{HttpMetrics, Registry, Sink};
 ///
 /// let registry = Registry::new();
-/// let here = HttpMetrics::server().layer(&registry)?;
+/// let here = HttpMetrics::server().build(&registry)?;
 ///
 /// // Someone else's recorder, passed rather than installed:
-/// let there = HttpMetrics::server().layer(Sink::recorder(metrics::NoopRecorder))?;
+/// let there = HttpMetrics::server().build(Sink::recorder(metrics::NoopRecorder))?;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 ///

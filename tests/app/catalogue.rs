@@ -1,8 +1,9 @@
 //! Families of a catalogue: on a registry, on a recorder of another crate, and what is refused.
 
 use tower_prometheus::{
-    Counter, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress, Info, LabelValues,
-    Registry, Target, Unit, catalogue, families_table, labels,
+    Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, Sink, Unit, catalogue,
+    labels,
+    model::{LabelValues, MetricKind, families_table},
 };
 
 use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
@@ -27,7 +28,7 @@ catalogue! {
         /// Refunds.
         pub refunds_total: Counter<Payment>,
         /// Money taken.
-        pub revenue_dollars_total: FractionalCounter<Payment>,
+        pub revenue_dollars_total: FloatCounter<Payment>,
         /// Books on the shelves.
         pub stock: Gauge,
         /// Orders being packed.
@@ -110,7 +111,7 @@ fn each_series_is_moved_by_its_own_labels() {
             for country in ["NZ", "AU"] {
                 n += 1;
                 let labels = [("payment", payment), ("gift", gift), ("country", country)];
-                assert_eq!(registry.value("shop_orders_total", &labels), Some(n as f64));
+                assert_eq!(registry.sum("shop_orders_total", &labels), Some(n as f64));
             }
         }
     }
@@ -171,11 +172,11 @@ fn all_kinds_record() {
         assert_eq!(samples(&page).get(line), Some(&value), "{line}\n{page}");
     }
     assert_eq!(
-        registry.value("shop_revenue_dollars_total", &[("payment", "card")]),
+        registry.sum("shop_revenue_dollars_total", &[("payment", "card")]),
         Some(0.1 + 0.2)
     );
     assert_eq!(
-        registry.value("shop_build_info", &[("version", "1")]),
+        registry.sum("shop_build_info", &[("version", "1")]),
         Some(1.0)
     );
 
@@ -201,14 +202,14 @@ fn too_many_values_are_one_overflow_with_one_warning() {
     }
     shop.orders_total.with(order("1")).increment();
     shop.orders_total.with(order(&"x".repeat(2000))).increment();
-    let count = |country| registry.value("shop_orders_total", &[("country", country)]);
+    let count = |country| registry.sum("shop_orders_total", &[("country", country)]);
     assert_eq!(
         (count("0"), count("1"), count("2")),
         (Some(1.0), Some(2.0), None)
     );
     assert_eq!(count("overflow"), Some(99.0));
     let labels = [("family", "shop_orders_total"), ("label", "country")];
-    let overflown = || registry.value("metrics_label_overflow_total", &labels);
+    let overflown = || registry.sum("metrics_label_overflow_total", &labels);
     assert_eq!(overflown(), Some(99.0));
     assert_eq!(warnings.about("country").len(), 1);
 
@@ -225,7 +226,7 @@ fn too_many_values_are_one_overflow_with_one_warning() {
             .increment();
     }
     let count =
-        |country, by| registry.value("shop_deliveries_total", &[("country", country), ("by", by)]);
+        |country, by| registry.sum("shop_deliveries_total", &[("country", country), ("by", by)]);
     assert_eq!(count("NZ", "ship"), Some(1.0));
     assert_eq!(count("AU", "ship"), Some(1.0));
     assert_eq!(count("NZ", "overflow"), Some(1.0));
@@ -237,7 +238,7 @@ fn too_many_values_are_one_overflow_with_one_warning() {
     let again = Shop::on(&registry).unwrap();
     again.orders_total.with(order("new")).increment();
     assert_eq!(
-        registry.value("shop_orders_total", &[("country", "new")]),
+        registry.sum("shop_orders_total", &[("country", "new")]),
         None
     );
 }
@@ -260,7 +261,7 @@ fn many_threads_do_not_go_beyond_the_bound() {
             });
         }
     });
-    assert_eq!(registry.value("shop_orders_total", &[]), Some(800.0));
+    assert_eq!(registry.sum("shop_orders_total", &[]), Some(800.0));
     let page = registry.render();
     let lines = page.lines().filter(|l| l.starts_with("shop_orders_total"));
     // Two values and the overflow, with four combinations of closed ones each.
@@ -278,7 +279,7 @@ fn twice_on_one_registry_is_one_set_of_series_and_so_are_macros() {
         metrics::counter!("shop_refunds_total", "payment" => "card").increment(1);
     });
     assert_eq!(
-        registry.value("shop_refunds_total", &[("payment", "card")]),
+        registry.sum("shop_refunds_total", &[("payment", "card")]),
         Some(3.0)
     );
     assert_readable(&registry.render());
@@ -380,15 +381,15 @@ fn an_info_keeps_what_it_was_first_set_to() {
         debug: false,
     });
     assert_eq!(warnings.about("shop_build_info").len(), 1);
-    assert_eq!(registry.value("shop_build_info", &[]), Some(1.0));
-    assert_eq!(registry.value("shop_build_info", &[("version", "2")]), None);
+    assert_eq!(registry.sum("shop_build_info", &[]), Some(1.0));
+    assert_eq!(registry.sum("shop_build_info", &[("version", "2")]), None);
 }
 
 /// Any recorder of the `metrics` crate will do: here one of ours that is not known to be ours.
 #[test]
 fn on_a_foreign_recorder_it_goes_through_its_handles() {
     let foreign = Registry::new();
-    let shop = Shop::on(Target::recorder(foreign.clone())).unwrap();
+    let shop = Shop::on(Sink::recorder(foreign.clone())).unwrap();
     shop.orders_total.with(order("NZ")).add(2);
     for i in 0..5 {
         shop.orders_total.with(order(&i.to_string())).increment();
@@ -439,7 +440,7 @@ fn on_the_exporters_recorder_the_page_tells_the_same() {
         .unwrap()
         .build_recorder();
     let handle = recorder.handle();
-    let shop = Shop::on(Target::recorder(recorder)).unwrap();
+    let shop = Shop::on(Sink::recorder(recorder)).unwrap();
     shop.refunds_total.with(Payment::Cash).add(2);
     shop.revenue_dollars_total.with(Payment::Card).add(0.25);
     let page = samples(&handle.render());
@@ -458,7 +459,7 @@ fn a_subscriber_that_records_in_the_same_registry_does_no_harm() {
             shop.orders_total.with(order(&i.to_string())).increment();
         }
     });
-    assert!(registry.value("log_events", &[]).unwrap() >= 1.0);
+    assert!(registry.sum("log_events", &[]).unwrap() >= 1.0);
 }
 
 #[test]
@@ -466,7 +467,7 @@ fn families_can_be_read_back() {
     let families = Shop::families();
     let orders = &families[0];
     assert_eq!(orders.name, "shop_orders_total");
-    assert_eq!(orders.kind, FamilyKind::Counter);
+    assert_eq!(orders.kind, MetricKind::Counter);
     assert_eq!(orders.help, "Orders, as they are made | paid.");
     let labels: Vec<_> = orders.labels.iter().map(|label| &*label.name).collect();
     assert_eq!(labels, ["payment", "gift", "country"]);
@@ -522,7 +523,7 @@ fn handles_go_anywhere_and_say_what_they_are() {
     );
     std::thread::spawn(move || cash.increment()).join().unwrap();
     assert_eq!(
-        registry.value("shop_refunds_total", &[("payment", "cash")]),
+        registry.sum("shop_refunds_total", &[("payment", "cash")]),
         Some(1.0)
     );
 }

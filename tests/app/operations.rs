@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt, stream};
-use tower_prometheus::app::{Ended, Running};
+use tower_prometheus::custom::{OperationEnd, OperationGuard};
 use tower_prometheus::{
-    Counter, Histogram, InProgress, Operation, Outcome, Registry, catalogue, labels,
+    Counter, Histogram, InProgress, Operation, Registry, catalogue, custom::Outcome, labels,
 };
 
 labels! {
@@ -394,7 +394,7 @@ fn words_and_families_are_the_callers() {
     let request = || {
         Operation::with((3, 5))
             .duration(|end| agents.request_seconds.with(Status::from(end.outcome)))
-            .total(|end| agents.requests_total.with(Status::from(end.outcome)))
+            .count(|end| agents.requests_total.with(Status::from(end.outcome)))
             .on_end(|end| {
                 agents.tokens_total.with(Direction::Input).add(end.labels.0);
                 agents
@@ -407,7 +407,7 @@ fn words_and_families_are_the_callers() {
     one.1 = 50;
     one.success();
     drop(request().start());
-    let value = |name, labels| registry.value(name, &[labels]);
+    let value = |name, labels| registry.sum(name, &[labels]);
     assert_eq!(value("requests_total", ("status", "200")), Some(1.0));
     assert_eq!(value("requests_total", ("status", "500")), Some(1.0));
     assert_eq!(value("request_seconds_count", ("status", "500")), Some(1.0));

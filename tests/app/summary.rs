@@ -1,6 +1,6 @@
 //! Summaries, for who asks for them by name.
 
-use tower_prometheus::{Registry, Summary, Target, catalogue, labels};
+use tower_prometheus::{Registry, Sink, Summary, catalogue, labels};
 
 use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
 
@@ -43,7 +43,7 @@ fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
         let value = quantile(q);
         assert!((value / q - 1.0).abs() <= 0.011, "{q}: {value}");
         let labels = [("kind", "read"), ("quantile", &*q.to_string())];
-        assert_eq!(registry.value("access_seconds", &labels), Some(value));
+        assert_eq!(registry.sum("access_seconds", &labels), Some(value));
     }
     assert_eq!(
         page_samples["access_seconds_count{kind=\"read\",service=\"s\"}"],
@@ -74,7 +74,7 @@ fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
 #[test]
 fn a_foreign_recorder_makes_a_histogram_of_it() {
     let foreign = Registry::new();
-    let store = Store::on(Target::recorder(foreign.clone())).unwrap();
+    let store = Store::on(Sink::recorder(foreign.clone())).unwrap();
     store.batch_size.observe(3.0);
     assert_eq!(foreign.value("batch_size_sum", &[]), Some(3.0));
     assert_eq!(

@@ -11,7 +11,7 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
+use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
 
 use test_support::body::{Scripted, Step};
 use test_support::grpc::{handled, messages, settle, total};
@@ -72,7 +72,7 @@ async fn code_on<B: Body + Unpin>(
     } else {
         "server"
     };
-    let layer = metrics.layer(registry).unwrap();
+    let layer = metrics.build(registry).unwrap();
     let inner = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| std::future::ready(answer()));
     if let Ok(response) = layer.layer(inner).call(request()).await {
         let mut body = response.into_body();
@@ -185,7 +185,7 @@ async fn a_body_dropped_before_its_trailers_was_canceled() {
 #[tokio::test]
 async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
     let (registry, metrics) = measured();
-    let layer = metrics.layer(&registry).unwrap();
+    let layer = metrics.build(&registry).unwrap();
     for whole in ["", "\0\0\0\0\x01x"] {
         let inner = service_fn(async |_: Request<GrpcRequestBody<Full<Bytes>>>| {
             Ok::<_, Infallible>(response(200, None, Scripted::full(whole)))
@@ -204,7 +204,7 @@ async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
 #[tokio::test]
 async fn panics_are_internal_wherever_they_come_from_and_go_on() {
     let (registry, metrics) = measured();
-    let layer = metrics.layer(&registry).unwrap();
+    let layer = metrics.build(&registry).unwrap();
     let in_call = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| {
         if registry.constant_labels_are_none() {
             panic!("in call")
@@ -253,7 +253,7 @@ async fn a_future_that_is_never_polled_is_canceled() {
     let inner = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| {
         std::future::pending::<Answer<Scripted>>()
     });
-    let mut service = metrics.layer(&registry).unwrap().layer(inner);
+    let mut service = metrics.build(&registry).unwrap().layer(inner);
     drop(service.call(request()));
     settle(&registry, "server", 1).await;
     assert_eq!(handled(&registry, "C", "Canceled"), 1.0);
@@ -269,7 +269,7 @@ async fn bodies_forward_what_is_known_of_them() {
         assert!(body.is_end_stream());
         Ok::<_, Infallible>(response(503, None, Scripted::full("sorry")))
     });
-    let mut service = metrics.layer(&registry).unwrap().layer(inner);
+    let mut service = metrics.build(&registry).unwrap().layer(inner);
     let body = service.call(request()).await.unwrap().into_body();
     assert_eq!(body.size_hint().exact(), Some(5));
     assert!(!body.is_end_stream());

@@ -5,7 +5,10 @@ use std::convert::Infallible;
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{Error, GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry, Target};
+use tower_prometheus::{
+    Error, GrpcMetrics, Registry, Sink,
+    grpc::{GrpcMetricsLayer, GrpcType},
+};
 
 use test_support::grpc::declared;
 use test_support::page::assert_readable;
@@ -28,7 +31,7 @@ async fn prefix_labels_and_buckets_belong_to_the_layer() {
         .prefix("shop")
         .constant_label("zone", "eu")
         .handling_buckets([0.5, 60.0])
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     call(layer).await;
     let page = registry.render();
@@ -48,7 +51,7 @@ async fn prefix_labels_and_buckets_belong_to_the_layer() {
 fn every_family_has_its_help() {
     let registry = Registry::new();
     for metrics in [GrpcMetrics::server(), GrpcMetrics::client()] {
-        declared(metrics).layer(&registry).unwrap();
+        declared(metrics).build(&registry).unwrap();
     }
     let page = registry.render();
     for side in ["server", "client"] {
@@ -76,8 +79,8 @@ async fn all_layers_live_beside_each_other() {
     for layer in layers {
         call(layer).await;
     }
-    assert_eq!(registry.value("grpc_client_started_total", &[]), Some(1.0));
-    assert_eq!(registry.value("grpc_server_started_total", &[]), Some(1.0));
+    assert_eq!(registry.sum("grpc_client_started_total", &[]), Some(1.0));
+    assert_eq!(registry.sum("grpc_server_started_total", &[]), Some(1.0));
     assert_readable(&registry.render());
 }
 
@@ -86,14 +89,14 @@ async fn the_same_configuration_twice_is_one_set_of_series() {
     let registry = Registry::new();
     call(registry.grpc_layer()).await;
     call(registry.grpc_layer()).await;
-    assert_eq!(registry.value("grpc_server_started_total", &[]), Some(2.0));
+    assert_eq!(registry.sum("grpc_server_started_total", &[]), Some(2.0));
     assert_readable(&registry.render());
 }
 
 #[test]
 fn mistakes_are_found_at_the_start() {
     fn error(metrics: GrpcMetrics) -> String {
-        let layer: Result<_, Error> = metrics.layer(Registry::new());
+        let layer: Result<_, Error> = metrics.build(Registry::new());
         layer.unwrap_err().to_string()
     }
     let server = GrpcMetrics::server;
@@ -117,7 +120,7 @@ fn mistakes_are_found_at_the_start() {
     let agreed = server()
         .method("s.S", "M", GrpcType::Unary)
         .method("s.S", "M", GrpcType::Unary);
-    assert!(agreed.layer(Registry::new()).is_ok());
+    assert!(agreed.build(Registry::new()).is_ok());
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_registry_says_what_stands_in_the_way() {
     let registry = Registry::new();
     let _ = registry.grpc_layer();
     let others = GrpcMetrics::server().constant_label("zone", "eu");
-    let error = others.layer(&registry).unwrap_err().to_string();
+    let error = others.build(&registry).unwrap_err().to_string();
     assert!(error.contains("grpc_server_started_total"), "{error}");
 
     let labelled = Registry::builder().constant_label("grpc_code", "x");
@@ -138,7 +141,7 @@ fn a_registry_says_what_stands_in_the_way() {
 fn the_default_layer_panics_where_it_cannot_be() {
     let registry = Registry::new();
     let others = GrpcMetrics::server().constant_label("zone", "eu");
-    others.layer(&registry).unwrap();
+    others.build(&registry).unwrap();
     let _ = registry.grpc_layer();
 }
 
@@ -146,17 +149,17 @@ fn the_default_layer_panics_where_it_cannot_be() {
 async fn any_recorder_can_be_the_target() {
     let warnings = Warnings::catch();
     let registry = Registry::new();
-    let target = Target::recorder(registry.clone());
+    let target = Sink::recorder(registry.clone());
     let layer = declared(GrpcMetrics::server())
         .handling_buckets([1.0])
-        .layer(target)
+        .build(target)
         .unwrap();
     call(layer).await;
     assert_eq!(warnings.about("handling_buckets").len(), 1);
     let labels = [("grpc_method", "Say"), ("grpc_code", "OK")];
-    let handled = registry.value("grpc_server_handled_total", &labels);
+    let handled = registry.sum("grpc_server_handled_total", &labels);
     assert_eq!(handled, Some(1.0));
-    assert_eq!(registry.value("grpc_server_in_progress", &[]), Some(0.0));
+    assert_eq!(registry.sum("grpc_server_in_progress", &[]), Some(0.0));
     assert_readable(&registry.render());
 }
 
@@ -208,10 +211,10 @@ mod descriptor {
 
         let registry = Registry::new();
         let metrics = GrpcMetrics::server().file_descriptor_set(&set(None));
-        metrics.layer(&registry).unwrap();
+        metrics.build(&registry).unwrap();
         let labels = [("grpc_service", "Shop"), ("grpc_type", "bidi_stream")];
         assert_eq!(
-            registry.value("grpc_server_started_total", &labels),
+            registry.sum("grpc_server_started_total", &labels),
             Some(0.0)
         );
     }
@@ -219,7 +222,7 @@ mod descriptor {
     #[test]
     fn what_is_no_descriptor_set_is_an_error() {
         let metrics = GrpcMetrics::server().file_descriptor_set(b"nonsense");
-        let error = metrics.layer(Registry::new()).unwrap_err().to_string();
+        let error = metrics.build(Registry::new()).unwrap_err().to_string();
         assert!(error.starts_with("file_descriptor_set: "), "{error}");
     }
 }

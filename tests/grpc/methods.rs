@@ -7,7 +7,10 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, GrpcType, Registry};
+use tower_prometheus::{
+    GrpcMetrics, Registry,
+    grpc::{GrpcMetricsLayer, GrpcType},
+};
 
 use test_support::grpc::{declared, handled, settle};
 use test_support::page::samples;
@@ -45,7 +48,7 @@ async fn declared_methods_start_at_0_with_every_code() {
             "server" => GrpcMetrics::server(),
             _ => GrpcMetrics::client(),
         };
-        declared(metrics).layer(&registry).unwrap();
+        declared(metrics).build(&registry).unwrap();
         let kinds = [
             ("Say", "unary"),
             ("Collect", "client_stream"),
@@ -67,11 +70,11 @@ async fn declared_methods_start_at_0_with_every_code() {
             ];
             for family in families {
                 let family = format!("grpc_{side}_{family}");
-                assert_eq!(registry.value(&family, &labels), Some(0.0), "{family}");
+                assert_eq!(registry.sum(&family, &labels), Some(0.0), "{family}");
             }
             for code in CODES {
                 let labels = [labels[0], labels[1], labels[2], ("grpc_code", code)];
-                let handled = registry.value(&format!("grpc_{side}_handled_total"), &labels);
+                let handled = registry.sum(&format!("grpc_{side}_handled_total"), &labels);
                 assert_eq!(handled, Some(0.0), "{method} {code}");
             }
         }
@@ -115,7 +118,7 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
         let layer = metrics
             .max_methods(10)
             .method("my.Own", "Method", GrpcType::Unary)
-            .layer(&registry)
+            .build(&registry)
             .unwrap();
         drive(layer, &paths(3000), "application/grpc", "16").await;
         drive(
@@ -129,7 +132,7 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
 
         let started = |method| {
             let family = format!("grpc_{side}_started_total");
-            registry.value(&family, &[("grpc_method", method)])
+            registry.sum(&family, &[("grpc_method", method)])
         };
         assert_eq!(started("M0"), Some(2.0));
         assert_eq!(started("M9"), Some(1.0));
@@ -138,7 +141,7 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
         assert_eq!(started("overflow"), Some(2990.0));
         let family = format!("grpc_{side}_handled_total");
         let labels = [("family", family.as_str()), ("label", "grpc_method")];
-        let overflowed = registry.value("metrics_label_overflow_total", &labels);
+        let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(2990.0));
         assert_eq!(warnings.about("overflow").len(), 1);
         settle(&registry, side, 3002).await;
@@ -149,7 +152,7 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
 async fn with_a_cap_of_0_only_declared_methods_have_names() {
     let registry = Registry::new();
     let metrics = declared(GrpcMetrics::server()).max_methods(0);
-    let layer = metrics.layer(&registry).unwrap();
+    let layer = metrics.build(&registry).unwrap();
     let before = series(&registry);
     drive(layer, &paths(100), "application/grpc", "16").await;
     drive(
@@ -181,7 +184,7 @@ async fn what_is_not_grpc_passes_unmeasured() {
     let inner = async |_: Request<GrpcRequestBody<Empty<Bytes>>>| {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"page"))))
     };
-    let layer = declared(GrpcMetrics::server()).layer(&registry).unwrap();
+    let layer = declared(GrpcMetrics::server()).build(&registry).unwrap();
     let mut service = layer.layer(service_fn(inner));
     let before = registry.render();
     for content_type in ["", "application/json", "application/grpc-web+proto"] {
@@ -199,7 +202,7 @@ fn many_threads_agree_on_what_is_known() {
     let registry = Registry::new();
     let layer = GrpcMetrics::server()
         .max_methods(50)
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {

@@ -12,7 +12,8 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::{
-    DurationTo, Endpoint, Family, HttpMetrics, Label, LongLived, Registry, TraceId,
+    HttpMetrics, Registry,
+    http::{Endpoint, HttpLabel, HttpMetric, LongLived, MeasureUntil, TraceId},
 };
 
 use test_support::body::{Scripted, Step};
@@ -129,22 +130,24 @@ fn ways() -> Vec<Way> {
 /// Layers that ask for less, for more, and elsewhere.
 fn layers() -> Vec<(&'static str, HttpMetrics)> {
     let server = HttpMetrics::server;
-    let cache = Label::from_response("cache", |response| response.header("x-cache"));
-    let client = Label::from_request("client", |request| request.header("x-client"));
-    let full = server().max_endpoints(1).declare(Method::GET, "/y", [200]);
+    let cache = HttpLabel::from_response("cache", |response| response.header("x-cache"));
+    let client = HttpLabel::from_request("client", |request| request.header("x-client"));
+    let full = server()
+        .max_endpoints(1)
+        .preregister(Method::GET, "/y", [200]);
     vec![
         ("as it comes", server()),
-        ("to the head", server().duration_to(DurationTo::Head)),
-        ("with the head", server().measure(Family::HeadDuration)),
-        ("with sizes", server().measure(Family::ResponseBodySize)),
+        ("to the head", server().measure_until(MeasureUntil::Head)),
+        ("with the head", server().measure(HttpMetric::HeadDuration)),
+        ("with sizes", server().measure(HttpMetric::ResponseBodySize)),
         ("in classes", server().status_classes()),
         ("status on durations", server().status_on_durations()),
         ("with traces", server().exemplar(TraceId::from_traceparent)),
         ("by the response", server().label(cache)),
         ("by the request", server().label(client)),
-        ("not in progress", server().without(Family::InProgress)),
-        ("not durations", server().without(Family::Duration)),
-        ("by patterns", server().patterns(["/x"])),
+        ("not in progress", server().without(HttpMetric::InProgress)),
+        ("not durations", server().without(HttpMetric::Duration)),
+        ("by patterns", server().route_patterns(["/x"])),
         ("as overflow", full),
     ]
 }
@@ -195,7 +198,7 @@ fn counted(way: &Way, is_read: bool, metrics: HttpMetrics, times: usize) -> BTre
         Answer::Panic => panic!("the service panicked"),
         Answer::Never => std::future::pending().await,
     });
-    let mut service = metrics.layer(&registry).unwrap().layer(service);
+    let mut service = metrics.build(&registry).unwrap().layer(service);
     (0..times).for_each(|_| go(&mut service, way, is_read));
     let mut page = samples(&registry.render());
     page.retain(|name, _| {

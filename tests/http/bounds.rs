@@ -94,5 +94,5 @@ fn what_is_shared_between_threads_can_be() {
     assert_shareable::<Registry>();
     assert_shareable::<HttpMetricsLayer>();
     assert_shareable::<MetricsHandler>();
-    assert_shareable::<tower_prometheus::Target>();
+    assert_shareable::<tower_prometheus::Sink>();
 }

@@ -5,7 +5,10 @@ use axum::body::Body;
 use axum::routing::get;
 use http::{Method, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{Endpoint, HttpMetrics, Label, Registry};
+use tower_prometheus::{
+    HttpMetrics, Registry,
+    http::{Endpoint, HttpLabel},
+};
 
 use test_support::assert_settled;
 use test_support::page::samples;
@@ -33,7 +36,7 @@ async fn unknown_methods_are_other() {
         *request.method_mut() = method.parse().unwrap();
         drop(service.call(request).await.unwrap());
     }
-    let requests = |method| registry.value("http_requests_total", &[("method", method)]);
+    let requests = |method| registry.sum("http_requests_total", &[("method", method)]);
     assert_eq!(requests("OTHER"), Some(100.0));
     for method in methods {
         assert_eq!(requests(method), Some(1.0), "{method}");
@@ -64,16 +67,16 @@ async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
     let warnings = Warnings::catch();
     let registry = Registry::new();
     let layer = HttpMetrics::server().max_endpoints(10);
-    let mut service = layer.layer(&registry).unwrap().layer(service_fn(ok));
+    let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     for i in 0..100 {
         drop(service.call(to(&format!("/tenant{i}"))).await);
     }
-    let requests = |endpoint| registry.value("http_requests_total", &[("endpoint", endpoint)]);
+    let requests = |endpoint| registry.sum("http_requests_total", &[("endpoint", endpoint)]);
     assert_eq!(requests("/tenant9"), Some(1.0));
     assert_eq!(requests("/tenant10"), None);
     assert_eq!(requests("overflow"), Some(90.0));
     let labels = [("family", "http_requests_total"), ("label", "endpoint")];
-    let overflowed = registry.value("metrics_label_overflow_total", &labels);
+    let overflowed = registry.sum("metrics_label_overflow_total", &labels);
     assert_eq!(overflowed, Some(90.0));
     assert_eq!(warnings.about("overflow").len(), 1);
 
@@ -99,16 +102,13 @@ async fn a_request_overflows_once() {
     };
     let layer = HttpMetrics::server()
         .max_endpoints(1)
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     drop(layer.layer(service_fn(ok)).call(to("/first")).await);
     drop(layer.layer(service_fn(late)).call(to("/second")).await);
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
     assert_eq!(
-        registry.value("metrics_label_overflow_total", &[]),
-        Some(1.0)
-    );
-    assert_eq!(
-        registry.value("http_requests_total", &[("endpoint", "overflow")]),
+        registry.sum("http_requests_total", &[("endpoint", "overflow")]),
         Some(1.0)
     );
     assert_settled(&registry, 2);
@@ -119,7 +119,7 @@ async fn many_threads_agree_on_the_cap() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .max_endpoints(50)
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
@@ -150,9 +150,10 @@ async fn many_threads_agree_on_the_cap() {
 #[tokio::test]
 async fn skipped_requests_use_up_no_labels() {
     let registry = Registry::new();
-    let label = Label::from_request("client", |request| request.header("x-client")).max_values(1);
+    let label =
+        HttpLabel::from_request("client", |request| request.header("x-client")).max_values(1);
     let layer = HttpMetrics::server().skip(["/health"]).label(label);
-    let mut service = layer.layer(&registry).unwrap().layer(service_fn(ok));
+    let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     let from = |endpoint, client: &str| {
         let mut request = to(endpoint);
         let client = client.parse().unwrap();
@@ -163,7 +164,7 @@ async fn skipped_requests_use_up_no_labels() {
         drop(service.call(from("/health", probe)).await.unwrap());
     }
     drop(service.call(from("/orders", "shop")).await.unwrap());
-    let of_shop = registry.value("http_requests_total", &[("client", "shop")]);
+    let of_shop = registry.sum("http_requests_total", &[("client", "shop")]);
     assert_eq!(of_shop, Some(1.0));
     assert_settled(&registry, 1);
 }

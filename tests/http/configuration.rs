@@ -2,7 +2,10 @@
 
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::{Endpoint, Error, Family, HttpMetrics, Naming, Registry, Target};
+use tower_prometheus::{
+    Error, HttpMetrics, Registry, Sink,
+    http::{Endpoint, HttpMetric, Naming},
+};
 
 use test_support::assert_settled;
 use test_support::page::samples;
@@ -10,7 +13,7 @@ use test_support::service::ok;
 use test_support::warnings::Warnings;
 
 async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
-    let mut service = layer.layer(registry).unwrap().layer(service_fn(ok));
+    let mut service = layer.build(registry).unwrap().layer(service_fn(ok));
     for _ in 0..calls {
         drop(service.call(Request::new(())).await);
     }
@@ -20,9 +23,9 @@ async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
 async fn everything_can_be_named() {
     let registry = Registry::new();
     let naming = Naming::classic()
-        .family(Family::Requests, "hits_total")
-        .family(Family::Duration, "took_seconds")
-        .family(Family::InProgress, "running")
+        .family(HttpMetric::Requests, "hits_total")
+        .family(HttpMetric::Duration, "took_seconds")
+        .family(HttpMetric::InProgress, "running")
         .method_label("verb")
         .endpoint_label("route")
         .status_label("code");
@@ -95,7 +98,7 @@ async fn layers_that_differ_in_a_constant_label_share_their_families() {
         let layer = HttpMetrics::server().constant_label("zone", zone);
         drive(layer, &registry, 2).await;
     }
-    let requests = |zone| registry.value("http_requests_total", &[("zone", zone)]);
+    let requests = |zone| registry.sum("http_requests_total", &[("zone", zone)]);
     assert_eq!((requests("eu"), requests("us")), (Some(2.0), Some(2.0)));
     assert_settled(&registry, 4);
 }
@@ -106,7 +109,7 @@ async fn skipped_endpoints_are_not_measured() {
     let layer = HttpMetrics::server()
         .skip(["/health", "/ready"])
         .max_endpoints(1);
-    let mut service = layer.layer(&registry).unwrap().layer(service_fn(ok));
+    let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     for endpoint in ["/health", "/ready", "/healthy"] {
         let mut request = Request::new(());
         request
@@ -115,7 +118,7 @@ async fn skipped_endpoints_are_not_measured() {
         drop(service.call(request).await);
     }
     // By its whole name, and without taking the place of a measured one.
-    let healthy = registry.value("http_requests_total", &[("endpoint", "/healthy")]);
+    let healthy = registry.sum("http_requests_total", &[("endpoint", "/healthy")]);
     assert_eq!(healthy, Some(1.0));
     assert_settled(&registry, 1);
 }
@@ -131,7 +134,7 @@ async fn a_skipped_endpoint_may_be_named_by_the_response() {
         Ok::<_, ()>(response)
     });
     let layer = HttpMetrics::server().skip(["/health"]);
-    let mut service = layer.layer(&registry).unwrap().layer(service);
+    let mut service = layer.build(&registry).unwrap().layer(service);
     drop(service.call(Request::new(())).await);
     assert_settled(&registry, 0);
 }
@@ -164,7 +167,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
         (server().duration_buckets([]), "at least one"),
         (server().max_endpoints(0), "max_endpoints is 0"),
         (
-            server().naming(naming().family(Family::Requests, "a b")),
+            server().naming(naming().family(HttpMetric::Requests, "a b")),
             "\"a b\" is not allowed",
         ),
         (
@@ -173,7 +176,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
         ),
     ];
     for (layer, expected) in cases {
-        let error = layer.clone().layer(Registry::new()).unwrap_err();
+        let error = layer.clone().build(Registry::new()).unwrap_err();
         assert!(error.to_string().contains(expected), "{layer:?}: {error}");
     }
 }
@@ -181,7 +184,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
 #[test]
 fn a_layer_does_not_fit_beside_what_the_registry_has() {
     let error =
-        |registry: &Registry, layer: HttpMetrics| -> Error { layer.layer(registry).unwrap_err() };
+        |registry: &Registry, layer: HttpMetrics| -> Error { layer.build(registry).unwrap_err() };
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::gauge!("http_requests_total").set(1.0);
@@ -193,7 +196,7 @@ fn a_layer_does_not_fit_beside_what_the_registry_has() {
     );
 
     let registry = Registry::new();
-    HttpMetrics::server().layer(&registry).unwrap();
+    HttpMetrics::server().build(&registry).unwrap();
     let buckets = error(&registry, HttpMetrics::server().duration_buckets([1.0]));
     assert!(
         buckets.to_string().contains("with other buckets"),
@@ -272,10 +275,10 @@ async fn a_family_that_a_macro_began_gets_its_help() {
             .render()
             .contains("# HELP http_requests_total HTTP requests that ended")
     );
-    assert_eq!(registry.value("http_requests_total", &[]), Some(6.0));
+    assert_eq!(registry.sum("http_requests_total", &[]), Some(6.0));
     let other = HttpMetrics::server()
         .constant_label("a", "b")
-        .layer(&registry);
+        .build(&registry);
     assert!(other.unwrap_err().to_string().contains("with the labels"));
 }
 
@@ -289,12 +292,12 @@ async fn unmatched_requests_can_be_skipped() {
 #[test]
 fn a_foreign_recorder_decides_on_its_buckets_and_says_so() {
     let warnings = Warnings::catch();
-    let target = Target::recorder(metrics::NoopRecorder);
+    let target = Sink::recorder(metrics::NoopRecorder);
     HttpMetrics::server().layer(target.clone()).unwrap();
     assert_eq!(warnings.about("duration_buckets").len(), 0);
     HttpMetrics::server()
         .duration_buckets([1.0])
-        .layer(target)
+        .build(target)
         .unwrap();
     assert_eq!(warnings.about("duration_buckets").len(), 1);
 }

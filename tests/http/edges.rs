@@ -12,7 +12,8 @@ use http_body_util::BodyExt;
 use metrics::{Key, KeyName, Metadata, SharedString, Unit};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{
-    Endpoint, EndpointLayer, Family, HttpMetrics, LongLived, Naming, Registry, Target,
+    HttpMetrics, Registry, Sink,
+    http::{Endpoint, EndpointLayer, HttpMetric, LongLived, Naming},
 };
 
 use test_support::body::{Scripted, Step};
@@ -39,7 +40,7 @@ async fn late(
         }
     });
     layer
-        .layer(registry)
+        .build(registry)
         .unwrap()
         .layer(service)
         .oneshot(Request::new(()))
@@ -60,7 +61,7 @@ async fn a_connection_is_counted_where_the_response_named_it() {
     let stream = events(Scripted::new([Step::Hang]));
     let response = late(HttpMetrics::server(), &registry, stream, "/late").await;
     let labels = [("endpoint", "/late"), ("kind", "event-stream")];
-    assert_eq!(registry.value("http_connections_open", &labels), Some(1.0));
+    assert_eq!(registry.sum("http_connections_open", &labels), Some(1.0));
     drop(response);
     assert_settled(&registry, 1);
 }
@@ -98,7 +99,7 @@ async fn all_that_ends_is_counted_where_the_response_named_it() {
         "http_response_bodies_aborted_total",
     ] {
         assert_eq!(
-            registry.value(family, &[("endpoint", "/late")]),
+            registry.sum(family, &[("endpoint", "/late")]),
             Some(1.0),
             "{family}"
         );
@@ -120,7 +121,7 @@ async fn the_response_has_the_last_word_about_the_endpoint() {
             .oneshot(to("/request"))
             .await,
     );
-    let requests = |endpoint| registry.value("http_requests_total", &[("endpoint", endpoint)]);
+    let requests = |endpoint| registry.sum("http_requests_total", &[("endpoint", endpoint)]);
     assert_eq!(
         (requests("/request"), requests("/response")),
         (None, Some(1.0))
@@ -169,7 +170,7 @@ async fn content_types_are_compared_without_case() {
     )
     .await;
     assert_eq!(
-        registry.value("http_connections_open", &[("kind", "event-stream")]),
+        registry.sum("http_connections_open", &[("kind", "event-stream")]),
         Some(1.0)
     );
     drop(response);
@@ -190,7 +191,7 @@ async fn an_event_stream_of_known_length_or_without_a_body_is_no_connection() {
         *response.status_mut() = code.try_into().unwrap();
         let response = answered(&registry, method, response).await;
         assert_eq!(
-            registry.value("http_connections_open", &[]),
+            registry.sum("http_connections_open", &[]),
             None,
             "{method} {code}"
         );
@@ -220,7 +221,7 @@ async fn a_body_that_fails_closes_its_connection() {
     let response = answered(&registry, "GET", events(Scripted::new([Step::Error]))).await;
     let mut body = pin!(response.into_body());
     assert!(body.frame().await.unwrap().is_err());
-    assert_eq!(registry.value("http_connections_open", &[]), Some(0.0));
+    assert_eq!(registry.sum("http_connections_open", &[]), Some(0.0));
     assert_completed(&registry);
 }
 
@@ -232,7 +233,7 @@ fn a_constant_label_belongs_to_the_registry_or_to_the_layer() {
         .unwrap();
     let error = HttpMetrics::server()
         .constant_label("zone", "us")
-        .layer(&registry)
+        .build(&registry)
         .unwrap_err();
     assert!(
         error.to_string().contains("constant label of the registry"),
@@ -245,7 +246,8 @@ fn limits_and_names_are_checked_for_every_target() {
     let server = HttpMetrics::server;
     for (layer, expected) in [
         (
-            server().naming(Naming::classic().family(Family::AbortedBodies, "http_requests_total")),
+            server()
+                .naming(Naming::classic().family(HttpMetric::AbortedBodies, "http_requests_total")),
             "is the name of two families",
         ),
         (
@@ -255,7 +257,7 @@ fn limits_and_names_are_checked_for_every_target() {
     ] {
         // A foreign recorder would find nothing wrong by itself.
         let error = layer
-            .layer(Target::recorder(metrics::NoopRecorder))
+            .build(Sink::recorder(metrics::NoopRecorder))
             .unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
@@ -267,14 +269,11 @@ async fn the_same_configuration_shares_its_cap() {
     for endpoint in ["/a", "/b"] {
         let layer = HttpMetrics::server()
             .max_endpoints(1)
-            .layer(&registry)
+            .build(&registry)
             .unwrap();
         drop(layer.layer(service_fn(ok)).call(to(endpoint)).await);
     }
-    assert_eq!(
-        registry.value("metrics_label_overflow_total", &[]),
-        Some(1.0)
-    );
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
     assert_settled(&registry, 2);
 }
 
@@ -308,7 +307,7 @@ async fn connections_beyond_the_cap_are_overflow() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .max_endpoints(1)
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     drop(layer.layer(service_fn(ok)).call(to("/first")).await);
     let mut long = layer.layer(service_fn(async |_: Request<()>| {
@@ -317,7 +316,7 @@ async fn connections_beyond_the_cap_are_overflow() {
     }));
     let response = long.call(to("/second")).await;
     let labels = [("endpoint", "overflow"), ("kind", "download")];
-    assert_eq!(registry.value("http_connections_open", &labels), Some(1.0));
+    assert_eq!(registry.sum("http_connections_open", &labels), Some(1.0));
     drop(response);
     assert_settled(&registry, 2);
 }
@@ -325,11 +324,11 @@ async fn connections_beyond_the_cap_are_overflow() {
 #[test]
 fn layers_with_different_constant_labels_share_the_overflow_family() {
     let registry = Registry::new();
-    HttpMetrics::server().layer(&registry).unwrap();
+    HttpMetrics::server().build(&registry).unwrap();
     let other = HttpMetrics::server()
         .prefix("other")
         .constant_label("zone", "eu");
-    other.layer(&registry).unwrap();
+    other.build(&registry).unwrap();
 }
 
 #[tokio::test]
@@ -350,7 +349,7 @@ async fn an_endpoint_extension_goes_before_the_router() {
             .await,
     );
     assert_eq!(
-        registry.value("http_requests_total", &[("endpoint", "/own")]),
+        registry.sum("http_requests_total", &[("endpoint", "/own")]),
         Some(1.0)
     );
     assert_settled(&registry, 1);
@@ -380,7 +379,7 @@ async fn a_description_of_ones_own_is_kept() {
         metrics::describe_counter!("http_requests_total", "mine");
         metrics::counter!("http_requests_total", "endpoint" => "/own").increment(1);
     });
-    HttpMetrics::server().layer(&registry).unwrap();
+    HttpMetrics::server().build(&registry).unwrap();
     let page = registry.render();
     assert!(page.contains("# HELP http_requests_total mine\n"), "{page}");
 }
@@ -388,7 +387,7 @@ async fn a_description_of_ones_own_is_kept() {
 async fn get_page(
     registry: &Registry,
     headers: &[(&str, &str)],
-) -> Response<tower_prometheus::Page> {
+) -> Response<tower_prometheus::scrape::MetricsBody> {
     let mut request = Request::get("/");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -414,7 +413,7 @@ async fn open_metrics(record: impl FnOnce()) -> String {
     page
 }
 
-fn poll_page(page: &mut tower_prometheus::Page) -> std::task::Poll<Option<usize>> {
+fn poll_page(page: &mut tower_prometheus::scrape::MetricsBody) -> std::task::Poll<Option<usize>> {
     use http_body::Body;
     let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
     let polled = std::pin::Pin::new(page).poll_frame(cx);
@@ -503,7 +502,7 @@ async fn units_are_told_where_the_name_has_them() {
 async fn units_reach_a_foreign_recorder() {
     let foreign = Registry::new();
     let layer = HttpMetrics::server()
-        .layer(Target::recorder(foreign.clone()))
+        .build(Sink::recorder(foreign.clone()))
         .unwrap();
     drop(layer.layer(service_fn(ok)).call(Request::new(())).await);
     let response = get_page(&foreign, &[("accept", "application/openmetrics-text")]).await;
@@ -539,11 +538,11 @@ impl metrics::Recorder for Panicking {
 #[tokio::test]
 async fn a_recorder_that_panics_leaves_nothing_in_progress() {
     let registry = Registry::new();
-    let target = Target::recorder(Panicking(registry.clone()));
-    let layer = HttpMetrics::server().layer(target).unwrap();
+    let target = Sink::recorder(Panicking(registry.clone()));
+    let layer = HttpMetrics::server().build(target).unwrap();
     let service = layer.layer(service_fn(ok));
     let asked = AssertUnwindSafe(service.oneshot(to("/x"))).catch_unwind();
     assert!(asked.await.is_err());
-    let in_progress = registry.value("http_requests_in_progress", &[]);
+    let in_progress = registry.sum("http_requests_in_progress", &[]);
     assert_eq!(in_progress, Some(0.0));
 }

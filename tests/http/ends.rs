@@ -34,7 +34,7 @@ fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 fn in_progress(registry: &Registry) -> Option<f64> {
-    registry.value("http_requests_in_progress", &[])
+    registry.sum("http_requests_in_progress", &[])
 }
 
 fn completed(registry: &Registry) {

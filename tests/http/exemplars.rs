@@ -3,7 +3,7 @@
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, TraceId};
+use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, http::TraceId};
 
 use test_support::assert_settled;
 use test_support::page::{assert_open_metrics, assert_readable};
@@ -12,7 +12,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn traced(registry: &Registry) -> HttpMetricsLayer {
     let metrics = HttpMetrics::server().exemplar(TraceId::from_traceparent);
-    metrics.layer(registry).unwrap()
+    metrics.build(registry).unwrap()
 }
 
 async fn ask(registry: &Registry, traceparent: Option<&str>) {

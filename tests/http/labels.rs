@@ -4,7 +4,10 @@ use std::future::ready;
 
 use http::{Method, Request, Response};
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::{Endpoint, Family, HttpMetrics, HttpMetricsLayer, Label, Registry};
+use tower_prometheus::{
+    HttpMetrics, HttpMetricsLayer, Registry,
+    http::{Endpoint, HttpLabel, HttpMetric},
+};
 
 use test_support::assert_settled;
 use test_support::body::Scripted;
@@ -32,24 +35,24 @@ async fn ask(layer: HttpMetricsLayer, headers: &[(&str, &str)]) {
 }
 
 fn requests(registry: &Registry, labels: &[(&str, &str)]) -> f64 {
-    registry.value("http_requests_total", labels).unwrap_or(0.0)
+    registry.sum("http_requests_total", labels).unwrap_or(0.0)
 }
 
 #[tokio::test]
 async fn from_request_response_or_both() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
-        .label(Label::from_request("client", |request| {
+        .label(HttpLabel::from_request("client", |request| {
             request.header("x-client")
         }))
-        .label(Label::from_response("cache", |response| {
+        .label(HttpLabel::from_response("cache", |response| {
             response.header("x-cache")
         }))
         .label(
-            Label::from_request("both", |request| request.header("x-client"))
+            HttpLabel::from_request("both", |request| request.header("x-client"))
                 .or_from_response(|response| response.header("x-cache")),
         )
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     ask(layer, &[("x-client", "ios"), ("x-cache", "hit")]).await;
     ask(layer, &[("x-client", "ios")]).await;
@@ -64,7 +67,7 @@ async fn from_request_response_or_both() {
     assert_eq!(labelled("ios", "", "ios"), 1.0);
     assert_eq!(labelled("", "", ""), 1.0);
     // Only on the counter, unless asked for.
-    let durations = registry.value("http_request_duration_seconds_count", &[("client", "ios")]);
+    let durations = registry.sum("http_request_duration_seconds_count", &[("client", "ios")]);
     assert_eq!(durations, None);
     assert_settled(&registry, 3);
 }
@@ -74,15 +77,15 @@ async fn from_request_response_or_both() {
 async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_start() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
-        .label(Label::from_response("cache", |response| {
+        .label(HttpLabel::from_response("cache", |response| {
             response.header("x-cache")
         }))
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     // The first might be a scrape.
     for expected in [None, Some(1.0), Some(1.0)] {
         let mut service = layer.layer(service_fn(|_: Request<()>| {
-            let now = registry.value("http_requests_in_progress", &[("endpoint", "/x")]);
+            let now = registry.sum("http_requests_in_progress", &[("endpoint", "/x")]);
             assert_eq!(now, expected);
             let response = Response::builder().header("x-cache", "hit");
             ready(response.body(String::new()))
@@ -97,15 +100,15 @@ async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_star
 #[tokio::test]
 async fn on_durations_if_asked() {
     let registry = Registry::new();
-    let client = Label::from_request("client", |request| request.header("x-client"));
+    let client = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server()
-        .label(client.on_durations())
-        .layer(&registry)
+        .label(client.on_histograms())
+        .build(&registry)
         .unwrap();
     ask(layer, &[("x-client", "ios")]).await;
     ask(layer, &[]).await;
     let durations =
-        |client| registry.value("http_request_duration_seconds_count", &[("client", client)]);
+        |client| registry.sum("http_request_duration_seconds_count", &[("client", client)]);
     assert_eq!((durations("ios"), durations("")), (Some(1.0), Some(1.0)));
     assert_settled(&registry, 2);
 }
@@ -115,16 +118,16 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
     for (declared, label) in [
         (
             true,
-            Label::from_request("client", |r| r.header("x-client")).values(["ios", "web"]),
+            HttpLabel::from_request("client", |r| r.header("x-client")).values(["ios", "web"]),
         ),
         (
             false,
-            Label::from_request("client", |r| r.header("x-client")).max_values(2),
+            HttpLabel::from_request("client", |r| r.header("x-client")).max_values(2),
         ),
     ] {
         let warnings = Warnings::catch();
         let registry = Registry::new();
-        let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+        let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
         for client in ["ios", "web", "curl", "ios", "bot1", "bot2"] {
             ask(layer, &[("x-client", client)]).await;
         }
@@ -135,7 +138,7 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
             "{declared}"
         );
         let labels = [("family", "http_requests_total"), ("label", "client")];
-        let overflowed = registry.value("metrics_label_overflow_total", &labels);
+        let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(3.0));
         assert_eq!(warnings.about("overflow").len(), 1);
         assert_settled(&registry, 6);
@@ -146,9 +149,9 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
 #[tokio::test]
 async fn only_declared_values_find_a_place() {
     let registry = Registry::new();
-    let label = Label::from_request("client", |request| request.header("x-client"));
+    let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let label = label.values(["ios", "", "ios", "web"]);
-    let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+    let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
     for client in ["ios", "web", "curl", "wget"] {
         ask(layer, &[("x-client", client)]).await;
     }
@@ -160,8 +163,8 @@ async fn only_declared_values_find_a_place() {
 #[tokio::test]
 async fn a_value_of_many_kilobytes_is_overflow() {
     let registry = Registry::new();
-    let label = Label::from_request("client", |request| request.header("x-client"));
-    let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+    let label = HttpLabel::from_request("client", |request| request.header("x-client"));
+    let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
     ask(layer, &[("x-client", &"x".repeat(100_000))]).await;
     ask(layer, &[("x-client", "short")]).await;
     assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0);
@@ -174,17 +177,17 @@ async fn a_value_of_many_kilobytes_is_overflow() {
 #[tokio::test]
 async fn overflow_is_told_by_a_family_that_there_is() {
     let registry = Registry::new();
-    let label = Label::from_request("client", |r| r.header("x-client")).values(["ios"]);
+    let label = HttpLabel::from_request("client", |r| r.header("x-client")).values(["ios"]);
     let layer = HttpMetrics::server()
-        .without(Family::Requests)
-        .label(label.on_durations());
-    ask(layer.layer(&registry).unwrap(), &[("x-client", "curl")]).await;
+        .without(HttpMetric::Requests)
+        .label(label.on_histograms());
+    ask(layer.build(&registry).unwrap(), &[("x-client", "curl")]).await;
     let labels = [
         ("family", "http_request_duration_seconds"),
         ("label", "client"),
     ];
     assert_eq!(
-        registry.value("metrics_label_overflow_total", &labels),
+        registry.sum("metrics_label_overflow_total", &labels),
         Some(1.0)
     );
 }
@@ -198,7 +201,7 @@ async fn a_function_that_panics_leaves_nothing_in_progress() {
             Some(_) => panic!("in the exemplar"),
             None => None,
         })
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     ask(layer, &[]).await;
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
@@ -217,8 +220,8 @@ async fn a_function_that_panics_leaves_nothing_in_progress() {
 async fn a_layer_whose_routes_are_all_declared_is_told_them() {
     let warnings = Warnings::catch();
     let registry = Registry::new();
-    let layer = HttpMetrics::server().declare(Method::GET, "/x", [200]);
-    let layer = layer.layer(&registry).unwrap();
+    let layer = HttpMetrics::server().preregister(Method::GET, "/x", [200]);
+    let layer = layer.build(&registry).unwrap();
     ask(layer, &[]).await;
     for _ in 0..30 {
         let fallback = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
@@ -231,8 +234,8 @@ async fn a_layer_whose_routes_are_all_declared_is_told_them() {
 #[tokio::test]
 async fn a_value_that_is_not_text_is_absent() {
     let registry = Registry::new();
-    let label = Label::from_request("client", |request| request.header("x-client"));
-    let layer = HttpMetrics::server().label(label).layer(&registry).unwrap();
+    let label = HttpLabel::from_request("client", |request| request.header("x-client"));
+    let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let odd = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
     let request = Request::get("/").header("x-client", odd).body(()).unwrap();
@@ -246,7 +249,7 @@ async fn statuses_by_class() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .status_classes()
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     for code in ["200", "204", "404", "503", "599", "700"] {
         ask(layer, &[("x-code", code)]).await;
@@ -264,12 +267,12 @@ async fn status_on_durations() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .status_on_durations()
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     for code in ["200", "200", "503"] {
         ask(layer, &[("x-code", code)]).await;
     }
-    let of = |status| registry.value("http_request_duration_seconds_count", &[("status", status)]);
+    let of = |status| registry.sum("http_request_duration_seconds_count", &[("status", status)]);
     assert_eq!((of("200"), of("503")), (Some(2.0), Some(1.0)));
     assert_settled(&registry, 3);
 }
@@ -277,10 +280,10 @@ async fn status_on_durations() {
 #[tokio::test]
 async fn a_value_is_asked_for_also_after_requests_that_brought_none() {
     let registry = Registry::new();
-    let client = Label::from_request("client", |request| request.header("x-client"));
+    let client = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server()
         .label(client)
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     for headers in [&[][..], &[], &[("x-client", "ios")]] {
         ask(layer, headers).await;
@@ -293,15 +296,18 @@ async fn a_value_is_asked_for_also_after_requests_that_brought_none() {
 #[tokio::test]
 async fn any_family_can_be_off() {
     let families = [
-        (Family::Requests, "http_requests_total"),
-        (Family::Duration, "http_request_duration_seconds"),
-        (Family::InProgress, "http_requests_in_progress"),
-        (Family::AbortedBodies, "http_response_bodies_aborted_total"),
-        (Family::OpenConnections, "http_connections_open"),
+        (HttpMetric::Requests, "http_requests_total"),
+        (HttpMetric::Duration, "http_request_duration_seconds"),
+        (HttpMetric::InProgress, "http_requests_in_progress"),
+        (
+            HttpMetric::AbortedBodies,
+            "http_response_bodies_aborted_total",
+        ),
+        (HttpMetric::OpenConnections, "http_connections_open"),
     ];
     for (off, _) in families {
         let registry = Registry::new();
-        let layer = HttpMetrics::server().without(off).layer(&registry).unwrap();
+        let layer = HttpMetrics::server().without(off).build(&registry).unwrap();
         // One that is aborted, and one that lives long.
         for content_type in ["text/plain", "text/event-stream"] {
             let service = service_fn(async |_: Request<()>| {
@@ -321,12 +327,12 @@ async fn any_family_can_be_off() {
 #[tokio::test]
 async fn declared_routes_start_at_0() {
     let registry = Registry::new();
-    let label = Label::from_response("cache", |response| response.header("x-cache"));
+    let label = HttpLabel::from_response("cache", |response| response.header("x-cache"));
     let layer = HttpMetrics::server()
         .label(label.values(["hit", "miss"]))
-        .declare(Method::GET, "/x", [200, 503])
-        .declare(Method::POST, "/orders", [201])
-        .layer(&registry)
+        .preregister(Method::GET, "/x", [200, 503])
+        .preregister(Method::POST, "/orders", [201])
+        .build(&registry)
         .unwrap();
     let page = samples(&registry.render());
     let starting: Vec<_> = page
@@ -366,10 +372,10 @@ async fn declared_routes_start_at_0() {
     for endpoint in ["/x", "/orders"] {
         let labels = [("endpoint", endpoint)];
         assert_eq!(
-            registry.value("http_requests_in_progress", &labels),
+            registry.sum("http_requests_in_progress", &labels),
             Some(0.0)
         );
-        let durations = registry.value("http_request_duration_seconds_count", &labels);
+        let durations = registry.sum("http_request_duration_seconds_count", &labels);
         assert_eq!(durations, Some(0.0));
     }
     ask(layer, &[("x-cache", "hit")]).await;
@@ -382,7 +388,7 @@ async fn declared_routes_start_at_0() {
 
 #[test]
 fn mistakes_are_named_when_the_layer_is_built() {
-    let label = |name: &str| Label::from_request(name, |_| None);
+    let label = |name: &str| HttpLabel::from_request(name, |_| None);
     let server = HttpMetrics::server;
     let nine = (0..9).fold(server(), |layer, i| layer.label(label(&format!("l{i}"))));
     let wide = |i| label(&format!("w{i}")).values((0..200).map(|value| value.to_string()));
@@ -403,21 +409,21 @@ fn mistakes_are_named_when_the_layer_is_built() {
         ),
         (nine, "9 labels of one's own: there may be 8"),
         (
-            server().declare(Method::GET, "/x", [42]),
+            server().preregister(Method::GET, "/x", [42]),
             "42 is not a status code",
         ),
         (
             server()
                 .max_endpoints(1)
-                .declare(Method::GET, "/x", [])
-                .declare(Method::GET, "/y", []),
+                .preregister(Method::GET, "/x", [])
+                .preregister(Method::GET, "/y", []),
             "2 endpoints are declared: max_endpoints is 1",
         ),
         (
             server()
                 .label(wide(1))
                 .label(wide(2))
-                .declare(Method::GET, "/x", [200]),
+                .preregister(Method::GET, "/x", [200]),
             "40000 combinations",
         ),
         (
@@ -425,21 +431,21 @@ fn mistakes_are_named_when_the_layer_is_built() {
             "size_buckets: bucket bound 1 comes after 2",
         ),
         (
-            server().patterns(["/a/{b", "/c"]),
+            server().route_patterns(["/a/{b", "/c"]),
             "route pattern \"/a/{b\"",
         ),
         (
-            server().patterns(["/{a}", "/{b}"]),
+            server().route_patterns(["/{a}", "/{b}"]),
             "route pattern \"/{b}\"",
         ),
         (server().https(), "there is no label url_scheme"),
         (
-            server().measure(Family::RequestBodySize),
+            server().measure(HttpMetric::RequestBodySize),
             "with_request_body",
         ),
     ];
     for (layer, expected) in cases {
-        let error = layer.clone().layer(Registry::new()).unwrap_err();
+        let error = layer.clone().build(Registry::new()).unwrap_err();
         assert!(error.to_string().contains(expected), "{layer:?}: {error}");
     }
 }

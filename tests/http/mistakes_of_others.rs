@@ -94,7 +94,7 @@ async fn unknown_methods_are_one_label() {
     fetch(&app, "AAAA", "/x").await;
     fetch(&app, "BBBB", "/x").await;
     assert_eq!(
-        registry.value("http_requests_total", &[("method", "OTHER")]),
+        registry.sum("http_requests_total", &[("method", "OTHER")]),
         Some(2.0)
     );
     assert_settled(&registry, 2);
@@ -164,7 +164,7 @@ async fn prefixes_belong_to_layers() {
     let layer = |prefix| {
         HttpMetrics::server()
             .prefix(prefix)
-            .layer(&registry)
+            .build(&registry)
             .unwrap()
     };
     let app = Router::new()
@@ -173,7 +173,7 @@ async fn prefixes_belong_to_layers() {
         .layer(layer("b"));
     fetch(&app, "GET", "/x").await;
     for family in ["a_http_requests_total", "b_http_requests_total"] {
-        assert_eq!(registry.value(family, &[]), Some(1.0));
+        assert_eq!(registry.sum(family, &[]), Some(1.0));
     }
 }
 
@@ -199,7 +199,7 @@ async fn skipping_is_by_whole_template_and_works_inside_nest() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .skip(["/v1/health"])
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     let inner = Router::new()
         .route("/health", get(async || "ok"))

@@ -2,7 +2,7 @@
 
 use http::{Request, Response, Version};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+use tower_prometheus::{HttpMetrics, Registry, http::Endpoint};
 
 use test_support::page::{assert_readable, samples};
 
@@ -19,7 +19,7 @@ async fn open_telemetry_has_its_names_labels_and_buckets() {
     let registry = Registry::new();
     let layer = HttpMetrics::open_telemetry()
         .https()
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     let mut service = layer.layer(service_fn(answer));
     for (method, uri, version, endpoint) in [
@@ -56,11 +56,11 @@ async fn open_telemetry_has_its_names_labels_and_buckets() {
     ] {
         assert_eq!(samples.get(active), Some(&0.0), "{page}");
     }
-    let le = |le| registry.value("http_server_request_duration_seconds_bucket", &[("le", le)]);
+    let le = |le| registry.sum("http_server_request_duration_seconds_bucket", &[("le", le)]);
     for bound in ["0.075", "0.75", "7.5", "10", "+Inf"] {
         assert_eq!(le(bound), Some(3.0), "{bound}");
     }
-    let sizes = registry.value("http_server_response_body_size_bytes_sum", &[]);
+    let sizes = registry.sum("http_server_response_body_size_bytes_sum", &[]);
     assert_eq!(sizes, Some(5.0));
     assert!(!page.contains("requests_total"), "{page}");
 }
@@ -68,13 +68,13 @@ async fn open_telemetry_has_its_names_labels_and_buckets() {
 #[tokio::test]
 async fn the_scheme_is_http_unless_someone_says_otherwise() {
     let registry = Registry::new();
-    let layer = HttpMetrics::open_telemetry().layer(&registry).unwrap();
+    let layer = HttpMetrics::open_telemetry().build(&registry).unwrap();
     for uri in ["/ok", "https://host/ok", "gopher://host/ok"] {
         let request = Request::get(uri).body(()).unwrap();
         drop(layer.layer(service_fn(answer)).oneshot(request).await);
     }
     let requests = |scheme| {
-        registry.value(
+        registry.sum(
             "http_server_request_duration_seconds_count",
             &[("url_scheme", scheme)],
         )
@@ -90,7 +90,7 @@ async fn the_scheme_is_http_unless_someone_says_otherwise() {
 async fn the_same_preset_twice_is_one_set_of_series() {
     let registry = Registry::new();
     for _ in 0..2 {
-        let layer = HttpMetrics::open_telemetry().layer(&registry).unwrap();
+        let layer = HttpMetrics::open_telemetry().build(&registry).unwrap();
         drop(
             layer
                 .layer(service_fn(answer))
@@ -98,6 +98,6 @@ async fn the_same_preset_twice_is_one_set_of_series() {
                 .await,
         );
     }
-    let requests = registry.value("http_server_request_duration_seconds_count", &[]);
+    let requests = registry.sum("http_server_request_duration_seconds_count", &[]);
     assert_eq!(requests, Some(2.0));
 }

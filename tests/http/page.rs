@@ -5,7 +5,7 @@ use std::io::Read;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_prometheus::{Page, Registry};
+use tower_prometheus::{Registry, scrape::MetricsBody};
 
 use test_support::page::{assert_open_metrics, assert_readable, samples};
 

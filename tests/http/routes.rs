@@ -5,7 +5,10 @@ use axum::body::Body;
 use axum::routing::{any_service, get};
 use http::{Request, StatusCode};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
-use tower_prometheus::{Endpoint, EndpointLayer, Registry};
+use tower_prometheus::{
+    Registry,
+    http::{Endpoint, EndpointLayer},
+};
 
 use test_support::assert_settled;
 use test_support::warnings::Warnings;
@@ -228,7 +231,7 @@ async fn a_response_can_name_its_endpoint() {
     let response = service.oneshot(Request::new(())).await.unwrap();
     let in_progress = |endpoint| {
         let labels = [("endpoint", endpoint)];
-        registry.value("http_requests_in_progress", &labels)
+        registry.sum("http_requests_in_progress", &labels)
     };
     assert_eq!(in_progress("unmatched"), Some(1.0));
     assert_eq!(in_progress("/late"), None);

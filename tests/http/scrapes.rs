@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_prometheus::{MetricsHandler, Page, Registry, Scrape};
+use tower_prometheus::{MetricsHandler, Registry, http::SkipMetrics, scrape::MetricsBody};
 
 use test_support::assert_settled;
 use test_support::page::samples;
@@ -26,7 +26,7 @@ async fn a_handler_of_ones_own_can_be_a_scrape() {
     let registry = Registry::new();
     let own = async |_: Request<()>| {
         let mut response = Response::new("custom 1\n".to_owned());
-        response.extensions_mut().insert(Scrape);
+        response.extensions_mut().insert(SkipMetrics);
         Ok::<_, ()>(response)
     };
     let service = registry.http_layer().layer(service_fn(own));

@@ -1,7 +1,7 @@
 //! The ready collectors, on a page that a parser of Prometheus' reads.
 
 use tower_prometheus::collectors::InfoCollector;
-use tower_prometheus::{FamilyKind, Registry};
+use tower_prometheus::{Registry, model::MetricKind};
 
 use test_support::scrape::{open_metrics, page};
 
@@ -11,7 +11,7 @@ async fn build_info() {
     let [description] = build.families().try_into().unwrap();
     assert_eq!(
         (description.name.as_str(), description.kind),
-        ("build_info", FamilyKind::Info)
+        ("build_info", MetricKind::Info)
     );
     assert_eq!(description.labels.len(), 2);
     let handler = Registry::new().handler().collector("build", build);
@@ -27,7 +27,7 @@ async fn build_info() {
 mod families {
     use std::collections::BTreeSet;
 
-    use tower_prometheus::{FamilyDescription, FamilyKind};
+    use tower_prometheus::model::{FamilyDescription, MetricKind};
 
     /// The families of a page as `name type`, without those about collectors.
     pub(super) fn families(page: &str) -> BTreeSet<String> {
@@ -39,7 +39,7 @@ mod families {
     pub(super) fn described(families: &[FamilyDescription]) -> BTreeSet<String> {
         let described = families.iter().map(|family| {
             let kind = match family.kind {
-                FamilyKind::Counter => "counter",
+                MetricKind::Counter => "counter",
                 _ => "gauge",
             };
             format!("{} {kind}", family.name)

@@ -22,7 +22,7 @@ fn bounds_are_those_of_the_name_then_of_the_longest_prefix_then_the_default() {
         ("db_query_rows_bucket", "3"),
         ("db_query_seconds_bucket", "4"),
     ] {
-        assert_eq!(registry.value(name, &[("le", le)]), Some(1.0), "{name}");
+        assert_eq!(registry.sum(name, &[("le", le)]), Some(1.0), "{name}");
     }
 }
 

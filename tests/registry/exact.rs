@@ -65,7 +65,7 @@ fn nothing_is_lost_while_scraped_without_pause() {
         scraper.join().unwrap();
     });
     let all = (THREADS * ROUNDS) as f64;
-    let value = |name, labels: &[(&str, &str)]| registry.value(name, labels);
+    let value = |name, labels: &[(&str, &str)]| registry.sum(name, labels);
     assert_eq!(value("c_total", &[("series", "same")]), Some(all));
     assert_eq!(value("h_seconds_count", &[]), Some(all));
     assert_eq!(value("h_seconds_sum", &[]), Some(all * 0.5));
@@ -119,13 +119,13 @@ fn no_series_is_missed_while_scraped_without_pause() {
                 metrics::counter!("c_total", "series" => i.to_string()).increment(1);
                 if i % 100 == 0 {
                     let newest = [("series", &*i.to_string())];
-                    assert_eq!(registry.value("c_total", &newest), Some(1.0));
+                    assert_eq!(registry.sum("c_total", &newest), Some(1.0));
                 }
             }
         });
         done.store(true, Ordering::Release);
     });
-    assert_eq!(registry.value("c_total", &[]), Some(SERIES as f64));
+    assert_eq!(registry.sum("c_total", &[]), Some(SERIES as f64));
 }
 
 /// What a thread records while its thread-locals are being destroyed is not lost.
@@ -152,7 +152,7 @@ fn the_last_words_of_a_thread_count() {
         });
         thread.join().unwrap();
     }
-    assert_eq!(registry.value("words_total", &[]), Some(150.0));
+    assert_eq!(registry.sum("words_total", &[]), Some(150.0));
 }
 
 /// 100 million samples without a scrape: the page is as long as after one.
@@ -167,5 +167,5 @@ fn memory_does_not_grow_with_samples() {
         }
     });
     assert_eq!(info.bytes_total, 0);
-    assert_eq!(registry.value("h_seconds_count", &[]), Some(100_000_001.0));
+    assert_eq!(registry.sum("h_seconds_count", &[]), Some(100_000_001.0));
 }

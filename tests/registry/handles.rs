@@ -28,7 +28,7 @@ fn absolute_raises_and_never_lowers() {
         counter.increment(1);
         counter.absolute(11);
     });
-    assert_eq!(registry.value("c_total", &[]), Some(11.0));
+    assert_eq!(registry.sum("c_total", &[]), Some(11.0));
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn many_threads_raise_a_counter_to_the_highest() {
             scope.spawn(move || (0..1000).for_each(|i| counter.absolute(i * 8 + thread)));
         }
     });
-    assert_eq!(registry.value("c_total", &[]), Some(7999.0));
+    assert_eq!(registry.sum("c_total", &[]), Some(7999.0));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn gauges_rise_and_fall() {
         gauge.increment(2.5);
         gauge.decrement(10.0);
     });
-    assert_eq!(registry.value("g", &[]), Some(-2.5));
+    assert_eq!(registry.sum("g", &[]), Some(-2.5));
 }
 
 #[test]
@@ -97,19 +97,19 @@ fn samples_that_are_no_numbers_do_not_spoil_a_histogram() {
         }
     });
     // NaN is no measurement; an infinite one is counted in its bucket, and left out of the sum.
-    let value = |name, le| registry.value(name, &[("le", le)]);
+    let value = |name, le| registry.sum(name, &[("le", le)]);
     assert_eq!(value("h_bucket", "0.005"), Some(2.0));
     assert_eq!(value("h_bucket", "10"), Some(4.0));
     assert_eq!(value("h_bucket", "+Inf"), Some(5.0));
-    assert_eq!(registry.value("h_count", &[]), Some(5.0));
-    assert_eq!(registry.value("h_sum", &[]), Some(0.75));
+    assert_eq!(registry.sum("h_count", &[]), Some(5.0));
+    assert_eq!(registry.sum("h_sum", &[]), Some(0.75));
 }
 
 #[test]
 fn record_many_is_many_records() {
     let registry = recorded(|| metrics::histogram!("h").record_many(0.5, 1000));
-    assert_eq!(registry.value("h_count", &[]), Some(1000.0));
-    assert_eq!(registry.value("h_sum", &[]), Some(500.0));
+    assert_eq!(registry.sum("h_count", &[]), Some(1000.0));
+    assert_eq!(registry.sum("h_sum", &[]), Some(500.0));
 }
 
 #[test]
@@ -147,16 +147,13 @@ fn value_is_the_sum_of_what_fits() {
         metrics::counter!("c_total", "a" => "1", "b" => "2").increment(2);
         metrics::counter!("c_total", "a" => "2", "b" => "\"\\\n,a=\"1").increment(4);
     });
-    assert_eq!(registry.value("c_total", &[]), Some(7.0));
-    assert_eq!(registry.value("c_total", &[("a", "1")]), Some(3.0));
+    assert_eq!(registry.sum("c_total", &[]), Some(7.0));
+    assert_eq!(registry.sum("c_total", &[("a", "1")]), Some(3.0));
     assert_eq!(
-        registry.value("c_total", &[("b", "2"), ("a", "1")]),
+        registry.sum("c_total", &[("b", "2"), ("a", "1")]),
         Some(2.0)
     );
-    assert_eq!(
-        registry.value("c_total", &[("b", "\"\\\n,a=\"1")]),
-        Some(4.0)
-    );
-    assert_eq!(registry.value("c_total", &[("a", "3")]), None);
-    assert_eq!(registry.value("c", &[]), None);
+    assert_eq!(registry.sum("c_total", &[("b", "\"\\\n,a=\"1")]), Some(4.0));
+    assert_eq!(registry.sum("c_total", &[("a", "3")]), None);
+    assert_eq!(registry.sum("c", &[]), None);
 }

@@ -19,7 +19,7 @@ fn values_that_differ_in_escaping_are_two_series() {
         metrics::counter!("c", "v" => "\\n").increment(8);
     });
     assert_eq!(samples(&registry.render()).len(), 4);
-    assert_eq!(registry.value("c", &[("v", "\\n")]), Some(8.0));
+    assert_eq!(registry.sum("c", &[("v", "\\n")]), Some(8.0));
 }
 
 /// metrics-exporter-prometheus overwrites one with the other.
@@ -51,8 +51,8 @@ fn a_counter_and_a_gauge_of_one_name_are_two_families() {
         metrics::counter!("x").increment(1);
         metrics::gauge!("x").set(2.0);
     });
-    assert_eq!(registry.value("x", &[]), Some(1.0));
-    assert_eq!(registry.value("U__x", &[]), Some(2.0));
+    assert_eq!(registry.sum("x", &[]), Some(1.0));
+    assert_eq!(registry.sum("U__x", &[]), Some(2.0));
 }
 
 /// metrics-exporter-prometheus' sum is NaN from then on.
@@ -62,7 +62,7 @@ fn a_nan_does_not_poison_a_sum() {
         metrics::histogram!("h").record(f64::NAN);
         metrics::histogram!("h").record(2.0);
     });
-    assert_eq!(registry.value("h_sum", &[]), Some(2.0));
+    assert_eq!(registry.sum("h_sum", &[]), Some(2.0));
 }
 
 /// metrics-exporter-prometheus takes them in any order.
@@ -111,8 +111,8 @@ fn label_values_are_not_joined() {
         metrics::counter!("c", "service" => "pkg.Foo", "method" => "BarGet").increment(1);
         metrics::counter!("c", "service" => "pkg.FooBar", "method" => "Get").increment(2);
     });
-    assert_eq!(registry.value("c", &[("method", "Get")]), Some(2.0));
-    assert_eq!(registry.value("c", &[("method", "BarGet")]), Some(1.0));
+    assert_eq!(registry.sum("c", &[("method", "Get")]), Some(2.0));
+    assert_eq!(registry.sum("c", &[("method", "BarGet")]), Some(1.0));
 }
 
 /// `metrics` before 0.24.6 gave label sets with swapped names and values the same hash.

@@ -13,11 +13,8 @@ fn names_are_mended() {
         metrics::gauge!("9 lives").set(9.0);
     });
     assert_readable(&registry.render());
-    assert_eq!(
-        registry.value("my_counter", &[("my_label", "x")]),
-        Some(1.0)
-    );
-    assert_eq!(registry.value("__lives", &[]), Some(9.0));
+    assert_eq!(registry.sum("my_counter", &[("my_label", "x")]), Some(1.0));
+    assert_eq!(registry.sum("__lives", &[]), Some(9.0));
 }
 
 #[test]
@@ -56,7 +53,7 @@ fn a_warning_may_be_counted_where_it_comes_from() {
             metrics::counter!("a_b", "c.d" => "x").increment(1);
         });
     });
-    assert!(registry.value("log_events", &[("log_level", "warn")]) >= Some(3.0));
+    assert!(registry.sum("log_events", &[("log_level", "warn")]) >= Some(3.0));
     assert_readable(&registry.render());
 }
 
@@ -71,10 +68,10 @@ fn a_family_does_not_take_the_samples_of_a_histogram() {
     });
     let page = registry.render();
     assert_readable(&page);
-    assert_eq!(registry.value("h_count", &[]), Some(1.0));
-    assert_eq!(registry.value("U__h__count", &[]), Some(5.0));
-    assert_eq!(registry.value("g_sum", &[]), Some(6.0));
-    assert_eq!(registry.value("U__g_sum", &[]), Some(7.0));
+    assert_eq!(registry.sum("h_count", &[]), Some(1.0));
+    assert_eq!(registry.sum("U__h__count", &[]), Some(5.0));
+    assert_eq!(registry.sum("g_sum", &[]), Some(6.0));
+    assert_eq!(registry.sum("U__g_sum", &[]), Some(7.0));
 }
 
 #[test]
@@ -110,11 +107,11 @@ fn labels_that_would_be_the_same_stay_apart() {
     assert_eq!(of("four").iter().sum::<f64>(), 7.0);
     assert_eq!(of("four").len(), 3);
     assert_eq!(
-        registry.value("two", &[("zone", "eu"), ("U__zone", "own")]),
+        registry.sum("two", &[("zone", "eu"), ("U__zone", "own")]),
         Some(1.0)
     );
     assert_eq!(
-        registry.value("five_bucket", &[("U__le", "mine"), ("le", "1")]),
+        registry.sum("five_bucket", &[("U__le", "mine"), ("le", "1")]),
         Some(1.0)
     );
 }

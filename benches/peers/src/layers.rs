@@ -59,7 +59,7 @@ pub fn ours() -> Subject {
     let layer = registry.http_layer();
     let layered = move |router: Router| router.layer(layer.clone());
     Subject::new("tower-prometheus", layered, move || {
-        let requests = registry.value("http_requests_total", &[("status", "200")]);
+        let requests = registry.sum("http_requests_total", &[("status", "200")]);
         requests.map(|requests| requests as u64)
     })
 }

@@ -7,14 +7,14 @@
 
 use std::env;
 
-use tower_prometheus::{Family, GrpcMetrics, HttpMetrics};
+use tower_prometheus::{GrpcMetrics, HttpMetrics, http::HttpMetric};
 use tower_prometheus_mixin::{
     Dashboard, Definitions, Error, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo,
 };
 
 /// The configuration of the HTTP layer: the service calls this function, too.
 fn http() -> HttpMetrics {
-    HttpMetrics::server().measure(Family::ResponseBodySize)
+    HttpMetrics::server().measure(HttpMetric::ResponseBodySize)
 }
 
 fn grpc() -> GrpcMetrics {

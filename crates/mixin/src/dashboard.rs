@@ -1,6 +1,6 @@
 //! [`Dashboard`]: rows and panels over definitions, and their JSON for Grafana.
 
-use tower_prometheus::FamilyKind;
+use tower_prometheus::model::MetricKind;
 
 use crate::definitions::Definitions;
 use crate::error::Error;
@@ -206,7 +206,7 @@ impl Dashboard {
         let index = self.definitions.index()?;
         let is_counted = index
             .family(family)
-            .is_ok_and(|family| matches!(family.kind, FamilyKind::Histogram | FamilyKind::Summary));
+            .is_ok_and(|family| matches!(family.kind, MetricKind::Histogram | MetricKind::Summary));
         let series = if is_counted {
             format!("{family}_count")
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tower_prometheus::{FamilyDescription, FamilyKind, LabelValues};
+use tower_prometheus::model::{FamilyDescription, LabelValues, MetricKind};
 
 use crate::error::Error;
 use crate::text::LabelNames;
@@ -108,7 +108,7 @@ pub(crate) struct FamilyIndex {
 /// The part of a definition that queries use.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IndexedFamily {
-    pub(crate) kind: FamilyKind,
+    pub(crate) kind: MetricKind,
     /// By name, with the values if they are closed.
     pub(crate) labels: BTreeMap<String, Option<Vec<String>>>,
     pub(crate) buckets: Vec<f64>,
@@ -127,7 +127,7 @@ impl IndexedFamily {
         });
         let mut labels: BTreeMap<_, _> = own.collect();
         labels.extend(common_labels.iter().map(|name| (name.clone(), None)));
-        if family.kind == FamilyKind::Summary {
+        if family.kind == MetricKind::Summary {
             labels.insert("quantile".to_owned(), None);
         }
         Self {
@@ -140,7 +140,7 @@ impl IndexedFamily {
     /// A gauge whose labels can have any value.
     fn gauge(labels: impl IntoIterator<Item = String>) -> Self {
         Self {
-            kind: FamilyKind::Gauge,
+            kind: MetricKind::Gauge,
             labels: labels.into_iter().map(|label| (label, None)).collect(),
             buckets: Vec::new(),
         }

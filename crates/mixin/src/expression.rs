@@ -1,6 +1,6 @@
 //! [`Expression`]: a query as a tree, checked against the definitions while it becomes PromQL.
 
-use tower_prometheus::FamilyKind;
+use tower_prometheus::model::MetricKind;
 
 use crate::error::Error;
 use crate::selector::{
@@ -209,8 +209,8 @@ impl Expression {
 fn instant(of: &Selector, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
     let family = scope.index.family(&of.family)?;
     let instead = match family.kind {
-        FamilyKind::Counter => "query its rate or increase",
-        FamilyKind::Histogram => "query its rate, a quantile or its mean",
+        MetricKind::Counter => "query its rate or increase",
+        MetricKind::Histogram => "query its rate, a quantile or its mean",
         _ => {
             let text = of.instant(scope, "", "")?;
             return Ok(PromQl::series(text, family.label_names()));
@@ -227,9 +227,9 @@ fn range(function: RangeFunction, of: &Selector, scope: &QueryScope<'_>) -> Resu
     };
     let mut labels = family.label_names();
     let suffix = match family.kind {
-        FamilyKind::Counter => "",
-        FamilyKind::Histogram => "_count",
-        FamilyKind::Summary => {
+        MetricKind::Counter => "",
+        MetricKind::Histogram => "_count",
+        MetricKind::Summary => {
             labels.remove("quantile");
             "_count"
         }
@@ -256,7 +256,7 @@ fn histogram_quantile(
 
 fn mean(of: &Selector, by: &[String], scope: &QueryScope<'_>) -> Result<PromQl, Error> {
     let family = scope.index.family(&of.family)?;
-    if !matches!(family.kind, FamilyKind::Histogram | FamilyKind::Summary) {
+    if !matches!(family.kind, MetricKind::Histogram | MetricKind::Summary) {
         let instead = "only a histogram or a summary has one";
         return Err(wrong_kind(&of.family, family, "mean", instead));
     }

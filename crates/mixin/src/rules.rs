@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use tower_prometheus::names::{check_label_name, check_metric_name};
+use tower_prometheus::model::names::{check_label_name, check_metric_name};
 
 use crate::definitions::{Definitions, FamilyIndex};
 use crate::error::Error;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use tower_prometheus::FamilyKind;
-use tower_prometheus::names::escape_label_value;
+use tower_prometheus::model::MetricKind;
+use tower_prometheus::model::names::escape_label_value;
 
 use crate::definitions::{FamilyIndex, IndexedFamily};
 use crate::error::Error;
@@ -111,7 +111,7 @@ impl Selector {
         what: &str,
     ) -> Result<&'a IndexedFamily, Error> {
         let family = scope.index.family(&self.family)?;
-        if family.kind == FamilyKind::Histogram {
+        if family.kind == MetricKind::Histogram {
             return Ok(family);
         }
         Err(wrong_kind(

@@ -70,7 +70,7 @@ fn http() -> HttpMetrics {
     ["/orders/{id}", "/search", "/report"]
         .into_iter()
         .fold(layer, |layer, endpoint| {
-            layer.declare(Method::GET, endpoint, [200, 400, 503])
+            layer.preregister(Method::GET, endpoint, [200, 400, 503])
         })
 }
 
@@ -82,7 +82,7 @@ fn service() -> Result<Router, Error> {
         .route("/orders/{id}", get(order))
         .route("/search", sleeping(0.25))
         .route("/report", sleeping(1.5))
-        .layer(http().layer(&registry)?)
+        .layer(http().build(&registry)?)
         .route_service("/metrics", registry.handler()))
 }
 

@@ -1,5 +1,7 @@
 //! [`Grouping`]: the labels that identify a group on the Pushgateway, as a URL path.
 
+use tower_prometheus::model::names::check_label_name;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -24,7 +26,8 @@ impl Grouping {
     }
 
     pub(crate) fn add(&mut self, label: &str, value: &str) -> Result<(), Error> {
-        check_label_name(label)?;
+        check_label_name(label)
+            .map_err(|error| Error::new(format!("grouping label {label:?}: {error}")))?;
         if self.labels.iter().any(|known| known == label) {
             return Err(Error::new(format!(
                 "grouping label {label:?}: is set twice; each label can be set once, and `job` is always set"
@@ -38,20 +41,6 @@ impl Grouping {
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
-}
-
-/// Accepts the names that a [`tower_prometheus::RegistryBuilder`] accepts for constant labels.
-fn check_label_name(name: &str) -> Result<(), Error> {
-    let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    let is_name = name.bytes().next().is_some_and(is_letter)
-        && name.bytes().all(|b| is_letter(b) || b.is_ascii_digit());
-    if is_name && !name.starts_with("__") && name != "le" && name != "quantile" {
-        return Ok(());
-    }
-    Err(Error::new(format!(
-        "grouping label {name:?}: a name consists of letters, digits and '_', does not start with a digit \
-         or \"__\", and is neither \"le\" nor \"quantile\""
-    )))
 }
 
 /// Writes one label as part of the path. Values that a path cannot hold are written in base64, an empty value as `=`.

@@ -111,7 +111,7 @@
 //! # Metrics
 //!
 //! The layer of `tower-prometheus` measures the proxy like any other service. The proxy sets the
-//! [`Endpoint`](tower_prometheus::Endpoint) extension on its responses, so the `endpoint` label is
+//! [`Endpoint`](tower_prometheus::http::Endpoint) extension on its responses, so the `endpoint` label is
 //! `/api/metrics/query_range` and so on, without configuration.
 //!
 //! ```

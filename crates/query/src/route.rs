@@ -1,7 +1,7 @@
 //! [`Route`]: the endpoint of a request, and its name in the metrics.
 
 use http::request::Parts;
-use tower_prometheus::Endpoint;
+use tower_prometheus::http::Endpoint;
 
 /// One of the proxy's endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

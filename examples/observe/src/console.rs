@@ -7,7 +7,7 @@ use axum::Router;
 use reqwest::Url;
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tower_prometheus::query::QueryProxy;
+use tower_prometheus_query::QueryProxy;
 
 use crate::Result;
 

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tower_prometheus::mixin::Mixin;
+use tower_prometheus_mixin::Mixin;
 
 use crate::Result;
 

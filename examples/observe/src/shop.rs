@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_prometheus::collectors::{InfoCollector, ProcessCollector, RuntimeCollector};
-use tower_prometheus::{Error, Family, HttpMetrics, Registry};
+use tower_prometheus::{Error, HttpMetrics, Registry, http::HttpMetric};
 
 use crate::Result;
 use crate::dice::Dice;
@@ -25,14 +25,14 @@ use crate::dice::Dice;
 /// the first request of a kind is an increase and not the birth of a series.
 pub fn http() -> HttpMetrics {
     HttpMetrics::server()
-        .measure(Family::ResponseBodySize)
-        .declare(Method::GET, "/users/{id}", [200])
-        .declare(Method::GET, "/search", [200])
-        .declare(Method::POST, "/orders", [201, 503])
-        .declare(Method::GET, "/export/{pieces}", [200])
-        .declare(Method::GET, "/legacy", [200])
-        .declare(Method::GET, "/quotes", [200])
-        .declare(Method::GET, "/events", [200])
+        .measure(HttpMetric::ResponseBodySize)
+        .preregister(Method::GET, "/users/{id}", [200])
+        .preregister(Method::GET, "/search", [200])
+        .preregister(Method::POST, "/orders", [201, 503])
+        .preregister(Method::GET, "/export/{pieces}", [200])
+        .preregister(Method::GET, "/legacy", [200])
+        .preregister(Method::GET, "/quotes", [200])
+        .preregister(Method::GET, "/events", [200])
 }
 
 /// A shop that is open, until the program ends.
@@ -87,7 +87,7 @@ impl Shop {
 
     /// How many requests ended, and how many have not, by the shop's own book.
     pub fn requests(&self) -> (f64, f64) {
-        let value = |family| self.metrics.value(family, &[]).unwrap_or(0.0);
+        let value = |family| self.metrics.sum(family, &[]).unwrap_or(0.0);
         let open = value("http_requests_in_progress") + value("http_connections_open");
         (value("http_requests_total"), open)
     }
@@ -110,7 +110,7 @@ fn app(metrics: &Registry, state: Arc<Inside>) -> Result<Router, Error> {
         .fallback(not_found)
         .with_state(state)
         .route_service("/metrics", page)
-        .layer(http().layer(metrics)?)
+        .layer(http().build(metrics)?)
         .layer(CatchPanicLayer::new()))
 }
 

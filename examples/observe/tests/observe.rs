@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use std::process::Command;
 
 use test_support::skip_without;
+use test_support::store::Directory;
 use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
-use tower_prometheus::mixin::Dashboard;
-use tower_prometheus::{Family, HttpMetrics};
+use tower_prometheus::{HttpMetrics, http::HttpMetric};
+use tower_prometheus_mixin::Dashboard;
 
 /// What a run of a few seconds prints.
 fn report(prometheus: Option<&str>) -> String {
@@ -103,11 +104,9 @@ fn without_prometheus_the_page_says_it() {
 /// Every panel is in the picture, and has data but where there is nothing to tell.
 #[test]
 fn previews_draw_every_panel() {
-    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let directory = directory.join(format!("previews-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_previews"))
     skip_without!(Prometheus);
+    let directory = Directory::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_previews"))
         .arg("3")
         .current_dir(&directory.0)
         .output();
@@ -129,7 +128,7 @@ fn previews_draw_every_panel() {
 }
 
 fn http() -> String {
-    let http = HttpMetrics::server().measure(Family::ResponseBodySize);
+    let http = HttpMetrics::server().measure(HttpMetric::ResponseBodySize);
     Dashboard::http("http", "Shop", http)
         .unwrap()
         .to_json()

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tower_prometheus::Registry;
-use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
+use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use systems::agentos::cache::{Cache, Question};
 use systems::agentos::limits::{Limit, Limits, MAX_BUCKETS};
@@ -467,7 +467,7 @@ fn a_timer_says_how_its_block_ended() {
     let metrics = AgentOs::on(&registry).unwrap();
     let work = |end: fn() -> Result<(), &'static str>| {
         let timer = metrics.request_timer("writer", AgentOperation::Answer);
-        let active = registry.value("a2a_active_tasks", &[("agent", "writer")]);
+        let active = registry.sum("a2a_active_tasks", &[("agent", "writer")]);
         assert_eq!(active, Some(1.0));
         timer.finish(&end());
     };
@@ -476,10 +476,10 @@ fn a_timer_says_how_its_block_ended() {
     drop(metrics.request_timer("writer", AgentOperation::Answer));
     assert!(std::panic::catch_unwind(AssertUnwindSafe(|| work(|| panic!("oh")))).is_err());
     for (status, count) in [("success", 1.0), ("error", 2.0), ("cancelled", 1.0)] {
-        let counted = registry.value("a2a_requests_total", &[("status", status)]);
+        let counted = registry.sum("a2a_requests_total", &[("status", status)]);
         assert_eq!(counted, Some(count), "{status}");
     }
-    assert_eq!(registry.value("a2a_active_tasks", &[]), Some(0.0));
+    assert_eq!(registry.sum("a2a_active_tasks", &[]), Some(0.0));
 }
 
 fn question(text: &str) -> Question {
@@ -532,7 +532,7 @@ async fn a_token_is_taken_from_both_buckets_or_neither() {
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(decide("b"), Ok(()));
     assert_eq!(decide("a"), Err(Duration::from_secs(2)));
-    let counted = |result| registry.value("rate_limit_hits_total", &[("result", result)]);
+    let counted = |result| registry.sum("rate_limit_hits_total", &[("result", result)]);
     assert_eq!(
         (counted("allowed"), counted("denied")),
         (Some(5.0), Some(3.0))

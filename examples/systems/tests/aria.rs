@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use systems::aria::{metrics, mixin};
-use tower_prometheus::mixin::{ScrapeConfig, ScrapeJob};
+use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};

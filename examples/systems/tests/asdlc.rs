@@ -12,8 +12,8 @@ use systems::asdlc::{metrics, mixin};
 
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};
-use test_support::store::{Directory, Kind, Store, free_address};
 use test_support::skip_without;
+use test_support::store::{Directory, Kind, Store, free_address};
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 use test_support::until;
 

@@ -5,7 +5,7 @@ use systems::aria::metrics::{self as aria, Aria};
 use systems::openclaw::metrics::{self as openclaw, Assignment, OpenClaw, Verdict};
 use systems::zerostate::metrics::{self as zerostate, ChannelState, Party, ZeroState};
 use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
-use tower_prometheus::{FamilyDescription, Registry, Unit};
+use tower_prometheus::{Registry, Unit, model::FamilyDescription};
 
 /// A metrics page that both parsers read.
 fn page_of(registry: &Registry) -> String {
@@ -262,7 +262,7 @@ fn aria_records_fractions_escaped_labels_and_a_gauge_named_like_a_counter() {
         ],
     );
     drop(request);
-    assert_eq!(registry.value("aria_requests_in_progress", &[]), Some(0.0));
+    assert_eq!(registry.sum("aria_requests_in_progress", &[]), Some(0.0));
 }
 
 #[test]

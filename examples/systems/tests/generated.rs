@@ -9,7 +9,7 @@ use serde_json::Value;
 use systems::{agentos, aria, asdlc, openclaw, zerostate};
 use test_support::dashboard::{Dashboard, Panel, selectors};
 use test_support::store::{Directory, Store, promtool};
-use tower_prometheus::mixin::{Dashboard as Built, Definitions, Mixin};
+use tower_prometheus_mixin::{Dashboard as Built, Definitions, Mixin};
 
 /// The mixin of each system, by its directory in `generated`.
 fn mixins() -> [(&'static str, Mixin); 5] {

@@ -475,7 +475,7 @@ async fn a_service_that_is_not_registered_is_not_on_the_page() {
     assert_eq!(revoked.recv().await.unwrap().id, 1);
     assert!(page().await.contains("openclaw_active_leases 0\n"));
     assert_eq!(
-        registry.value("openclaw_leases_expired_total", &[]),
+        registry.sum("openclaw_leases_expired_total", &[]),
         Some(1.0)
     );
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::{StreamExt, stream};
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
-use tower_prometheus::mixin::{Definitions, ScrapeConfig, ScrapeJob};
+use tower_prometheus_mixin::{Definitions, ScrapeConfig, ScrapeJob};
 
 use systems::zerostate::api::{Call, Client};
 use systems::zerostate::metrics::{MAX_AUCTIONS, MAX_CHANNELS, MAX_PEERS};
@@ -817,7 +817,7 @@ async fn questions_and_alerts_have_answers() {
 }
 
 /// The expression of an alert, as the file of rules has it.
-fn alert_expression(families: &[tower_prometheus::FamilyDescription], name: &str) -> String {
+fn alert_expression(families: &[tower_prometheus::model::FamilyDescription], name: &str) -> String {
     let files = mixin::mixin(families).unwrap().files().unwrap();
     let rules = &files[std::path::Path::new("rules/zerostate.yml")];
     let mut lines = rules.lines();

@@ -21,7 +21,7 @@ use crate::custom::operation::outcome::OperationEnd;
 ///
 /// ```
 /// # use std::io;
-/// use tower_prometheus::{Counter, Histogram, InProgress, Operation, Outcome, Registry, catalogue, labels};
+/// use tower_prometheus::{Counter, Histogram, InProgress, Operation, custom::Outcome, Registry, catalogue, labels};
 ///
 /// labels! {
 ///     pub struct Method { method: open(20) }

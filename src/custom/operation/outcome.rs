@@ -7,7 +7,7 @@ use crate::custom::label_spec::LabelValue;
 /// Other words are an enum of the application's own, made from this one:
 ///
 /// ```
-/// use tower_prometheus::Outcome;
+/// use tower_prometheus::custom::Outcome;
 ///
 /// tower_prometheus::labels! {
 ///     pub enum Status { Ok = "200", Failed = "500", Gone = "cancelled" }

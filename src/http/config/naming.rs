@@ -11,7 +11,7 @@ use crate::model::names::{check_label_name, check_metric_name};
 /// The names of a layer's families and labels.
 ///
 /// ```
-/// use tower_prometheus::{HttpMetric, HttpMetrics, Naming, Registry};
+/// use tower_prometheus::{HttpMetric, HttpMetrics, http::Naming, Registry};
 ///
 /// let naming = Naming::classic()
 ///     .family(HttpMetric::Requests, "hits_total")

@@ -19,7 +19,7 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 ///
 /// ```
 /// use http::Response;
-/// use tower_prometheus::Endpoint;
+/// use tower_prometheus::http::Endpoint;
 ///
 /// let mut response = Response::new("hello");
 /// response.extensions_mut().insert(Endpoint::from_static("/hello"));

@@ -18,7 +18,7 @@ use crate::sync::lock;
 ///
 /// ```
 /// use http::{Response, StatusCode};
-/// use tower_prometheus::LongLived;
+/// use tower_prometheus::http::LongLived;
 ///
 /// let (mark, guard) = LongLived::guarded("websocket");
 /// let mut response = Response::new(());

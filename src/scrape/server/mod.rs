@@ -25,7 +25,7 @@ use crate::scrape::server::listener::Listener;
 ///
 /// ```no_run
 /// # async fn run(shutdown: impl Future<Output = ()>) -> Result<(), tower_prometheus::Error> {
-/// use tower_prometheus::{MetricsServer, Registry};
+/// use tower_prometheus::{scrape::MetricsServer, Registry};
 ///
 /// let metrics = Registry::builder().install()?;
 /// let server = MetricsServer::bind("0.0.0.0:8081").await?;

@@ -75,7 +75,7 @@ async fn the_same_page_for_the_same_traffic_where_that_crate_is_right() {
     let theirs = handle.render();
 
     let registry = Registry::new();
-    let layer = HttpMetrics::axum_prometheus().layer(&registry).unwrap();
+    let layer = HttpMetrics::axum_prometheus().build(&registry).unwrap();
     drive(app().layer(layer), &RIGHT).await;
     let ours = registry.render();
 
@@ -92,14 +92,14 @@ async fn the_same_page_for_the_same_traffic_where_that_crate_is_right() {
     );
     assert!(theirs.contains(r#"method="""#), "{theirs}");
 
-    let layer = HttpMetrics::axum_prometheus().layer(&registry).unwrap();
+    let layer = HttpMetrics::axum_prometheus().build(&registry).unwrap();
     drive(app().layer(layer), &WRONG).await;
     let ours = registry.render();
     assert!(
         !ours.contains("wp-admin") && !ours.contains(r#"method="""#),
         "{ours}"
     );
-    let requests = |label| registry.value("axum_http_requests_total", &[label]);
+    let requests = |label| registry.sum("axum_http_requests_total", &[label]);
     assert_eq!(requests(("endpoint", "unmatched")), Some(2.0));
     assert_eq!(requests(("method", "OTHER")), Some(2.0));
 }

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::{
-    HttpMetrics, HttpMetricsLayer, LongLived, MetricsHandler, Registry, Target,
+    HttpMetrics, HttpMetricsLayer, MetricsHandler, Registry, Sink, http::LongLived,
 };
 
 use test_support::page::{assert_readable, samples, sorted_samples};
@@ -64,7 +64,7 @@ async fn both_pages_hold_the_same_facts() {
         .build_recorder();
     let handler = MetricsHandler::new(recorder.handle());
     let layer = HttpMetrics::server()
-        .layer(Target::recorder(recorder))
+        .build(Sink::recorder(recorder))
         .unwrap();
     let theirs = drive(layer, handler).await;
 
@@ -73,7 +73,7 @@ async fn both_pages_hold_the_same_facts() {
 
     assert_readable(&ours);
     assert_eq!(facts(&ours), facts(&theirs));
-    assert_eq!(registry.value("http_requests_total", &[]), Some(11.0));
+    assert_eq!(registry.sum("http_requests_total", &[]), Some(11.0));
     let help = |page: &str| {
         let help = page.lines().filter(|line| line.starts_with("# HELP "));
         help.map(str::to_owned)

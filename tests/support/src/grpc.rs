@@ -1,6 +1,6 @@
 //! What gRPC layers have counted, and methods for them to know.
 
-use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
+use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
 
 use super::{eventually, page};
 
@@ -15,7 +15,7 @@ pub fn declared(metrics: GrpcMetrics) -> GrpcMetrics {
 
 /// A sum over a family of a server or client; 0 if there is none.
 pub fn total(registry: &Registry, family: &str, labels: &[(&str, &str)]) -> f64 {
-    registry.value(family, labels).unwrap_or(0.0)
+    registry.sum(family, labels).unwrap_or(0.0)
 }
 
 /// How many calls of a server's method ended with that code.

@@ -65,7 +65,7 @@ pub fn same<T: PartialEq + Debug>(found: &T, expected: &T) -> Result<(), String>
 /// One request, and its body reached its end.
 #[track_caller]
 pub fn assert_completed(registry: &Registry) {
-    let aborted = registry.value("http_response_bodies_aborted_total", &[]);
+    let aborted = registry.sum("http_response_bodies_aborted_total", &[]);
     assert_eq!(aborted, None);
     assert_settled(registry, 1);
 }
@@ -74,7 +74,7 @@ pub fn assert_completed(registry: &Registry) {
 /// the total, and an independent parser reads the page.
 #[track_caller]
 pub fn assert_settled(registry: &Registry, calls: u64) {
-    let total = |name| registry.value(name, &[]).unwrap_or(0.0);
+    let total = |name| registry.sum(name, &[]).unwrap_or(0.0);
     assert_eq!(total("http_requests_total"), calls as f64, "requests");
     assert_eq!(
         total("http_request_duration_seconds_count"),
@@ -89,7 +89,7 @@ pub fn assert_settled(registry: &Registry, calls: u64) {
 /// As [`assert_settled`], once what the server does on its own is done.
 pub async fn settle(registry: &Registry, calls: u64) {
     let is_settled = || {
-        let total = |name| registry.value(name, &[]).unwrap_or(0.0);
+        let total = |name| registry.sum(name, &[]).unwrap_or(0.0);
         total("http_requests_total") == calls as f64
             && total("http_requests_in_progress") == 0.0
             && total("http_connections_open") == 0.0
@@ -108,12 +108,12 @@ pub fn recorded(record: impl FnOnce()) -> Registry {
 
 /// How many requests ended with that status, over all endpoints and methods.
 pub fn requests(registry: &Registry, status: &str) -> f64 {
-    let requests = registry.value("http_requests_total", &[("status", status)]);
+    let requests = registry.sum("http_requests_total", &[("status", status)]);
     requests.unwrap_or(0.0)
 }
 
 /// How many bodies were aborted for that reason.
 pub fn aborted(registry: &Registry, reason: &str) -> f64 {
-    let aborted = registry.value("http_response_bodies_aborted_total", &[("reason", reason)]);
+    let aborted = registry.sum("http_response_bodies_aborted_total", &[("reason", reason)]);
     aborted.unwrap_or(0.0)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_prometheus::{Endpoint, Registry};
+use tower_prometheus::{Registry, http::Endpoint};
 
 use super::body::Scripted;
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tower_prometheus::{FamilyDescription, FamilyKind, Unit};
+use tower_prometheus::{
+    Unit,
+    model::{FamilyDescription, MetricKind},
+};
 
 use super::common::{OVERFLOW, quantiles};
 use crate::dashboard::Dashboard;
@@ -101,8 +104,8 @@ pub(crate) fn panels(family: &FamilyDescription, prefix: usize) -> Vec<Panel> {
         described(panel, "how much it grows a second")
     };
     match family.kind {
-        FamilyKind::Counter => vec![rate(title, per_second(family))],
-        FamilyKind::Histogram => {
+        MetricKind::Counter => vec![rate(title, per_second(family))],
+        MetricKind::Histogram => {
             let panel = Panel::time_series(format!("{title}: quantiles"), unit_of(family));
             let panel = quantiles(panel, name);
             vec![
@@ -110,11 +113,11 @@ pub(crate) fn panels(family: &FamilyDescription, prefix: usize) -> Vec<Panel> {
                 rate(format!("{title}: samples"), PanelUnit::OpsPerSecond),
             ]
         }
-        FamilyKind::Info => {
+        MetricKind::Info => {
             let panel = Panel::table(title, PanelUnit::Count).query(Query::value(name));
             vec![described(panel, "what each instance is")]
         }
-        FamilyKind::Gauge if name.contains("timestamp") => {
+        MetricKind::Gauge if name.contains("timestamp") => {
             let milliseconds = Query::value(name) * 1000.0;
             let panel = Panel::stat(title, PanelUnit::DateTime)
                 .size(12, 8)

@@ -1,6 +1,10 @@
 //! Dashboard, recording rules and objectives of a gRPC layer.
 
-use tower_prometheus::{FamilyDescription, GrpcMetric, GrpcMetrics, LabelRole};
+use tower_prometheus::{
+    GrpcMetrics,
+    grpc::GrpcMetric,
+    model::{FamilyDescription, LabelRole},
+};
 
 use super::common::{QUANTILES, duration_quantiles, overflow, with_error_thresholds};
 use crate::dashboard::Dashboard;

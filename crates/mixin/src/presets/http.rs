@@ -1,6 +1,10 @@
 //! Dashboard, recording rules and objectives of an HTTP layer, under whatever names its metrics have.
 
-use tower_prometheus::{Family, FamilyDescription, HttpMetrics, LabelRole, LabelValues};
+use tower_prometheus::{
+    HttpMetrics,
+    http::HttpMetric,
+    model::{FamilyDescription, LabelRole, LabelValues},
+};
 
 use super::common::{
     OVERFLOW, QUANTILES, duration_quantiles, overflow, quantiles, with_error_thresholds,
@@ -23,7 +27,7 @@ impl Dashboard {
     /// # Errors
     ///
     /// Returns an error if the configuration of the layer is not valid, or it records neither
-    /// [`Family::Requests`] nor [`Family::Duration`].
+    /// [`HttpMetric::Requests`] nor [`HttpMetric::Duration`].
     pub fn http(
         uid: impl Into<String>,
         title: impl Into<String>,
@@ -59,7 +63,7 @@ impl RuleGroup {
     /// | `job:http_request_duration_seconds:p50_rate5m`, `p95`, `p99` | quantiles of the duration |
     ///
     /// The same series for each endpoint start with `job_endpoint:`. Names follow the
-    /// [naming](tower_prometheus::Naming) of the layer. Dashboards of many instances are faster if they query these
+    /// [naming](tower_prometheus::http::Naming) of the layer. Dashboards of many instances are faster if they query these
     /// series, because every bucket of every instance is read once per evaluation instead of once per view.
     ///
     /// # Errors
@@ -113,7 +117,7 @@ impl Slo {
     ) -> Result<Self, Error> {
         let layer = HttpFamilies::new(http.as_ref())?;
         let failed = layer.failed().ok_or_else(|| {
-            Error::new("no metric of the layer has the status: record `Family::Requests`")
+            Error::new("no metric of the layer has the status: record `HttpMetric::Requests`")
         })?;
         let slo = Self::availability(name, objective, failed, layer.requests_rate());
         Ok(slo.description(format!(
@@ -136,7 +140,7 @@ impl Slo {
     ) -> Result<Self, Error> {
         let layer = HttpFamilies::new(http.as_ref())?;
         let duration = layer.duration.ok_or_else(|| {
-            Error::new("the layer does not record durations: record `Family::Duration`")
+            Error::new("the layer does not record durations: record `HttpMetric::Duration`")
         })?;
         Ok(Self::latency(name, objective, within, duration.name))
     }
@@ -162,11 +166,13 @@ struct HttpFamilies {
 
 impl HttpFamilies {
     fn new(http: &HttpMetrics) -> Result<Self, Error> {
-        let duration = http.family(Family::Duration)?;
-        let total = http.family(Family::Requests)?.or_else(|| duration.clone());
+        let duration = http.family(HttpMetric::Duration)?;
+        let total = http
+            .family(HttpMetric::Requests)?
+            .or_else(|| duration.clone());
         let total = total.ok_or_else(|| {
             Error::new(
-                "the layer counts no requests: record `Family::Requests` or `Family::Duration`",
+                "the layer counts no requests: record `HttpMetric::Requests` or `HttpMetric::Duration`",
             )
         })?;
         let label = |role| {
@@ -176,13 +182,13 @@ impl HttpFamilies {
         let (method, endpoint) = (label(LabelRole::Method)?, label(LabelRole::Endpoint)?);
         Ok(Self {
             duration,
-            head_duration: http.family(Family::HeadDuration)?,
-            request_body_duration: http.family(Family::RequestBodyDuration)?,
-            in_progress: http.family(Family::InProgress)?,
-            open_connections: http.family(Family::OpenConnections)?,
-            aborted_bodies: http.family(Family::AbortedBodies)?,
-            response_body_size: http.family(Family::ResponseBodySize)?,
-            request_body_size: http.family(Family::RequestBodySize)?,
+            head_duration: http.family(HttpMetric::HeadDuration)?,
+            request_body_duration: http.family(HttpMetric::RequestBodyDuration)?,
+            in_progress: http.family(HttpMetric::InProgress)?,
+            open_connections: http.family(HttpMetric::OpenConnections)?,
+            aborted_bodies: http.family(HttpMetric::AbortedBodies)?,
+            response_body_size: http.family(HttpMetric::ResponseBodySize)?,
+            request_body_size: http.family(HttpMetric::RequestBodySize)?,
             method: method.name.into_owned(),
             endpoint: endpoint.name.into_owned(),
             unmatched: endpoint.fallback.unwrap_or_default().into_owned(),

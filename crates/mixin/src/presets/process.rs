@@ -1,6 +1,6 @@
 //! Dashboards and alerts for collectors: the process, the runtime, and the scrape itself.
 
-use tower_prometheus::FamilyDescription;
+use tower_prometheus::model::FamilyDescription;
 
 use super::common::OVERFLOW;
 use super::families;

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_prometheus::{Family, HttpMetrics, LongLived, Registry};
+use tower_prometheus::{
+    HttpMetrics, Registry,
+    http::{HttpMetric, LongLived},
+};
 use tower_prometheus_mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 
 use test_support::server::Server;
@@ -28,7 +31,7 @@ fn queries_of(page: &str) -> Vec<String> {
 
 fn http() -> HttpMetrics {
     HttpMetrics::server()
-        .measure(Family::ResponseBodySize)
+        .measure(HttpMetric::ResponseBodySize)
         .max_endpoints(6)
 }
 
@@ -69,7 +72,7 @@ async fn shop() -> (Server, Registry) {
         app = app.route(&format!("/page/{i}"), get(async || "page"));
     }
     let app = app
-        .layer(http().layer(&registry).unwrap())
+        .layer(http().build(&registry).unwrap())
         .layer(CatchPanicLayer::new())
         .route_service("/metrics", registry.handler());
     (Server::start(app).await, registry)

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use promql_parser::parser::{self, Expr, VectorSelector};
 use serde::Deserialize;
 use serde_json::Value;
-use tower_prometheus::{Family, HttpMetrics, Naming};
+use tower_prometheus::{
+    HttpMetrics,
+    http::{HttpMetric, Naming},
+};
 use tower_prometheus_mixin::Dashboard as Made;
 
 use crate::families;
@@ -168,13 +171,13 @@ fn dashboards() -> Vec<Dashboard> {
         HttpMetrics::server()
             .naming(own)
             .status_classes()
-            .measure(Family::HeadDuration),
+            .measure(HttpMetric::HeadDuration),
         HttpMetrics::server()
-            .without(Family::Requests)
-            .without(Family::InProgress)
-            .without(Family::AbortedBodies)
-            .without(Family::OpenConnections),
-        HttpMetrics::server().without(Family::Duration),
+            .without(HttpMetric::Requests)
+            .without(HttpMetric::InProgress)
+            .without(HttpMetric::AbortedBodies)
+            .without(HttpMetric::OpenConnections),
+        HttpMetrics::server().without(HttpMetric::Duration),
     ] {
         texts.push(
             Made::http("shop", "Shop", &http)
@@ -535,8 +538,8 @@ fn of_families_leaves_the_shared_prefix_out_of_titles() {
 #[test]
 fn layer_dashboards_show_every_family() {
     let http = HttpMetrics::server()
-        .measure(Family::HeadDuration)
-        .measure(Family::ResponseBodySize)
+        .measure(HttpMetric::HeadDuration)
+        .measure(HttpMetric::ResponseBodySize)
         .with_request_body();
     let json = Made::http("shop", "Shop", &http)
         .unwrap()

@@ -1,11 +1,11 @@
 //! Metric families to query: those of an application, of a cache with closed labels, and of collectors.
 
-use tower_prometheus::{FamilyDescription, FamilyKind, LabelDescription};
+use tower_prometheus::model::{FamilyDescription, LabelDescription, MetricKind};
 
-use FamilyKind::{Counter, Gauge, Histogram, Info, Summary};
+use MetricKind::{Counter, Gauge, Histogram, Info, Summary};
 
 /// `labels` are names, with `=a,b` for closed ones: `"status=success,failed type"`.
-fn family(name: &str, kind: FamilyKind, labels: &str, buckets: &[f64]) -> FamilyDescription {
+fn family(name: &str, kind: MetricKind, labels: &str, buckets: &[f64]) -> FamilyDescription {
     let labels = labels.split_whitespace();
     let labels = labels.map(|label| match label.split_once('=') {
         None => LabelDescription::new(label.to_owned()),
@@ -19,7 +19,7 @@ fn family(name: &str, kind: FamilyKind, labels: &str, buckets: &[f64]) -> Family
     labels.fold(family, FamilyDescription::label)
 }
 
-type Table<'a> = &'a [(&'a str, FamilyKind, &'a str, &'a [f64])];
+type Table<'a> = &'a [(&'a str, MetricKind, &'a str, &'a [f64])];
 
 fn prefixed(prefix: &str, table: Table<'_>) -> Vec<FamilyDescription> {
     let families = table.iter().map(|(name, kind, labels, buckets)| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use test_support::process::example;
 use test_support::store::Directory;
-use tower_prometheus::{Family, GrpcMetrics, HttpMetrics};
+use tower_prometheus::{GrpcMetrics, HttpMetrics, http::HttpMetric};
 use tower_prometheus_mixin::{
     Dashboard, Definitions, Error, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo,
 };
@@ -16,7 +16,7 @@ use crate::generated::{files_in, layers_directory};
 
 /// The deployment of a service with default layers and collectors.
 fn layers() -> Mixin {
-    let http = HttpMetrics::server().measure(Family::ResponseBodySize);
+    let http = HttpMetrics::server().measure(HttpMetric::ResponseBodySize);
     let otel = HttpMetrics::open_telemetry();
     let grpc = GrpcMetrics::server();
     let collectors = families::process();

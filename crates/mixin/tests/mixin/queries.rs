@@ -1,6 +1,9 @@
 //! A query that is not valid is an error that names the alternatives.
 
-use tower_prometheus::{FamilyDescription, FamilyKind, HttpMetrics};
+use tower_prometheus::{
+    HttpMetrics,
+    model::{FamilyDescription, MetricKind},
+};
 use tower_prometheus_mixin::{
     Dashboard, Definitions, Panel, PanelUnit, Query, Rule, RuleGroup, Rules, Severity, Slo,
 };
@@ -190,7 +193,7 @@ fn fraction_below_needs_a_bucket_bound() {
     assert!(nearest(0.001).ends_with("the nearest is 0.01"));
     assert!(nearest(60.0).ends_with("the nearest is 30"));
     // Prometheus 3 rewrites very small and very large bounds.
-    let family = FamilyDescription::new("size_bytes", FamilyKind::Histogram).buckets([
+    let family = FamilyDescription::new("size_bytes", MetricKind::Histogram).buckets([
         0.00002,
         256.0,
         1_048_576.0,
@@ -365,9 +368,9 @@ fn objectives_out_of_range_are_refused() {
         let error = group(objective).unwrap_err().to_string();
         assert!(error.contains("above 0.9306"), "{error}");
     }
-    let silent = HttpMetrics::server().without(tower_prometheus::Family::Duration);
+    let silent = HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Duration);
     assert!(Slo::http_latency("http", 0.99, 0.25, &silent).is_err());
-    let blind = HttpMetrics::server().without(tower_prometheus::Family::Requests);
+    let blind = HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Requests);
     assert!(Slo::http_availability("http", 0.99, &blind).is_err());
     // With the status on durations, their count is enough.
     assert!(Slo::http_availability("http", 0.99, blind.status_on_durations()).is_ok());

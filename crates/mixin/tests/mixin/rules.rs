@@ -1,7 +1,7 @@
 //! promtool accepts the generated rules, and alerts fire exactly when they should.
 
 use promql_parser::parser;
-use tower_prometheus::{HttpMetrics, Naming};
+use tower_prometheus::{HttpMetrics, http::Naming};
 use tower_prometheus_mixin::{RuleGroup, Rules, Slo};
 
 use crate::generated::files_ending;
@@ -120,7 +120,7 @@ fn burn_rate_alerts_use_four_pairs_of_windows() {
 #[test]
 fn rules_follow_the_layers_naming() {
     let naming = Naming::classic()
-        .family(tower_prometheus::Family::Requests, "hits_total")
+        .family(tower_prometheus::http::HttpMetric::Requests, "hits_total")
         .endpoint_label("route")
         .status_label("code");
     let http = HttpMetrics::server()

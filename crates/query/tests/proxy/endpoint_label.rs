@@ -12,7 +12,7 @@ use test_support::assert_settled;
 use test_support::server::Server;
 
 fn requests(registry: &Registry, endpoint: &str, status: &str) -> Option<f64> {
-    registry.value(
+    registry.sum(
         "http_requests_total",
         &[("endpoint", endpoint), ("status", status)],
     )
@@ -115,7 +115,7 @@ async fn endpoint_set_on_the_request_is_kept() {
         .http_layer()
         .layer(upstream.proxy().build().unwrap());
     let mut request = Request::get("/health").body(()).unwrap();
-    let named = tower_prometheus::Endpoint::from_static("/own");
+    let named = tower_prometheus::http::Endpoint::from_static("/own");
     request.extensions_mut().insert(named);
     drop(service.oneshot(request).await.unwrap());
     assert_eq!(requests(&registry, "/own", "200"), Some(1.0));

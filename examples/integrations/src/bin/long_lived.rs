@@ -29,7 +29,7 @@ use axum::{Router, routing::get};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tower_prometheus::{LongLived, Registry};
+use tower_prometheus::{Registry, http::LongLived};
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
@@ -99,7 +99,7 @@ async fn visit(address: &str, metrics: &Registry) -> Result<()> {
     print("while they are open", metrics);
 
     drop((sockets, streams));
-    while metrics.value("http_connections_open", &[]) != Some(0.0) {
+    while metrics.sum("http_connections_open", &[]) != Some(0.0) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     print("\nafter they were closed", metrics);

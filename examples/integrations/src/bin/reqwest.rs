@@ -15,7 +15,7 @@ use axum::routing::get;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::{Endpoint, Registry};
+use tower_prometheus::{Registry, http::Endpoint};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 

@@ -29,7 +29,7 @@ use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
-use tower_prometheus::{GrpcMetrics, GrpcType, Registry};
+use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .method("shop.Orders", "Import", GrpcType::ClientStream)
         .method("shop.Orders", "Watch", GrpcType::ServerStream)
         .method("shop.Orders", "Haggle", GrpcType::BidiStream)
-        .layer(&metrics)?;
+        .build(&metrics)?;
 
     // The page lies beside the services; a scraper asks for it by HTTP/1.
     let page = axum::Router::new().route_service("/metrics", metrics.handler());

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use tower_prometheus::app::{Ended, Running};
+use tower_prometheus::custom::{OperationEnd, OperationGuard};
 use tower_prometheus::{
-    Counter, Histogram, InProgress, Info, Operation, Outcome, catalogue, labels,
+    Counter, Histogram, InProgress, Info, Operation, catalogue, custom::Outcome, labels,
 };
 
 /// Workspaces with series of their own.
@@ -257,7 +257,7 @@ impl AgentOs {
     ) -> Result<T, E> {
         Operation::new()
             .duration(|_| self.ccr_latency_seconds.with(provider))
-            .total(|end| {
+            .count(|end| {
                 self.ccr_requests_total.with(ProviderRequest {
                     provider,
                     task_type,

@@ -1,10 +1,10 @@
 //! AgentOS' dashboard, rules and scrape configuration.
 
-use tower_prometheus::mixin::{
+use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus_mixin::{
     Dashboard, Mixin, Panel, PanelUnit, Query, Row, RuleGroup, Rules, ScrapeConfig, ScrapeJob,
     Severity,
 };
-use tower_prometheus::{Error, FamilyDescription};
 
 /// Builds the files to deploy for a service with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {

@@ -3,11 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use futures_util::Stream;
-use tower_prometheus::app::{Ended, Running};
 use tower_prometheus::collect::{FamilySamples, Samples};
+use tower_prometheus::custom::{OperationEnd, OperationGuard};
 use tower_prometheus::{
-    Counter, FamilyDescription, FamilyKind, FractionalCounter, Gauge, Histogram, InProgress, Info,
-    LabelDescription, LabelValues, Operation, Outcome, Unit, catalogue, labels,
+    Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Operation, Unit, catalogue,
+    custom::Outcome,
+    labels,
+    model::{FamilyDescription, LabelDescription, LabelValues, MetricKind},
 };
 
 labels! {
@@ -69,7 +71,7 @@ catalogue! {
         /// Total number of output tokens, thinking included.
         pub llm_tokens_output_total: Counter<Model>,
         /// Estimated cost of tokens in US dollars.
-        pub llm_token_cost_estimate_total: FractionalCounter<Model>,
+        pub llm_token_cost_estimate_total: FloatCounter<Model>,
         /// Time from the start of thinking to the first word in seconds.
         pub llm_thinking_duration_seconds: Histogram<Model> { buckets: THINKING },
         /// Total number of routing decisions, by selected agent.
@@ -143,7 +145,7 @@ impl AtScrape {
     }
 
     fn describe(&self) -> FamilyDescription {
-        let mut family = FamilyDescription::new(self.name, FamilyKind::Gauge);
+        let mut family = FamilyDescription::new(self.name, MetricKind::Gauge);
         family.help = self.help.to_owned();
         let label = |name: &'static str| LabelDescription {
             name: name.into(),
@@ -188,7 +190,7 @@ impl Aria {
         Operation::new()
             .in_progress(self.requests_in_progress.with(Method { method }))
             .duration(|_| self.request_duration_seconds.with(Method { method }))
-            .total(|end| {
+            .count(|end| {
                 let status = Status::from(end.outcome);
                 self.requests_total.with(Request { method, status })
             })
@@ -236,7 +238,7 @@ impl Aria {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         Operation::new()
-            .total(|end| {
+            .count(|end| {
                 let status = end.outcome;
                 self.agent_tasks_total.with(AgentTask { agent_id, status })
             })
@@ -259,7 +261,7 @@ impl Aria {
                 self.scheduler_execution_duration_seconds
                     .with(Job { job_id })
             })
-            .total(|end| {
+            .count(|end| {
                 let status = end.outcome;
                 self.scheduler_executions_total
                     .with(Execution { job_id, status })
@@ -280,7 +282,7 @@ impl Aria {
                 self.skill_execution_duration_seconds
                     .with(Skill { skill_name })
             })
-            .total(|end| {
+            .count(|end| {
                 let status = end.outcome;
                 self.skill_executions_total
                     .with(SkillExecution { skill_name, status })
@@ -298,7 +300,7 @@ impl Aria {
     ) -> Result<T, E> {
         Operation::new()
             .duration(|_| self.db_query_duration_seconds.with(operation))
-            .total(|_| self.db_queries_total.with(operation))
+            .count(|_| self.db_queries_total.with(operation))
             .errors(|_, error_type| self.error(error_type, "database"))
             .run_with(work, name_error)
             .await

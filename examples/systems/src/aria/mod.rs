@@ -52,7 +52,7 @@ use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_prometheus::{HttpMetrics, MetricsServer, Registry};
+use tower_prometheus::{HttpMetrics, Registry, scrape::MetricsServer};
 
 use self::engine::Engine;
 use self::metrics::Aria;
@@ -82,7 +82,7 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     let api = api::router(Arc::clone(&engine), Arc::clone(&scheduler))
         // Below the metrics layer, so that the layer sees the 500 of a panic.
         .layer(CatchPanicLayer::new())
-        .layer(HttpMetrics::server().layer(&registry)?);
+        .layer(HttpMetrics::server().build(&registry)?);
     let handler = gauges::add(registry.handler(), engine);
 
     let port = env::var("PORT").unwrap_or_else(|_| "8080".to_owned());

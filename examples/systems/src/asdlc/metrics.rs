@@ -2,8 +2,10 @@
 
 use tower_prometheus::collect::{FamilySamples, Samples};
 use tower_prometheus::{
-    Counter, Error, FamilyDescription, FamilyKind, Histogram, HttpMetrics, Info, LabelDescription,
-    LabelValues, Operation, Outcome, Unit, buckets, catalogue, labels,
+    Counter, Error, Histogram, HttpMetrics, Info, Operation, Unit, buckets, catalogue,
+    custom::Outcome,
+    labels,
+    model::{FamilyDescription, LabelDescription, LabelValues, MetricKind},
 };
 
 labels! {
@@ -58,7 +60,7 @@ impl Asdlc {
         work: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
         Operation::new()
-            .total(|end| {
+            .count(|end| {
                 let status = match end.outcome {
                     Outcome::Success => EventStatus::Success,
                     _ => EventStatus::Failed,
@@ -129,7 +131,7 @@ impl Pulled {
     }
 
     fn describe(&self) -> FamilyDescription {
-        let mut family = FamilyDescription::new(self.name, FamilyKind::Gauge);
+        let mut family = FamilyDescription::new(self.name, MetricKind::Gauge);
         family.help = self.help.to_owned();
         family.unit = self.unit;
         let labels = self.label.iter().map(|(name, values)| LabelDescription {

@@ -1,9 +1,9 @@
 //! aSDLC's dashboard, rules and scrape configurations.
 
-use tower_prometheus::mixin::{
+use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus_mixin::{
     Dashboard, Definitions, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob,
 };
-use tower_prometheus::{Error, FamilyDescription};
 
 /// Builds the files to deploy for services with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {

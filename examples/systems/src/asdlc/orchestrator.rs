@@ -11,7 +11,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use redis::{Pipeline, RedisError};
 use tokio::net::TcpListener;
-use tower_prometheus::query::QueryProxy;
+use tower_prometheus_query::QueryProxy;
 
 use super::Options;
 use super::broker::{Broker, RESULTS, reason, set_state};
@@ -80,9 +80,9 @@ pub async fn serve(
 fn app(service: &Service) -> Result<Router, tower_prometheus::Error> {
     // What is declared is on the page before the first request.
     let http = http()
-        .declare(Method::POST, "/api/events/{event_type}", [202, 400, 503])
-        .declare(Method::GET, "/api/tasks/{task}", [200, 404, 503])
-        .declare(Method::GET, "/health", [200])
+        .preregister(Method::POST, "/api/events/{event_type}", [202, 400, 503])
+        .preregister(Method::GET, "/api/tasks/{task}", [200, 404, 503])
+        .preregister(Method::GET, "/health", [200])
         .layer(&service.registry)?;
     let proxy = QueryProxy::from_env()
         .services_of("asdlc_service_info", "service")

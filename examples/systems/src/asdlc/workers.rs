@@ -16,7 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use redis::Pipeline;
 use tokio::net::TcpListener;
 use tower::{Service as _, ServiceBuilder};
-use tower_prometheus::{MetricsHandler, Page};
+use tower_prometheus::{MetricsHandler, scrape::MetricsBody};
 
 use super::Options;
 use super::broker::{EVENTS, RESULTS};
@@ -77,9 +77,9 @@ pub async fn serve(
     let service = Service::start(role, redis, options, &shutdown)?;
     // Plain hyper has no router to tell the endpoint.
     let http = http()
-        .patterns(["/health", "/pool"])
-        .declare(Method::GET, "/health", [200])
-        .declare(Method::GET, "/pool", [200])
+        .route_patterns(["/health", "/pool"])
+        .preregister(Method::GET, "/health", [200])
+        .preregister(Method::GET, "/pool", [200])
         .layer(&service.registry)?;
     let (pool, page) = (Arc::clone(&service.pool.state), service.page.clone());
     let app = ServiceBuilder::new()

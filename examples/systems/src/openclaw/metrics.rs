@@ -1,8 +1,10 @@
 //! The catalogue of OpenClaw, and a method per event that updates all metrics of the event.
 
 use tower_prometheus::{
-    Counter, Error, FamilyDescription, FamilyKind, Histogram, HttpMetrics, Info, Operation,
-    Outcome, catalogue, labels,
+    Counter, Error, Histogram, HttpMetrics, Info, Operation, catalogue,
+    custom::Outcome,
+    labels,
+    model::{FamilyDescription, MetricKind},
 };
 
 labels! {
@@ -181,7 +183,7 @@ impl OpenClaw {
     ) -> Result<T, E> {
         Operation::new()
             .duration(|_| self.recovery_duration_seconds.with(RecoveryType { r#type }))
-            .total(|end| {
+            .count(|end| {
                 let status = end.outcome.into();
                 self.recovery_operations_total
                     .with(Recovery { r#type, status })
@@ -229,7 +231,7 @@ pub fn families() -> Result<Vec<FamilyDescription>, Error> {
     ];
     let mut families = OpenClaw::families();
     families.extend(pulled.map(|PulledGauge { name, help }| {
-        let mut family = FamilyDescription::new(name, FamilyKind::Gauge);
+        let mut family = FamilyDescription::new(name, MetricKind::Gauge);
         family.help = help.to_owned();
         family
     }));

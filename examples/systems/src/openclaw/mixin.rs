@@ -1,7 +1,7 @@
 //! OpenClaw's dashboard, rules and scrape configuration.
 
-use tower_prometheus::mixin::{Dashboard, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob};
-use tower_prometheus::{Error, FamilyDescription};
+use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus_mixin::{Dashboard, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob};
 
 /// Builds the files to deploy for a service with these metric families.
 pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {

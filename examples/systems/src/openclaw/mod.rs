@@ -45,7 +45,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tower_prometheus::{Registry, families_table};
+use tower_prometheus::{Registry, model::families_table};
 
 use self::metrics::OpenClaw;
 use self::node::Node;
@@ -131,5 +131,5 @@ pub fn app(registry: &Registry) -> Result<Router, tower_prometheus::Error> {
     pulled::register(&page, leases, results, detector)?;
     Ok(api::router(Arc::clone(&orchestrator))
         .route_service("/metrics", page)
-        .layer(metrics::http().layer(registry)?))
+        .layer(metrics::http().build(registry)?))
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tonic::Status;
-use tower_prometheus::InProgressGuard;
+use tower_prometheus::custom::InProgressGuard;
 
 use super::api;
 use super::metrics::{

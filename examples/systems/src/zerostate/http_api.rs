@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 use http::StatusCode;
 use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
-use tower_prometheus::{Error, HttpMetrics, Registry, families_table};
+use tower_prometheus::{Error, HttpMetrics, Registry, model::families_table};
 
 use super::balances::ChannelBalances;
 use super::economy::Economy;
@@ -29,7 +29,7 @@ pub fn router(metrics: &Registry, economy: Arc<Economy>) -> Result<Router, Error
         .route("/channels/{channel_id}", get(channel))
         .route("/peers/{peer_id}", get(peer))
         .with_state(economy)
-        .layer(http_metrics().layer(metrics)?)
+        .layer(http_metrics().build(metrics)?)
         .route_service("/metrics", page))
 }
 

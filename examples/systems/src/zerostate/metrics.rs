@@ -14,8 +14,10 @@
 use std::time::Duration;
 
 use tower_prometheus::{
-    Counter, FamilyDescription, FamilyKind, Gauge, Histogram, InProgress, InProgressGuard,
-    LabelDescription, LabelValues, Unit, buckets, catalogue, labels,
+    Counter, Gauge, Histogram, InProgress, Unit, buckets, catalogue,
+    custom::InProgressGuard,
+    labels,
+    model::{FamilyDescription, LabelDescription, LabelValues, MetricKind},
 };
 
 /// Peers with series of their own.
@@ -230,7 +232,7 @@ pub const CHANNEL_BALANCES_HELP: &str =
 
 /// Every metric family of the economy: the recorded ones, and the one of the collector.
 pub fn families() -> Vec<FamilyDescription> {
-    let mut balances = FamilyDescription::new(CHANNEL_BALANCES, FamilyKind::Gauge);
+    let mut balances = FamilyDescription::new(CHANNEL_BALANCES, MetricKind::Gauge);
     CHANNEL_BALANCES_HELP.clone_into(&mut balances.help);
     let parties = Party::ALL.iter().map(|party| party.as_str().into());
     let labels = [

@@ -62,7 +62,7 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     let economy = Arc::new(Economy::start(*ZeroState::global()).await?);
     let router = http_api::router(&registry, Arc::clone(&economy))?;
     let grpc = Server::builder()
-        .layer(grpc_metrics().layer(&registry)?)
+        .layer(grpc_metrics().build(&registry)?)
         .add_service(EconomyServer(economy));
 
     let incoming = TcpIncoming::bind(local("GRPC_PORT").parse()?)?;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
-use tower_prometheus::InProgressGuard;
+use tower_prometheus::custom::InProgressGuard;
 
 use super::escrow::Escrow;
 use super::metrics::{

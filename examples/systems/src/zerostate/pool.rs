@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tower_prometheus::InProgressGuard;
+use tower_prometheus::custom::InProgressGuard;
 
 use super::metrics::ZeroState;
 use super::origin::NOTHING;

@@ -9,7 +9,7 @@ use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
-use tower_prometheus::{GrpcMetrics, GrpcType};
+use tower_prometheus::{GrpcMetrics, grpc::GrpcType};
 
 use super::api::{self, Call};
 use super::economy::{Economy, Handle};

@@ -13,7 +13,7 @@ use tonic::Code;
 use tonic::service::Routes;
 use tower::{Layer, Service, ServiceBuilder};
 use tower_prometheus::grpc::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFuture};
-use tower_prometheus::{GrpcMetricsService, Registry};
+use tower_prometheus::{Registry, grpc::GrpcMetricsService};
 
 use crate::shop::{Client, Server, Shop, listen};
 use test_support::grpc::{handled, settle};
@@ -73,9 +73,9 @@ async fn neither_send_nor_clone_nor_an_errors_kind_is_asked_for() {
     assert!(matches!(service.call(request()).await, Err(OwnError)));
     assert_eq!(*calls.borrow(), 2);
     settle(&registry, "client", 2).await;
-    assert_eq!(registry.value("grpc_client_msg_sent_total", &[]), Some(2.0));
+    assert_eq!(registry.sum("grpc_client_msg_sent_total", &[]), Some(2.0));
     assert_eq!(
-        registry.value("grpc_client_msg_received_total", &[]),
+        registry.sum("grpc_client_msg_received_total", &[]),
         Some(1.0)
     );
 }
@@ -131,7 +131,7 @@ async fn among_other_layers() {
         .layer(
             registry
                 .grpc_client_layer()
-                .boxed_by(tonic::body::Body::new),
+                .map_request_body(tonic::body::Body::new),
         )
         .timeout(std::time::Duration::from_secs(10))
         .service(channel);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tonic::Code;
 use tonic::service::LayerExt;
-use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, Registry};
+use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcMetricsLayer};
 
 use crate::shop::{Client, Server, Shop, listen, read, text};
 use test_support::eventually;
@@ -13,7 +13,7 @@ use test_support::grpc::{declared, handled, messages, settle, total};
 use test_support::page::samples;
 
 fn layer(registry: &Registry) -> GrpcMetricsLayer {
-    declared(GrpcMetrics::server()).layer(registry).unwrap()
+    declared(GrpcMetrics::server()).build(registry).unwrap()
 }
 
 async fn drive_all_kinds(server: &Server, gzip: bool) {

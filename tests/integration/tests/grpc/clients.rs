@@ -6,7 +6,7 @@ use futures_util::stream;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceBuilder;
-use tower_prometheus::grpc::{GrpcBoxedService, GrpcMetricsService, GrpcRequestBody};
+use tower_prometheus::grpc::{GrpcMetricsService, GrpcRequestBody, MapRequestBodyService};
 use tower_prometheus::{GrpcMetrics, Registry};
 
 use crate::shop::{Client, Server, listen, read, text};
@@ -19,8 +19,8 @@ type Measured = GrpcMetricsService<GrpcBoxedService<Channel, Boxing>>;
 
 fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
     let boxing: Boxing = tonic::body::Body::new;
-    let layer = declared(GrpcMetrics::client()).layer(registry).unwrap();
-    Client::new(layer_of(layer.boxed_by(boxing), channel))
+    let layer = declared(GrpcMetrics::client()).build(registry).unwrap();
+    Client::new(layer_of(layer.map_request_body(boxing), channel))
 }
 
 fn layer_of<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service {
@@ -94,7 +94,7 @@ async fn with_the_functions_own_type_it_is_one_line() {
         .layer(
             registry
                 .grpc_client_layer()
-                .boxed_by(tonic::body::Body::new),
+                .map_request_body(tonic::body::Body::new),
         )
         .service(channel);
     Client::new(transport)

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tonic::Code;
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{GrpcMetrics, GrpcMetricsLayer, Registry};
+use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcMetricsLayer};
 
 use crate::shop::{Server, read, text};
 use test_support::grpc::{handled, messages, settle, total};
@@ -138,7 +138,7 @@ proptest! {
         status in prop::sample::select(&["0", "5", "12", "16", "x"][..]),
     ) {
         let registry = Registry::new();
-        let layer = GrpcMetrics::server().max_methods(5).layer(&registry).unwrap();
+        let layer = GrpcMetrics::server().max_methods(5).build(&registry).unwrap();
         // What a server cannot even parse never reaches a layer.
         let paths: Vec<_> = paths.into_iter().filter(|path| path.parse::<http::Uri>().is_ok()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -26,7 +26,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::{Service, service_fn};
-use tower_prometheus::{GrpcMetricsLayer, Registry};
+use tower_prometheus::{Registry, grpc::GrpcMetricsLayer};
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Text {

@@ -14,7 +14,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::sync::Notify;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
-use tower_prometheus::{Endpoint, HttpMetricsService, Registry};
+use tower_prometheus::{
+    Registry,
+    http::{Endpoint, HttpMetricsService},
+};
 
 use test_support::server::Server;
 use test_support::{eventually, page, warnings::Warnings};
@@ -35,7 +38,7 @@ fn to(url: &str, endpoint: &'static str) -> Request<Empty<Bytes>> {
 
 #[track_caller]
 fn assert_ended(registry: &Registry, calls: u64, status: &str, count: f64) {
-    let value = |name, labels: &[(&str, &str)]| registry.value(name, labels).unwrap_or(0.0);
+    let value = |name, labels: &[(&str, &str)]| registry.sum(name, labels).unwrap_or(0.0);
     assert_eq!(value("http_client_requests_total", &[]), calls as f64);
     assert_eq!(
         value("http_client_requests_total", &[("status", status)]),
@@ -84,7 +87,7 @@ async fn responses_by_host_endpoint_and_status() {
                 ("status", status),
                 ("method", "GET"),
             ];
-            registry.value("http_client_requests_total", &labels)
+            registry.sum("http_client_requests_total", &labels)
         };
         assert_eq!(requests("/users/{id}", "200"), Some(2.0));
         assert_eq!(requests("/fail", "503"), Some(1.0));
@@ -154,7 +157,7 @@ async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
             () = asked.notified() => {}
         }
         assert_eq!(
-            registry.value("http_client_requests_in_progress", &[]),
+            registry.sum("http_client_requests_in_progress", &[]),
             Some(1.0)
         );
     }
@@ -169,7 +172,7 @@ async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
     drop(body);
     assert_ended(&registry, 2, "200", 1.0);
     let labels = [("reason", "dropped"), ("host", "127.0.0.1")];
-    let aborted = registry.value("http_client_response_bodies_aborted_total", &labels);
+    let aborted = registry.sum("http_client_response_bodies_aborted_total", &labels);
     assert_eq!(aborted, Some(1.0));
 }
 
@@ -204,7 +207,7 @@ async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
             .is_err()
     );
     eventually("the call is dropped", || {
-        registry.value("http_client_requests_total", &[]) == Some(1.0)
+        registry.sum("http_client_requests_total", &[]) == Some(1.0)
     })
     .await;
     assert_ended(&registry, 1, "cancelled", 1.0);
@@ -223,7 +226,7 @@ async fn hosts_are_bounded() {
             .unwrap();
         drop(client.call(request).await);
     }
-    let requests = |host| registry.value("http_client_requests_total", &[("host", host)]);
+    let requests = |host| registry.sum("http_client_requests_total", &[("host", host)]);
     assert_eq!(requests("tenant7.example"), Some(1.0));
     assert_eq!(requests("overflow"), Some(900.0));
     assert_eq!(warnings.about("overflow").len(), 1);

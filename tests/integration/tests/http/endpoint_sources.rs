@@ -5,7 +5,7 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tower::{ServiceBuilder, service_fn};
-use tower_prometheus::{Endpoint, HttpMetrics, Registry};
+use tower_prometheus::{HttpMetrics, Registry, http::Endpoint};
 
 use test_support::server::{BOTH, Server};
 use test_support::{settle, warnings::Warnings};
@@ -23,7 +23,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyp
 /// Asks a plain hyper server for each path, over both protocols, and expects each endpoint.
 async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
     let registry = Registry::new();
-    let layer = metrics.layer(&registry).unwrap();
+    let layer = metrics.build(&registry).unwrap();
     let service = ServiceBuilder::new()
         .layer(layer)
         .service(service_fn(answer));
@@ -40,7 +40,7 @@ async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
             .iter()
             .filter(|(_, other)| other == endpoint)
             .count();
-        let requests = registry.value("http_requests_total", &[("endpoint", endpoint)]);
+        let requests = registry.sum("http_requests_total", &[("endpoint", endpoint)]);
         assert_eq!(requests, Some(2.0 * same as f64), "{path}");
     }
 }
@@ -48,7 +48,7 @@ async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
 #[tokio::test]
 async fn patterns_are_matched_by_path() {
     let metrics =
-        HttpMetrics::server().patterns(["/", "/users/{id}", "/users/me", "/files/{*path}"]);
+        HttpMetrics::server().route_patterns(["/", "/users/{id}", "/users/me", "/files/{*path}"]);
     let expected = [
         ("/", "/"),
         ("/users/7?q=1", "/users/{id}"),
@@ -63,7 +63,7 @@ async fn patterns_are_matched_by_path() {
 
 #[tokio::test]
 async fn a_function_says_it() {
-    let metrics = HttpMetrics::server().endpoint_by(|request| {
+    let metrics = HttpMetrics::server().endpoint_fn(|request| {
         let first = request
             .uri()
             .path()

@@ -92,7 +92,7 @@ async fn complete_bodies_are_complete() {
             let _ = response.into_body().collect().await;
             settle(&registry, 1).await;
             assert_eq!(requests(&registry, &status.to_string()), 1.0);
-            let aborted = registry.value("http_response_bodies_aborted_total", &[]);
+            let aborted = registry.sum("http_response_bodies_aborted_total", &[]);
             assert_eq!(aborted, None, "{protocol:?} {method} {path}");
         }
     }
@@ -110,7 +110,7 @@ async fn a_body_longer_than_its_content_length_is_complete() {
         settle(&registry, 1).await;
         assert_eq!(requests(&registry, "200"), 1.0);
         assert_eq!(
-            registry.value("http_response_bodies_aborted_total", &[]),
+            registry.sum("http_response_bodies_aborted_total", &[]),
             None
         );
     }
@@ -164,7 +164,7 @@ async fn bodies_that_the_client_leaves_are_aborted() {
         let response = client.send("GET", "/hang").await.unwrap();
         let mut body = response.into_body();
         body.frame().await.unwrap().unwrap();
-        assert_eq!(registry.value("http_requests_in_progress", &[]), Some(1.0));
+        assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(1.0));
         drop(body);
         drop(client);
         settle(&registry, 1).await;
@@ -200,7 +200,7 @@ async fn clients_that_leave_before_the_response_are_cancelled() {
                 () = started.notified() => {}
             }
             eventually("it is in progress", || {
-                registry.value("http_requests_in_progress", &[]) == Some(1.0)
+                registry.sum("http_requests_in_progress", &[]) == Some(1.0)
             })
             .await;
         }
@@ -286,7 +286,7 @@ async fn a_pooling_client_is_counted_like_any_other() {
     settle(&registry, 18).await;
     assert_eq!(requests(&registry, "200"), 18.0);
     assert_eq!(
-        registry.value("http_response_bodies_aborted_total", &[]),
+        registry.sum("http_response_bodies_aborted_total", &[]),
         None
     );
 }
@@ -317,10 +317,10 @@ async fn clients_that_vanish_leave_nothing_behind() {
 
 /// Half of the clients may be gone before their request is read; the others are counted for sure.
 async fn registry_total(registry: &Registry, most: u64) -> u64 {
-    let total = || registry.value("http_requests_total", &[]).unwrap_or(0.0) as u64;
+    let total = || registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64;
     eventually("the sure ones are counted", || total() > most / 2).await;
     eventually("no request is in progress", || {
-        registry.value("http_requests_in_progress", &[]) == Some(0.0)
+        registry.sum("http_requests_in_progress", &[]) == Some(0.0)
     })
     .await;
     assert!(total() <= most);

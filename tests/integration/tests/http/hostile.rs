@@ -24,7 +24,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
-use tower_prometheus::{Endpoint, GrpcMetrics, HttpMetrics, Label, Registry};
+use tower_prometheus::{
+    GrpcMetrics, HttpMetrics, Registry,
+    http::{Endpoint, HttpLabel},
+};
 
 use test_support::body::Scripted;
 use test_support::page::samples;
@@ -33,11 +36,11 @@ use test_support::warnings::Warnings;
 use test_support::{assert_settled, eventually, requests, settle};
 
 fn total(registry: &Registry) -> u64 {
-    registry.value("http_requests_total", &[]).unwrap_or(0.0) as u64
+    registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64
 }
 
 fn in_progress(registry: &Registry) -> Option<f64> {
-    registry.value("http_requests_in_progress", &[])
+    registry.sum("http_requests_in_progress", &[])
 }
 
 // ===== random requests =====
@@ -161,7 +164,7 @@ fn random_endpoints_are_capped_with_one_warning() {
     };
     let mut service = ServiceBuilder::new()
         .map_request(name_after_path)
-        .layer(layer.layer(&registry).unwrap())
+        .layer(layer.build(&registry).unwrap())
         .service_fn(|_: Request<()>| {
             std::future::ready(Ok::<_, Infallible>(Response::new(Scripted::full("hello"))))
         });
@@ -190,16 +193,16 @@ fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
     const TENANTS: usize = 5;
     let warnings = Warnings::catch();
     let registry = Registry::new();
-    let host = Label::from_request("host", |request| request.uri().host());
-    let tenant = Label::from_request("tenant", |request| request.header("x-tenant"));
+    let host = HttpLabel::from_request("host", |request| request.uri().host());
+    let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
     let layer = HttpMetrics::server()
         .endpoint("proxy")
-        .label(host.max_values(HOSTS).on_durations())
+        .label(host.max_values(HOSTS).on_histograms())
         .label(tenant.max_values(TENANTS));
     let hello = |_: Request<()>| {
         std::future::ready(Ok::<_, Infallible>(Response::new(Scripted::full("hello"))))
     };
-    let mut service = layer.layer(&registry).unwrap().layer(service_fn(hello));
+    let mut service = layer.build(&registry).unwrap().layer(service_fn(hello));
     // Every known value with every method first, so that both batches find the same.
     let known = (0..HOSTS).flat_map(|host| (0..TENANTS).map(move |tenant| (host, tenant)));
     let mut known = known.flat_map(|values| {
@@ -234,7 +237,7 @@ fn random_grpc_methods_are_capped_with_one_warning() {
     let registry = Registry::new();
     let layer = GrpcMetrics::server()
         .max_methods(MOST)
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     // The worst there is: a server that answers whatever it is asked for.
     let answer = |_: Request<GrpcRequestBody<Empty<Bytes>>>| {
@@ -266,7 +269,7 @@ fn random_grpc_methods_are_capped_with_one_warning() {
         first <= (MOST + 1) * (1 + 1 + 1 + 2 + 12 + 2) + 1,
         "{first} series"
     );
-    let total = |name| registry.value(name, &[]);
+    let total = |name| registry.sum(name, &[]);
     assert_eq!(
         total("grpc_server_handled_total"),
         Some(2.0 * REQUESTS as f64)
@@ -399,7 +402,7 @@ fn header_bytes_of_an_answer_that_are_no_text() {
         }
     }
     assert_eq!(
-        registry.value("http_response_bodies_aborted_total", &[]),
+        registry.sum("http_response_bodies_aborted_total", &[]),
         None
     );
 }

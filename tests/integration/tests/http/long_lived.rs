@@ -14,14 +14,14 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tokio::sync::oneshot;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_prometheus::{LongLived, Registry};
+use tower_prometheus::{Registry, http::LongLived};
 
 use test_support::body::{Scripted, Step};
 use test_support::server::{BOTH, Protocol, Server};
 use test_support::{aborted, assert_settled, eventually, requests, settle};
 
 fn open(registry: &Registry, kind: &str) -> f64 {
-    let open = registry.value("http_connections_open", &[("kind", kind)]);
+    let open = registry.sum("http_connections_open", &[("kind", kind)]);
     open.unwrap_or(0.0)
 }
 
@@ -38,9 +38,9 @@ async fn at_the_head(
     let request = Request::builder().method(method).body(()).unwrap();
     let response = service.oneshot(request).await.unwrap();
     assert_eq!(requests(registry, status.as_str()), 1.0);
-    assert_eq!(registry.value("http_requests_in_progress", &[]), Some(0.0));
+    assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(0.0));
     assert_eq!(
-        registry.value("http_request_duration_seconds_count", &[]),
+        registry.sum("http_request_duration_seconds_count", &[]),
         Some(1.0)
     );
     response
@@ -100,7 +100,7 @@ async fn refused_tunnels_and_short_answers_are_ordinary() {
         .body(Scripted::full(""))
         .unwrap();
     drop(at_the_head(&registry, "CONNECT", refused).await);
-    assert_eq!(registry.value("http_connections_open", &[]), None);
+    assert_eq!(registry.sum("http_connections_open", &[]), None);
     assert_settled(&registry, 1);
 }
 
@@ -165,7 +165,7 @@ async fn a_websocket_is_open_as_long_as_its_session() {
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let _socket = hyper::upgrade::on(response).await.unwrap();
     assert_eq!(open(&registry, "websocket"), 1.0);
-    assert_eq!(registry.value("http_requests_in_progress", &[]), Some(0.0));
+    assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(0.0));
     hang_up.send(()).unwrap();
     settle(&registry, 1).await;
     assert_eq!(requests(&registry, "101"), 1.0);

@@ -27,7 +27,7 @@ async fn a_body_that_hyper_stops_polling_is_complete() {
     client.fetch("HEAD", "/length").await;
     settle(&registry, 2).await;
     assert_eq!(
-        registry.value("http_response_bodies_aborted_total", &[]),
+        registry.sum("http_response_bodies_aborted_total", &[]),
         None
     );
 }

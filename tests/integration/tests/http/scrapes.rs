@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use tower_prometheus::{EndpointLayer, Registry};
+use tower_prometheus::{Registry, http::EndpointLayer};
 
 use test_support::page::{assert_readable, samples};
 use test_support::server::{BOTH, Protocol, Server};

@@ -8,7 +8,10 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{Layer, Service, ServiceBuilder, service_fn};
-use tower_prometheus::{Family, HttpMetrics, Registry, RequestBody};
+use tower_prometheus::{
+    HttpMetrics, Registry,
+    http::{HttpMetric, RequestBody},
+};
 
 use test_support::body::{Scripted, Step};
 use test_support::server::{BOTH, Server};
@@ -32,8 +35,8 @@ const READING: &str = "http_request_body_duration_seconds";
 async fn measured(method: &str, response: Response<Scripted>, frames: usize) -> (f64, f64) {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
-        .measure(Family::ResponseBodySize)
-        .layer(&registry)
+        .measure(HttpMetric::ResponseBodySize)
+        .build(&registry)
         .unwrap();
     let mut response = Some(response);
     let service =
@@ -111,7 +114,7 @@ async fn requests_are_as_large_as_what_was_read() {
         let registry = Registry::new();
         let layer = HttpMetrics::server()
             .with_request_body()
-            .layer(&registry)
+            .build(&registry)
             .unwrap();
         let service = ServiceBuilder::new().layer(layer).service(service_fn(read));
         let server = Server::start(service).await;
@@ -141,7 +144,7 @@ async fn a_request_is_measured_however_it_ends() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .with_request_body()
-        .layer(&registry)
+        .build(&registry)
         .unwrap();
     let fails = service_fn(async |request: Request<RequestBody<Scripted>>| {
         let mut body = Box::pin(request.into_body());

@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
-use tower_prometheus::{MetricsHandler, MetricsServer, Registry};
+use tower_prometheus::{MetricsHandler, Registry, scrape::MetricsServer};
 
 use test_support::eventually;
 use test_support::page::assert_readable;

@@ -39,7 +39,7 @@ proptest! {
             prop_assert!(expected >= last);
             last = expected;
         }
-        prop_assert_eq!(registry.value("h_count", &[]), Some(samples.len() as f64));
-        prop_assert_eq!(registry.value("h_bucket", &[("le", "+Inf")]), Some(samples.len() as f64));
+        prop_assert_eq!(registry.sum("h_count", &[]), Some(samples.len() as f64));
+        prop_assert_eq!(registry.sum("h_bucket", &[("le", "+Inf")]), Some(samples.len() as f64));
     }
 }

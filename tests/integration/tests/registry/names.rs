@@ -39,7 +39,7 @@ proptest! {
         let read: BTreeMap<String, f64> = series.iter().map(|(name, value)| (unescape(name), *value)).collect();
         for (i, value) in values.iter().enumerate() {
             prop_assert_eq!(read[value], i as f64 + 1.0);
-            prop_assert_eq!(registry.value("c", &[("v", value)]), Some(i as f64 + 1.0));
+            prop_assert_eq!(registry.sum("c", &[("v", value)]), Some(i as f64 + 1.0));
         }
     }
 

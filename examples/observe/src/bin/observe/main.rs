@@ -15,7 +15,7 @@ mod report;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tower_prometheus::mixin::{Definitions, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
+use tower_prometheus_mixin::{Definitions, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 
 use observe::Result;
 use observe::console::Console;

@@ -24,7 +24,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
-use tower_prometheus::mixin::{Dashboard, Definitions, Mixin, ScrapeConfig, ScrapeJob};
+use tower_prometheus_mixin::{Dashboard, Definitions, Mixin, ScrapeConfig, ScrapeJob};
 
 use self::board::{Board, Panel};
 use observe::Result;
