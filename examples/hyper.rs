@@ -35,7 +35,7 @@ use tower::{Service, ServiceBuilder};
 use tower_prometheus::{MetricsHandler, Registry, http::Endpoint, scrape::MetricsBody};
 
 /// What a handler answers with, or the page.
-type Answer = Response<Either<Full<Bytes>, Page>>;
+type Answer = Response<Either<Full<Bytes>, MetricsBody>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -62,19 +62,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("users", Duration::from_millis(4500)),
     ])));
     let held = Arc::clone(&leases);
-    let handler = metrics
-        .handler()
-        .gauge("active_leases", "Leases held.", move || held.0.len())
-        .collector("leases", move |samples: &mut Samples| {
-            let mut ages = samples.gauge("lease_age_seconds", "How long each lease is held.");
-            for (lease, age) in &leases.0 {
-                ages.sample(&[("lease", lease)], *age);
-            }
-            Ok(())
-        })
-        .collector("cache", CacheCheck)
-        .collector("disk", Blocking::new(free_space))
-        .collector("build", InfoCollector::build("1.2.0"));
+    metrics.gauge("active_leases", "Leases held.", move || held.0.len())?;
+    metrics.collector("leases", move |samples: &mut Samples| {
+        let mut ages = samples.gauge("lease_age_seconds", "Time that a lease is held.");
+        for (lease, age) in &leases.0 {
+            ages.sample(&[("lease", lease)], *age);
+        }
+        Ok(())
+    })?;
+    metrics.collector("cache", CacheCheck)?;
+    metrics.collector("disk", Blocking::new(free_space))?;
+    metrics.collector("build", InfoCollector::build("1.2.0"))?;
 
     work();
 
@@ -85,7 +83,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(address) = server.local_addr() {
         println!("curl -s http://{address}/metrics");
     }
-    server.serve(handler, std::future::pending()).await;
+    server
+        .serve(metrics.handler(), std::future::pending())
+        .await;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Bounds of histograms, to be used by name.
+//! Predefined bucket bounds of histograms, and functions that compute bounds.
 //!
 //! ```
 //! use tower_prometheus::{Histogram, buckets};
@@ -8,31 +8,33 @@
 //!
 //! tower_prometheus::catalogue! {
 //!     pub struct Queue {
-//!         /// How long a job waits.
+//!         /// Time that jobs wait in seconds.
 //!         pub queue_wait_seconds: Histogram { buckets: buckets::DURATION },
-//!         /// How many jobs wait when one is added.
+//!         /// Number of waiting jobs when a job is added.
 //!         pub queue_depth: Histogram { buckets: DEPTHS },
 //!     }
 //! }
 //! ```
 
-/// Prometheus' own default, in seconds: 5 ms to 10 s. What a histogram of seconds has that says nothing.
+/// The default buckets of the official Prometheus clients, in seconds: 5 ms to 10 s.
+///
+/// Histograms have these buckets by default, in a [catalogue](crate::catalogue!) only those in seconds.
 pub const DEFAULT: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Durations in seconds, from 0.1 ms to 10 s.
+/// Buckets for durations in seconds, from 0.1 ms to 10 s.
 pub const DURATION: [f64; 11] = [
     0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0,
 ];
 
-/// Amounts of money, from a tenth of a cent to a thousand.
+/// Buckets for amounts of money, from 0.001 to 1000: in dollars, a tenth of a cent to a thousand dollars.
 pub const COST: [f64; 7] = exponential(0.001, 10.0);
 
-/// How many there are of something, from 1 to 1000.
+/// Buckets for numbers of items, from 1 to 1000.
 pub const COUNT: [f64; 9] = [1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
 
-/// Sizes in bytes, from 1 KiB to 1 GiB.
+/// Buckets for sizes in bytes, from 1 KiB to 1 GiB.
 pub const BYTES: [f64; 7] = [
     1024.0,
     10_240.0,
@@ -43,7 +45,7 @@ pub const BYTES: [f64; 7] = [
     1_073_741_824.0,
 ];
 
-/// Bounds each of which is `factor` times the one before.
+/// Returns `N` bounds that start at `start`. Each further one is the previous one times `factor`.
 #[must_use]
 pub const fn exponential<const N: usize>(start: f64, factor: f64) -> [f64; N] {
     let mut bounds = [start; N];
@@ -55,7 +57,7 @@ pub const fn exponential<const N: usize>(start: f64, factor: f64) -> [f64; N] {
     bounds
 }
 
-/// Bounds each of which is `width` more than the one before.
+/// Returns `N` bounds that start at `start`. Each further one is the previous one plus `width`.
 #[must_use]
 pub const fn linear<const N: usize>(start: f64, width: f64) -> [f64; N] {
     let mut bounds = [start; N];

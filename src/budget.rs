@@ -1,9 +1,9 @@
-//! [`Budget`]: how much of a scrape's work one turn may do.
+//! [`Budget`]: the cooperative budget of scrapes.
 
-/// What is left of one turn, in about nanoseconds of work.
+/// The work that is left before a scrape yields, in about nanoseconds.
 ///
-/// A scrape of a large registry is cut into turns, so that requests on the same thread get theirs.
-/// Counting work rather than reading a clock keeps turns, and so tests, repeatable.
+/// Scrapes of large registries yield regularly, so that requests on the same thread are not delayed. Work
+/// is counted instead of timed, so that slices, and tests of them, are deterministic.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
@@ -12,7 +12,7 @@ pub(crate) struct Budget {
 impl Budget {
     const TURN: usize = 100_000;
 
-    /// One turn: about a tenth of a millisecond.
+    /// Returns the budget between two yields: about 0.1 ms.
     pub(crate) fn turn() -> Self {
         Self::of(Self::TURN)
     }
@@ -21,7 +21,7 @@ impl Budget {
         Self { left: work }
     }
 
-    /// For callers that have nobody to make way for.
+    /// Returns the budget for callers that never yield.
     pub(crate) fn unlimited() -> Self {
         Self::of(usize::MAX)
     }

@@ -1,13 +1,13 @@
-//! The clock that requests are timed with: std's, or quanta's with the feature `quanta`.
+//! The clock that times requests: that of std, or of quanta with the feature `quanta`.
 //!
-//! The crate's own tests step it by hand; nothing else can.
+//! Only the unit tests of this crate can advance it manually.
 
 #[cfg(feature = "quanta")]
 type Reading = quanta::Instant;
 #[cfg(not(feature = "quanta"))]
 type Reading = std::time::Instant;
 
-/// A moment that never runs backwards.
+/// A time of a monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Instant(Reading);
 
@@ -20,7 +20,7 @@ impl Instant {
         Self(now)
     }
 
-    /// Time since this moment, in the unit Prometheus counts time in.
+    /// Returns the time since this instant in seconds, Prometheus' unit of time.
     #[inline]
     pub(crate) fn elapsed_seconds(self) -> f64 {
         Self::now()
@@ -30,7 +30,7 @@ impl Instant {
     }
 }
 
-/// Calibrates the processor's counter, so that no request pays for it (up to 200 ms, once a process).
+/// Calibrates quanta's clock, so that no request has to wait for it: up to 200 ms, once per process.
 pub(crate) fn calibrate() {
     Instant::now();
 }
@@ -44,7 +44,7 @@ pub(crate) mod stepped {
         static OFFSET: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     }
 
-    /// Moves this thread's clock ahead.
+    /// Advances the clock of this thread.
     pub(crate) fn advance(by: Duration) {
         OFFSET.set(OFFSET.get() + by);
     }

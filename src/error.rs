@@ -1,13 +1,13 @@
-//! [`Error`]: what can be wrong at start-up.
+//! [`Error`]: the error of an invalid configuration.
 
 use std::fmt;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// An invalid configuration, found when a registry, a layer or a server is built.
+/// The error of an invalid configuration, returned when a registry, a layer or a server is built.
 ///
 /// The message names the setting, the value and what is allowed. Nothing that runs while a request is
-/// served can fail.
+/// served returns it.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -23,7 +23,7 @@ enum ErrorKind {
 }
 
 impl Error {
-    /// A setting is invalid.
+    /// Creates an error for an invalid setting.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Invalid,
@@ -32,7 +32,7 @@ impl Error {
         }
     }
 
-    /// Something of the same name exists in the registry.
+    /// Creates an error for a name that the registry already has.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::Conflict,
@@ -40,7 +40,7 @@ impl Error {
         }
     }
 
-    /// A global recorder is installed already.
+    /// Creates an error for a global recorder that is already installed.
     pub(crate) fn already_installed(message: impl Into<String>) -> Self {
         Self {
             kind: ErrorKind::AlreadyInstalled,
@@ -49,12 +49,21 @@ impl Error {
     }
 
     /// Adds the error that caused this one.
+    #[cfg(feature = "server")]
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// One error for several; the messages are separated by line feeds.
+    /// Puts the name of the setting before the message.
+    #[cfg(feature = "server")]
+    pub(crate) fn within(mut self, setting: &str) -> Self {
+        self.message = format!("{setting}: {}", self.message);
+        self
+    }
+
+    /// Combines errors into one, with their messages separated by line feeds; `None` if there are no
+    /// errors.
     pub(crate) fn all(mut errors: Vec<Self>) -> Option<Self> {
         if errors.len() < 2 {
             return errors.pop();
@@ -63,19 +72,20 @@ impl Error {
         Some(Self::new(messages.join("\n")))
     }
 
-    /// Whether the registry has a metric or a collector of the same name with another definition.
+    /// Returns `true` if the registry already has a metric with this name and another definition, or a
+    /// collector with this name.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind == ErrorKind::Conflict
     }
 
-    /// Whether a global recorder was installed before.
+    /// Returns `true` if a global recorder was already installed.
     #[must_use]
     pub fn is_already_installed(&self) -> bool {
         self.kind == ErrorKind::AlreadyInstalled
     }
 
-    /// The I/O error behind this one, if there is one: an address in use, a missing permission.
+    /// Returns the I/O error that caused this one, such as an address in use or a missing permission.
     #[must_use]
     pub fn io_error(&self) -> Option<&std::io::Error> {
         self.source.as_deref()?.downcast_ref()
@@ -95,7 +105,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// Returns what was built, or panics with the error: for functions that are documented to panic at start-up.
+/// Returns the value or panics with the error. For functions that are documented to panic at start-up.
 #[track_caller]
 #[expect(
     clippy::panic,

@@ -1,4 +1,4 @@
-//! A Tower layer that measures any HTTP service, and the page that Prometheus scrapes.
+//! Prometheus metrics for axum, tonic, hyper and any other Tower service: a middleware layer and a `/metrics` endpoint.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -9,29 +9,29 @@
 //! let metrics = Registry::builder().constant_label("service", "shop").install()?;
 //! let app: Router = Router::new()
 //!     .route("/users/{id}", get(async || "ada"))
-//!     .route_service("/metrics", metrics.handler())
+//!     .route("/metrics", get(metrics.handler()))
 //!     .layer(metrics.http_layer());
 //! # let _ = app;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # What is recorded
+//! # HTTP metrics
 //!
-//! | family | type | labels | |
+//! | metric | type | labels | |
 //! |---|---|---|---|
 //! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests that ended |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from arrival to the end of the body |
-//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests whose response has not ended |
-//! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | bodies that did not reach their end |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | long-lived connections |
-//! | `metrics_label_overflow_total` | counter | `family`, `label` | requests folded into `overflow` |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from arrival to the end of the response body |
+//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
+//! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open long-lived connections |
+//! | `metrics_label_overflow_total` | counter | `family`, `label` | label values recorded as `overflow` |
 //!
-//! `endpoint` is the route's template, never a path; see [`Endpoint`] and [`EndpointLayer`] for where a router
-//! does not tell it. `method` is one of the standard ones or `OTHER`. Names, prefix, labels and buckets can
-//! be set for each layer: [`HttpMetrics`].
+//! `endpoint` is the matched route, such as `/users/{id}`, and never the path; see [`Endpoint`](http::Endpoint) and
+//! [`EndpointLayer`](http::EndpointLayer) for services whose router does not tell it. `method` is a standard method or
+//! `OTHER`. Names, prefix, labels and buckets can be set for each layer: [`HttpMetrics`].
 //!
-//! gRPC has layers and families of its own: [`grpc`].
+//! gRPC has its own layers and metrics: [`grpc`].
 //!
 //! # How requests end
 //!
@@ -39,50 +39,53 @@
 //!
 //! | how it ended | `status` | duration | in progress |
 //! |---|---|---|---|
-//! | response, body complete | its code | to the end of the body (or to the head, [`MeasureUntil::Head`]) | down at the end |
-//! | response, body failed, dropped or panicked half-way | its code, and one in `http_response_bodies_aborted_total` with the reason `error`, `dropped` or `panicked` | to that moment | down then |
-//! | error of the service | `error` | to that moment | down then |
-//! | dropped before there was a response: the client left, or a timeout outside | `cancelled` | to that moment | down then |
-//! | panic of the service | `panicked` | to that moment | down then, and the panic goes on |
-//! | 101, CONNECT, `text/event-stream`, or a response marked [`LongLived`] | its code, at the head | to the head | down at the head; while it is open, it is in `http_connections_open` |
-//! | a metrics page, marked [`Scrape`] | not counted | none | down at the head, before the numbers are read |
+//! | response, body complete | its code | until the end of the body (or the head, [`MeasureUntil::Head`](http::MeasureUntil::Head)) | decremented at the end |
+//! | response, body failed, dropped or panicked before its end | its code; also counted in `http_response_bodies_aborted_total` with the reason `error`, `dropped` or `panicked` | until then | decremented then |
+//! | the service returned an error | `error` | until then | decremented then |
+//! | dropped before there was a response: the client disconnected, or a timeout of an outer layer expired | `cancelled` | until then | decremented then |
+//! | the service panicked | `panicked` | until then | decremented then; the panic propagates |
+//! | 101, CONNECT, `text/event-stream`, or a response marked [`LongLived`](http::LongLived) | its code, at the response head | until the head | decremented at the head; while it is open, counted in `http_connections_open` |
+//! | a metrics page, or a response marked [`SkipMetrics`](http::SkipMetrics) | not counted | none | decremented at the head, before the metrics are read |
 //!
-//! A body is complete when it gave its last frame, trailers, or as many bytes as it said; when it says that it
-//! is at its end; and when there is none to send: HEAD, 204, 304.
+//! A body is complete if it returned its last frame or trailers, passed as many bytes as it announced, reports the end of
+//! its stream, or if there is none to send: HEAD, 204, 304.
 //!
-//! Where the layer goes among others, and what each order counts: [`order`]. Coming from another crate:
-//! [`migration`]. How many series there are, what to do about too many, and what many machines need: [`budgets`]. Queries: [`cookbook`].
+//! # Where metrics are recorded
 //!
-//! # Where the numbers go
+//! In a [`Registry`], which is also a recorder for the macros of the `metrics` crate, or in any other recorder of that
+//! crate: [`Sink`]. [`MetricsHandler`] serves the metrics page; [`Registry::gather`] returns the same metrics as data.
 //!
-//! To a [`Registry`], which is also a recorder for the macros of the `metrics` crate; or to any other recorder
-//! of that crate, see [`Sink`]. [`MetricsHandler`] serves the page.
+//! | to | see |
+//! |---|---|
+//! | define custom metrics with typed labels | [`custom`] |
+//! | gather metrics at scrape time | [`collect`], and [`collectors`] for the process and the tokio runtime |
+//! | serve the metrics page on a port of its own | `scrape::MetricsServer` (feature `server`) |
+//! | order layers, limit cardinality, write PromQL, migrate from another crate | [`_guide`] |
 //!
-//! # The application's own metrics
-//!
-//! Typed, in one place, checked when they are compiled, with operations that are recorded whole: [`app`].
+//! Packages that build on this one: `tower-prometheus-mixin` (dashboards, alert rules, scrape configurations),
+//! `tower-prometheus-query` (a PromQL proxy) and `tower-prometheus-push` (the Pushgateway).
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
-//! | `axum` | yes | the endpoint from axum's `MatchedPath` |
-//! | `gzip` | yes | compressed pages |
-//! | `collect` | yes | [`collect`]: numbers that are asked for when a page is |
-//! | `process` | no | [`collectors::ProcessCollector`]: the `process_*` families, on Linux |
-//! | `runtime` | no | [`collectors::RuntimeCollector`]: tokio's workers, tasks and queue |
-//! | `server` | no | [`MetricsServer`]: the page on a port of its own |
-//! | `push` | no | [`PushGateway`]: the page of a job that ends |
+//! | `axum` | yes | the endpoint label from axum's `MatchedPath`; [`MetricsHandler`] is an axum `Handler` |
+//! | `gzip` | yes | compressed metrics pages |
+//! | `process` | no | `collectors::ProcessCollector`: the `process_*` metrics (Linux) |
+//! | `runtime` | no | `collectors::RuntimeCollector`: workers, tasks and queue of the tokio runtime |
+//! | `server` | no | `scrape::MetricsServer` |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
-//! | `quanta` | no | requests timed by the processor's counter instead of std's clock |
-//! | `grpc-descriptor` | no | gRPC methods declared from a file descriptor set |
+//! | `quanta` | no | requests are timed with the processor's counter instead of std's clock |
+//! | `grpc-descriptor` | no | gRPC methods registered from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
-//! | `summary` | no | [`app::Summary`], quantiles computed by the process |
-//! | `mixin` | no | `mixin`: dashboards, rules and scrape configurations from the definitions that record |
+//! | `summary` | no | `Summary`: quantiles computed by the process |
 //! | `full` | no | all of them |
 
 #![forbid(unsafe_code)]
 #![warn(
+    missing_debug_implementations,
+    missing_docs,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -90,13 +93,12 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod _guide;
 pub mod buckets;
 mod budget;
-pub mod budgets;
 mod clock;
 pub mod collect;
 pub mod collectors;
-pub mod cookbook;
 pub mod custom;
 mod error;
 mod exposition;
@@ -104,9 +106,7 @@ pub mod grpc;
 pub mod http;
 mod lifecycle;
 mod maps;
-pub mod migration;
 pub mod model;
-pub mod order;
 pub mod registry;
 pub mod scrape;
 mod sink;

@@ -1,7 +1,7 @@
-//! What the lock-free code is made of: std's, or under `cfg(loom)` what loom can explore.
+//! Synchronization primitives of the lock-free code: those of std, or under `cfg(loom)` those of loom.
 //!
-//! `tests/loom` builds the files that use this by themselves, and runs them through every order that
-//! threads and memory allow.
+//! `tests/loom` compiles the files that use this module on their own and explores all orders that threads
+//! and the memory model allow.
 
 #[cfg(not(loom))]
 pub(crate) use crate::sync::standard::{
@@ -14,8 +14,8 @@ pub(crate) use crate::sync::under_loom::{
 
 use std::sync::PoisonError;
 
-/// Locks a mutex whose data is whole after every statement, so that a panic elsewhere cannot make
-/// recording or scraping fail.
+/// Locks a mutex and ignores poisoning, so that a panic elsewhere cannot make recording or scraping fail.
+/// The data must be consistent after every statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -26,8 +26,8 @@ mod standard {
     pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
     pub(crate) use std::thread_local as per_thread;
 
-    /// Zeroed by the operating system as it is touched: a large block costs the thread that first
-    /// writes to it no more than a small one.
+    /// Allocates zeroed cells. The operating system zeroes the pages as they are touched, so the first
+    /// write to a large block costs no more than to a small one.
     pub(crate) fn zeroed_cells(len: usize) -> Box<[AtomicU64]> {
         bytemuck::zeroed_slice_box(len)
     }
@@ -41,7 +41,7 @@ mod under_loom {
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
-    /// With std's `const` blocks, which loom's own does not take.
+    /// Like loom's `thread_local!`, but accepts the `const` blocks of std.
     macro_rules! per_thread {
         ($($(#[$about:meta])* static $name:ident: $kind:ty = const $init:block;)*) => {
             $(loom::thread_local! { $(#[$about])* static $name: $kind = $init; })*
@@ -55,8 +55,8 @@ mod under_loom {
             .collect()
     }
 
-    /// As std's, with its orderings: loom has none. Std's own keeps the value, loom's flag says who may
-    /// know of it.
+    /// Like std's `OnceLock`, with the same orderings, because loom has none. Std's `OnceLock` stores the
+    /// value; the flag of loom models when other threads can see it.
     #[derive(Debug, Default)]
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,

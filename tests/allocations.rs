@@ -233,7 +233,7 @@ fn the_applications_own_metrics_move_without_allocating() {
         }
     }
     let registry = Registry::new();
-    for shop in [&Shop::on(&registry).unwrap(), Shop::global()] {
+    for shop in [Shop::on(&registry).unwrap(), Shop::global()] {
         let order = |country| Order {
             payment: Payment::Card,
             country,

@@ -170,7 +170,7 @@ fn invalid_configurations_have_no_definitions() {
             .families()
             .unwrap_err()
             .to_string()
-            .contains("must rise")
+            .contains("bounds must be in increasing order")
     );
     assert!(HttpMetrics::server().prefix("9").families().is_err());
     assert!(GrpcMetrics::server().prefix("9").families().is_err());

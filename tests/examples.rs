@@ -2,7 +2,6 @@
 
 use std::env::{consts::EXE_SUFFIX, current_exe};
 use std::process::Command;
-use test_support::skip_without;
 
 /// An example, built with the tests beside the tests' own directory.
 fn example(name: &str) -> Command {

@@ -8,7 +8,9 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
     let foreign = Registry::new();
     metrics::set_global_recorder(foreign.clone()).unwrap();
 
-    let error = Registry::builder().install().unwrap_err().to_string();
+    let error = Registry::builder().install().unwrap_err();
+    assert!(error.is_already_installed() && !error.is_conflict());
+    let error = error.to_string();
     assert!(
         error.contains("another crate's recorder is already installed"),
         "{error}"
@@ -26,7 +28,7 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
         .build()
         .unwrap();
     drop(runtime.block_on(layer.layer(ok).oneshot(http::Request::new(()))));
-    assert_eq!(foreign.value("http_requests_total", &[]), Some(1.0));
+    assert_eq!(foreign.sum("http_requests_total", &[]), Some(1.0));
     let help = "# HELP http_requests_total HTTP requests that ended";
     assert!(foreign.render().contains(help));
 }

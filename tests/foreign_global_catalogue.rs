@@ -30,12 +30,12 @@ fn a_foreign_global_recorder_is_found_by_the_first_call_after_it() {
     let foreign = Registry::new();
     metrics::set_global_recorder(foreign.clone()).unwrap();
     cash.add(2);
-    let orders = |payment| foreign.value("orders_total", &[("payment", payment)]);
+    let orders = |payment| foreign.sum("orders_total", &[("payment", payment)]);
     assert_eq!((orders("cash"), orders("card")), (Some(2.0), Some(0.0)));
     // The first call told the other families.
     assert_eq!(
-        foreign.value("refunds_total", &[("payment", "card")]),
+        foreign.sum("refunds_total", &[("payment", "card")]),
         Some(0.0)
     );
-    assert_eq!(foreign.value("build_info", &[("version", "1")]), Some(1.0));
+    assert_eq!(foreign.sum("build_info", &[("version", "1")]), Some(1.0));
 }

@@ -21,6 +21,7 @@ fn one_of_many_threads_installs_and_the_others_learn_who() {
     let first = format!("already installed: at {}:", file!());
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
         assert!(error.to_string().contains(&first), "{error}");
+        assert!(error.is_already_installed() && !error.is_conflict());
     }
 
     // From any thread, before or after: the same registry.
@@ -29,13 +30,13 @@ fn one_of_many_threads_installs_and_the_others_learn_who() {
         .join()
         .unwrap();
     let global = Registry::global().unwrap();
-    assert_eq!(global.value("c_total", &[]), Some(2.0));
+    assert_eq!(global.sum("c_total", &[]), Some(2.0));
 
     // On purpose, a layer records there, with all that a registry of ours can do.
     HttpMetrics::server()
         .build(Sink::global().unwrap())
         .unwrap();
-    let other = HttpMetrics::server().duration_buckets([1.0]).layer(&global);
+    let other = HttpMetrics::server().duration_buckets([1.0]).build(&global);
     assert!(
         other
             .unwrap_err()

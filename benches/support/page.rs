@@ -25,7 +25,7 @@ pub struct Scraped {
 }
 
 /// The response of a scrape, whose body is the page.
-pub fn ask_page(handler: &MetricsHandler, encoding: Encoding) -> Response<Page> {
+pub fn ask_page(handler: &MetricsHandler, encoding: Encoding) -> Response<MetricsBody> {
     let mut request = Request::new(());
     if encoding == Encoding::Gzip {
         let gzip = http::HeaderValue::from_static("gzip");

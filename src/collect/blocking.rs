@@ -1,4 +1,4 @@
-//! [`Blocking`]: a collector that blocks its thread.
+//! [`Blocking`]: a collector whose code blocks its thread.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,23 +10,27 @@ use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::collect::{CollectError, Collector};
 
-/// A collector whose closure blocks: it reads a disk, takes a contended lock, asks a library that waits.
+/// A collector whose closure blocks: it reads from a disk, takes a contended lock, or calls a blocking
+/// library.
 ///
-/// It runs on a thread of its own, one for each scrape. A thread cannot be stopped: one that hangs is left behind
-/// when the time is up, and until it ends the collector fails at once, so there is never a second one.
+/// Each run of the collector starts a thread. A thread cannot be stopped: if it hangs, it keeps running after
+/// the collector timed out. Until it ends, the collector fails immediately, so there is never more than one
+/// thread.
 ///
 /// ```
 /// use tower_prometheus::Registry;
 /// use tower_prometheus::collect::{Blocking, Samples};
 ///
-/// let handler = Registry::new().handler().collector(
+/// let metrics = Registry::new();
+/// metrics.collector(
 ///     "spool",
 ///     Blocking::new(|samples: &mut Samples| {
 ///         let files = std::fs::read_dir("/var/spool/shop")?.count();
-///         samples.gauge("spool_files", "Files that wait.").value(files);
+///         samples.gauge("spool_files", "Number of spooled files.").value(files);
 ///         Ok(())
 ///     }),
-/// );
+/// )?;
+/// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 pub struct Blocking<F> {
     read: Arc<F>,
@@ -37,7 +41,7 @@ impl<F> Blocking<F>
 where
     F: Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static,
 {
-    /// A collector of what the closure reads.
+    /// Creates a collector that calls `read` on a separate thread.
     pub fn new(read: F) -> Self {
         Self {
             read: Arc::new(read),
@@ -53,9 +57,9 @@ where
         let work = move || {
             let mut samples = Samples::default();
             let result = read(&mut samples).map(|()| samples);
-            // Free again before the scrape goes on, so that the next one finds it so.
+            // Cleared before the result is sent, so that the next scrape can start a thread.
             drop(running);
-            // Nobody is there any more if it took too long.
+            // Fails if the collector has timed out.
             let _ = answer.send(result);
         };
         let thread = std::thread::Builder::new().name("metrics-collector".to_owned());
@@ -75,7 +79,7 @@ where
     }
 }
 
-/// A thread at work, until it is dropped.
+/// Marks the thread as running until it is dropped.
 struct RunningFlag(Arc<AtomicBool>);
 
 impl RunningFlag {

@@ -1,4 +1,4 @@
-//! [`CheckedFamily`]: the samples of a collector, checked and ready to be exported.
+//! [`CheckedFamily`]: a metric of a collector, validated and ready to export.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,25 +11,26 @@ use crate::model::label_text::series_prefix;
 use crate::model::names::{check_label_name, check_metric_name};
 use crate::model::numbers::Number;
 
-/// A family of a collector.
+/// A validated family of a collector.
 #[derive(Debug)]
 pub(crate) struct CheckedFamily {
     pub(crate) name: String,
     pub(crate) kind: MetricKind,
     pub(crate) help: Option<Arc<str>>,
     pub(crate) unit: Option<Unit>,
-    /// In the order of the metrics page.
+    /// Sorted, as on the metrics page.
     pub(crate) samples: Vec<CheckedSample>,
 }
 
 #[derive(Debug)]
 pub(crate) struct CheckedSample {
-    /// Everything of the line before the value.
+    /// The line up to the value: `name{a="1",b="2"} `.
     pub(crate) prefix: String,
     pub(crate) number: Number,
 }
 
-/// The families of a collector in the order it reported them, or what is wrong with them.
+/// Validates the families of a collector and returns them in the order in which they were added, or why they
+/// are invalid.
 pub(crate) fn check(
     samples: Samples,
     constant_labels: &[(String, String)],
@@ -91,7 +92,7 @@ impl CheckedFamily {
         })
     }
 
-    /// The labels of sample `i` as text.
+    /// The labels of sample `i`, formatted.
     pub(crate) fn labels(&self, i: usize) -> &str {
         self.samples[i].prefix[self.name.len()..].trim_matches(['{', '}', ' '])
     }
@@ -104,7 +105,7 @@ fn can_be_counted(number: Number) -> bool {
     }
 }
 
-/// Everything of a line before its value: `name{a="1",b="2"} `.
+/// Formats a line up to the value: `name{a="1",b="2"} `.
 fn prefix(
     name: &str,
     mut labels: Vec<(String, String)>,

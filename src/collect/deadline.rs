@@ -1,14 +1,14 @@
-//! [`Deadline`]: how long a scraper waits, and what of it a collector may use.
+//! [`Deadline`]: when a collector must return, computed from the scrape timeout.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
-/// Until when a collector may answer.
+/// When a collector must return.
 ///
-/// It comes 50 ms before the collector is dropped, so that one that watches it can still say what it
-/// knows.
+/// The collector is dropped 50 ms after its deadline, so it can still return what it knows. If the scrape
+/// timeout is less than 200 ms, it is dropped after another quarter of the timeout.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     told: Instant,
@@ -16,19 +16,19 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// Sent by Prometheus and by who imitates it: seconds, with a fraction.
+    /// The scrape timeout in seconds, with a fraction. Sent by Prometheus and compatible scrapers.
     const HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
-    /// No scraper waits longer, whatever it says.
+    /// The maximum scrape timeout. Longer ones are reduced to it.
     const LONGEST: Duration = Duration::from_secs(3600);
 
-    /// The default of Prometheus, for scrapers that send no timeout.
+    /// The timeout of scrapers that send none; the default of Prometheus.
     pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// What is left to write the page and to send it.
+    /// The time reserved to render and send the metrics page.
     const MARGIN: Duration = Duration::from_millis(100);
 
-    /// Of a scrape that begins now.
+    /// The deadline of a scrape that starts now.
     pub(crate) fn of(headers: &HeaderMap, default: Duration) -> Self {
         Self::after(timeout(headers).unwrap_or(default))
     }
@@ -43,28 +43,28 @@ impl Deadline {
         }
     }
 
-    /// The moment, for `tokio::time::timeout_at`.
+    /// Returns the deadline as an instant, for `tokio::time::timeout_at`.
     #[must_use]
     pub fn instant(&self) -> Instant {
         self.told
     }
 
-    /// What is left; zero when it is over.
+    /// Returns the time until the deadline; zero if it has passed.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.told.saturating_duration_since(Instant::now())
     }
 
-    /// When nobody waits for an answer any more.
+    /// When the collector is dropped.
     pub(crate) fn dropped(&self) -> Instant {
         self.dropped
     }
 }
 
-/// How long the scraper says that it waits, if it says something that makes sense.
+/// The timeout that the scraper sends, if it is a positive number of seconds.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(Deadline::HEADER)?.to_str().ok()?.parse().ok()?;
-    // More than a `Duration` holds is still an answer.
+    // Reduced first, because a `Duration` cannot hold every number.
     let longest = Deadline::LONGEST.as_secs_f64();
     (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(longest)))
 }

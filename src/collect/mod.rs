@@ -1,7 +1,8 @@
-//! Numbers that are asked for when a page is: [`Collector`].
+//! Collectors: metrics gathered at scrape time.
 //!
-//! What an application counts, it records where it happens. What it *has* (leases, connections, rows in
-//! a buffer, whether Redis answers) it is asked for when Prometheus scrapes:
+//! Counters and histograms are recorded when something happens. A [`Collector`] reads current values when
+//! Prometheus scrapes: active leases, open connections, rows in a buffer, whether Redis answers. Register it
+//! with [`Registry::collector`](crate::Registry::collector) or [`Registry::gauge`](crate::Registry::gauge):
 //!
 //! ```
 //! use tower_prometheus::Registry;
@@ -12,18 +13,17 @@
 //! # let leases = std::sync::Arc::new(Leases);
 //! # let buffer = std::sync::Arc::clone(&leases);
 //! let metrics = Registry::new();
-//! let handler = metrics
-//!     .handler()
-//!     // A gauge is one line.
-//!     .gauge("active_leases", "Leases not yet returned.", move || leases.active())
-//!     // Several families, or one that can fail, are a closure.
-//!     .collector("buffer", move |samples: &mut Samples| {
-//!         samples.gauge("buffer_size", "Results that wait.").value(buffer.buffered()?);
-//!         Ok(())
-//!     });
+//! // A single gauge.
+//! metrics.gauge("active_leases", "Number of active leases.", move || leases.active())?;
+//! // Several metrics, or metrics whose source can fail.
+//! metrics.collector("buffer", move |samples: &mut Samples| {
+//!     samples.gauge("buffer_size", "Number of buffered results.").value(buffer.buffered()?);
+//!     Ok(())
+//! })?;
+//! # Ok::<(), tower_prometheus::Error>(())
 //! ```
 //!
-//! One that waits is a type with an async method, which is told how long it may take:
+//! For async code, implement [`Collector`]. Its method gets the deadline of the scrape:
 //!
 //! ```
 //! use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
@@ -41,39 +41,48 @@
 //! }
 //! ```
 //!
-//! And one that blocks its thread goes into [`Blocking`].
+//! Wrap code that blocks its thread in [`Blocking`].
 //!
-//! # What a scrape does with them
+//! # Samples
 //!
-//! All collectors run at once. What they give is written among the families of the registry and lives as
-//! long as the page: samples that a collector does not give any more are not there any more. Constant
-//! labels of the registry are on them too.
+//! All collectors run concurrently. Their samples are exported together with the metrics of the registry and
+//! get its constant labels. Nothing is kept between scrapes: a series disappears when its collector stops
+//! returning it.
 //!
-//! A collector that returns an error, panics, hangs beyond its deadline or gives samples that cannot stand on the
-//! page costs its own samples, all of them, and nothing else. There is a warning in the log, and the page says
-//! it:
+//! # Failures
 //!
-//! | family | type | labels | |
+//! A collector that returns an error, panics, times out or returns invalid [`Samples`] loses all its metrics.
+//! Other metrics are not affected. A warning is logged, and these metrics show it:
+//!
+//! | metric | type | labels | value |
 //! |---|---|---|---|
-//! | `scrape_collector_success` | gauge | `collector` | 1, or 0 if its samples are missing |
-//! | `scrape_collector_duration_seconds` | gauge | `collector` | how long it took, or was waited for |
+//! | `scrape_collector_success` | gauge | `collector` | 1, or 0 if the metrics of the collector are missing |
+//! | `scrape_collector_duration_seconds` | gauge | `collector` | run time of the collector, or the time until it timed out |
 //!
-//! [`fail_on_collect_error`](crate::MetricsHandler::fail_on_collect_error) makes such a scrape a 500 with the
-//! reasons instead.
+//! With [`fail_on_collect_error`](crate::MetricsHandler::fail_on_collect_error), the scrape gets a 500
+//! response with the reasons instead.
 //!
-//! # Time
+//! # Timeouts
 //!
-//! A scraper says how long it waits (`X-Prometheus-Scrape-Timeout-Seconds`); who does not is taken to wait
-//! [10 s](crate::MetricsHandler::scrape_timeout). A collector is dropped 100 ms before that time is up, and
-//! told a deadline of 150 ms before, so that it can still answer; of a time-out under 200 ms it is half
-//! and three quarters. Keeping time needs a tokio runtime whose timer is on, as it is under
-//! `#[tokio::main]`; elsewhere collectors run, and nothing ends one that hangs.
+//! Prometheus sends its scrape timeout in the header `X-Prometheus-Scrape-Timeout-Seconds`. Without the
+//! header, [`scrape_timeout`](crate::MetricsHandler::scrape_timeout) applies, 10 s by default.
 //!
-//! # Who runs them
+//! | scrape timeout | [`Deadline`] passed to the collector | the collector is dropped |
+//! |---|---|---|
+//! | 200 ms or more | 150 ms before the timeout | 100 ms before the timeout |
+//! | less than 200 ms | after 1/4 of the timeout | after 1/2 of the timeout |
 //!
-//! Whoever polls the page: no task is spawned. Scrapes at the same moment share one call of each collector,
-//! and a call goes on as long as one of them is left. It is never called again while a call is
-//! under way, so a scrape that comes meanwhile joins it, and its deadline.
+//! Timeouts need a tokio runtime with an enabled timer, as under `#[tokio::main]`. Without one, collectors
+//! run, but one that hangs blocks the scrape until the scraper disconnects.
+//!
+//! # Concurrent scrapes
+//!
+//! No task is spawned: collectors run while the response body of a scrape is polled. Concurrent scrapes share
+//! one run of each collector. The run is cancelled when the last of these scrapes is dropped.
+//!
+//! A collector never runs twice at the same time. A scrape that arrives during a run joins it, with the
+//! deadline of that run. If the scrape times out earlier itself, it is served without waiting longer, and
+//! the collector counts as failed.
 
 pub(crate) mod blocking;
 pub(crate) mod checked;
@@ -89,28 +98,29 @@ pub use self::{
 use std::future::{Future, ready};
 use std::sync::Arc;
 
-/// Why a collector has no samples; the text goes to the log, and into the body of a scrape that fails for it.
+/// The error of a collector. It is logged, and included in the response of a scrape that fails because of it.
 ///
-/// Any error becomes one by `?`, and so does a text: `Err("no such pool".into())`.
+/// `?` converts any error to it. For a message, write `Err("no such pool".into())`.
 pub type CollectError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A source of samples that is read when the page is.
+/// A source of metrics that is read at scrape time.
 ///
-/// Closures that take `&mut Samples` are collectors. See the [module](self) for what a scrape does with them.
+/// Closures that take `&mut Samples` are collectors. The [module documentation](self) describes failures,
+/// timeouts and concurrent scrapes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a collector",
     label = "not a collector",
     note = "a collector is a closure `|samples: &mut Samples| {{ …; Ok(()) }}`, `Blocking::new` of one, or a type that implements `Collector`"
 )]
 pub trait Collector: Send + Sync + 'static {
-    /// Gives its samples, in time.
+    /// Adds the current metrics to `samples`, before the deadline.
     ///
-    /// The future is dropped when the time is up, or when every scraper that waits for it has left; it may run
-    /// on any thread. A panic is an error like any other.
+    /// The future is dropped when it times out, or when the last scrape that waits for it is dropped. It may
+    /// be polled on any thread. A panic is handled like an error.
     ///
     /// # Errors
     ///
-    /// When there is nothing to show: then none of its samples are on the page.
+    /// If the metrics cannot be read. None of `samples` is exported then.
     fn collect(
         &self,
         deadline: Deadline,
@@ -118,8 +128,8 @@ pub trait Collector: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), CollectError>> + Send;
 }
 
-/// A closure that answers at once. One that blocks would hold up the thread that serves the page:
-/// [`Blocking`].
+/// A closure that returns without blocking. Wrap one that blocks in [`Blocking`]; otherwise it blocks the
+/// thread that serves the metrics page.
 impl<F> Collector for F
 where
     F: Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static,

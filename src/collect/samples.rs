@@ -1,4 +1,4 @@
-//! [`Samples`]: what a collector has to show.
+//! [`Samples`]: the metrics that a collector returns.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use metrics::Unit;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
-/// The samples of one collector, for one page.
+/// The metrics of one collector for one scrape.
 ///
 /// ```
 /// # use metrics::Unit;
@@ -25,15 +25,20 @@ use crate::model::numbers::Number;
 /// }
 /// ```
 ///
-/// Everything is checked when the collector is done. A name or a label that Prometheus cannot read, a
-/// series that is there twice, a counter below 0, one name for two kinds, or a name that another family of the
-/// page has: then the collector has failed, for the reason that the log says.
+/// Samples are validated when the collector returns. The collector fails, and the reason is logged, if:
+///
+/// - a metric name or a label name is invalid
+/// - a label of a series is given twice, or is a constant label of the registry
+/// - a series is added twice
+/// - a counter is negative or NaN
+/// - a name is used for two metric types
+/// - another metric on the metrics page has the same name
 #[derive(Debug, Default)]
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
 }
 
-/// A family as a collector told it.
+/// A family as a collector added it.
 #[derive(Debug)]
 pub(crate) struct SampledFamily {
     pub(crate) name: String,
@@ -44,12 +49,12 @@ pub(crate) struct SampledFamily {
 }
 
 impl Samples {
-    /// A family of what goes up and down.
+    /// Adds a gauge: a number that increases and decreases.
     pub fn gauge(&mut self, name: impl Into<String>, help: impl Into<String>) -> FamilySamples<'_> {
         self.family(MetricKind::Gauge, name.into(), help.into())
     }
 
-    /// A family of what only grows; its name ends in `_total`.
+    /// Adds a counter: a number that only increases. Its name should end in `_total`.
     pub fn counter(
         &mut self,
         name: impl Into<String>,
@@ -58,7 +63,7 @@ impl Samples {
         self.family(MetricKind::Counter, name.into(), help.into())
     }
 
-    /// A gauge at 1 whose labels say what there is; its name ends in `_info`.
+    /// Adds an info: a gauge at 1 whose labels hold the information. Its name should end in `_info`.
     pub fn info(
         &mut self,
         name: impl Into<String>,
@@ -69,7 +74,7 @@ impl Samples {
             .sample(labels, 1_u64);
     }
 
-    /// The family of that name; telling it again goes on with it.
+    /// The family of this name and kind, added if it does not exist.
     fn family(&mut self, kind: MetricKind, name: String, help: String) -> FamilySamples<'_> {
         let same = |family: &SampledFamily| family.name == name && family.kind == kind;
         let known = self.families.iter().position(same);
@@ -89,25 +94,25 @@ impl Samples {
     }
 }
 
-/// One family of a collector's [`Samples`].
+/// A metric in [`Samples`], to which samples are added.
 #[derive(Debug)]
 pub struct FamilySamples<'a> {
     family: &'a mut SampledFamily,
 }
 
 impl FamilySamples<'_> {
-    /// The unit, for OpenMetrics; the name ends in it.
+    /// Sets the unit, for OpenMetrics. The name should end with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
         self.family.unit = Some(unit);
         self
     }
 
-    /// The family's only sample, without labels.
+    /// Adds the sample without labels.
     pub fn value(&mut self, value: impl Into<SampleValue>) -> &mut Self {
         self.sample(&[], value)
     }
 
-    /// A sample with labels, in any order.
+    /// Adds a sample with labels, in any order.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
         if let Some(number) = value.into().0 {
             let owned = labels
@@ -119,8 +124,9 @@ impl FamilySamples<'_> {
     }
 }
 
-/// A number for a sample, or none: a whole one, a real one, a time in seconds, true and false as 1 and 0. `None`
-/// leaves the sample out.
+/// The value of a sample: an integer, a float, a `Duration` in seconds, or a `bool` as 1 or 0.
+///
+/// `None` leaves the sample out.
 #[derive(Clone, Copy, Debug)]
 pub struct SampleValue(Option<Number>);
 

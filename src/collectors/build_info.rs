@@ -1,4 +1,4 @@
-//! [`InfoCollector`]: what does not change while a process runs.
+//! [`InfoCollector`]: an info metric, such as `build_info`.
 
 use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
@@ -6,7 +6,7 @@ use crate::collect::{CollectError, Collector};
 use crate::model::description::{FamilyDescription, LabelDescription};
 use crate::model::kind::MetricKind;
 
-/// An info metric: a gauge at 1 whose labels tell what runs here.
+/// A collector of an info metric: a gauge at 1 whose labels describe the program.
 ///
 /// ```
 /// use tower_prometheus::Registry;
@@ -14,10 +14,10 @@ use crate::model::kind::MetricKind;
 ///
 /// let build = InfoCollector::build("1.2.0").label("commit", "5ba3d1e");
 /// let engine = InfoCollector::new("engine_info", "Which engine answers.").label("engine", "v8");
-/// let handler = Registry::new()
-///     .handler()
-///     .collector("build", build)
-///     .collector("engine", engine);
+/// let metrics = Registry::new();
+/// metrics.collector("build", build)?;
+/// metrics.collector("engine", engine)?;
+/// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct InfoCollector {
@@ -27,7 +27,7 @@ pub struct InfoCollector {
 }
 
 impl InfoCollector {
-    /// An info metric without labels; its name ends in `_info`.
+    /// Creates an info metric without labels. Its name should end in `_info`.
     pub fn new(name: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -36,19 +36,19 @@ impl InfoCollector {
         }
     }
 
-    /// `build_info{version="…"}`; in most programs the version is `env!("CARGO_PKG_VERSION")`.
+    /// Creates `build_info{version="…"}`. The version of most programs is `env!("CARGO_PKG_VERSION")`.
     pub fn build(version: impl Into<String>) -> Self {
         Self::new("build_info", "Which version of the program this is.").label("version", version)
     }
 
-    /// One more label.
+    /// Adds a label.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));
         self
     }
 
-    /// The family as its definition says it.
+    /// Returns the description of the metric.
     #[must_use]
     pub fn families(&self) -> Vec<FamilyDescription> {
         let mut description = FamilyDescription::new(self.name.clone(), MetricKind::Info);

@@ -1,18 +1,18 @@
-//! Collectors that are ready: for [`collector`](crate::MetricsHandler::collector).
+//! Collectors for the process, the tokio runtime and build information.
+//!
+//! Register them with [`Registry::collector`](crate::Registry::collector).
 //!
 //! ```
 //! # #[cfg(all(feature = "process", feature = "runtime"))]
-//! # fn handler() -> Result<tower_prometheus::MetricsHandler, tower_prometheus::Error> {
+//! # fn register() -> Result<(), tower_prometheus::Error> {
 //! use tower_prometheus::Registry;
 //! use tower_prometheus::collectors::{InfoCollector, ProcessCollector, RuntimeCollector};
 //!
 //! let metrics = Registry::builder().install()?;
-//! let handler = metrics
-//!     .handler()
-//!     .collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))
-//!     .collector("process", ProcessCollector::new()?)
-//!     .collector("runtime", RuntimeCollector::current()?);
-//! # Ok(handler)
+//! metrics.collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))?;
+//! metrics.collector("process", ProcessCollector::new()?)?;
+//! metrics.collector("runtime", RuntimeCollector::current()?)?;
+//! # Ok(())
 //! # }
 //! ```
 
@@ -34,7 +34,7 @@ use crate::collect::samples::{FamilySamples, Samples};
 use crate::model::description::FamilyDescription;
 use crate::model::kind::MetricKind;
 
-/// A family of a ready collector, said once for the page and for who describes it.
+/// A family of a collector in this module: the definition for its samples and for its description.
 #[cfg(any(feature = "process", feature = "runtime"))]
 #[derive(Clone, Copy)]
 struct ReadyMade {

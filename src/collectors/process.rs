@@ -1,4 +1,4 @@
-//! [`ProcessCollector`]: what the operating system knows of this process.
+//! [`ProcessCollector`]: CPU time, memory and file descriptors of this process.
 
 use metrics::Unit;
 
@@ -53,52 +53,54 @@ const THREADS: ReadyMade = ReadyMade::new(
     "Number of OS threads in the process.",
 );
 
-/// The `process_*` families that Prometheus' own clients have, under their names:
+/// A collector of the `process_*` metrics, with the names of Prometheus' own clients.
 ///
-/// | family | type | |
+/// | metric | type | description |
 /// |---|---|---|
-/// | `process_cpu_seconds_total` | counter | user and system time, to the hundredth of a second |
-/// | `process_resident_memory_bytes` | gauge | |
-/// | `process_virtual_memory_bytes` | gauge | |
-/// | `process_open_fds` | gauge | |
-/// | `process_max_fds` | gauge | the soft limit; not there when there is none |
-/// | `process_start_time_seconds` | gauge | since the epoch |
-/// | `process_threads` | gauge | |
+/// | `process_cpu_seconds_total` | counter | user and system CPU time, with a resolution of 0.01 s |
+/// | `process_resident_memory_bytes` | gauge | resident memory |
+/// | `process_virtual_memory_bytes` | gauge | virtual memory |
+/// | `process_open_fds` | gauge | open file descriptors |
+/// | `process_max_fds` | gauge | soft limit of open file descriptors; absent if unlimited |
+/// | `process_start_time_seconds` | gauge | start time since the Unix epoch |
+/// | `process_threads` | gauge | threads |
 ///
-/// They are read from `/proc`: Linux and Android have it.
+/// They are read from `/proc`, so they are available on Linux and Android only.
 #[derive(Clone, Debug)]
 pub struct ProcessCollector {
     start_time: f64,
 }
 
-/// The memory of this process, for families of one's own.
+/// The memory of this process, for custom metrics.
 ///
 /// ```no_run
 /// # use tower_prometheus::Registry;
 /// # use tower_prometheus::collect::Samples;
 /// use tower_prometheus::collectors::ProcessMemory;
 ///
-/// let handler = Registry::new().handler().collector("memory", |samples: &mut Samples| {
+/// let metrics = Registry::new();
+/// metrics.collector("memory", |samples: &mut Samples| {
 ///     let memory = ProcessMemory::now()?;
 ///     samples.gauge("memory_rss_bytes", "Resident memory.").value(memory.resident);
 ///     Ok(())
-/// });
+/// })?;
+/// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessMemory {
-    /// Bytes in RAM (RSS).
+    /// Resident memory (RSS) in bytes.
     pub resident: u64,
-    /// Bytes of address space (VMS).
+    /// Virtual memory (VMS) in bytes.
     pub virtual_size: u64,
 }
 
 impl ProcessCollector {
-    /// The collector of this process.
+    /// Creates a collector for this process.
     ///
     /// # Errors
     ///
-    /// When `/proc` cannot be read, or the system has none.
+    /// If `/proc` cannot be read or does not exist.
     pub fn new() -> Result<Self, Error> {
         let start_time = system::start_time().map_err(|error| {
             Error::new(format!(
@@ -108,7 +110,7 @@ impl ProcessCollector {
         Ok(Self { start_time })
     }
 
-    /// The families as their definition says them.
+    /// Returns the descriptions of the metrics.
     #[must_use]
     pub fn families() -> Vec<FamilyDescription> {
         let all = [
@@ -119,11 +121,11 @@ impl ProcessCollector {
 }
 
 impl ProcessMemory {
-    /// What it is now.
+    /// Returns the current memory of this process.
     ///
     /// # Errors
     ///
-    /// When `/proc` cannot be read, or the system has none.
+    /// If `/proc` cannot be read or does not exist.
     pub fn now() -> Result<Self, CollectError> {
         Ok(system::Stat::now()?.memory)
     }
@@ -188,7 +190,7 @@ mod system {
         }
     }
 
-    /// Seconds since the epoch.
+    /// The start time of the process, in seconds since the Unix epoch.
     pub(super) fn start_time() -> ProcResult<f64> {
         let after_boot = Process::myself()?.stat()?.starttime as f64;
         Ok(boot_time_secs()? as f64 + after_boot / ticks_per_second() as f64)

@@ -1,4 +1,4 @@
-//! [`RuntimeCollector`]: what tokio knows of itself.
+//! [`RuntimeCollector`]: workers and tasks of a tokio runtime.
 
 use std::fmt;
 
@@ -44,28 +44,28 @@ const PARKS: ReadyMade = ReadyMade::new(
     "Times that a worker went to sleep.",
 );
 
-/// A tokio runtime, by what it tells without `tokio_unstable`:
+/// A collector of the metrics of a tokio runtime that do not require `tokio_unstable`.
 ///
-/// | family | type | labels | |
+/// | metric | type | labels | description |
 /// |---|---|---|---|
 /// | `tokio_workers` | gauge | | worker threads |
 /// | `tokio_alive_tasks` | gauge | | tasks that have not ended |
-/// | `tokio_global_queue_depth` | gauge | | tasks that wait in the global queue |
-/// | `tokio_worker_busy_seconds_total` | counter | `worker` | its rate is how busy a worker is, 1 is all the time |
-/// | `tokio_worker_parks_total` | counter | `worker` | times it had nothing to do |
+/// | `tokio_global_queue_depth` | gauge | | tasks in the global queue |
+/// | `tokio_worker_busy_seconds_total` | counter | `worker` | time a worker was busy; a rate of 1 means always |
+/// | `tokio_worker_parks_total` | counter | `worker` | times a worker parked because it had nothing to do |
 ///
-/// The last two are there on systems with 64-bit atomics.
+/// The counters are available on targets with 64-bit atomics only.
 #[derive(Clone)]
 pub struct RuntimeCollector {
     metrics: RuntimeMetrics,
 }
 
 impl RuntimeCollector {
-    /// The runtime that this is called in.
+    /// Creates a collector for the current runtime.
     ///
     /// # Errors
     ///
-    /// When it is called outside one.
+    /// If it is called outside of a tokio runtime.
     pub fn current() -> Result<Self, Error> {
         let handle = Handle::try_current().map_err(|_| {
             Error::new("there is no tokio runtime here: call this inside one, or name one by `of`")
@@ -73,14 +73,14 @@ impl RuntimeCollector {
         Ok(Self::of(&handle))
     }
 
-    /// The runtime of a handle.
+    /// Creates a collector for the runtime of `handle`.
     #[must_use]
     pub fn of(handle: &Handle) -> Self {
         let metrics = handle.metrics();
         Self { metrics }
     }
 
-    /// The families as their definition says them.
+    /// Returns the descriptions of the metrics.
     #[must_use]
     pub fn families() -> Vec<FamilyDescription> {
         let worker = LabelDescription::new("worker");

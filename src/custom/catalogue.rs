@@ -1,24 +1,33 @@
-//! [`catalogue!`](crate::catalogue!): all families of an application in one place.
+//! [`catalogue!`](crate::catalogue!): the macro that defines the metrics of an application.
 
-/// Defines all metrics of an application in one place, as a struct with a field for each family.
+/// Defines the metrics of an application as a struct with one field per metric.
 ///
-/// See the [module](crate::custom) for what it makes, with an example. A field is a name, a
-/// [kind](crate::custom#kinds) and, in braces, what else is to say:
+/// The [module](crate::custom) has an example and describes the struct. A field has a name, a
+/// [metric type](crate::custom#metric-types) and optionally, in braces:
 ///
-/// | | |
+/// | option | sets |
 /// |---|---|
-/// | `buckets: [0.1, 1.0]` | the bounds of a histogram; one in seconds that says nothing has [`buckets::DEFAULT`](crate::buckets::DEFAULT) |
-/// | `unit: Unit::Seconds` | the unit, where the name does not end in it |
-/// | `name: "legacy_name"` | the whole name, without the prefix of the catalogue |
-/// | `unconventional: true` | allows a gauge or a histogram that is called `…_total`, `…_sum` or `…_count` |
+/// | `buckets: [0.1, 1.0]` | the upper bounds of a histogram; [`buckets::DEFAULT`](crate::buckets::DEFAULT) by default if the unit is seconds, otherwise required |
+/// | `unit: Unit::Seconds` | the unit, if the name does not end with it |
+/// | `name: "legacy_name"` | the full name, to which the prefix of the catalogue is not added |
+/// | `unconventional: true` | allows a name of a gauge, histogram or summary that ends in `_total`, `_sum`, `_count` or `_bucket` |
 ///
-/// The first paragraph of a field's documentation is its HELP.
+/// The first paragraph of a field's doc comment is its HELP text.
 ///
-/// # What does not compile
+/// # Compile errors
 ///
-/// A counter whose name does not end in `_total`, nor an info's in `_info`; a name that Prometheus does not
-/// allow; a family without documentation; bounds that do not rise, or none for a histogram that is not in
-/// seconds:
+/// These do not compile:
+///
+/// - a counter whose name does not end in `_total`, or an info whose name does not end in `_info`
+/// - a gauge, histogram or summary whose name ends in `_total`, `_sum`, `_count` or `_bucket`, unless it is
+///   `unconventional`
+/// - a name that Prometheus does not allow
+/// - a metric without a doc comment
+/// - buckets that are not finite and increasing, or buckets of a metric that is not a histogram
+/// - a histogram without buckets whose unit is not seconds
+/// - a series with the labels of another metric
+///
+/// A counter without `_total`:
 ///
 /// ```compile_fail
 /// tower_prometheus::catalogue! {
@@ -29,7 +38,7 @@
 /// }
 /// ```
 ///
-/// Labels of another family:
+/// Labels of another metric:
 ///
 /// ```compile_fail
 /// # use tower_prometheus::{Counter, Registry, catalogue, labels};
@@ -72,7 +81,7 @@ macro_rules! catalogue {
             $( $(#[doc = $doc])* $field_vis $field: $metric, )+
         }
 
-        // Everything below is local to this block, so that the type has no other associated items.
+        // The block keeps these items private, so that the struct has no other associated items.
         const _: () = {
             use $crate::custom::definition::{Definition, Destination, Problem};
 
@@ -96,8 +105,8 @@ macro_rules! catalogue {
             impl $name {
                 /// Registers the metrics in a registry or in another recorder.
                 ///
-                /// Calling it again with the same registry returns the same series. What it allocates lives
-                /// as long as the program.
+                /// Calling it again with the same registry returns the same series. The memory it allocates
+                /// is never freed.
                 ///
                 /// # Errors
                 ///
@@ -110,10 +119,10 @@ macro_rules! catalogue {
                     define(&Destination::On(&sink))
                 }
 
-                /// Returns the metrics of the recorder that is installed globally, now or later.
+                /// Returns metrics that record into the global recorder, which may be installed later.
                 ///
-                /// Until a recorder is installed, nothing is recorded. A metric that the recorder refuses is
-                /// logged as an error and records nothing.
+                /// Until a recorder is installed, nothing is recorded. If the recorder refuses a metric, an
+                /// error is logged and the metric records nothing.
                 $vis fn global() -> Self {
                     static GLOBAL: ::std::sync::OnceLock<$name> = ::std::sync::OnceLock::new();
                     match GLOBAL.get() {
@@ -125,7 +134,7 @@ macro_rules! catalogue {
                     }
                 }
 
-                /// Returns the definitions of the metrics, in the order of the fields.
+                /// Returns the descriptions of the metrics, in the order of the fields.
                 #[must_use]
                 $vis fn families() -> ::std::vec::Vec<$crate::model::FamilyDescription> {
                     ::std::vec![$( <$metric as $crate::custom::Metric>::describe($field) ),+]

@@ -1,4 +1,4 @@
-//! Names, checked while the program is compiled.
+//! Checks of names and labels at compile time.
 
 use crate::custom::label_spec::{LabelSpec, MAX_OPEN, SpecValues, combinations, open_labels};
 use crate::model::kind::MetricKind;
@@ -27,7 +27,7 @@ const fn are_equal(one: &[u8], other: &[u8]) -> bool {
     true
 }
 
-/// Whether no value is there twice.
+/// Returns whether all values are different.
 #[doc(hidden)]
 #[must_use]
 pub const fn are_distinct(values: &[&str]) -> bool {
@@ -45,7 +45,7 @@ pub const fn are_distinct(values: &[&str]) -> bool {
     true
 }
 
-/// What is wrong with a set of labels.
+/// Returns why a label set is not allowed, or `None` if it is.
 #[doc(hidden)]
 #[must_use]
 pub const fn label_problem(labels: &[LabelSpec]) -> Option<&'static str> {
@@ -77,7 +77,7 @@ pub const fn label_problem(labels: &[LabelSpec]) -> Option<&'static str> {
     None
 }
 
-/// What is wrong with a family, which its own message names.
+/// Why a metric is not allowed. `catalogue!` has the message for each variant.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {

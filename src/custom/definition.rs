@@ -1,4 +1,4 @@
-//! [`Definition`]: a family as the catalogue says it, complete when the program is compiled.
+//! [`Definition`]: a metric as defined in a catalogue, known at compile time.
 
 use std::sync::OnceLock;
 
@@ -18,7 +18,7 @@ use crate::model::kind::MetricKind;
 use crate::registry::hooks;
 use crate::sink::Sink;
 
-/// Everything about a family but its kind and its labels, which are its type.
+/// The definition of a metric, except its kind and its labels, which are in the field's type.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Definition {
@@ -30,7 +30,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// A family and the lines of its documentation.
+    /// Creates a definition from a name and the lines of the doc comment.
     pub const fn new(name: &'static str, docs: &'static [&'static str]) -> Self {
         Self {
             name,
@@ -41,7 +41,7 @@ impl Definition {
         }
     }
 
-    /// The whole name, without the prefix of the catalogue.
+    /// Sets the full name, to which the prefix of the catalogue is not added.
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = name;
         if self.unit.is_none() {
@@ -50,19 +50,19 @@ impl Definition {
         self
     }
 
-    /// The unit, where the name does not end in it.
+    /// Sets the unit. By default it is the unit in which the name ends.
     pub const fn unit(mut self, unit: &Unit) -> Self {
         self.unit = Some(*unit);
         self
     }
 
-    /// The upper bounds of a histogram.
+    /// Sets the upper bounds of a histogram.
     pub const fn buckets(mut self, bounds: &'static [f64]) -> Self {
         self.buckets = bounds;
         self
     }
 
-    /// Allows a name that is no counter's and ends like one, or like a part of a histogram.
+    /// Allows a name that ends like a counter's although it is not one, or like a histogram's sample.
     pub const fn unconventional(mut self, yes: &bool) -> Self {
         self.unconventional = *yes;
         self
@@ -89,7 +89,7 @@ impl Definition {
         }
     }
 
-    /// The upper bounds that a family of this kind has.
+    /// The buckets of a metric of this kind, with the default for histograms.
     pub(super) const fn bounds(&self, kind: MetricKind) -> &'static [f64] {
         match (kind, self.buckets) {
             (MetricKind::Histogram, []) => &buckets::DEFAULT,
@@ -97,7 +97,7 @@ impl Definition {
         }
     }
 
-    /// The first paragraph of the documentation.
+    /// The HELP text: the first paragraph of the doc comment.
     pub(super) fn help(&self) -> String {
         let lines = self.docs.iter().flat_map(|text| text.split('\n'));
         let paragraph = lines
@@ -126,7 +126,7 @@ impl Definition {
     }
 }
 
-/// The unit that a name ends in.
+/// The unit in which a metric name ends.
 const fn unit_of(name: &str) -> Option<Unit> {
     if checks::ends_with(name, "_seconds") || checks::ends_with(name, "_seconds_total") {
         Some(Unit::Seconds)
@@ -139,20 +139,21 @@ const fn unit_of(name: &str) -> Option<Unit> {
     }
 }
 
-/// The number of a combination with one more label: the last label turns fastest.
+/// Appends one label to a row-major index; the last label varies fastest.
 #[inline]
 pub fn next_digit<V: LabelValue>(index: usize, value: V) -> usize {
     index * V::VALUES.len() + value.index()
 }
 
-/// Keeps the catalogue of the global recorder; what could be wrong with it was checked by the compiler.
+/// Stores the catalogue of the global recorder. Defining it fails only for reasons that were checked at
+/// compile time.
 #[cold]
 #[track_caller]
 pub fn keep<T>(global: &'static OnceLock<T>, made: Result<T, Error>) -> &'static T {
-    // Another thread may have been faster: its families are the same series.
+    // Another thread may have stored its catalogue first. Its metrics record into the same series.
     let made = start_up(made);
     let catalogue = global.get_or_init(|| made);
-    // Only now: who listens to what is logged may ask for the catalogue.
+    // Not earlier: a hook may log, and a `tracing` subscriber may use this catalogue.
     if Sink::installed().is_some() {
         hooks::recorder_installed();
     }

@@ -1,13 +1,13 @@
-//! [`Destination`]: where a catalogue records.
+//! [`Destination`]: the sink or the global recorder that a catalogue records into.
 
 use crate::sink::Sink;
 
-/// Where a catalogue records.
+/// The sink or the global recorder that a catalogue records into.
 #[doc(hidden)]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Destination<'a> {
     On(&'a Sink),
-    /// The recorder that is installed globally, now or later.
+    /// The global recorder, which may be installed later.
     Global,
 }

@@ -1,49 +1,33 @@
-//! [`CustomFamily`]: where the numbers of one family of a catalogue go, once that is known.
+//! [`CustomFamily`]: a metric of a catalogue and its sink.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use crate::custom::definition::Definition;
 use crate::custom::label_spec::{LabelSpec, SpecValues};
 use crate::error::Error;
-use crate::maps::MAX_NAME_LEN;
-use crate::maps::tree::{Keyed, Tree};
+use crate::maps::name_set::NameSet;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::hooks;
 use crate::sink::Sink;
 use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
-use crate::sync::lock;
 
-/// One family, what it is about and where it is recorded.
+/// A metric of a catalogue and its sink, which may become known later.
 pub(super) struct CustomFamily {
     pub(super) definition: &'static Definition,
     pub(super) instrument: Instrument,
     pub(super) labels: &'static [LabelSpec],
-    /// Empty until a recorder is there; `None` when that one refused the family.
+    /// Empty until a recorder is installed; `None` if the recorder refused the metric.
     sink: OnceLock<Option<Sink>>,
     open: Box<[OpenLabel]>,
 }
 
-/// The values that an open label has had so far.
+/// The values of an open label so far.
 struct OpenLabel {
     name: &'static str,
-    at_most: usize,
-    known: Tree<KnownValue>,
-    len: AtomicUsize,
-    /// Held while a value is added.
-    adding: Mutex<()>,
+    values: NameSet,
     overflow: Overflow,
-}
-
-/// A value that an open label has had.
-struct KnownValue([Box<str>; 1]);
-
-impl Keyed for KnownValue {
-    fn key(&self) -> &[Box<str>] {
-        &self.0
-    }
 }
 
 impl CustomFamily {
@@ -92,7 +76,7 @@ impl CustomFamily {
         })
     }
 
-    /// Refuses other values of the same labels.
+    /// Returns an error if the labels were registered with other values or limits.
     pub(super) fn check_labels(&self, labels: &[LabelSpec]) -> Result<(), Error> {
         if self.labels == labels {
             return Ok(());
@@ -103,7 +87,7 @@ impl CustomFamily {
         )))
     }
 
-    /// Where to record, if there is a place.
+    /// The sink, if the metric can be recorded.
     #[inline]
     pub(super) fn target(&self) -> Option<&Sink> {
         match self.sink.get() {
@@ -112,17 +96,17 @@ impl CustomFamily {
         }
     }
 
-    /// Records there from now on, where the family was declared.
+    /// Sets the sink. The metric is already registered in it.
     pub(super) fn record_into(&self, sink: &Sink) -> Result<(), Error> {
         if !self.open.is_empty() {
             sink.register(&overflow_spec())?;
         }
-        // Another thread may have been here first, with the same sink.
+        // Another thread may have set it first, to the same sink.
         let _ = self.sink.set(Some(sink.clone()));
         Ok(())
     }
 
-    /// Looks whether a global recorder has been installed since.
+    /// Registers the metric in the global recorder if one has been installed.
     #[cold]
     fn find_target(&self) -> Option<&Sink> {
         let sink = Sink::installed()?;
@@ -133,15 +117,16 @@ impl CustomFamily {
         {
             tracing::error!("{} is not recorded: {error}", self.name());
         }
-        // A recorder of another crate tells nobody that it was installed: who finds it tells the others.
+        // A recorder of another crate does not run the hooks when it is installed, so the first metric that
+        // finds it does.
         hooks::recorder_installed();
         self.sink.get()?.as_ref()
     }
 
-    /// The values that are recorded for these: too many are `overflow`.
+    /// Replaces each value beyond the limit of its label by `overflow`.
     pub(super) fn admit(&self, values: &mut [&str]) {
         for (label, value) in self.open.iter().zip(values) {
-            if !label.admits(value) {
+            if !label.values.admit(value) {
                 *value = OVERFLOW;
                 if let Some(sink) = self.target() {
                     label.overflow.count(sink, self.name(), label.name);
@@ -155,35 +140,8 @@ impl OpenLabel {
     fn new(name: &'static str, at_most: usize) -> Self {
         Self {
             name,
-            at_most,
-            known: Tree::default(),
-            len: AtomicUsize::new(0),
-            adding: Mutex::new(()),
+            values: NameSet::new(at_most),
             overflow: Overflow::default(),
         }
-    }
-
-    fn admits(&self, value: &str) -> bool {
-        if self.known.get(&[value]).is_some() {
-            return true;
-        }
-        if self.is_full() || value.len() > MAX_NAME_LEN {
-            return false;
-        }
-        let _adding = lock(&self.adding);
-        if self.known.get(&[value]).is_some() {
-            return true;
-        }
-        if self.is_full() {
-            return false;
-        }
-        self.known
-            .get_or_insert(&[value], || KnownValue([value.into()]));
-        self.len.fetch_add(1, Ordering::Release);
-        true
-    }
-
-    fn is_full(&self) -> bool {
-        self.len.load(Ordering::Acquire) >= self.at_most
     }
 }

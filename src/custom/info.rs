@@ -1,4 +1,4 @@
-//! [`Info`]: what does not change while a process runs.
+//! [`Info`]: a gauge at 1 with constant labels.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,9 +18,9 @@ use crate::model::kind::MetricKind;
 use crate::registry::hooks::{self, InstallHook};
 use crate::sink::owned_key;
 
-/// A gauge at 1 whose labels tell what does not change while a process runs, such as its version.
+/// A gauge at 1 whose labels hold facts that do not change while the process runs, such as its version.
 ///
-/// Its one series appears when it is [`set`](Self::set).
+/// It has one series, which is exported once it is [`set`](Self::set).
 pub struct Info<Labels = ()> {
     state: &'static InfoState,
     labels: PhantomData<fn() -> Labels>,
@@ -28,7 +28,7 @@ pub struct Info<Labels = ()> {
 
 struct InfoState {
     family: CustomFamily,
-    /// Closed and open values, once they are set.
+    /// Index of the closed values, and the open values. Empty until they are set.
     values: OnceLock<(usize, Vec<String>)>,
 }
 
@@ -50,9 +50,9 @@ impl InstallHook for InfoState {
 }
 
 impl<Labels: LabelSet> Info<Labels> {
-    /// Shows these labels; also when a recorder is installed only later.
+    /// Sets the labels. They are kept if no recorder is installed yet.
     ///
-    /// What they say cannot change: other values are ignored later on, with a warning.
+    /// They cannot be changed: other values are ignored later, with a warning.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "as the other kinds take them"

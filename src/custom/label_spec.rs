@@ -1,19 +1,19 @@
-//! [`LabelSpec`]: a label as `labels!` defines it, and the arithmetic of its values.
+//! [`LabelSpec`]: a label as defined with `labels!`, and the indices of its values.
 
-/// Open labels that one set can have.
+/// The maximum number of open labels in a set.
 pub(crate) const MAX_OPEN: usize = 6;
 
-/// A label whose values are known: an enum from [`labels!`](crate::labels!), or `bool`.
+/// A closed label, which has a fixed set of values: an enum from [`labels!`](crate::labels!), or `bool`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not the type of a label",
     label = "not a closed set of values",
     note = "a label is an enum from `tower_prometheus::labels!`, or `open(1000)` for any text, up to so many values"
 )]
 pub trait LabelValue: Copy + 'static {
-    /// All values in order, as they are on the page.
+    /// All values as they are exported, in the order of [`index`](Self::index).
     const VALUES: &'static [&'static str];
 
-    /// The place of this one among them.
+    /// Returns the index of this value in [`VALUES`](Self::VALUES).
     fn index(self) -> usize;
 }
 
@@ -25,7 +25,7 @@ impl LabelValue for bool {
     }
 }
 
-/// A label as it was defined.
+/// A label as defined with `labels!`.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabelSpec {
@@ -37,12 +37,12 @@ pub struct LabelSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpecValues {
     Closed(&'static [&'static str]),
-    /// At most so many.
+    /// Any value, up to this number of different ones.
     Open(usize),
 }
 
 impl LabelSpec {
-    /// A label of one of our enums; `name` may be a raw identifier.
+    /// Creates a closed label. `name` may be a raw identifier.
     pub const fn closed<V: LabelValue>(name: &'static str) -> Self {
         Self {
             name: without_raw(name),
@@ -58,7 +58,7 @@ impl LabelSpec {
     }
 }
 
-/// How many series a set has for each combination of its open values.
+/// The number of combinations of closed values: the number of series for each combination of open values.
 pub(crate) const fn combinations(labels: &[LabelSpec]) -> usize {
     let (mut product, mut i) = (1, 0);
     while i < labels.len() {
@@ -70,7 +70,7 @@ pub(crate) const fn combinations(labels: &[LabelSpec]) -> usize {
     product
 }
 
-/// How many labels of a set are open.
+/// The number of open labels in a set.
 pub(crate) const fn open_labels(labels: &[LabelSpec]) -> usize {
     let (mut count, mut i) = (0, 0);
     while i < labels.len() {
@@ -82,7 +82,7 @@ pub(crate) const fn open_labels(labels: &[LabelSpec]) -> usize {
     count
 }
 
-/// Names and values of one series: that of a combination of closed values, and these open ones.
+/// Names and values of the labels of one series. `closed` is the index of its closed values.
 pub(crate) fn pairs<'a>(
     labels: &'a [LabelSpec],
     mut closed: usize,
@@ -97,13 +97,13 @@ pub(crate) fn pairs<'a>(
         }
         SpecValues::Open(_) => open.next().copied().unwrap_or_default(),
     };
-    // The last label turns fastest, see `labels!`.
+    // From the last label, which varies fastest: see `next_digit`.
     let values: Vec<_> = labels.iter().rev().map(value).collect();
     let names = labels.iter().map(|label| label.name);
     names.zip(values.into_iter().rev()).collect()
 }
 
-/// The values of the open labels of a series, in the order of their definition.
+/// The values of the open labels of a series, in the order of definition.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenValues<'a> {
@@ -131,7 +131,7 @@ impl<'a> OpenValues<'a> {
     }
 }
 
-/// The name that a raw identifier stands for.
+/// Removes the `r#` of a raw identifier.
 pub(crate) const fn without_raw(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', ..] => name.split_at(2).1,

@@ -1,10 +1,10 @@
-//! [`LabelSet`]: the labels of a family as a type, and [`labels!`](crate::labels!), which makes them.
+//! [`LabelSet`]: the labels of a metric as a type, and [`labels!`](crate::labels!), the macro that defines them.
 
 use crate::custom::label_spec::{LabelSpec, OpenValues};
 
-/// The labels of a family: their names and the values they can have.
+/// The labels of a metric: their names and allowed values.
 ///
-/// Made by [`labels!`](crate::labels!); `()` is the set without any.
+/// Defined with [`labels!`](crate::labels!). `()` is the empty set.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of labels",
     label = "not made by `labels!`",
@@ -15,14 +15,14 @@ pub trait LabelSet: 'static {
     const LABELS: &'static [LabelSpec];
 }
 
-/// SpecValues for the labels of a `Set`, which tell one of its series.
+/// Values for the labels of a `Set`, which identify one series.
 #[diagnostic::on_unimplemented(
     message = "this family has the labels `{Set}`, not `{Self}`",
     label = "other labels than those of the family",
     note = "the labels of a family are in its type, where the catalogue defines it"
 )]
 pub trait LabelsOf<Set: LabelSet> {
-    /// The place of the closed values among all their combinations.
+    /// The row-major index of the closed values among all their combinations.
     #[doc(hidden)]
     fn closed(&self) -> usize;
 
@@ -44,25 +44,25 @@ impl LabelsOf<()> for () {
     }
 }
 
-/// Defines labels as types: closed sets of values as enums, sets of labels as structs.
+/// Defines label types: enums of label values, and structs that are sets of labels.
 ///
 /// ```
 /// tower_prometheus::labels! {
-///     /// A closed set of values: the words are what the page shows.
+///     /// A closed label: a fixed set of values. The strings are exported.
 ///     pub enum Outcome {
 ///         Success = "success",
 ///         Failed = "failed",
 ///     }
 ///
-///     /// With a label's name it is a set of labels by itself.
+///     /// With a label name, the enum is also a set of one label.
 ///     pub enum Reason("reason") {
 ///         Crash = "crash",
 ///         Expired = "expired",
 ///     }
 ///
-///     /// A set of labels: a closed one beside an open one, which takes any text.
+///     /// A set of labels: an open one, which takes any string, and a closed one.
 ///     pub struct Recovery {
-///         /// `r#` is for Rust only: the label is called `type`.
+///         /// A raw identifier: the label is called `type`.
 ///         r#type: open(20),
 ///         result: Outcome,
 ///     }
@@ -74,13 +74,21 @@ impl LabelsOf<()> for () {
 /// # let _ = (one, other);
 /// ```
 ///
-/// An enum has `ALL` and `as_str`. `open` alone is `open(1000)`: so many values the label can have; any
-/// further one is counted as `overflow`. All open labels of a set are of one type, `&str` or whatever else
-/// is a text.
+/// Each enum has the constant `ALL` and the method `as_str`. `open(20)` limits the label to 20 values;
+/// further values are recorded as `overflow`. `open` is short for `open(1000)`. The open labels of a set all
+/// have the same Rust type, which is `&str` or another `AsRef<str>`.
 ///
-/// # What does not compile
+/// # Limits
 ///
-/// A label called as Prometheus does not allow, or `le`, `quantile` or `__…`:
+/// | what | limit |
+/// |---|---|
+/// | open labels of a set | 6 |
+/// | combinations of the closed values of a set | 10,000 |
+/// | length of an open value | 1024 bytes; longer values are recorded as `overflow` |
+///
+/// # Compile errors
+///
+/// A label name that Prometheus does not allow, or `le`, `quantile` or `__…`:
 ///
 /// ```compile_fail
 /// tower_prometheus::labels! {
@@ -112,10 +120,10 @@ macro_rules! labels {
 
         #[allow(dead_code)]
         impl $name {
-            /// All values in order.
+            /// All values, in the order of definition.
             pub const ALL: &'static [Self] = &[$( Self::$variant ),+];
 
-            /// The value as it is on the page.
+            /// Returns the label value.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $value ),+ }
@@ -147,7 +155,7 @@ macro_rules! labels {
         $crate::labels! { $($rest)* }
     };
 
-    // An enum that is a set of labels by itself.
+    // An enum with a label name is a set of one label.
     (@one_label $name:ident $label:literal) => {
         impl $crate::custom::LabelSet for $name {
             const LABELS: &'static [$crate::custom::definition::LabelSpec] =
@@ -168,7 +176,7 @@ macro_rules! labels {
         }
     };
 
-    // The fields of a struct, one after the other: all, the closed ones, the open ones.
+    // Sorts the fields of a struct, one by one, into three lists: all, the closed ones, the open ones.
     (@fields $head:tt [$($all:tt)*] $closed:tt [$($open:ident)*]
         $(#[$meta:meta])* $field:ident : open ( $most:expr ) , $($rest:tt)*) => {
         $crate::labels! { @fields $head
@@ -186,7 +194,7 @@ macro_rules! labels {
             [$($closed)* $field] $open $($rest)* }
     };
 
-    // All closed.
+    // All labels are closed.
     (@fields [$(#[$meta:meta])* $vis:vis $name:ident]
         [$({ [$($field_meta:tt)*] $field:ident $spec:tt $value:ty })+] [$($closed:ident)*] [] $(,)?) => {
         $(#[$meta])*
@@ -212,7 +220,7 @@ macro_rules! labels {
             }
         }
     };
-    // Some open: their text is a type parameter, so that it can be borrowed.
+    // Some labels are open: their type is a parameter, so that values can be borrowed.
     (@fields [$(#[$meta:meta])* $vis:vis $name:ident]
         [$({ [$($field_meta:tt)*] $field:ident $spec:tt $value:ty })+] [$($closed:ident)*] [$($open:ident)+] $(,)?) => {
         $(#[$meta])*

@@ -1,4 +1,4 @@
-//! The kinds of families: what a field of a catalogue can be.
+//! The metric types: the types that a field of a catalogue can have.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use crate::model::kind::MetricKind;
 use crate::sink::handles;
 use crate::sink::{Sink, owned_key};
 
-/// A kind of family, which a field of a [catalogue](crate::catalogue!) can be.
+/// A metric type: the type of a field of a [catalogue](crate::catalogue!).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a kind of metric",
     label = "not a kind of metric",
@@ -36,7 +36,7 @@ pub trait Metric: Sized {
     fn describe(definition: &Definition) -> FamilyDescription;
 }
 
-/// A kind whose series are in a [`Node`].
+/// Defines a metric type whose series are in a [`Node`].
 macro_rules! metric {
     ($(#[$meta:meta])* $name:ident of $handle:ty: $instrument:ident, $register:expr) => {
         $(#[$meta])*
@@ -46,7 +46,7 @@ macro_rules! metric {
         }
 
         impl<Labels: LabelSet> $name<Labels> {
-            /// The series of these labels.
+            /// Returns the series with these labels.
             #[inline]
             #[must_use]
             pub fn with(self, labels: impl LabelsOf<Labels>) -> $name {
@@ -66,7 +66,7 @@ macro_rules! metric {
 
         impl<Labels> Copy for $name<Labels> {}
 
-        // A panic leaves no number half written.
+        // No panic can leave a value half written.
         impl<Labels> UnwindSafe for $name<Labels> {}
         impl<Labels> RefUnwindSafe for $name<Labels> {}
 
@@ -103,15 +103,15 @@ macro_rules! metric {
 }
 
 metric! {
-    /// A number that only grows, by whole ones.
+    /// A counter: an integer that only increases.
     ///
-    /// `Counter<Labels>` is a family, and [`with`](Self::with) labels it is a `Counter`, one of its series.
-    /// Either can be copied anywhere.
+    /// `Counter<Labels>` is the metric. [`with`](Self::with) returns one of its series, a `Counter`. Both are
+    /// `Copy`.
     Counter of handles::CounterHandle: Counter, Sink::counter
 }
 
 impl Counter {
-    /// One more.
+    /// Increments the counter by 1.
     #[inline]
     pub fn increment(self) {
         if let Some(counter) = self.series.get() {
@@ -119,7 +119,7 @@ impl Counter {
         }
     }
 
-    /// So many more.
+    /// Increments the counter by `n`.
     #[inline]
     pub fn add(self, n: u64) {
         if let Some(counter) = self.series.get() {
@@ -129,14 +129,15 @@ impl Counter {
 }
 
 metric! {
-    /// A number that only grows, also by fractions: money, seconds.
+    /// A counter that also increases by fractions, such as seconds or dollars.
     ///
-    /// A recorder of another crate shows it as a gauge, because its counters are whole.
+    /// A recorder of another crate exports it as a gauge, because counters of the `metrics` crate are
+    /// integers.
     FloatCounter of handles::FloatCounterHandle: FloatCounter, Sink::float_counter
 }
 
 impl FloatCounter {
-    /// So much more. What a counter cannot grow by is left out: less than nothing, NaN, infinity.
+    /// Increments the counter by `amount`. Negative, infinite and NaN amounts are ignored.
     #[inline]
     pub fn add(self, amount: f64) {
         if amount >= 0.0
@@ -149,14 +150,14 @@ impl FloatCounter {
 }
 
 metric! {
-    /// A number that is set, raised and lowered.
+    /// A gauge: a number that increases and decreases.
     ///
-    /// For what begins and ends, [`InProgress`] costs less and cannot go wrong.
+    /// To count what is in progress, use [`InProgress`]: it costs less, and its guard always decrements it.
     Gauge of handles::GaugeHandle: Gauge, Sink::gauge
 }
 
 impl Gauge {
-    /// What it is now.
+    /// Sets the gauge to `value`.
     #[inline]
     pub fn set(self, value: f64) {
         if let Some(gauge) = self.series.get() {
@@ -164,7 +165,7 @@ impl Gauge {
         }
     }
 
-    /// So much more, or less.
+    /// Adds `amount` to the gauge, which may be negative.
     #[inline]
     pub fn add(self, amount: f64) {
         if let Some(gauge) = self.series.get() {
@@ -172,13 +173,13 @@ impl Gauge {
         }
     }
 
-    /// One more.
+    /// Increments the gauge by 1.
     #[inline]
     pub fn increment(self) {
         self.add(1.0);
     }
 
-    /// One less.
+    /// Decrements the gauge by 1.
     #[inline]
     pub fn decrement(self) {
         self.add(-1.0);
@@ -186,13 +187,14 @@ impl Gauge {
 }
 
 metric! {
-    /// A gauge of what has begun and not ended: it is raised by [`begin`](Self::begin) and lowered when the
-    /// guard is dropped, whatever happens in between.
+    /// A gauge of what is in progress.
+    ///
+    /// [`begin`](Self::begin) increments it and returns a guard, which decrements it when dropped.
     InProgress of handles::InProgressHandle: InProgress, Sink::in_progress
 }
 
 impl InProgress {
-    /// One more, until the guard is dropped.
+    /// Increments the gauge until the returned guard is dropped.
     #[inline]
     pub fn begin(self) -> InProgressGuard {
         let gauge = self.series.get();
@@ -203,10 +205,10 @@ impl InProgress {
     }
 }
 
-/// One of what is [in progress](InProgress), until it is dropped.
+/// A guard that decrements an [`InProgress`] gauge when it is dropped.
 #[must_use = "what is in progress ends when this is dropped"]
 pub struct InProgressGuard {
-    /// The one that was raised, so that none is lowered that was not.
+    /// The gauge that was incremented; `None` if no recorder was installed then, so it is not decremented.
     gauge: Option<&'static handles::InProgressHandle>,
 }
 
@@ -225,12 +227,12 @@ impl fmt::Debug for InProgressGuard {
 }
 
 metric! {
-    /// Samples, counted by bucket, and their sum.
+    /// A histogram: observations counted in buckets, with their sum and count.
     Histogram of handles::HistogramHandle: Histogram, Sink::histogram
 }
 
 impl Histogram {
-    /// One sample, in the unit of the family. NaN is none.
+    /// Records one observation, in the unit of the metric. NaN is ignored.
     #[inline]
     pub fn observe(self, sample: f64) {
         if let Some(histogram) = self.series.get() {
@@ -238,7 +240,7 @@ impl Histogram {
         }
     }
 
-    /// One duration, for a family in seconds.
+    /// Records a duration in seconds.
     #[inline]
     pub fn observe_duration(self, duration: Duration) {
         self.observe(duration.as_secs_f64());
@@ -247,25 +249,27 @@ impl Histogram {
 
 #[cfg(feature = "summary")]
 metric! {
-    /// Samples, and the quantiles 0.5, 0.9, 0.95 and 0.99 of those of the last ten minutes, each within 1 %.
+    /// A summary: the quantiles 0.5, 0.9, 0.95 and 0.99 of the last ten minutes, each within 1 %.
     ///
-    /// Quantiles of several processes cannot be added up, so a [`Histogram`] is what you want; this is for who
-    /// must have one. Unlike the other kinds, recording takes a lock for a moment, and allocates while its sketch
-    /// grows (some kilobytes a series). Until there are samples, and when there were none lately, quantiles are
-    /// NaN, as Prometheus has it. Sum and count are of all samples ever.
+    /// Prefer a [`Histogram`]: quantiles of several processes cannot be aggregated. The sum and the count
+    /// include all observations, not only those of the last ten minutes. Without any in that
+    /// time, quantiles are NaN, as in Prometheus' own clients.
+    ///
+    /// Unlike the other types, recording takes a lock briefly, and allocates while its sketch grows (some
+    /// kilobytes per series).
     Summary of handles::SummaryHandle: Summary, Sink::summary
 }
 
 #[cfg(feature = "summary")]
 impl Summary {
-    /// One sample, in the unit of the family. NaN is none.
+    /// Records one observation, in the unit of the metric. NaN is ignored.
     pub fn observe(self, sample: f64) {
         if let Some(summary) = self.series.get() {
             summary.observe(sample);
         }
     }
 
-    /// One duration, for a family in seconds.
+    /// Records a duration in seconds.
     pub fn observe_duration(self, duration: Duration) {
         self.observe(duration.as_secs_f64());
     }

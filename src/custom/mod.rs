@@ -1,16 +1,16 @@
-//! What an application measures besides its requests: a typed catalogue of families.
+//! Custom metrics with typed labels, defined in a catalogue.
 //!
 //! ```
 //! use tower_prometheus::{Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, buckets, catalogue, model::families_table, labels};
 //!
 //! labels! {
-//!     /// A closed set of values: an enum. With a label's name it is a set of labels by itself.
+//!     /// A closed label: an enum. With a label name, it is also a set of one label.
 //!     pub enum Payment("payment") {
 //!         Card = "card",
 //!         Cash = "cash",
 //!     }
 //!
-//!     /// A set of labels: closed ones are enums, open ones take any text, up to so many values.
+//!     /// A set of labels: closed ones are enums, open ones take any string, up to a number of values.
 //!     pub struct Order {
 //!         payment: Payment,
 //!         country: open(50),
@@ -22,22 +22,22 @@
 //! }
 //!
 //! catalogue! {
-//!     /// What the shop measures.
+//!     /// The metrics of the shop.
 //!     #[prefix = "shop_"]
 //!     pub struct Shop {
-//!         /// Orders by how they are paid and where they go.
+//!         /// Total number of orders, by payment and country.
 //!         pub orders_total: Counter<Order>,
-//!         /// Refunds by how they are paid.
+//!         /// Total number of refunds, by payment.
 //!         pub refunds_total: Counter<Payment>,
-//!         /// Money taken, in dollars.
+//!         /// Total revenue in dollars.
 //!         pub revenue_dollars_total: FloatCounter,
-//!         /// How long an order takes.
+//!         /// Duration of orders in seconds.
 //!         pub order_duration_seconds: Histogram<Payment> { buckets: buckets::DURATION },
-//!         /// Orders being packed.
+//!         /// Number of orders being packed.
 //!         pub orders_packing: InProgress,
-//!         /// Books on the shelves.
+//!         /// Number of books in stock.
 //!         pub stock: Gauge { name: "warehouse_stock" },
-//!         /// What runs here.
+//!         /// Version of the program.
 //!         pub build_info: Info<Build>,
 //!     }
 //! }
@@ -55,63 +55,74 @@
 //! assert_eq!(registry.sum("shop_orders_packing", &[]), Some(1.0));
 //! drop(packing);
 //!
-//! // Closed values are there from the start.
+//! // Series of closed labels are exported as 0 from start-up.
 //! assert_eq!(registry.sum("shop_refunds_total", &[("payment", "card")]), Some(0.0));
 //!
-//! // What is defined can be read back.
+//! // The definitions can be read.
 //! assert!(families_table(&Shop::families()).contains("| `shop_orders_total` | counter |"));
 //! # Ok::<(), tower_prometheus::Error>(())
 //! ```
 //!
-//! # Kinds
+//! # Metric types
 //!
-//! | field | is | recorded with |
+//! | type | description | methods |
 //! |---|---|---|
-//! | [`Counter`] | a number that only grows | `increment`, `add` |
-//! | [`FloatCounter`] | the same, also by fractions | `add` |
-//! | [`Gauge`] | a number that is set, raised and lowered | `set`, `add`, `increment`, `decrement` |
-//! | [`InProgress`] | a gauge of what has begun and not ended | `begin`, which gives a guard |
-//! | [`Histogram`] | samples counted by bucket | `observe`, `observe_duration` |
-//! | `Summary` | quantiles of the last ten minutes, with the feature `summary` | `observe`, `observe_duration` |
-//! | [`Info`] | labels that do not change, at 1 | `set` |
+//! | [`Counter`](crate::Counter) | an integer that only increases | `increment`, `add` |
+//! | [`FloatCounter`](crate::FloatCounter) | a counter that also increases by fractions | `add` |
+//! | [`Gauge`](crate::Gauge) | a number that increases and decreases | `set`, `add`, `increment`, `decrement` |
+//! | [`InProgress`](crate::InProgress) | a gauge of what is in progress | `begin`, which returns a guard |
+//! | [`Histogram`](crate::Histogram) | observations counted in buckets | `observe`, `observe_duration` |
+//! | `Summary` | quantiles of the last ten minutes (feature `summary`) | `observe`, `observe_duration` |
+//! | [`Info`](crate::Info) | a gauge at 1 with constant labels | `set` |
 //!
-//! A kind of a set of labels is a family; `with` labels it is one of its series. Both are words that can be
-//! copied anywhere: into a task, into a struct, into a `static`.
+//! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns
+//! one series, a `Counter`. Both are small and `Copy`: keep them in tasks, structs and statics.
 //!
 //! # Labels
 //!
-//! Closed labels are enums: their series exist at 0 from the start, and finding one is an index into an
-//! array. Open labels take any text, up to as many values as they say. A value beyond that is counted as
-//! `overflow`, with one warning, and in `metrics_label_overflow_total{family,label}`; so is one of more than
-//! 1024 bytes. Where a closed label is beside open ones, all its values exist as soon as the open ones are
-//! first seen. Constant labels are the [registry's](crate::RegistryBuilder::constant_label).
+//! | label | defined as | values | series exported |
+//! |---|---|---|---|
+//! | closed | an enum, or `bool` | those of the enum | as 0 from start-up |
+//! | open | `open(50)`, or `open` for 1000 | any string; beyond 50 values, or if longer than 1024 bytes, `overflow` | when `with` is first called with the value |
 //!
-//! # Where it records
+//! If a metric has both, the series of all closed values are exported once a combination of open values is
+//! first used. Looking up a series with closed labels only is an index into an array.
 //!
-//! `Shop::on(&registry)` records into that registry: an isolated one in a test, the installed one in a
-//! program. The same catalogue twice on one registry is one set of series, and what the macros of the
-//! `metrics` crate record under the same name and labels goes into the same. `Shop::on(Sink::recorder(…))`
-//! records into any recorder, within [what that can do](crate::Sink); make it once, because bounds of labels
-//! are counted anew each time.
+//! The first overflow of a label logs a warning; all are counted in
+//! `metrics_label_overflow_total{family,label}`. Constant labels are set on the
+//! [registry](crate::RegistryBuilder::constant_label).
 //!
-//! `Shop::global()` records into the recorder that is installed globally, whenever that happens. Call sites
-//! need not know: until there is one, what they record goes nowhere (but an [`Info`] is kept); from then on
-//! it is recorded, also by what was copied before. Closed series exist as soon as a
-//! [`Registry`](crate::Registry) is installed; in a recorder of another crate, which tells nobody, as soon as
-//! anything is recorded. While a thread has a local recorder, that one counts as
-//! installed for it; give tests a registry of their own instead.
+//! # Registry or global recorder
 //!
-//! # Several families at once
+//! | to record into | use |
+//! |---|---|
+//! | a registry: your program's, or one per test | `Shop::on(&registry)` |
+//! | another recorder | `Shop::on(Sink::recorder(…))`, within [what it supports](crate::Sink) |
+//! | the global recorder, which may be installed later | `Shop::global()` |
 //!
-//! An event that moves several families is a method:
+//! A catalogue that is created twice on one registry has the same series. The macros of the `metrics` crate
+//! record into the same series, if name and labels are equal. On another recorder, create a catalogue once:
+//! each one counts the values of open labels separately.
+//!
+//! With `Shop::global()`, nothing is recorded until a recorder is installed, except that an
+//! [`Info`](crate::Info) is kept. Afterwards everything is recorded, also by copies made earlier. Closed
+//! series are exported as soon as a [`Registry`](crate::Registry) is installed. A recorder of another crate
+//! does not announce that it was installed, so they are registered in it when anything is recorded.
+//!
+//! On a thread with a local recorder, the local recorder counts as the installed one. In tests, use one
+//! registry per test instead.
+//!
+//! # Several metrics per event
+//!
+//! If an event changes several metrics, write a method:
 //!
 //! ```
 //! # use tower_prometheus::{Counter, FloatCounter, Registry, catalogue};
 //! catalogue! {
 //!     pub struct Shop {
-//!         /// Books sold.
+//!         /// Total number of books sold.
 //!         pub books_sold_total: Counter,
-//!         /// Money taken, in dollars.
+//!         /// Total revenue in dollars.
 //!         pub revenue_dollars_total: FloatCounter,
 //!     }
 //! }

@@ -1,4 +1,4 @@
-//! [`Node`]: the series of one family that differ only in their closed labels.
+//! [`Node`]: the series of a metric that differ only in their closed labels.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -16,21 +16,21 @@ use crate::model::kind::Instrument;
 use crate::registry::hooks::{self, InstallHook};
 use crate::sink::Sink;
 
-/// What a series is recorded with.
+/// The handle of a series.
 pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
     const INSTRUMENT: Instrument;
 
     fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self;
 }
 
-/// The series of a family, one for each combination of its closed values; and if it has open labels, as
-/// many again for each combination of theirs that was seen.
+/// The series of a metric: one for each combination of closed values. If the metric has open labels, the root
+/// has a row of such series for each combination of open values that has been used.
 pub(super) struct Node<I: 'static> {
     family: &'static CustomFamily,
     open: Box<[Box<str>]>,
-    /// Empty until there is somewhere to record.
+    /// Empty until there is a sink.
     series: OnceLock<Box<[I]>>,
-    /// By their open values, where there are open labels: boxed, because rows have none below.
+    /// The rows by their open values, if there are open labels. Boxed, because rows have no rows themselves.
     rows: Option<Box<Tree<Self>>>,
 }
 
@@ -53,8 +53,8 @@ impl<I: SeriesHandle> Node<I> {
         }
     }
 
-    /// The family of a definition there: leaked, once for each registry, so that what is recorded with
-    /// can be copied anywhere and shares no count.
+    /// Defines the metric in a destination. It is leaked once per registry, so that handles are `Copy` and
+    /// share no reference count.
     pub(super) fn define<Labels: LabelSet>(
         definition: &'static Definition,
         destination: &Destination<'_>,
@@ -82,7 +82,7 @@ impl<I: SeriesHandle> Node<I> {
         Ok(node)
     }
 
-    /// The series of these labels.
+    /// Returns the series with these labels.
     #[inline]
     pub(super) fn series<Labels: LabelSet>(
         &'static self,
@@ -101,7 +101,7 @@ impl<I: SeriesHandle> Node<I> {
         Series { node, index }
     }
 
-    /// The series of open values that were not seen yet, or are too many.
+    /// Returns the row of new open values, or of `overflow` beyond their limit.
     #[cold]
     fn admit(&self, rows: &'static Tree<Self>, open: &[&str]) -> &'static Self {
         let mut values = [""; label_spec::MAX_OPEN];
@@ -115,8 +115,8 @@ impl<I: SeriesHandle> Node<I> {
         node
     }
 
-    /// Registers the series as soon as there is a recorder; nothing is locked meanwhile, because who
-    /// listens to warnings may record something in turn.
+    /// Registers the series if there is a recorder. No lock is held meanwhile, because a `tracing` subscriber
+    /// that receives a warning may record metrics itself.
     #[cold]
     fn resolve(&self) -> Option<&[I]> {
         let sink = self.family.target()?;
@@ -125,7 +125,7 @@ impl<I: SeriesHandle> Node<I> {
         let series = (0..combinations(labels))
             .map(|closed| I::register(sink, name, &pairs(labels, closed, &open)));
         let series = series.collect();
-        // Who was faster has registered the same.
+        // Another thread may have set the same series first.
         let _ = self.series.set(series);
         self.series.get().map(|series| &**series)
     }
@@ -139,21 +139,21 @@ impl<I> Keyed for Node<I> {
 
 impl<I: SeriesHandle> InstallHook for Node<I> {
     fn recorder_installed(&self) {
-        // What has open labels begins to exist with their first values.
+        // With open labels, series are registered when values are first used.
         if open_labels(self.family.labels) == 0 && self.series.get().is_none() {
             self.resolve();
         }
     }
 }
 
-/// One series.
+/// A series of a metric.
 pub(super) struct Series<I: 'static> {
     node: &'static Node<I>,
     index: u32,
 }
 
 impl<I: SeriesHandle> Series<I> {
-    /// The series without labels, or what to look further ones up in.
+    /// The series without labels. If the metric has labels, it is where their series are looked up.
     pub(super) fn root(node: &'static Node<I>) -> Self {
         Self { node, index: 0 }
     }
@@ -163,7 +163,7 @@ impl<I: SeriesHandle> Series<I> {
         self.node.series(labels)
     }
 
-    /// What to record with, if there is somewhere to record.
+    /// The handle, if there is a recorder.
     #[inline]
     pub(super) fn get(self) -> Option<&'static I> {
         let series = match self.node.series.get() {

@@ -1,14 +1,18 @@
-//! What a family is called before its samples: OpenMetrics leaves `_total` and `_info` to the samples.
+//! Names and types of families in the TYPE, HELP and UNIT lines. In OpenMetrics, only samples have the
+//! suffixes `_total` and `_info`.
 
 use crate::exposition::negotiate::Format;
 use crate::model::kind::MetricKind;
 
-/// The name and the type of a family in a format.
+/// Returns the name and the type of a family in a format.
 ///
-/// In OpenMetrics the samples of a counter end in `_total`, those of an info in `_info`, and their
-/// families' names do not. Where the short name would meet another family's, the long one stays, as
-/// `unknown` or `gauge`: samples keep their names, whoever scrapes. `is_taken` says whether another family
-/// of the page, or one of its samples, has a name.
+/// | metric | text 0.0.4 | OpenMetrics | OpenMetrics, if `x` is taken |
+/// |---|---|---|---|
+/// | counter `x_total` | `x_total`, counter | `x`, counter | `x_total`, unknown |
+/// | info `x_info` | `x_info`, gauge | `x`, info | `x_info`, gauge |
+///
+/// The last column also applies to names without the suffix. So samples have the same names in all formats.
+/// `is_taken` tells whether another family of the page, or one of its samples, has a name.
 pub(crate) fn announced(
     name: &str,
     kind: MetricKind,
@@ -22,7 +26,7 @@ pub(crate) fn announced(
             _ => (name, "unknown"),
         },
         MetricKind::Info if format.is_open_metrics() => match name.strip_suffix("_info") {
-            // A counter of that name needs it more.
+            // The counter `x_total` takes precedence over the info `x_info`.
             Some(short) if is_free(short, &is_taken) && !is_taken(&format!("{short}_total")) => {
                 (short, "info")
             }
@@ -35,7 +39,7 @@ pub(crate) fn announced(
 }
 
 fn is_free(short: &str, is_taken: impl Fn(&str) -> bool) -> bool {
-    // A reader takes `x_created` for a part of the counter `x`, or of the info.
+    // Parsers read `x_created` as a part of the counter or the info `x`.
     let is_part = short.strip_suffix("_created").is_some_and(|whole| {
         is_taken(&format!("{whole}_total")) || is_taken(&format!("{whole}_info"))
     });

@@ -1,4 +1,4 @@
-//! Which page a scraper asked for.
+//! Content negotiation: the format and the encoding of a metrics page.
 
 use crate::model::numbers::WholeNumbers;
 use http::header::ACCEPT;
@@ -7,7 +7,7 @@ use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
 
-/// How the page is written.
+/// The exposition format of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Prometheus' text format 0.0.4.
@@ -16,7 +16,7 @@ pub(crate) enum Format {
     OpenMetrics0,
 }
 
-/// How the page is sent.
+/// The content encoding of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Identity,
@@ -24,7 +24,7 @@ pub(crate) enum Encoding {
     Gzip,
 }
 
-/// One of the pages a scrape can produce.
+/// The format and the encoding of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variant {
     pub(crate) format: Format,
@@ -32,7 +32,7 @@ pub(crate) struct Variant {
 }
 
 impl Format {
-    /// In the order of preference where the scraper has none.
+    /// All formats, in the order of preference if the scraper has none.
     const ALL: [Self; 3] = [Self::Text, Self::OpenMetrics1, Self::OpenMetrics0];
 
     pub(crate) fn is_open_metrics(self) -> bool {
@@ -69,8 +69,8 @@ impl Format {
         }
     }
 
-    /// The format that all `Accept` headers together like best. With nothing that can be had, it is
-    /// text 0.0.4: a page is more use to a person with a browser than a 406.
+    /// Returns the format that the `Accept` headers, taken together, prefer. If no format is acceptable,
+    /// returns text 0.0.4, because in a browser a page is more useful than a 406.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let ranges: Vec<Range<'_>> = headers
             .get_all(ACCEPT)
@@ -83,7 +83,7 @@ impl Format {
         let mut best = (Self::Text, Liking::NONE);
         for format in Self::ALL {
             let fitting = ranges.iter().filter_map(|range| range.fit(format));
-            // The range that describes a format most closely decides about it.
+            // The most specific range that matches a format decides its quality.
             let liking = fitting.max_by_key(|(closeness, _)| *closeness);
             if let Some((_, liking)) = liking
                 && liking.is_above(&best.1)
@@ -95,15 +95,15 @@ impl Format {
     }
 }
 
-/// One range of an `Accept` header.
+/// A media range of an `Accept` header.
 struct Range<'a> {
     media: MediaType<'a>,
     quality: u16,
     position: usize,
 }
 
-/// How much a scraper wants a format: by quality, then by what it names first. A wildcard names
-/// nothing, so it comes last.
+/// The preference of a scraper for a format: by quality, then by position in the header. Wildcards come
+/// last, because they do not name the format.
 struct Liking {
     quality: u16,
     position: usize,
@@ -133,7 +133,8 @@ impl<'a> Range<'a> {
         })
     }
 
-    /// How closely this range describes a format and how much it likes it, if it fits at all.
+    /// Returns how specifically this range matches a format, with its preference; `None` if it does not
+    /// match.
     fn fit(&self, format: Format) -> Option<(u8, Liking)> {
         let (ty, subty) = format.media_type();
         let range = (self.media.ty.as_str(), self.media.subty.as_str());
@@ -160,8 +161,11 @@ const Q: Name<'static> = Name::new_unchecked("q");
 const VERSION: Name<'static> = Name::new_unchecked("version");
 
 impl Encoding {
-    /// Gzip if the scraper takes it at least as gladly as an uncompressed page, and the page is
-    /// worth it or must not be sent uncompressed.
+    /// Returns the encoding that the `Accept-Encoding` headers prefer. `worth_it` tells whether compressing
+    /// the page saves anything.
+    ///
+    /// Gzip must be accepted. It is then chosen in two cases: `worth_it` is true and gzip has at least the
+    /// quality of `identity`, or `identity` is refused.
     #[cfg(feature = "gzip")]
     pub(crate) fn negotiate(headers: &HeaderMap, worth_it: bool) -> Self {
         let accepted: Vec<(String, u16)> = headers
@@ -177,7 +181,7 @@ impl Encoding {
         };
         let any = named("*");
         let gzip = named("gzip").or(named("x-gzip")).or(any).unwrap_or(0);
-        // Unless refused, an uncompressed page is always welcome, if less than what is named.
+        // Unless refused, `identity` is always acceptable, with lower preference than the named encodings.
         let identity = named("identity").or(any.filter(|quality| *quality == 0));
         let only_gzip = identity == Some(0);
         if gzip > 0 && (only_gzip || (worth_it && gzip >= identity.unwrap_or(0))) {
@@ -201,7 +205,7 @@ impl Encoding {
     }
 }
 
-/// One part of an `Accept-Encoding` header.
+/// Parses one entry of an `Accept-Encoding` header.
 #[cfg(feature = "gzip")]
 fn encoding(part: &str) -> Option<(String, u16)> {
     let mut parts = part.split(';').map(str::trim);
@@ -212,7 +216,7 @@ fn encoding(part: &str) -> Option<(String, u16)> {
     Some((name, quality))
 }
 
-/// A quality from 0 to 1 in thousandths; `None` for what is not one.
+/// Parses a quality from 0 to 1, in thousandths; `None` if it is invalid.
 fn quality(text: &str) -> Option<u16> {
     let quality: f32 = text.parse().ok()?;
     (0.0..=1.0)

@@ -1,4 +1,4 @@
-//! The text formats: 0.0.4 and OpenMetrics 1.0, from one writer.
+//! The text formats 0.0.4 and OpenMetrics, in one writer.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::registry::snapshot::{FamilySnapshot, FamilySource, RegistryFamily, Sn
 #[cfg(feature = "summary")]
 use crate::registry::window::QUANTILES;
 
-/// Writes a snapshot, a slice at a time.
+/// Renders a snapshot, a slice at a time.
 pub(crate) struct TextWriter {
     snapshot: Snapshot,
     format: Format,
@@ -31,7 +31,7 @@ pub(crate) struct TextWriter {
     parts: LineParts,
 }
 
-/// The cost of a line, in about nanoseconds.
+/// The approximate cost of a line in nanoseconds.
 const LINE: usize = 15;
 
 impl TextWriter {
@@ -45,7 +45,7 @@ impl TextWriter {
         }
     }
 
-    /// Writes until the page is complete, which it returns as `true`, or the budget is spent.
+    /// Continues the page until it is complete or the budget is spent. Returns whether it is complete.
     pub(crate) fn advance(&mut self, page: &mut Vec<u8>, budget: &mut Budget) -> bool {
         let snapshot = self.snapshot.clone();
         while let Some(position) = snapshot.order.get(self.family) {
@@ -137,7 +137,7 @@ impl TextWriter {
                 }
                 #[cfg(feature = "summary")]
                 Instrument::Summary => {
-                    // Merging the sketches.
+                    // The cost of merging the sketches.
                     budget.spend(100 * LINE);
                     let quantiles = family.quantiles(cells.cell);
                     self.write_summary(page, values, prefix, cells, quantiles);
@@ -178,7 +178,7 @@ impl TextWriter {
                 shown = digits.format(total);
             }
             if i > 0 {
-                // One copy instead of three.
+                // One copy of the common start instead of three.
                 page.extend_from_within(begin.clone());
             }
             push_all(page, &[le, shown]);
@@ -238,7 +238,7 @@ impl TextWriter {
     }
 }
 
-/// The TYPE of a kind in the text format 0.0.4, which has no infos.
+/// Returns the TYPE of a kind in the text format 0.0.4, which has no infos.
 fn announced_kind(kind: MetricKind) -> &'static str {
     match kind {
         MetricKind::Info => MetricKind::Gauge.as_str(),
@@ -246,7 +246,7 @@ fn announced_kind(kind: MetricKind) -> &'static str {
     }
 }
 
-/// The families of collectors in the text format 0.0.4.
+/// Renders the families of collectors in the text format 0.0.4.
 pub(crate) fn write_collected(families: &[Arc<CheckedFamily>]) -> Vec<u8> {
     let format = Format::Text;
     let mut page = Vec::new();
@@ -276,9 +276,9 @@ pub(crate) fn write_collected(families: &[Arc<CheckedFamily>]) -> Vec<u8> {
 /// The constant parts of the lines of a histogram or a summary.
 #[derive(Default)]
 struct LineParts {
-    /// `name_bucket{`; of a summary `name{`
+    /// `name_bucket{`, or `name{` for a summary.
     bucket: String,
-    /// `le="0.5"} ` for each bound; of a summary `quantile="0.5"} `
+    /// `le="0.5"} ` for each bound, or `quantile="0.5"} ` for each quantile of a summary.
     les: Vec<String>,
     /// `name_sum`
     sum: String,
@@ -315,7 +315,7 @@ impl LineParts {
     }
 }
 
-/// The lines before the samples of a family.
+/// Writes the lines before the samples of a family.
 fn push_metadata(
     page: &mut Vec<u8>,
     name: &str,
@@ -330,7 +330,7 @@ fn push_metadata(
         page.push(b'\n');
     }
     push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
-    // An info measures nothing.
+    // An info has no unit.
     if format.is_open_metrics()
         && kind != "info"
         && let Some(unit) = unit.and_then(base_unit)
@@ -391,7 +391,7 @@ fn push_help(page: &mut Vec<u8>, help: &str, format: Format) {
     }
 }
 
-/// The units that OpenMetrics and Prometheus' naming rules ask for.
+/// Returns the unit as OpenMetrics and Prometheus' naming rules write it; `None` if they do not use it.
 fn base_unit(unit: Unit) -> Option<&'static str> {
     match unit {
         Unit::Seconds => Some("seconds"),

@@ -34,7 +34,7 @@ enum VariantText {
 }
 
 impl VariantWriter {
-    /// Work for one slice; about 64 KiB of text.
+    /// The budget of one slice, in about nanoseconds: about 64 KiB of text.
     const SLICE: usize = 12_000;
 
     pub(crate) fn new(variant: Variant, content: PageContent) -> Self {
@@ -50,7 +50,7 @@ impl VariantWriter {
         }
     }
 
-    /// The next slice, which may be empty, and whether it is the last.
+    /// Returns the next slice, which can be empty, and whether it is the last.
     pub(crate) fn advance(&mut self, budget: &mut Budget) -> (Bytes, bool) {
         let (slice, last) = self.text.advance(Self::SLICE);
         budget.spend(Self::SLICE);
@@ -69,7 +69,7 @@ impl VariantWriter {
 }
 
 impl VariantText {
-    /// A little more than the text of one slice's work.
+    /// The capacity of a slice in bytes: a little more than the text that the budget of one slice produces.
     const SLICE: usize = 96 * 1024;
 
     fn advance(&mut self, work: usize) -> (Bytes, bool) {
@@ -90,16 +90,16 @@ impl VariantText {
 }
 
 impl Registry {
-    /// Returns the metrics page in the text format 0.0.4: for a file or a test.
+    /// Returns the metrics page in the text format 0.0.4, to write it to a file or use it in a test.
     ///
-    /// The call is synchronous, so metrics of collectors are not included; [`gather`](Self::gather) and
-    /// [`MetricsHandler`](crate::MetricsHandler) have them.
+    /// The call is synchronous, so metrics of collectors are not included; use [`gather`](Self::gather) or
+    /// [`MetricsHandler`](crate::MetricsHandler) for them.
     #[must_use]
     pub fn render(&self) -> String {
         let mut page = Vec::new();
         let mut writer = TextWriter::new(self.snapshot_now(), Format::Text);
         writer.advance(&mut page, &mut Budget::unlimited());
-        // Made of strings, so it is valid UTF-8; this check neither copies nor fails.
+        // The page is made of strings, so it is valid UTF-8: this neither copies nor fails.
         String::from_utf8(page).unwrap_or_default()
     }
 }

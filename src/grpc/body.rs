@@ -1,18 +1,21 @@
-//! [`GrpcRequestBody`] and [`GrpcResponseBody`]: count messages as they pass; the latter sees the end.
+//! [`GrpcRequestBody`] and [`GrpcResponseBody`]: bodies that count messages. The latter detects the end of
+//! the call.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::grpc::call::{CallEnd, GrpcCall, MessageCounter};
-use crate::grpc::code::Code;
+use crate::grpc::call::{GrpcCall, MessageCounter};
 use crate::grpc::frames::Frames;
-use crate::lifecycle::panic_guard::PanicGuard;
+use crate::lifecycle::body::{ObservedBody, Remaining};
+use crate::lifecycle::end::{End, Exchange, ResponseExchange};
 
 pin_project! {
-    /// A request's body on its way in: the inner one, and a count of its messages.
+    /// A request body that counts its messages.
     #[derive(Debug)]
     pub struct GrpcRequestBody<B> {
         #[pin]
@@ -64,25 +67,48 @@ impl<B: Body> Body for GrpcRequestBody<B> {
 }
 
 pin_project! {
-    /// A response's body on its way out: the inner one, a count of its messages, and an eye on where
-    /// it ends, which is where gRPC says how the call went.
+    /// A response body that counts its messages and records how the call ends.
+    ///
+    /// gRPC sends the status code at the end, in the trailers.
     #[derive(Debug)]
     pub struct GrpcResponseBody<B> {
         #[pin]
-        inner: B,
-        frames: Frames,
-        call: GrpcCall,
+        body: ObservedBody<B, BodyCall>,
     }
+}
+
+/// The call while its response body is sent or received.
+#[derive(Debug)]
+struct BodyCall {
+    call: GrpcCall,
+    frames: Frames,
 }
 
 impl<B> GrpcResponseBody<B> {
     pub(crate) fn new(inner: B, call: GrpcCall) -> Self {
         let frames = Frames::default();
-        Self {
-            inner,
-            frames,
-            call,
+        // Trailers follow the last byte, so the body does not end with its announced length.
+        let body = ObservedBody::new(inner, BodyCall { call, frames }, Remaining::UNKNOWN);
+        Self { body }
+    }
+}
+
+impl Exchange for BodyCall {
+    fn end(&mut self, end: End) {
+        self.call.end(end);
+    }
+}
+
+impl ResponseExchange for BodyCall {
+    fn data(&mut self, data: &impl Buf, _: u64) {
+        let messages = self.frames.pass(data);
+        if messages > 0 {
+            self.call.count_messages(messages);
         }
+    }
+
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        self.call.read_trailers(trailers);
     }
 }
 
@@ -94,38 +120,14 @@ impl<B: Body> Body for GrpcResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut this = self.project();
-        let guard = PanicGuard::new(this.call);
-        let polled = this.inner.as_mut().poll_frame(cx);
-        guard.defuse();
-        let Poll::Ready(frame) = &polled else {
-            return polled;
-        };
-        match frame {
-            None => this.call.close(CallEnd::Complete(None)),
-            Some(Err(_)) => this.call.close(CallEnd::Failed),
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    let messages = this.frames.pass(data);
-                    if messages > 0 {
-                        this.call.count_messages(messages);
-                    }
-                }
-                let trailers = frame.trailers_ref();
-                if trailers.is_some() || this.inner.is_end_stream() {
-                    let code = trailers.and_then(Code::of_headers);
-                    this.call.close(CallEnd::Complete(code));
-                }
-            }
-        }
-        polled
+        self.project().body.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.body.size_hint()
     }
 }

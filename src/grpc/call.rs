@@ -1,5 +1,5 @@
-//! [`GrpcCall`]: one call, opened before the service runs and closed exactly once, at the latest when it
-//! is dropped.
+//! [`GrpcCall`]: a call, from before the inner service is called to its end. It ends exactly once, at the latest when
+//! it is dropped.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,48 +12,35 @@ use http_body::Body;
 use crate::clock::Instant;
 use crate::grpc::code::Code;
 use crate::grpc::series::{GrpcSeries, MethodSeries};
-use crate::lifecycle::panic_guard::OnPanic;
+use crate::lifecycle::end::{End, Exchange};
 
 pub(crate) struct GrpcCall {
     methods: &'static GrpcSeries,
     place: CallState,
     started: Instant,
-    /// What the client allows, in seconds.
+    /// The timeout of the client, in seconds.
     timeout: Option<f64>,
-    /// The code that holds unless trailers say another one, once the head is there and says one.
-    head: Option<Code>,
+    /// The code of the response head, replaced by that of the trailers if they have one.
+    answered: Option<Code>,
 }
 
-/// Where a call is in progress.
+/// Whether a call is in progress, and in which series.
 enum CallState {
     Open(&'static MethodSeries),
-    /// Nobody knows yet whether there is such a method.
+    /// In progress, but it is not known yet whether the method exists.
     DeferredCall(Arc<DeferredCall>),
-    /// Ended, or not gRPC.
+    /// Ended, or not a gRPC call.
     Closed,
 }
 
-/// How a call ended. One value for each row of the table in the [module's documentation](super).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallEnd {
-    /// The response is complete; its trailers had that code, or none.
-    Complete(Option<Code>),
-    /// The service returned an error, or the body gave one.
-    Failed,
-    /// Nobody waits any more: the client left, or a timeout outside.
-    Dropped,
-    /// The service or the body panicked.
-    Panicked,
-}
-
-/// A call to a method that is not known yet, and the messages that came before it is.
+/// A call to a method that is not known yet, and the number of messages received before it is.
 pub(crate) struct DeferredCall {
     path: Box<str>,
     series: OnceLock<&'static MethodSeries>,
     early: AtomicU64,
 }
 
-/// Where the messages of a request are counted.
+/// The counter of a request's messages.
 pub(crate) enum MessageCounter {
     Of(&'static MethodSeries),
     OfUnlabelled(Arc<DeferredCall>),
@@ -86,40 +73,40 @@ impl GrpcCall {
             place,
             started: Instant::now(),
             timeout: timeout(headers),
-            head: None,
+            answered: None,
         };
         (call, messages)
     }
 
-    /// Hands the open call on, leaving a closed one behind.
+    /// Moves the call out and leaves a closed one.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         let place = std::mem::replace(&mut self.place, CallState::Closed);
         Self { place, ..*self }
     }
 
-    /// The head of the response is there; it may be all there is.
+    /// Reads the response head. The call ends if the response has no body.
     #[inline]
     pub(crate) fn answer<B: Body>(&mut self, response: &Response<B>) {
         if let CallState::Closed = self.place {
             return;
         }
         let status = response.status();
-        // The status of HTTP decides only where it is no success: else trailers will.
-        self.head = Code::of_headers(response.headers())
+        // The HTTP status gives the code only if it is not 200; otherwise the trailers have it.
+        self.answered = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
         if let CallState::DeferredCall(_) = self.place {
-            // Whoever answers in gRPC's own way, and not that there is no such method, has it.
-            let proven =
-                is_grpc(response.headers()) && self.head.is_none_or(|c| c != Code::Unimplemented);
+            // A gRPC response with any other code than `Unimplemented` proves that the method exists.
+            let proven = is_grpc(response.headers())
+                && self.answered.is_none_or(|c| c != Code::Unimplemented);
             self.label(proven);
         }
         if response.body().is_end_stream() {
-            self.close(CallEnd::Complete(None));
+            self.end(End::Complete);
         }
     }
 
-    /// MessageCounter of the response passed.
+    /// Counts messages of the response.
     #[inline]
     pub(crate) fn count_messages(&self, messages: u64) {
         if let CallState::Open(series) = self.place {
@@ -127,7 +114,7 @@ impl GrpcCall {
         }
     }
 
-    /// Gives an unlabelled call its labels: those of its path, or `unknown`.
+    /// Labels a deferred call: with its path if the method is proven to exist, otherwise as `unknown`.
     #[cold]
     fn label(&mut self, proven: bool) {
         let CallState::DeferredCall(call) = &self.place else {
@@ -143,9 +130,13 @@ impl GrpcCall {
         self.place = CallState::Open(series);
     }
 
-    /// Closes the call. Only the first time counts.
+    /// Reads the code from the trailers. Without `grpc-status`, the code of the head is kept.
+    pub(crate) fn read_trailers(&mut self, trailers: &HeaderMap) {
+        self.answered = Code::of_headers(trailers).or(self.answered);
+    }
+
     #[inline]
-    pub(crate) fn close(&mut self, end: CallEnd) {
+    fn close(&mut self, end: End) {
         if let CallState::DeferredCall(_) = self.place {
             self.label(false);
         }
@@ -160,31 +151,33 @@ impl GrpcCall {
     }
 
     #[inline]
-    fn code(&self, end: CallEnd, seconds: f64) -> Code {
-        let or_given_up = |code| match self.timeout {
+    fn code(&self, end: End, seconds: f64) -> Code {
+        let or_timed_out = |code| match self.timeout {
             Some(timeout) if has_passed(timeout, seconds) => Code::DeadlineExceeded,
             _ => code,
         };
+        let failed = || or_timed_out(self.methods.side().code_of_errors());
         match end {
-            CallEnd::Complete(trailers) => trailers.or(self.head).unwrap_or(Code::Unknown),
-            CallEnd::Failed => self
-                .head
-                .unwrap_or_else(|| or_given_up(self.methods.side().code_of_errors())),
-            CallEnd::Dropped => self.head.unwrap_or_else(|| or_given_up(Code::Canceled)),
-            CallEnd::Panicked => Code::Internal,
+            End::Complete => self.answered.unwrap_or(Code::Unknown),
+            End::Failed => self.answered.unwrap_or_else(failed),
+            End::Dropped => self
+                .answered
+                .unwrap_or_else(|| or_timed_out(Code::Canceled)),
+            End::Panicked => Code::Internal,
         }
     }
 }
 
-impl OnPanic for GrpcCall {
-    fn on_panic(&mut self) {
-        self.close(CallEnd::Panicked);
+impl Exchange for GrpcCall {
+    #[inline]
+    fn end(&mut self, end: End) {
+        self.close(end);
     }
 }
 
 impl Drop for GrpcCall {
     fn drop(&mut self) {
-        self.close(CallEnd::Dropped);
+        self.close(End::Dropped);
     }
 }
 
@@ -196,7 +189,8 @@ impl DeferredCall {
 
     fn count(&self, messages: u64) {
         self.early.fetch_add(messages, Ordering::SeqCst);
-        // Whoever comes second sees what the other did, so nothing stays behind.
+        // `settle` sets the series and then flushes. Whichever of the two runs second sees the write of the
+        // other, so no message is lost.
         if let Some(series) = self.series.get() {
             self.flush(series);
         }
@@ -219,8 +213,8 @@ impl MessageCounter {
     }
 }
 
-/// `application/grpc`, `application/grpc+proto`, …, but not `application/grpc-web`, whose trailers
-/// are in its body.
+/// Matches `application/grpc`, `application/grpc+proto`, …, but not `application/grpc-web`, whose trailers
+/// are in the body.
 #[inline]
 fn is_grpc(headers: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
@@ -237,7 +231,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// The header `grpc-timeout` in seconds: at most eight digits and a unit.
+/// Parses the header `grpc-timeout`, at most eight digits and a unit, to seconds.
 #[inline]
 fn timeout(headers: &HeaderMap) -> Option<f64> {
     const MOST_DIGITS: usize = 8;
@@ -259,8 +253,8 @@ fn timeout(headers: &HeaderMap) -> Option<f64> {
     Some(number * seconds)
 }
 
-/// Whether the time was up. A client's clock started before ours, and its cancellation may be here
-/// before our time is up: a tenth of it, at most 10 ms, does not count.
+/// Returns whether the timeout has expired, up to 10 ms early (at most a tenth of the timeout): the clock of
+/// the client started earlier, so its cancellation may arrive before the timeout expires here.
 fn has_passed(timeout: f64, seconds: f64) -> bool {
     seconds >= timeout - (timeout * 0.1).min(0.01)
 }
@@ -334,7 +328,7 @@ mod tests {
         }
     }
 
-    /// The code of a call that is dropped so long after its begin.
+    /// The code of a call that is dropped `millis` after its start.
     fn dropped_after(timeout: &str, millis: u64) -> &'static str {
         let registry = Registry::new();
         let layer = GrpcMetrics::server().build(&registry).unwrap();

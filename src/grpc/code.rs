@@ -1,8 +1,8 @@
-//! [`Code`]: how a call ended, in gRPC's own words.
+//! [`Code`]: the gRPC status codes.
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-/// The status codes of gRPC.
+/// A gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     Ok,
@@ -27,7 +27,7 @@ pub(crate) enum Code {
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 impl Code {
-    /// In the order of their numbers.
+    /// All codes, in the order of their numbers.
     pub(crate) const ALL: [Self; 17] = [
         Self::Ok,
         Self::Canceled,
@@ -48,8 +48,8 @@ impl Code {
         Self::Unauthenticated,
     ];
 
-    /// What `grpc-status` says, in trailers or in the head of a response without a body. What is no
-    /// code is `Unknown`, as clients read it.
+    /// Reads `grpc-status` from trailers, or from the head of a response without a body. An invalid code is
+    /// `Unknown`, as in gRPC clients.
     #[inline]
     pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let status = headers.get(&GRPC_STATUS)?;
@@ -66,7 +66,7 @@ impl Code {
         Self::ALL.get(number).copied()
     }
 
-    /// What a response that has no `grpc-status` means, by gRPC's own table (`http-grpc-status-mapping.md`).
+    /// The code of a response without `grpc-status`, by gRPC's `http-grpc-status-mapping.md`.
     pub(crate) fn of_http(status: StatusCode) -> Self {
         match status.as_u16() {
             400 => Self::Internal,
@@ -78,7 +78,7 @@ impl Code {
         }
     }
 
-    /// The value of the label `grpc_code`: what Go's gRPC prints.
+    /// The value of the label `grpc_code`: the name of the code in grpc-go.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Ok => "OK",

@@ -1,4 +1,4 @@
-//! [`GrpcMetrics`]: what can be set before a layer exists.
+//! [`GrpcMetrics`]: the configuration of a gRPC layer.
 
 use crate::clock;
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::model::description::FamilyDescription;
 use crate::registry::Registry;
 use crate::sink::Sink;
 
-/// Configures a [`GrpcMetricsLayer`]; everything is checked once, by [`build`](Self::build).
+/// The configuration of a [`GrpcMetricsLayer`]. [`build`](Self::build) checks it.
 ///
 /// ```
 /// use tower_prometheus::{GrpcMetrics, grpc::GrpcType, Registry};
@@ -20,11 +20,11 @@ use crate::sink::Sink;
 /// let registry = Registry::new();
 /// let layer = GrpcMetrics::server()
 ///     .handling_buckets([0.01, 0.1, 1.0])
-///     .method("shop.Orders", "CallState", GrpcType::Unary)
-///     .method("shop.Orders", "PanicGuard", GrpcType::ServerStream)
+///     .method("shop.Orders", "Place", GrpcType::Unary)
+///     .method("shop.Orders", "Watch", GrpcType::ServerStream)
 ///     .build(&registry)?;
 ///
-/// let failed = [("grpc_method", "CallState"), ("grpc_code", "Internal")];
+/// let failed = [("grpc_method", "Place"), ("grpc_code", "Internal")];
 /// assert_eq!(registry.sum("grpc_server_handled_total", &failed), Some(0.0));
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
@@ -35,12 +35,12 @@ pub struct GrpcMetrics {
 }
 
 impl GrpcMetrics {
-    /// The measurements of a server: `grpc_server_…`.
+    /// Configures a layer for servers. Its metrics are named `grpc_server_…`.
     pub fn server() -> Self {
         Self::of(Side::Server)
     }
 
-    /// The measurements of a client: `grpc_client_…`.
+    /// Configures a layer for clients. Its metrics are named `grpc_client_…`.
     pub fn client() -> Self {
         Self::of(Side::Client)
     }
@@ -59,37 +59,40 @@ impl GrpcMetrics {
         }
     }
 
-    /// Puts `prefix_` before the name of every family of this layer.
+    /// Prepends `prefix_` to the name of each metric of this layer.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.prefix = Some(prefix.into());
         self
     }
 
-    /// A label that every series of this layer has.
+    /// Adds a label with a constant value to every series of this layer.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.constant_labels.push(label);
         self
     }
 
-    /// Upper bounds of the histogram of handling times, in seconds; without it, those of the registry.
+    /// Sets the buckets of the call durations, as upper bounds in seconds.
+    /// By default, they have the buckets of the registry.
     pub fn handling_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.handling_buckets = Some(bounds.into());
         self
     }
 
-    /// How many methods there may be that are not declared, 1000 unless said otherwise; further ones are
-    /// counted as `overflow`, with one warning and in `metrics_label_overflow_total`.
+    /// Sets the maximum number of methods that are not preregistered: at most 1,000,000, by default 1000.
     ///
-    /// DeclaredMethod methods are never `overflow`, so a server that declares all of its methods may set 0.
+    /// Further methods are recorded as `overflow`, with one warning, and counted in
+    /// `metrics_label_overflow_total`.
+    ///
+    /// Preregistered methods are never `overflow`, so a server that preregisters all its methods can set 0.
     pub fn max_methods(mut self, methods: usize) -> Self {
         self.settings.max_methods = methods;
         self
     }
 
-    /// Declares a method: `service` with its package, `shop.Orders`.
+    /// Preregisters a method. `service` includes the package: `shop.Orders`.
     ///
-    /// Its series exist from the start, one for each code, all of them 0; and its `grpc_type` is known.
+    /// Its series are exported as 0 from start-up, one for every code, with `kind` as `grpc_type`.
     pub fn method(
         mut self,
         service: impl Into<String>,
@@ -111,10 +114,10 @@ impl GrpcMetrics {
         }
     }
 
-    /// Declares every method of a descriptor set, as `protoc` and `tonic-prost-build` write it
-    /// (`file_descriptor_set_path`).
+    /// Preregisters every method of an encoded file descriptor set.
     ///
-    /// Code that builds such a set for server reflection has it already.
+    /// `protoc` writes it with `--descriptor_set_out`, `tonic-prost-build` with `file_descriptor_set_path`.
+    /// It is the same set that server reflection uses.
     #[cfg(feature = "grpc-descriptor")]
     #[cfg_attr(docsrs, doc(cfg(feature = "grpc-descriptor")))]
     pub fn file_descriptor_set(mut self, encoded: &[u8]) -> Self {
@@ -125,34 +128,35 @@ impl GrpcMetrics {
         self
     }
 
-    /// The families that a layer of this configuration has, by their whole names: what tables,
-    /// dashboards and rules are made from. Constant labels are not among their labels.
+    /// Returns the descriptions of this layer's metrics, from which tables, dashboards and rules are
+    /// generated.
     ///
-    /// Handling times whose bounds are left to the registry are described with its defaults; where a
-    /// registry has other ones, ask [`families_in`](Self::families_in) it.
+    /// Names are full names. Constant labels are not included. If
+    /// [`handling_buckets`](Self::handling_buckets) is not set, the durations have the default buckets of a
+    /// registry; for those of a given registry, use [`families_in`](Self::families_in).
     ///
     /// # Errors
     ///
-    /// When the configuration cannot be, as [`build`](Self::build).
+    /// If the configuration is invalid; see [`build`](Self::build).
     pub fn families(&self) -> Result<Vec<FamilyDescription>, Error> {
         self.settings.check()?;
         GrpcFamilies::describe(&self.settings, |_| Buckets::default())
     }
 
-    /// As [`families`](Self::families), with the bounds that this registry gives to histograms without their own.
+    /// Returns the same as [`families`](Self::families), with the buckets that `registry` has for histograms
+    /// whose buckets are not set.
     ///
     /// # Errors
     ///
-    /// As [`families`](Self::families).
+    /// If the configuration is invalid; see [`build`](Self::build).
     pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
         self.settings.check()?;
         GrpcFamilies::describe(&self.settings, |name| registry.buckets_of(name))
     }
 
-    /// Returns the description of one family.
+    /// Returns the description of one metric.
     ///
-    /// It equals the entry in [`families`](Self::families); use it where the meaning of a family is known
-    /// and its name is not.
+    /// It equals the entry in [`families`](Self::families). Use it to get the name of a metric.
     ///
     /// ```
     /// use tower_prometheus::GrpcMetrics;
@@ -165,22 +169,25 @@ impl GrpcMetrics {
     ///
     /// # Errors
     ///
-    /// As [`families`](Self::families).
+    /// If the configuration is invalid; see [`build`](Self::build).
     pub fn family(&self, metric: GrpcMetric) -> Result<FamilyDescription, Error> {
         self.settings.check()?;
         GrpcFamilies::describe_metric(&self.settings, metric)
     }
 
-    /// Checks the configuration and makes the layer, which records into `sink`.
+    /// Builds the layer, which records into `sink`.
     ///
-    /// The same configuration twice on one registry is one set of series.
+    /// Layers with the same configuration on the same registry share their series.
     ///
     /// # Errors
     ///
-    /// When a name is not one that Prometheus can read or is used twice, bounds are not finite and
-    /// rising, a method's name is empty or it is declared with two types, a descriptor set cannot be decoded,
-    /// `max_methods` is above 1,000,000, or the registry has a family of the same name with other
-    /// labels or buckets.
+    /// - If a prefix or label name is invalid, or a label name is used twice.
+    /// - If buckets are not finite and increasing.
+    /// - If the service or the name of a preregistered method is empty or contains `/`, or a method is
+    ///   preregistered with two types.
+    /// - If a descriptor set cannot be decoded.
+    /// - If `max_methods` is above 1,000,000.
+    /// - If the registry has a metric of the same name with other labels or buckets.
     pub fn build(self, sink: impl Into<Sink>) -> Result<GrpcMetricsLayer, Error> {
         let (settings, sink) = (self.settings, sink.into());
         settings.check()?;
@@ -196,30 +203,33 @@ impl GrpcMetrics {
     }
 }
 
-/// See [`crate::series`] for why.
+/// Leaks the series of a layer, so that calls borrow them and share no reference count between cores.
 fn leak(settings: GrpcSettings, sink: Sink) -> Result<&'static GrpcSeries, Error> {
     Ok(Box::leak(Box::new(GrpcSeries::new(settings, sink)?)))
 }
 
 impl Registry {
-    /// A layer for gRPC servers with the default configuration that records into this registry; the
-    /// same one each time.
+    /// Returns a layer for gRPC servers with the default configuration, which records into this registry.
+    ///
+    /// Calling it again returns a layer with the same series.
     ///
     /// # Panics
     ///
-    /// When this registry already has another family by one of the layer's names, or a constant label
-    /// called like one of the layer's labels. [`GrpcMetrics::build`] gives an error instead.
+    /// If the registry has a different metric with the name of one of the layer's metrics, or a constant
+    /// label with the name of one of its labels. [`GrpcMetrics::build`] returns an error instead.
     #[must_use]
     pub fn grpc_layer(&self) -> GrpcMetricsLayer {
         start_up(GrpcMetrics::server().build(self))
     }
 
-    /// As [`grpc_layer`](Self::grpc_layer), for gRPC clients. tonic's `Channel` takes one type of body only:
+    /// Returns a layer for gRPC clients with the default configuration, which records into this registry.
+    ///
+    /// For tonic's `Channel`, which accepts only one type of request body, use it with
     /// [`GrpcMetricsLayer::map_request_body`].
     ///
     /// # Panics
     ///
-    /// As [`grpc_layer`](Self::grpc_layer).
+    /// In the same cases as [`grpc_layer`](Self::grpc_layer).
     #[must_use]
     pub fn grpc_client_layer(&self) -> GrpcMetricsLayer {
         start_up(GrpcMetrics::client().build(self))

@@ -1,4 +1,4 @@
-//! The methods of a descriptor set.
+//! Methods from a file descriptor set.
 
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
@@ -6,7 +6,7 @@ use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use crate::grpc::settings::DeclaredMethod;
 use crate::grpc::settings::GrpcType;
 
-/// Every method of an encoded `google.protobuf.FileDescriptorSet`, or what is wrong with it.
+/// Decodes a `google.protobuf.FileDescriptorSet` and returns all its methods, or why it cannot be decoded.
 pub(crate) fn methods(encoded: &[u8]) -> Result<Vec<DeclaredMethod>, String> {
     let set = FileDescriptorSet::decode(encoded).map_err(|error| error.to_string())?;
     let mut methods = Vec::new();

@@ -1,28 +1,28 @@
-//! [`Frames`]: counts gRPC's messages in a body as they pass.
+//! [`Frames`]: counts the gRPC messages of a body.
 
 use std::io::IoSlice;
 
 use bytes::Buf;
 
-/// A flag and the length of the message, big-endian.
+/// Bytes before each message: a compression flag and the length of the message, big-endian.
 const HEAD: u8 = 5;
 
-/// Where a body is between its messages.
+/// The position in a body of length-prefixed messages.
 ///
-/// A message is counted when its last byte passes. Bytes are looked at where they lie; of a message
-/// only the head is read, so it makes no difference whether it is compressed.
+/// A message is counted when its last byte passes. Bytes are not copied. Only the head of a message is read,
+/// so compressed messages are counted as well.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Frames {
-    /// Bytes of the head that have passed.
+    /// Bytes of the current head that have passed.
     head: u8,
-    /// What the head says, then what is left of it.
+    /// Remaining bytes of the current message. While the head passes, its length so far.
     left: u32,
-    /// Some bytes could not be seen, so nothing after them means anything.
+    /// Whether bytes could not be read. After them, the position is unknown and no message is counted.
     lost: bool,
 }
 
 impl Frames {
-    /// How many messages end in this piece of the body.
+    /// Returns the number of messages that end in this piece of the body.
     #[inline]
     pub(crate) fn pass(&mut self, data: &impl Buf) -> u64 {
         let first = data.chunk();
@@ -33,7 +33,7 @@ impl Frames {
         }
     }
 
-    /// A buffer in pieces lets them be seen only if it knows `chunks_vectored`.
+    /// Handles a buffer of several chunks. They can be read only if the buffer implements `chunks_vectored`.
     #[cold]
     fn pass_pieces(&mut self, data: &impl Buf) -> u64 {
         let mut pieces = [IoSlice::new(&[]); 32];
@@ -93,13 +93,13 @@ mod tests {
         (frames.head, frames.left, frames.lost)
     }
 
-    /// Every piece of a body, empty ones included, from the state in which the bytes before it leave
-    /// [`Frames`]: it counts the messages that end in it, and leaves the state in which all bytes up to its
-    /// end, in one piece, leave it. So, by induction, any number of cuts at any places counts the same.
+    /// Tests every piece of a body, empty ones included, from the state after the bytes before it: the
+    /// messages that end in it are counted, and the state is that after all bytes up to its end in one piece.
+    /// By induction, any number of cuts at any position counts the same.
     #[test]
     fn messages_are_counted_in_every_piece_of_a_body() {
         let lengths = [0, 1, 2, 3, 4, 5, 6, 0, 0, 254, 255, 256, 257, 0, 13];
-        // The messages' bytes are no two alike in a row: heads that are read in a wrong place say other lengths.
+        // Adjacent bytes of a message differ, so a head that is read at a wrong position has another length.
         let message = |length: usize| (0..length).map(|i| (i * 31 + length) as u8).collect();
         let messages: Vec<Vec<u8>> = lengths.into_iter().map(message).collect();
         let body = framed(&messages);
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// All four bytes of a length, with the head cut at every place.
+    /// Tests all four bytes of a length, with the head cut at every position.
     #[test]
     fn lengths_are_big_endian_wherever_their_head_is_cut() {
         let head = Bytes::from_static(&[1, 0x12, 0x34, 0x56, 0x78]);
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn after_bytes_that_cannot_be_seen_nothing_is_counted() {
-        /// Shows its first byte only.
+        /// A buffer whose chunk has only one byte.
         struct Shy(Bytes);
         impl Buf for Shy {
             fn remaining(&self) -> usize {

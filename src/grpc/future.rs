@@ -1,4 +1,4 @@
-//! [`GrpcResponseFuture`]: waits for the head of the response.
+//! [`GrpcResponseFuture`]: the future of the response head.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,14 +9,15 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::grpc::body::GrpcResponseBody;
-use crate::grpc::call::{CallEnd, GrpcCall};
+use crate::grpc::call::GrpcCall;
+use crate::lifecycle::end::{End, Exchange};
 use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
     /// The future of a [`GrpcMetricsService`](super::GrpcMetricsService).
     ///
-    /// Dropping it before it is done counts the call as `Canceled`, or as `DeadlineExceeded` if the
-    /// time that the client allowed is up.
+    /// If it is dropped before it is ready, the call is counted as `Canceled`, or as `DeadlineExceeded` if
+    /// the client's `grpc-timeout` has expired.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct GrpcResponseFuture<F> {
@@ -52,7 +53,7 @@ where
                 Poll::Ready(Ok(response.map(|body| GrpcResponseBody::new(body, call))))
             }
             Poll::Ready(Err(error)) => {
-                this.call.close(CallEnd::Failed);
+                this.call.end(End::Failed);
                 Poll::Ready(Err(error))
             }
         }

@@ -1,4 +1,4 @@
-//! [`MapRequestBodyLayer`]: for services that take one type of request body only.
+//! [`MapRequestBodyLayer`]: for services that accept only one type of request body.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -11,12 +11,26 @@ use crate::grpc::body::GrpcRequestBody;
 use crate::grpc::layer::GrpcMetricsLayer;
 use crate::grpc::service::GrpcMetricsService;
 
-/// A [`GrpcMetricsLayer`] around services that take one type of request body; see
-/// [`GrpcMetricsLayer::map_request_body`].
+/// A [`GrpcMetricsLayer`] for services that accept only one type of request body.
+///
+/// Created with [`GrpcMetricsLayer::map_request_body`].
 #[derive(Clone, Copy)]
 pub struct MapRequestBodyLayer<F> {
     metrics: GrpcMetricsLayer,
     boxed: F,
+}
+
+impl GrpcMetricsLayer {
+    /// Returns the layer for a service that accepts only one type of request body, such as tonic's `Channel`.
+    ///
+    /// `boxed` converts the measured body to that type.
+    ///
+    // Compiled in `tests/integration`, which depends on tonic.
+    #[cfg_attr(not(doctest), doc = include_str!("tonic_client.md"))]
+    #[must_use = "a layer does nothing until it wraps a service"]
+    pub fn map_request_body<F>(self, boxed: F) -> MapRequestBodyLayer<F> {
+        MapRequestBodyLayer::new(self, boxed)
+    }
 }
 
 impl<F> MapRequestBodyLayer<F> {
@@ -34,7 +48,8 @@ impl<S, F: Clone> Layer<S> for MapRequestBodyLayer<F> {
     }
 }
 
-/// Gives the measured body of a request the type that the inner service takes.
+/// The service of a [`MapRequestBodyLayer`]: converts the request body to the type that the inner service
+/// accepts.
 #[derive(Clone, Copy)]
 pub struct MapRequestBodyService<S, F> {
     inner: S,

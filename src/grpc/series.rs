@@ -1,4 +1,4 @@
-//! [`GrpcSeries`]: what is known of methods, and every series of one gRPC layer.
+//! [`GrpcSeries`]: the known methods of a gRPC layer and their series.
 
 use std::sync::OnceLock;
 
@@ -16,10 +16,11 @@ use crate::sink::overflow::OVERFLOW;
 use crate::sink::overflow::{Overflow, overflow_spec};
 use crate::sink::{Sink, owned_key};
 
-/// The service, the method, and the type of what is not known.
+/// The label value for an unknown service, method or type.
 const UNKNOWN: &str = "unknown";
 
-/// The series of a layer, by path. Leaked: see [`crate::series`].
+/// The series of a layer, by path. Leaked, so that calls borrow them and share no reference count between
+/// cores.
 pub(crate) struct GrpcSeries {
     pub(crate) settings: GrpcSettings,
     sink: Sink,
@@ -48,7 +49,7 @@ struct MethodName {
     method: Box<str>,
 }
 
-/// The families' names with the layer's prefix.
+/// The names of the families, with the layer's prefix.
 pub(crate) struct GrpcFamilies {
     started: String,
     handled: String,
@@ -59,7 +60,7 @@ pub(crate) struct GrpcFamilies {
 }
 
 impl GrpcSeries {
-    /// Declares the families on the sink and the methods in them.
+    /// Registers the families and the series of preregistered methods in the sink.
     pub(crate) fn new(settings: GrpcSettings, sink: Sink) -> Result<Self, Error> {
         let families = GrpcFamilies::new(&settings);
         for spec in families.specs(&settings)? {
@@ -105,8 +106,8 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The series of a path, if it has some: no allocation, no lock, and nothing written that others
-    /// read often. A client's paths are the program's own words and are known at once.
+    /// The series of a known path. Does not allocate, lock, or write to shared cache lines. The path of a
+    /// client is registered at once, because it comes from the program.
     #[inline]
     pub(crate) fn find(&'static self, path: &str) -> Option<&'static MethodSeries> {
         match self.by_path.get(path) {
@@ -116,7 +117,7 @@ impl GrpcSeries {
         }
     }
 
-    /// The series of a path that is a method's: from here on it is known.
+    /// Registers a path whose method exists, and returns its series.
     #[cold]
     pub(crate) fn register(&'static self, path: &str) -> &'static MethodSeries {
         let Some(name) = MethodName::of_path(path) else {
@@ -130,7 +131,7 @@ impl GrpcSeries {
         })
     }
 
-    /// The series of whatever is not a method.
+    /// The series of calls to unknown methods.
     pub(crate) fn unknown(&self) -> &MethodSeries {
         self.unknown
             .get_or_init(|| self.series(MethodName::new(UNKNOWN, UNKNOWN)))
@@ -141,7 +142,7 @@ impl GrpcSeries {
             .get_or_init(|| self.series(MethodName::new(OVERFLOW, OVERFLOW)))
     }
 
-    /// Counts a call that ended.
+    /// Counts a call when it ends.
     #[inline]
     pub(crate) fn count(&self, series: &MethodSeries, code: Code) {
         self.handled(series, code).increment();
@@ -208,7 +209,7 @@ impl MethodName {
         }
     }
 
-    /// `/package.Service/Method`, where both are words of a reasonable length.
+    /// Parses `/package.Service/Method`: at most 256 printable ASCII characters.
     fn of_path(path: &str) -> Option<Self> {
         const LONGEST: usize = 256;
         if path.len() > LONGEST || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -255,8 +256,7 @@ impl GrpcFamilies {
         }
     }
 
-    /// Every family, as a reader of the page sees it; `rules` gives the bounds that were left to the
-    /// registry.
+    /// Describes all families. `rules` returns the buckets of a family whose buckets are not set.
     pub(crate) fn describe(
         settings: &GrpcSettings,
         rules: impl Fn(&str) -> Buckets,
@@ -266,7 +266,7 @@ impl GrpcFamilies {
         Ok(described.into())
     }
 
-    /// One family, with the default bounds where they were left to the registry.
+    /// Describes one family, with default buckets if none are set.
     pub(crate) fn describe_metric(
         settings: &GrpcSettings,
         metric: GrpcMetric,
@@ -276,8 +276,8 @@ impl GrpcFamilies {
         Ok(describe_spec(spec, settings, |_| Buckets::default()))
     }
 
-    /// What the layer's families are, in the order of [`GrpcMetric`] and then the family of overflows; the
-    /// table in the module's documentation shows the same.
+    /// The families of the layer, in the order of [`GrpcMetric`], and then the overflow family. The module
+    /// documentation has the same table.
     fn specs(&self, settings: &GrpcSettings) -> Result<[FamilySpec; 7], Error> {
         let family = |name: &str, instrument, code: Option<&str>, help: &str| {
             let constants = settings.constant_labels.iter();
@@ -330,7 +330,8 @@ impl GrpcFamilies {
     }
 }
 
-/// A family without its constant labels; `rules` gives the bounds that were left to the registry.
+/// Describes a family without its constant labels. `rules` returns the buckets of a family whose buckets are
+/// not set.
 fn describe_spec(
     spec: &FamilySpec,
     settings: &GrpcSettings,
@@ -349,7 +350,7 @@ fn describe_spec(
     family
 }
 
-/// Adds the role, the values and the fallback to a label's name.
+/// Adds the role, the values and the fallback of a label.
 fn describe_label(label: LabelDescription) -> LabelDescription {
     match &*label.name {
         "grpc_type" => {

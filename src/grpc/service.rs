@@ -1,4 +1,4 @@
-//! [`GrpcMetricsService`]: opens a call for each request of gRPC.
+//! [`GrpcMetricsService`]: starts a call for each gRPC request.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -13,11 +13,12 @@ use crate::grpc::future::GrpcResponseFuture;
 use crate::grpc::series::GrpcSeries;
 use crate::lifecycle::panic_guard::PanicGuard;
 
-/// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer): measures what the inner service
-/// answers.
+/// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer), which measures the calls of its inner
+/// service.
 ///
-/// It asks nothing of the inner service but its instrument: no bound on the error, no `Send`, no `Clone`.
-/// Readiness is passed through; an error of `poll_ready` is no call and is not counted.
+/// The inner service must accept a [`GrpcRequestBody`] and return a response with any body. Its error
+/// can be of any type, and it need not be `Send` or `Clone`. Readiness is passed through. An error of
+/// `poll_ready` is not a call and is not counted.
 #[derive(Clone)]
 pub struct GrpcMetricsService<S> {
     inner: S,

@@ -1,11 +1,11 @@
-//! [`GrpcSettings`]: what a gRPC layer was asked to do, and whether that can be.
+//! [`GrpcSettings`]: the settings of a gRPC layer and their validation.
 
 use crate::error::Error;
 use crate::grpc::code::Code;
 use crate::model::bounds::Buckets;
 use crate::model::names::{check_constant_label, check_metric_name};
 
-/// Which end of a call a layer is at.
+/// Whether a layer is on a server or a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Server,
@@ -13,7 +13,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// What an error means that has no code: a client's is its connection's.
+    /// The code of an error of the service or body. On a client, it is an error of the connection.
     pub(crate) fn code_of_errors(self) -> Code {
         match self {
             Self::Server => Code::Unknown,
@@ -29,7 +29,7 @@ impl Side {
     }
 }
 
-/// What a layer was asked to do; two layers that agree in all of it share their series.
+/// The settings of a layer. Layers with equal settings share their series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GrpcSettings {
     pub(crate) side: Side,
@@ -38,11 +38,11 @@ pub(crate) struct GrpcSettings {
     pub(crate) handling_buckets: Option<Vec<f64>>,
     pub(crate) max_methods: usize,
     pub(crate) declared: Vec<DeclaredMethod>,
-    /// What was wrong with a descriptor set.
+    /// Why a descriptor set could not be decoded.
     pub(crate) undecoded: Option<String>,
 }
 
-/// A method that is known before it is called.
+/// A method preregistered in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeclaredMethod {
     pub(crate) service: String,
@@ -50,20 +50,20 @@ pub(crate) struct DeclaredMethod {
     pub(crate) kind: GrpcType,
 }
 
-/// Which sides of a call are streams of messages.
+/// The type of a method: whether requests and responses are streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrpcType {
-    /// One message there, one back: `unary`.
+    /// One request message, one response message: `unary`.
     Unary,
-    /// Many there, one back: `client_stream`.
+    /// A stream of request messages, one response message: `client_stream`.
     ClientStream,
-    /// One there, many back: `server_stream`.
+    /// One request message, a stream of response messages: `server_stream`.
     ServerStream,
-    /// Many there, many back: `bidi_stream`.
+    /// A stream of request messages, a stream of response messages: `bidi_stream`.
     BidiStream,
 }
 
-/// A metric family that a gRPC layer records; see the [table](crate::grpc#what-is-recorded) for names and labels.
+/// A metric of a gRPC layer. The [table](crate::grpc#metrics) has names and labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrpcMetric {
@@ -81,11 +81,11 @@ pub enum GrpcMetric {
     InProgress,
 }
 
-/// All labels of the families, which no constant label may be called like.
+/// The labels of the layer's metrics. Constant labels must have other names.
 const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
 
 impl GrpcSettings {
-    /// Refuses what cannot work.
+    /// Validates the settings.
     pub(crate) fn check(&self) -> Result<(), Error> {
         const MOST_METHODS: usize = 1_000_000;
         let Self {
@@ -120,7 +120,7 @@ impl GrpcSettings {
         check_methods(declared)
     }
 
-    /// Every label of this layer, which a registry may not have as a constant one.
+    /// All labels of this layer. The registry must not have a constant label with one of these names.
     pub(crate) fn own_labels(&self) -> impl Iterator<Item = &str> {
         let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
         constant.chain(LABELS)

@@ -11,12 +11,14 @@ use tower_service::Service;
 
 use crate::http::labels::endpoint::Endpoint;
 
-/// Tells a metrics layer further out which route matched.
+/// A layer that copies the matched route into the response, for a metrics layer further out.
 ///
-/// axum tells the route to layers on a `Router` and inside it. A layer around the whole router, outside
-/// a `nest_service` or outside a router that is another's fallback sees none. There, this layer goes
-/// inside, where the route is known, and copies it into the response. A request that never gets a response
-/// (cancelled, failed, panicked) stays `unmatched`, so a layer on the router is better where it can be had.
+/// In axum, a layer sees the matched route if it is added to the `Router` that has the route, or further in.
+/// It does not see the route if it wraps the whole router, a `nest_service`, or a router that is the fallback
+/// of another router. In these cases, add an `EndpointLayer` to the router that has the route.
+///
+/// Prefer a metrics layer on the router if you can: with `EndpointLayer`, a request without a response
+/// (cancelled, failed or panicked) is counted as `unmatched`.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -36,7 +38,7 @@ use crate::http::labels::endpoint::Endpoint;
 pub struct EndpointLayer(());
 
 impl EndpointLayer {
-    /// The layer.
+    /// Creates the layer.
     #[must_use]
     pub const fn new() -> Self {
         Self(())
@@ -98,7 +100,7 @@ where
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
         let extensions = response.extensions_mut();
-        // A name given further inside is closer to the truth.
+        // An endpoint set further in is more specific.
         if let Some(endpoint) = this.endpoint.take()
             && extensions.get::<Endpoint>().is_none()
         {

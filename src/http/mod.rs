@@ -1,7 +1,8 @@
 //! Metrics for HTTP servers and clients.
 //!
-//! [`HttpMetrics`](crate::HttpMetrics) configures a layer, [`HttpMetricsLayer`](crate::HttpMetricsLayer) applies it.
-//! This module has the types around them.
+//! [`HttpMetrics`](crate::HttpMetrics) configures a layer and builds an
+//! [`HttpMetricsLayer`](crate::HttpMetricsLayer). This module has the types that both use: names, custom
+//! labels, extensions of requests and responses, and the services, futures and bodies of the layers.
 
 pub(crate) mod config;
 pub(crate) mod endpoint_layer;

@@ -1,5 +1,15 @@
-//! How one exchange of request and response ends: end of stream, drop or panic.
+//! How an exchange of a request and a response ends: exactly once, by the same rules for HTTP and gRPC.
 //!
-//! HTTP and gRPC use the same rules.
+//! | what happens | [`End`](end::End) | reported by |
+//! |---|---|---|
+//! | the body reaches its end of stream | `Complete` | [`ObservedBody`](body::ObservedBody) |
+//! | the body returns an error | `Failed` | [`ObservedBody`](body::ObservedBody) |
+//! | the future returns an error | `Failed` | the middleware's future |
+//! | the future or the body is dropped earlier | `Dropped` | the destructor of the exchange |
+//! | `call`, `poll` or `poll_frame` panics | `Panicked` | [`PanicGuard`](panic_guard::PanicGuard) |
+//!
+//! An exchange implements [`Exchange`](end::Exchange) and is moved from the future to the body.
 
+pub(crate) mod body;
+pub(crate) mod end;
 pub(crate) mod panic_guard;

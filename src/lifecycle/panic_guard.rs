@@ -1,14 +1,13 @@
-//! [`PanicGuard`]: reports a panic of the code that runs while the guard exists.
+//! [`PanicGuard`]: reports panics of the code that runs while it exists.
 
-/// What is told about a panic.
+/// A value that a [`PanicGuard`] notifies of a panic.
 pub(crate) trait OnPanic {
     fn on_panic(&mut self);
 }
 
-/// Panic guard: calls [`OnPanic::on_panic`] when it is dropped by unwinding, unless it was defused. The
-/// panic propagates.
+/// Panic guard: calls [`OnPanic::on_panic`] when it is dropped without being defused. The panic propagates.
 ///
-/// A guard rather than a closure around the code: a closure would move the value that the code returns.
+/// A guard instead of a function that takes a closure, which would move the value that the code returns.
 pub(crate) struct PanicGuard<'a, T: OnPanic>(&'a mut T);
 
 impl<'a, T: OnPanic> PanicGuard<'a, T> {
@@ -17,12 +16,12 @@ impl<'a, T: OnPanic> PanicGuard<'a, T> {
         Self(target)
     }
 
-    /// The target, while the guard is armed.
+    /// The value to notify, for use while the guard exists.
     pub(crate) fn target(&mut self) -> &mut T {
         self.0
     }
 
-    /// The code has returned.
+    /// Disarms the guard, after the code has returned.
     #[inline]
     pub(crate) fn defuse(self) {
         std::mem::forget(self);

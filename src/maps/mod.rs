@@ -1,15 +1,18 @@
-//! Lock-free maps that only grow.
+//! Maps that only grow and are read without locks.
 //!
 //! | map | keys | used for |
 //! |---|---|---|
-//! | [`table`] | names, up to a limit that is known at the start | endpoints, gRPC methods, values of custom labels |
-//! | [`tree`] | lists of texts | open labels of a catalogue |
+//! | [`table`] | strings, up to a limit, allocated up front | endpoints, gRPC methods, custom label values |
+//! | [`tree`] | lists of strings | series with open labels of a catalogue |
+//! | [`name_set`] | strings, up to a limit, allocated as needed | values of an open label |
 //! | [`slots`] | a few small values | statuses of an endpoint, abort reasons, label combinations |
 
+mod branching;
+pub(crate) mod name_set;
 pub(crate) mod slots;
 pub(crate) mod table;
 pub(crate) mod tree;
 
-/// The longest name that a map keeps, in bytes. Names are kept for as long as the program runs and can come
-/// from outside: a header can have hundreds of kilobytes.
+/// The maximum length of a name in bytes. Names are kept as long as the program runs and can come from
+/// clients: a header can have hundreds of kilobytes.
 pub(crate) const MAX_NAME_LEN: usize = 1024;

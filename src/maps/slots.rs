@@ -1,24 +1,16 @@
-//! [`Slots`]: a small map that only grows, read without a lock.
+//! [`Slots`]: a map for a few small keys.
 
-use crate::sync::OnceLock;
+use crate::maps::branching::BranchingMap;
 
-const BLOCK: usize = 2;
-const BRANCHES: usize = if cfg!(loom) { 1 } else { 8 };
+const ENTRIES: usize = 2;
 
 /// A map for few keys, such as the statuses of an endpoint.
-///
-/// The first keys that came, and so likely the most frequent, are looked at first; further ones are in
-/// a tree that branches by their hash, so that many keys are no long search.
 #[repr(C)]
 pub(crate) struct Slots<K, V> {
-    block: [OnceLock<(K, V)>; BLOCK],
-    /// Made when the block is full: most maps have one key or two.
-    branches: OnceLock<Box<Branches<K, V>>>,
+    map: BranchingMap<(K, V), ENTRIES>,
 }
 
-type Branches<K, V> = [OnceLock<Slots<K, V>>; BRANCHES];
-
-/// What [`Slots`] can be found by.
+/// A key of [`Slots`].
 pub(crate) trait SlotKey: Copy + PartialEq {
     /// A number that differs for most different keys.
     fn bits(self) -> u64;
@@ -27,41 +19,19 @@ pub(crate) trait SlotKey: Copy + PartialEq {
 impl<K, V> Default for Slots<K, V> {
     fn default() -> Self {
         Self {
-            block: std::array::from_fn(|_| OnceLock::new()),
-            branches: OnceLock::new(),
+            map: BranchingMap::default(),
         }
     }
 }
 
 impl<K: SlotKey, V> Slots<K, V> {
-    /// The value of a key, if it has one: a slot that is free ends the search.
     #[inline]
     pub(crate) fn get(&self, key: K) -> Option<&V> {
-        for slot in &self.block {
-            let (known, value) = slot.get()?;
-            if *known == key {
-                return Some(value);
-            }
-        }
-        self.get_below(key)
+        let entry = self.map.get(|| hash(key), |(known, _)| *known == key);
+        entry.map(|(_, value)| value)
     }
 
-    #[inline(never)]
-    fn get_below(&self, key: K) -> Option<&V> {
-        let mut node = self;
-        let mut hash = None;
-        loop {
-            node = node.branches.get()?[next_branch(&mut hash, key)].get()?;
-            for slot in &node.block {
-                let (known, value) = slot.get()?;
-                if *known == key {
-                    return Some(value);
-                }
-            }
-        }
-    }
-
-    /// The value of a key, made on first use.
+    /// Returns the value of a key, creating it on first use.
     #[inline]
     pub(crate) fn get_or_insert(&self, key: K, make: impl Fn() -> V) -> &V {
         match self.get(key) {
@@ -72,29 +42,15 @@ impl<K: SlotKey, V> Slots<K, V> {
 
     #[cold]
     fn insert(&self, key: K, make: impl Fn() -> V) -> &V {
-        let mut node = self;
-        let mut hash = None;
-        loop {
-            for slot in &node.block {
-                // A slot that another thread fills meanwhile may hold another key: look on.
-                let (known, value) = slot.get_or_init(|| (key, make()));
-                if *known == key {
-                    return value;
-                }
-            }
-            let new = || Box::new(std::array::from_fn(|_| OnceLock::new()));
-            let branch = &node.branches.get_or_init(new)[next_branch(&mut hash, key)];
-            node = branch.get_or_init(Self::default);
-        }
+        let is = |(known, _): &(K, V)| *known == key;
+        let (_, value) = self.map.get_or_insert(|| hash(key), is, || (key, make()));
+        value
     }
 }
 
-/// The branch of a key one level further down, from bits of its hash that were not used yet.
-fn next_branch(hash: &mut Option<u64>, key: impl SlotKey) -> usize {
-    // Fibonacci hashing: the high bits are the mixed ones.
-    let bits = hash.unwrap_or_else(|| key.bits().wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    *hash = Some(bits.rotate_left(3));
-    (bits >> 61) as usize % BRANCHES
+/// Fibonacci hashing, which mixes the high bits.
+fn hash(key: impl SlotKey) -> u64 {
+    key.bits().wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 impl SlotKey for &'static str {

@@ -1,4 +1,4 @@
-//! [`Table`]: open addressing over slots that are filled once and never move.
+//! [`Table`]: a hash table with open addressing, whose slots are set once and never move.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::Ordering;
@@ -12,10 +12,10 @@ use super::MAX_NAME_LEN;
 use crate::sync::lock;
 use crate::sync::{AtomicUsize, Mutex, OnceLock};
 
-/// A map from names to leaked values with a cap, read without a lock.
+/// A map from at most `cap` names to leaked values, read without a lock.
 ///
-/// Names are compared by content: a router may hand out the same template under many pointers. The
-/// hash is seeded, because names can come from outside.
+/// Names are compared by content, because a router may return the same template at different addresses. The
+/// hash is seeded, because names can come from clients.
 pub(crate) struct Table<V: 'static> {
     slots: Box<[OnceLock<&'static Entry<V>>]>,
     hasher: RandomState,
@@ -25,7 +25,7 @@ pub(crate) struct Table<V: 'static> {
     adding: Mutex<()>,
 }
 
-/// Laid out as it is read: a request that is found looks at the name, then at the front of the value.
+/// Fields are in the order in which a look-up reads them: the name, then the start of the value.
 #[repr(C, align(64))]
 struct Entry<V> {
     start: NameStart,
@@ -33,14 +33,14 @@ struct Entry<V> {
     name: &'static str,
 }
 
-/// All of a short name, where a look-up finds it without another cache line.
+/// The start of a name. A short name fits completely, so that comparing it needs no further cache line.
 struct NameStart {
     len: u16,
     bytes: [u8; Self::LEN],
 }
 
 impl NameStart {
-    /// What makes a name's start 40 bytes.
+    /// Makes a `NameStart` 40 bytes large.
     const LEN: usize = 38;
 
     fn of(name: &str) -> Self {
@@ -69,7 +69,7 @@ impl<V> Entry<V> {
 
 impl<V> Table<V> {
     pub(crate) fn new(cap: usize) -> Self {
-        // Half of the slots stay free, so that a search ends soon.
+        // At least half of the slots stay free, so that searches are short.
         let slots = (cap * 2).next_power_of_two();
         Self {
             slots: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
@@ -80,14 +80,13 @@ impl<V> Table<V> {
         }
     }
 
-    /// The value of a name, if it has one.
     #[inline]
     pub(crate) fn get(&self, name: &str) -> Option<&'static V> {
         self.search(name).ok()
     }
 
-    /// The value of a name, made from it on first use; `None` if it would be one too many, or is too
-    /// long to be one.
+    /// Returns the value of a name, calling `make` with the leaked name on first use. `None` if the table
+    /// is full or the name longer than [`MAX_NAME_LEN`].
     pub(crate) fn get_or_insert(
         &self,
         name: &str,
@@ -97,7 +96,7 @@ impl<V> Table<V> {
             return Some(value);
         }
         if self.is_full() {
-            // Its last name may have come since the search, and be this one.
+            // Another thread may have added this name after the search, as the last one.
             return self.get(name);
         }
         if name.len() > MAX_NAME_LEN {
@@ -116,7 +115,7 @@ impl<V> Table<V> {
         let start = NameStart::of(name);
         let entry: &'static Entry<V> = Box::leak(Box::new(Entry { start, value, name }));
         let known = &free.get_or_init(|| entry).value;
-        // Not before: who finds the table full finds all its names.
+        // Incremented after the entry is set: a thread that finds the table full also finds all its names.
         self.len.fetch_add(1, Ordering::Release);
         Some(known)
     }
@@ -126,7 +125,7 @@ impl<V> Table<V> {
         self.len.load(Ordering::Acquire) == self.cap
     }
 
-    /// The value of a name, or the free slot where it belongs.
+    /// Returns the value of a name, or the free slot for it.
     #[inline(always)]
     fn search(&self, name: &str) -> Result<&'static V, &OnceLock<&'static Entry<V>>> {
         let mask = self.slots.len() - 1;

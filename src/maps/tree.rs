@@ -1,91 +1,51 @@
-//! [`Tree`]: values found by texts, which only grow in number, read without a lock.
+//! [`Tree`]: a map from lists of strings.
 
 use std::hash::BuildHasher;
-use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
-const ENTRIES: usize = 4;
-const BRANCHES: usize = 8;
+use crate::maps::branching::BranchingMap;
 
-/// Values with texts of their own to be found by; small while there are few, as most open labels have.
+const ENTRIES: usize = 4;
+
+/// A map from lists of strings to values that contain their key. It is small while it has few entries, as
+/// for most open labels.
 ///
-/// The first that came, and so likely the most frequent, are looked at first; further ones are in branches
-/// by their hash. The hash is seeded, because values can come from outside.
+/// The hash is seeded, because the strings can come from clients.
 pub(crate) struct Tree<V> {
     hasher: RandomState,
-    root: Branch<V>,
+    map: BranchingMap<Box<V>, ENTRIES>,
 }
 
-/// What can be found in a [`Tree`].
+/// A value of a [`Tree`].
 pub(crate) trait Keyed {
-    /// The texts to find it by.
+    /// The key that the value is found by.
     fn key(&self) -> &[Box<str>];
-}
-
-struct Branch<V> {
-    entries: [OnceLock<Box<V>>; ENTRIES],
-    branches: OnceLock<Box<[Self; BRANCHES]>>,
-}
-
-impl<V> Default for Branch<V> {
-    fn default() -> Self {
-        Self {
-            entries: [const { OnceLock::new() }; ENTRIES],
-            branches: OnceLock::new(),
-        }
-    }
 }
 
 impl<V> Default for Tree<V> {
     fn default() -> Self {
         Self {
             hasher: RandomState::default(),
-            root: Branch::default(),
+            map: BranchingMap::default(),
         }
     }
 }
 
 impl<V: Keyed> Tree<V> {
-    /// The value of a key, if it is there: an entry that is free ends the search.
     #[inline]
     pub(crate) fn get(&self, key: &[&str]) -> Option<&V> {
-        let mut branch = &self.root;
-        let mut hash = None;
-        loop {
-            for entry in &branch.entries {
-                let entry = entry.get()?;
-                if has_key(&**entry, key) {
-                    return Some(entry);
-                }
-            }
-            branch = &branch.branches.get()?[self.next(&mut hash, key)];
-        }
+        let hash = || self.hasher.hash_one(key);
+        let value = self.map.get(hash, |value| has_key(&**value, key));
+        value.map(|value| &**value)
     }
 
-    /// The value of a key, made on first use.
+    /// Returns the value of a key, creating it on first use.
     #[cold]
     pub(crate) fn get_or_insert(&self, key: &[&str], make: impl Fn() -> V) -> &V {
-        let mut branch = &self.root;
-        let mut hash = None;
-        loop {
-            for entry in &branch.entries {
-                // An entry that another thread fills meanwhile may have another key: look on.
-                let entry = entry.get_or_init(|| Box::new(make()));
-                if has_key(&**entry, key) {
-                    return entry;
-                }
-            }
-            let branches = branch.branches.get_or_init(Box::default);
-            branch = &branches[self.next(&mut hash, key)];
-        }
-    }
-
-    /// The branch of a key one level further down, from bits of its hash that were not used yet.
-    fn next(&self, hash: &mut Option<u64>, key: &[&str]) -> usize {
-        let bits = hash.unwrap_or_else(|| self.hasher.hash_one(key));
-        *hash = Some(bits.rotate_left(3));
-        (bits >> 61) as usize % BRANCHES
+        let hash = || self.hasher.hash_one(key);
+        self.map
+            .get_or_insert(hash, |value| has_key(&**value, key), || Box::new(make()))
     }
 }
 
@@ -95,7 +55,7 @@ fn has_key(value: &impl Keyed, key: &[&str]) -> bool {
     own.len() == key.len() && own.iter().zip(key).all(|(one, other)| **one == **other)
 }
 
-/// Texts as the key of a value that is kept.
+/// Returns a key that a value can store.
 pub(crate) fn owned(key: &[&str]) -> Box<[Box<str>]> {
     key.iter().map(|text| (*text).into()).collect()
 }

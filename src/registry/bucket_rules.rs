@@ -1,9 +1,9 @@
-//! [`BucketRules`]: which buckets a histogram gets.
+//! [`BucketRules`]: the buckets of histograms, by name.
 
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 
-/// The buckets of a histogram by its name, else by the longest matching prefix, else the default.
+/// Bucket rules. The first that applies decides: the exact name, the longest matching prefix, the default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BucketRules {
     pub(crate) default: Buckets,
@@ -12,7 +12,7 @@ pub(crate) struct BucketRules {
 }
 
 impl BucketRules {
-    /// The buckets of a family; the default for a family that is not a histogram, which has no use for them.
+    /// Returns the buckets of a family. Families that are not histograms get the default and ignore it.
     pub(crate) fn of(&self, instrument: Instrument, family: &str) -> Buckets {
         let rule = match instrument {
             Instrument::Histogram => self.find(family),

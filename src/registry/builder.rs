@@ -1,4 +1,4 @@
-//! [`RegistryBuilder`]: what can be set before a registry exists.
+//! [`RegistryBuilder`]: the settings of a registry.
 
 use crate::error::Error;
 use crate::model::bounds::Buckets;
@@ -6,8 +6,9 @@ use crate::model::names::{check_constant_label, check_metric_name};
 use crate::registry::bucket_rules::BucketRules;
 use crate::registry::{Registry, global};
 
-/// Configures a [`Registry`]; everything is checked at the end, by [`build`](Self::build) or
-/// [`install`](Self::install).
+/// A builder that configures a [`Registry`].
+///
+/// Settings are validated by [`build`](Self::build) and [`install`](Self::install).
 ///
 /// ```
 /// use tower_prometheus::Registry;
@@ -34,29 +35,37 @@ impl RegistryBuilder {
         Self::default()
     }
 
-    /// A label that every series of this registry has.
+    /// Adds a label to every series of the registry.
     ///
-    /// Where a macro uses the same label name, its label is shown under an escaped name.
+    /// If a call site of a macro uses the same label name, the label of the call site is exported under an
+    /// escaped name.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.constant_labels.push((name.into(), value.into()));
         self
     }
 
-    /// Upper bounds, in the unit of each histogram, for histograms that no other rule names.
+    /// Sets the default buckets: upper bounds, in the unit of each histogram.
     ///
-    /// Without it, Prometheus' own: 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10.
+    /// The first of these that is set applies:
+    ///
+    /// 1. the buckets of a layer, or of a [catalogue](crate::catalogue!), which always sets them
+    /// 2. [`buckets_for`](Self::buckets_for)
+    /// 3. [`buckets_for_prefix`](Self::buckets_for_prefix)
+    /// 4. `buckets`
+    /// 5. [`buckets::DEFAULT`](crate::buckets::DEFAULT): 11 bounds from 0.005 to 10, as in Prometheus clients
     pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.default = Some(bounds.into());
         self
     }
 
-    /// Upper bounds for the histogram of exactly this name.
+    /// Sets the upper bounds of the histogram with exactly this name.
     pub fn buckets_for(mut self, name: impl Into<String>, bounds: impl Into<Vec<f64>>) -> Self {
         self.by_name.push((name.into(), bounds.into()));
         self
     }
 
-    /// Upper bounds for histograms whose names begin so; of several prefixes the longest decides.
+    /// Sets the upper bounds of histograms whose names start with `prefix`. If several prefixes match, the
+    /// longest applies.
     pub fn buckets_for_prefix(
         mut self,
         prefix: impl Into<String>,
@@ -66,12 +75,12 @@ impl RegistryBuilder {
         self
     }
 
-    /// Makes the registry.
+    /// Builds the registry.
     ///
     /// # Errors
     ///
-    /// When a label or metric name is not one that Prometheus can read, a constant label is given
-    /// twice, or bucket bounds are not finite and rising.
+    /// Returns an error if a label or metric name is invalid, a constant label is set twice, or bucket
+    /// bounds are not finite and increasing.
     pub fn build(self) -> Result<Registry, Error> {
         let Self {
             constant_labels,
@@ -93,13 +102,15 @@ impl RegistryBuilder {
         Ok(Registry::with_rules(rules, constant_labels))
     }
 
-    /// Makes the registry and installs it as the global recorder of the `metrics` crate, from
-    /// whatever thread and at whatever time.
+    /// Builds the registry and installs it as the global recorder of the `metrics` crate.
+    ///
+    /// This can be called on any thread and at any time.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and when a recorder is installed already; the error says where that
-    /// was done, if it was a registry of this crate.
+    /// Returns the errors of [`build`](Self::build), and an error if a global recorder is already
+    /// installed. If that recorder is a registry of this crate, the message has the source location where
+    /// it was installed.
     #[track_caller]
     pub fn install(self) -> Result<Registry, Error> {
         let caller = std::panic::Location::caller();

@@ -1,8 +1,10 @@
-//! Where numbers live: cells, one copy for each thread that ever wrote, added up when read.
+//! Storage for metric values: cells in per-thread shards that are summed when read.
 //!
-//! A thread adds to its own copy with a plain load and store: no other thread writes there, so there
-//! is no lock, no atomic read-modify-write and no cache line that all cores fight over. A copy only
-//! grows, and a scrape reads every copy after the scrape before it did, so no sum goes down.
+//! Each thread adds to its own shard with a plain load and store, because no other thread writes there. The
+//! hot path has no locks, no atomic read-modify-write operations and no cache lines shared between cores.
+//!
+//! Sums never decrease between scrapes: each copy of a cell only grows, and a scrape reads every copy later
+//! than the scrape before it.
 
 use std::marker::PhantomData;
 use std::num::NonZeroU8;
@@ -17,30 +19,32 @@ use crate::sync::{AtomicU64, Mutex, OnceLock, zeroed_cells};
 /// The cells of one registry.
 pub(crate) struct Store {
     owned: [OnceLock<Box<Shard>>; MAX_SLOTS],
-    /// For threads without a slot, which add to it atomically.
+    /// For threads without a slot. They add atomically.
     shared: Shard,
     next_count: Mutex<CellId>,
     next_sum: Mutex<CellId>,
-    /// Gauges: one copy that every thread writes, because `set` has no meaning on several.
+    /// Gauges have one copy that all threads write, because `set` has no meaning for a sum of copies.
     pub(crate) gauges: Gauges,
 }
 
-/// One copy of all cells.
+/// A copy of all cells.
 #[derive(Default)]
 struct Shard {
-    /// Whole numbers: counters, buckets, beginnings and ends of requests.
+    /// Integers: counters, buckets, started and ended requests.
     counts: Blocks,
     /// Floating-point sums.
     sums: Blocks,
 }
 
-/// The number of a cell, the same in every shard.
+/// The index of a cell, the same in every shard.
 pub(crate) type CellId = u32;
 
-/// The cells of a series, as far as its kind has them: the first of its own, and the one of its sum.
+/// The cells of a series. A field that the instrument of the series does not use is 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeriesCells {
+    /// The first of its integer cells, or the cell of its gauge.
     pub(crate) cell: CellId,
+    /// The cell of its floating-point sum.
     pub(crate) sum: CellId,
 }
 
@@ -57,27 +61,27 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Reserves neighbouring cells for whole numbers, all 0.
+    /// Reserves `count` adjacent integer cells, all 0.
     pub(crate) fn reserve_counts(&self, count: usize) -> CellId {
         reserve(&self.next_count, count)
     }
 
-    /// Reserves a cell for a floating-point sum, which is 0.
+    /// Reserves a cell for a floating-point sum, initially 0.
     pub(crate) fn reserve_sum(&self) -> CellId {
         reserve(&self.next_sum, 1)
     }
 
-    /// One more than the highest cell of a whole number.
+    /// One past the last reserved integer cell.
     pub(crate) fn counts_end(&self) -> CellId {
         *lock(&self.next_count)
     }
 
-    /// One more than the highest cell of a sum.
+    /// One past the last reserved cell of a sum.
     pub(crate) fn sums_end(&self) -> CellId {
         *lock(&self.next_sum)
     }
 
-    /// The calling thread's own copy, to add to; `None` for a thread that has none.
+    /// Returns a writer to the calling thread's shard; `None` if the thread has no slot.
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         let slot = thread_slot::current()?;
@@ -96,7 +100,7 @@ impl Store {
         self.owned[slot].get_or_init(Box::default)
     }
 
-    /// Adds a whole number; the sum stays at `u64::MAX` rather than starting again.
+    /// Adds an integer. The sum saturates at `u64::MAX`.
     #[inline]
     pub(crate) fn add_count(&self, at: Address, n: u64) {
         match self.writer() {
@@ -105,7 +109,6 @@ impl Store {
         }
     }
 
-    /// Adds a floating-point number.
     #[inline]
     pub(crate) fn add_sum(&self, at: Address, x: f64) {
         match self.writer() {
@@ -114,9 +117,9 @@ impl Store {
         }
     }
 
-    /// Raises the sum of a cell to `floor` if it is below.
+    /// Raises the sum of a cell to `floor` if it is lower.
     pub(crate) fn raise_count(&self, cell: CellId, floor: u64) {
-        // The lock keeps two calls from both adding the same missing part.
+        // The lock prevents two calls from both adding the missing part.
         let _raising = lock(&self.next_count);
         let missing = floor.saturating_sub(self.count(cell));
         if missing > 0 {
@@ -136,8 +139,10 @@ impl Store {
             .sum()
     }
 
-    /// The sums of `first` and `second`, where no one ever adds to `first` before `second`: read in
-    /// that order, `first` is never above `second`.
+    /// Returns the sums of `first` and `second`, read in this order.
+    ///
+    /// If each addition to `first` happens after a matching addition to `second`, the returned `first` is
+    /// never greater than `second`.
     pub(crate) fn count_pair(&self, first: CellId, second: CellId) -> (u64, u64) {
         let first = self.counts(first, Ordering::Acquire);
         (first, self.count(second))
@@ -155,7 +160,7 @@ impl Store {
         owned.map(|shard| &**shard).chain([&self.shared])
     }
 
-    /// Adds what every shard counted in the cells of `range` into `into`, cell by cell.
+    /// Adds the counts of all shards for the cells of `range` to `into`, cell by cell.
     pub(crate) fn gather_counts(&self, range: Range<CellId>, into: &mut [u64]) {
         for shard in self.shards() {
             shard.counts.each(range.clone(), |i, value| {
@@ -164,7 +169,7 @@ impl Store {
         }
     }
 
-    /// As [`Store::gather_counts`], for floating-point sums.
+    /// Like [`Store::gather_counts`], for floating-point sums.
     pub(crate) fn gather_sums(&self, range: Range<CellId>, into: &mut [f64]) {
         for shard in self.shards() {
             shard
@@ -173,17 +178,17 @@ impl Store {
         }
     }
 
-    /// How many shards there are to add up.
+    /// The number of shards to sum, including the shared one.
     pub(crate) fn live_shards(&self) -> usize {
         self.shards().count()
     }
 }
 
-/// The copy of one thread, found once for all that it has to add; for this thread only.
+/// Access to the calling thread's shard, looked up once for several additions.
 #[derive(Clone, Copy)]
 pub(crate) struct Writer<'a> {
     shard: &'a Shard,
-    /// Not `Send`: another thread has another copy.
+    /// Makes the type `!Send`: only this thread may write to the shard.
     this_thread: PhantomData<*const ()>,
 }
 
@@ -193,12 +198,13 @@ impl<'a> Writer<'a> {
         self.counts(at).add(at, n);
     }
 
-    /// Adds 1 to a cell that is only ever counted one by one, which takes 584 years to the largest number.
+    /// Adds 1, without saturating, to a cell that is only ever incremented by 1. At one increment per
+    /// nanosecond it would overflow after 584 years.
     #[inline(always)]
     pub(crate) fn increment(self, at: Address) {
         let cell = self.shard.counts.cell(at);
         let sum = cell.load(Ordering::Relaxed).wrapping_add(1);
-        // Release: who sees this end of a request sees its beginning, see `count_pair`.
+        // Release: a reader that sees this end of a request also sees its start, see `count_pair`.
         cell.store(sum, Ordering::Release);
     }
 
@@ -209,7 +215,7 @@ impl<'a> Writer<'a> {
         cell.store(sum.to_bits(), Ordering::Release);
     }
 
-    /// The counts in the block of that cell, for who may have several to add there.
+    /// Returns the block of the cell at `near`, for callers that add to several cells of it.
     #[inline]
     pub(crate) fn counts(self, near: Address) -> Counts<'a> {
         Counts {
@@ -220,7 +226,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// One block of a [`Writer`]'s counts.
+/// One block of the integer cells of a [`Writer`].
 #[derive(Clone, Copy)]
 pub(crate) struct Counts<'a> {
     cells: &'a [AtomicU64],
@@ -234,7 +240,7 @@ impl Counts<'_> {
         at.block == self.block
     }
 
-    /// Adds to a cell that the block has; the sum stays at `u64::MAX` rather than starting again.
+    /// Adds to a cell of this block. The sum saturates at `u64::MAX`.
     #[inline(always)]
     pub(crate) fn add(self, at: Address, n: u64) {
         debug_assert!(self.has(at), "{at:?} is elsewhere");
@@ -250,7 +256,7 @@ fn add_shared_count(cell: &AtomicU64, n: u64) {
     let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
 }
 
-/// Gauges, each one atomic word.
+/// Gauges, one atomic word each.
 #[derive(Default)]
 pub(crate) struct Gauges {
     values: Blocks,
@@ -286,17 +292,19 @@ fn add_float(cell: &AtomicU64, x: f64) {
     let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
 }
 
-/// Blocks that double in size, the first of them block 1, and none ever moves. There is no block 0.
+/// The size of the first block, in cells. Each block is twice as large as the one before it, and blocks
+/// never move.
 const FIRST: usize = if cfg!(loom) { 4 } else { 64 };
+/// The length of the array of blocks. Blocks are numbered from 1; entry 0 is unused.
 const BLOCKS: usize = if cfg!(loom) { 2 } else { 32 };
 
-/// How many cells a block holds.
+/// The number of cells in a block.
 const fn size_of_block(block: usize) -> usize {
     FIRST << (block - 1)
 }
 
-/// Unused cells at both ends of a block: two cache lines, because processors fetch them in pairs, so
-/// that no two threads' cells share one.
+/// Unused cells at both ends of a block, against false sharing between the shards of two threads. 16 cells
+/// are two cache lines, because processors fetch cache lines in pairs.
 const MARGIN: usize = if cfg!(loom) { 0 } else { 16 };
 
 #[derive(Default)]
@@ -304,12 +312,12 @@ struct Blocks {
     blocks: [OnceLock<Box<[AtomicU64]>>; BLOCKS],
 }
 
-/// Where a cell is in every shard: worked out once, when its series is registered.
+/// The position of a cell, the same in every shard. Computed once, when its series is registered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Address {
-    /// From the start of the block, with its margin.
+    /// From the start of the block, including its [`MARGIN`].
     offset: u32,
-    /// Never 0, so that where there may be none, an address needs no more room.
+    /// Never 0: with this niche, an `Option<Address>` is as small as an `Address`.
     block: NonZeroU8,
 }
 
@@ -322,7 +330,7 @@ impl Address {
         }
     }
 
-    /// The cell `n` further on, of as many as were reserved together.
+    /// Returns the address `n` cells further on. Both cells must have been reserved together.
     #[inline]
     pub(crate) fn plus(self, n: u32) -> Self {
         Self {
@@ -338,10 +346,10 @@ impl Blocks {
         &self.block(at)[at.offset as usize]
     }
 
-    /// The block that a cell is in.
+    /// Returns the block of a cell, allocating it on first use.
     #[inline(always)]
     fn block(&self, of: Address) -> &[AtomicU64] {
-        // The remainder spares a check: there are no other blocks.
+        // The block number is always below BLOCKS. The remainder saves the bounds check.
         let block = usize::from(of.block.get()) % BLOCKS;
         match self.blocks[block].get() {
             Some(cells) => cells,
@@ -354,7 +362,7 @@ impl Blocks {
         self.blocks[block].get_or_init(|| zeroed_cells(size_of_block(block) + 2 * MARGIN))
     }
 
-    /// The cell, unless no one has written near it yet.
+    /// Returns the cell; `None` if its block is not allocated, so that the value is 0.
     #[inline]
     fn peek(&self, cell: CellId) -> Option<&AtomicU64> {
         let (block, offset) = place(cell as usize);
@@ -362,7 +370,8 @@ impl Blocks {
         Some(&cells[MARGIN + offset])
     }
 
-    /// Calls `f` with the position in `range` and the value of every cell that may not be 0.
+    /// Calls `f` for every cell of `range` whose block is allocated, with its position in `range` and its
+    /// value. The other cells are 0.
     fn each(&self, range: Range<CellId>, mut f: impl FnMut(usize, u64)) {
         let (start, end) = (range.start as usize, range.end as usize);
         let mut cell = start;
@@ -386,14 +395,14 @@ const fn first_of_block(block: usize) -> usize {
     size_of_block(block) - FIRST
 }
 
-/// The block of a cell, and its place in the block.
+/// The block of a cell, and the position in the block.
 #[inline]
 fn place(cell: usize) -> (usize, usize) {
     let block = (cell / FIRST + 1).ilog2() as usize + 1;
     (block, cell - first_of_block(block))
 }
 
-/// Reserves neighbouring cells in one block, so that what is written together lies together.
+/// Reserves adjacent cells in one block, so that cells that are written together share cache lines.
 fn reserve(next: &Mutex<CellId>, count: usize) -> CellId {
     let mut next = lock(next);
     let (mut block, mut offset) = place(*next as usize);

@@ -1,4 +1,4 @@
-//! [`Exemplars`]: for each bucket of a histogram, one request that is in it.
+//! [`Exemplars`]: one exemplar per bucket of a histogram.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,19 +7,20 @@ use std::time::SystemTime;
 use crate::model::trace::TraceId;
 use crate::sync::lock;
 
-/// The latest exemplar of each bucket, at most one a second: an example, not a log.
+/// The latest exemplar of each bucket, replaced at most once per second.
 pub(crate) struct Exemplars {
     buckets: Box<[ExemplarSlot]>,
 }
 
 #[derive(Default)]
 struct ExemplarSlot {
-    /// The second of the latest, so that most requests only read.
+    /// When the latest exemplar was stored, in seconds since 1970. If it is the current second, which is
+    /// the common case under load, `offer` only reads this.
     second: AtomicU64,
     latest: Mutex<Option<Exemplar>>,
 }
 
-/// An observation that belongs to a trace.
+/// An exemplar: an observation that belongs to a trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Exemplar {
@@ -27,7 +28,7 @@ pub struct Exemplar {
     pub trace_id: TraceId,
     /// The observed value.
     pub value: f64,
-    /// When it was observed.
+    /// The time of the observation.
     pub timestamp: SystemTime,
 }
 
@@ -39,7 +40,7 @@ impl Exemplars {
         }
     }
 
-    /// Keeps an exemplar, unless there is one of this second.
+    /// Stores an exemplar, unless the bucket has one from the current second.
     pub(crate) fn offer(&self, bucket: usize, value: f64, trace_id: TraceId) {
         let timestamp = SystemTime::now();
         let now = timestamp.duration_since(SystemTime::UNIX_EPOCH);
@@ -47,7 +48,7 @@ impl Exemplars {
         if bucket.second.load(Ordering::Relaxed) == second {
             return;
         }
-        // If another thread reads or replaces the exemplar, this one is dropped rather than waited for.
+        // If another thread is reading or replacing the exemplar, drop this one instead of waiting.
         if let Ok(mut latest) = bucket.latest.try_lock() {
             bucket.second.store(second, Ordering::Relaxed);
             *latest = Some(Exemplar {

@@ -46,7 +46,8 @@ impl Families {
         self.read().by_name.values().cloned().collect()
     }
 
-    /// Registers a family. The same definition twice is one family; a different one of that name is an error.
+    /// Registers a family. Registering the same definition again has no effect; another definition with the
+    /// same name is an error.
     pub(crate) fn register(&self, spec: &FamilySpec, rules: &BucketRules) -> Result<(), Error> {
         let FamilySpec {
             name,
@@ -82,7 +83,7 @@ impl Families {
         Ok(())
     }
 
-    /// The family of a name in a macro, registered on first use under a valid name.
+    /// Returns the family for the name at a call site. Registers it on first use, under a valid name.
     pub(crate) fn of(
         &self,
         instrument: Instrument,
@@ -103,7 +104,7 @@ impl Families {
         let family = Arc::new(Family::new(name, instrument, buckets, metadata));
         known.add(instrument, source, &family);
         drop(known);
-        // Not under the lock: a subscriber to the warning may record something.
+        // Not under the lock: a tracing subscriber may record metrics.
         if let Some(taken) = taken {
             tracing::warn!(
                 "{} {source:?} is exported as {:?}: the name {taken:?} is taken by another metric",
@@ -138,13 +139,14 @@ impl FamilyIndex {
         self.by_source[instrument as usize].get(source)
     }
 
-    /// A sample name of such a family that another family has already.
+    /// Returns a sample name that such a family would have and another family already has.
     fn taken(&self, instrument: Instrument, name: &str) -> Option<String> {
         let mut names = instrument.sample_names(name).into_iter();
         names.find(|name| self.sample_names.contains(name))
     }
 
-    /// A free name, and the name that was taken if it is not the one that was asked for.
+    /// Returns a name that is free. If the sanitized name is taken, also returns the sample name in
+    /// conflict.
     fn free_name(&self, instrument: Instrument, source: &str) -> (String, Option<String>) {
         let mut name = sanitize_metric_name(source);
         let Some(taken) = self.taken(instrument, &name) else {

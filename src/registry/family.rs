@@ -1,4 +1,4 @@
-//! [`Family`]: one metric name with its instrument, its metadata and its series.
+//! [`Family`]: a metric family with its instrument, its metadata and its series.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,8 +73,8 @@ impl Family {
         *lock(&self.metadata) = metadata;
     }
 
-    /// Checks that a second definition equals the first. The first fills in HELP and UNIT of a family that
-    /// was made by a macro.
+    /// Returns an error if a definition differs from an earlier one. If the family was created by a macro
+    /// without a description, the definition adds HELP and UNIT.
     pub(crate) fn redefine(
         &self,
         buckets: &Buckets,
@@ -100,7 +100,7 @@ impl Family {
         Ok(())
     }
 
-    /// Keeps exemplars for every series that is registered from now on.
+    /// Enables exemplars for all series registered from now on.
     pub(crate) fn keep_exemplars(&self) {
         self.exemplars.get_or_init(Mutex::default);
     }
@@ -112,7 +112,7 @@ impl Family {
         Some(exemplars)
     }
 
-    /// The exemplars of the series with this first cell.
+    /// Returns the exemplars of the series with this first cell.
     pub(crate) fn exemplars(&self, cell: CellId) -> Option<Arc<Exemplars>> {
         lock(self.exemplars.get()?).get(&cell).cloned()
     }
@@ -125,7 +125,7 @@ impl Family {
         window
     }
 
-    /// The quantiles of the summary with this first cell; NaN without recent observations.
+    /// Returns the quantiles of the summary with this first cell; NaN without recent observations.
     #[cfg(feature = "summary")]
     pub(crate) fn quantiles(&self, cell: CellId) -> [(f64, f64); QUANTILES.len()] {
         let windows = self.windows.get();
@@ -134,7 +134,8 @@ impl Family {
         std::array::from_fn(|i| (QUANTILES[i], values[i]))
     }
 
-    /// Whether label names are valid as they are. The names of the definition were checked at registration.
+    /// Whether label names are valid without sanitizing. Those of the definition were checked at
+    /// registration.
     pub(crate) fn has_valid_names<'a>(
         &self,
         names: &(impl Iterator<Item = &'a str> + Clone),
@@ -147,13 +148,13 @@ impl Family {
         are_valid_label_names(names, taken)
     }
 
-    /// Adds a series by its [prefix](Self::prefix). Every scrape that starts after this returns contains it.
+    /// Adds a series with its [prefix](Self::prefix). Scrapes that start after this returns include it.
     pub(crate) fn add(&self, prefix: String, cells: SeriesCells) {
         self.series.add(prefix, cells);
     }
 
-    /// The constant part of a series' lines: its labels if the series has several lines, else everything
-    /// before the value.
+    /// Returns the constant part of a series' lines: its labels if the series has several lines, otherwise
+    /// everything before the value.
     pub(crate) fn prefix<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         match self.instrument.kind().has_suffixes() {
             true => label_text(labels),
@@ -161,7 +162,7 @@ impl Family {
         }
     }
 
-    /// The labels of a prefix.
+    /// Returns the labels of a prefix.
     pub(crate) fn labels_of<'a>(&self, prefix: &'a str) -> &'a str {
         match self.instrument.kind().has_suffixes() {
             true => prefix,
@@ -169,7 +170,8 @@ impl Family {
         }
     }
 
-    /// Claims a prefix for a series with sanitized label names; false if another series has claimed it.
+    /// Claims a prefix for a series with sanitized label names. Returns `false` if another series has
+    /// claimed it.
     pub(crate) fn claim(&self, prefix: &str, key: &Key) -> bool {
         let mut claims = lock(&self.claims);
         self.has_claims.store(true, Ordering::SeqCst);
@@ -183,8 +185,7 @@ impl Family {
         self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).contains_key(prefix)
     }
 
-    /// The index with every series registered before the first call with this `merged`, which starts as
-    /// false; `None` if the budget is spent first.
+    /// See [`FamilySeries::index`].
     pub(crate) fn index(&self, merged: &mut bool, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
         self.series.index(merged, budget)
     }

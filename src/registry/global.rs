@@ -1,4 +1,5 @@
-//! The one registry that the macros of the `metrics` crate write into, and who installed it.
+//! The registry that is installed as the global recorder of the `metrics` crate, and where it was
+//! installed.
 
 use std::panic::Location;
 use std::sync::{Mutex, OnceLock};
@@ -11,7 +12,8 @@ use crate::sync::lock;
 static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new();
 
 impl Registry {
-    /// The registry that was [installed](super::RegistryBuilder::install), if one was.
+    /// Returns the registry that was [installed](super::RegistryBuilder::install) as the global recorder;
+    /// `None` if there is none.
     pub fn global() -> Option<Self> {
         GLOBAL.get().map(|(registry, _)| registry.clone())
     }

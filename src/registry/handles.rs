@@ -1,4 +1,4 @@
-//! What a call site holds: a store and the cells to write in it.
+//! Handles of series: a store and the addresses of the cells to write.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::registry::exemplars::Exemplars;
 #[cfg(feature = "summary")]
 use crate::registry::window::Window;
 
-/// A number that only grows.
+/// A counter of integers.
 #[derive(Clone)]
 pub(crate) struct RegistryCounter {
     store: Arc<Store>,
@@ -40,7 +40,7 @@ impl metrics::CounterFn for RegistryCounter {
     }
 }
 
-/// A number that only grows, and not only by whole ones.
+/// A counter of fractions.
 #[derive(Clone)]
 pub(crate) struct RegistryFloatCounter {
     store: Arc<Store>,
@@ -59,7 +59,7 @@ impl RegistryFloatCounter {
     }
 }
 
-/// A number that is set, raised and lowered.
+/// A gauge that can be set, incremented and decremented.
 #[derive(Clone)]
 pub(crate) struct RegistryGauge {
     pub(crate) store: Arc<Store>,
@@ -92,10 +92,10 @@ impl metrics::GaugeFn for RegistryGauge {
     }
 }
 
-/// A gauge made of two counters, so that raising and lowering it on many cores shares no word.
+/// A gauge made of two counters, so that cores that increment and decrement it share no cache line.
 ///
-/// The first cell counts what began, the second what ended; nothing ends before it began, and a
-/// reader looks at the ends first, so the gauge is never below 0.
+/// The first cell counts starts, the second ends. The gauge is never negative, because nothing ends before
+/// it starts and readers read the ends first.
 #[derive(Clone)]
 pub(crate) struct RegistryInProgress {
     store: Arc<Store>,
@@ -121,7 +121,7 @@ impl RegistryInProgress {
     }
 }
 
-/// The cells of an [`RegistryInProgress`], for who has a writer of its store.
+/// The cells of a [`RegistryInProgress`], for callers that hold a [`Writer`] of its store.
 #[derive(Clone, Copy)]
 pub(crate) struct InProgressCells {
     began: Address,
@@ -139,11 +139,11 @@ impl InProgressCells {
     }
 }
 
-/// Samples counted by bucket, and their sum.
+/// Observations counted by bucket, and their sum.
 #[derive(Clone)]
 pub(crate) struct RegistryHistogram {
     store: Arc<Store>,
-    /// The first of as many cells as there are buckets.
+    /// The cell of the first bucket. Those of the others follow it.
     buckets: Address,
     sum: Address,
     bounds: Buckets,
@@ -166,8 +166,8 @@ impl RegistryHistogram {
         }
     }
 
-    /// NaN is not a measurement and is left out. An infinite sample is counted in its bucket but
-    /// left out of the sum, which it would spoil for ever.
+    /// Records an observation. NaN is ignored. An infinite value is counted in its bucket but not added to
+    /// the sum, which would never be finite again.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
         let Some(writer) = self.store.writer() else {
@@ -177,7 +177,8 @@ impl RegistryHistogram {
             return;
         }
         writer.add_count(self.bucket_of(sample), 1);
-        // Last: a scrape reads sums first, so what it finds summed it finds counted.
+        // The sum is written last, and scrapes read sums first: each observation in the sum that a scrape
+        // reads is also in its buckets.
         if sample.is_finite() {
             writer.add_sum(self.sum, sample);
         }
@@ -200,7 +201,7 @@ impl RegistryHistogram {
         bucket_address(&self.bounds, self.buckets, sample)
     }
 
-    /// Observes what a trace tells more about.
+    /// Records an observation with its trace as an exemplar, if the series keeps exemplars.
     pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
         self.observe(sample);
         if let Some(exemplars) = &self.exemplars
@@ -221,14 +222,15 @@ impl metrics::HistogramFn for RegistryHistogram {
     }
 }
 
-/// The cell of the bucket of a sample, if the cell of the first bucket is at `first`.
+/// Returns the cell of the bucket of a sample. `first` is the cell of the first bucket.
 #[inline]
 fn bucket_address(bounds: &Buckets, first: Address, sample: f64) -> Address {
     first.plus(bounds.position(sample) as u32)
 }
 
-/// Where a request is counted when it ends: the cells of a [`RegistryCounter`] and of a [`RegistryHistogram`] of one
-/// store, apart from the handles because every request reads them.
+/// The cells that record the end of a request: those of a [`RegistryCounter`] and of a
+/// [`RegistryHistogram`] of one store. They are stored apart from the handles because every request reads
+/// them.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestCells {
     requests: Address,
@@ -237,13 +239,13 @@ pub(crate) struct RequestCells {
 }
 
 impl RequestCells {
-    /// `bounds` are those that samples will be counted by.
+    /// `bounds` must be those of `duration`, and must be passed to [`count`](Self::count).
     pub(crate) fn of(
         requests: &RegistryCounter,
         duration: &RegistryHistogram,
         bounds: &Buckets,
     ) -> Self {
-        // Others would lead to the cells of another series.
+        // With other bounds, `count` would write to the cells of another series.
         debug_assert_eq!(duration.bounds, *bounds);
         Self {
             requests: requests.at,
@@ -252,21 +254,21 @@ impl RequestCells {
         }
     }
 
-    /// Counts a request that took so long, by the histogram's `bounds`.
+    /// Counts a request and its duration. `bounds` are those of the histogram.
     #[inline]
     pub(crate) fn count(self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
         let mut counts = writer.counts(self.requests);
         counts.add(self.requests, 1);
-        // Mostly one block holds both.
+        // Fast path: usually both cells are in one block.
         if !counts.has(self.buckets) {
             counts = writer.counts(self.buckets);
         }
         counts.add(bucket_address(bounds, self.buckets, seconds), 1);
-        // Last, as in `RegistryHistogram::observe`; what a clock says is finite.
+        // Last, as in `RegistryHistogram::observe`. A duration is always finite.
         writer.add_sum(self.sum, seconds);
     }
 
-    /// As [`RequestCells::count`], on a thread with a writer or without.
+    /// Like [`RequestCells::count`], also for threads without a writer.
     pub(crate) fn count_anywhere(self, store: &Store, bounds: &Buckets, seconds: f64) {
         store.add_count(self.requests, 1);
         store.add_count(bucket_address(bounds, self.buckets, seconds), 1);
@@ -274,7 +276,7 @@ impl RequestCells {
     }
 }
 
-/// Samples, of which it keeps a sketch, their number and their sum.
+/// Count, sum and a sketch of observations.
 #[cfg(feature = "summary")]
 #[derive(Clone)]
 pub(crate) struct RegistrySummary {
@@ -295,7 +297,8 @@ impl RegistrySummary {
         }
     }
 
-    /// As a [`RegistryHistogram`] does; the sketch has no place for what is infinite.
+    /// Records an observation. NaN is ignored. An infinite value is counted, but added neither to the sum
+    /// nor to the sketch, which cannot represent it.
     pub(crate) fn observe(&self, sample: f64) {
         if sample.is_nan() {
             return;

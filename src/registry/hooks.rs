@@ -1,6 +1,6 @@
-//! Hooks that run when a global recorder is found.
+//! Hooks that run once a global recorder is installed.
 //!
-//! A catalogue can be older than the global recorder: its call sites may run before anything is installed.
+//! They are for catalogues whose call sites run before a recorder is installed.
 
 use std::sync::Mutex;
 
@@ -13,15 +13,15 @@ pub(crate) trait InstallHook: Sync {
 
 static HOOKS: Mutex<Vec<&'static dyn InstallHook>> = Mutex::new(Vec::new());
 
-/// Runs `hook` when a global recorder is found.
+/// Runs `hook` once, at the next call of [`recorder_installed`].
 pub(crate) fn on_install(hook: &'static dyn InstallHook) {
     lock(&HOOKS).push(hook);
 }
 
-/// Runs the hooks. A registry calls it when it is installed. A recorder of another crate calls nothing, so
-/// code that finds one calls this too.
+/// Runs the hooks. A registry calls this when it is installed. Recorders of other crates do not, so code
+/// that finds one installed calls this too.
 pub(crate) fn recorder_installed() {
-    // Not under the lock: a hook may record something, and so register another hook.
+    // Not under the lock: a hook may record metrics and thereby register another hook.
     let hooks = std::mem::take(&mut *lock(&HOOKS));
     for hook in hooks {
         hook.recorder_installed();

@@ -9,10 +9,10 @@ use crate::budget::Budget;
 use crate::registry::cells::SeriesCells;
 use crate::sync::lock;
 
-/// The series of one family: the index of the last scrape, and those registered since.
+/// The series of a family: the index of the last scrape, and the series registered since.
 #[derive(Default)]
 pub(crate) struct FamilySeries {
-    /// Has a lock of its own, so that registration never waits for a scrape that is merging.
+    /// Locked separately, so that registration never waits for a scrape that merges.
     newcomers: Mutex<Newcomers>,
     indexed: Mutex<Indexed>,
 }
@@ -21,7 +21,7 @@ pub(crate) struct FamilySeries {
 #[derive(Default)]
 struct Newcomers {
     series: Vec<(Box<str>, IndexedSeries)>,
-    /// The length of all prefixes together.
+    /// The total length of all prefixes, in bytes.
     len: usize,
 }
 
@@ -31,14 +31,14 @@ struct Indexed {
     merge: Option<Merge>,
 }
 
-/// What the index has of a series besides its prefix.
+/// An indexed series, without its prefix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexedSeries {
     pub(crate) cells: SeriesCells,
     created: Created,
 }
 
-/// When a series was registered, in milliseconds since 1970.
+/// The time of registration, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 struct Created(u64);
 
@@ -50,7 +50,7 @@ impl Created {
 }
 
 impl IndexedSeries {
-    /// When the series was registered.
+    /// Returns the time of registration.
     pub(crate) fn created(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.created.0)
     }
@@ -67,12 +67,14 @@ impl FamilySeries {
             .push((prefix, IndexedSeries { cells, created }));
     }
 
-    /// The index with every series registered before the first call with this `merged`, which starts as
-    /// false; `None` if the budget is spent first.
+    /// Returns the index; `None` if the budget is spent first.
+    ///
+    /// It contains every series registered before the first call with this `merged`. The caller initializes
+    /// `merged` to `false` and passes it again after `None`.
     pub(crate) fn index(&self, merged: &mut bool, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
         let Indexed { index, merge } = &mut *lock(&self.indexed);
         loop {
-            // A merge that another scrape started is finished by whichever scrape comes next.
+            // A merge that another scrape started is continued by the next caller.
             if let Some(running) = merge {
                 *index = running.advance(budget)?;
                 *merge = None;
@@ -91,11 +93,11 @@ impl FamilySeries {
     }
 }
 
-/// The sorted series of a family. All prefixes are in one string, so that writing a page follows no pointers.
+/// The sorted series of a family. All prefixes are in one string, so that rendering follows no pointers.
 #[derive(Default)]
 pub(crate) struct SeriesIndex {
     prefixes: String,
-    /// With the end of each prefix.
+    /// The end of each prefix in `prefixes`, with its series.
     entries: Vec<(usize, IndexedSeries)>,
 }
 
@@ -104,7 +106,7 @@ impl SeriesIndex {
         self.entries.len()
     }
 
-    /// The prefix of series `i`, and where its values are.
+    /// Returns the prefix of series `i`, and its cells and registration time.
     pub(crate) fn get(&self, i: usize) -> (&str, &IndexedSeries) {
         let start = i.checked_sub(1).map_or(0, |before| self.entries[before].0);
         let (end, series) = &self.entries[i];
@@ -130,7 +132,7 @@ struct Merge {
 impl Merge {
     fn new(old: Arc<SeriesIndex>, newcomers: Newcomers) -> Self {
         let Newcomers { series, len } = newcomers;
-        // All memory at once: growing would copy everything within one slice.
+        // Allocate everything up front: growing would copy all entries within one slice.
         let merged = SeriesIndex {
             prefixes: String::with_capacity(old.prefixes.len() + len),
             entries: Vec::with_capacity(old.len() + series.len()),
@@ -150,7 +152,7 @@ impl Merge {
     }
 
     fn sort(&mut self, budget: &mut Budget) -> Option<()> {
-        /// The cost of a step, in about nanoseconds.
+        /// The approximate cost of a step in nanoseconds.
         const STEP: usize = 1500;
         while !budget.is_spent() {
             let Some((prefix, series)) = self.unsorted.next() else {
@@ -163,7 +165,7 @@ impl Merge {
     }
 
     fn merge(&mut self, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
-        /// The cost of a step, in about nanoseconds.
+        /// The approximate cost of a step in nanoseconds.
         const STEP: usize = 30;
         while !budget.is_spent() {
             budget.spend(STEP);

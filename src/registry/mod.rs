@@ -1,9 +1,13 @@
 //! [`Registry`]: counters, gauges and histograms, aggregated where they are recorded.
 //!
-//! A registry is a `metrics::Recorder`, so the macros of the `metrics` crate write into it, and the
-//! sink of the layers of this crate. Every sample is added in place: memory does not grow with
-//! samples, nothing is lost while a scrape runs, and no scrape shows a counter, a bucket or a count
-//! going down.
+//! A registry is a [`Sink`](crate::Sink) for the layers of this crate and a `metrics::Recorder` for the
+//! macros of the `metrics` crate.
+//!
+//! Every observation is aggregated in place:
+//!
+//! - Memory grows with the number of series, not with the number of observations.
+//! - Observations recorded during a scrape are not lost.
+//! - Counters, buckets and counts never decrease between scrapes.
 //!
 //! ```
 //! use tower_prometheus::Registry;
@@ -61,10 +65,10 @@ pub use self::snapshot::{
     Bucket, Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, Snapshot, SummaryValue, Value,
 };
 
-/// A set of metrics and the page that shows them.
+/// A metrics registry: stores metrics and exports them to Prometheus.
 ///
-/// Clones are handles to the same registry. See the [module](self) for what it promises, and
-/// [`RegistryBuilder`] for what can be set.
+/// Clones are handles to the same registry. See the [module](self) for its guarantees and
+/// [`RegistryBuilder`] for its settings.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<RegistryInner>,
@@ -85,13 +89,15 @@ struct RegistryInner {
     infos: SeriesMap<()>,
     #[cfg(feature = "summary")]
     summaries: SeriesMap<RegistrySummary>,
-    /// One leaked series table for each layer configuration, so that asking for the same layer
-    /// again gives the same one and leaks nothing more.
+    /// One leaked series table per layer configuration. Building the same layer again reuses its table and
+    /// leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
 }
 
 impl Registry {
-    /// An isolated registry with the default configuration: what a test wants.
+    /// Creates a registry with the default configuration.
+    ///
+    /// It is not the [global](Self::global) registry, so tests can use one each.
     #[must_use]
     #[expect(
         clippy::new_without_default,
@@ -101,7 +107,7 @@ impl Registry {
         Self::with_rules(BucketRules::default(), Vec::new())
     }
 
-    /// Configures a registry.
+    /// Returns a builder that configures a registry.
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::new()
     }
@@ -128,7 +134,6 @@ impl Registry {
         }
     }
 
-    /// Where this registry's numbers are.
     pub(crate) fn store(&self) -> Arc<Store> {
         Arc::clone(&self.inner.store)
     }
@@ -141,7 +146,7 @@ impl Registry {
         &self.inner.collectors
     }
 
-    /// Registers a family before its first series.
+    /// Registers a family, before its first series.
     pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
         let RegistryInner {
             families,
@@ -151,12 +156,12 @@ impl Registry {
         families.register(spec, bucket_rules)
     }
 
-    /// The buckets of a histogram without buckets of its own.
+    /// Returns the buckets of a histogram whose definition sets none.
     pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
         self.inner.bucket_rules.of(Instrument::Histogram, family)
     }
 
-    /// The buckets of a registered histogram.
+    /// Returns the buckets of a registered histogram.
     pub(crate) fn registered_buckets(&self, family: &str) -> Buckets {
         let RegistryInner {
             families,
@@ -167,7 +172,8 @@ impl Registry {
         family.buckets.clone()
     }
 
-    /// Refuses labels of a layer or of a family, which `whose` says, one of which is a constant one here.
+    /// Returns an error if one of `labels` is a constant label of this registry. `whose` names the layer or
+    /// the family of the labels.
     pub(crate) fn check_beside<'a>(
         &self,
         whose: impl fmt::Display,
@@ -185,7 +191,8 @@ impl Registry {
         }
     }
 
-    /// What a layer of the same configuration leaked before, or what `leak` leaks now.
+    /// Returns the state that a layer with the same configuration leaked earlier, otherwise the result of
+    /// `leak`.
     pub(crate) fn layer_state<T: Any + Send + Sync>(
         &self,
         same: impl Fn(&T) -> bool,

@@ -19,11 +19,13 @@ impl Registry {
     }
 }
 
-/// What the macros of the `metrics` crate write to.
+/// Records the macros of the `metrics` crate.
 ///
-/// Names that Prometheus could not read are mended: `my.counter` is shown as `my_counter`, and only
-/// where two would then be the same, the later one gets Prometheus' `U__` escaping, with a warning.
-/// A description counts whether it comes before or after the first sample; the last one wins.
+/// Invalid names are sanitized: `my.counter` is exported as `my_counter`. A metric name that is then taken,
+/// or a label name that is then taken or reserved, gets Prometheus' `U__` escaping instead. A warning is
+/// logged for each escaped metric name and each series with changed label names.
+///
+/// Metrics can be described before or after their first observation. The last description applies.
 impl Recorder for Registry {
     fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
         self.describe(Instrument::Counter, &key, unit, &description);

@@ -1,4 +1,4 @@
-//! From a key to the handle of its series: registration, once for each.
+//! Registration of series: maps each key to the handle of its series.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ use crate::registry::handles::{
 };
 use crate::sync::lock;
 
-/// Locks to spread registration over: one map that grows would stall everyone.
+/// The number of maps, each with its lock. A single map would block all registrations while it grows.
 const SHARDS: usize = 64;
 
 type Handles<H> = HashMap<Key, Arc<H>, BuildHasherDefault<KeyHash>>;
 
-/// All series of one instrument.
+/// The handles of all series of one instrument.
 pub(crate) struct SeriesMap<H> {
     shards: [RwLock<Handles<H>>; SHARDS],
 }
@@ -40,7 +40,7 @@ impl<H> Default for SeriesMap<H> {
 
 impl<H> SeriesMap<H> {
     fn shard(&self, key: &Key) -> &RwLock<Handles<H>> {
-        // The middle bits: the map itself uses the low and the high ones.
+        // The middle bits, because the hash map uses the low and the high ones.
         &self.shards[(key.get_hash() >> 32) as usize % SHARDS]
     }
 
@@ -97,7 +97,7 @@ impl Registry {
         })
     }
 
-    /// Puts an info with these labels on the page.
+    /// Registers an info. It needs no handle, because its value is always 1.
     pub(crate) fn register_info_series(&self, key: Cow<'_, Key>) {
         let nowhere = SeriesCells { cell: 0, sum: 0 };
         self.register(&self.inner.infos, Instrument::Info, key, |_| ((), nowhere));
@@ -144,7 +144,7 @@ impl Registry {
         )
     }
 
-    /// The handle of a key, from `make` if it is new.
+    /// Returns the handle of a key. `make` creates it, and reserves its cells, if the key is new.
     fn register<H>(
         &self,
         map: &SeriesMap<H>,
@@ -161,8 +161,8 @@ impl Registry {
         if family.has_valid_names(&names, self.constant_labels()) {
             let prefix = family.prefix(self.labels(&key, names));
             let mut handles = map.write(&key);
-            // Claims are looked at under the lock of the shard, and made before looking there:
-            // whichever of two colliding series comes second sees the first.
+            // This path checks claims under the lock of the shard; `register_sanitized` claims first and
+            // then checks the shard. So of two colliding series, the second one sees the first.
             if !family.is_claimed(&prefix) {
                 let entry = match handles.entry(retained(key)) {
                     Entry::Occupied(known) => return Arc::clone(known.get()),
@@ -176,7 +176,8 @@ impl Registry {
         self.register_sanitized(map, &family, &key, make)
     }
 
-    /// Registers a series whose label names could not stay as they are.
+    /// Registers a series whose label names have to be changed: they are invalid, or their prefix is
+    /// claimed.
     #[cold]
     fn register_sanitized<H>(
         &self,
@@ -206,12 +207,12 @@ impl Registry {
         map.write(key)
             .insert(key.to_retained(), Arc::clone(&handle));
         drop(one);
-        // Without the lock: who listens to warnings may record something in turn.
+        // Not under the lock: a tracing subscriber may record metrics.
         tracing::warn!("the labels of {key} are shown as {{{labels}}}: names had to be mended");
         handle
     }
 
-    /// Whether another series is registered that has these names to begin with.
+    /// Whether another series is registered whose own label names are `names`, with the values of `key`.
     fn is_registered<H>(&self, map: &SeriesMap<H>, key: &Key, names: &[String]) -> bool {
         let values = key.labels().map(|label| label.value().to_owned());
         let labels = names.iter().cloned().zip(values);
@@ -222,7 +223,7 @@ impl Registry {
         unsanitized != *key && map.read(&unsanitized).contains_key(&unsanitized)
     }
 
-    /// The labels of a series as they are on the page.
+    /// Returns the labels of a series as exported: its own under `names`, then the constant labels.
     fn labels<'a>(
         &'a self,
         key: &'a Key,
@@ -236,7 +237,7 @@ impl Registry {
     }
 }
 
-/// A key that may be kept.
+/// Returns an owned key that can be stored.
 fn retained(key: Cow<'_, Key>) -> Key {
     match key {
         Cow::Owned(key) => key,
@@ -244,13 +245,13 @@ fn retained(key: Cow<'_, Key>) -> Key {
     }
 }
 
-/// A `metrics::Key` carries its hash; this passes it on.
+/// A hasher that returns the hash stored in a `metrics::Key`.
 #[derive(Default)]
 struct KeyHash(u64);
 
 impl Hasher for KeyHash {
     fn write(&mut self, bytes: &[u8]) {
-        // Not used by `Key`, whose hash is one number.
+        // Not used by `Key`, which hashes as one `u64`.
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }

@@ -1,16 +1,23 @@
-//! [`Registry::sum`]: one number, for tests.
+//! [`Registry::sum`]: the value of a metric, for tests.
 
 use crate::model::numbers::{WholeNumbers, push_float};
 use crate::registry::Registry;
 use crate::registry::snapshot::{SeriesSnapshot, Value};
 
 impl Registry {
-    /// Returns the sum of all samples with this name whose labels include `labels`; `None` if there is no such
-    /// sample.
+    /// Returns the sum of all samples with this name whose labels include `labels`; `None` if no sample
+    /// matches.
     ///
-    /// Sample names are those of the metrics page: a histogram has `…_count`, `…_sum` and `…_bucket` with the label
-    /// `le`, a summary has the label `quantile`. The call is synchronous, so metrics of collectors are not
-    /// included; [`gather`](Self::gather) has them.
+    /// Sample names are those of the metrics page:
+    ///
+    /// | type | sample names |
+    /// |---|---|
+    /// | counter, gauge, info | the name of the metric |
+    /// | histogram | `…_count`, `…_sum`, and `…_bucket` with the label `le` |
+    /// | summary | `…_count`, `…_sum`, and the name of the metric with the label `quantile` |
+    ///
+    /// The call is synchronous, so metrics of collectors are not included; use [`gather`](Self::gather) for
+    /// them.
     ///
     /// ```
     /// # let registry = tower_prometheus::Registry::new();
@@ -46,7 +53,7 @@ impl Registry {
 /// The label that distinguishes the samples of one series: `le` or `quantile`.
 type PartLabel = Option<(&'static str, f64)>;
 
-/// Calls `f` with each sample whose name is that of the family and `suffix`.
+/// Calls `f` with each sample whose name is the family name followed by `suffix`.
 fn each_sample(value: &Value<'_>, suffix: &str, mut f: impl FnMut(PartLabel, f64)) {
     match (value, suffix) {
         (Value::Counter(number) | Value::Gauge(number), "") => f(None, number.as_f64()),

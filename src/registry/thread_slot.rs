@@ -1,4 +1,5 @@
-//! Which shard a thread owns: a small number, unique among the threads alive, lent again later.
+//! Thread slots: small numbers that select the shard of a thread. They are unique among running threads and
+//! reused after a thread ends.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -6,23 +7,24 @@ use std::collections::BTreeSet;
 use crate::sync::lock;
 use crate::sync::{Mutex, per_thread};
 
-/// Threads that can own a shard at the same time; any more share one and pay for it.
+/// The number of threads that can own a shard at the same time. Further threads use the shared shard, with
+/// atomic read-modify-write operations.
 pub(crate) const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 128 };
 
 const UNASKED: usize = usize::MAX;
 const SHARED: usize = usize::MAX - 1;
 
 per_thread! {
-    /// Without a destructor, so that it can be read while a thread ends.
+    /// Has no destructor, so that it can be read while the thread ends.
     static SLOT: Cell<usize> = const { Cell::new(UNASKED) };
-    /// Gives the slot back when the thread ends.
+    /// Returns the slot when the thread ends.
     static LEASE: Cell<Option<Lease>> = const { Cell::new(None) };
 }
 
-/// The slot of the calling thread, if it has one.
+/// Returns the slot of the calling thread, assigning one on first use; `None` if all are taken.
 ///
-/// Only this thread may write to the shard of that slot. The next owner of a slot sees all writes of
-/// the one before: both went through the lock of [`FREE`].
+/// Only this thread may write to the shard of that slot. The next owner of the slot sees all writes of this
+/// one, because both take the lock of [`FREE`].
 #[inline]
 pub(crate) fn current() -> Option<usize> {
     match SLOT.try_with(Cell::get).unwrap_or(SHARED) {
@@ -37,8 +39,8 @@ fn ask() -> Option<usize> {
     let slot = take_lowest();
     let _ = SLOT.try_with(|own| own.set(slot.unwrap_or(SHARED)));
     let slot = slot?;
-    // Where thread-locals are already gone there is nobody to give the slot back: `try_with` drops
-    // the lease at once, which takes the slot away again.
+    // If the thread-locals are already destroyed, nothing would return the slot later. `try_with` then
+    // drops the lease at once, which returns the slot.
     let lease = Lease { slot };
     let kept = LEASE.try_with(move |kept| kept.set(Some(lease)));
     kept.ok().map(|()| slot)
@@ -50,13 +52,13 @@ struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // What this thread still records while it ends goes to the shared shard.
+        // Whatever the thread records from here on goes to the shared shard.
         let _ = SLOT.try_with(|slot| slot.set(SHARED));
         give_back(self.slot);
     }
 }
 
-/// Slots given back, and the number never lent so far.
+/// The returned slots, and the lowest slot that was never assigned.
 #[cfg(not(loom))]
 static FREE: Mutex<Free> = Mutex::new((BTreeSet::new(), 0));
 #[cfg(loom)]
@@ -83,7 +85,7 @@ fn give_back(slot: usize) {
     free.0.insert(slot);
 }
 
-/// How many slots are lent: a model ends when it is none.
+/// The number of assigned slots. It is 0 at the end of a loom model.
 #[cfg(loom)]
 pub(crate) fn lent() -> usize {
     let (returned, never_lent) = &*lock(&FREE);
@@ -116,7 +118,7 @@ mod tests {
         thread.join().unwrap();
         let seen: Vec<_> = sees.iter().collect();
         assert_eq!(seen.len(), 2);
-        // One of the two looks after the lease is gone.
+        // One of the two destructors runs after the lease is dropped.
         assert!(seen.contains(&None), "{seen:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! [`Window`]: the samples of a summary's last ten minutes, as a sketch that tells their quantiles.
+//! [`Window`]: the sliding window of a summary, as sketches from which quantiles are computed.
 
 use std::sync::Mutex;
 
@@ -8,18 +8,19 @@ use crate::clock::Instant;
 use crate::registry::thread_slot;
 use crate::sync::lock;
 
-/// The quantiles that a summary shows.
+/// The quantiles that a summary exports.
 pub(crate) const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 
-/// Sketches for as many threads as commonly record at the same time.
+/// The number of separately locked stripes, so that threads that record at the same time rarely wait for
+/// each other.
 const STRIPES: usize = 8;
 
-/// A window is made of slices, the oldest of which is dropped when a new one begins: ten minutes, as
-/// Prometheus' own clients have it.
+/// The number of slices of a window. The oldest is dropped when a new one starts. Five slices of two
+/// minutes make ten minutes, as in the official Prometheus clients.
 const SLICES: usize = 5;
 const SLICE_SECONDS: f64 = 120.0;
 
-/// Samples of the last ten minutes, each within 1 % of what it was.
+/// The observations of the last ten minutes. Quantiles have a relative error of at most 1 %.
 pub(crate) struct Window {
     began: Instant,
     stripes: [Mutex<[Slice; SLICES]>; STRIPES],
@@ -43,7 +44,7 @@ impl Window {
         (self.began.elapsed_seconds() / SLICE_SECONDS) as u64
     }
 
-    /// Adds a finite sample.
+    /// Adds an observation, which must be finite.
     pub(crate) fn add(&self, sample: f64) {
         let (now, stripe) = (self.now(), thread_slot::current().unwrap_or_default());
         let slice = &mut lock(&self.stripes[stripe % STRIPES])[now as usize % SLICES];
@@ -57,7 +58,7 @@ impl Window {
         slice.sketch.get_or_insert_with(new).add(sample);
     }
 
-    /// The [`QUANTILES`]; NaN when nothing was observed lately.
+    /// Returns the values of the [`QUANTILES`]; NaN without observations in the window.
     pub(crate) fn quantiles(&self) -> [f64; QUANTILES.len()] {
         let now = self.now();
         let mut merged = DDSketch::new(Config::defaults());
@@ -66,7 +67,7 @@ impl Window {
                 if slice.number + SLICES as u64 > now
                     && let Some(sketch) = &slice.sketch
                 {
-                    // Only sketches of another configuration cannot be merged.
+                    // Merging fails only between sketches of different configurations.
                     let _ = merged.merge(sketch);
                 }
             }

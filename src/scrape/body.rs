@@ -1,4 +1,4 @@
-//! [`MetricsBody`]: the body of a scrape, which does the work as it is polled.
+//! [`MetricsBody`]: the response body of a scrape, which reads and renders the metrics when it is polled.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,10 +13,10 @@ use crate::exposition::negotiate::Variant;
 use crate::registry::collectors::collection::{Collected, Collection};
 use crate::scrape::run::{ScrapeRun, Turn};
 
-/// The body of a metrics page.
+/// The response body of a [`MetricsHandler`](crate::MetricsHandler).
 ///
-/// It reads and renders in turns, yielding between them, so that a large page holds up no request on
-/// the same thread.
+/// Reading and rendering yield after about 0.1 ms of work, so that a large page does not delay other
+/// requests on the same thread.
 #[derive(Debug)]
 pub struct MetricsBody {
     content: Content,
@@ -24,24 +24,25 @@ pub struct MetricsBody {
 
 #[derive(Debug)]
 enum Content {
-    /// Nothing, and known to be.
+    /// An empty body of length 0.
     Empty,
-    /// What a HEAD request gets: nothing, of which a server must not say that it has length 0.
+    /// The body for a HEAD request: empty, but without a known length, so that the server does not send
+    /// `content-length: 0`.
     Untold,
-    /// Why there is no page.
+    /// A short text, such as the reason of a failure.
     Reason(Bytes),
     Scraping(Scraping),
 }
 
-/// Where one scraper is in the run it shares.
+/// The progress of one scrape in its run, which it may share with others.
 #[derive(Debug)]
 struct Scraping {
     run: Arc<ScrapeRun>,
     variant: Variant,
-    /// What is left to wait for.
+    /// The wait for the collectors; `None` once it is over or if there are no collectors.
     collection: Option<Collection>,
     collected: Collected,
-    /// The next slice of the page to send.
+    /// The index of the next slice to send.
     next: usize,
     budget: Budget,
 }
@@ -78,7 +79,7 @@ impl MetricsBody {
         Self { content }
     }
 
-    /// Waits for the collectors; ready with what went wrong there.
+    /// Waits for the collectors and returns their failures, `None` if there are none.
     pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
         let Content::Scraping(scraping) = &mut self.content else {
             return Poll::Ready(None);

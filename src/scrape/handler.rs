@@ -1,4 +1,4 @@
-//! [`MetricsHandler`]: answers `GET /metrics`, wherever it is mounted.
+//! [`MetricsHandler`]: the service that answers `GET /metrics`.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -21,15 +21,31 @@ use crate::scrape::body::MetricsBody;
 use crate::scrape::run::RunQueue;
 use crate::scrape::source::PageSource;
 
-/// Serves the metrics page: a service for any request, that cannot fail.
+/// A service that serves the metrics page. It accepts any request and never returns an error.
 ///
-/// Mount it with axum's `route_service`, in tonic's router, or call it from plain hyper. GET and HEAD
-/// are answered, anything else gets a 405. The format is negotiated: text 0.0.4 by default, OpenMetrics
-/// 1.0.0 or 0.0.1 for who prefers it, gzip (feature `gzip`) for who takes it and where it is worth it.
+/// Mount it with axum's `get` or `route_service`, in tonic's router, or call it from plain hyper.
 ///
-/// The numbers are read when the body is first polled, in turns of about 0.1 ms between which other
-/// tasks run; scrapes that come at the same moment share one reading. Dropping a body half-way costs
-/// nothing and disturbs no other scrape.
+/// | request | response |
+/// |---|---|
+/// | `GET` | the metrics page |
+/// | `HEAD` | the head of the page, without reading the metrics |
+/// | any other method | 405 Method Not Allowed |
+///
+/// Format and encoding are negotiated by `Accept` and `Accept-Encoding`:
+///
+/// | | default | if the client prefers it |
+/// |---|---|---|
+/// | format | text 0.0.4 | OpenMetrics 1.0.0 or 0.0.1 |
+/// | encoding | none | gzip (feature `gzip`), unless the page is too small for it to save a packet |
+///
+/// A client that accepts gzip and refuses uncompressed responses always gets gzip. If no format is
+/// acceptable, the page is served as text 0.0.4.
+///
+/// # Concurrency
+///
+/// The metrics are read after the collectors, when the body is polled. Reading and rendering yield after
+/// about 0.1 ms of work, so that other tasks can run. Scrapes that arrive before a run starts share it.
+/// Dropping a body before its end does not affect other scrapes.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -49,7 +65,7 @@ pub struct MetricsHandler {
 }
 
 impl MetricsHandler {
-    /// The handler of a registry, or of an exporter's handle.
+    /// Creates a handler for a registry, or for a page rendered by other code, see [`PageSource`].
     pub fn new(source: impl Into<PageSource>) -> Self {
         Self {
             queue: Arc::new(RunQueue::new(source.into().0)),
@@ -58,19 +74,22 @@ impl MetricsHandler {
         }
     }
 
-    /// Answers a scrape with 500 and the reasons if a collector fails. By default the page is served without
-    /// the metrics of that collector.
+    /// Responds with 500 and the reasons if a collector fails. By default, the page is served without the
+    /// metrics of that collector.
     ///
-    /// The response head then waits for the collectors. A collector one of whose metrics has a name that is
-    /// taken is found only later: its metrics are left out all the same.
+    /// The response head then waits for the collectors. Name conflicts between collectors and other metrics
+    /// are found only after the head: such a collector still loses its metrics, but the scrape does not
+    /// fail.
     #[must_use]
     pub fn fail_on_collect_error(mut self) -> Self {
         self.fails = true;
         self
     }
 
-    /// Sets the timeout of scrapes that do not send `X-Prometheus-Scrape-Timeout-Seconds`; 10 s by default, as
-    /// in Prometheus.
+    /// Sets the timeout of scrapes without the header `X-Prometheus-Scrape-Timeout-Seconds`. The default is
+    /// 10 s, as in Prometheus.
+    ///
+    /// It limits how long a scrape waits for collectors, see [`collect`](crate::collect).
     #[must_use]
     pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
         self.scrape_timeout = timeout;
@@ -88,7 +107,7 @@ impl MetricsHandler {
         }
     }
 
-    /// What a scrape that starts now waits for, if there are collectors.
+    /// Returns the wait for the collectors of a scrape that starts now; `None` without collectors.
     fn collection(&self, headers: &HeaderMap) -> Option<Collection> {
         self.queue.source().collectors()?;
         let deadline = Deadline::of(headers, self.scrape_timeout);
@@ -118,14 +137,15 @@ impl MetricsHandler {
     }
 }
 
-/// Still a scrape: it is Prometheus who counts those that fail.
+/// Returns a 500. It is marked as a scrape, so layers do not measure it: Prometheus itself reports failed
+/// scrapes.
 fn failed(reasons: String) -> Response<MetricsBody> {
     let mut response = text(StatusCode::INTERNAL_SERVER_ERROR, reasons);
     response.extensions_mut().insert(SkipMetrics);
     response
 }
 
-/// A response for people.
+/// Returns a plain text response.
 pub(crate) fn text(status: StatusCode, text: String) -> Response<MetricsBody> {
     let mut response = Response::new(MetricsBody::reason(text));
     *response.status_mut() = status;
@@ -134,7 +154,7 @@ pub(crate) fn text(status: StatusCode, text: String) -> Response<MetricsBody> {
     response
 }
 
-/// Not marked as a scrape, so it is measured like any other mistake of a client's.
+/// Returns a 405. It is not marked as a scrape, so layers measure it like any other client error.
 fn not_allowed() -> Response<MetricsBody> {
     let mut response = Response::new(MetricsBody::empty());
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -160,12 +180,12 @@ impl<B> Service<Request<B>> for MetricsHandler {
     }
 }
 
-/// The future of a [`MetricsHandler`].
+/// The response future of a [`MetricsHandler`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are polled"]
 pub struct ScrapeFuture {
     response: Option<Response<MetricsBody>>,
-    /// Whether a collector that fails makes the scrape fail, so that the head must wait for them.
+    /// Whether the response head waits for the collectors, because a failed collector fails the scrape.
     waits: bool,
 }
 
@@ -212,7 +232,7 @@ impl From<&MetricsHandler> for MetricsHandler {
 }
 
 impl Registry {
-    /// The service that shows this registry; see [`MetricsHandler`].
+    /// Returns a service that serves the metrics of this registry; see [`MetricsHandler`].
     pub fn handler(&self) -> MetricsHandler {
         MetricsHandler::new(self)
     }

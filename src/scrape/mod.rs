@@ -1,6 +1,10 @@
-//! The metrics endpoint: [`MetricsHandler`](crate::MetricsHandler) serves the metrics page, and layers do not
-//! measure it.
+//! The metrics endpoint: [`MetricsHandler`](crate::MetricsHandler) and, with the feature `server`, an HTTP
+//! server for it.
+//!
+//! Layers do not measure scrapes.
 
+#[cfg(feature = "axum")]
+mod axum_handler;
 pub(crate) mod body;
 pub(crate) mod handler;
 pub(crate) mod run;

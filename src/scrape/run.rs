@@ -1,12 +1,13 @@
 //! [`ScrapeRun`]: one reading of the metrics, shared by all scrapes that arrived before it started.
 //!
-//! No task is spawned: the bodies that are polled do the work, a slice at a time. A scrape that arrives while
-//! a run is at work cannot share it, because it must show what happened until now. It joins the next run,
-//! which starts when the current one is complete. However many scrapes arrive, one run is at work and one is
-//! waiting.
+//! No task is spawned: response bodies do the work when they are polled, a slice at a time.
 //!
-//! Collectors are called once for a run, before it starts. It starts when the first of its scrapes has their
-//! samples.
+//! A scrape that arrives during a run cannot share it, because it must show everything recorded until it
+//! arrived. It joins the next run, which starts when the current one is complete. However many scrapes
+//! arrive, at most one run is in progress and one is waiting.
+//!
+//! Collectors are called once per run, before it starts. The run starts when the first of its scrapes has
+//! their samples.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,7 +32,7 @@ pub(crate) struct RunQueue {
     runs: Mutex<Runs>,
 }
 
-/// Not kept alive: a run that no scrape waits for is dropped.
+/// Weak, so that a run is dropped with the last scrape that waits for it.
 #[derive(Default)]
 struct Runs {
     at_work: Weak<ScrapeRun>,
@@ -48,7 +49,7 @@ impl RunQueue {
         &self.source
     }
 
-    /// The run that starts next.
+    /// Returns the run that starts next, creating it if no scrape waits yet.
     pub(crate) fn join(self: &Arc<Self>) -> Arc<ScrapeRun> {
         let mut runs = lock(&self.runs);
         runs.waiting.upgrade().unwrap_or_else(|| {
@@ -58,10 +59,11 @@ impl RunQueue {
         })
     }
 
-    /// Starts the waiting run if the one at work is complete, else does a slice of that one's work.
+    /// Starts the waiting run if the current one is complete. Otherwise works on the current run and
+    /// returns `false` if it is still incomplete.
     fn start(&self, waiting: &Arc<ScrapeRun>, budget: &mut Budget) -> bool {
         let at_work = lock(&self.runs).at_work.upgrade();
-        // A run whose start panicked may be listed as at work: it does not wait for itself.
+        // A run whose start panicked can already be the current one. It must not wait for itself.
         if at_work.is_some_and(|run| !Arc::ptr_eq(&run, waiting) && !run.finish(budget)) {
             return false;
         }
@@ -81,7 +83,7 @@ pub(crate) struct ScrapeRun {
 
 struct Work {
     stage: Stage,
-    /// The pages that were asked for so far.
+    /// The pages requested so far.
     pages: Vec<VariantProgress>,
 }
 
@@ -91,7 +93,7 @@ enum Stage {
     Writing(RunContent),
 }
 
-/// What all pages of a run have in common.
+/// The content that all pages of a run share: everything but the samples of collectors.
 #[derive(Clone)]
 enum RunContent {
     Values(Arc<RegistryValues>),
@@ -106,11 +108,11 @@ struct VariantProgress {
     done: bool,
 }
 
-/// What came of one poll.
+/// The result of polling for a slice.
 pub(crate) enum Turn {
     Slice(Bytes),
     End,
-    /// The budget is spent, or another thread is at work for about as long: come again.
+    /// The budget is spent, or another thread is working on this run: poll again.
     Over,
 }
 
@@ -124,7 +126,7 @@ impl ScrapeRun {
         Self { queue, calls, work }
     }
 
-    /// What the collectors have for a scrape of this run.
+    /// Calls the collectors on first use, and waits for their reports.
     pub(crate) fn collect(
         &self,
         collection: &mut Collection,
@@ -140,7 +142,7 @@ impl ScrapeRun {
         collection.poll(calls, cx)
     }
 
-    /// Slice `n` of a page, after as much work as it takes and the budget allows.
+    /// Returns slice `n` of a page, doing the necessary work within the budget.
     pub(crate) fn slice(
         self: &Arc<Self>,
         variant: Variant,
@@ -161,8 +163,8 @@ impl ScrapeRun {
             let i = work.page(variant, collected);
             let page = &mut work.pages[i];
             if let Some(slice) = page.slices.get_mut(n) {
-                // Nobody joins a run that has begun: the only reader takes what it reads, and its
-                // memory holds the next slice.
+                // No scrape joins a run that has started. If only one is left, it takes the slice instead
+                // of sharing it, so that the memory can be reused for the next slice.
                 return Turn::Slice(match Arc::strong_count(self) {
                     1 => std::mem::take(slice),
                     _ => slice.clone(),
@@ -176,7 +178,8 @@ impl ScrapeRun {
         Turn::Over
     }
 
-    /// Finishes all pages, for the sake of the run that waits; false if the budget is spent first.
+    /// Finishes all pages, so that the waiting run can start. Returns `false` if the budget is spent first
+    /// or another thread is working on the run.
     fn finish(&self, budget: &mut Budget) -> bool {
         let Some(mut work) = self.try_lock() else {
             budget.spend_all();
@@ -193,7 +196,7 @@ impl ScrapeRun {
         }
     }
 
-    /// The work, unless another thread is at it.
+    /// Locks the work; `None` if another thread holds it.
     fn try_lock(&self) -> Option<MutexGuard<'_, Work>> {
         match self.work.try_lock() {
             Ok(work) => Some(work),
@@ -204,7 +207,7 @@ impl ScrapeRun {
 }
 
 impl Work {
-    /// Which page it is; with other samples of collectors it is another page.
+    /// Returns the index of the page with this variant and these samples of collectors.
     fn page(&mut self, variant: Variant, collected: &Collected) -> usize {
         let is_it =
             |page: &VariantProgress| page.variant == variant && page.collected == *collected;
@@ -215,7 +218,7 @@ impl Work {
         })
     }
 
-    /// Does the next bit of work for a page, once the run has started.
+    /// Does the next part of the work for a page. The run must have started.
     fn advance(&mut self, page: usize, source: &SourceKind, budget: &mut Budget) {
         match &mut self.stage {
             Stage::Waiting => {}
@@ -244,7 +247,7 @@ impl Stage {
 }
 
 impl RunContent {
-    /// Adds the families of collectors to what all pages have in common.
+    /// Adds the families of collectors to the shared content.
     fn with(self, collected: &Collected, source: &SourceKind) -> PageContent {
         let constant_labels = source.constant_labels();
         match self {

@@ -1,4 +1,4 @@
-//! [`PageSource`]: what a metrics page shows.
+//! [`PageSource`]: the source of a metrics page.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,7 +10,8 @@ use crate::exposition::negotiate::Format;
 use crate::registry::Registry;
 use crate::registry::collectors::Collectors;
 
-/// What a [`MetricsHandler`](crate::MetricsHandler) serves: a [`Registry`], or a page rendered by other code.
+/// The source of the page that a [`MetricsHandler`](crate::MetricsHandler) serves: a [`Registry`], or a
+/// page rendered by other code.
 ///
 /// ```
 /// use tower_prometheus::MetricsHandler;
@@ -56,7 +57,8 @@ impl Render for metrics_exporter_prometheus::PrometheusHandle {
 }
 
 impl PageSource {
-    /// A page that other code renders. It is served as text 0.0.4, whatever the scraper accepts.
+    /// Creates a source from a page rendered by other code. It is served in the text format 0.0.4, whatever
+    /// formats the scraper accepts.
     pub fn rendered(render: impl Render) -> Self {
         Self(SourceKind::Rendered {
             render: Arc::new(render),
@@ -66,8 +68,10 @@ impl PageSource {
 
     /// Adds the metrics of the collectors of `registry` to a [rendered](Self::rendered) page.
     ///
-    /// The other metrics of `registry` are not added. A collector one of whose metrics is on the rendered page
-    /// loses its metrics. Without effect on the page of a registry, which has its own collectors.
+    /// The other metrics of `registry` are not added. If a metric of a collector is already on the rendered
+    /// page, that collector loses all its metrics.
+    ///
+    /// This has no effect on the page of a registry, which has its own collectors.
     #[must_use]
     pub fn collectors(mut self, registry: &Registry) -> Self {
         if let SourceKind::Rendered { collectors, .. } = &mut self.0 {
@@ -93,7 +97,7 @@ impl SourceKind {
         }
     }
 
-    /// The collectors to call, if there are any.
+    /// Returns the collectors to call; `None` if none are registered.
     pub(crate) fn collectors(&self) -> Option<&Collectors> {
         let collectors = self.registry()?.collectors();
         (!collectors.is_empty()).then_some(collectors)
@@ -113,7 +117,7 @@ impl SourceKind {
     }
 }
 
-/// The names of the samples of a rendered page.
+/// Returns the names of the samples of a rendered page, from its TYPE lines.
 pub(crate) fn sample_names(page: &str) -> HashSet<String> {
     let families = page.lines().filter_map(|line| {
         let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;

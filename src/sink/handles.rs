@@ -25,7 +25,7 @@ impl CounterHandle {
     }
 }
 
-/// A counter of what is not whole, of either kind of sink.
+/// A counter of fractions of either kind of sink. Recorders of other crates get a gauge.
 pub(crate) enum FloatCounterHandle {
     Registry(registry::RegistryFloatCounter),
     Foreign(metrics::Gauge),
@@ -65,7 +65,7 @@ impl GaugeHandle {
     }
 }
 
-/// A gauge of what has begun and not ended.
+/// A gauge of started minus ended, of either kind of sink.
 pub(crate) enum InProgressHandle {
     Registry(registry::RegistryInProgress),
     Foreign(metrics::Gauge),
@@ -88,7 +88,7 @@ impl InProgressHandle {
         }
     }
 
-    /// Its cells, if it is a registry's.
+    /// Returns its cells; `None` for a recorder of another crate.
     pub(crate) fn cells(&self) -> Option<InProgressCells> {
         match self {
             Self::Registry(gauge) => Some(gauge.cells()),
@@ -112,7 +112,8 @@ impl HistogramHandle {
         }
     }
 
-    /// Observes what a trace tells more about; a foreign recorder has no use for that.
+    /// Records an observation with its trace as an exemplar. Recorders of other crates get only the
+    /// observation.
     pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
         match self {
             Self::Registry(histogram) => histogram.observe_traced(sample, trace),
@@ -121,7 +122,7 @@ impl HistogramHandle {
     }
 }
 
-/// A summary of either kind of sink.
+/// A summary of either kind of sink. Recorders of other crates get a histogram.
 #[cfg(feature = "summary")]
 pub(crate) enum SummaryHandle {
     Registry(registry::RegistrySummary),

@@ -1,4 +1,4 @@
-//! [`Sink`]: where a layer's numbers go.
+//! [`Sink`]: a registry or a recorder of another crate.
 
 pub(crate) mod handles;
 pub(crate) mod overflow;
@@ -22,7 +22,7 @@ use crate::sink::handles::{
     CounterHandle, FloatCounterHandle, GaugeHandle, HistogramHandle, InProgressHandle,
 };
 
-/// Where a layer records: a [`Registry`], or any recorder of the `metrics` crate.
+/// The destination of metrics: a [`Registry`], or any other recorder of the `metrics` crate.
 ///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry, Sink};
@@ -30,24 +30,24 @@ use crate::sink::handles::{
 /// let registry = Registry::new();
 /// let here = HttpMetrics::server().build(&registry)?;
 ///
-/// // Someone else's recorder, passed rather than installed:
+/// // A recorder of another crate, passed instead of installed:
 /// let there = HttpMetrics::server().build(Sink::recorder(metrics::NoopRecorder))?;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 ///
-/// # What a foreign recorder cannot do
+/// # Recorders of other crates
 ///
-/// | | a [`Registry`] | a foreign recorder |
+/// | | [`Registry`] | recorder of another crate |
 /// |---|---|---|
-/// | buckets of the layer | used | the recorder's own business; bounds that were set are warned of |
-/// | a family of the same name with other buckets or labels | an error at start-up | the recorder's business |
-/// | a fractional counter | a counter | a gauge that is only raised |
-/// | an info | an info, in the text format a gauge at 1 | a gauge at 1 |
-/// | a summary | a summary | a histogram: the recorder's business |
-/// | exemplars | kept, one for each bucket | dropped |
-/// | in progress | never reads below 0 | a gauge raised and lowered |
-/// | a scrape that loses no samples | promised | the recorder's business |
-/// | a cost that does not rise with cores | promised | the recorder's business |
+/// | buckets set in a layer | used | ignored with a warning; the recorder sets buckets |
+/// | metric of the same name with other buckets or labels | error at start-up | depends on the recorder |
+/// | counter of fractions | counter | gauge that only increases |
+/// | info | info; in the text format, a gauge with the value 1 | gauge with the value 1 |
+/// | summary | summary | histogram, exported as the recorder decides |
+/// | exemplars | one per bucket | dropped |
+/// | in-progress gauge | never negative | gauge that is incremented and decremented |
+/// | observations during a scrape | never lost | depends on the recorder |
+/// | cost of recording | does not increase with the number of cores | depends on the recorder |
 #[derive(Clone)]
 pub struct Sink(SinkKind);
 
@@ -55,22 +55,23 @@ pub struct Sink(SinkKind);
 enum SinkKind {
     Registry(Registry),
     Recorder(Arc<dyn Recorder + Send + Sync>),
-    /// The recorder that is installed globally, asked for it each time a series is registered.
+    /// The global recorder, looked up each time a series is registered.
     Global,
 }
 
 impl Sink {
-    /// A recorder of another crate, such as that of `metrics-exporter-prometheus`.
+    /// Creates a sink from a recorder of another crate, such as `metrics-exporter-prometheus`.
     pub fn recorder(recorder: impl Recorder + Send + Sync + 'static) -> Self {
         Self(SinkKind::Recorder(Arc::new(recorder)))
     }
 
-    /// The recorder that is installed globally, whosever it is.
+    /// Returns the global recorder of the `metrics` crate as a sink, whichever crate it is from.
     ///
     /// # Errors
     ///
-    /// When none is installed: a layer made now would record nothing, for ever. (A recorder without
-    /// any fields cannot be told from none; pass it to [`Sink::recorder`].)
+    /// Returns an error if no global recorder is installed, because a layer built now would never record
+    /// anything. A recorder type without fields cannot be distinguished from none; pass such a recorder to
+    /// [`Sink::recorder`].
     pub fn global() -> Result<Self, Error> {
         Self::installed().ok_or_else(|| {
             Error::new(
@@ -80,18 +81,19 @@ impl Sink {
         })
     }
 
-    /// As [`Sink::global`], for who asks again.
+    /// Like [`Sink::global`], but returns `None` if no recorder is installed, for callers that try again
+    /// later.
     pub(crate) fn installed() -> Option<Self> {
         if let Some(registry) = Registry::global() {
             return Some(Self(SinkKind::Registry(registry)));
         }
-        // The stand-in that `metrics` uses before a recorder is installed has no fields.
+        // The no-op recorder that `metrics` uses before one is installed has no fields.
         let is_installed = metrics::with_recorder(|recorder| size_of_val(recorder)) > 0;
         is_installed.then_some(Self(SinkKind::Global))
     }
 
-    /// What a family of a catalogue keeps for as long as the program runs: in a registry of ours, what the
-    /// same definition has leaked before.
+    /// Registers a family of a catalogue and returns its state, which lives as long as the program. In a
+    /// [`Registry`], the same definition gets the state that it leaked earlier.
     pub(crate) fn family_state<T: Any + Send + Sync>(
         &self,
         spec: &FamilySpec,
@@ -105,7 +107,7 @@ impl Sink {
         }
     }
 
-    /// As [`Sink::register`], where the labels must not be constant ones.
+    /// Like [`Sink::register`], but returns an error if a label is a constant label of the registry.
     pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
         if let SinkKind::Registry(registry) = &self.0 {
             let labels = spec.label_names.iter().map(String::as_str);
@@ -114,9 +116,11 @@ impl Sink {
         self.register(spec)
     }
 
-    /// What a layer keeps for as long as the program runs: in a registry of ours, what the same
-    /// configuration has leaked before. `labels` are the layer's, `bounds` the setting of its buckets, by
-    /// its name, if it was used.
+    /// Returns the state of a layer, which lives as long as the program. In a [`Registry`], the same
+    /// configuration gets the state that it leaked earlier.
+    ///
+    /// `labels` are the labels of the layer, `bounds` is the name of its setting for buckets, if it was
+    /// used.
     pub(crate) fn layer_state<'a, T: Any + Send + Sync>(
         &self,
         labels: impl IntoIterator<Item = &'a str>,
@@ -134,7 +138,7 @@ impl Sink {
         leak()
     }
 
-    /// Makes a family known before its first series.
+    /// Registers a family, before its first series.
     pub(crate) fn register(&self, spec: &FamilySpec) -> Result<(), Error> {
         match &self.0 {
             SinkKind::Registry(registry) => registry.register_family(spec),
@@ -149,7 +153,8 @@ impl Sink {
         }
     }
 
-    /// The bounds of a histogram that is declared; a recorder of another crate has its own.
+    /// Returns the buckets of a registered histogram. For a recorder of another crate, which sets its own,
+    /// returns the default.
     pub(crate) fn registered_buckets(&self, family: &str) -> Buckets {
         match &self.0 {
             SinkKind::Registry(registry) => registry.registered_buckets(family),
@@ -157,7 +162,7 @@ impl Sink {
         }
     }
 
-    /// What every request of a layer records through.
+    /// Returns the store that requests of a layer write to directly.
     pub(crate) fn writing(&self) -> Writing {
         Writing(match &self.0 {
             SinkKind::Registry(registry) => Some(registry.store()),
@@ -261,7 +266,7 @@ impl fmt::Debug for Sink {
 const METADATA: Metadata<'static> =
     Metadata::new("tower_prometheus", Level::INFO, Some(module_path!()));
 
-/// The key of a series whose words do not live as long as the program.
+/// Returns a key with owned names and values.
 pub(crate) fn owned_key(name: &str, labels: &[(&str, &str)]) -> Key {
     let labels = labels.iter();
     let labels = labels.map(|(name, value)| Label::new((*name).to_owned(), (*value).to_owned()));
@@ -272,13 +277,13 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
     let (name, unit) = (spec.name.clone().into(), spec.metadata.unit);
     let help = spec.metadata.help.as_deref().unwrap_or_default().to_owned();
     match spec.instrument {
-        // A counter of this facade takes whole numbers.
-        Instrument::FloatCounter | Instrument::Info => {
-            recorder.describe_gauge(name, unit, help.into());
-        }
         Instrument::Counter => recorder.describe_counter(name, unit, help.into()),
-        Instrument::Gauge | Instrument::InProgress => {
-            recorder.describe_gauge(name, unit, help.into())
+        // Counters of the `metrics` crate accept only integers.
+        Instrument::FloatCounter
+        | Instrument::Info
+        | Instrument::Gauge
+        | Instrument::InProgress => {
+            recorder.describe_gauge(name, unit, help.into());
         }
         #[cfg(feature = "summary")]
         Instrument::Summary => recorder.describe_histogram(name, unit, help.into()),
@@ -286,11 +291,11 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
     }
 }
 
-/// Where the numbers of a sink are, if they are in a registry of ours.
+/// The store of a sink; `None` for a recorder of another crate.
 pub(crate) struct Writing(Option<Arc<Store>>);
 
 impl Writing {
-    /// The calling thread's own numbers, found once for all that a request has to say.
+    /// Returns a writer to the calling thread's shard, looked up once for all that a request records.
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.0.as_ref()?.writer()

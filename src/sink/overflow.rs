@@ -1,4 +1,4 @@
-//! [`Overflow`]: what is beyond the cap of a label, made visible.
+//! [`Overflow`]: counts label values beyond the limit of their label.
 
 use std::sync::OnceLock;
 
@@ -7,19 +7,20 @@ use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::sink::handles::CounterHandle;
 use crate::sink::{Sink, owned_key};
 
-/// The label value for values beyond a limit.
+/// The label value that replaces values beyond a limit.
 pub(crate) const OVERFLOW: &str = "overflow";
 
 const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 
-/// What is beyond the cap of one label; the series exists from the first of them.
+/// The number of observations recorded as overflow of one label. Its series is registered by the first of
+/// them.
 #[derive(Default)]
 pub(crate) struct Overflow {
     counter: OnceLock<CounterHandle>,
 }
 
 impl Overflow {
-    /// Counts one more; the first of them is warned of.
+    /// Counts an observation recorded as overflow, and logs a warning for the first one.
     pub(crate) fn count(&self, sink: &Sink, family: &str, label: &str) {
         let mut first = false;
         let counter = self.counter.get_or_init(|| {
@@ -36,7 +37,8 @@ impl Overflow {
     }
 }
 
-/// Shared by all layers of a registry, whatever their constant labels.
+/// The definition of the overflow counter. All layers of a registry share it, even with different constant
+/// labels.
 pub(crate) fn overflow_spec() -> FamilySpec {
     FamilySpec {
         name: OVERFLOW_FAMILY.to_owned(),

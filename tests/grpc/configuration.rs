@@ -132,7 +132,7 @@ fn a_registry_says_what_stands_in_the_way() {
     assert!(error.contains("grpc_server_started_total"), "{error}");
 
     let labelled = Registry::builder().constant_label("grpc_code", "x");
-    let error = GrpcMetrics::server().layer(labelled.build().unwrap());
+    let error = GrpcMetrics::server().build(labelled.build().unwrap());
     assert!(error.unwrap_err().to_string().contains("grpc_code"));
 }
 
@@ -203,9 +203,9 @@ mod descriptor {
     #[test]
     fn a_descriptor_set_declares_its_methods() {
         let (by_hand, described) = (Registry::new(), Registry::new());
-        declared(GrpcMetrics::server()).layer(&by_hand).unwrap();
+        declared(GrpcMetrics::server()).build(&by_hand).unwrap();
         let metrics = GrpcMetrics::server().file_descriptor_set(&set(Some("test")));
-        metrics.layer(&described).unwrap();
+        metrics.build(&described).unwrap();
         assert_eq!(described.render(), by_hand.render());
         assert_readable(&described.render());
 

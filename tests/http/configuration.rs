@@ -77,8 +77,8 @@ async fn two_layers_side_by_side_on_one_registry_and_on_two() {
     drive(HttpMetrics::server(), &one, 1).await;
     drive(HttpMetrics::server().prefix("other"), &one, 2).await;
     drive(HttpMetrics::server(), &two, 3).await;
-    assert_eq!(one.value("http_requests_total", &[]), Some(1.0));
-    assert_eq!(one.value("other_http_requests_total", &[]), Some(2.0));
+    assert_eq!(one.sum("http_requests_total", &[]), Some(1.0));
+    assert_eq!(one.sum("other_http_requests_total", &[]), Some(2.0));
     assert_settled(&one, 1);
     assert_settled(&two, 3);
 }
@@ -144,31 +144,43 @@ fn mistakes_are_named_when_the_layer_is_built() {
     let server = HttpMetrics::server;
     let naming = Naming::classic;
     let cases: [(HttpMetrics, &str); 12] = [
-        (server().prefix("my-shop"), "\"my-shop\" is not allowed"),
-        (server().prefix(""), "\"\" is not allowed"),
-        (server().constant_label("le", "x"), "\"le\" is not allowed"),
+        (
+            server().prefix("my-shop"),
+            "invalid metric name \"my-shop\"",
+        ),
+        (server().prefix(""), "invalid metric name \"\""),
+        (
+            server().constant_label("le", "x"),
+            "invalid label name \"le\"",
+        ),
         (
             server().constant_label("__a", "x"),
-            "\"__a\" is not allowed",
+            "invalid label name \"__a\"",
         ),
         (
             server().constant_label("method", "x"),
-            "\"method\" is given twice",
+            "label \"method\" is set twice",
         ),
         (
             server().constant_label("reason", "x"),
-            "\"reason\" is given twice",
+            "label \"reason\" is set twice",
         ),
-        (server().duration_buckets([1.0, 0.5]), "0.5 comes after 1"),
+        (
+            server().duration_buckets([1.0, 0.5]),
+            "duration_buckets: bucket bound 0.5 follows 1",
+        ),
         (
             server().duration_buckets([1.0, f64::INFINITY]),
-            "+Inf bucket is added by itself",
+            "+Inf bucket is added automatically",
         ),
         (server().duration_buckets([]), "at least one"),
-        (server().max_endpoints(0), "max_endpoints is 0"),
+        (
+            server().max_endpoints(0),
+            "max_endpoints must be 1 to 1000000, got 0",
+        ),
         (
             server().naming(naming().family(HttpMetric::Requests, "a b")),
-            "\"a b\" is not allowed",
+            "invalid metric name \"a b\"",
         ),
         (
             server().naming(naming().method_label("status")),
@@ -182,6 +194,35 @@ fn mistakes_are_named_when_the_layer_is_built() {
 }
 
 #[test]
+fn every_mistake_of_a_configuration_is_reported() {
+    let metrics = HttpMetrics::server()
+        .prefix("my-shop")
+        .max_endpoints(0)
+        .duration_buckets([1.0, 0.5]);
+    let refused = metrics.build(Registry::new()).unwrap_err();
+    assert!(!refused.is_conflict() && !refused.is_already_installed());
+    let error = refused.to_string();
+    let lines: Vec<_> = error.lines().collect();
+    assert_eq!(lines.len(), 3, "{error}");
+    for mistake in ["\"my-shop\"", "max_endpoints", "duration_buckets"] {
+        let about = |line: &&&str| line.contains(mistake);
+        assert_eq!(lines.iter().filter(about).count(), 1, "{mistake}: {error}");
+    }
+    // Also the mistakes that setters find, and the definitions report the same.
+    let metrics = HttpMetrics::server()
+        .preregister(http::Method::GET, "/x", [42])
+        .https()
+        .constant_label("le", "x")
+        .constant_label("method", "x");
+    let error = metrics.families().unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 4, "{error}");
+    assert_eq!(
+        metrics.build(Registry::new()).unwrap_err().to_string(),
+        error
+    );
+}
+
+#[test]
 fn a_layer_does_not_fit_beside_what_the_registry_has() {
     let error =
         |registry: &Registry, layer: HttpMetrics| -> Error { layer.build(registry).unwrap_err() };
@@ -190,19 +231,22 @@ fn a_layer_does_not_fit_beside_what_the_registry_has() {
         metrics::gauge!("http_requests_total").set(1.0);
     });
     let taken = error(&registry, HttpMetrics::server());
+    assert!(taken.is_conflict() && !taken.is_already_installed());
     assert!(
-        taken.to_string().contains("is taken by another family"),
+        taken.to_string().contains("is taken by another metric"),
         "{taken}"
     );
 
     let registry = Registry::new();
     HttpMetrics::server().build(&registry).unwrap();
     let buckets = error(&registry, HttpMetrics::server().duration_buckets([1.0]));
+    assert!(buckets.is_conflict());
     assert!(
         buckets.to_string().contains("with other buckets"),
         "{buckets}"
     );
     let labels = error(&registry, HttpMetrics::server().constant_label("a", "b"));
+    assert!(labels.is_conflict());
     assert!(labels.to_string().contains("with the labels"), "{labels}");
 
     let constants = Registry::builder()
@@ -293,7 +337,7 @@ async fn unmatched_requests_can_be_skipped() {
 fn a_foreign_recorder_decides_on_its_buckets_and_says_so() {
     let warnings = Warnings::catch();
     let target = Sink::recorder(metrics::NoopRecorder);
-    HttpMetrics::server().layer(target.clone()).unwrap();
+    HttpMetrics::server().build(target.clone()).unwrap();
     assert_eq!(warnings.about("duration_buckets").len(), 0);
     HttpMetrics::server()
         .duration_buckets([1.0])

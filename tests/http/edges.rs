@@ -252,7 +252,7 @@ fn limits_and_names_are_checked_for_every_target() {
         ),
         (
             server().max_endpoints(1_000_001),
-            "max_endpoints is 1000001",
+            "max_endpoints must be 1 to 1000000, got 1000001",
         ),
     ] {
         // A foreign recorder would find nothing wrong by itself.

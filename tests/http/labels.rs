@@ -393,21 +393,24 @@ fn mistakes_are_named_when_the_layer_is_built() {
     let nine = (0..9).fold(server(), |layer, i| layer.label(label(&format!("l{i}"))));
     let wide = |i| label(&format!("w{i}")).values((0..200).map(|value| value.to_string()));
     let cases = [
-        (server().label(label("method")), "\"method\" is given twice"),
-        (server().label(label("le")), "\"le\" is not allowed"),
+        (
+            server().label(label("method")),
+            "label \"method\" is set twice",
+        ),
+        (server().label(label("le")), "invalid label name \"le\""),
         (
             server().label(label("a")).label(label("a")),
-            "\"a\" is given twice",
+            "label \"a\" is set twice",
         ),
         (
             server().label(label("a").max_values(0)),
-            "values of label \"a\" is 0",
+            "max_values of label \"a\" must be 1 to 10000, got 0",
         ),
         (
             server().label(label("a").values([""; 0])),
-            "values of label \"a\" is 0",
+            "number of values of label \"a\" must be 1 to 10000, got 0",
         ),
-        (nine, "9 labels of one's own: there may be 8"),
+        (nine, "too many custom labels: at most 8 are allowed, got 9"),
         (
             server().preregister(Method::GET, "/x", [42]),
             "42 is not a status code",
@@ -417,18 +420,18 @@ fn mistakes_are_named_when_the_layer_is_built() {
                 .max_endpoints(1)
                 .preregister(Method::GET, "/x", [])
                 .preregister(Method::GET, "/y", []),
-            "2 endpoints are declared: max_endpoints is 1",
+            "max_endpoints must be at least the number of preregistered endpoints, 2, got 1",
         ),
         (
             server()
                 .label(wide(1))
                 .label(wide(2))
                 .preregister(Method::GET, "/x", [200]),
-            "40000 combinations",
+            "the labels have 40000",
         ),
         (
             server().size_buckets([2.0, 1.0]),
-            "size_buckets: bucket bound 1 comes after 2",
+            "size_buckets: bucket bound 1 follows 2",
         ),
         (
             server().route_patterns(["/a/{b", "/c"]),
@@ -438,7 +441,10 @@ fn mistakes_are_named_when_the_layer_is_built() {
             server().route_patterns(["/{a}", "/{b}"]),
             "route pattern \"/{b}\"",
         ),
-        (server().https(), "there is no label url_scheme"),
+        (
+            server().https(),
+            "https: only for HttpMetrics::open_telemetry()",
+        ),
         (
             server().measure(HttpMetric::RequestBodySize),
             "with_request_body",

@@ -27,7 +27,7 @@ fn registry(series: usize) -> Registry {
     registry
 }
 
-async fn get(registry: &Registry, headers: &[(&str, &str)]) -> Response<Page> {
+async fn get(registry: &Registry, headers: &[(&str, &str)]) -> Response<MetricsBody> {
     let mut request = Request::get("/");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -36,7 +36,7 @@ async fn get(registry: &Registry, headers: &[(&str, &str)]) -> Response<Page> {
     registry.handler().oneshot(request).await.unwrap()
 }
 
-async fn text(response: Response<Page>) -> String {
+async fn text(response: Response<MetricsBody>) -> String {
     let page = response.into_body().collect().await.unwrap().to_bytes();
     String::from_utf8(page.to_vec()).unwrap()
 }

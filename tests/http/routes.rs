@@ -39,9 +39,7 @@ where
 
 fn count(registry: &Registry, endpoint: &str, status: u16) -> f64 {
     let labels = [("endpoint", endpoint), ("status", &*status.to_string())];
-    registry
-        .value("http_requests_total", &labels)
-        .unwrap_or(0.0)
+    registry.sum("http_requests_total", &labels).unwrap_or(0.0)
 }
 
 fn users() -> Router {

@@ -34,12 +34,12 @@ async fn a_handler_of_ones_own_can_be_a_scrape() {
     assert_settled(&registry, 0);
 }
 
-async fn scrape(handler: &MetricsHandler) -> Page {
+async fn scrape(handler: &MetricsHandler) -> MetricsBody {
     let response = handler.clone().oneshot(Request::new(())).await;
     response.unwrap().into_body()
 }
 
-async fn read(page: Page) -> String {
+async fn read(page: MetricsBody) -> String {
     let collected = page.collect().await.unwrap();
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
@@ -59,7 +59,7 @@ fn count(registry: &Registry) {
     metrics::with_local_recorder(registry, || metrics::counter!("late_total").increment(1));
 }
 
-fn poll(page: &mut Page) -> Poll<Option<usize>> {
+fn poll(page: &mut MetricsBody) -> Poll<Option<usize>> {
     let cx = &mut Context::from_waker(Waker::noop());
     let polled = Pin::new(page).poll_frame(cx);
     polled.map(|frame| frame.map(|frame| frame.unwrap().into_data().unwrap().len()))

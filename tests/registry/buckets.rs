@@ -30,11 +30,14 @@ fn bounds_are_those_of_the_name_then_of_the_longest_prefix_then_the_default() {
 fn bounds_that_make_no_sense_are_refused() {
     for (bounds, expected) in [
         (vec![], "at least one"),
-        (vec![1.0, 1.0], "1 comes after 1"),
-        (vec![2.0, 1.0], "1 comes after 2"),
-        (vec![-0.0, 0.0], "0 comes after 0"),
-        (vec![f64::NAN], "NaN is not a finite number"),
-        (vec![1.0, f64::INFINITY], "+Inf bucket is added by itself"),
+        (vec![1.0, 1.0], "1 follows 1"),
+        (vec![2.0, 1.0], "1 follows 2"),
+        (vec![-0.0, 0.0], "0 follows 0"),
+        (vec![f64::NAN], "NaN is not finite"),
+        (
+            vec![1.0, f64::INFINITY],
+            "+Inf bucket is added automatically",
+        ),
     ] {
         let error = Registry::builder()
             .buckets(bounds.clone())

@@ -117,8 +117,8 @@ fn registries_are_isolated() {
     let (one, two) = (Registry::new(), Registry::new());
     metrics::with_local_recorder(&one, || metrics::counter!("c_total").increment(1));
     metrics::with_local_recorder(&two, || metrics::counter!("c_total").increment(2));
-    assert_eq!(one.value("c_total", &[]), Some(1.0));
-    assert_eq!(two.value("c_total", &[]), Some(2.0));
+    assert_eq!(one.sum("c_total", &[]), Some(1.0));
+    assert_eq!(two.sum("c_total", &[]), Some(2.0));
 }
 
 #[test]

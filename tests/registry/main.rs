@@ -3,6 +3,7 @@
 mod buckets;
 mod edges;
 mod exact;
+mod gather;
 mod handles;
-mod mistakes_of_others;
+mod known_bugs_of_other_crates;
 mod names;

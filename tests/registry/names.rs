@@ -40,7 +40,7 @@ fn names_that_would_be_the_same_are_escaped_with_one_warning() {
     for (name, value) in expected {
         assert_eq!(shown.get(name), Some(&value), "{page}");
     }
-    assert_eq!(warnings.about("is taken by another family").len(), 3);
+    assert_eq!(warnings.about("is taken by another metric").len(), 3);
 }
 
 /// Who listens to warnings may record something in turn, under a name that has to be mended too.
@@ -143,7 +143,7 @@ fn builders_refuse_names_that_cannot_be_read() {
             .constant_label(name, value)
             .build()
             .unwrap_err();
-        let expected = format!("label name {name:?} is not allowed");
+        let expected = format!("invalid label name {name:?}");
         assert!(error.to_string().contains(&expected), "{error}");
     }
     let twice = Registry::builder()
@@ -154,15 +154,14 @@ fn builders_refuse_names_that_cannot_be_read() {
             .build()
             .unwrap_err()
             .to_string()
-            .contains("\"a\" is given twice")
+            .contains("label \"a\" is set twice")
     );
     let name = Registry::builder()
         .buckets_for("a b", [1.0])
         .build()
         .unwrap_err();
     assert!(
-        name.to_string()
-            .contains("metric name \"a b\" is not allowed"),
+        name.to_string().contains("invalid metric name \"a b\""),
         "{name}"
     );
 }

@@ -88,11 +88,14 @@
 //! Dashboards use the JSON model of Grafana 10. Every query uses the variables `job` and `instance`. Rates use
 //! `$__rate_interval` unless [`Query::over`] sets another range.
 //!
-//! Queries to run by hand are in the [PromQL guide](tower_prometheus::cookbook). How many series a layer has,
-//! and when recording rules pay off, is in the [cardinality guide](tower_prometheus::budgets).
+//! Queries to run by hand are in the [PromQL guide](tower_prometheus::_guide::promql). How many series a layer has,
+//! and when recording rules pay off, is in the [cardinality guide](tower_prometheus::_guide::cardinality).
 
 #![forbid(unsafe_code)]
 #![warn(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -18,7 +18,7 @@
 //! test queries the weights, checks that they are nearly equal, and computes the expected ratio from them.
 //!
 //! All series must exist at 0 before the first request, because `rate` does not count the first sample that it sees: if a
-//! series starts with its third error, those three errors are never counted. `HttpMetrics::declare` creates the series.
+//! series starts with its third error, those three errors are never counted. `HttpMetrics::preregister` creates the series.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -93,7 +93,7 @@ impl Connector {
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn with_ca_certificate(pem: impl AsRef<[u8]>) -> Result<Self, Error> {
-        crate::tls::connector(crate::tls::roots_from_pem(pem.as_ref())?)
+        crate::tls::https_connector(crate::tls::roots_from_pem(pem.as_ref())?).map(Self::new)
     }
 
     /// Makes the connector of [`PushGateway::new`](crate::PushGateway::new).
@@ -102,7 +102,7 @@ impl Connector {
             return Ok(Self::new(HttpConnector::new()));
         }
         #[cfg(feature = "tls")]
-        return crate::tls::connector(crate::tls::roots_from_system()?);
+        return crate::tls::https_connector(crate::tls::roots_from_system()?).map(Self::new);
         #[cfg(not(feature = "tls"))]
         Err(Error::new(
             "Pushgateway URL: https:// needs TLS; enable the feature `tls` of tower-prometheus-push, or pass a connector \

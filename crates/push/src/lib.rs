@@ -25,6 +25,9 @@
 
 #![forbid(unsafe_code)]
 #![warn(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

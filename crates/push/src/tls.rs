@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::connector::Connector;
 use crate::error::{BoxError, Error};
 
-pub(crate) fn connector(roots: RootCertStore) -> Result<Connector, Error> {
+/// Connects to `http` and `https` URLs.
+pub(crate) fn https_connector(
+    roots: RootCertStore,
+) -> Result<HttpsConnector<HttpConnector>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -20,12 +22,11 @@ pub(crate) fn connector(roots: RootCertStore) -> Result<Connector, Error> {
         .with_no_client_auth();
     let mut http = HttpConnector::new();
     http.enforce_http(false);
-    let https = HttpsConnectorBuilder::new()
+    Ok(HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
-    Ok(Connector::new(https))
+        .wrap_connector(http))
 }
 
 pub(crate) fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, Error> {

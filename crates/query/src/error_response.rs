@@ -79,7 +79,7 @@ impl ErrorResponse {
         }
     }
 
-    /// One line for logs and for the health endpoint.
+    /// Returns error and detail in one line, for logs and for the health endpoint.
     pub(crate) fn summary(&self) -> String {
         format!("{}: {}", self.error, self.detail)
     }

@@ -1,13 +1,12 @@
-//! The grammar of metric names and label names.
+//! The grammar of metric names and label names in a query.
+
+use tower_prometheus::model::names::check_metric_name;
 
 pub(crate) fn is_metric_name(name: &str) -> bool {
-    is_label_name(&name.replace(':', "_"))
+    check_metric_name(name).is_ok()
 }
 
-/// Also the names that Prometheus reserves, such as `__name__`.
+/// Includes the names that only a store can assign, such as `__name__` and `le`: a query can select by them.
 pub(crate) fn is_label_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    let first = bytes.next();
-    first.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    is_metric_name(name) && !name.contains(':')
 }

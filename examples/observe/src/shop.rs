@@ -94,11 +94,9 @@ impl Shop {
 }
 
 fn app(metrics: &Registry, state: Arc<Inside>) -> Result<Router, Error> {
-    let page = metrics
-        .handler()
-        .collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))
-        .collector("process", ProcessCollector::new()?)
-        .collector("runtime", RuntimeCollector::current()?);
+    metrics.collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))?;
+    metrics.collector("process", ProcessCollector::new()?)?;
+    metrics.collector("runtime", RuntimeCollector::current()?)?;
     Ok(Router::new()
         .route("/users/{id}", get(user))
         .route("/search", get(search))
@@ -109,7 +107,7 @@ fn app(metrics: &Registry, state: Arc<Inside>) -> Result<Router, Error> {
         .route("/events", get(events))
         .fallback(not_found)
         .with_state(state)
-        .route_service("/metrics", page)
+        .route_service("/metrics", metrics.handler())
         .layer(http().build(metrics)?)
         .layer(CatchPanicLayer::new()))
 }

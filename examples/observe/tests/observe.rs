@@ -2,7 +2,7 @@
 //! is drawn. `tests/run` installs Prometheus.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 
 use test_support::skip_without;
@@ -79,7 +79,7 @@ fn assert_agrees(report: &str) {
 }
 
 #[test]
-fn prometheus_counts_what_customers_saw() {
+fn prometheus_counts_equal_the_counts_of_the_clients() {
     skip_without!(Prometheus);
     let report = report(None);
     assert_agrees(&report);
@@ -95,7 +95,7 @@ fn prometheus_counts_what_customers_saw() {
 }
 
 #[test]
-fn without_prometheus_the_page_says_it() {
+fn missing_prometheus_is_reported() {
     let report = report(Some("/no/such/prometheus"));
     assert!(report.contains("Prometheus is not installed"), "{report}");
     assert_agrees(&report);

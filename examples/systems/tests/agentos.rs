@@ -194,7 +194,7 @@ fn assert_only_the_table(page: &str, beside: &[&str]) {
 }
 
 #[test]
-fn what_is_described_is_the_table() {
+fn descriptions_match_the_table() {
     let families = AgentOs::families();
     let mut described: Vec<_> = families
         .iter()
@@ -212,7 +212,7 @@ fn what_is_described_is_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn series_are_there_before_the_first_request() {
+async fn series_are_zero_before_the_first_request() {
     skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let page = gateway.page();
@@ -242,9 +242,9 @@ async fn series_are_there_before_the_first_request() {
     );
 }
 
-/// Every count is what was sent, and what was sent back.
+/// Every count equals the number of requests sent or of responses received.
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_are_what_was_sent() {
+async fn counts_equal_the_requests_sent() {
     skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let capital = "What is the capital of France?";
@@ -367,9 +367,9 @@ async fn counts_are_what_was_sent() {
     }
 }
 
-/// A client that hangs up ends its task, at the gateway and at the provider.
+/// If the client disconnects, the task ends at the gateway and at the provider.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_hangs_up_is_cancelled() {
+async fn request_of_a_disconnected_client_is_cancelled() {
     skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     // Longer than the test may take.
@@ -397,9 +397,9 @@ async fn who_hangs_up_is_cancelled() {
     assert_eq!(sum(&page, "rate_limit_hits_total"), 2.0);
 }
 
-/// Of one workspace more at once than its bucket holds; what is counted is what was answered.
+/// One workspace sends more requests at once than its bucket holds. The counts equal the responses.
 #[tokio::test(flavor = "multi_thread")]
-async fn decisions_are_the_answers() {
+async fn rate_limit_decisions_match_the_responses() {
     skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     let mut expected = BTreeMap::<(&str, u16), f64>::new();
@@ -427,9 +427,9 @@ async fn decisions_are_the_answers() {
     assert_eq!(sum(&page, "a2a_requests_total"), passed);
 }
 
-/// More workspaces than have series of their own.
+/// More workspaces than the limit of the label.
 #[tokio::test(flavor = "multi_thread")]
-async fn workspaces_beyond_the_bound_are_overflow() {
+async fn workspaces_beyond_the_limit_are_overflow() {
     skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
     for workspace in 0..MAX_WORKSPACES + 5 {
@@ -460,9 +460,9 @@ async fn workspaces_beyond_the_bound_are_overflow() {
     assert_only_the_table(&text, &["metrics_label_overflow_total"]);
 }
 
-/// The timer as a guard: told, dropped, and dropped by a panic.
+/// The timer as a guard: finished with an outcome, dropped, and dropped by a panic.
 #[test]
-fn a_timer_says_how_its_block_ended() {
+fn timer_records_the_outcome_of_its_block() {
     let registry = Registry::new();
     let metrics = AgentOs::on(&registry).unwrap();
     let work = |end: fn() -> Result<(), &'static str>| {
@@ -491,7 +491,7 @@ fn question(text: &str) -> Question {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_cache_forgets_the_oldest_and_the_expired() {
+async fn cache_evicts_the_oldest_and_expired_entries() {
     let metrics = AgentOs::on(Registry::new()).unwrap();
     let cache = Cache::new(2, Duration::from_secs(10), metrics);
     let set = |text: &str| cache.set(question(text), Arc::from(text));
@@ -516,7 +516,7 @@ async fn the_cache_forgets_the_oldest_and_the_expired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_taken_from_both_buckets_or_neither() {
+async fn token_is_taken_from_both_buckets_or_neither() {
     let registry = Registry::new();
     let metrics = AgentOs::on(&registry).unwrap();
     let limit = |burst, per_second| Limit { burst, per_second };
@@ -539,9 +539,9 @@ async fn a_token_is_taken_from_both_buckets_or_neither() {
     );
 }
 
-/// Workspaces without end take no memory without end.
+/// The memory for buckets is bounded, however many workspaces there are.
 #[tokio::test(start_paused = true)]
-async fn workspaces_share_a_bucket_when_there_are_too_many() {
+async fn workspaces_beyond_the_limit_share_a_bucket() {
     let metrics = AgentOs::on(Registry::new()).unwrap();
     let limit = |burst, per_second| Limit { burst, per_second };
     let limits = Limits::new(limit(2.0, 1.0), limit(1e6, 1e6), metrics);
@@ -559,9 +559,9 @@ async fn workspaces_share_a_bucket_when_there_are_too_many() {
     }
 }
 
-/// By itself, everything moves that is in the table; and it ends when it is told.
+/// The built-in traffic updates every metric family of the table. The program ends after SIGTERM.
 #[test]
-fn its_own_traffic_moves_every_family() {
+fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let mut gateway = Gateway::start(&[]);
     let page = page_with(&gateway.metrics(), "everything has moved", |text| {
@@ -590,9 +590,9 @@ fn its_own_traffic_moves_every_family() {
     assert!(gateway.running.ended().success());
 }
 
-/// Each panel, asked of a real Prometheus as Grafana asks it.
+/// Sends the queries of each panel to a real Prometheus, as Grafana does.
 #[test]
-fn panels_have_answers() {
+fn every_panel_has_data() {
     skip_without!(Curl, Prometheus);
     let gateway = Gateway::start(&[]);
     let target = gateway.url.trim_start_matches("http://");

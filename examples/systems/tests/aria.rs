@@ -245,9 +245,9 @@ fn to_agent(agent: &str, message: &str) -> String {
     json!({ "agent": agent, "message": message }).to_string()
 }
 
-/// The example describes what it shows: nothing is forgotten, and nothing is described that is not there.
+/// `families()` describes the metric families of the table, all of them and no others.
 #[test]
-fn what_is_described_is_the_table() {
+fn descriptions_match_the_table() {
     let mut described = BTreeMap::new();
     for family in metrics::families() {
         let labels = family.labels.iter().map(|label| label.name.to_string());
@@ -265,7 +265,7 @@ fn what_is_described_is_the_table() {
 }
 
 #[test]
-fn closed_series_are_there_before_the_first_request() {
+fn enum_series_are_zero_before_the_first_request() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     let timed_jobs = "aria_scheduler_last_run_timestamp{job_id=\"compact\"}";
@@ -309,7 +309,7 @@ fn closed_series_are_there_before_the_first_request() {
 }
 
 #[test]
-fn metrics_have_a_port_of_their_own() {
+fn metrics_page_has_its_own_port() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     assert_eq!(aria.ask("GET", "/metrics", "").0, "404");
@@ -328,9 +328,9 @@ struct Refused {
     open: f64,
 }
 
-/// Every count is what was sent, whatever became of it.
+/// Every count equals the number of requests sent, by outcome.
 #[test]
-fn counts_are_what_was_sent() {
+fn counts_equal_the_requests_sent() {
     skip_without!(Curl);
     let mut command = command(&["--no-traffic"]);
     let aria = Aria::started(command.env("ARIA_VERSION", "3.1.4"));
@@ -808,9 +808,9 @@ fn assert_http(page: &BTreeMap<String, f64>, refused: &Refused) {
     }
 }
 
-/// Each trial of a half-open breaker decides, but one that is given up: that says nothing, and is in nobody's way.
+/// A trial of a half-open breaker closes or opens it. A cancelled trial does neither, and the next call is a trial again.
 #[test]
-fn a_trial_decides_what_becomes_of_a_breaker() {
+fn half_open_breaker_closes_or_opens_by_one_trial() {
     skip_without!(Curl);
     const STATE: &str = "aria_llm_circuit_breaker_state{model=\"deep\"}";
     const CALLS: &str = "aria_llm_requests_total{model=\"deep\",status=\"error\"}";
@@ -845,9 +845,9 @@ fn a_trial_decides_what_becomes_of_a_breaker() {
     assert_eq!(page[cancelled], 2.0);
 }
 
-/// What an agent did well smells, what it did badly does not, and all of it evaporates.
+/// Successful tasks raise the score of an agent, failed tasks lower it, and all scores decay.
 #[test]
-fn agents_are_remembered_by_their_work() {
+fn pheromone_scores_follow_the_work_of_agents() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     let scores = |page: &BTreeMap<String, f64>| {
@@ -868,9 +868,9 @@ fn agents_are_remembered_by_their_work() {
     assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
 }
 
-/// Nobody closed it: the job did, after five seconds without a word, and forgot what was said.
+/// The cleanup job ends a session after five seconds without a message, and deletes its messages.
 #[test]
-fn a_session_ends_when_nothing_is_said() {
+fn idle_session_ends() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     assert_eq!(aria.chat("coder", "hi").0, "200");
@@ -880,9 +880,9 @@ fn a_session_ends_when_nothing_is_said() {
     assert!(page["aria_session_duration_seconds_sum"] >= 5.0);
 }
 
-/// By itself, everything moves that is in the table; and it ends when it is told.
+/// The built-in traffic updates every metric family of the table. The program ends after SIGTERM.
 #[test]
-fn its_own_traffic_moves_every_family() {
+fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let mut aria = Aria::start(&[]);
     let mut still: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
@@ -901,7 +901,7 @@ fn its_own_traffic_moves_every_family() {
     assert!(aria.running.ended().success());
 }
 
-/// Every expression of the dashboard, asked of a real Prometheus that scrapes the example.
+/// Sends every query of the dashboard to a real Prometheus that scrapes the program.
 #[test]
 fn every_panel_has_data() {
     skip_without!(Curl, Prometheus);

@@ -12,8 +12,9 @@ use systems::asdlc::{metrics, mixin};
 
 use test_support::page::samples;
 use test_support::process::{Running, curl, program};
+use test_support::redis::RedisServer;
 use test_support::skip_without;
-use test_support::store::{Directory, Kind, Store, free_address};
+use test_support::store::{Directory, Kind, Store};
 use test_support::system::{Row, assert_table, histogram_row, page_with, row};
 use test_support::until;
 
@@ -171,7 +172,7 @@ fn redis_up(service: &str) -> String {
 }
 
 #[test]
-fn counts_are_what_was_sent() {
+fn counts_equal_the_requests_sent() {
     skip_without!(Curl, Redis);
     let redis = RedisServer::start();
     let asdlc = Asdlc::driven_by_test(&redis);
@@ -281,10 +282,10 @@ fn counts_are_what_was_sent() {
     }
 }
 
-/// With the client that is built in and a Redis that it starts: everything moves by itself. Told to end, it ends well,
-/// and its Redis with it; killed, its Redis ends all the same.
+/// With the built-in client and a Redis that the program starts, all counts increase. After SIGTERM and SIGINT the program
+/// exits with success and Redis ends; after SIGKILL Redis ends, too.
 #[test]
-fn it_runs_by_itself_and_leaves_nothing_behind() {
+fn stopped_program_leaves_no_redis_and_no_files() {
     skip_without!(Curl, Redis);
     for signal in ["TERM", "INT", "KILL"] {
         let mut asdlc = started(&mut command(&[]));
@@ -316,9 +317,9 @@ fn it_runs_by_itself_and_leaves_nothing_behind() {
     }
 }
 
-/// Its usual ports are not in the way of another program on them; a port that it was told is.
+/// If a default port is used by another program, a free port is chosen. If a configured port is, the program fails.
 #[test]
-fn a_port_that_is_taken_is_not_taken_twice() {
+fn used_default_port_is_replaced_and_used_configured_port_is_an_error() {
     skip_without!(Curl, Redis);
     // Whoever has them, they are taken.
     let _taken = [8080, 8081].map(|port| TcpListener::bind(("127.0.0.1", port)));
@@ -361,7 +362,7 @@ fn descendants(pid: u32) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn missing_programs_and_settings_are_named_in_errors() {
     let said = |command: &mut Command| {
         let output = command.output().unwrap();
         assert!(!output.status.success(), "{output:?}");
@@ -398,7 +399,7 @@ fn scrape(url: &str, service: &str) -> f64 {
 }
 
 #[test]
-fn redis_goes_and_comes_back() {
+fn gauges_follow_redis_that_stops_and_restarts() {
     skip_without!(Curl, Redis);
     let mut redis = RedisServer::start();
     let directory = Directory::new();
@@ -468,9 +469,9 @@ fn redis_goes_and_comes_back() {
     asdlc.task("code_submitted", "// FIXME", "failed");
 }
 
-/// What a worker took and could not finish is done by the next one of its name.
+/// An event that a worker took and did not finish is processed by the next worker of the same name.
 #[test]
-fn what_was_taken_is_not_lost() {
+fn event_taken_by_a_stopped_worker_is_processed_later() {
     skip_without!(Curl, Redis);
     let redis = RedisServer::start();
     let event = r#"{"task":7,"event_type":"code_submitted","payload":""}"#;
@@ -550,7 +551,7 @@ fn range_query(url: &str, query: &str) -> (String, Value) {
 }
 
 #[test]
-fn dashboards_get_the_same_from_both_stores() {
+fn query_proxy_returns_the_same_from_both_stores() {
     skip_without!(Curl, Prometheus, Redis, VictoriaMetrics);
     let redis = RedisServer::start();
     let mut stores = [

@@ -129,7 +129,7 @@ openclaw_tokens_revoked_total{reason="rotation"} 0
 
 /// Recovery types beyond the limit of 20 share the series `overflow`, and are counted.
 #[test]
-fn openclaws_further_recovery_types_overflow() {
+fn recovery_types_beyond_the_limit_are_overflow() {
     let registry = Registry::new();
     let claw = OpenClaw::on(&registry).unwrap();
     for i in 0..22 {

@@ -553,7 +553,7 @@ fn assert_answered(stores: &[(&'static str, &Store)], asked: &BTreeSet<Asked>) {
 }
 
 #[test]
-fn both_stores_answer_everything_and_count_what_was_sent() {
+fn both_stores_answer_every_query_and_count_every_request() {
     skip_without!(Curl, Prometheus, Redis, VictoriaMetrics);
     let deployed: Vec<_> = SYSTEMS.iter().map(Deployed::start).collect();
     let prometheus = prometheus(&deployed);

@@ -167,7 +167,7 @@ impl Claw {
 }
 
 #[test]
-fn every_family_is_there_from_the_start() {
+fn every_family_is_exported_before_the_first_request() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let page = curl(&[&claw.metrics()]);
@@ -184,7 +184,7 @@ fn every_family_is_there_from_the_start() {
 }
 
 #[test]
-fn its_own_traffic_moves_everything() {
+fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let claw = Claw::start(&[]);
     let is_still = |page: &str| -> Option<String> {
@@ -229,7 +229,7 @@ fn its_own_traffic_moves_everything() {
 }
 
 #[test]
-fn tasks_are_given_to_who_can_do_them() {
+fn tasks_are_assigned_to_capable_nodes() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     for complexity in ["low", "medium", "high", "high"] {
@@ -283,7 +283,7 @@ fn tasks_are_given_to_who_can_do_them() {
 }
 
 #[test]
-fn a_task_that_hangs_loses_its_leases_and_is_given_up() {
+fn hanging_task_loses_its_leases_and_fails() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let hangs = r#"{"capability":"train","complexity":"low","work_ms":60000}"#;
@@ -303,7 +303,7 @@ fn a_task_that_hangs_loses_its_leases_and_is_given_up() {
 }
 
 #[test]
-fn what_a_dead_node_had_is_done_by_another() {
+fn task_of_a_crashed_node_is_requeued() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     // Atlas is the first by name, and Borealis can do it too.
@@ -334,7 +334,7 @@ fn what_a_dead_node_had_is_done_by_another() {
 }
 
 #[test]
-fn leases_and_tokens_are_taken_back_by_hand_and_for_forgery() {
+fn leases_and_tokens_are_revoked_by_hand_and_after_forgery() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let task = r#"{"capability":"train","complexity":"high","work_ms":1000}"#;
@@ -363,7 +363,7 @@ fn leases_and_tokens_are_taken_back_by_hand_and_for_forgery() {
 }
 
 #[test]
-fn results_wait_while_the_store_is_out_of_reach() {
+fn results_are_buffered_during_a_partition() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     assert_eq!(claw.ask("POST", "/network/cut", ""), "204");
@@ -401,7 +401,7 @@ fn results_wait_while_the_store_is_out_of_reach() {
 }
 
 #[test]
-fn a_service_that_fails_costs_its_gauge_and_nothing_else() {
+fn failing_collector_loses_only_its_own_gauge() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     assert_eq!(claw.ask("DELETE", "/partition-detector", ""), "204");
@@ -421,13 +421,12 @@ fn a_service_that_fails_costs_its_gauge_and_nothing_else() {
     claw.counts(&[(r#"audit_events_total{type="task_completed"}"#, 1.0)]);
 }
 
-/// Services that register one by one, in a registry that nobody else has.
+/// The collectors of the services are registered one by one.
 #[tokio::test]
-async fn a_service_that_is_not_registered_is_not_on_the_page() {
+async fn gauges_appear_when_their_collector_is_registered() {
     let registry = Registry::new();
     let metrics = OpenClaw::on(&registry).unwrap();
-    let handler = registry.handler();
-    let app = axum::Router::new().route_service("/metrics", handler.clone());
+    let app = axum::Router::new().route_service("/metrics", registry.handler());
     let server = Server::start(app).await;
     let page = async || {
         let (_, page) = server.get("/metrics").await;
@@ -449,8 +448,8 @@ async fn a_service_that_is_not_registered_is_not_on_the_page() {
 
     let audit = std::sync::Arc::new(AuditLog::new(metrics));
     let (leases, mut revoked) = LeaseService::new(metrics, audit);
-    handler
-        .add_collector("leases", pulled::of_leases(leases.clone()))
+    registry
+        .collector("leases", pulled::of_leases(leases.clone()))
         .unwrap();
     assert_eq!(pulled().await, ["openclaw_active_leases"]);
     let needs = Needs {
@@ -482,11 +481,11 @@ async fn a_service_that_is_not_registered_is_not_on_the_page() {
     let network = Network::default();
     let detector = PartitionDetector::start(network.clone(), metrics);
     let buffer = ResultBuffer::new(metrics, network, detector.clone());
-    handler
-        .add_collector("buffer", pulled::of_buffer(buffer))
+    registry
+        .collector("buffer", pulled::of_buffer(buffer))
         .unwrap();
-    handler
-        .add_collector("partition", pulled::of_detector(detector))
+    registry
+        .collector("partition", pulled::of_detector(detector))
         .unwrap();
     assert_eq!(
         pulled().await,
@@ -499,9 +498,9 @@ async fn a_service_that_is_not_registered_is_not_on_the_page() {
     );
 }
 
-/// In the middle of its own traffic.
+/// While the built-in client sends requests.
 #[test]
-fn it_ends_when_it_is_told_to() {
+fn program_ends_after_sigterm_and_sigint() {
     for signal in ["TERM", "INT"] {
         let mut claw = Claw::start(&[]);
         claw.process.signal(signal);
@@ -511,7 +510,7 @@ fn it_ends_when_it_is_told_to() {
 }
 
 #[test]
-fn it_prints_its_families() {
+fn families_flag_prints_the_table() {
     let output = program(env!("CARGO_BIN_EXE_openclaw"))
         .arg("--families")
         .output()

@@ -277,9 +277,9 @@ const TABLE: &[Row] = &[
 /// Families that have series only for what was seen.
 const OPEN: usize = 6;
 
-/// The example describes what it shows: nothing is forgotten, and nothing is described that is not there.
+/// `families()` describes the metric families of the table, all of them and no others.
 #[test]
-fn what_is_described_is_the_table() {
+fn descriptions_match_the_table() {
     let mut described: Vec<_> = metrics::families()
         .into_iter()
         .map(|family| (family.name, family.kind.as_str()))
@@ -294,7 +294,7 @@ fn what_is_described_is_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closed_series_are_there_before_the_first_call() {
+async fn enum_series_are_zero_before_the_first_call() {
     skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     let page = curl(&[&zero.url]);
@@ -329,9 +329,9 @@ async fn closed_series_are_there_before_the_first_call() {
     }
 }
 
-/// Every count is what was sent.
+/// Every count equals the number of calls sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_are_what_was_sent() {
+async fn counts_equal_the_requests_sent() {
     skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     channels(&zero).await;
@@ -636,9 +636,9 @@ async fn monitors(zero: &ZeroState) {
     zero.page_when("active_peer_monitors", |peers| peers == 0.0);
 }
 
-/// More peers, auctions and channels than have series of their own.
+/// More peers, auctions and channels than the limits of their labels.
 #[tokio::test(flavor = "multi_thread")]
-async fn beyond_the_bounds_is_overflow() {
+async fn label_values_beyond_the_limits_are_overflow() {
     skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     for peer in 0..MAX_PEERS + 5 {
@@ -716,9 +716,9 @@ async fn beyond_the_bounds_is_overflow() {
     assert_eq!(balance("overflow"), Some(&4.0));
 }
 
-/// By itself, everything moves that is in the table; and it ends when it is told.
+/// The built-in traffic updates every metric family of the table. The program ends after SIGTERM.
 #[test]
-fn its_own_traffic_moves_every_family() {
+fn built_in_traffic_updates_every_family() {
     let mut zero = Running::start(program(env!("CARGO_BIN_EXE_zerostate")).env_remove("GRPC_PORT"));
     skip_without!(Curl);
     let url = format!("http://{}", zero.printed("http://"));
@@ -751,9 +751,9 @@ fn its_own_traffic_moves_every_family() {
     assert!(zero.ended().success());
 }
 
-/// The cookbook and the alerts, asked of a real Prometheus.
+/// Sends the queries of the cookbook and the alerts to a real Prometheus.
 #[tokio::test(flavor = "multi_thread")]
-async fn questions_and_alerts_have_answers() {
+async fn cookbook_queries_and_alerts_have_results() {
     skip_without!(Curl, Prometheus);
     let zero = ZeroState::start(&[]);
     // Before the traffic has had as many auctions as have series of their own.

@@ -1,4 +1,4 @@
-//! [`OperationFuture`]: a future that is an operation.
+//! [`OperationFuture`]: a future that is recorded as an operation.
 
 use std::fmt;
 use std::pin::Pin;
@@ -63,7 +63,7 @@ where
         }
         guard.defuse();
         if polled.is_ready() {
-            // Dropped, it is recorded as it was told.
+            // Dropping the guard records the outcome that was set.
             *this.running = None;
         }
         polled

@@ -1,4 +1,4 @@
-//! [`OperationGuard`]: the guard of an operation that has begun.
+//! [`OperationGuard`]: the guard of an operation in progress.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -10,23 +10,31 @@ use crate::custom::operation::outcome::OperationEnd;
 use crate::custom::operation::outcome::Outcome;
 use crate::lifecycle::panic_guard::OnPanic;
 
-/// An operation that has begun: it is recorded when it is told how it ended, or dropped.
+/// The guard of an operation in progress. It dereferences to the labels of the operation.
 ///
-/// Dropped, it is [`Panicked`](Outcome::Panicked) if that is because of a panic since it began, else
-/// [`Cancelled`](Outcome::Cancelled) or what [`set_outcome`](Self::set_outcome) said. It dereferences to
-/// its labels.
+/// The operation is recorded when the guard is consumed or dropped:
+///
+/// | end | outcome |
+/// |---|---|
+/// | [`success`](Self::success), [`error`](Self::error), [`finish`](Self::finish) | that of the method |
+/// | [`discard`](Self::discard) | not recorded |
+/// | dropped while the thread unwinds from a panic that started after the operation | [`Panicked`](Outcome::Panicked) |
+/// | dropped otherwise | that of [`set_outcome`](Self::set_outcome) or [`set_error`](Self::set_error); [`Cancelled`](Outcome::Cancelled) by default |
+///
+/// For a future or stream, only a panic of the polled code counts. If it is dropped while the thread unwinds
+/// from another panic, the last row applies.
 #[must_use = "dropped at once, the operation was cancelled"]
 pub struct OperationGuard<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> {
     labels: Labels,
-    /// `None` once it is recorded or discarded.
+    /// `None` once the operation is recorded or discarded.
     record: Option<Record>,
     in_progress: Option<InProgressGuard>,
     began: Instant,
-    /// Where the clock was stopped.
+    /// The duration, if the clock was stopped.
     seconds: Option<f64>,
     outcome: Outcome,
     error_type: Option<&'static str>,
-    /// Whether a panic that this is dropped in is its own.
+    /// Whether a drop during unwinding means that this operation panicked.
     sees_panics: bool,
 }
 
@@ -44,60 +52,62 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
             seconds: None,
             outcome: Outcome::Cancelled,
             error_type: None,
-            // A destructor may run operations while its thread unwinds.
+            // A destructor may start an operation while the thread already unwinds.
             sees_panics: !std::thread::panicking(),
         }
     }
 
-    /// For an operation that is polled: who drops it may be panicking without its doing.
+    /// Marks an operation that is polled. It may be dropped by unwinding from a panic that is not its own.
     pub(super) fn polled(mut self) -> Self {
         self.sees_panics = false;
         self
     }
 
-    /// How long it has been running.
+    /// Returns the time since the operation started.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         Duration::try_from_secs_f64(self.began.elapsed_seconds()).unwrap_or_default()
     }
 
-    /// Lets its duration be that until now: the time to the first token, while the rest of it still
-    /// counts as in progress. Only the first call counts.
+    /// Ends the measured duration now, while the operation stays in progress.
+    ///
+    /// An example is the time to the first token of a stream. Only the first call has an effect.
     pub fn stop_clock(&mut self) {
         if self.seconds.is_none() {
             self.seconds = Some(self.began.elapsed_seconds());
         }
     }
 
-    /// How it will have ended if nothing else is said until it is dropped.
+    /// Sets the outcome that is recorded when the guard is dropped.
     pub fn set_outcome(&mut self, outcome: Outcome) {
         self.outcome = outcome;
     }
 
-    /// It will have ended in an error of this kind if nothing else is said until it is dropped.
+    /// Sets the outcome to [`Outcome::Error`] with this error type. It is recorded when the guard is dropped.
     pub fn set_error(&mut self, error_type: &'static str) {
         self.outcome = Outcome::Error;
         self.error_type = Some(error_type);
     }
 
-    /// It did what it should.
+    /// Ends the operation as successful.
     pub fn success(mut self) {
         self.record(Outcome::Success);
     }
 
-    /// It ended in an error, which is recorded by the name of its type without the path.
+    /// Ends the operation with an error. The error type is the name of `E` without path and parameters.
     pub fn error<E: ?Sized>(mut self, _: &E) {
         self.set_error(type_name::<E>());
         self.record(Outcome::Error);
     }
 
-    /// It ended so.
+    /// Ends the operation with the outcome of `result`, as [`success`](Self::success) or
+    /// [`error`](Self::error).
     pub fn finish<T, E>(mut self, result: &Result<T, E>) {
         self.set_result(result);
         self.record(self.outcome);
     }
 
-    /// It is not recorded at all; in progress goes down.
+    /// Ends the operation without recording it. The gauge of operations in progress is decremented.
     pub fn discard(mut self) {
         self.record = None;
     }
@@ -118,7 +128,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
             Outcome::Error => self.error_type,
             _ => None,
         };
-        // First, so that who sees it counted sees it no longer in progress.
+        // Before `record`, so that an operation is never visible as both counted and in progress.
         self.in_progress = None;
         record(&OperationEnd {
             labels: &self.labels,
@@ -166,7 +176,7 @@ impl<Labels: fmt::Debug, Record: FnOnce(&OperationEnd<'_, Labels>)> fmt::Debug
     }
 }
 
-/// The name of a type without paths and parameters.
+/// The name of a type without path and parameters.
 fn type_name<T: ?Sized>() -> &'static str {
     let name = std::any::type_name::<T>();
     let name = name.split_once('<').map_or(name, |(name, _)| name);

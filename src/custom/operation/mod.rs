@@ -1,4 +1,4 @@
-//! [`Operation`]: what is recorded of something that begins, takes its time and ends in one of some ways.
+//! [`Operation`]: metrics of something that starts, takes time and ends.
 
 pub(crate) mod future;
 pub(crate) mod guard;
@@ -13,11 +13,19 @@ use crate::custom::operation::future::OperationFuture;
 use crate::custom::operation::guard::OperationGuard;
 use crate::custom::operation::outcome::OperationEnd;
 
-/// What is recorded of an operation: in progress, how long it took, how it ended, its errors.
+/// The metrics of an operation: the number in progress, durations, outcomes and errors.
 ///
-/// It says which series move; nothing is recorded before it begins, and everything at once when it ends:
-/// [`run`](Self::run) a future, call a function [`in_scope`](Self::in_scope), or
-/// [`start`](Self::start) it and keep the guard.
+/// An `Operation` names the series. Start it in one of these ways:
+///
+/// | to measure | use |
+/// |---|---|
+/// | a future | [`run`](Self::run), or [`run_with`](Self::run_with) to inspect the result |
+/// | a function | [`in_scope`](Self::in_scope) |
+/// | a stream | `stream` (feature `stream`) |
+/// | anything else | [`start`](Self::start), which returns a guard |
+///
+/// When it starts, the gauge of operations in progress is incremented. Everything else is recorded when it
+/// ends.
 ///
 /// ```
 /// # use std::io;
@@ -31,19 +39,19 @@ use crate::custom::operation::outcome::OperationEnd;
 ///
 /// catalogue! {
 ///     pub struct Engine {
-///         /// Requests that ended.
+///         /// Total number of requests, by method and status.
 ///         pub requests_total: Counter<Request>,
-///         /// How long requests take.
+///         /// Duration of requests in seconds.
 ///         pub request_duration_seconds: Histogram<Method>,
-///         /// Requests at work.
+///         /// Number of requests in progress.
 ///         pub requests_in_progress: InProgress<Method>,
-///         /// Errors by their type.
+///         /// Total number of errors, by type and component.
 ///         pub errors_total: Counter<Failure>,
 ///     }
 /// }
 ///
 /// impl Engine {
-///     /// Anything that returns a `Result`, measured under a method's name.
+///     /// Measures a future that returns a `Result`, with the name of a method.
 ///     pub async fn track<T, E>(
 ///         self,
 ///         method: &str,
@@ -73,21 +81,21 @@ use crate::custom::operation::outcome::OperationEnd;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// # How it ends
+/// # Outcomes
 ///
-/// | | outcome |
+/// | how the operation ends | outcome |
 /// |---|---|
-/// | the future or function returned `Ok`, the stream gave its last item | [`Success`](Outcome::Success) |
-/// | it returned `Err`, an item of the stream was one | [`Error`](Outcome::Error), with the name of the error's type |
-/// | the future, the stream or the guard was dropped before | [`Cancelled`](Outcome::Cancelled) |
-/// | it panicked | [`Panicked`](Outcome::Panicked), and the panic goes on |
+/// | the future or function returns `Ok`; the stream ends without an error | [`Success`](crate::custom::Outcome::Success) |
+/// | the future or function returns `Err`; an item of the stream was `Err` | [`Error`](crate::custom::Outcome::Error), with the name of the error's type |
+/// | the future, stream or guard is dropped earlier | [`Cancelled`](crate::custom::Outcome::Cancelled) |
+/// | it panics | [`Panicked`](crate::custom::Outcome::Panicked); the panic propagates |
 ///
-/// In every case in progress goes down and the duration is that until then.
+/// In each case the gauge of operations in progress is decremented, and the duration ends.
 ///
-/// # Labels that are only known later
+/// # Labels that become known later
 ///
-/// `Labels` is whatever the closures need to find the series. What becomes known while the operation runs
-/// is set through the guard, which is them:
+/// `Labels` is any value that the closures need to find the series. While the operation is in progress,
+/// change it through the guard, which dereferences to it:
 ///
 /// ```
 /// # use tower_prometheus::{Counter, Histogram, Operation, Registry, catalogue, labels};
@@ -96,7 +104,7 @@ use crate::custom::operation::outcome::OperationEnd;
 /// }
 /// catalogue! {
 ///     pub struct Pages {
-///         /// Pages made.
+///         /// Total number of pages, by cache result.
 ///         pub pages_total: Counter<Cache>,
 ///     }
 /// }
@@ -118,7 +126,7 @@ pub struct Operation<Labels, Record> {
 }
 
 impl Operation<(), fn(&OperationEnd<'_, ()>)> {
-    /// An operation whose labels are known.
+    /// Creates an operation without labels that change.
     pub fn new() -> Self {
         Self::with(())
     }
@@ -131,7 +139,7 @@ impl Default for Operation<(), fn(&OperationEnd<'_, ()>)> {
 }
 
 impl<Labels> Operation<Labels, fn(&OperationEnd<'_, Labels>)> {
-    /// An operation with labels that may change while it runs.
+    /// Creates an operation with labels that may change while it is in progress.
     pub fn with(labels: Labels) -> Self {
         Self {
             labels,
@@ -141,18 +149,18 @@ impl<Labels> Operation<Labels, fn(&OperationEnd<'_, Labels>)> {
     }
 }
 
-/// Sees the result of a future before it is recorded; a function, so that futures of
+/// Inspects the result of a future before it is recorded. A function pointer, so that the futures of
 /// [`run`](Operation::run) have a type that can be named.
 type ResultObserver<Labels, Record, T, E> = fn(&mut OperationGuard<Labels, Record>, &Result<T, E>);
 
 impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record> {
-    /// The gauge that is one higher while it runs.
+    /// Sets the gauge that is incremented while the operation is in progress.
     pub fn in_progress(mut self, gauge: InProgress) -> Self {
         self.in_progress = Some(gauge);
         self
     }
 
-    /// Where its duration is observed, in seconds.
+    /// Sets the histogram in which the duration is observed, in seconds.
     pub fn duration(
         self,
         histogram: impl FnOnce(&OperationEnd<'_, Labels>) -> Histogram,
@@ -160,7 +168,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         self.on_end(|end| histogram(end).observe(end.seconds))
     }
 
-    /// Where it is counted.
+    /// Sets the counter that is incremented when the operation ends.
     pub fn count(
         self,
         counter: impl FnOnce(&OperationEnd<'_, Labels>) -> Counter,
@@ -168,7 +176,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         self.on_end(|end| counter(end).increment())
     }
 
-    /// Where it is counted if it ends in an error, by the error's type.
+    /// Sets the counter that is incremented if the outcome is an error. The closure gets the error type.
     pub fn errors(
         self,
         counter: impl FnOnce(&OperationEnd<'_, Labels>, &'static str) -> Counter,
@@ -180,7 +188,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         })
     }
 
-    /// What else is to be done when it ends, after what was said before.
+    /// Adds a closure to call when the operation ends, after those added earlier.
     pub fn on_end(
         self,
         record: impl FnOnce(&OperationEnd<'_, Labels>),
@@ -200,7 +208,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         }
     }
 
-    /// Begins; it ends when the guard says so or is dropped.
+    /// Starts the operation. It ends when the returned guard is consumed or dropped.
     pub fn start(self) -> OperationGuard<Labels, Record> {
         let Self {
             labels,
@@ -210,7 +218,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         OperationGuard::new(labels, in_progress.map(InProgress::begin), record)
     }
 
-    /// Begins now, and ends with the future.
+    /// Starts the operation now. It ends with the future.
     pub fn run<Work, T, E>(
         self,
         work: Work,
@@ -221,8 +229,10 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         self.run_with(work, |_, _| {})
     }
 
-    /// As [`run`](Self::run); `on_result` sees the result before it is recorded, and can set labels, or
-    /// [say what failed](OperationGuard::set_error) where an error is an enum of several.
+    /// Starts the operation like [`run`](Self::run), and calls `on_result` before the result is recorded.
+    ///
+    /// `on_result` can set labels. If the error is an enum, it can set the error type from the variant with
+    /// [`set_error`](OperationGuard::set_error).
     ///
     /// ```
     /// # use tower_prometheus::{Counter, Operation, Registry, catalogue, labels};
@@ -233,7 +243,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
     /// }
     /// catalogue! {
     ///     pub struct Client {
-    ///         /// Errors by their type.
+    ///         /// Total number of errors, by type.
     ///         pub errors_total: Counter<ByType>,
     ///     }
     /// }
@@ -268,11 +278,11 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         OperationFuture::new(work, self.start(), on_result)
     }
 
-    /// Begins, and ends with the function, which can set labels.
+    /// Starts the operation and calls `work`, with which it ends. `work` can set labels.
     ///
     /// # Errors
     ///
-    /// Those of the function.
+    /// Returns the error of `work`.
     pub fn in_scope<T, E>(
         self,
         work: impl FnOnce(&mut OperationGuard<Labels, Record>) -> Result<T, E>,
@@ -283,10 +293,11 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         result
     }
 
-    /// Begins now, and ends with the stream; `on_item` sees each item, and can set labels or
-    /// [stop the clock](OperationGuard::stop_clock).
+    /// Starts the operation now. It ends with the stream.
     ///
-    /// An item that is an error makes it an [`Error`](Outcome::Error), whatever comes after.
+    /// `on_item` is called with each item. It can set labels or [stop the clock](OperationGuard::stop_clock).
+    ///
+    /// If an item is an error, the outcome is [`Error`](crate::custom::Outcome::Error), whatever follows.
     #[cfg(feature = "stream")]
     pub fn stream<Items, T, E, OnItem>(
         self,

@@ -2,9 +2,9 @@
 
 use crate::custom::label_spec::LabelValue;
 
-/// How an operation ended; as a label, in the usual words.
+/// How an operation ended. It can be used as a label.
 ///
-/// Other words are an enum of the application's own, made from this one:
+/// For other label values, define an enum and convert:
 ///
 /// ```
 /// use tower_prometheus::custom::Outcome;
@@ -25,9 +25,9 @@ use crate::custom::label_spec::LabelValue;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It did what it should: `success`.
+    /// It succeeded: `success`.
     Success,
-    /// It said that it failed: `error`.
+    /// It failed with an error: `error`.
     Error,
     /// It was dropped before it ended: `cancelled`.
     Cancelled,
@@ -36,10 +36,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// All of them.
+    /// All outcomes.
     pub const ALL: &'static [Self] = &[Self::Success, Self::Error, Self::Cancelled, Self::Panicked];
 
-    /// The word on the page.
+    /// Returns the label value.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,16 +60,17 @@ impl LabelValue for Outcome {
     }
 }
 
-/// An operation that ended, as it is recorded.
+/// The end of an operation, as passed to the closures that record it.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OperationEnd<'a, Labels> {
-    /// What the operation was begun with, and what was set since.
+    /// The labels of the operation, with the changes made while it was in progress.
     pub labels: &'a Labels,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long it took.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// What failed, if it ended in an error: the error's type without its path, or as it was told.
+    /// The error type if the outcome is [`Outcome::Error`]: the name of the type without its path, or what
+    /// [`set_error`](crate::custom::OperationGuard::set_error) was given.
     pub error_type: Option<&'static str>,
 }

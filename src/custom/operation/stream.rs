@@ -1,4 +1,4 @@
-//! [`OperationStream`]: a stream that is an operation.
+//! [`OperationStream`]: a stream that is recorded as an operation.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! [`EndpointSource`]: who knows the endpoint of a request.
+//! [`EndpointSource`]: how a layer determines the endpoint of a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use crate::http::labels::head::RequestHead;
 
 type EndpointFn = dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync;
 
-/// Where a layer learns endpoints; an [`Endpoint`](super::Endpoint) extension goes before any of them.
+/// How a layer determines endpoints. An [`Endpoint`](crate::http::Endpoint) extension takes precedence over
+/// all variants.
 #[derive(Clone, Default)]
 pub(crate) enum EndpointSource {
-    /// The router says it, by an extension.
+    /// From an extension that the router sets.
     #[default]
     Router,
     Patterns(Patterns),
@@ -29,7 +30,7 @@ pub(crate) struct Patterns {
 }
 
 impl EndpointSource {
-    /// The endpoint, where it is not only the router that says it.
+    /// The endpoint of a request, from any source but the router's extension.
     #[inline(never)]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
         let named = named_endpoint(request.extensions());
@@ -44,7 +45,7 @@ impl EndpointSource {
         })
     }
 
-    /// Whether it is another's task, so that silence is worth a warning.
+    /// Whether the layer depends on the router, so that it warns if no request has an endpoint.
     pub(crate) fn is_router(&self) -> bool {
         matches!(self, Self::Router)
     }

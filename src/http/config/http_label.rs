@@ -1,17 +1,22 @@
-//! [`HttpLabel`]: a label of one's own, from a request or a response, with a bound.
+//! [`HttpLabel`]: a custom label of an HTTP layer.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::http::labels::head::{RequestHead, ResponseHead};
 
-type FromRequest = dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync;
-type FromResponse = dyn for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync;
+type RequestValue = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
+type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// A label of one's own on `http_requests_total`, and if asked on the durations and sizes.
+/// A custom label of an HTTP layer, read from the request or the response, with a limited number of values.
+///
+/// By default, only `http_requests_total` has the label. [`on_histograms`](Self::on_histograms) adds it to
+/// durations and sizes.
 ///
 /// ```
-/// use tower_prometheus::{HttpMetrics, HttpLabel, Registry};
+/// use tower_prometheus::http::HttpLabel;
+/// use tower_prometheus::{HttpMetrics, Registry};
 ///
 /// let layer = HttpMetrics::server()
 ///     .label(HttpLabel::from_request("client", |request| request.header("x-client")).max_values(20))
@@ -20,29 +25,34 @@ type FromResponse = dyn for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send +
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 ///
-/// A value that is absent is the empty string, so that every series has the same labels. A value that
-/// was not declared, or comes after the cap is reached, is `overflow`; the first of them is warned
-/// of, and each is counted in `metrics_label_overflow_total`.
+/// | the function returns | label value |
+/// |---|---|
+/// | `None` or an empty string | the empty string, because all series of a metric have the same labels |
+/// | one of [`values`](Self::values), or one of the first [`max_values`](Self::max_values) | that value |
+/// | any other value, or one longer than 1024 bytes | `overflow`; logs one warning and increments `metrics_label_overflow_total` |
 ///
-/// The function runs for every request: it should only look.
+/// The function runs for every request, so it must be fast and must not block.
+///
+/// Closures are compared by identity: layers share their series only if they use clones of the same
+/// `HttpLabel`.
 #[derive(Clone)]
 #[must_use = "a label does nothing until a layer has it"]
 pub struct HttpLabel {
     pub(crate) name: String,
-    from_request: Option<Arc<FromRequest>>,
-    from_response: Option<Arc<FromResponse>>,
+    from_request: Option<Arc<RequestValue>>,
+    from_response: Option<Arc<ResponseValue>>,
     pub(crate) values: AllowedValues,
     pub(crate) on: On,
 }
 
-/// Which values a label may have.
+/// The allowed values of a label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AllowedValues {
     Declared(Vec<String>),
     AtMost(usize),
 }
 
-/// Which families a label is on, the poorest first.
+/// The metrics that have a label. Ordered: each variant includes the metrics of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum On {
     Requests,
@@ -50,26 +60,54 @@ pub(crate) enum On {
     Everything,
 }
 
+/// The maximum number of custom labels of a layer.
+pub(crate) const MAX_LABELS: usize = 8;
+
 impl HttpLabel {
     const MAX_VALUES: usize = 50;
 
-    /// A label whose value is known when the request arrives.
+    /// Creates a label that is read from the request. The function returns a borrowed value.
     pub fn from_request(
         name: impl Into<String>,
         value: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
     ) -> Self {
         let mut label = Self::new(name.into());
-        label.from_request = Some(Arc::new(value));
+        label.from_request = Some(Arc::new(move |request| value(request).map(Cow::Borrowed)));
         label
     }
 
-    /// A label whose value is known when the response is there; absent if there is none.
+    /// Creates a label that is computed from the request, such as a value converted to lower case.
+    ///
+    /// The function allocates a string for each request. [`from_request`](Self::from_request) needs no
+    /// allocation.
+    pub fn from_request_owned(
+        name: impl Into<String>,
+        value: impl Fn(RequestHead<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let mut label = Self::new(name.into());
+        label.from_request = Some(Arc::new(move |request| value(request).map(Cow::Owned)));
+        label
+    }
+
+    /// Creates a label that is read from the response head. The function returns a borrowed value.
+    ///
+    /// Without a response, the value is the empty string.
     pub fn from_response(
         name: impl Into<String>,
         value: impl for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
     ) -> Self {
+        Self::new(name.into()).or_from_response(value)
+    }
+
+    /// Creates a label that is computed from the response head.
+    ///
+    /// Without a response, the value is the empty string.
+    pub fn from_response_owned(
+        name: impl Into<String>,
+        value: impl Fn(ResponseHead<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         let mut label = Self::new(name.into());
-        label.from_response = Some(Arc::new(value));
+        label.from_response = Some(Arc::new(move |response| value(response).map(Cow::Owned)));
         label
     }
 
@@ -83,44 +121,51 @@ impl HttpLabel {
         }
     }
 
-    /// Lets the response have the last word about a label of the request.
+    /// Adds a function of the response head. If it returns a value, that value replaces the one from the
+    /// request.
     pub fn or_from_response(
         mut self,
         value: impl for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
     ) -> Self {
-        self.from_response = Some(Arc::new(value));
+        self.from_response = Some(Arc::new(move |response| value(response).map(Cow::Borrowed)));
         self
     }
 
-    /// The values that it may have. Declared routes start at 0 with each of them.
+    /// Allows only these values, 1 to 10,000.
+    ///
+    /// [Preregistered](crate::HttpMetrics::preregister) routes are exported with each of them.
     pub fn values<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
         self.values = AllowedValues::Declared(values.into_iter().map(V::into).collect());
         self
     }
 
-    /// How many values it may have, whichever come first; 50 unless said otherwise.
+    /// Sets the maximum number of values, 1 to 10,000. The default is 50.
+    ///
+    /// The values seen first are kept; further ones are recorded as `overflow`.
     pub fn max_values(mut self, values: usize) -> Self {
         self.values = AllowedValues::AtMost(values);
         self
     }
 
-    /// Puts it on the durations and sizes too: each value is then as many series as there are buckets.
+    /// Adds the label to durations and sizes.
+    ///
+    /// Each value then adds a series per bucket of each histogram.
     pub fn on_histograms(mut self) -> Self {
         self.on = On::Durations;
         self
     }
 
-    /// On every family: only for what is known from the start.
+    /// Adds the label to all metrics. Only for values that depend on the request alone.
     pub(crate) fn on_everything(mut self) -> Self {
         self.on = On::Everything;
         self
     }
 
-    pub(crate) fn of_request<'a>(&self, request: RequestHead<'a>) -> Option<&'a str> {
+    pub(crate) fn of_request<'a>(&self, request: RequestHead<'a>) -> Option<Cow<'a, str>> {
         self.from_request.as_ref().and_then(|value| value(request))
     }
 
-    pub(crate) fn of_response<'a>(&self, response: ResponseHead<'a>) -> Option<&'a str> {
+    pub(crate) fn of_response<'a>(&self, response: ResponseHead<'a>) -> Option<Cow<'a, str>> {
         self.from_response
             .as_ref()
             .and_then(|value| value(response))
@@ -131,7 +176,7 @@ impl HttpLabel {
     }
 }
 
-/// Whether two labels are one: functions cannot be compared, so the same one is what is the same.
+/// Closures are compared by identity.
 impl PartialEq for HttpLabel {
     fn eq(&self, other: &Self) -> bool {
         let Self {

@@ -1,32 +1,45 @@
-//! [`HttpMetric`]: what a layer can measure.
+//! [`HttpMetric`]: the metrics of an HTTP layer.
 
 use metrics::Unit;
 
 use crate::model::kind::Instrument;
 
-/// What a layer can measure.
+/// A metric that an HTTP layer can record. Names below are those of
+/// [`Naming::classic`](crate::http::Naming::classic).
+///
+/// The first five are on by default in [`HttpMetrics::server`](crate::HttpMetrics::server) and
+/// [`client`](crate::HttpMetrics::client). [`measure`](crate::HttpMetrics::measure) and
+/// [`without`](crate::HttpMetrics::without) change that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpMetric {
-    /// Requests that ended, by how they ended.
+    /// `http_requests_total`: number of requests that ended, by final status.
     Requests,
-    /// Time from a request's arrival to the end of its response.
+    /// `http_request_duration_seconds`: time from the start of a request to the end of its response.
     Duration,
-    /// Requests whose response has not ended.
+    /// `http_requests_in_progress`: number of requests that have started and not ended.
     InProgress,
-    /// Response bodies that did not reach their end.
+    /// `http_response_bodies_aborted_total`: number of response bodies that were not completed.
     AbortedBodies,
-    /// Long-lived connections that are open.
+    /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections.
     OpenConnections,
-    /// Time from a request's arrival to the head of its response. Off unless asked for.
+    /// `http_response_head_duration_seconds`: time from the start of a request to its response head. Off by
+    /// default.
     HeadDuration,
-    /// Bytes of response bodies, as they passed. Off unless asked for.
+    /// `http_response_body_size_bytes`: size of response bodies in bytes, as they passed the layer. Off by
+    /// default.
+    ///
+    /// An aborted body is recorded with the bytes until then. Long-lived connections and requests without a
+    /// response are not recorded.
     ResponseBodySize,
-    /// Bytes of request bodies, as the service read them. Needs
-    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
+    /// `http_request_body_size_bytes`: size of request bodies in bytes, as far as the service read them.
+    ///
+    /// Needs [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
     RequestBodySize,
-    /// Time from the first look at a request's body to its end. Needs
-    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
+    /// `http_request_body_duration_seconds`: time from the first poll of a request body to its end; 0 if it
+    /// was never polled.
+    ///
+    /// Needs [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
     RequestBodyDuration,
 }
 
@@ -45,7 +58,7 @@ impl HttpMetric {
         Self::RequestBodyDuration,
     ];
 
-    /// The label that it has beside those of every request.
+    /// The label that only this metric has.
     pub(crate) fn own_label(self) -> Option<&'static str> {
         match self {
             Self::AbortedBodies => Some("reason"),
@@ -54,7 +67,7 @@ impl HttpMetric {
         }
     }
 
-    /// What it is measured with, in which unit, and what its HELP says.
+    /// The instrument, the unit and the HELP text.
     pub(crate) fn about(self) -> (Instrument, Option<Unit>, &'static str) {
         use Unit::{Bytes, Seconds};
         match self {

@@ -1,4 +1,4 @@
-//! [`HttpMetrics`]: what can be set before a layer exists.
+//! [`HttpMetrics`]: the configuration of an HTTP layer.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::model::description::FamilyDescription;
 use crate::model::trace::TraceId;
 use crate::registry::Registry;
 
-/// Configures an [`HttpMetricsLayer`](crate::HttpMetricsLayer); everything is checked once, by [`build`](Self::build).
+/// The configuration of an [`HttpMetricsLayer`](crate::HttpMetricsLayer). [`build`](Self::build) checks it.
 ///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry};
@@ -36,12 +36,14 @@ use crate::registry::Registry;
 #[must_use = "a configuration does nothing until a layer is made of it"]
 pub struct HttpMetrics {
     settings: HttpSettings,
-    /// Invalid arguments, reported by [`build`](Self::build) with all other mistakes.
+    /// Invalid arguments, reported by [`build`](Self::build) together with all other errors.
     mistakes: Vec<String>,
 }
 
 impl HttpMetrics {
-    /// The measurements of a server, by the names of [`Naming::classic`].
+    /// Creates the default configuration for servers, with the names of [`Naming::classic`].
+    ///
+    /// See [`HttpMetric`] for the metrics that are on by default.
     pub fn server() -> Self {
         let mut measured = [true; HttpMetric::COUNT];
         for optional in [
@@ -76,21 +78,28 @@ impl HttpMetrics {
         }
     }
 
-    /// The measurements of a client, by the names of [`Naming::client`] and with the label `host`.
+    /// Creates the default configuration for clients, with the names of [`Naming::client`] and the label
+    /// `host`.
     ///
-    /// The endpoint is what an [`Endpoint`](crate::Endpoint) extension of the request says, else empty. Of hosts
-    /// there are at most a hundred; further ones are `overflow`.
+    /// The endpoint label is the [`Endpoint`](crate::http::Endpoint) extension of the request, or empty
+    /// without one. The first 100 hosts are kept; further ones are recorded as `overflow`.
     pub fn client() -> Self {
         let mut client = Self::server().naming(Naming::client());
         client.settings.warns_of_silence = false;
         client.label(standard_labels::host())
     }
 
-    /// The measurements of a server as OpenTelemetry's semantic conventions have them: the names of
-    /// [`Naming::open_telemetry`], `url_scheme`, `network_protocol_version` and `error_type`, the status
-    /// on the durations, body sizes, their buckets, and no counter of requests (the histogram counts).
+    /// Creates a configuration for servers that follows OpenTelemetry's semantic conventions.
     ///
-    /// Sizes of requests need [`with_request_body`](Self::with_request_body).
+    /// | | |
+    /// |---|---|
+    /// | names | [`Naming::open_telemetry`] |
+    /// | additional labels | `url_scheme`, `network_protocol_version`, `error_type` |
+    /// | status label | also on durations and sizes |
+    /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
+    /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
+    /// | [`HttpMetric::ResponseBodySize`] | on |
+    /// | [`HttpMetric::RequestBodySize`] | off; [`with_request_body`](Self::with_request_body) turns it on |
     pub fn open_telemetry() -> Self {
         Self::server()
             .naming(Naming::open_telemetry())
@@ -104,80 +113,85 @@ impl HttpMetrics {
             .measure(HttpMetric::ResponseBodySize)
     }
 
-    /// The measurements of a server by the names and labels of the crate axum-prometheus.
+    /// Creates a configuration for servers with the names and labels of the crate axum-prometheus.
     pub fn axum_prometheus() -> Self {
         Self::server()
             .naming(Naming::axum_prometheus())
             .status_on_durations()
     }
 
-    /// Puts `prefix_` before the name of every family of this layer.
+    /// Adds `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.prefix = Some(prefix.into());
         self
     }
 
-    /// A label that every series of this layer has.
+    /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.constant_labels.push(label);
         self
     }
 
-    /// A label of one's own; at most eight, of which [`client`](Self::client) has used one and
-    /// [`open_telemetry`](Self::open_telemetry) two.
+    /// Adds a custom label. A layer can have 8, including one of [`client`](Self::client) (`host`) and two of
+    /// [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`).
     ///
-    /// Each label is bounded; together they multiply, so choose caps whose product can be stored.
+    /// Each label has a limit, but their combinations have none: choose limits whose product you can store.
     pub fn label(mut self, label: HttpLabel) -> Self {
         self.settings.labels.push(label);
         self
     }
 
-    /// Upper bounds of the duration histograms, in seconds; without it, those of the registry.
+    /// Sets the upper bounds of the duration histograms, in seconds. The default is the registry's.
     pub fn duration_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.duration_buckets = Some(bounds.into());
         self
     }
 
-    /// Upper bounds of the size histograms, in bytes; powers of four from 256 B to 64 MiB unless said
-    /// otherwise.
+    /// Sets the upper bounds of the size histograms, in bytes. The default is the powers of 4 from 256 B to
+    /// 64 MiB.
     pub fn size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.size_buckets = bounds.into();
         self
     }
 
-    /// Where the time of a request ends; with its body unless said otherwise.
+    /// Sets where the duration of a request ends. The default is [`MeasureUntil::BodyEnd`].
     pub fn measure_until(mut self, end: MeasureUntil) -> Self {
         self.settings.measure_until = end;
         self
     }
 
-    /// Puts the status on the durations and sizes too: each is then as many series as there are buckets.
+    /// Adds the status label to durations and sizes.
+    ///
+    /// Each status then adds a series per bucket of each histogram.
     pub fn status_on_durations(mut self) -> Self {
         self.settings.status_on_durations = true;
         self
     }
 
-    /// Counts by class, `2xx`, instead of by code.
+    /// Records the status class, such as `2xx`, instead of the code.
     pub fn status_classes(mut self) -> Self {
         self.settings.status_classes = true;
         self
     }
 
-    /// Measures a family that is off unless asked for.
+    /// Turns a metric on that is off by default.
     pub fn measure(mut self, family: HttpMetric) -> Self {
         self.settings.measured[family as usize] = true;
         self
     }
 
-    /// Leaves a family out.
+    /// Turns a metric off.
     pub fn without(mut self, family: HttpMetric) -> Self {
         self.settings.measured[family as usize] = false;
         self
     }
 
-    /// The endpoint of a request is the pattern that its path matches, for services without a router:
-    /// `/users/{id}`, `/files/{*path}`.
+    /// Sets the endpoint to the pattern that the path of the request matches, for services without a router.
+    ///
+    /// Examples of patterns are `/users/{id}` and `/files/{*path}`. An [`Endpoint`](crate::http::Endpoint)
+    /// extension takes precedence. Of `route_patterns`, [`endpoint`](Self::endpoint) and
+    /// [`endpoint_fn`](Self::endpoint_fn), the last call applies.
     pub fn route_patterns<P: Into<String>>(
         mut self,
         patterns: impl IntoIterator<Item = P>,
@@ -189,13 +203,16 @@ impl HttpMetrics {
         self
     }
 
-    /// The endpoint of every request, for a service that has one.
+    /// Sets the endpoint of every request, for a service with only one.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint_source = EndpointSource::Fixed(endpoint.into());
         self
     }
 
-    /// The endpoint of a request is what a function says; it should only look, and never say a path.
+    /// Sets a function that returns the endpoint of a request.
+    ///
+    /// It must return a route template, never a path. It runs for every request, so it must be fast and must
+    /// not block.
     pub fn endpoint_fn(
         mut self,
         endpoint: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
@@ -204,7 +221,9 @@ impl HttpMetrics {
         self
     }
 
-    /// For [`open_telemetry`](Self::open_telemetry): `url_scheme` is `https` where the URI does not tell it.
+    /// Sets `url_scheme` to `https`, instead of `http`, for requests whose URI has no scheme.
+    ///
+    /// Only for [`open_telemetry`](Self::open_telemetry).
     pub fn https(mut self) -> Self {
         let labels = &mut self.settings.labels;
         let scheme = labels
@@ -220,10 +239,10 @@ impl HttpMetrics {
         self
     }
 
-    /// Puts the trace of a request on its duration bucket as an exemplar, on pages of OpenMetrics; the
-    /// latest for each bucket, at most one a second.
+    /// Adds the trace of a request to its duration bucket as an exemplar, exported in OpenMetrics.
     ///
-    /// [`TraceId::from_traceparent`] is one ready to use.
+    /// Each bucket keeps the latest exemplar, replaced at most once per second.
+    /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header.
     pub fn exemplar(
         mut self,
         trace: impl Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync + 'static,
@@ -232,8 +251,10 @@ impl HttpMetrics {
         self
     }
 
-    /// Endpoints that are not measured at all, as the router writes them. Requests without an
-    /// endpoint have one too: `unmatched`, or by some [namings](Naming) the empty string.
+    /// Excludes endpoints from all metrics, given as route templates.
+    ///
+    /// Requests without an endpoint are skipped by `unmatched`, or by the empty string with
+    /// [`Naming::client`] and [`Naming::open_telemetry`].
     pub fn skip<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.settings
             .skip
@@ -241,17 +262,20 @@ impl HttpMetrics {
         self
     }
 
-    /// How many endpoints there may be, 1000 unless said otherwise; further ones are counted as
-    /// `overflow`, with one warning and in `metrics_label_overflow_total`.
+    /// Sets the maximum number of endpoints, 1 to 1,000,000. The default is 1000.
+    ///
+    /// Further endpoints, and those longer than 1024 bytes, are recorded as `overflow`. This logs one warning
+    /// and increments `metrics_label_overflow_total`.
     pub fn max_endpoints(mut self, endpoints: usize) -> Self {
         self.settings.max_endpoints = endpoints;
         self
     }
 
-    /// A route whose series start at 0, for these statuses, before its first request.
+    /// Exports the series of a route as 0 from start-up, with each of these status codes.
     ///
-    /// With labels of one's own, there is a series for every combination of the values declared for
-    /// them; if one has none declared, nothing can start.
+    /// With custom labels, every combination of their [`values`](HttpLabel::values) is exported, at most
+    /// 10,000. If a label has [`max_values`](HttpLabel::max_values) instead, such as `host` of
+    /// [`client`](Self::client), nothing is preregistered.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`Method::GET` reads better without a `&`"
@@ -277,15 +301,15 @@ impl HttpMetrics {
         self
     }
 
-    /// What families and labels are called.
+    /// Sets the names of metrics and labels.
     pub fn naming(mut self, naming: Naming) -> Self {
         self.settings.naming = naming;
         self
     }
 
-    /// Measures the bodies of requests too: their size, and how long they took.
+    /// Measures the size and the duration of request bodies.
     ///
-    /// The service inside then gets a `Request<RequestBody<B>>`, and each request allocates twice.
+    /// The inner service then gets a `Request<RequestBody<B>>`. Each request needs two allocations.
     pub fn with_request_body(self) -> WithRequestBody {
         WithRequestBody(
             self.measure(HttpMetric::RequestBodySize)
@@ -293,20 +317,21 @@ impl HttpMetrics {
         )
     }
 
-    /// The families that a layer of this configuration has, by their whole names: what tables,
-    /// dashboards and rules are made from. Constant labels are not among their labels.
+    /// Returns the descriptions of all metrics of a layer with this configuration, by their full names.
     ///
-    /// Durations whose bounds are left to the registry are described with its defaults; where a registry
-    /// has other ones, ask [`families_in`](Self::families_in) it.
+    /// Dashboards, rules and tables can be generated from them. Constant labels are not included.
+    ///
+    /// Without [`duration_buckets`](Self::duration_buckets), durations have the default buckets of a
+    /// registry. If your registry has other ones, use [`families_in`](Self::families_in).
     ///
     /// # Errors
     ///
-    /// When the configuration cannot be, as [`build`](Self::build).
+    /// If the configuration is invalid, as in [`build`](Self::build).
     pub fn families(&self) -> Result<Vec<FamilyDescription>, Error> {
         self.settings()?.describe(|_| Buckets::default())
     }
 
-    /// As [`families`](Self::families), with the bounds that this registry gives to histograms without their own.
+    /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own.
     ///
     /// # Errors
     ///
@@ -315,10 +340,11 @@ impl HttpMetrics {
         self.settings()?.describe(|name| registry.buckets_of(name))
     }
 
-    /// Returns the description of one family, or `None` if a layer of this configuration does not record it.
+    /// Returns the description of one metric, or `None` if a layer with this configuration does not record
+    /// it.
     ///
-    /// It equals the entry in [`families`](Self::families); use it where the meaning of a family is known
-    /// and its name is not. Labels are found by [role](FamilyDescription::label_with_role).
+    /// It equals the entry in [`families`](Self::families). Use it if you know the metric but not its
+    /// configured name. Find labels by their [role](FamilyDescription::label_with_role).
     ///
     /// # Errors
     ///
@@ -328,7 +354,7 @@ impl HttpMetrics {
             .describe_family(metric, |_| Buckets::default())
     }
 
-    /// The settings, if they are valid; else an error that lists every mistake.
+    /// The settings, or an error that lists all mistakes.
     pub(crate) fn settings(&self) -> Result<&HttpSettings, Error> {
         let Self { settings, mistakes } = self;
         let mut errors: Vec<_> = mistakes.iter().map(Error::new).collect();
@@ -340,7 +366,7 @@ impl HttpMetrics {
     }
 }
 
-/// A configuration that measures the bodies of requests too; see [`HttpMetrics::with_request_body`].
+/// The configuration of a layer that also measures request bodies; see [`HttpMetrics::with_request_body`].
 #[derive(Clone, Debug)]
 #[must_use = "a configuration does nothing until a layer is made of it"]
 pub struct WithRequestBody(pub(crate) HttpMetrics);
@@ -351,7 +377,7 @@ impl AsRef<HttpMetrics> for HttpMetrics {
     }
 }
 
-/// The configuration with the families of requests' bodies measured.
+/// The configuration, with the metrics of request bodies on.
 impl AsRef<HttpMetrics> for WithRequestBody {
     fn as_ref(&self) -> &HttpMetrics {
         &self.0

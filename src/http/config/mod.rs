@@ -1,4 +1,4 @@
-//! Configuration of an HTTP layer, checked before the layer exists.
+//! The configuration of an HTTP layer, checked before the layer is built.
 
 pub(crate) mod endpoint_source;
 pub(crate) mod http_label;

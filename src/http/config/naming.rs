@@ -1,4 +1,4 @@
-//! [`Naming`]: what the families and labels of a layer are called.
+//! [`Naming`]: the names of the metrics and labels of an HTTP layer.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::http::labels::endpoint::UNMATCHED;
 use crate::http::labels::status::Status;
 use crate::model::names::{check_label_name, check_metric_name};
 
-/// The names of a layer's families and labels.
+/// The names of the metrics and labels of an HTTP layer.
 ///
 /// ```
 /// use tower_prometheus::{HttpMetric, HttpMetrics, http::Naming, Registry};
@@ -32,8 +32,12 @@ use crate::model::names::{check_label_name, check_metric_name};
 /// | other methods | `OTHER` | `OTHER` | `_OTHER` | `OTHER` |
 /// | also | | `host` | `url_scheme`, `network_protocol_version`, `error_type` | |
 ///
-/// Names are checked when the layer is built. They do not include the layer's
-/// [prefix](crate::HttpMetrics::prefix).
+/// The constructor of the same name in [`HttpMetrics`](crate::HttpMetrics) (`server` for `classic`) sets what
+/// is not a name: which metrics are off, which have the status, and the labels `host`, `url_scheme` and
+/// `network_protocol_version`.
+///
+/// Names are checked when the layer is built. They do not include the [prefix](crate::HttpMetrics::prefix) of
+/// the layer.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a naming does nothing until a layer uses it"]
 pub struct Naming {
@@ -43,13 +47,13 @@ pub struct Naming {
     pub(crate) status: String,
     pub(crate) error_type: Option<String>,
     pub(crate) other_method: &'static str,
-    /// The endpoint of requests without one.
+    /// The endpoint label of requests without an endpoint.
     pub(crate) unmatched: &'static str,
     pub(crate) endpoint_in_progress: bool,
 }
 
 impl Naming {
-    /// `http_requests_total{method,endpoint,status}` and its companions: the default of servers.
+    /// Returns the default names for servers, such as `http_requests_total{method,endpoint,status}`.
     pub fn classic() -> Self {
         Self::with_families([
             "http_requests_total",
@@ -64,8 +68,8 @@ impl Naming {
         ])
     }
 
-    /// `http_client_requests_total{method,host,endpoint,status}` and its companions: the default of
-    /// clients.
+    /// Returns the default names for clients, such as
+    /// `http_client_requests_total{method,host,endpoint,status}`.
     pub fn client() -> Self {
         let mut naming = Self::with_families([
             "http_client_requests_total",
@@ -82,9 +86,11 @@ impl Naming {
         naming
     }
 
-    /// The names of OpenTelemetry's semantic conventions for HTTP servers, as they arrive in Prometheus.
-    /// [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) sets the labels and buckets
-    /// that go with them.
+    /// Returns the names of OpenTelemetry's semantic conventions for HTTP servers, as translated for
+    /// Prometheus.
+    ///
+    /// [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) also sets the labels and buckets
+    /// of these conventions.
     pub fn open_telemetry() -> Self {
         Self {
             method: "http_request_method".to_owned(),
@@ -108,8 +114,10 @@ impl Naming {
         }
     }
 
-    /// The names of the crate axum-prometheus, so that a migration keeps its dashboards.
-    /// [`HttpMetrics::axum_prometheus`](crate::HttpMetrics::axum_prometheus) sets what goes with them.
+    /// Returns the names of the crate axum-prometheus, so that existing dashboards keep working.
+    ///
+    /// [`HttpMetrics::axum_prometheus`](crate::HttpMetrics::axum_prometheus) also adds the status to
+    /// durations, as that crate does.
     pub fn axum_prometheus() -> Self {
         Self::with_families([
             "axum_http_requests_total",
@@ -137,32 +145,32 @@ impl Naming {
         }
     }
 
-    /// What a family is called.
+    /// Sets the name of a metric.
     pub fn family(mut self, family: HttpMetric, name: impl Into<String>) -> Self {
         self.families[family as usize] = name.into();
         self
     }
 
-    /// Instead of `method`.
+    /// Sets the name of the method label.
     pub fn method_label(mut self, name: impl Into<String>) -> Self {
         self.method = name.into();
         self
     }
 
-    /// Instead of `endpoint`.
+    /// Sets the name of the endpoint label.
     pub fn endpoint_label(mut self, name: impl Into<String>) -> Self {
         self.endpoint = name.into();
         self
     }
 
-    /// Instead of `status`.
+    /// Sets the name of the status label.
     pub fn status_label(mut self, name: impl Into<String>) -> Self {
         self.status = name.into();
         self
     }
 
-    /// What a status label says of how a request ended: OpenTelemetry's tells codes only, and how a
-    /// request ended without one by its error type.
+    /// The value of the status label. OpenTelemetry's has codes only: for a request without a response it is
+    /// empty, and `error_type` has the reason.
     pub(crate) fn status_value(&self, status: Status) -> Cow<'static, str> {
         match self.error_type.is_some() && !status.is_response() {
             true => "".into(),
@@ -174,7 +182,7 @@ impl Naming {
         &self.families[family as usize]
     }
 
-    /// All label names: those that can be set, and the fixed ones.
+    /// All label names: those that can be set, the fixed ones, and `error_type` if there is one.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
         let Self {
             families: _,
@@ -193,7 +201,7 @@ impl Naming {
         set.into_iter().chain(fixed).chain(error_type.as_deref())
     }
 
-    /// Checks every name.
+    /// Checks every name. Returns the first error.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (i, name) in self.families.iter().enumerate() {
             check_metric_name(name)?;

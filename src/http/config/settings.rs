@@ -1,4 +1,4 @@
-//! [`HttpSettings`]: what a layer was asked to do, and whether that can be.
+//! [`HttpSettings`]: the settings of an HTTP layer and their validation.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -9,6 +9,7 @@ use http::StatusCode;
 
 use crate::error::Error;
 use crate::http::config::endpoint_source::EndpointSource;
+use crate::http::config::http_label::MAX_LABELS;
 use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::naming::Naming;
@@ -16,7 +17,6 @@ use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::head::RequestHead;
 use crate::http::labels::method::Method;
 use crate::http::labels::status::Status;
-use crate::http::series::label_values::MAX_LABELS;
 use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
 use crate::model::kind::Instrument;
@@ -25,7 +25,7 @@ use crate::model::trace::TraceId;
 use crate::sink::overflow::OVERFLOW;
 use crate::sink::overflow::overflow_spec;
 
-/// What a layer was asked to do; two layers that agree in all of it share their series.
+/// The settings of a layer. Layers with equal settings on the same registry share their series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HttpSettings {
     pub(crate) prefix: Option<String>,
@@ -50,14 +50,14 @@ pub(crate) struct HttpSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MeasureUntil {
-    /// The end of the response body: the time that the client waited. The default.
+    /// The end of the response body: the whole time that the client waits. The default.
     #[default]
     BodyEnd,
-    /// The response head: comparable to crates that stop there, but slow bodies are not seen.
+    /// The response head. Comparable to crates that stop there, but does not include slow bodies.
     Head,
 }
 
-/// Which trace a request belongs to.
+/// A function that returns the trace of a request. Compared by identity.
 #[derive(Clone)]
 pub(crate) struct ExemplarOf(pub(crate) Arc<TraceOf>);
 
@@ -81,18 +81,18 @@ impl fmt::Debug for ExemplarOf {
     }
 }
 
-/// What a label tells of a request.
+/// Where the value of a label comes from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LabelSource {
     Method,
     Endpoint,
-    /// One's own, by its number.
+    /// The custom label with this index.
     Own(usize),
     Status,
     ErrorType,
 }
 
-/// A route that was declared, with the statuses that start at 0.
+/// A preregistered route, with the statuses that are exported as 0 from start-up.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Route {
     pub(crate) method: Method,
@@ -105,7 +105,7 @@ impl HttpSettings {
         self.measured[family as usize]
     }
 
-    /// Whether anything is measured beside the number of requests and their duration to the end.
+    /// Whether the end of a request records more than its count and its duration to the end of the body.
     pub(crate) fn measures_more(&self) -> bool {
         let more = [
             HttpMetric::HeadDuration,
@@ -118,7 +118,7 @@ impl HttpSettings {
             || more.into_iter().any(|family| self.is_measured(family))
     }
 
-    /// The whole name of a family, if it is measured.
+    /// The full name of a family, if it is measured.
     pub(crate) fn family_name(&self, family: HttpMetric) -> Option<String> {
         let name = self.naming.name(family);
         self.is_measured(family).then(|| match &self.prefix {
@@ -127,7 +127,7 @@ impl HttpSettings {
         })
     }
 
-    /// The labels of a family, without what is its own and without constant labels.
+    /// The labels of a family, without those that only this family has and without constant labels.
     pub(crate) fn parts(&self, family: HttpMetric) -> Vec<LabelSource> {
         let (endpoint, own, status) = match family {
             HttpMetric::Requests => (true, On::Requests, true),
@@ -176,8 +176,7 @@ impl HttpSettings {
             .transpose()
     }
 
-    /// Every family that is measured, as a reader of the page sees it; `rules` gives the bounds that
-    /// were left to the registry.
+    /// The descriptions of all measured families. `rules` returns the buckets of a histogram without its own.
     pub(crate) fn describe(
         &self,
         rules: impl Fn(&str) -> Buckets,
@@ -190,7 +189,7 @@ impl HttpSettings {
         Ok(families)
     }
 
-    /// One family, if it is recorded.
+    /// The description of one family, if it is measured.
     pub(crate) fn describe_family(
         &self,
         family: HttpMetric,
@@ -239,7 +238,7 @@ impl HttpSettings {
         }
     }
 
-    /// Classes are few enough to list; codes are not.
+    /// Lists the values if they are classes. Codes are too many to list.
     fn describe_status(&self, label: LabelDescription) -> LabelDescription {
         if !self.status_classes {
             return label;
@@ -248,12 +247,12 @@ impl HttpSettings {
             .chain([Status::ERROR, Status::CANCELLED, Status::PANICKED])
             .map(|status| self.naming.status_value(status))
             .collect();
-        // Under some namings the last three are the empty string.
+        // With an `error_type` label, the last three are the empty string.
         values.dedup();
         label.values(values)
     }
 
-    /// Every mistake that no sink could accept.
+    /// All errors that do not depend on the sink.
     pub(crate) fn errors(&self) -> Vec<Error> {
         const MAX_ENDPOINTS: usize = 1_000_000;
         let Self {
@@ -331,7 +330,7 @@ impl HttpSettings {
         }
     }
 
-    /// Every label of this layer, which a registry may not have as a constant one.
+    /// All label names of this layer. They must not be constant labels of the registry.
     pub(crate) fn own_labels(&self) -> impl Iterator<Item = &str> {
         let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
         let own = self.labels.iter().map(|label| label.name.as_str());
@@ -339,7 +338,7 @@ impl HttpSettings {
     }
 }
 
-/// The label that a family has beside those of every request.
+/// The description of the label that only this family has.
 fn own_label(family: HttpMetric) -> Option<LabelDescription> {
     let label = LabelDescription::new(family.own_label()?);
     Some(match family {
@@ -350,7 +349,7 @@ fn own_label(family: HttpMetric) -> Option<LabelDescription> {
     })
 }
 
-/// The mistakes found so far.
+/// The errors found so far.
 #[derive(Default)]
 struct Errors(Vec<Error>);
 

@@ -1,4 +1,7 @@
-//! Labels that presets bring: one of each for the process, so that the same preset is the same label.
+//! The labels of the presets of `HttpMetrics`.
+//!
+//! Each is created once per process: closures are compared by identity, and equal configurations share their
+//! series.
 
 use std::sync::OnceLock;
 
@@ -6,7 +9,7 @@ use http::Version;
 
 use crate::http::config::http_label::HttpLabel;
 
-/// `host`, of a client's requests: without the port, and at most a hundred.
+/// `host` of client requests: without the port, at most 100 values.
 pub(crate) fn host() -> HttpLabel {
     static HOST: OnceLock<HttpLabel> = OnceLock::new();
     HOST.get_or_init(|| {
@@ -17,7 +20,7 @@ pub(crate) fn host() -> HttpLabel {
     .clone()
 }
 
-/// OpenTelemetry's `url.scheme`: of the URI if it has one, else what the server is known to speak.
+/// OpenTelemetry's `url.scheme`: the scheme of the URI, otherwise `https` or `http` by configuration.
 pub(crate) fn url_scheme(https: bool) -> HttpLabel {
     static HTTP: OnceLock<HttpLabel> = OnceLock::new();
     static HTTPS: OnceLock<HttpLabel> = OnceLock::new();

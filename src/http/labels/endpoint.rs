@@ -1,21 +1,24 @@
-//! The `endpoint` label: the route's template, never the path.
+//! The `endpoint` label: the route template, never the path.
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::{Extensions, Request};
 
-/// The endpoint of a request that no route matched, or whose route nobody told the layer.
+/// The endpoint of a request that no route matched, or whose route the layer does not see.
 pub(crate) const UNMATCHED: &str = "unmatched";
 
-/// The name of an endpoint, for where no router tells it.
+/// The name of an endpoint, as an extension of a request or a response.
 ///
-/// As an extension of a request it is the endpoint from the start. As an extension of a response it
-/// names the endpoint afterwards: count and duration go to it, while the request in progress stayed
-/// where it was known at the time.
+/// Use it if the layer does not see the matched route of a router.
 ///
-/// Whoever names endpoints keeps their number bounded: a route's template, never a path. Past
-/// [`max_endpoints`](crate::HttpMetrics::max_endpoints) they are counted as `overflow`.
+/// | extension of | effect |
+/// |---|---|
+/// | the request, set before it reaches the layer | the endpoint of all metrics; takes precedence over the router and the configuration |
+/// | the response | the endpoint of all metrics recorded from then on, such as count and duration; in progress keeps the endpoint known at the start |
+///
+/// Use a route template, never a path, to limit the number of endpoints. Endpoints beyond
+/// [`max_endpoints`](crate::HttpMetrics::max_endpoints) are recorded as `overflow`.
 ///
 /// ```
 /// use http::Response;
@@ -36,19 +39,19 @@ enum EndpointName {
 }
 
 impl Endpoint {
-    /// An endpoint known when the program is written; costs nothing.
+    /// Creates an endpoint from a string literal, without an allocation.
     #[must_use]
     pub const fn from_static(name: &'static str) -> Self {
         Self(EndpointName::Static(name))
     }
 
-    /// An endpoint known when the program starts: keep it, and clone it for each request.
+    /// Creates an endpoint from a string, for names known at start-up. Keep it and clone it for each request.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(EndpointName::Shared(name.into()))
     }
 
-    /// The value of the label.
+    /// Returns the value of the label.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {
@@ -59,7 +62,7 @@ impl Endpoint {
         }
     }
 
-    /// As [`endpoint_of_request`], to keep.
+    /// Like [`endpoint_of_request`], but owned.
     pub(crate) fn of_request<B>(request: &Request<B>) -> Option<Self> {
         let extensions = request.extensions();
         let named = extensions.get::<Self>().cloned();
@@ -72,7 +75,7 @@ impl Endpoint {
     }
 }
 
-/// What the router or anyone else said about this request so far.
+/// The endpoint in the extensions: an [`Endpoint`], otherwise axum's matched route.
 #[inline]
 pub(crate) fn endpoint_of_request(extensions: &Extensions) -> Option<&str> {
     let named = named_endpoint(extensions);

@@ -1,4 +1,4 @@
-//! [`RequestHead`] and [`ResponseHead`]: what a label, an endpoint or an exemplar can be made from.
+//! [`RequestHead`] and [`ResponseHead`]: the arguments of functions for labels, endpoints and exemplars.
 
 use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, Version};
 
@@ -23,19 +23,19 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// The method, whatever the client sent.
+    /// Returns the method, which can be any token that the client sent.
     #[must_use]
     pub fn method(&self) -> &'a Method {
         self.method
     }
 
-    /// The sink of the request.
+    /// Returns the URI.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         self.uri
     }
 
-    /// The version of HTTP.
+    /// Returns the HTTP version.
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
@@ -47,7 +47,7 @@ impl<'a> RequestHead<'a> {
         self.headers
     }
 
-    /// What layers further out attached.
+    /// Returns the extensions, which outer layers can set.
     #[must_use]
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions
@@ -82,7 +82,7 @@ impl<'a> ResponseHead<'a> {
         }
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
@@ -94,7 +94,7 @@ impl<'a> ResponseHead<'a> {
         self.headers
     }
 
-    /// What the service and layers further in attached.
+    /// Returns the extensions, which the service and inner layers can set.
     #[must_use]
     pub fn extensions(&self) -> &'a Extensions {
         self.extensions

@@ -1,6 +1,6 @@
-//! The `method` label: the methods of the standards, and one for whatever else a client sends.
+//! The `method` label: the standard methods, and one value for all others.
 
-/// A request method as a label, and as a place in an array.
+/// A request method, as a label value and as an array index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
@@ -33,8 +33,8 @@ impl Method {
         Self::Other,
     ];
 
-    /// RFC 9110, RFC 5789 for PATCH, and the QUERY method; clients can send any other token, so those
-    /// share one label.
+    /// Recognizes the methods of RFC 9110, PATCH (RFC 5789) and QUERY. Clients can send any other token, so
+    /// those share one label value.
     #[inline]
     pub(crate) fn of(method: &http::Method) -> Self {
         match *method {
@@ -52,12 +52,12 @@ impl Method {
         }
     }
 
-    /// Whether a response to it may have no body for the client, whatever its status.
+    /// Whether a response to this method may lack a body for the client, whatever its status.
     pub(crate) fn may_lack_body(self) -> bool {
         matches!(self, Self::Head | Self::Connect)
     }
 
-    /// The label; methods of no standard are called `other`.
+    /// The label value; `other` for methods that are not standard.
     pub(crate) fn label(self, other: &'static str) -> &'static str {
         match self {
             Self::Get => "GET",

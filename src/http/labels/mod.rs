@@ -1,4 +1,5 @@
-//! Label values: method, endpoint, status, abort reason, and the heads they are read from.
+//! Label values (method, endpoint, status, abort reason) and the request and response heads they are read
+//! from.
 
 pub(crate) mod abort_reason;
 pub(crate) mod endpoint;

@@ -1,4 +1,4 @@
-//! [`SkipMetrics`]: the mark of a response that is not measured.
+//! [`SkipMetrics`]: marks a response that is not measured.
 
 /// A response extension that excludes the request from all metrics.
 ///
@@ -13,7 +13,8 @@
 /// response.extensions_mut().insert(SkipMetrics);
 /// ```
 ///
-/// The mark is read with the response head. If the request had to wait before (an inner service was not
-/// ready at once), its endpoint is registered with 0 requests.
+/// The layer reads the mark with the response head. If the future of the inner service was pending before,
+/// the request was in progress until then, so the endpoint is registered and its in-progress series is
+/// exported.
 #[derive(Clone, Copy, Debug)]
 pub struct SkipMetrics;

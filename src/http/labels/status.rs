@@ -1,37 +1,42 @@
-//! The `status` label: a code or its class, or how a request ended that never got one.
+//! The `status` label: a code, its class, or how a request ended without a response.
 
 use std::borrow::Cow;
 
 use http::StatusCode;
 
-/// The value of a `status` label: a number, because every request compares it.
+/// The value of a `status` label, as a number because every request compares it.
 ///
-/// Codes are themselves, of at least 100; below are their classes and what is no code.
+/// | number | meaning |
+/// |---|---|
+/// | 1 to 9 | a class |
+/// | 20 to 22 | no response |
+/// | 100 and above | the status code |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status(u16);
 
 impl Status {
     /// The service returned an error.
     pub(crate) const ERROR: Self = Self(20);
-    /// The future was dropped before there was a response: the client left, or a timeout outside.
+    /// The future was dropped before the response: the client disconnected, or a timeout of an outer layer
+    /// expired.
     pub(crate) const CANCELLED: Self = Self(21);
     /// The service panicked.
     pub(crate) const PANICKED: Self = Self(22);
 
-    /// The service answered with this code.
+    /// The service responded with this code.
     #[inline]
     pub(crate) fn of(code: StatusCode) -> Self {
         Self(code.as_u16())
     }
 
-    /// A code by its number; 0 is none.
+    /// The status of a code; `None` for 0.
     #[inline]
     pub(crate) fn from_code(code: u16) -> Option<Self> {
         (code != 0).then_some(Self(code))
     }
 
-    /// The class of a code, `2xx`; anything else is its own class.
-    // Not inlined: most layers never ask, and it would be worked out all the same.
+    /// The class of a code, such as `2xx`. Any other status is its own class.
+    // Not inlined: most layers do not need the class, but the compiler would compute it anyway.
     #[inline(never)]
     pub(crate) fn class(self) -> Self {
         if self.is_code() {
@@ -54,12 +59,12 @@ impl Status {
         self.0 < 10
     }
 
-    /// Whether the service answered that it knows no such thing, as it answers scanners.
+    /// Whether the status is 404 or 405, the usual response to scanners.
     pub(crate) fn is_unknown_route(self) -> bool {
         matches!(self.0, 404 | 405)
     }
 
-    /// Whether there was a response, by whatever code.
+    /// Whether there was a response, with any code.
     pub(crate) fn is_response(self) -> bool {
         self.is_code() || self.is_class()
     }
@@ -74,7 +79,8 @@ impl Status {
         }
     }
 
-    /// OpenTelemetry's `error.type`: the status of a failed response, how it ended without one.
+    /// OpenTelemetry's `error.type`: the status of a 5xx response, the reason without a response, otherwise
+    /// empty.
     pub(crate) fn error_type(self) -> Cow<'static, str> {
         let failed = Self(5);
         match self.is_response() && self.class() != failed {
@@ -83,7 +89,7 @@ impl Status {
         }
     }
 
-    /// A number of its own.
+    /// A number that is unique to this status.
     pub(crate) fn number(self) -> u64 {
         self.0.into()
     }

@@ -1,13 +1,15 @@
-//! [`TraceId::from_traceparent`]: the trace that a request belongs to.
+//! [`TraceId::from_traceparent`]: reads the trace of a request from its header.
 
 use crate::http::labels::head::RequestHead;
 use crate::model::trace::TraceId;
 
 impl TraceId {
-    /// Returns the trace of the `traceparent` header, if that trace is sampled. An exemplar of a trace that
-    /// is not kept would lead nowhere.
+    /// Returns the trace in the `traceparent` header, if it is valid and sampled.
     ///
-    /// Source: W3C Trace Context, version 00. Later versions are read as far as they agree with it.
+    /// A trace that is not sampled is usually not stored, so its exemplar would lead nowhere.
+    ///
+    /// The format is W3C Trace Context, version 00. Later versions are accepted if they start with the same
+    /// fields.
     #[must_use]
     pub fn from_traceparent(request: RequestHead<'_>) -> Option<Self> {
         let mut parts = request.header("traceparent")?.split('-');

@@ -1,58 +1,85 @@
-//! [`ResponseBody`]: sees the end of a response.
+//! [`ResponseBody`]: the response body of a measured service.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::Response;
+use bytes::Buf;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::http::labels::abort_reason::AbortReason;
-use crate::http::middleware::exchange::Exchange;
-use crate::http::middleware::head::{BodyHints, BodyPlan, Remaining};
+use crate::http::middleware::exchange::HttpExchange;
+use crate::http::middleware::head::{BodyHints, BodyPlan};
 use crate::http::middleware::long_lived::OpenConnection;
-use crate::lifecycle::panic_guard::PanicGuard;
+use crate::lifecycle::body::ObservedBody;
+use crate::lifecycle::end::{End, Exchange, ResponseExchange};
 
 pin_project! {
-    /// A response's body on its way out: the inner one, and an eye on where it ends.
+    /// A response body that counts its bytes and records how the request ends.
     ///
-    /// A server stops polling a body in more ways than one: it asks for a frame and gets none, it
-    /// sees `is_end_stream`, it has sent as many bytes as `content-length` says, or it sends trailers
-    /// after which nothing can come. Each of these is the body's end; a drop before that is not.
+    /// The body is complete as soon as one of these happens:
+    ///
+    /// - The inner body returns `None` or trailers.
+    /// - `is_end_stream` returns `true`.
+    /// - The length given by `size_hint` or `content-length` has passed.
+    ///
+    /// If the body fails, panics or is dropped earlier, it is counted as aborted.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
-        inner: B,
-        exchange: Exchange,
-        remaining: Remaining,
-        connection: Option<OpenConnection>,
+        body: ObservedBody<B, BodyExchange>,
     }
 }
 
+/// The exchange, and the long-lived connection that the response may start.
+struct BodyExchange {
+    exchange: HttpExchange,
+    connection: Option<OpenConnection>,
+}
+
 impl<B: Body> ResponseBody<B> {
-    /// Takes over the exchange at the head of its response.
+    /// Wraps the body of `response` and moves the exchange into it.
     ///
-    /// Head and body are apart while the head is looked at, so that a compiler may leave the body where it is.
+    /// Splitting the response before reading its head lets the compiler leave the body in place.
     #[inline]
-    pub(super) fn wrap(response: Response<B>, exchange: &mut Exchange) -> Response<Self> {
+    pub(crate) fn wrap(response: Response<B>, exchange: &mut HttpExchange) -> Response<Self> {
         let (head, inner) = response.into_parts();
         let hints = BodyHints::of(&inner);
         let (status, extensions) = (head.status, &head.extensions);
-        let rest = exchange
+        let plan = exchange
             .read_status(status, extensions, hints)
             .unwrap_or_else(|| exchange.read_head(status, &head.headers, extensions, hints));
         let BodyPlan {
             remaining,
             connection,
-        } = rest;
-        let body = Self {
-            inner,
+        } = plan;
+        let exchange = BodyExchange {
             exchange: exchange.take(),
-            remaining,
             connection,
         };
-        Response::from_parts(head, body)
+        let body = ObservedBody::new(inner, exchange, remaining);
+        Response::from_parts(head, Self { body })
     }
+}
+
+impl Exchange for BodyExchange {
+    #[inline]
+    fn end(&mut self, end: End) {
+        self.exchange.end(end);
+        // Dropping the guard decrements the gauge of open connections.
+        self.connection = None;
+    }
+}
+
+impl ResponseExchange for BodyExchange {
+    #[inline]
+    fn data(&mut self, _: &impl Buf, len: u64) {
+        self.exchange.send(len);
+    }
+
+    #[inline]
+    fn trailers(&mut self, _: &HeaderMap) {}
 }
 
 impl<B: Body> Body for ResponseBody<B> {
@@ -64,49 +91,22 @@ impl<B: Body> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        use bytes::Buf;
-        let mut this = self.project();
-        let guard = PanicGuard::new(this.exchange);
-        let polled = this.inner.as_mut().poll_frame(cx);
-        guard.defuse();
-        let Poll::Ready(frame) = &polled else {
-            return polled;
-        };
-        let end = match frame {
-            None => End::Complete,
-            Some(Err(_)) => End::Failed,
-            Some(Ok(frame)) => {
-                let sent = frame.data_ref().map_or(0, Buf::remaining) as u64;
-                this.exchange.send(sent);
-                this.remaining.pass(sent);
-                if frame.is_trailers() || this.remaining.is_nothing() || this.inner.is_end_stream()
-                {
-                    End::Complete
-                } else {
-                    End::NotYet
-                }
-            }
-        };
-        if end != End::NotYet {
-            let aborted = (end == End::Failed).then_some(AbortReason::Error);
-            this.exchange.end_body(aborted);
-            *this.connection = None;
-        }
-        polled
+        self.project().body.poll_frame(cx)
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.body.is_end_stream()
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.body.size_hint()
     }
 }
 
-#[derive(PartialEq)]
-enum End {
-    NotYet,
-    Complete,
-    Failed,
+impl fmt::Debug for BodyExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.exchange.fmt(f)
+    }
 }

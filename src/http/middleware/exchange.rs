@@ -1,5 +1,5 @@
-//! [`Exchange`]: one request, opened before the service runs and closed exactly once, at the latest
-//! when it is dropped.
+//! [`HttpExchange`]: one request. It starts before the service runs and ends exactly once, at the latest when
+//! it is dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,38 +7,37 @@ use std::sync::Arc;
 use http::{Request, StatusCode};
 
 use crate::clock::Instant;
-use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
 use crate::http::labels::status::Status;
+use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::in_flight::{CLOSED, Extras, InFlight, SeriesPair};
 use crate::http::middleware::long_lived::OpenConnection;
 use crate::http::middleware::nesting;
 use crate::http::middleware::outcome::RequestEnd;
-use crate::http::middleware::request_body::BodyProgress;
 use crate::http::series::completion::Measured;
 use crate::http::series::endpoint::EndpointSeries;
 use crate::http::series::http::HttpSeries;
 use crate::http::series::request::RequestSeries;
-use crate::lifecycle::panic_guard::OnPanic;
+use crate::lifecycle::end::{End, Exchange};
 
-pub(crate) struct Exchange {
+pub(crate) struct HttpExchange {
     place: InFlight,
     started: Instant,
-    /// How long the head took, where that is measured; not a number before it is there.
+    /// The time to the response head in seconds, if it is measured; NaN before the head.
     head_seconds: f64,
-    /// Bytes of the response's body so far.
+    /// Bytes of the response body so far.
     sent: u64,
     answered: Answered,
 }
 
-// It moves from the future to the body, and from one stack to another.
-const _: () = assert!(size_of::<Exchange>() <= 56);
+// It is moved often: from the future to the body, and between stack frames.
+const _: () = assert!(size_of::<HttpExchange>() <= 56);
 
-/// The response's status, if there is a response: what a drop or a panic means depends on it.
+/// The status of the response, if there is one. It decides what a drop or a panic means.
 ///
-/// A whole word: an exchange is moved several times, and processors are slow to copy gaps.
+/// A full word, because an exchange is moved several times and copies around padding are slow.
 #[derive(Clone, Copy)]
 struct Answered(u64);
 
@@ -56,8 +55,8 @@ impl Answered {
     }
 }
 
-impl Exchange {
-    /// Opens the exchange of a request that begins.
+impl HttpExchange {
+    /// Starts the exchange of a request.
     #[inline]
     pub(crate) fn open<B>(layer: &'static HttpSeries, request: &Request<B>) -> Self {
         nesting::check(layer);
@@ -67,18 +66,18 @@ impl Exchange {
         }
     }
 
-    /// Opens what is not found by its route and its method alone.
-    // Not inlined: what is generic over the service stays small.
+    /// Slow path of [`open`](Self::open): the series is not found by route and method alone.
+    // Not inlined, to keep the code that is generic over the service small.
     #[inline(never)]
     fn open_asking(layer: &'static HttpSeries, request: RequestHead<'_>) -> Self {
         let method = Method::of(request.method());
         let name = layer.endpoint_of(request);
         let endpoint = layer.endpoint(name);
         if endpoint.is_some_and(EndpointSeries::is_skipped) {
-            // It leaves no trace, not even among the values of labels.
+            // A skipped request leaves no trace, not even in the tables of label values.
             return Self::at(CLOSED);
         }
-        // All that is asked of the application comes first: if that panics, nothing is open yet.
+        // Functions of the application run first: if one panics, nothing has started yet.
         let labels = layer.request_labels(request);
         let trace = layer.trace(request);
         let mut place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
@@ -104,14 +103,14 @@ impl Exchange {
         }
     }
 
-    /// Takes along what will be read of the request's body.
-    pub(super) fn set_reading(&mut self, reading: Arc<BodyProgress>) {
+    /// Attaches the progress of the request body, which is recorded at the end.
+    pub(super) fn set_body_progress(&mut self, progress: Arc<BodyProgress>) {
         if let Some(extras) = self.place.extras() {
-            extras.reading = Some(reading);
+            extras.progress = Some(progress);
         }
     }
 
-    /// Hands the open exchange on, leaving a closed one behind.
+    /// Moves the exchange out and leaves an ended one.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self {
@@ -120,25 +119,27 @@ impl Exchange {
         }
     }
 
-    /// The layer that measures the request.
+    /// The layer that measures the request, unless it has ended.
     #[inline]
     pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
         self.place.layer()
     }
 
-    /// Whether it is measured and has not ended.
+    /// Whether the request is measured and has not ended.
     #[inline]
     pub(crate) fn is_live(&self) -> bool {
         self.place.is_live()
     }
 
-    /// This was no scrape of ours: the service made us wait, or has answered.
+    /// Registers a deferred request once it is known not to be a scrape: its future is pending, or it has a
+    /// response.
     #[inline]
     pub(crate) fn settle(&mut self) {
         self.place.settle();
     }
 
-    /// The head of the response is there, with this status; gives the method, if the request is measured.
+    /// Records the status and, if needed, the time of the response head. Returns the method, if the request
+    /// is measured and has not ended.
     #[inline]
     pub(crate) fn answer(&mut self, code: StatusCode) -> Option<Method> {
         let (layer, method) = self.place.measured_by()?;
@@ -149,24 +150,24 @@ impl Exchange {
         Some(method)
     }
 
-    /// As [`answer`](Self::answer), where only the status matters.
+    /// Like [`answer`](Self::answer), if only the status matters.
     #[inline]
     pub(super) fn answer_alone(&mut self, code: StatusCode) {
         self.answered = Answered::with(code);
     }
 
-    /// Whether it is in progress, and of a response's head only the status matters.
+    /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn takes_status_alone(&self) -> bool {
         self.place.takes_status_alone()
     }
 
-    /// A response has the last word about labels, and about the endpoint if it has `named` one.
+    /// Applies the labels of the response, and its endpoint if it has `named` one.
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
         self.place.learn(response, named);
     }
 
-    /// Closes the exchange. Only the first call counts.
+    /// Ends the exchange. Only the first call counts.
     pub(crate) fn close(&mut self, outcome: RequestEnd) {
         if outcome.status().is_some() {
             self.settle();
@@ -174,8 +175,8 @@ impl Exchange {
         self.close_after(self.started.elapsed_seconds(), outcome);
     }
 
-    /// Closes the exchange of a request that is complete, as nearly all are: by a few numbers of this
-    /// thread, if that is all there is to it.
+    /// Ends the exchange of a completed request: by the fast path
+    /// [`count_ordinary`](RequestSeries::count_ordinary) if possible.
     #[inline(never)]
     fn complete(&mut self) {
         let Some(status) = self.answered.status() else {
@@ -191,12 +192,12 @@ impl Exchange {
         }
     }
 
-    /// Closes the exchange of a request that took so long altogether.
+    /// Ends the exchange of a request that took `seconds` in total.
     fn close_after(&mut self, seconds: f64, outcome: RequestEnd) {
         let Some((SeriesPair { began, counted }, extras)) = self.place.take_open() else {
             return;
         };
-        // Last, and also if a recorder of another crate, or who listens to a warning, panics.
+        // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
         let _ending = Ending(began);
         if let Some(status) = outcome.status() {
             let measured = self.measured(outcome, &extras);
@@ -216,36 +217,26 @@ impl Exchange {
         Measured {
             head_seconds: (!head.is_nan()).then_some(head),
             response_bytes: outcome.has_body().then_some(self.sent),
-            request: extras.reading.as_ref().map(|reading| reading.measured()),
+            request: extras.progress.as_ref().map(|progress| progress.measured()),
             trace: extras.trace,
         }
     }
 
-    /// A connection that outlives its request, in the gauge until it is dropped.
+    /// Opens a long-lived connection. The gauge counts it until it is dropped. `None` if it is not measured.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
         let SeriesPair { counted, .. } = self.place.opened()?;
         let gauge = counted.layer().connections(counted, kind);
         gauge.map(OpenConnection::open)
     }
 
-    /// Bytes of the response's body passed.
+    /// Adds bytes of the response body that passed.
     #[inline]
     pub(crate) fn send(&mut self, bytes: u64) {
         self.sent += bytes;
     }
-
-    /// The body's end: complete or not, its status is the one of the head.
-    #[inline]
-    pub(crate) fn end_body(&mut self, aborted: Option<AbortReason>) {
-        match (aborted, self.answered.status()) {
-            (None, _) => self.complete(),
-            (Some(reason), Some(status)) => self.close(RequestEnd::Aborted(status, reason)),
-            (Some(_), None) => {}
-        }
-    }
 }
 
-/// Ends what is in progress when it is dropped.
+/// Decrements the in-progress gauge when it is dropped.
 struct Ending(&'static RequestSeries);
 
 impl Drop for Ending {
@@ -254,39 +245,37 @@ impl Drop for Ending {
     }
 }
 
-impl OnPanic for Exchange {
-    #[cold]
-    fn on_panic(&mut self) {
-        self.close(match self.answered.status() {
-            None => RequestEnd::Panicked,
-            Some(status) => RequestEnd::Aborted(status, AbortReason::Panicked),
-        });
-    }
-}
-
-impl Drop for Exchange {
+impl Exchange for HttpExchange {
     #[inline]
-    fn drop(&mut self) {
-        if self.is_live() {
-            self.dropped();
+    fn end(&mut self, end: End) {
+        match end {
+            End::Complete => self.complete(),
+            end => self.abort(end),
         }
     }
 }
 
-impl Exchange {
-    /// Nobody waits any more.
-    #[cold]
-    fn dropped(&mut self) {
-        self.close(match self.answered.status() {
-            None => RequestEnd::Cancelled,
-            Some(status) => RequestEnd::Aborted(status, AbortReason::Dropped),
-        });
+impl Drop for HttpExchange {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_live() {
+            self.abort(End::Dropped);
+        }
     }
 }
 
-impl fmt::Debug for Exchange {
+impl HttpExchange {
+    #[cold]
+    fn abort(&mut self, end: End) {
+        if let Some(end) = RequestEnd::of(end, self.answered.status()) {
+            self.close(end);
+        }
+    }
+}
+
+impl fmt::Debug for HttpExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
+        f.debug_struct("HttpExchange")
             .field("answered", &self.answered.status())
             .field("open", &self.is_live())
             .finish_non_exhaustive()
@@ -304,16 +293,16 @@ mod tests {
     use crate::http::config::settings::MeasureUntil;
     use crate::registry::Registry;
 
-    /// A request whose head takes a second and whose body takes three more.
+    /// A request whose response head arrives after 1 s and whose body ends 3 s later.
     fn measured(metrics: HttpMetrics) -> Registry {
         let registry = Registry::new();
         let layer = metrics.build(&registry).unwrap();
-        let mut exchange = Exchange::open(layer.series(), &Request::new(()));
+        let mut exchange = HttpExchange::open(layer.series(), &Request::new(()));
         stepped::advance(Duration::from_secs(1));
         exchange.settle();
         exchange.answer(StatusCode::OK);
         stepped::advance(Duration::from_secs(3));
-        exchange.end_body(None);
+        exchange.end(End::Complete);
         stepped::advance(Duration::from_secs(5));
         drop(exchange);
         registry
@@ -322,9 +311,7 @@ mod tests {
     fn rounded(registry: &Registry, family: &str) -> Option<f64> {
         let count = registry.sum(&format!("{family}_count"), &[]);
         assert!(count.is_none_or(|count| count == 1.0), "{family}");
-        registry
-            .value(&format!("{family}_sum"), &[])
-            .map(f64::round)
+        registry.sum(&format!("{family}_sum"), &[]).map(f64::round)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! [`ResponseFuture`]: waits for the head of the response.
+//! [`ResponseFuture`]: waits for the response head.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,26 +9,26 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::http::middleware::body::ResponseBody;
-use crate::http::middleware::exchange::Exchange;
-use crate::http::middleware::nesting::Inside;
-use crate::http::middleware::outcome::RequestEnd;
+use crate::http::middleware::exchange::HttpExchange;
+use crate::http::middleware::inside::Inside;
+use crate::lifecycle::end::{End, Exchange};
 
 pin_project! {
     /// The future of an [`HttpMetricsService`](super::HttpMetricsService).
     ///
-    /// Dropping it before it is done counts the request as `cancelled`.
+    /// If it is dropped before it completes, the request is counted as `cancelled`.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        exchange: Exchange,
+        exchange: HttpExchange,
     }
 }
 
 impl<F> ResponseFuture<F> {
     #[inline]
-    pub(super) fn new(inner: F, exchange: Exchange) -> Self {
+    pub(super) fn new(inner: F, exchange: HttpExchange) -> Self {
         Self { inner, exchange }
     }
 }
@@ -50,7 +50,7 @@ where
             this.exchange.settle();
             return Poll::Pending;
         };
-        let response = answered.inspect_err(|_| this.exchange.close(RequestEnd::Failed))?;
+        let response = answered.inspect_err(|_| this.exchange.end(End::Failed))?;
         Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
     }
 }

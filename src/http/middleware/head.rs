@@ -1,5 +1,5 @@
-//! What the head of a response tells: which endpoint it was, whether a body follows, and how long a
-//! life it begins.
+//! Reads the response head: the endpoint, the labels, whether a body follows, and whether a long-lived
+//! connection starts.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Extensions, HeaderMap, StatusCode};
@@ -10,20 +10,22 @@ use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
 use crate::http::labels::skip_metrics::SkipMetrics;
 use crate::http::labels::status::Status;
-use crate::http::middleware::exchange::Exchange;
+use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::long_lived::{LongLived, OpenConnection};
 use crate::http::middleware::outcome::RequestEnd;
+use crate::lifecycle::body::Remaining;
+use crate::lifecycle::end::{End, Exchange};
 
-/// What a body says of itself before it is polled.
+/// What is known of a body before it is polled.
 #[derive(Clone, Copy)]
-pub(super) struct BodyHints {
+pub(crate) struct BodyHints {
     remaining: Remaining,
     is_end: bool,
 }
 
 impl BodyHints {
     #[inline]
-    pub(super) fn of(body: &impl Body) -> Self {
+    pub(crate) fn of(body: &impl Body) -> Self {
         Self {
             remaining: Remaining::of(body.size_hint().exact()),
             is_end: body.is_end_stream(),
@@ -31,41 +33,12 @@ impl BodyHints {
     }
 }
 
-/// How many bytes of a body are to come.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Remaining(u64);
-
-impl Remaining {
-    /// More than will ever pass.
-    const UNKNOWN: Self = Self(u64::MAX);
-
-    #[inline]
-    fn of(bytes: Option<u64>) -> Self {
-        bytes.map_or(Self::UNKNOWN, Self)
-    }
-
-    #[inline]
-    fn is_unknown(self) -> bool {
-        self.0 == Self::UNKNOWN.0
-    }
-
-    #[inline]
-    pub(super) fn pass(&mut self, bytes: u64) {
-        self.0 = self.0.saturating_sub(bytes);
-    }
-
-    #[inline]
-    pub(super) fn is_nothing(self) -> bool {
-        self.0 == 0
-    }
-}
-
-/// What is left of a response after its head.
-pub(super) struct BodyPlan {
-    /// Where the response says how much that is: a server stops asking for more then.
-    pub(super) remaining: Remaining,
-    /// A connection that may outlive the exchange.
-    pub(super) connection: Option<OpenConnection>,
+/// What follows a response head.
+pub(crate) struct BodyPlan {
+    /// The announced length of the body, if it is known: a server stops polling after these bytes.
+    pub(crate) remaining: Remaining,
+    /// A long-lived connection, which may outlive the exchange.
+    pub(crate) connection: Option<OpenConnection>,
 }
 
 impl BodyPlan {
@@ -78,11 +51,11 @@ impl BodyPlan {
     }
 }
 
-impl Exchange {
-    /// Reads a head that says no more than its status, before a body of known length: what most
-    /// responses are. `None` if it says more, or if somebody asks.
+impl HttpExchange {
+    /// Fast path: reads a head of which only the status matters, followed by a body of known length. `None`
+    /// if the response has extensions, may lack a body, or if the layer reads more than the status.
     #[inline]
-    pub(super) fn read_status(
+    pub(crate) fn read_status(
         &mut self,
         code: StatusCode,
         extensions: &Extensions,
@@ -96,9 +69,9 @@ impl Exchange {
         Some(self.begin_body(body))
     }
 
-    /// The head is there: with it the request may end, or begin a connection.
+    /// Reads a response head. It may end the request or start a long-lived connection.
     #[inline(never)]
-    pub(super) fn read_head(
+    pub(crate) fn read_head(
         &mut self,
         code: StatusCode,
         headers: &HeaderMap,
@@ -107,7 +80,7 @@ impl Exchange {
     ) -> BodyPlan {
         let response = ResponseHead::new(code, headers, extensions);
         if extensions.get::<SkipMetrics>().is_some() {
-            self.close(RequestEnd::SkipMetrics);
+            self.close(RequestEnd::Skipped);
         }
         let Some(method) = self.answer(code) else {
             return BodyPlan::of(Remaining::UNKNOWN);
@@ -126,16 +99,16 @@ impl Exchange {
         self.begin_body(body)
     }
 
-    /// What follows the head is a body: if it is empty, the request has ended.
+    /// A body follows. If it is empty, the request ends.
     #[inline]
     fn begin_body(&mut self, body: BodyHints) -> BodyPlan {
         if body.is_end || body.remaining.is_nothing() {
-            self.end_body(None);
+            self.end(End::Complete);
         }
         BodyPlan::of(body.remaining)
     }
 
-    /// What follows the head is a long life, or nothing that reaches the client.
+    /// A long-lived connection follows, or nothing that reaches the client.
     #[cold]
     fn begin_other(
         &mut self,
@@ -147,11 +120,12 @@ impl Exchange {
         if let Some(kind) = kind.or_else(|| unmarked_kind(code, method)) {
             return self.open_connection(code, kind, marked);
         }
-        self.end_body(None);
+        self.end(End::Complete);
         BodyPlan::of(Remaining::UNKNOWN)
     }
 
-    /// A connection's life is no latency: the request ends at its head, the connection goes on.
+    /// Ends the request at its response head, because the lifetime of a connection is not a latency. The
+    /// connection stays open.
     fn open_connection(
         &mut self,
         code: StatusCode,
@@ -170,8 +144,8 @@ impl Exchange {
     }
 }
 
-/// Whether what follows such a head is a body for the client: not after an upgrade, not in a tunnel, and not
-/// where HTTP says that there is none.
+/// Whether a body for the client follows the head: not after an upgrade, in a tunnel, or if HTTP forbids a
+/// body.
 #[inline]
 fn begins_body(code: StatusCode, method: Method) -> bool {
     may_have_body(code) && method != Method::Head && !is_tunnel(code, method)
@@ -188,7 +162,7 @@ fn is_tunnel(code: StatusCode, method: Method) -> bool {
     method == Method::Connect && code.is_success()
 }
 
-/// What kind of long-lived connection a response begins by the rules of HTTP.
+/// The kind of long-lived connection that a response starts by the rules of HTTP.
 fn unmarked_kind(code: StatusCode, method: Method) -> Option<&'static str> {
     if code == StatusCode::SWITCHING_PROTOCOLS {
         Some("upgrade")

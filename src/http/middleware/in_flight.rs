@@ -1,4 +1,4 @@
-//! [`InFlight`]: where an exchange is in progress, and where it will be counted.
+//! [`InFlight`]: the series in which an exchange is in progress, and in which it will be counted.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -6,35 +6,36 @@ use std::sync::Arc;
 use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
-use crate::http::middleware::request_body::BodyProgress;
+use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::series::http::HttpSeries;
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::request::RequestSeries;
 use crate::model::trace::TraceId;
 
-/// Where an exchange is in progress.
+/// The series of an exchange until it ends.
 pub(super) enum InFlight {
-    /// As most are.
+    /// Fast path: the series is registered and the request has no trace or request body to track.
     SeriesPair(SeriesPair),
-    /// `None` where the exchange has ended, or was never to be measured: see [`CLOSED`]. Else in a box, with
-    /// what most do not need.
+    /// `None` if the exchange has ended or is not measured: see [`CLOSED`]. Otherwise a box with what most
+    /// exchanges do not need.
     ///
-    /// The box is dropped where the exchange closes, and every exchange does; so what every request does twice,
-    /// dropping one that is closed, is to look at two words.
+    /// `ManuallyDrop`, so that dropping a closed exchange, which every request does twice, only tests two
+    /// words. The box is freed when the exchange ends, and every exchange ends.
     Boxed(Option<ManuallyDrop<Box<Boxed>>>),
 }
 
-/// Not a variant of its own, for which a [`InFlight`] would need one more word.
+/// Not a separate variant, which would make [`InFlight`] one word larger.
 pub(super) const CLOSED: InFlight = InFlight::Boxed(None);
 
 #[derive(Clone, Copy)]
 pub(super) struct SeriesPair {
     pub(super) began: &'static RequestSeries,
-    /// Where the request will be counted: the response may name another endpoint, or other labels.
+    /// Where the request will be counted. It can differ: the response may set another endpoint or other
+    /// labels.
     pub(super) counted: &'static RequestSeries,
 }
 
-/// What few exchanges need, so that all stay small: they move with their requests.
+/// State that few exchanges need. Boxed to keep exchanges small, because they are moved with their requests.
 pub(super) struct Boxed {
     stage: Stage,
     pub(super) extras: Extras,
@@ -42,8 +43,8 @@ pub(super) struct Boxed {
 
 enum Stage {
     SeriesPair(SeriesPair),
-    /// Not registered yet. Nobody knows whether this is a first scrape, which must leave no trace;
-    /// it is registered when it has to wait or when its response is there.
+    /// Not registered yet, because the request may be a first scrape, which must leave no trace. It is
+    /// registered when its future is pending or has a response.
     Deferred(Deferred),
 }
 
@@ -54,22 +55,22 @@ struct Deferred {
     labels: LabelIds,
 }
 
-/// What only some layers ask for.
+/// State that only some layers need.
 #[derive(Default)]
 pub(super) struct Extras {
     pub(super) trace: Option<TraceId>,
-    /// What was read of the request's body.
-    pub(super) reading: Option<Arc<BodyProgress>>,
+    /// The progress of the request body.
+    pub(super) progress: Option<Arc<BodyProgress>>,
 }
 
 impl InFlight {
-    /// In progress from now on.
+    /// Increments the in-progress gauge of the series.
     pub(super) fn open(series: &'static RequestSeries) -> Self {
         series.begin();
         Self::begun(series)
     }
 
-    /// In progress since just now.
+    /// For a series whose in-progress gauge has just been incremented.
     #[inline]
     pub(super) fn begun(series: &'static RequestSeries) -> Self {
         Self::SeriesPair(SeriesPair::at(series))
@@ -95,20 +96,20 @@ impl InFlight {
         Self::Boxed(Some(ManuallyDrop::new(Box::new(Boxed { stage, extras }))))
     }
 
-    /// Whether it has not ended.
+    /// Whether the exchange is measured and has not ended.
     #[inline]
     pub(super) fn is_live(&self) -> bool {
         !matches!(self, Self::Boxed(None))
     }
 
-    /// Leaves a closed one behind.
+    /// Moves the value out and leaves [`CLOSED`].
     #[must_use = "dropped, it leaks its box"]
     #[inline]
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, CLOSED)
     }
 
-    /// Room for what is asked for beside the numbers of all requests; none if it has ended.
+    /// The state that only some layers need, boxed on first use; `None` if the exchange has ended.
     pub(super) fn extras(&mut self) -> Option<&mut Extras> {
         if let &mut Self::SeriesPair(open) = self {
             *self = Self::apart(Stage::SeriesPair(open));
@@ -134,13 +135,13 @@ impl InFlight {
         }
     }
 
-    /// Whether it is in progress, and of a response's head only the status matters.
+    /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn takes_status_alone(&self) -> bool {
         matches!(self, Self::SeriesPair(open) if open.counted.takes_status_alone())
     }
 
-    /// Where it is in progress, if it is.
+    /// The series, if the request is in progress.
     pub(super) fn opened(&self) -> Option<SeriesPair> {
         match self {
             Self::SeriesPair(open) => Some(*open),
@@ -158,7 +159,7 @@ impl InFlight {
         }
     }
 
-    /// Takes out where it is in progress, if it is, and what was asked for beside; leaves a closed one behind.
+    /// Moves out the series, if the request is in progress, and the extras. Leaves [`CLOSED`].
     pub(super) fn take_open(&mut self) -> Option<(SeriesPair, Extras)> {
         match self.take() {
             Self::SeriesPair(open) => Some((open, Extras::default())),
@@ -169,7 +170,7 @@ impl InFlight {
         }
     }
 
-    /// What waits is in progress from now on.
+    /// Registers a deferred request: it is in progress from now on.
     #[inline]
     pub(super) fn settle(&mut self) {
         if let Self::Boxed(Some(apart)) = self
@@ -179,10 +180,11 @@ impl InFlight {
         }
     }
 
-    /// What waits is in progress from now on, at the endpoint that was `named` or else at its own.
+    /// Registers a deferred request, at the endpoint that the response has `named`, otherwise at that of the
+    /// request.
     #[cold]
     fn register(&mut self, named: Option<&Endpoint>) {
-        // Taken out meanwhile: if a recorder panics, the exchange has ended.
+        // Taken out until it is registered: if a recorder panics, the exchange has ended.
         if let Self::Boxed(place) = self
             && let Some(apart) = place.take()
         {
@@ -193,9 +195,11 @@ impl InFlight {
         }
     }
 
-    /// Counted where the response says; where it is in progress already stays.
+    /// Applies the labels and the endpoint of the response to the series that counts the request. The
+    /// in-progress series stays the same.
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        // What waits, by what the request said of itself, so that the next one like it is found.
+        // A deferred request is registered with the labels of the request, so that the next such request is
+        // found.
         self.register(named);
         let learnt = self.opened_mut().map(|open| open.learn(response, named));
         if learnt == Some(false)
@@ -225,7 +229,7 @@ impl Boxed {
         matches!(self.stage, Stage::Deferred(_))
     }
 
-    /// Whether it is in progress now: not if it names an endpoint that is not to be measured.
+    /// Registers a deferred request. Returns `false` if its endpoint is skipped.
     fn register(&mut self, named: Option<&Endpoint>) -> bool {
         if let Stage::Deferred(waiting) = &self.stage {
             let Some(series) = waiting.series(named) else {
@@ -259,7 +263,8 @@ impl SeriesPair {
         (self.counted.layer(), self.counted.method())
     }
 
-    /// Whether it is still measured: a response that names an endpoint that is not leaves no trace.
+    /// Applies the response. Returns `false` if the endpoint it names is skipped: such a request is not
+    /// counted.
     fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> bool {
         let counted = self.counted;
         let layer = counted.layer();

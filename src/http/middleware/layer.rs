@@ -1,4 +1,4 @@
-//! [`HttpMetricsLayer`]: a checked configuration, ready to wrap services.
+//! [`HttpMetricsLayer`]: the layer of a checked configuration.
 
 use std::fmt;
 
@@ -12,16 +12,23 @@ use crate::http::series::http::HttpSeries;
 use crate::registry::Registry;
 use crate::sink::Sink;
 
-/// Measures the HTTP service it is put around.
+/// A layer that records metrics of an HTTP service.
 ///
-/// Made by [`HttpMetrics::build`](crate::HttpMetrics::build), or with the default configuration by
-/// [`Registry::http_layer`](crate::Registry::http_layer). What it records, and how every way a request can end is counted, is
-/// the table in the [crate's documentation](crate#how-requests-end).
+/// [`HttpMetrics::build`](crate::HttpMetrics::build) builds it;
+/// [`Registry::http_layer`](crate::Registry::http_layer) returns one with the default configuration. The
+/// [crate documentation](crate#how-requests-end) lists the metrics and how requests are counted.
 ///
-/// Its table of series lives as long as the program: cloning the layer or its services costs nothing, and
-/// no two cores share a reference count. The same configuration on the same registry is the same table; with a foreign recorder, and with
-/// a closure made anew (for a label, an endpoint or an exemplar), each [`HttpMetrics::build`](crate::HttpMetrics::build)
-/// makes one: build such a layer once, and clone it.
+/// # Memory
+///
+/// The table of series is never freed, so layers and services are cheap to clone.
+///
+/// | [`build`](crate::HttpMetrics::build) with | table |
+/// |---|---|
+/// | the same configuration on the same registry | shared |
+/// | a new closure for a label, an endpoint or an exemplar | a new one for each call |
+/// | a recorder other than a [`Registry`] | a new one for each call |
+///
+/// In the last two cases, build the layer once and clone it.
 #[derive(Clone, Copy)]
 pub struct HttpMetricsLayer {
     series: &'static HttpSeries,
@@ -53,13 +60,21 @@ impl fmt::Debug for HttpMetricsLayer {
 impl HttpMetrics {
     /// Checks the configuration and builds the layer, which records into `sink`.
     ///
-    /// The same configuration on the same registry records into the same series.
+    /// Layers with the same configuration on the same registry record into the same series.
     ///
     /// # Errors
     ///
-    /// If a name is invalid or used twice, buckets are not finite and increasing, a number is out of its range,
-    /// a route pattern is invalid, or the registry has a metric of the same name with other labels or buckets.
-    /// The error lists every mistake of the configuration.
+    /// Returns an error if
+    ///
+    /// - a metric name or a label name is invalid or used twice;
+    /// - buckets are not finite and increasing;
+    /// - a number is out of its range;
+    /// - a route pattern or a preregistered status is invalid;
+    /// - a metric of request bodies is on, without [`with_request_body`](crate::HttpMetrics::with_request_body);
+    /// - the registry has a metric of the same name with other labels or buckets, or a constant label with the name of
+    ///   a label of this layer.
+    ///
+    /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer, Error> {
         let settings = self.settings()?;
         for metric in [HttpMetric::RequestBodySize, HttpMetric::RequestBodyDuration] {

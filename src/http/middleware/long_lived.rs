@@ -1,4 +1,4 @@
-//! [`LongLived`]: responses that begin something long, and the gauge of those that are open.
+//! [`LongLived`]: responses that start a long-lived connection, and the gauge of open connections.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -6,15 +6,22 @@ use std::sync::{Arc, Mutex};
 use crate::sink::handles::InProgressHandle;
 use crate::sync::lock;
 
-/// Marks a response as the beginning of a long-lived connection, as an extension of it.
+/// A response extension that marks the start of a long-lived connection.
 ///
-/// Such a request is counted, timed and no longer in progress at its head, because a connection's life
-/// is not a latency; while it is open it is in `http_connections_open{endpoint,kind}`. Upgrades (101),
-/// tunnels (CONNECT) and `text/event-stream` are recognised without a mark, as the kinds `upgrade`,
-/// `connect` and `event-stream`.
+/// The request ends at the response head, because the lifetime of a connection is not a latency: it is
+/// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
+/// counted in `http_connections_open{endpoint,kind}`.
 ///
-/// A connection is open as long as the body of its response, or, for an upgrade, whose body ends at
-/// once, as long as the guard from [`guarded`](Self::guarded):
+/// These responses need no mark:
+///
+/// | response | `kind` |
+/// |---|---|
+/// | 101 (upgrade) | `upgrade` |
+/// | 2xx to CONNECT (tunnel) | `connect` |
+/// | `content-type: text/event-stream`, if the body gives no exact `size_hint` | `event-stream` |
+///
+/// A connection is open until its response body ends or is dropped. The body of an upgrade ends immediately:
+/// use [`guarded`](Self::guarded) to keep the connection open until a guard is dropped.
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -36,7 +43,7 @@ pub struct LongLived {
     guarded: Option<Arc<Mutex<Held>>>,
 }
 
-/// What a guard holds open: nothing before the layers have seen the mark.
+/// The connections that a guard keeps open: none before the response reaches a layer.
 #[derive(Debug, Default)]
 struct Held {
     gone: bool,
@@ -44,14 +51,14 @@ struct Held {
 }
 
 impl LongLived {
-    /// A connection of that kind, open as long as the response's body.
+    /// Creates a mark for a connection that is open until the response body ends or is dropped.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
         let guarded = None;
         Self { kind, guarded }
     }
 
-    /// A connection of that kind, open as long as the guard.
+    /// Creates a mark for a connection that is open until the guard is dropped.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));
@@ -62,13 +69,13 @@ impl LongLived {
         self.kind
     }
 
-    /// Gives a connection to the guard, or back if the body is to keep it.
+    /// Moves a connection to the guard. Returns it if there is no guard, for the body to keep.
     pub(super) fn keep(&self, connection: Option<OpenConnection>) -> Option<OpenConnection> {
         let Some(held) = &self.guarded else {
             return connection;
         };
         let mut held = lock(held);
-        // A session may be over before the response has passed the layers.
+        // The guard may be dropped before the response reaches the layer.
         if !held.gone {
             held.connections.extend(connection);
         }
@@ -76,7 +83,8 @@ impl LongLived {
     }
 }
 
-/// Keeps a connection in the gauge until it is dropped; see [`LongLived::guarded`].
+/// A guard that keeps a connection in `http_connections_open` until it is dropped; see
+/// [`LongLived::guarded`].
 #[derive(Debug)]
 #[must_use = "the connection counts as closed when the guard is dropped"]
 pub struct ConnectionGuard {
@@ -91,7 +99,7 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// One connection in the gauge.
+/// An open connection. Increments the gauge when it is created and decrements it when it is dropped.
 pub(crate) struct OpenConnection(&'static InProgressHandle);
 
 impl OpenConnection {

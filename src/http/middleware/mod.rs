@@ -1,17 +1,26 @@
 //! The path of a request, from `call` to the end of the response body.
 //!
-//! Reading order: [`layer`] builds, [`service`] starts an [`exchange`] that is [`in_flight`], [`future`]
-//! polls for the response, [`head`] reads its head, [`body`] detects its end, and [`outcome`] is what all of
-//! them report, once.
+//! In the order of a request:
+//!
+//! | module | |
+//! |---|---|
+//! | [`layer`] | builds the layer |
+//! | [`service`] | starts an [`exchange`], which is [`in_flight`] until it ends |
+//! | [`future`] | polls the inner service for the response |
+//! | [`head`] | reads the response head |
+//! | [`body`] | detects the end of the response body |
+//! | [`outcome`] | how the request ended, reported exactly once by any of these |
 
 pub(crate) mod body;
-pub(crate) mod exchange;
+mod body_progress;
+mod exchange;
 pub(crate) mod future;
-pub(crate) mod head;
-pub(crate) mod in_flight;
+mod head;
+mod in_flight;
+mod inside;
 pub(crate) mod layer;
 pub(crate) mod long_lived;
-pub(crate) mod nesting;
-pub(crate) mod outcome;
+mod nesting;
+mod outcome;
 pub(crate) mod request_body;
 pub(crate) mod service;

@@ -1,56 +1,38 @@
-//! Noticing that a request passes the same layer twice, and would be counted twice.
+//! Detects requests that pass the same layer twice, and would be counted twice.
 
 use std::cell::Cell;
 
-use crate::http::middleware::exchange::Exchange;
 use crate::http::series::http::HttpSeries;
-use crate::lifecycle::panic_guard::PanicGuard;
 
 thread_local! {
     /// The layer whose inner service runs on this thread.
-    static AROUND: Cell<Option<&'static HttpSeries>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<&'static HttpSeries>> = const { Cell::new(None) };
 }
 
-/// While it lives, the inner service of an exchange's layer runs on this thread; unless it is left, the
-/// service panicked.
-pub(super) struct Inside<'a> {
-    // First, because what was around is so again before the exchange closes.
-    around: Around,
-    guard: PanicGuard<'a, Exchange>,
-}
+/// A guard that exists while the inner service of a layer runs on this thread. Restores the previous layer
+/// when it is dropped.
+pub(crate) struct InnerServiceScope(Option<&'static HttpSeries>);
 
-impl<'a> Inside<'a> {
+impl InnerServiceScope {
     #[inline]
-    pub(super) fn enter(exchange: &'a mut Exchange) -> Self {
-        Self {
-            around: Around(AROUND.replace(exchange.layer())),
-            guard: PanicGuard::new(exchange),
-        }
-    }
-
-    #[inline]
-    pub(super) fn leave(self) {
-        drop(self.around);
-        self.guard.defuse();
+    pub(crate) fn enter(layer: Option<&'static HttpSeries>) -> Self {
+        Self(CURRENT.replace(layer))
     }
 }
 
-/// The layer that was around before.
-struct Around(Option<&'static HttpSeries>);
-
-impl Drop for Around {
+impl Drop for InnerServiceScope {
     #[inline]
     fn drop(&mut self) {
-        AROUND.set(self.0);
+        CURRENT.set(self.0);
     }
 }
 
-/// Notices a request that came out of the inner service of its own layer.
+/// Warns if the request came from the inner service of its own layer.
 #[inline]
-pub(super) fn check(series: &'static HttpSeries) {
-    if AROUND
+pub(crate) fn check(series: &'static HttpSeries) {
+    if CURRENT
         .get()
-        .is_some_and(|around| std::ptr::eq(around, series))
+        .is_some_and(|current| std::ptr::eq(current, series))
     {
         series.notice_nesting();
     }

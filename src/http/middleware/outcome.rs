@@ -2,15 +2,16 @@
 
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::status::Status;
+use crate::lifecycle::end::End;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestEnd {
-    /// The response's body reached its end, or had none to reach.
+    /// The response body was completed, or there was none to send.
     Complete(Status),
-    /// The response's body did not reach its end.
+    /// The response body was not completed.
     Aborted(Status, AbortReason),
-    /// The response began something long: it is counted at its head.
+    /// The response started a long-lived connection: the request is counted at the response head.
     LongLived(Status),
     /// The service returned an error.
     Failed,
@@ -18,12 +19,26 @@ pub(crate) enum RequestEnd {
     Cancelled,
     /// The service panicked in `call` or while its future was polled.
     Panicked,
-    /// A metrics page was served: as if nothing had been.
-    SkipMetrics,
+    /// The response is not measured.
+    Skipped,
 }
 
 impl RequestEnd {
-    /// The status it is counted as, if it is counted.
+    /// The end of an exchange, before or after the response head; `None` for an exchange that is complete
+    /// without a response, which does not happen.
+    pub(crate) fn of(end: End, answered: Option<Status>) -> Option<Self> {
+        Some(match (end, answered) {
+            (End::Complete, status) => Self::Complete(status?),
+            (End::Failed, None) => Self::Failed,
+            (End::Dropped, None) => Self::Cancelled,
+            (End::Panicked, None) => Self::Panicked,
+            (End::Failed, Some(status)) => Self::Aborted(status, AbortReason::Error),
+            (End::Dropped, Some(status)) => Self::Aborted(status, AbortReason::Dropped),
+            (End::Panicked, Some(status)) => Self::Aborted(status, AbortReason::Panicked),
+        })
+    }
+
+    /// The status that the request is counted as, if it is counted.
     #[inline]
     pub(crate) fn status(self) -> Option<Status> {
         match self {
@@ -33,11 +48,11 @@ impl RequestEnd {
             Self::Failed => Some(Status::ERROR),
             Self::Cancelled => Some(Status::CANCELLED),
             Self::Panicked => Some(Status::PANICKED),
-            Self::SkipMetrics => None,
+            Self::Skipped => None,
         }
     }
 
-    /// Whether there was a body whose size can be told: a long life has none yet.
+    /// Whether the size of the response body is recorded. That of a long-lived connection is not known yet.
     #[inline]
     pub(crate) fn has_body(self) -> bool {
         matches!(self, Self::Complete(_) | Self::Aborted(..))

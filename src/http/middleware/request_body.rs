@@ -1,9 +1,8 @@
-//! [`RequestBodyMetricsLayer`]: the layer that measures the bodies of requests too.
+//! [`RequestBodyMetricsLayer`]: an HTTP layer that also measures request bodies.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
@@ -13,31 +12,31 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::clock::Instant;
 use crate::error::Error;
 use crate::http::config::http_metrics::WithRequestBody;
 use crate::http::middleware::body::ResponseBody;
-use crate::http::middleware::exchange::Exchange;
+use crate::http::middleware::body_progress::BodyProgress;
+use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
-use crate::http::middleware::nesting::Inside;
+use crate::http::middleware::inside::Inside;
 use crate::http::series::http::HttpSeries;
 use crate::sink::Sink;
 
-/// An [`HttpMetricsLayer`](super::HttpMetricsLayer) that measures the bodies of requests too.
+/// A layer like [`HttpMetricsLayer`](crate::HttpMetricsLayer) that also measures request bodies.
 ///
-/// The service inside gets a `Request<RequestBody<B>>`. Made by
-/// [`WithRequestBody::build`].
+/// The inner service gets a `Request<RequestBody<B>>`. Build it with [`WithRequestBody::build`].
 #[derive(Clone, Copy)]
 pub struct RequestBodyMetricsLayer {
     series: &'static HttpSeries,
 }
 
 impl WithRequestBody {
-    /// Checks the configuration and builds the layer, as [`HttpMetrics::build`](crate::HttpMetrics::build) does.
+    /// Checks the configuration and builds the layer, as [`HttpMetrics::build`](crate::HttpMetrics::build)
+    /// does.
     ///
     /// # Errors
     ///
-    /// As [`HttpMetrics::build`](crate::HttpMetrics::build).
+    /// As for [`HttpMetrics::build`](crate::HttpMetrics::build).
     pub fn build(self, sink: impl Into<Sink>) -> Result<RequestBodyMetricsLayer, Error> {
         let series = HttpSeries::shared(self.0.settings()?, &sink.into())?;
         Ok(RequestBodyMetricsLayer { series })
@@ -74,10 +73,10 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::open(self.series, &request);
-        let reading = Arc::new(BodyProgress::default());
-        exchange.set_reading(Arc::clone(&reading));
-        let request = request.map(|inner| RequestBody { inner, reading });
+        let mut exchange = HttpExchange::open(self.series, &request);
+        let progress = Arc::new(BodyProgress::default());
+        exchange.set_body_progress(Arc::clone(&progress));
+        let request = request.map(|inner| RequestBody { inner, progress });
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();
@@ -85,42 +84,13 @@ where
     }
 }
 
-/// How far a request's body has been read: shared by the body, which the service has, and the
-/// exchange, which counts it at the end.
-#[derive(Debug, Default)]
-pub(super) struct BodyProgress {
-    bytes: AtomicU64,
-    first_look: OnceLock<Instant>,
-    /// The seconds from the first look to the end.
-    end: OnceLock<f64>,
-}
-
-impl BodyProgress {
-    fn look(&self) {
-        self.first_look.get_or_init(Instant::now);
-    }
-
-    fn end(&self) {
-        if let Some(first_look) = self.first_look.get() {
-            self.end.get_or_init(|| first_look.elapsed_seconds());
-        }
-    }
-
-    /// Bytes and seconds so far; a body that nobody looked at took none.
-    pub(super) fn measured(&self) -> (u64, f64) {
-        self.end();
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        (bytes, self.end.get().copied().unwrap_or(0.0))
-    }
-}
-
 pin_project! {
-    /// A request's body on its way in, whose bytes are counted as the service reads them.
+    /// A request body that counts its bytes and measures its duration as the service reads it.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
         inner: B,
-        reading: Arc<BodyProgress>,
+        progress: Arc<BodyProgress>,
     }
 }
 
@@ -133,17 +103,17 @@ impl<B: Body> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        this.reading.look();
+        this.progress.start();
         let polled = ready!(this.inner.as_mut().poll_frame(cx));
         match &polled {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
-                this.reading.bytes.fetch_add(bytes, Ordering::Relaxed);
+                this.progress.pass(bytes);
                 if this.inner.is_end_stream() {
-                    this.reading.end();
+                    this.progress.end();
                 }
             }
-            Some(Err(_)) | None => this.reading.end(),
+            Some(Err(_)) | None => this.progress.end(),
         }
         Poll::Ready(polled)
     }
@@ -158,11 +128,12 @@ impl<B: Body> Body for RequestBody<B> {
 }
 
 impl<B: Default> Default for RequestBody<B> {
-    /// A body that belongs to no request and is not measured: what extractors leave behind.
+    /// Creates a body that is not measured. Extractors leave such a body in a request when they take the
+    /// body.
     fn default() -> Self {
         Self {
             inner: B::default(),
-            reading: Arc::default(),
+            progress: Arc::default(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`HttpMetricsService`]: opens an exchange for each request.
+//! [`HttpMetricsService`]: starts an exchange for each request.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -8,16 +8,16 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::http::middleware::body::ResponseBody;
-use crate::http::middleware::exchange::Exchange;
+use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
-use crate::http::middleware::nesting::Inside;
+use crate::http::middleware::inside::Inside;
 use crate::http::series::http::HttpSeries;
 
-/// The service of an [`HttpMetricsLayer`](super::HttpMetricsLayer): measures what the inner service
-/// answers.
+/// The service of an [`HttpMetricsLayer`](crate::HttpMetricsLayer).
 ///
-/// It asks nothing of the inner service but its instrument: no bound on the error, no `Send`, no `Clone`.
-/// Readiness is passed through, and the request is not touched.
+/// The inner service takes an [`http::Request`] and returns an [`http::Response`] with an
+/// [`http_body::Body`]; it needs no `Send` or `Clone`, and its error can be of any type. `poll_ready` is
+/// forwarded, and the request is not changed.
 #[derive(Clone)]
 pub struct HttpMetricsService<S> {
     inner: S,
@@ -46,7 +46,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = Exchange::open(self.series, &request);
+        let mut exchange = HttpExchange::open(self.series, &request);
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();

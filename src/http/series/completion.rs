@@ -1,17 +1,17 @@
-//! [`CompletionRecorder`]: the series of the requests that ended in one way.
+//! [`CompletionRecorder`]: the series that the end of a request updates.
 
 use crate::model::trace::TraceId;
 use crate::registry::handles::RequestCells;
 use crate::sink::handles::{CounterHandle, HistogramHandle};
 
-/// All that moves when a request ends in one way.
+/// The series that are updated when a request ends with a certain status.
 pub(super) enum CompletionRecorder {
-    /// A counter and a histogram of a registry, and nothing more to measure or to say: what nearly every layer has.
+    /// The common case: only a counter and a histogram of a registry, and nothing to warn of.
     Ordinary(RequestCells),
     Other(Box<Handles>),
 }
 
-/// Whatever a layer measures, wherever.
+/// The handles of all measured families, in any sink.
 pub(super) struct Handles {
     pub(super) requests: Option<CounterHandle>,
     pub(super) duration: Option<HistogramHandle>,
@@ -21,18 +21,18 @@ pub(super) struct Handles {
     pub(super) request_duration: Option<HistogramHandle>,
 }
 
-/// What was measured of a request beside its duration.
+/// The measurements of a request, other than its duration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
     pub(crate) head_seconds: Option<f64>,
     pub(crate) response_bytes: Option<u64>,
-    /// Bytes and seconds of the request's body.
+    /// Bytes and seconds of the request body.
     pub(crate) request: Option<(u64, f64)>,
     pub(crate) trace: Option<TraceId>,
 }
 
 impl Handles {
-    // Not inlined: most layers never come here.
+    // Not inlined: most layers never call this.
     #[inline(never)]
     pub(super) fn count(&self, seconds: f64, measured: &Measured) {
         if let Some(requests) = &self.requests {

@@ -1,4 +1,4 @@
-//! [`EndpointSeries`]: what is registered of one endpoint.
+//! [`EndpointSeries`]: the series of one endpoint.
 
 use std::sync::OnceLock;
 
@@ -10,16 +10,16 @@ use crate::http::series::request::RequestSeries;
 use crate::maps::slots::{SlotKey, Slots};
 use crate::sink::handles::InProgressHandle;
 
-/// The series of one endpoint, laid out as a request reads it.
+/// The series of one endpoint. The fields are in the order in which a request reads them.
 #[repr(C)]
 pub(crate) struct EndpointSeries {
     skipped: bool,
     pub(super) kind: EndpointKind,
-    /// Of requests whose labels of one's own are all absent, as they are where a layer has none.
+    /// The series of requests whose custom labels are all absent, as in a layer without custom labels.
     plain: [OnceLock<Box<RequestSeries>>; Method::COUNT],
     pub(super) name: &'static str,
     labelled: OnceLock<Box<Slots<Labelled, Box<RequestSeries>>>>,
-    /// Made when the first opens: most endpoints have none.
+    /// Allocated when the first connection opens: most endpoints have no long-lived connections.
     pub(super) connections: OnceLock<Box<Slots<&'static str, Option<InProgressHandle>>>>,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum EndpointKind {
     Overflow,
 }
 
-/// What tells the requests of one endpoint apart.
+/// The key of a series within an endpoint.
 #[derive(Clone, Copy, PartialEq)]
 struct Labelled {
     method: Method,
@@ -57,18 +57,18 @@ impl HttpSettings {
 }
 
 impl EndpointSeries {
-    /// Whether its requests are not to be measured.
+    /// Whether the endpoint is excluded by `skip`.
     pub(crate) fn is_skipped(&self) -> bool {
         self.skipped
     }
 
-    /// The series of requests without labels of one's own, if there has been one.
+    /// The series of requests without custom labels, if it is registered.
     #[inline]
     pub(super) fn get_plain(&'static self, method: Method) -> Option<&'static RequestSeries> {
         self.plain[method as usize].get().map(|series| &**series)
     }
 
-    /// The series of such requests, if there has been one.
+    /// The series of requests with this method and these labels, if it is registered.
     pub(crate) fn get(
         &'static self,
         method: Method,
@@ -83,7 +83,8 @@ impl EndpointSeries {
         }
     }
 
-    /// The series of such requests of a layer; `None` if they are not to be measured.
+    /// The series of requests with this method and these labels, registered on first use; `None` if the
+    /// endpoint is skipped.
     #[cold]
     pub(super) fn get_or_insert(
         &'static self,
@@ -94,7 +95,7 @@ impl EndpointSeries {
         (!self.skipped).then(|| self.make(layer, method, labels))
     }
 
-    /// As [`get_or_insert`](Self::get_or_insert), of an endpoint that is known to be measured.
+    /// Like [`get_or_insert`](Self::get_or_insert), for an endpoint that is known not to be skipped.
     pub(super) fn make(
         &'static self,
         layer: &'static HttpSeries,

@@ -1,4 +1,4 @@
-//! [`HttpSeries`]: every series of one HTTP layer, registered as they are first needed.
+//! [`HttpSeries`]: all series of one HTTP layer, registered on first use.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -34,7 +34,7 @@ use crate::sink::{Sink, Writing};
 
 /// The series of a layer. Leaked: see the [module](super).
 ///
-/// What every request reads comes first, in two cache lines.
+/// The fields that every request reads come first, in two cache lines.
 #[repr(C, align(64))]
 pub(crate) struct HttpSeries {
     asks: Needs,
@@ -47,31 +47,32 @@ pub(crate) struct HttpSeries {
     overflow: EndpointSeries,
     pub(crate) settings: HttpSettings,
     sink: Sink,
-    /// The families that are measured, by their whole names.
+    /// The full names of the measured families.
     names: [Option<String>; HttpMetric::COUNT],
-    /// The labels of the families, without what is their own and without constant labels.
+    /// The labels of the families, without those that only one family has and without constant labels.
     parts: [Vec<LabelSource>; HttpMetric::COUNT],
     values: Vec<LabelValueIds>,
-    /// The labels that are on every family.
+    /// A mask of the custom labels that all families have.
     everywhere: LabelIds,
     endpoint_overflow: Overflow,
     label_overflow: Vec<Overflow>,
-    /// Answers without an endpoint while none has had one.
+    /// Responses without an endpoint, counted until a request has one.
     silent: AtomicU32,
-    /// Whether a request was seen to come out of the service inside this layer.
+    /// Whether the inner service of this layer has sent a request through this layer.
     is_nested: AtomicBool,
 }
 
-/// What a layer asks of requests and responses, for the settings are larger than what a request should read.
+/// Which parts of requests and responses a layer reads. A summary of the settings, which are too large to be
+/// read for each request.
 #[derive(Clone, Copy)]
 struct Needs {
-    /// Of a request nothing but its route and its method.
+    /// Only the route and the method of a request.
     route_alone: bool,
-    /// For the endpoint nobody but the router.
+    /// The endpoint only from extensions.
     only_router: bool,
     labels: bool,
     response: bool,
-    /// Of a response's head nothing but its status.
+    /// Only the status of a response head.
     status_alone: bool,
     trace: bool,
     head_time: bool,
@@ -101,7 +102,7 @@ impl Needs {
 }
 
 impl HttpSeries {
-    /// The series of a configuration: on the same registry, the same series each time.
+    /// Returns the series of a configuration; on the same registry, always the same ones.
     pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
         clock::calibrate();
         let bounds = settings.duration_buckets.as_ref();
@@ -116,7 +117,7 @@ impl HttpSeries {
         sink.layer_state(settings.own_labels(), bounds, same, leak)
     }
 
-    /// Registers the families and makes room for the series.
+    /// Registers the families and allocates the tables.
     fn new(settings: HttpSettings, sink: Sink) -> Result<Self, Error> {
         let names = HttpMetric::ALL.map(|family| settings.family_name(family));
         let parts = HttpMetric::ALL.map(|family| settings.parts(family));
@@ -163,13 +164,14 @@ impl HttpSeries {
         Ok(series)
     }
 
-    /// What a request records by, when it begins and when it ends.
+    /// The writer that the start and the end of a request use; `None` if this thread has none or the sink is
+    /// another recorder.
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.writing.writer()
     }
 
-    /// A request came out of the service inside this layer; the first time that is seen, it is warned of.
+    /// Warns, once, that the inner service of this layer sent a request through this layer.
     #[cold]
     pub(crate) fn notice_nesting(&self) {
         if !self.is_nested.swap(true, Ordering::Relaxed) {
@@ -181,7 +183,7 @@ impl HttpSeries {
         }
     }
 
-    /// Makes the series of declared routes, at 0.
+    /// Registers the series of the preregistered routes, so that they are exported as 0.
     fn preregister(&'static self) {
         for route in &self.settings.routes {
             let endpoint = self.endpoint_or_new(Some(&route.endpoint));
@@ -197,7 +199,8 @@ impl HttpSeries {
         }
     }
 
-    /// Every combination of the declared values of all labels; none if a label has none declared.
+    /// Every combination of the declared values of all custom labels; empty if a label has no declared
+    /// values.
     fn declared_labels(&self) -> Vec<LabelIds> {
         let mut combinations = vec![LabelIds::default()];
         for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
@@ -218,24 +221,24 @@ impl HttpSeries {
         combinations
     }
 
-    /// Whether anyone wants to know how long the head took.
+    /// Whether the time to the response head is needed.
     #[inline]
     pub(crate) fn times_head(&self) -> bool {
         self.asks.head_time
     }
 
-    /// Whether a request's duration ends with the head of its response.
+    /// Whether the duration of a request ends at its response head.
     #[inline]
     pub(crate) fn ends_at_head(&self) -> bool {
         self.asks.duration_to_head
     }
 
-    /// Whether nobody wants to know of a response's head but its status.
+    /// Whether only the status of a response head is needed.
     pub(super) fn asks_status_alone(&self) -> bool {
         self.asks.status_alone
     }
 
-    /// The trace that a request belongs to, where that is asked for.
+    /// The trace of a request, if the layer records exemplars.
     #[inline]
     pub(crate) fn trace(&self, request: RequestHead<'_>) -> Option<TraceId> {
         match self.asks.trace {
@@ -244,9 +247,9 @@ impl HttpSeries {
         }
     }
 
-    /// Counts a request that begins, if there has been one like it, and if it is found by its route and its method
-    /// alone, as it is where the layer asks for no more.
-    // Not inlined: what is generic over the service stays small.
+    /// Fast path: starts a request if the layer needs only its route and method, and their series is
+    /// registered.
+    // Not inlined, to keep the code that is generic over the service small.
     #[inline(never)]
     pub(crate) fn begin_known(
         &'static self,
@@ -265,7 +268,7 @@ impl HttpSeries {
         Some(series)
     }
 
-    /// What the endpoint of a request is called, where anybody knows.
+    /// The name of the endpoint of a request, if it is known.
     #[inline]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
         match self.asks.only_router {
@@ -274,7 +277,7 @@ impl HttpSeries {
         }
     }
 
-    /// The values of the labels that a request brings.
+    /// The custom label values that are read from the request.
     #[inline]
     pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
         match self.asks.labels {
@@ -287,24 +290,25 @@ impl HttpSeries {
     fn own_labels(&self, request: RequestHead<'_>) -> LabelIds {
         let mut ids = LabelIds::default();
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            ids.set(i, values.id(label.of_request(request)));
+            ids.set(i, values.id(label.of_request(request).as_deref()));
         }
         ids
     }
 
-    /// Lets the response have the last word about the labels it knows.
+    /// Replaces the custom label values that are read from the response.
     pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
         if !self.asks.response {
             return;
         }
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
             if let Some(value) = label.of_response(response) {
-                ids.set(i, values.id(Some(value)));
+                ids.set(i, values.id(Some(&value)));
             }
         }
     }
 
-    /// Looks an endpoint up: no allocation, no lock, and nothing written that others read often.
+    /// Looks up an endpoint without an allocation, a lock, or a write to a cache line that other cores often
+    /// read. `None` if the endpoint is not registered yet.
     #[inline]
     pub(crate) fn endpoint(&'static self, name: Option<&str>) -> Option<&'static EndpointSeries> {
         let Some(name) = name else {
@@ -317,7 +321,7 @@ impl HttpSeries {
         }
     }
 
-    /// Somebody told this layer an endpoint; written once, read ever after.
+    /// Notes that a request had an endpoint. Written once, then only read.
     #[inline]
     fn note_match(&self) {
         if !self.matched.load(Ordering::Relaxed) {
@@ -325,17 +329,18 @@ impl HttpSeries {
         }
     }
 
-    /// Where an endpoint is counted that is not in the table: nowhere yet while there is room for it.
+    /// The series of an endpoint that the look-up did not find: `overflow` if the table is full, otherwise
+    /// `None`.
     #[cold]
     fn overflow_of(&'static self, name: &str) -> Option<&'static EndpointSeries> {
         if !self.endpoints.is_full() {
             return None;
         }
-        // The last one may have come since it was not found.
+        // Search again: the last free slot may have been filled with this name since the look-up.
         Some(self.endpoints.get(name).unwrap_or(&self.overflow))
     }
 
-    /// The series of a request, made if it is new; `None` if it is not to be measured.
+    /// The series of a request, registered on first use; `None` if the endpoint is skipped.
     pub(crate) fn register(
         &'static self,
         method: Method,
@@ -358,20 +363,20 @@ impl HttpSeries {
         known.unwrap_or(&self.overflow)
     }
 
-    /// The bounds of the durations, where they are in a registry.
+    /// The buckets of the durations, if the sink is a registry.
     #[inline]
     pub(super) fn duration_bounds(&self) -> &Buckets {
         &self.duration_bounds
     }
 
-    /// Counts a request, on a thread with a writer or without.
+    /// Counts a request, whether or not the thread has a writer.
     pub(super) fn count_anywhere(&self, cells: RequestCells, seconds: f64) {
         if let Some(store) = self.writing.store() {
             cells.count_anywhere(store, &self.duration_bounds, seconds);
         }
     }
 
-    /// A status as it is on the page: itself, or its class.
+    /// The status as it is exported: itself, or its class.
     #[inline]
     pub(super) fn shown_status(&self, status: Status) -> Status {
         if self.asks.status_class {
@@ -380,7 +385,7 @@ impl HttpSeries {
         status
     }
 
-    /// The gauge of long-lived connections of that kind, if it is measured.
+    /// The gauge of long-lived connections of this kind, if it is measured.
     pub(crate) fn connections(
         &'static self,
         series: &RequestSeries,
@@ -440,7 +445,7 @@ impl HttpSeries {
         }))
     }
 
-    /// What the layer is known by: its first family.
+    /// The name of the first measured family, which identifies the layer in warnings.
     fn main_name(&self) -> &str {
         let first = self.names.iter().flatten().next();
         first.map_or("no family", String::as_str)
@@ -450,8 +455,8 @@ impl HttpSeries {
         self.names[family as usize].as_deref()
     }
 
-    /// The key of a series of a family, with the value of the label that only this family has; `None` if the family
-    /// is not measured. Nothing is copied: the words of a layer are leaked with it.
+    /// The key of a series; `None` if the family is not measured. `own` is the value of the label that only
+    /// this family has. No string is copied, because the strings of a layer are leaked with it.
     fn key(
         &'static self,
         family: HttpMetric,
@@ -513,7 +518,7 @@ impl HttpSeries {
         }))
     }
 
-    /// What is out of the ordinary: labels that overflow, and a layer that is told nothing.
+    /// Reports label values beyond their limit, and a layer that never sees a route.
     #[cold]
     pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
         let Self { settings, sink, .. } = self;
@@ -532,8 +537,8 @@ impl HttpSeries {
         }
     }
 
-    /// A layer that axum tells no routes sees nothing but unmatched requests; say so once, when it
-    /// is not scanners (404, 405) that it sees.
+    /// Warns, once, if no request has had an endpoint after `ENOUGH` responses: the layer is where axum does
+    /// not set the route. Responses with 404 and 405 do not count, because scanners cause them.
     fn notice_silence(&self, status: Status) {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)

@@ -1,19 +1,19 @@
-//! [`LabelValueIds`]: the values of one label of one's own, numbered as they come.
+//! [`LabelValueIds`]: numbers the values of a custom label in the order they are first seen.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::http::config::http_label::AllowedValues;
+use crate::http::config::http_label::MAX_LABELS;
 use crate::maps::slots::SlotKey;
 use crate::maps::table::Table;
 use crate::sink::overflow::OVERFLOW;
 use crate::sync::lock;
 
-/// How many labels of one's own a layer can have.
-pub(crate) const MAX_LABELS: usize = 8;
-
-/// The values of all labels of one's own of one request, by their numbers: four to a word, because
-/// every request carries and compares them, though few layers have any.
+/// The ids of all custom label values of one request.
+///
+/// Packed, four to a word, because every request carries and compares them although few layers have custom
+/// labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelIds {
     first: u64,
@@ -39,13 +39,13 @@ impl LabelIds {
         *word = *word & !(0xFFFF << place) | u64::from(id) << place;
     }
 
-    /// Whether all labels are absent.
+    /// Whether all values are absent.
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self == Self::default()
     }
 
-    /// Only the labels in `kept`, which has all ones for each of them; the others absent.
+    /// Keeps the labels in the mask `kept` and makes the others absent.
     #[inline]
     pub(crate) fn only(self, kept: Self) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl LabelIds {
         }
     }
 
-    /// All ones for each label of which `is_kept` is true, see [`LabelIds::only`].
+    /// A mask for [`LabelIds::only`]: all bits are set for each label that is kept.
     pub(crate) fn mask(is_kept: impl Iterator<Item = bool>) -> Self {
         let mut mask = Self::default();
         for (label, is_kept) in is_kept.enumerate() {
@@ -63,7 +63,7 @@ impl LabelIds {
         mask
     }
 
-    /// The labels whose value is `overflow`.
+    /// The indexes of the labels whose value is `overflow`.
     pub(crate) fn overflowed(self) -> impl Iterator<Item = usize> {
         (0..MAX_LABELS).filter(move |label| self.get(*label) == TOO_MANY)
     }
@@ -76,7 +76,7 @@ impl SlotKey for LabelIds {
     }
 }
 
-/// The values that one label has had so far.
+/// The known values of one label, and their ids.
 pub(crate) struct LabelValueIds {
     ids: Table<u16>,
     names: Mutex<Vec<&'static str>>,
@@ -85,7 +85,7 @@ pub(crate) struct LabelValueIds {
 impl LabelValueIds {
     pub(crate) fn new(values: &AllowedValues) -> Self {
         let (declared, cap) = match values {
-            // As many as there are, so that no other value finds a place.
+            // The limit is the number of declared values, so that all others overflow.
             AllowedValues::Declared(values) => (values.as_slice(), distinct(values)),
             AllowedValues::AtMost(cap) => (&[][..], *cap),
         };
@@ -99,7 +99,7 @@ impl LabelValueIds {
         known
     }
 
-    /// The number of a value; known ones are found without a lock.
+    /// The id of a value. Known values are found without a lock.
     pub(crate) fn id(&self, value: Option<&str>) -> u16 {
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return ABSENT;
@@ -121,7 +121,7 @@ impl LabelValueIds {
     }
 }
 
-/// How many values there are: the empty one is what an absent one is.
+/// The number of distinct values. The empty string does not count: it is the same as an absent value.
 fn distinct(values: &[String]) -> usize {
     let values: BTreeSet<_> = values.iter().filter(|value| !value.is_empty()).collect();
     values.len()

@@ -1,7 +1,7 @@
-//! The read-mostly table from endpoint, method and labels to ready cells and handles.
+//! The series of an HTTP layer: a read-mostly table from endpoint, method and labels to cells and handles.
 //!
-//! A layer's table is leaked once: requests borrow from it for as long as they like, and no reference
-//! count is shared between cores. What it holds is bounded by the layer's caps.
+//! The table of a layer is leaked, so that requests can borrow from it for any time and cores share no
+//! reference count. Its size is limited by the limits of the layer.
 
 pub(crate) mod completion;
 pub(crate) mod endpoint;

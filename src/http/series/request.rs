@@ -1,4 +1,4 @@
-//! [`RequestSeries`]: the series of requests that are alike.
+//! [`RequestSeries`]: the series of requests with the same endpoint, method and labels.
 
 use std::sync::OnceLock;
 
@@ -13,24 +13,26 @@ use crate::maps::slots::{SlotKey, Slots};
 use crate::registry::handles::InProgressCells;
 use crate::sink::handles::{CounterHandle, InProgressHandle};
 
-/// The series of the requests of one endpoint with one method and the same labels; what most requests
-/// need of it is in its first cache line.
+/// The series of requests with the same endpoint, method and labels.
+///
+/// The fields that most requests read are in the first cache line.
 #[repr(C, align(64))]
 pub(crate) struct RequestSeries {
     layer: &'static HttpSeries,
-    /// The cells of the gauge of those in progress, if it is measured and in a registry.
+    /// The cells of the in-progress gauge, if it is measured and in a registry.
     in_progress_cells: OnceLock<InProgressCells>,
     pub(super) method: Method,
-    /// Whether its labels tell that something is out of the ordinary.
+    /// Whether the end of such a request may be worth a warning: a label is `overflow`, or the endpoint is
+    /// `unmatched`.
     pub(super) is_notable: bool,
-    /// Whether of a response's head only the status matters: neither what else it says, nor when it came, nor
-    /// that the method has no body.
+    /// Whether only the status of a response head matters: the layer reads no labels from it and does not
+    /// time it, and responses to the method have a body.
     takes_status_alone: bool,
     ended: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,
     pub(super) labels: LabelIds,
     in_progress: OnceLock<Option<InProgressHandle>>,
-    /// Made when the first is.
+    /// Allocated when the first body is aborted.
     aborted: OnceLock<Box<Slots<AbortReason, Option<CounterHandle>>>>,
 }
 
@@ -87,7 +89,7 @@ impl RequestSeries {
         self.labels
     }
 
-    /// The series of requests alike but for their labels.
+    /// The series of the same endpoint and method with other labels.
     pub(crate) fn with(&'static self, labels: LabelIds) -> &'static Self {
         match labels == self.labels {
             true => self,
@@ -95,7 +97,7 @@ impl RequestSeries {
         }
     }
 
-    /// Counts a request that begins.
+    /// Increments the in-progress gauge.
     #[inline(always)]
     pub(crate) fn begin(&'static self) {
         match (self.layer.writer(), self.in_progress_cells.get()) {
@@ -111,14 +113,14 @@ impl RequestSeries {
         }
     }
 
-    /// Counts that a request which began is over.
+    /// Decrements the in-progress gauge.
     pub(crate) fn end(&'static self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.end();
         }
     }
 
-    /// The gauge of those in progress, if it is measured; at 0 from the first call.
+    /// The in-progress gauge, if it is measured. It is registered, as 0, by the first call.
     pub(super) fn in_progress(&'static self) -> Option<&'static InProgressHandle> {
         let in_progress = self
             .in_progress
@@ -130,8 +132,10 @@ impl RequestSeries {
         in_progress
     }
 
-    /// Counts a request that is complete, and that it is over where it `began`, if that is a few numbers
-    /// of the calling thread and nothing is to be said; whether it was.
+    /// Fast path: counts a completed request and decrements the in-progress gauge of `began`.
+    ///
+    /// Returns `false`, without recording anything, unless all of it is in cells of the calling thread's
+    /// shard and there is nothing to warn of.
     #[inline]
     pub(crate) fn count_ordinary(
         &'static self,
@@ -148,7 +152,7 @@ impl RequestSeries {
             return false;
         };
         cells.count(writer, layer.duration_bounds(), seconds);
-        // They are there since it began, if the gauge is measured.
+        // Set at the start of the request, if the gauge is measured.
         if let Some(cells) = began.in_progress_cells.get() {
             cells.end(writer);
         }
@@ -172,7 +176,7 @@ impl RequestSeries {
             .get_or_insert(status, || self.layer.new_ended(self, status))
     }
 
-    /// Counts a response body that did not reach its end.
+    /// Counts a response body that was not completed.
     #[cold]
     pub(crate) fn count_aborted(&'static self, reason: AbortReason) {
         let aborted = self.aborted.get_or_init(Box::default);

@@ -1,7 +1,8 @@
-//! [`CollectorCall`]: one call of a collector, which every scrape that waits for it drives.
+//! [`CollectorCall`]: one call of a collector, driven by all scrapes that wait for it.
 //!
-//! There is no task. Whoever polls takes the collector a step further, when it asked to be polled; when
-//! it asks, all who wait are woken, so it does not matter who of them is still there.
+//! No task is spawned. A scrape that is polled also polls the collector's future, if the future was woken.
+//! Waking the future wakes all scrapes that wait for it, so the call continues as long as one of them
+//! remains.
 
 use std::any::Any;
 use std::fmt;
@@ -24,12 +25,12 @@ pub(crate) type CollectorCalls = Vec<Arc<CollectorCall>>;
 
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Samples, CollectError>> + Send>>;
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) collector: Arc<str>,
     pub(crate) seconds: f64,
-    /// The samples, or why there are none.
+    /// The families, or the reason of the failure.
     pub(crate) families: Result<Vec<Arc<CheckedFamily>>, String>,
 }
 
@@ -38,7 +39,7 @@ pub(crate) struct CollectorCall {
     constant_labels: Arc<[(String, String)]>,
     began: Instant,
     deadline: Deadline,
-    /// Gone once there is a report.
+    /// `None` after the call has ended.
     answer: Mutex<Option<Answer>>,
     signal: Arc<Signal>,
     report: OnceLock<Arc<Report>>,
@@ -62,7 +63,7 @@ impl CollectorCall {
         }
     }
 
-    /// When it will be given up.
+    /// When the call times out.
     pub(crate) fn until(&self) -> Instant {
         self.deadline.dropped()
     }
@@ -71,13 +72,14 @@ impl CollectorCall {
         self.report.get()
     }
 
-    /// Whether the collector may be called again.
+    /// Whether the call is over, so that the collector may be called again.
     pub(crate) fn is_over(&self) -> bool {
-        // Reported and still there: given up while another thread polls it.
+        // With a report, the future can still exist: the call timed out while another thread was polling
+        // it.
         self.report.get().is_some() && self.try_answer(|answer| answer.is_none()).unwrap_or(false)
     }
 
-    /// Drives the collector if there is something to do; ready when there is a report.
+    /// Polls the collector if it was woken. Ready when there is a report.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.signal.add(cx.waker());
         if self.signal.is_raised() {
@@ -101,13 +103,15 @@ impl CollectorCall {
         });
         match outcome {
             Some(Some(result)) => self.end(result),
-            // It asked again meanwhile, perhaps while nobody else could get at it.
+            // The future was woken during the poll. The scrapes that this woke may have found it locked, so
+            // wake them again.
             Some(None) if self.signal.is_raised() => self.signal.wake_all(),
             _ => {}
         }
     }
 
-    /// Gives up what is not there by now.
+    /// Ends the call with a timeout error and drops the collector's future, unless another thread is
+    /// polling it.
     pub(crate) fn expire(&self) {
         self.end(Err(format!(
             "no answer within {:.3} s",
@@ -116,7 +120,7 @@ impl CollectorCall {
         self.try_answer(drop_caught);
     }
 
-    /// What a scraper reports that cannot wait as long as the others.
+    /// Returns the report for a scrape whose deadline is earlier than that of the call. The call continues.
     pub(crate) fn impatient(&self) -> Arc<Report> {
         let seconds = self.began.elapsed().as_secs_f64();
         let reason =
@@ -150,7 +154,7 @@ impl CollectorCall {
         warn_of(&self.collector, reason);
     }
 
-    /// Does something with the answer, unless another thread is at it.
+    /// Runs `work` on the collector's future; `None` if another thread holds it.
     fn try_answer<T>(&self, work: impl FnOnce(&mut Option<Answer>) -> T) -> Option<T> {
         match self.answer.try_lock() {
             Ok(mut answer) => Some(work(&mut answer)),
@@ -164,7 +168,7 @@ pub(crate) fn warn_of(collector: &str, reason: &str) {
     tracing::warn!("collector {collector:?} failed, its metrics are not exported: {reason}");
 }
 
-/// What came of it, or `None` while it waits.
+/// Polls a collector's future and catches panics. `None` while it is pending.
 fn poll_caught(answer: &mut Answer, waker: &Waker) -> Option<Result<Samples, String>> {
     let cx = &mut Context::from_waker(waker);
     match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
@@ -174,13 +178,13 @@ fn poll_caught(answer: &mut Answer, waker: &Waker) -> Option<Result<Samples, Str
     }
 }
 
-/// Drops a collector's future, whose destructors may panic as well as the rest of it.
+/// Drops a collector's future and catches panics of its destructors.
 fn drop_caught(answer: &mut Option<Answer>) {
     let answer = answer.take();
     let _ = catch_unwind(AssertUnwindSafe(|| drop(answer)));
 }
 
-/// An error and what it comes from.
+/// Returns the message of an error followed by those of its sources.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -199,7 +203,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 /// The waker of a collector's future: it wakes all scrapes that wait for it.
 struct Signal {
-    /// The future asks to be polled.
+    /// Whether the future must be polled: it is new or was woken.
     raised: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
 }

@@ -1,4 +1,4 @@
-//! [`Collection`]: one scrape that waits for the collectors, and [`Collected`]: what it got.
+//! [`Collection`]: a scrape that waits for collectors. [`Collected`]: their reports.
 
 use std::collections::HashSet;
 use std::panic::catch_unwind;
@@ -18,7 +18,7 @@ use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 use crate::registry::collectors::call::{CollectorCall, CollectorCalls, Report, warn_of};
 
-/// The wait of one scrape.
+/// The wait of one scrape for the collectors.
 #[derive(Debug)]
 pub(crate) struct Collection {
     deadline: Deadline,
@@ -27,7 +27,7 @@ pub(crate) struct Collection {
 
 #[derive(Debug)]
 struct Timer {
-    /// Nothing where there is no runtime that keeps time.
+    /// `None` without a tokio runtime whose timer is enabled.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
@@ -41,7 +41,7 @@ impl Collection {
         self.deadline
     }
 
-    /// Drives the calls until each has a report, or this scraper has no more time.
+    /// Drives the calls until each has a report or the deadline of this scrape is reached.
     pub(crate) fn poll(&mut self, calls: &CollectorCalls, cx: &mut Context<'_>) -> Poll<Collected> {
         loop {
             let mut next = self.deadline.dropped();
@@ -70,7 +70,7 @@ impl Collection {
 
 impl Timer {
     fn new(at: Instant) -> Self {
-        // A runtime may be there and its timer off, which tokio tells by a panic.
+        // In a runtime without an enabled timer, `sleep_until` panics.
         let sleep = Handle::try_current()
             .ok()
             .and_then(|_| catch_unwind(|| Box::pin(sleep_until(at))).ok());
@@ -95,7 +95,8 @@ impl Timer {
     }
 }
 
-/// What the collectors reported, in their order. Two are equal when they are of the same calls.
+/// The reports of the collectors, in the order of registration. Two are equal if they consist of the same
+/// reports.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Collected(Vec<Arc<Report>>);
 
@@ -120,14 +121,14 @@ impl Collected {
         self.0.is_empty()
     }
 
-    /// The cost of sorting and checking the families, in about nanoseconds.
+    /// The approximate cost of sorting and checking the families, in nanoseconds.
     pub(crate) fn work(&self) -> usize {
         const FAMILY: usize = 500;
         let families = |report: &Arc<Report>| report.families.as_ref().map_or(0, Vec::len);
         self.0.iter().map(families).sum::<usize>() * FAMILY
     }
 
-    /// What went wrong, a line for each collector; `None` if nothing did.
+    /// Returns one line per failed collector; `None` if all succeeded.
     pub(crate) fn failure(&self) -> Option<String> {
         let failed = self.0.iter().filter_map(|report| {
             let reason = report.families.as_ref().err()?;
@@ -140,8 +141,8 @@ impl Collected {
         (!reasons.is_empty()).then_some(reasons)
     }
 
-    /// The families to export, sorted by name. `is_taken` says which names the page has already. A collector
-    /// one of whose names is taken loses all of its families.
+    /// Returns the families to export, sorted by name. `is_taken` tells whether the page already has a
+    /// name. If a name of a collector is taken, all families of that collector are left out.
     pub(crate) fn families(
         &self,
         constant_labels: &[(String, String)],
@@ -166,7 +167,7 @@ impl Collected {
         families
     }
 
-    /// The two families that tell how the collectors did.
+    /// Returns the families [`SUCCESS`](Self::SUCCESS) and [`DURATION`](Self::DURATION).
     fn about_collectors(
         &self,
         successes: &[bool],
@@ -204,7 +205,7 @@ impl Collected {
         families.collect()
     }
 
-    /// A gauge with the label `collector`.
+    /// Returns a gauge with the label `collector`.
     fn gauge(
         &self,
         name: &str,
@@ -225,7 +226,7 @@ impl Collected {
 }
 
 impl Report {
-    /// The families, unless there are none, or one of them has a name that is taken.
+    /// Returns the families; `None` if the collector failed or one of their names is taken.
     fn fitting(&self, is_taken: impl Fn(&str) -> bool) -> Option<&[Arc<CheckedFamily>]> {
         let families = self.families.as_ref().ok()?;
         match families.iter().find(|family| is_taken(&family.name)) {

@@ -82,11 +82,11 @@ impl Collectors {
         let mut entries = lock(&self.entries);
         let removed = entries.iter().position(is_it).map(|i| entries.remove(i));
         drop(entries);
-        // Not under the lock: destructors may register or remove collectors.
+        // Dropped outside the lock: destructors may register or remove collectors.
         drop(removed);
     }
 
-    /// Calls every collector that is not being called already.
+    /// Starts a call of each collector, or joins the running one.
     pub(crate) fn call(&self, deadline: Deadline) -> CollectorCalls {
         let mut entries = lock(&self.entries);
         let calls = entries.iter_mut().map(|entry| {
@@ -105,9 +105,9 @@ impl Collectors {
     }
 }
 
-/// Removes a collector from its registry; returned by [`Registry::collector`].
+/// A handle that removes a collector from its registry; returned by [`Registry::collector`].
 ///
-/// Dropping it does not remove the collector.
+/// Dropping the handle does not remove the collector.
 #[derive(Clone)]
 pub struct CollectorHandle {
     registry: Registry,
@@ -116,7 +116,7 @@ pub struct CollectorHandle {
 }
 
 impl CollectorHandle {
-    /// Removes the collector. A call under way is finished; scrapes that start later do not call it.
+    /// Removes the collector. A running call is finished; scrapes that start later do not call it.
     pub fn remove(self) {
         self.registry.collectors().remove(&self.collector);
     }
@@ -124,15 +124,18 @@ impl CollectorHandle {
 
 /// Collectors: see [`collect`](crate::collect).
 impl Registry {
-    /// Registers a collector, at any time: every scrape, push and [`gather`](Self::gather) that starts later
-    /// calls it.
+    /// Registers a collector.
     ///
-    /// `name` is the value of the `collector` label of `scrape_collector_success`, and appears in warnings.
-    /// [`render`](Self::render) and [`sum`](Self::sum) are synchronous and do not call collectors.
+    /// Collectors can be registered at any time. Every scrape, push and [`gather`](Self::gather) that
+    /// starts later calls the collector. [`render`](Self::render) and [`sum`](Self::sum) are synchronous
+    /// and do not call collectors.
+    ///
+    /// `name` is the value of the label `collector` of `scrape_collector_success` and
+    /// `scrape_collector_duration_seconds`, and appears in warnings.
     ///
     /// # Errors
     ///
-    /// If a collector of this name is registered.
+    /// Returns an error if a collector with this name is already registered.
     pub fn collector(
         &self,
         name: &str,
@@ -146,13 +149,14 @@ impl Registry {
         })
     }
 
-    /// Registers a gauge that is read at scrape time. `None` leaves its sample out.
+    /// Registers a gauge that is read at scrape time.
     ///
-    /// It is a collector with the name of the gauge.
+    /// It is registered as a collector with the name of the gauge. If `read` returns `None`, the scrape has
+    /// no sample of the gauge.
     ///
     /// # Errors
     ///
-    /// If a collector of this name is registered.
+    /// Returns an error if a collector with this name is already registered.
     pub fn gauge<V: Into<SampleValue>>(
         &self,
         name: &'static str,

@@ -13,17 +13,20 @@ use crate::registry::Registry;
 use crate::registry::collectors::collection::Collection;
 
 impl Registry {
-    /// Runs the collectors and reads all metrics.
+    /// Runs the collectors and returns all metrics.
     ///
-    /// Collectors have 10 s, see [`gather_within`](Self::gather_within). The registry is read in slices of
-    /// about 0.1 ms, between which other tasks run. Dropping the future cancels collectors that no scrape
-    /// waits for.
+    /// The timeout for collectors is 10 s; use [`gather_within`](Self::gather_within) for another one. The
+    /// registry is read in slices of about 0.1 ms, and other tasks can run between them.
+    ///
+    /// Dropping the future cancels the collectors that no scrape waits for.
     pub async fn gather(&self) -> Snapshot {
         self.gather_within(Deadline::DEFAULT_TIMEOUT).await
     }
 
-    /// Like [`gather`](Self::gather), with a timeout for the collectors. A collector that takes longer loses
-    /// its metrics.
+    /// Like [`gather`](Self::gather), with a timeout for the collectors.
+    ///
+    /// The metrics of a collector that times out are missing from the snapshot. Collectors are dropped 100
+    /// ms before `timeout`, or after half of it if it is below 200 ms, see [`collect`](crate::collect).
     pub async fn gather_within(&self, timeout: Duration) -> Snapshot {
         let deadline = Deadline::after(timeout);
         let collectors = self.collectors();
@@ -48,7 +51,7 @@ impl Registry {
         Arc::new(values.await)
     }
 
-    /// The metrics of the registry without those of its collectors, at once.
+    /// Reads the metrics of the registry synchronously, without those of its collectors.
     pub(crate) fn snapshot_now(&self) -> Snapshot {
         Snapshot::new(Arc::new(RegistryValues::now(self)), Vec::new())
     }

@@ -38,22 +38,26 @@ use std::sync::Arc;
 use self::values::RegistryValues;
 use crate::collect::checked::CheckedFamily;
 
-/// All metrics of a [`Registry`](crate::Registry) at one time, with those of its collectors.
+/// All metrics of a [`Registry`](crate::Registry) at one point in time, including those of its collectors.
 ///
-/// [`Registry::gather`](crate::Registry::gather) creates it. It is a view over the index of the registry, not
-/// a copy of names and labels; clones share it. Metrics pages are written from the same snapshot.
+/// [`Registry::gather`](crate::Registry::gather) returns it. A snapshot is a view over the index of the
+/// registry: names and labels are not copied, and clones share it. Metrics pages are rendered from such a
+/// snapshot.
 ///
-/// Counters, histograms and summaries have the values of the time of the snapshot. A gauge of the registry is
-/// read when [`SeriesSnapshot::value`] is called.
+/// | metric | value |
+/// |---|---|
+/// | counter, histogram; count and sum of a summary | as of the snapshot |
+/// | gauge of the registry; quantiles; exemplars | read when [`SeriesSnapshot::value`] is called |
+/// | metric of a collector | as returned by the collector |
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) values: Arc<RegistryValues>,
     pub(crate) collected: Arc<[Arc<CheckedFamily>]>,
-    /// The families of both, sorted by name.
+    /// The families of the registry and of its collectors, sorted by name.
     pub(crate) order: Arc<[Position]>,
 }
 
-/// Where a family of a snapshot is.
+/// The index of a family in the registry's or the collectors' part of a snapshot.
 #[derive(Clone, Copy)]
 pub(crate) enum Position {
     Registry(usize),
@@ -61,7 +65,7 @@ pub(crate) enum Position {
 }
 
 impl Snapshot {
-    /// `collected` is sorted by name and has no name of the registry.
+    /// `collected` must be sorted by name and share no name with the registry.
     pub(crate) fn new(values: Arc<RegistryValues>, collected: Vec<Arc<CheckedFamily>>) -> Self {
         let mut order = Vec::with_capacity(values.families.len() + collected.len());
         let mut next = 0;
@@ -107,7 +111,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether a family, with series or without, has this name or a sample of this name.
+    /// Whether a family, with or without series, has this name or a sample of this name.
     pub(crate) fn has_name(&self, name: &str) -> bool {
         let collected = self
             .collected

@@ -11,7 +11,7 @@ use crate::registry::index::SeriesIndex;
 use crate::registry::{Registry, RegistryInner};
 use crate::sync::lock;
 
-/// The series of a registry and their values. Gauges are read from the registry when they are asked for.
+/// The series of a registry and their values. Gauges are not copied but read from the registry on access.
 pub(crate) struct RegistryValues {
     registry: Registry,
     pub(crate) families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
@@ -26,8 +26,8 @@ struct Numbers {
     sums: Vec<f64>,
 }
 
-/// The memory of the last snapshot, reused by the next: getting it from the operating system and giving it
-/// back takes longer than filling it.
+/// The memory of the last snapshot, reused by the next one. Requesting it from the operating system and
+/// returning it would take longer than filling it.
 #[derive(Default)]
 pub(crate) struct Spare(Mutex<Numbers>);
 
@@ -36,7 +36,7 @@ impl RegistryValues {
     pub(crate) fn now(registry: &Registry) -> Self {
         let mut reader = ValueReader::new(registry);
         loop {
-            // In slices all the same: other scrapes wait while an index is merged.
+            // In slices, because other scrapes wait for the lock while an index is merged.
             if let Some(values) = reader.advance(&mut Budget::turn()) {
                 return values;
             }
@@ -47,7 +47,7 @@ impl RegistryValues {
         self.numbers.counts[cell as usize]
     }
 
-    /// The buckets of a histogram, each without those below it.
+    /// Returns the counts of a histogram by bucket, not cumulative.
     pub(crate) fn buckets(&self, first: CellId, count: usize) -> &[u64] {
         &self.numbers.counts[first as usize..][..count]
     }
@@ -60,12 +60,12 @@ impl RegistryValues {
         self.registry.inner.store.gauges.get(cell)
     }
 
-    /// The cost of [`RegistryValues::in_progress`], in about nanoseconds: it reads every shard twice.
+    /// The approximate cost of [`RegistryValues::in_progress`] in nanoseconds. It reads every shard twice.
     pub(crate) fn in_progress_work(&self) -> usize {
         10 * self.shards
     }
 
-    /// What began and has not ended, see [`RegistryInProgress`](crate::registry::handles::RegistryInProgress).
+    /// Returns starts minus ends, see [`RegistryInProgress`](crate::registry::handles::RegistryInProgress).
     pub(crate) fn in_progress(&self, began: CellId) -> u64 {
         let store = &self.registry.inner.store;
         let (ended, began) = store.count_pair(began + 1, began);
@@ -74,7 +74,7 @@ impl RegistryValues {
 }
 
 impl RegistryValues {
-    /// Whether a family, with series or without, has this name or a sample of this name.
+    /// Whether a family, with or without series, has this name or a sample of this name.
     pub(crate) fn has_sample_name(&self, name: &str) -> bool {
         let family = |name: &str| {
             let families = &self.families;
@@ -97,7 +97,7 @@ impl Drop for RegistryValues {
 }
 
 impl Spare {
-    /// Nothing yet, but room for so many numbers.
+    /// Returns empty vectors with capacity for `counts` and `sums` numbers.
     fn numbers(&self, counts: usize, sums: usize) -> Numbers {
         let Numbers { counts: c, sums: s } = std::mem::take(&mut *lock(&self.0));
         Numbers {
@@ -106,34 +106,35 @@ impl Spare {
         }
     }
 
-    /// Of two snapshots at the same time, the last one's is kept.
+    /// Keeps the memory of a snapshot. If several snapshots exist, that of the last one dropped is kept.
     fn keep(&self, numbers: Numbers) {
         let before = std::mem::replace(&mut *lock(&self.0), numbers);
-        // Not under the lock.
+        // Freed outside the lock.
         drop(before);
     }
 }
 
-/// A vector without elements that has room for so many.
+/// Returns an empty vector with capacity for at least `room` elements, reusing `vec` if it is large enough.
 fn emptied<T>(mut vec: Vec<T>, room: usize) -> Vec<T> {
     vec.clear();
     if vec.capacity() < room {
-        // A new one: to grow the old one would copy what it had.
+        // Allocate anew: growing the old one could copy its memory.
         drop(vec);
         vec = Vec::with_capacity(room);
     }
     vec
 }
 
-/// Reads a registry: first the series, then their values.
+/// Reads a registry in slices: first the series, then their values.
 pub(crate) struct ValueReader {
     registry: Registry,
-    /// Families to read, the next one last.
+    /// The families still to read, in reverse order.
     waiting: Vec<Arc<Family>>,
-    /// Whether the newcomers of the next family are in its index, or being merged.
+    /// Whether the newcomers of the next family are in its index or being merged into it.
     merged: bool,
     families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
-    /// The cells read so far. Memory for all of them is reserved, but not touched before.
+    /// The cells read so far. Memory for all of them is reserved up front, but touched only as they are
+    /// read.
     numbers: Numbers,
     counts_end: usize,
     sums_end: usize,
@@ -154,7 +155,7 @@ impl ValueReader {
         }
     }
 
-    /// Works until everything is read or the budget is spent.
+    /// Continues reading. Returns the values when everything is read, `None` if the budget is spent first.
     pub(crate) fn advance(&mut self, budget: &mut Budget) -> Option<RegistryValues> {
         self.collect_series(budget)?;
         self.gather_numbers(budget)?;
@@ -176,7 +177,7 @@ impl ValueReader {
                 .extend(self.waiting.pop().map(|family| (family, index)));
             self.merged = false;
             if self.waiting.is_empty() {
-                // Every indexed series has its cells by now.
+                // All indexed series have reserved their cells by now.
                 let RegistryInner { store, spare, .. } = &*self.registry.inner;
                 self.counts_end = store.counts_end() as usize;
                 self.sums_end = store.sums_end() as usize;
@@ -196,8 +197,8 @@ impl ValueReader {
         } = self;
         let store = &registry.inner.store;
         let shards = store.live_shards();
-        // Sums before buckets, which are written the other way round: a sum holds no sample that
-        // its buckets do not.
+        // Sums are read before buckets and written after them: each observation in a sum is also in its
+        // buckets.
         while sums.len() < *sums_end {
             let start = sums.len();
             let end = start + affordable(*sums_end - start, shards, budget)?;
@@ -214,7 +215,8 @@ impl ValueReader {
     }
 }
 
-/// How many of so many cells the budget allows, which it pays for.
+/// Returns how many of `cells` the budget allows, at least 1, and spends that budget; `None` if it is
+/// already spent.
 fn affordable(cells: usize, shards: usize, budget: &mut Budget) -> Option<usize> {
     if budget.is_spent() {
         return None;
@@ -225,7 +227,7 @@ fn affordable(cells: usize, shards: usize, budget: &mut Budget) -> Option<usize>
 }
 
 impl Registry {
-    /// Whether compression saves at least a packet, estimated by the number of lines.
+    /// Whether compression saves at least one packet, estimated by the number of lines.
     pub(crate) fn is_worth_compressing(&self) -> bool {
         const LINES_IN_A_PACKET: CellId = 20;
         let store = &self.inner.store;

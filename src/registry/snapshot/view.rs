@@ -52,7 +52,7 @@ impl<'a> FamilySnapshot<'a> {
         Self { source }
     }
 
-    /// Returns the name, with `_total` for a counter.
+    /// Returns the name. For a counter, it includes `_total`, if the counter was registered with it.
     #[must_use]
     pub fn name(&self) -> &'a str {
         match self.source {
@@ -70,7 +70,7 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Returns the HELP text, if there is one.
+    /// Returns the HELP text; `None` if the metric has no description.
     #[must_use]
     pub fn help(&self) -> Option<Arc<str>> {
         match self.source {
@@ -79,7 +79,7 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Returns the unit, if there is one.
+    /// Returns the unit; `None` if the metric was described without one.
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {
         match self.source {
@@ -97,7 +97,7 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Whether there is no series.
+    /// Returns `true` if the family has no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -125,7 +125,7 @@ impl<'a> FamilySnapshot<'a> {
 /// A series of a [`FamilySnapshot`].
 #[derive(Clone, Copy)]
 pub struct SeriesSnapshot<'a> {
-    /// As text, escaped.
+    /// In the text format, with escaped values.
     labels: &'a str,
     source: SeriesSource<'a>,
 }
@@ -137,12 +137,12 @@ enum SeriesSource<'a> {
 }
 
 impl<'a> SeriesSnapshot<'a> {
-    /// Returns names and values of the labels, sorted by name, constant labels included.
+    /// Returns the names and values of the labels, sorted by name. Constant labels are included.
     pub fn labels(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
         label_pairs(self.labels).map(|(name, value)| (name, unescaped(value)))
     }
 
-    /// Returns when the series was registered; `None` for a series of a collector.
+    /// Returns the time when the series was registered; `None` for a series of a collector.
     #[must_use]
     pub fn created(&self) -> Option<SystemTime> {
         match self.source {
@@ -257,7 +257,8 @@ pub struct Bucket {
     pub upper_bound: f64,
     /// The number of observations up to the upper bound.
     pub cumulative_count: u64,
-    /// The latest observation of this bucket that belongs to a trace.
+    /// The exemplar: a recent observation of this bucket that belongs to a trace, replaced at most once per
+    /// second.
     pub exemplar: Option<Exemplar>,
 }
 
@@ -271,11 +272,12 @@ pub struct SummaryValue {
     pub count: u64,
     /// The sum of all finite observations.
     pub sum: f64,
-    /// Quantiles with their values; NaN without recent observations.
+    /// The quantiles 0.5, 0.9, 0.95 and 0.99 with their values over the last ten minutes; NaN without
+    /// observations in that time.
     pub quantiles: Vec<(f64, f64)>,
 }
 
-/// A label value without the escapes of the text formats.
+/// Reverses the escaping of a label value in the text formats.
 fn unescaped(value: &str) -> Cow<'_, str> {
     if !value.contains('\\') {
         return value.into();

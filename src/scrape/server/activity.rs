@@ -1,7 +1,8 @@
-//! [`Activity`]: when something last happened on a connection, by which it is found to be idle.
+//! [`Activity`]: detects idle connections by the time of their last activity.
 //!
-//! Bytes do not count, only what they come to: a whole request, a piece of a page taken. So a client that
-//! sends its request a byte a minute is as idle as one that sends nothing, over HTTP/1 and HTTP/2.
+//! Activity is a complete request, or a part of a page that the client reads; single bytes do not count. So
+//! a client that sends its request at one byte per minute is as idle as one that sends nothing, over HTTP/1
+//! and HTTP/2.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -22,7 +23,8 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct ActivityState {
-    /// Routes that wait for their collectors, which have deadlines of their own.
+    /// The number of responses that wait for collectors. The connection is then not idle, because
+    /// collectors have their own deadline.
     waiting: usize,
     latest: Instant,
 }
@@ -38,7 +40,7 @@ impl Activity {
         }
     }
 
-    /// Ready when nothing has happened for so long.
+    /// Waits until there was no activity for `timeout`.
     pub(super) async fn idle(&self, timeout: Duration) {
         loop {
             let ActivityState { waiting, latest } = *lock(&self.state);
@@ -50,7 +52,7 @@ impl Activity {
         }
     }
 
-    /// A request has become whole.
+    /// Records that a complete request has arrived.
     pub(super) fn request(&self) -> PendingPage {
         self.change(|state| state.waiting += 1);
         PendingPage(self.clone())
@@ -63,7 +65,7 @@ impl Activity {
     }
 }
 
-/// A request that has nothing of its page yet.
+/// A guard for a request that has received nothing of its page yet.
 #[derive(Debug)]
 pub(super) struct PendingPage(Activity);
 
@@ -73,7 +75,7 @@ impl Drop for PendingPage {
     }
 }
 
-/// A page that tells when something of it is taken.
+/// A response body that records activity when it is polled.
 #[derive(Debug)]
 pub(super) struct ActivityBody {
     page: MetricsBody,

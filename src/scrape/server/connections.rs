@@ -1,4 +1,4 @@
-//! [`Connections`]: those that are open, each a task.
+//! [`Connections`]: the open connections, one task each.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -26,13 +26,13 @@ pub(super) struct Connections {
     closing: watch::Sender<bool>,
 }
 
-/// What the server answers.
+/// The paths of the server.
 pub(super) struct Routes {
     handler: MetricsHandler,
     settings: ServerSettings,
 }
 
-/// A place among the connections; `None` only if there are no more places to give, which does not happen.
+/// A permit for one connection. It would be `None` only if the semaphore were closed, which never happens.
 pub(super) type ConnectionPermit = Option<OwnedSemaphorePermit>;
 
 impl Connections {
@@ -46,14 +46,14 @@ impl Connections {
         }
     }
 
-    /// Waits for a place.
+    /// Waits until one more connection is allowed.
     pub(super) fn place(&self) -> impl Future<Output = ConnectionPermit> + use<> {
         let places = Arc::clone(&self.places);
         async move { places.acquire_owned().await.ok() }
     }
 
     pub(super) fn serve(&mut self, stream: Stream, place: ConnectionPermit) {
-        // Those that have ended leave their results behind.
+        // Remove the results of connections that have ended.
         while self.tasks.try_join_next().is_some() {}
         let pages = Arc::clone(&self.pages);
         let closing = self.closing.subscribe();
@@ -63,7 +63,7 @@ impl Connections {
         });
     }
 
-    /// Closes what is idle and lets the others finish, for so long.
+    /// Closes idle connections and waits at most `timeout` for the others to finish.
     pub(super) async fn finish(mut self, timeout: Duration) {
         self.closing.send_replace(true);
         let all = async { while self.tasks.join_next().await.is_some() {} };
@@ -80,7 +80,7 @@ async fn serve_connection(pages: Arc<Routes>, stream: Stream, mut closing: watch
     let idle_timeout = pages.settings.idle_timeout;
     let activity = Activity::begin();
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // A head that does not end is idle, as we count.
+    // `Activity` detects incomplete request heads instead.
     server
         .http1()
         .timer(TokioTimer::new())
@@ -92,20 +92,22 @@ async fn serve_connection(pages: Arc<Routes>, stream: Stream, mut closing: watch
     });
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let asked = tokio::select! {
-        // How a client leaves is its own business.
+        // Errors of the connection are ignored: clients may disconnect at any time.
         _ = connection.as_mut() => return,
         () = activity.idle(idle_timeout) => false,
         _ = closing.wait_for(|closing| *closing) => true,
     };
     connection.as_mut().graceful_shutdown();
     if asked {
-        // What is under way ends in its own time, or in the server's; but idle is idle.
+        // Running requests may finish within the shutdown timeout of the server. The idle timeout still
+        // applies.
         tokio::select! {
             _ = connection.as_mut() => {}
             () = activity.idle(idle_timeout) => {}
         }
     } else {
-        // Long enough to say goodbye, not to be kept by who does not read it.
+        // Time for the graceful shutdown of an idle connection. It is limited because the client may not
+        // read.
         const GOODBYE: Duration = Duration::from_secs(1);
         let _ = tokio::time::timeout(GOODBYE, connection).await;
     }

@@ -1,4 +1,4 @@
-//! [`Listener`]: where connections come from.
+//! [`Listener`]: the TCP or Unix socket that accepts connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub(super) enum Listener {
     Unix(UnixSocket),
 }
 
-/// A Unix socket, whose file is removed when it is dropped.
+/// A Unix socket. Dropping it removes its file.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(super) struct UnixSocket {
@@ -35,10 +35,11 @@ impl Listener {
         let listener = TcpListener::bind(address).await;
         listener
             .map(Self::Tcp)
-            .map_err(|error| refused(address, &error))
+            .map_err(|error| refused(address, error))
     }
 
-    /// What a variable says: a port on all addresses, or an address.
+    /// Listens as an environment variable says: on a port of all addresses, or on one socket address.
+    /// `None` if the variable is unset or empty.
     pub(super) async fn from_env(variable: &str) -> Result<Option<Self>, Error> {
         let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
             return Ok(None);
@@ -53,16 +54,16 @@ impl Listener {
                 "{value:?} is neither a port nor an address"
             )))
         };
-        let named = |error| Error::new(format!("{variable}: {error}"));
+        let named = |error: Error| error.within(variable);
         listener.map(Some).map_err(named)
     }
 
-    /// All addresses of both protocols; those of IPv4 on a system without IPv6.
+    /// Listens on all IPv6 and IPv4 addresses; on all IPv4 addresses if the system has no IPv6.
     async fn everywhere(port: u16) -> Result<Self, Error> {
         match TcpListener::bind(("::", port)).await {
             Ok(listener) => Ok(Self::Tcp(listener)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                Err(refused(&format!("[::]:{port}"), &error))
+                Err(refused(&format!("[::]:{port}"), error))
             }
             Err(_) => Self::tcp(&format!("0.0.0.0:{port}")).await,
         }
@@ -79,7 +80,7 @@ impl Listener {
         let path = path.to_owned();
         match listener {
             Ok(listener) => Ok(Self::Unix(UnixSocket { listener, path })),
-            Err(error) => Err(refused(&path.display().to_string(), &error)),
+            Err(error) => Err(refused(&path.display().to_string(), error)),
         }
     }
 
@@ -95,7 +96,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // A page is written in slices, each of which is to leave at once.
+                // A page is written in slices, and each is to be sent at once.
                 let _ = stream.set_nodelay(true);
                 Ok(Stream::Tcp(stream))
             }
@@ -105,7 +106,7 @@ impl Listener {
     }
 }
 
-/// A socket that nobody listens on: its process ended without removing it.
+/// Whether the file is a socket without a listener: its process ended without removing it.
 #[cfg(unix)]
 fn is_stale(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
@@ -115,17 +116,17 @@ fn is_stale(path: &Path) -> bool {
             .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-fn refused(address: &str, error: &io::Error) -> Error {
-    Error::new(format!(
-        "the metrics server cannot listen on {address}: {error}"
-    ))
+fn refused(address: &str, error: io::Error) -> Error {
+    let message = format!("metrics server cannot listen on {address}: {error}");
+    Error::new(message).with_source(error)
 }
 
-/// What to wait for before the next connection, after one was not to be had.
+/// Waits before the next `accept` after an error: 1 s, or not at all if the error concerns only one
+/// connection.
 pub(super) async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     const PAUSE: Duration = Duration::from_secs(1);
-    // Those are of the connection, which is gone; anything else would be the same again at once.
+    // These errors concern one connection, which is gone. Any other error would repeat immediately.
     if !matches!(
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
@@ -142,7 +143,7 @@ impl Drop for UnixSocket {
     }
 }
 
-/// One connection.
+/// An accepted connection.
 pub(super) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! [`MetricsServer`]: the page on a port of its own.
+//! [`MetricsServer`]: the metrics page on a separate port.
 
 mod activity;
 mod connections;
@@ -15,12 +15,12 @@ use crate::scrape::handler::MetricsHandler;
 use crate::scrape::server::connections::{Connections, Routes};
 use crate::scrape::server::listener::Listener;
 
-/// An HTTP server for one page: HTTP/1 and HTTP/2, on TCP or a Unix socket.
+/// An HTTP server for the metrics page: HTTP/1 and HTTP/2, on TCP or a Unix socket.
 ///
-/// | path | answer |
+/// | path | response |
 /// |---|---|
-/// | `/metrics` | the page |
-/// | `/health` | 200, `ok`, as long as the server runs |
+/// | `/metrics` | the metrics page |
+/// | `/health` | 200 with the body `ok`, as long as the server runs |
 /// | any other | 404 |
 ///
 /// ```no_run
@@ -34,9 +34,13 @@ use crate::scrape::server::listener::Listener;
 /// # }
 /// ```
 ///
-/// It is there for scrapers, not for the world, and still holds its own against clients that do not behave: at
-/// most [`max_connections`](Self::max_connections) at once, the others wait; one on which for
-/// [`idle_timeout`](Self::idle_timeout) no request became whole and nothing of a page was taken is closed.
+/// The server is meant for scrapers, not for the public internet. It still limits misbehaving clients:
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | [`max_connections`](Self::max_connections) | 64 | further connections wait to be accepted |
+/// | [`idle_timeout`](Self::idle_timeout) | 75 s | connections without progress for this long are closed |
+/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | time for running scrapes at shutdown |
 #[must_use = "nothing is served until `serve`"]
 pub struct MetricsServer {
     listener: Listener,
@@ -65,27 +69,38 @@ impl Default for ServerSettings {
 }
 
 impl MetricsServer {
-    /// Listens on an address: `0.0.0.0:8081`, `[::]:8081`, `localhost:0`. Connections wait until
-    /// [`serve`](Self::serve).
+    /// Listens on a TCP address, such as `0.0.0.0:8081`, `[::]:8081` or `localhost:0`.
+    ///
+    /// Connections wait until [`serve`](Self::serve) is called.
     ///
     /// # Errors
     ///
-    /// When that address cannot be had, with the reason: the port is taken, it needs other rights, there is no such
-    /// host.
+    /// Returns an error with the cause if the server cannot listen on the address: the port is in use, the
+    /// process lacks the permission, or the host is unknown.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime.
+    /// Panics if called outside a tokio runtime.
     pub async fn bind(address: impl fmt::Display) -> Result<Self, Error> {
         Ok(Self::of(Listener::tcp(&address.to_string()).await?))
     }
 
-    /// Listens on the port that the environment variable `METRICS_PORT` says, on all addresses, IPv6 and IPv4; or on its
-    /// value if that is a whole address. Without that variable, or when it is empty, there is no server.
+    /// Listens where the environment variable `METRICS_PORT` says.
+    ///
+    /// | `METRICS_PORT` | the server listens on |
+    /// |---|---|
+    /// | a port, `8081` | this port of all IPv6 and IPv4 addresses |
+    /// | an IP address with a port, `127.0.0.1:8081` | this address |
+    /// | unset or empty | nothing: the result is `None` |
     ///
     /// # Errors
     ///
-    /// When it is neither a port nor an address, and as [`bind`](Self::bind).
+    /// Returns an error if the value is neither a port nor such an address, and the errors of
+    /// [`bind`](Self::bind).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the variable is set and this is called outside a tokio runtime.
     pub async fn from_env() -> Result<Option<Self>, Error> {
         let Some(listener) = Listener::from_env("METRICS_PORT").await? else {
             return Ok(None);
@@ -93,12 +108,19 @@ impl MetricsServer {
         Ok(Some(Self::of(listener)))
     }
 
-    /// Listens on a Unix socket. One that a process left behind which nobody listens on any more is replaced; the file is
-    /// removed when the server ends.
+    /// Listens on a Unix socket.
+    ///
+    /// A socket file that an ended process left behind is replaced. The file is removed when the server is
+    /// dropped or ends.
     ///
     /// # Errors
     ///
-    /// When somebody listens there, the file is something else than a socket, or it cannot be made.
+    /// Returns an error if a process listens on the socket, if the file exists and is not a socket,
+    /// or if it cannot be created.
+    ///
+    /// # Panics
+    ///
+    /// Panics if called outside a tokio runtime.
     #[cfg(unix)]
     pub fn bind_unix(path: impl AsRef<std::path::Path>) -> Result<Self, Error> {
         Ok(Self::of(Listener::unix(path.as_ref())?))
@@ -109,49 +131,57 @@ impl MetricsServer {
         Self { listener, settings }
     }
 
-    /// Where it listens; `None` for a Unix socket.
+    /// Returns the local address; `None` for a Unix socket.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// The path of the page, instead of `/metrics`.
+    /// Sets the path of the metrics page; `/metrics` by default.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.settings.path = path.into();
         self
     }
 
-    /// The path that says that the server runs, instead of `/health`.
+    /// Sets the path of the health check; `/health` by default.
     pub fn health_path(mut self, path: impl Into<String>) -> Self {
         self.settings.health_path = path.into();
         self
     }
 
-    /// How many connections are served at once, 64 if not set; more of them wait to be accepted.
+    /// Sets the maximum number of connections served at a time; 64 by default, at least 1.
+    ///
+    /// Further connections wait to be accepted.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections.max(1);
         self
     }
 
-    /// How long a connection is kept on which no request becomes whole and of whose page nothing is taken, 75 s if not
-    /// set. A page that waits for its collectors has all their time.
+    /// Sets the time after which a connection without progress is closed; 75 s by default.
+    ///
+    /// A complete request, and the client reading a part of a response, are progress. While a response
+    /// waits for collectors, the connection is not closed.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = timeout;
         self
     }
 
-    /// How long [`serve`](Self::serve) lets scrapes finish that are under way at its end, 10 s if not set.
+    /// Sets how long [`serve`](Self::serve) waits for running scrapes at shutdown; 10 s by default.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.settings.shutdown_timeout = timeout;
         self
     }
 
-    /// Serves until `shutdown` is ready; then no new connection is accepted, idle ones are closed, and scrapes under way
-    /// are finished, as long as [`shutdown_timeout`](Self::shutdown_timeout) allows.
+    /// Serves until `shutdown` completes.
     ///
-    /// Nothing that happens to a connection ends the server; when none can be accepted (too many open files) it
-    /// warns and tries again. Dropping the future closes everything at once. For a server that never ends,
-    /// `shutdown` is [`std::future::pending()`].
+    /// Then no further connections are accepted, idle ones are closed, and running scrapes may finish
+    /// within [`shutdown_timeout`](Self::shutdown_timeout). For a server that never ends, pass
+    /// [`std::future::pending()`].
+    ///
+    /// Errors of connections do not end the server. If it cannot accept connections, because too many files
+    /// are open for example, it logs a warning and retries after 1 s.
+    ///
+    /// Dropping the future closes all connections at once.
     pub async fn serve(self, handler: MetricsHandler, shutdown: impl Future<Output = ()>) {
         let Self { listener, settings } = self;
         let timeout = settings.shutdown_timeout;

@@ -2,6 +2,6 @@
 
 #[doc = include_str!("../../../src/grpc/tonic_client.md")]
 #[doc = include_str!("../../../src/grpc/tonic_server.md")]
-#[doc = include_str!("../../../src/order_example.md")]
+#[doc = include_str!("../../../docs/guide/layer_order.md")]
 #[cfg(doctest)]
 struct Documentation;

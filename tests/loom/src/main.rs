@@ -1,6 +1,6 @@
-//! Models of the lock-free code, run through every order of threads and memory that may be.
+//! Models of the lock-free code, checked by loom in every order that threads and memory allow.
 //!
-//! The files are the crate's own. A binary and no test, because theirs are for std.
+//! The files are those of the crate. This is a binary, because the tests in these files are for std.
 
 #![allow(
     dead_code,
@@ -23,19 +23,24 @@ mod registry {
     pub(crate) mod models;
 }
 
-mod series {
-    #[path = "../../../../src/series/slots.rs"]
+mod maps {
+    #[path = "../../../../src/maps/branching.rs"]
+    mod branching;
+    #[path = "../../../../src/maps/slots.rs"]
     pub(crate) mod slots;
-    #[path = "../../../../src/series/table.rs"]
+    #[path = "../../../../src/maps/table.rs"]
     pub(crate) mod table;
 
     pub(crate) mod models;
+
+    /// The limit of `src/maps/mod.rs`.
+    const MAX_NAME_LEN: usize = 1024;
 }
 
 pub(crate) type Work = Box<dyn FnOnce()>;
 
-/// Does all the work, each on a thread of its own. Nothing to be explored runs on the model's first
-/// thread, whose reads loom does not put after the writes of others.
+/// Runs each closure on its own thread. Nothing under test runs on the first thread of the model, because loom
+/// does not order its reads after the writes of other threads.
 pub(crate) fn all(works: Vec<Work>) {
     let threads: Vec<_> = works.into_iter().map(loom::thread::spawn).collect();
     for thread in threads {
@@ -44,7 +49,7 @@ pub(crate) fn all(works: Vec<Work>) {
 }
 
 fn main() {
-    let models = registry::models::ALL.iter().chain(series::models::ALL);
+    let models = registry::models::ALL.iter().chain(maps::models::ALL);
     for (promise, model) in models {
         explore(promise, *model);
     }
@@ -54,7 +59,7 @@ fn explore(promise: &str, model: fn()) {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&runs);
     let mut explorer = loom::model::Builder::new();
-    // Each further switch multiplies the orders; what is wrong shows after one or two.
+    // Each further preemption multiplies the orders; bugs show after one or two.
     explorer.preemption_bound = Some(2);
     explorer.check(move || {
         count.fetch_add(1, Ordering::Relaxed);

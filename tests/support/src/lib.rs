@@ -18,6 +18,7 @@ pub mod scrape;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod service;
+pub mod snapshot;
 #[cfg(feature = "programs")]
 pub mod store;
 #[cfg(feature = "programs")]

@@ -23,7 +23,7 @@ impl RedisServer {
         let mut redis = Self {
             running: None,
             // The path of a Unix socket has at most 107 bytes, which the `target` directory may exceed.
-            directory: Directory::within(std::env::temp_dir()),
+            directory: Directory::within(&std::env::temp_dir()),
         };
         redis.restart();
         redis

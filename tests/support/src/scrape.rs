@@ -5,9 +5,18 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_prometheus::MetricsHandler;
+use tower_prometheus::collect::Collector;
+use tower_prometheus::{MetricsHandler, Registry};
 
 use super::page::{assert_open_metrics, assert_readable, samples};
+
+/// Returns the handler of a new registry with one collector.
+#[track_caller]
+pub fn handler_of(name: &str, collector: impl Collector) -> MetricsHandler {
+    let registry = Registry::new();
+    registry.collector(name, collector).unwrap();
+    registry.handler()
+}
 
 /// Scrapes a handler in the text format with a timeout in seconds; the status and the page.
 pub async fn scrape(handler: &MetricsHandler, seconds: f64) -> (u16, String) {

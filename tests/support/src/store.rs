@@ -19,12 +19,12 @@ impl Directory {
     /// A directory below `target`.
     #[expect(clippy::new_without_default, reason = "it creates a directory")]
     pub fn new() -> Self {
-        Self::within(target_directory().join("tmp"))
+        Self::within(&target_directory().join("tmp"))
     }
 
-    pub fn within(parent: PathBuf) -> Self {
+    pub fn within(parent: &Path) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        std::fs::create_dir_all(&parent).unwrap();
+        std::fs::create_dir_all(parent).unwrap();
         loop {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let path = parent.join(format!("test-{}-{number}", std::process::id()));

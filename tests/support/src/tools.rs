@@ -88,7 +88,10 @@ pub fn skip(tool: Tool, skipped: &str) {
     static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let missing = format!(
         "{} is not installed: Debian package {}, which tests/run installs",
-        tool.program(),
+        match tool {
+            Tool::PythonParser => "prometheus_client for /usr/bin/python3",
+            _ => tool.program(),
+        },
         tool.package()
     );
     assert!(!are_required(), "{missing}");

@@ -17,11 +17,14 @@ use crate::{
     source::{self, Binding, ModuleId, Source, Target},
 };
 
+/// A public path and its conditions.
+type PublicPath = (String, Vec<String>);
+
 /// The public API of a library.
 pub struct Api<'s> {
     source: &'s Source,
     /// Each public item: its module and index, its public paths and the conditions of each path.
-    items: BTreeMap<(ModuleId, usize), Vec<(String, Vec<String>)>>,
+    items: BTreeMap<(ModuleId, usize), Vec<PublicPath>>,
     /// Lines, by the path that they are sorted by.
     lines: BTreeSet<(String, String)>,
     /// Paths of other crates in public signatures: the line and the path.
@@ -124,7 +127,7 @@ impl<'s> Api<'s> {
                     Binding::Import(import) => {
                         if is_shown(&import.declaration) {
                             let conditions = both(&import.declaration.attributes);
-                            self.import(module, &import.path, &path, conditions, visited);
+                            self.import(module, &import.path, &path, &conditions, visited);
                         }
                     }
                 }
@@ -161,27 +164,27 @@ impl<'s> Api<'s> {
         module: ModuleId,
         target: &[String],
         path: &str,
-        conditions: Vec<String>,
+        conditions: &[String],
         visited: &mut Vec<ModuleId>,
     ) {
         for target in self.source.resolve(module, target) {
             match target {
-                Target::Module(child) => self.module(child, path, &conditions, visited),
+                Target::Module(child) => self.module(child, path, conditions, visited),
                 Target::Item(at, index) => {
                     let declaration = source::declaration(&self.source.modules[at].items[index]);
                     if is_shown(&declaration) {
                         let own = cfg::shown(&declaration.attributes);
-                        self.item((at, index), path, [conditions.clone(), own].concat());
+                        self.item((at, index), path, [conditions, &own].concat());
                     }
                 }
                 Target::Foreign(foreign) => {
                     let line = format!("use {path} = {}", foreign.join("::"));
                     self.foreign.push((line.clone(), foreign));
-                    self.line(path, line, &conditions);
+                    self.line(path, line, conditions);
                 }
                 Target::Unseen(at, name) => {
                     let from = self.source.full_path(at);
-                    self.line(path, format!("unseen {path} = {from}::{name}"), &conditions);
+                    self.line(path, format!("unseen {path} = {from}::{name}"), conditions);
                 }
             }
         }
@@ -196,7 +199,7 @@ impl<'s> Api<'s> {
     }
 
     /// The path under which an item is listed, the shortest, and its conditions.
-    fn listed(&self, item: (ModuleId, usize)) -> Option<(String, Vec<String>)> {
+    fn listed(&self, item: (ModuleId, usize)) -> Option<PublicPath> {
         self.items
             .get(&item)?
             .iter()
@@ -397,7 +400,7 @@ impl<'s> Api<'s> {
     }
 
     /// Where a path leads if it is an item of this crate: its listed path, or `None` if it is private.
-    fn local(&self, module: ModuleId, path: &syn::Path) -> Option<Option<(String, Vec<String>)>> {
+    fn local(&self, module: ModuleId, path: &syn::Path) -> Option<Option<PublicPath>> {
         self.source
             .resolve(module, &segments(path))
             .into_iter()
@@ -491,7 +494,7 @@ impl<'s> Api<'s> {
     }
 
     /// The first public item of this crate among the type arguments of a path.
-    fn argument(&self, module: ModuleId, path: &syn::Path) -> Option<(String, Vec<String>)> {
+    fn argument(&self, module: ModuleId, path: &syn::Path) -> Option<PublicPath> {
         let syn::PathArguments::AngleBracketed(arguments) = &path.segments.last()?.arguments else {
             return None;
         };
@@ -552,7 +555,7 @@ fn signature(sig: &syn::Signature) -> String {
         match input {
             syn::FnArg::Receiver(receiver) => {
                 receiver.attrs.clear();
-                // `mut self` is no part of the signature.
+                // `mut self` does not belong to the signature.
                 receiver.mutability = receiver.reference.as_ref().and(receiver.mutability);
             }
             syn::FnArg::Typed(argument) => {
@@ -669,7 +672,7 @@ fn segments(path: &syn::Path) -> Vec<String> {
         .collect()
 }
 
-/// The paths in a piece of code that is no whole item: `a::b::C` and single names.
+/// The paths in a part of an item: `a::b::C` and single names.
 fn paths_in(code: &impl ToTokens) -> Vec<Vec<String>> {
     struct Paths(Vec<Vec<String>>);
     impl<'ast> Visit<'ast> for Paths {

@@ -1,4 +1,4 @@
-//! What a `#[cfg(…)]` attribute means to the checks.
+//! Conditions and other attributes of items.
 
 use quote::ToTokens;
 use syn::{Attribute, Meta, Token, parse::Parser, punctuated::Punctuated};

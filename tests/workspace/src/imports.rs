@@ -10,7 +10,7 @@ use crate::{
     tokens,
 };
 
-/// What a package's modules may import.
+/// The rules for a package's imports.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// The top-level modules from the lowest layer up. Modules of one layer do not import each other.
@@ -74,7 +74,7 @@ impl<'s> Imports<'s> {
         imports
     }
 
-    /// What breaks the rules, one message each.
+    /// Returns a message for each violation of the rules.
     pub fn violations(&self, rules: &Rules) -> Vec<String> {
         let mut found = self.wrong_paths.clone();
         if !rules.layers.is_empty() {
@@ -133,7 +133,7 @@ impl<'s> Imports<'s> {
         for name in layers.iter().flat_map(|layer| layer.iter()) {
             if !top.iter().any(|module| self.name(*module) == *name) {
                 found.push(format!(
-                    "the list of layers names `{name}`, which is no module"
+                    "the list of layers names `{name}`, which does not exist"
                 ));
             }
         }
@@ -261,7 +261,7 @@ impl<'s> Imports<'s> {
         chain
     }
 
-    /// The children of a module that have files of their own.
+    /// The children of a module that have their own files.
     fn children(&self, parent: ModuleId) -> Vec<ModuleId> {
         let modules = self.source.modules.iter().enumerate();
         modules
@@ -311,11 +311,11 @@ impl<'s> Imports<'s> {
             let defined = source
                 .resolve(module, path)
                 .iter()
-                .filter_map(|target| match target {
+                .map(|target| match target {
                     Target::Module(at) | Target::Item(at, _) | Target::Unseen(at, _) => {
-                        Some(format!("defined in {}", self.file(*at)))
+                        format!("defined in {}", self.file(*at))
                     }
-                    Target::Foreign(path) => Some(format!("from {}", path.join("::"))),
+                    Target::Foreign(path) => format!("from {}", path.join("::")),
                 })
                 .next()
                 .unwrap_or_default();

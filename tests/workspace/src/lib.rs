@@ -7,8 +7,8 @@
 //! | `packaging` | the published packages contain what their documents link to, and no tests or tools |
 //! | `dependencies` | licences, duplicate versions, and the number of crates that a user compiles |
 //!
-//! The first two read the source with `syn`: [`source`] is the module tree of a package, [`imports`] and
-//! [`api`] what the tests check. The last two ask Cargo: [`metadata`].
+//! The first two read the source with `syn`: [`source`] is the module tree of a package, and [`imports`] and
+//! [`api`] are computed from it. The last two use `cargo metadata` and other commands: [`metadata`].
 
 pub mod api;
 pub mod cfg;

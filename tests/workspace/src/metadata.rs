@@ -1,4 +1,4 @@
-//! What Cargo says about the workspace.
+//! The workspace's packages, from `cargo metadata`.
 
 use std::{
     path::{Path, PathBuf},

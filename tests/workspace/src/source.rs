@@ -35,7 +35,7 @@ pub struct Module {
     pub items: Vec<Item>,
     /// How many of the items are written in the file.
     pub written: usize,
-    /// What a path can name in it.
+    /// The names in its scope, without those of glob imports.
     pub names: BTreeMap<String, Vec<Binding>>,
     /// Its glob imports.
     pub globs: Vec<Import>,
@@ -71,7 +71,7 @@ pub struct Declaration {
     pub attributes: Vec<Attribute>,
 }
 
-/// What a path leads to.
+/// The result of resolving a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// A module of this crate.
@@ -99,7 +99,7 @@ impl Source {
             package: package.to_owned(),
             source: &mut source,
         };
-        reader.file(Vec::new(), None, root.to_owned(), true);
+        reader.file(&[], None, root, true);
         source.expand_macros();
         source.bind();
         source
@@ -148,7 +148,7 @@ impl Source {
         Some((module, rest))
     }
 
-    /// What a path leads to when `from` uses it. A name can be a module, a type and a function at a time.
+    /// Resolves a path as code in `from` would. A name can be a module, a type and a function at a time.
     pub fn resolve(&self, from: ModuleId, path: &[String]) -> Vec<Target> {
         self.resolve_within(from, path, &mut Vec::new())
     }
@@ -217,7 +217,7 @@ impl Source {
         targets
     }
 
-    /// What a name in a module leads to, through its imports.
+    /// Resolves a name in a module, through the module's imports.
     fn lookup(
         &self,
         module: ModuleId,
@@ -313,7 +313,7 @@ impl Source {
                             };
                             match leaf.name {
                                 Some(name) => {
-                                    names.entry(name).or_default().push(Binding::Import(import))
+                                    names.entry(name).or_default().push(Binding::Import(import));
                                 }
                                 None => module.globs.push(import),
                             }
@@ -360,12 +360,12 @@ impl Reader<'_> {
     /// a folder of its name.
     fn file(
         &mut self,
-        path: Vec<String>,
+        path: &[String],
         parent: Option<ModuleId>,
-        file: PathBuf,
+        file: &Path,
         owns_folder: bool,
     ) -> ModuleId {
-        let full = self.package.join(&file);
+        let full = self.package.join(file);
         let text = fs::read_to_string(&full)
             .unwrap_or_else(|error| panic!("cannot read {}: {error}", full.display()));
         let parsed = syn::parse_file(&text)
@@ -374,23 +374,23 @@ impl Reader<'_> {
             true => file.parent().unwrap_or(Path::new("")).to_owned(),
             false => file.with_extension(""),
         };
-        self.module(path, parent, file, false, folder, parsed.items)
+        self.module(path, parent, file, false, &folder, parsed.items)
     }
 
     fn module(
         &mut self,
-        path: Vec<String>,
+        path: &[String],
         parent: Option<ModuleId>,
-        file: PathBuf,
+        file: &Path,
         is_inline: bool,
-        folder: PathBuf,
+        folder: &Path,
         items: Vec<Item>,
     ) -> ModuleId {
         let id = self.source.modules.len();
         self.source.modules.push(Module {
-            path: path.clone(),
+            path: path.to_owned(),
             parent,
-            file: file.clone(),
+            file: file.to_owned(),
             is_inline,
             items: Vec::new(),
             written: 0,
@@ -411,12 +411,12 @@ impl Reader<'_> {
             let child_id = match child.content {
                 Some((_, items)) => {
                     let folder = folder.join(&name);
-                    self.module(child_path, Some(id), file.clone(), true, folder, items)
+                    self.module(&child_path, Some(id), file, true, &folder, items)
                 }
                 None => {
                     let (file, owns_folder) =
-                        self.child_file(&file, &folder, &name, &declaration.attributes);
-                    self.file(child_path, Some(id), file, owns_folder)
+                        self.child_file(file, folder, &name, &declaration.attributes);
+                    self.file(&child_path, Some(id), &file, owns_folder)
                 }
             };
             let binding = Binding::Module(child_id, declaration);

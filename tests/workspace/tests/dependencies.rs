@@ -20,14 +20,17 @@ const DUPLICATES: &[(&str, &str)] = &[
     ("getrandom", "0.2 is of ring"),
     (
         "hashbrown",
-        "0.16 is of dependencies that have not moved to 0.17",
+        "0.16 is of metrics-exporter-prometheus, feature `exporter`",
     ),
     ("matchit", "0.8.4 is of axum"),
     (
         "quanta",
         "0.12 is of metrics-exporter-prometheus, feature `exporter`",
     ),
-    ("syn", "2 is of derive macros that have not moved to 3"),
+    (
+        "syn",
+        "2 is of prost and promql-parser, 3 of other derive macros",
+    ),
     ("unicode-width", "0.1 is of promql-parser"),
 ];
 

@@ -151,7 +151,7 @@ async fn every_query_has_a_result() {
 }
 
 fn ask(store: &Store, rules: &str) {
-    let cookbook = queries_of(include_str!("../../../../src/cookbook.rs"));
+    let cookbook = queries_of(include_str!("../../../../docs/guide/promql.md"));
     assert!(cookbook.len() >= 17, "{cookbook:#?}");
     for query in &cookbook {
         promql_parser::parser::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));

@@ -2,10 +2,11 @@
 //! `MIXIN_OVERWRITE=1` writes them again.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use test_support::process::example;
-use test_support::store::Directory;
+use test_support::skip_without;
+use test_support::store::{Directory, promtool};
 use tower_prometheus::{GrpcMetrics, HttpMetrics, http::HttpMetric};
 use tower_prometheus_mixin::{
     Dashboard, Definitions, Error, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo,
@@ -82,8 +83,8 @@ fn generated_files_are_up_to_date() {
 
 #[test]
 fn example_writes_files_that_promtool_accepts() {
-    let directory =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mixin-{}", std::process::id()));
+    let temporary = Directory::new();
+    let directory = temporary.0.join("mixin");
     let output = example("mixin").arg(&directory).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let files: BTreeSet<_> = files_in(&directory)
@@ -100,9 +101,9 @@ fn example_writes_files_that_promtool_accepts() {
         "vmagent.yml",
     ];
     assert_eq!(files, expected.into_iter().map(PathBuf::from).collect());
+    skip_without!(Promtool);
     // The configuration refers to the rules, so promtool checks both.
-    test_support::store::promtool(&["check", "config", "prometheus.yml"], &directory);
-    std::fs::remove_dir_all(directory).unwrap();
+    promtool(&["check", "config", "prometheus.yml"], &directory);
 }
 
 #[test]

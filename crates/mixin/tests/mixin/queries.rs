@@ -397,7 +397,7 @@ fn errors_of_the_layer_are_kept_as_source() {
     assert!(
         error
             .to_string()
-            .starts_with("rule \"job:aria_requests:rate5m\": label name \"9\""),
+            .starts_with("rule \"job:aria_requests:rate5m\": invalid label name \"9\""),
         "{error}"
     );
     assert!(std::error::Error::source(&error).is_some());

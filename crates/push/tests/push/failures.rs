@@ -121,8 +121,10 @@ async fn broken_connection_is_retried() {
 #[tokio::test]
 async fn metrics_that_cannot_be_gathered_are_not_pushed() {
     let gateway = Gateway::answering(&[202]).await;
-    let handler = Registry::new().handler().fail_on_collect_error();
-    let handler = handler.collector("fails", |_: &mut Samples| Err("no such pool".into()));
+    let registry = Registry::new();
+    let fails = |_: &mut Samples| Err("no such pool".into());
+    registry.collector("fails", fails).unwrap();
+    let handler = registry.handler().fail_on_collect_error();
     let client = PushGateway::new(&gateway.server.url(""), "nightly").unwrap();
     let error = client.push(&handler).await.unwrap_err();
     assert!(error.is_gather());

@@ -162,7 +162,7 @@ async fn requests_reach_only_fixed_paths_of_the_upstream() {
     get(&proxy, GOOD).await;
     get(&proxy, "/services").await;
     get(&proxy, "/health").await;
-    let request: Vec<_> = upstream
+    let requests: Vec<_> = upstream
         .requests()
         .into_iter()
         .map(|request| request.target.split('?').next().unwrap().to_owned())

@@ -1,4 +1,4 @@
-//! Public types have the same auto traits with and without features.
+//! Public types have the auto traits that servers need, with and without features.
 
 use std::fmt::Debug;
 

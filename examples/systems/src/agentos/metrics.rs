@@ -192,7 +192,7 @@ impl AgentOs {
         self,
         agent: &'a str,
         operation: AgentOperation,
-    ) -> Running<AgentRequest<'a>, impl FnOnce(&Ended<'_, AgentRequest<'a>>)> {
+    ) -> OperationGuard<AgentRequest<'a>, impl FnOnce(&OperationEnd<'_, AgentRequest<'a>>)> {
         let request = AgentRequest {
             agent,
             operation,
@@ -200,7 +200,7 @@ impl AgentOs {
         };
         Operation::with(request)
             .in_progress(self.a2a_active_tasks.with(Agent { agent }))
-            .on_end(move |end: &Ended<'_, AgentRequest<'a>>| {
+            .on_end(move |end: &OperationEnd<'_, AgentRequest<'a>>| {
                 let AgentRequest {
                     agent,
                     operation,

@@ -1,13 +1,13 @@
 //! AgentOS' dashboard, rules and scrape configuration.
 
-use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus::model::FamilyDescription;
 use tower_prometheus_mixin::{
     Dashboard, Mixin, Panel, PanelUnit, Query, Row, RuleGroup, Rules, ScrapeConfig, ScrapeJob,
     Severity,
 };
 
 /// Builds the files to deploy for a service with these metric families.
-pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
+pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_mixin::Error> {
     let rules = Rules::new(families).job("agentos");
     Ok(Mixin::new()
         .dashboard(dashboard(families))
@@ -51,7 +51,7 @@ fn overview() -> Row {
         .panel(
             Panel::stat("Requests (5 m)", PanelUnit::Count)
                 .description("Requests in the last 5 minutes. If 0: check whether agents still reach the gateway.")
-                .query(Query::increase(REQUESTS).over("5m").total()),
+                .query(Query::increase(REQUESTS).over("5m").sum()),
         )
         .panel(
             Panel::stat("p95 duration", PanelUnit::Seconds)
@@ -65,23 +65,23 @@ fn overview() -> Row {
                 .description("Share of requests that did not succeed. Above 1 %: see below when it started.")
                 .threshold(0.01, Severity::Warning)
                 .threshold(0.05, Severity::Critical)
-                .query(Query::ratio(failed(), Query::rate(REQUESTS)).total()),
+                .query(Query::ratio(failed(), Query::rate(REQUESTS)).sum()),
         )
         .panel(
             Panel::stat("Active tasks", PanelUnit::Count)
                 .description("Tasks in progress. A steady rise means that an agent does not finish.")
-                .query(Query::value(ACTIVE).total()),
+                .query(Query::value(ACTIVE).sum()),
         )
         .panel(
             Panel::stat("Tokens (1 h)", PanelUnit::Count)
                 .description("Input and output tokens in the last hour. A jump costs money: see the providers below.")
-                .query(Query::increase("ccr_tokens_total").over("1h").total()),
+                .query(Query::increase("ccr_tokens_total").over("1h").sum()),
         )
         .panel(
             Panel::stat("Denials", PanelUnit::RequestsPerSecond)
                 .description("Requests per second that rate limits denied. Above 0: check which endpoint, and whether its limit is right.")
                 .threshold(1.0, Severity::Warning)
-                .query(denied().total()),
+                .query(denied().sum()),
         )
 }
 
@@ -125,7 +125,7 @@ fn providers() -> Row {
                 .query(requests().by(["provider", "status"])),
         )
         .panel(
-            Panel::time_series("Tokens by provider", PanelUnit::EventsPerSecond)
+            Panel::time_series("Tokens by provider", PanelUnit::OpsPerSecond)
                 .description(
                     "Input and output tokens per second. A jump costs money: see the task types.",
                 )
@@ -156,7 +156,7 @@ fn limits_and_cache() -> Row {
                 .query(Query::rate(LIMIT).by(["endpoint", "result"])),
         )
         .panel(
-            Panel::time_series("Cache hits and misses", PanelUnit::EventsPerSecond)
+            Panel::time_series("Cache hits and misses", PanelUnit::OpsPerSecond)
                 .size(6, 8)
                 .description("Look-ups per second. More misses and fewer hits: entries expire too soon, or keys have changed.")
                 .query(Query::rate(CACHE).by(["result"])),
@@ -167,7 +167,7 @@ fn limits_and_cache() -> Row {
                 .min(0.0)
                 .max(1.0)
                 .description("Share of look-ups that are hits. Near 0 the cache is useless: check its keys.")
-                .query(Query::ratio(hits, Query::rate(CACHE)).total()),
+                .query(Query::ratio(hits, Query::rate(CACHE)).sum()),
         )
         .panel(
             Panel::time_series("Cache latency p95", PanelUnit::Seconds)

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use stats_alloc::INSTRUMENTED_SYSTEM;
-use tower_prometheus::MetricsHandler;
 use tower_prometheus::collect::Samples;
 use tower_prometheus::collectors::ProcessMemory;
+use tower_prometheus::{Error, Registry};
 
 use super::engine::Engine;
 use super::metrics::{
@@ -13,8 +13,8 @@ use super::metrics::{
     LLM_CIRCUIT_BREAKER_STATE, MEMORY_GC_OBJECTS, MEMORY_RSS_BYTES, SESSIONS_ACTIVE,
 };
 
-/// Adds the collectors of the engine and of the memory to the handler.
-pub fn add(handler: MetricsHandler, engine: Arc<Engine>) -> MetricsHandler {
+/// Registers the collectors of the engine and of the memory.
+pub fn register(registry: &Registry, engine: Arc<Engine>) -> Result<(), Error> {
     let memory = |samples: &mut Samples| {
         let resident = ProcessMemory::now()?.resident;
         MEMORY_RSS_BYTES.of(samples).value(resident);
@@ -28,9 +28,9 @@ pub fn add(handler: MetricsHandler, engine: Arc<Engine>) -> MetricsHandler {
         state(&engine, samples);
         Ok(())
     };
-    handler
-        .collector("engine", engine)
-        .collector("memory", memory)
+    registry.collector("engine", engine)?;
+    registry.collector("memory", memory)?;
+    Ok(())
 }
 
 fn state(engine: &Engine, samples: &mut Samples) {

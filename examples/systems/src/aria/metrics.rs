@@ -9,7 +9,7 @@ use tower_prometheus::{
     Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Operation, Unit, catalogue,
     custom::Outcome,
     labels,
-    model::{FamilyDescription, LabelDescription, LabelValues, MetricKind},
+    model::{FamilyDescription, LabelDescription, MetricKind},
 };
 
 labels! {
@@ -147,11 +147,7 @@ impl AtScrape {
     fn describe(&self) -> FamilyDescription {
         let mut family = FamilyDescription::new(self.name, MetricKind::Gauge);
         family.help = self.help.to_owned();
-        let label = |name: &'static str| LabelDescription {
-            name: name.into(),
-            values: LabelValues::Open,
-        };
-        family.labels = self.label.into_iter().map(label).collect();
+        family.labels = self.label.map(LabelDescription::new).into_iter().collect();
         family
     }
 }
@@ -221,10 +217,10 @@ impl Aria {
             })
     }
 
-    fn llm_operation(self, model: &str) -> Operation<(), impl FnOnce(&Ended<'_, ()>)> {
+    fn llm_operation(self, model: &str) -> Operation<(), impl FnOnce(&OperationEnd<'_, ()>)> {
         Operation::new()
             .duration(move |_| self.llm_request_duration_seconds.with(Model { model }))
-            .total(move |end| {
+            .count(move |end| {
                 let status = end.outcome;
                 self.llm_requests_total.with(Call { model, status })
             })
@@ -315,9 +311,11 @@ impl Aria {
 }
 
 /// Counts an error by its type name.
-fn name_error<Record, T, E: ErrorType>(operation: &mut Running<(), Record>, result: &Result<T, E>)
-where
-    Record: FnOnce(&Ended<'_, ()>),
+fn name_error<Record, T, E: ErrorType>(
+    operation: &mut OperationGuard<(), Record>,
+    result: &Result<T, E>,
+) where
+    Record: FnOnce(&OperationEnd<'_, ()>),
 {
     if let Err(error) = result {
         operation.set_error(error.error_type());

@@ -1,12 +1,12 @@
 //! Aria's dashboard, rules and scrape configuration.
 
-use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus::model::FamilyDescription;
 use tower_prometheus_mixin::{
     Dashboard, Mixin, Panel, PanelUnit, Query, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Severity,
 };
 
 /// Builds the files to deploy for a service with these metric families.
-pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
+pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_mixin::Error> {
     let rules = Rules::new(families).job("aria");
     Ok(Mixin::new()
         .dashboard(dashboard(families))
@@ -59,7 +59,7 @@ fn llm() -> Vec<Panel> {
             .legend(format!("{direction} {{{{model}}}}"))
     };
     vec![
-        Panel::time_series("LLM token usage", PanelUnit::EventsPerSecond)
+        Panel::time_series("LLM token usage", PanelUnit::OpsPerSecond)
             .description("Input and output tokens per second. A jump costs money: see which agent is selected more often.")
             .query(tokens("aria_llm_tokens_input_total", "in"))
             .query(tokens("aria_llm_tokens_output_total", "out")),
@@ -74,17 +74,17 @@ fn state() -> Vec<Panel> {
         Panel::stat("Active sessions", PanelUnit::Count)
             .size(6, 6)
             .description("Open sessions. If 0 in working hours: check whether users can log in.")
-            .query(Query::value("aria_sessions_active").total()),
+            .query(Query::value("aria_sessions_active").sum()),
         Panel::stat("Active agents", PanelUnit::Count)
             .size(6, 6)
             .description("Agents that accept tasks. If fewer than deployed: see the logs of the missing ones.")
-            .query(Query::value("aria_agents_active").total()),
-        Panel::stat("Error rate", PanelUnit::EventsPerSecond)
+            .query(Query::value("aria_agents_active").sum()),
+        Panel::stat("Error rate", PanelUnit::OpsPerSecond)
             .size(6, 6)
             .description("Errors per second of all components. Yellow: see `aria_errors_total` by component. Red: do it now.")
             .threshold(0.01, Severity::Warning)
             .threshold(0.1, Severity::Critical)
-            .query(Query::rate("aria_errors_total").over(WINDOW).total()),
+            .query(Query::rate("aria_errors_total").over(WINDOW).sum()),
         Panel::stat("Memory (RSS)", PanelUnit::Other("decmbytes"))
             .size(6, 6)
             .description("Resident memory in MB. Yellow: find what grows. Red: the process is close to its limit and will be killed.")
@@ -107,7 +107,7 @@ fn agents() -> Vec<Panel> {
 }
 
 fn jobs_and_database() -> Vec<Panel> {
-    let pool = |family: &str, legend: &str| Query::value(family).total().legend(legend);
+    let pool = |family: &str, legend: &str| Query::value(family).sum().legend(legend);
     vec![
         Panel::table("Scheduler job status", PanelUnit::Count)
             .size(8, 8)

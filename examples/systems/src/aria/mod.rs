@@ -83,7 +83,8 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
         // Below the metrics layer, so that the layer sees the 500 of a panic.
         .layer(CatchPanicLayer::new())
         .layer(HttpMetrics::server().build(&registry)?);
-    let handler = gauges::add(registry.handler(), engine);
+    gauges::register(&registry, engine)?;
+    let handler = registry.handler();
 
     let port = env::var("PORT").unwrap_or_else(|_| "8080".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;

@@ -1,32 +1,32 @@
-//! What is asked for when Prometheus scrapes: the pool, Redis, the process.
+//! Collectors: gauges of the worker pool, of Redis and of the process, gathered at scrape time.
 
 use std::sync::Arc;
 
 use tokio::time::timeout_at;
-use tower_prometheus::MetricsHandler;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::collectors::ProcessMemory;
+use tower_prometheus::{Error, Registry};
 
 use super::broker::Broker;
 use super::metrics::{ACTIVE_TASKS, ACTIVE_WORKERS, PROCESS_MEMORY, QUEUE_LENGTH, REDIS_UP};
 use super::pool::PoolState;
 
-/// The page of a service with all its collectors.
-pub fn with_collectors(
-    page: MetricsHandler,
+/// Registers the collectors of a service.
+pub fn register(
+    registry: &Registry,
     pool: Arc<PoolState>,
     broker: Broker,
     queue: &'static str,
-) -> MetricsHandler {
-    let check = RedisCheck(broker.clone());
-    page.collector("pool", move |samples: &mut Samples| {
+) -> Result<(), Error> {
+    registry.collector("pool", move |samples: &mut Samples| {
         ACTIVE_TASKS.of(samples).value(pool.active_tasks());
         ACTIVE_WORKERS.of(samples).value(pool.active_workers());
         Ok(())
-    })
-    .collector("memory", memory)
-    .collector("redis", check)
-    .collector("queue", QueueLength { broker, queue })
+    })?;
+    registry.collector("memory", memory)?;
+    registry.collector("redis", RedisCheck(broker.clone()))?;
+    registry.collector("queue", QueueLength { broker, queue })?;
+    Ok(())
 }
 
 fn memory(samples: &mut Samples) -> Result<(), CollectError> {
@@ -38,7 +38,7 @@ fn memory(samples: &mut Samples) -> Result<(), CollectError> {
     Ok(())
 }
 
-/// Asks Redis, as long as the scraper waits. That it is down is an answer, not a failure.
+/// Sends a PING to Redis, within the deadline of the scraper. If Redis is down, the gauge is 0; the collector does not fail.
 struct RedisCheck(Broker);
 
 impl Collector for RedisCheck {
@@ -49,7 +49,7 @@ impl Collector for RedisCheck {
     }
 }
 
-/// Without Redis nobody knows how many events wait: then there is no such number on the page, and a warning.
+/// The length of the queue. Without Redis it is unknown: the collector fails, the gauge is missing, and a warning is logged.
 struct QueueLength {
     broker: Broker,
     queue: &'static str,

@@ -5,7 +5,7 @@ use tower_prometheus::{
     Counter, Error, Histogram, HttpMetrics, Info, Operation, Unit, buckets, catalogue,
     custom::Outcome,
     labels,
-    model::{FamilyDescription, LabelDescription, LabelValues, MetricKind},
+    model::{FamilyDescription, LabelDescription, MetricKind},
 };
 
 labels! {
@@ -134,10 +134,10 @@ impl Pulled {
         let mut family = FamilyDescription::new(self.name, MetricKind::Gauge);
         family.help = self.help.to_owned();
         family.unit = self.unit;
-        let labels = self.label.iter().map(|(name, values)| LabelDescription {
-            name: (*name).into(),
-            values: LabelValues::Closed(values.iter().map(|value| (*value).into()).collect()),
-        });
+        let labels = self
+            .label
+            .iter()
+            .map(|(name, values)| LabelDescription::new(*name).values(values.iter().copied()));
         family.labels = labels.collect();
         family
     }

@@ -1,12 +1,12 @@
 //! aSDLC's dashboard, rules and scrape configurations.
 
-use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus::model::FamilyDescription;
 use tower_prometheus_mixin::{
     Dashboard, Definitions, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob,
 };
 
 /// Builds the files to deploy for services with these metric families.
-pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
+pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_mixin::Error> {
     // The registry's constant label: orchestrator or workers.
     let definitions = Definitions::from(families).common_label("service");
     let health = RuleGroup::health("asdlc-health", definitions.clone());

@@ -77,13 +77,13 @@ pub async fn serve(
     Ok(())
 }
 
-fn app(service: &Service) -> Result<Router, tower_prometheus::Error> {
-    // What is declared is on the page before the first request.
+fn app(service: &Service) -> Result<Router, Box<dyn Error>> {
+    // Preregistered series are exported as 0 before the first request.
     let http = http()
         .preregister(Method::POST, "/api/events/{event_type}", [202, 400, 503])
         .preregister(Method::GET, "/api/tasks/{task}", [200, 404, 503])
         .preregister(Method::GET, "/health", [200])
-        .layer(&service.registry)?;
+        .build(&service.registry)?;
     let proxy = QueryProxy::from_env()
         .services_of("asdlc_service_info", "service")
         .fallback_services(["workers", "orchestrator"])

@@ -1,4 +1,4 @@
-//! [`RedisServer`]: a Redis for who has none, that ends with the program.
+//! [`RedisServer`]: a Redis that the program starts and ends, if `REDIS_URL` is not set.
 
 use std::error::Error;
 use std::io;

@@ -1,4 +1,4 @@
-//! [`Service`]: what the orchestrator and the workers have in common.
+//! [`Service`]: the common part of the orchestrator and the workers.
 
 use std::error::Error;
 
@@ -6,22 +6,22 @@ use tower_prometheus::{MetricsHandler, Registry};
 
 use super::Options;
 use super::broker::Broker;
-use super::collectors::with_collectors;
+use super::collectors;
 use super::metrics::{Asdlc, Build};
 use super::pool::{Work, WorkerPool};
 use super::shutdown::Shutdown;
 
-/// What makes a service this one.
+/// The part of a service that differs.
 pub struct Role<W> {
     /// The constant label `service`.
     pub name: &'static str,
-    /// The queue that its pool works at, what it does there, and with how many workers.
+    /// The queue of its worker pool, the work per event, and the number of workers.
     pub queue: &'static str,
     pub work: W,
     pub workers: usize,
 }
 
-/// A service with its own registry, its pool and its page; it lacks only a server.
+/// A service with a registry, a worker pool and a metrics page; only the server is missing.
 pub struct Service {
     pub registry: Registry,
     pub broker: Broker,
@@ -52,7 +52,8 @@ impl Service {
         let names = (1..=workers).map(|number| format!("{}:worker-{number}", options.instance));
         let pool = WorkerPool::start(names, queue, work, &broker, metrics, shutdown);
         let state = pool.state.clone();
-        let page = with_collectors(registry.handler(), state, broker.clone(), queue);
+        collectors::register(&registry, state, broker.clone(), queue)?;
+        let page = registry.handler();
         Ok(Self {
             registry,
             broker,

@@ -58,8 +58,8 @@ impl Work for Agents {
     }
 }
 
-/// What a handler answers with, or the page.
-type Answer = Response<Either<Full<Bytes>, Page>>;
+/// The response of a handler, or the metrics page.
+type Answer = Response<Either<Full<Bytes>, MetricsBody>>;
 
 /// Serves until the shutdown.
 pub async fn serve(
@@ -80,7 +80,7 @@ pub async fn serve(
         .route_patterns(["/health", "/pool"])
         .preregister(Method::GET, "/health", [200])
         .preregister(Method::GET, "/pool", [200])
-        .layer(&service.registry)?;
+        .build(&service.registry)?;
     let (pool, page) = (Arc::clone(&service.pool.state), service.page.clone());
     let app = ServiceBuilder::new()
         .layer(http)

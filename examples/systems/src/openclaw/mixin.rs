@@ -1,10 +1,10 @@
 //! OpenClaw's dashboard, rules and scrape configuration.
 
-use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus::model::FamilyDescription;
 use tower_prometheus_mixin::{Dashboard, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob};
 
 /// Builds the files to deploy for a service with these metric families.
-pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
+pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_mixin::Error> {
     let rules = Rules::new(families).job("openclaw");
     Ok(Mixin::new()
         .dashboard(

@@ -121,15 +121,14 @@ fn ended() -> io::Result<watch::Receiver<bool>> {
 /// The service with its layer and `/metrics`; everything records into `registry`.
 pub fn app(registry: &Registry) -> Result<Router, tower_prometheus::Error> {
     let orchestrator = Orchestrator::start(OpenClaw::on(registry)?, NODES);
-    let page = registry.handler();
     let Orchestrator {
         leases,
         results,
         detector,
         ..
     } = &*orchestrator;
-    pulled::register(&page, leases, results, detector)?;
+    pulled::register(registry, leases, results, detector)?;
     Ok(api::router(Arc::clone(&orchestrator))
-        .route_service("/metrics", page)
+        .route_service("/metrics", registry.handler())
         .layer(metrics::http().build(registry)?))
 }

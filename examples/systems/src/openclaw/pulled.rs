@@ -1,12 +1,11 @@
-//! Gauges that the services are asked for when Prometheus scrapes.
+//! Collectors: gauges of the services, gathered at scrape time.
 //!
-//! Each service is a collector of its own: one that is not registered is not on the page, one that fails is
-//! left out, and neither touches the rest.
+//! Each service has its own collector. If one is not registered or fails, only its gauges are missing.
 
 use std::sync::Arc;
 
 use tower_prometheus::collect::{Collector, FamilySamples, Samples};
-use tower_prometheus::{Error, MetricsHandler};
+use tower_prometheus::{Error, Registry};
 
 use super::leases::LeaseService;
 use super::metrics::{
@@ -15,16 +14,17 @@ use super::metrics::{
 use super::partition::PartitionDetector;
 use super::results::ResultBuffer;
 
-/// Asks all three.
+/// Registers the collectors of all three services.
 pub fn register(
-    handler: &MetricsHandler,
+    registry: &Registry,
     leases: &Arc<LeaseService>,
     buffer: &Arc<ResultBuffer>,
     detector: &Arc<PartitionDetector>,
 ) -> Result<(), Error> {
-    handler.add_collector("leases", of_leases(Arc::clone(leases)))?;
-    handler.add_collector("buffer", of_buffer(Arc::clone(buffer)))?;
-    handler.add_collector("partition", of_detector(Arc::clone(detector)))
+    registry.collector("leases", of_leases(Arc::clone(leases)))?;
+    registry.collector("buffer", of_buffer(Arc::clone(buffer)))?;
+    registry.collector("partition", of_detector(Arc::clone(detector)))?;
+    Ok(())
 }
 
 pub fn of_leases(leases: Arc<LeaseService>) -> impl Collector {
@@ -43,7 +43,7 @@ pub fn of_buffer(buffer: Arc<ResultBuffer>) -> impl Collector {
     }
 }
 
-/// Fails when nobody watches the network: better no gauge than one that says what was.
+/// Fails while no task watches the network: no gauge is better than an outdated one.
 pub fn of_detector(detector: Arc<PartitionDetector>) -> impl Collector {
     move |samples: &mut Samples| {
         gauge(samples, PARTITION_DEGRADED).value(detector.is_degraded()?);

@@ -1,4 +1,4 @@
-//! The HTTP API, and the page: what a person looks at.
+//! The HTTP API and the metrics page.
 
 use std::sync::Arc;
 
@@ -19,18 +19,16 @@ pub fn http_metrics() -> HttpMetrics {
 }
 
 pub fn router(metrics: &Registry, economy: Arc<Economy>) -> Result<Router, Error> {
-    let page = metrics
-        .handler()
-        .collector("balances", ChannelBalances(Arc::clone(&economy.ledger)))
-        .collector("process", ProcessCollector::new()?)
-        .collector("runtime", RuntimeCollector::current()?);
+    metrics.collector("balances", ChannelBalances(Arc::clone(&economy.ledger)))?;
+    metrics.collector("process", ProcessCollector::new()?)?;
+    metrics.collector("runtime", RuntimeCollector::current()?)?;
     Ok(Router::new()
         .route("/", get(async || families_table(&families())))
         .route("/channels/{channel_id}", get(channel))
         .route("/peers/{peer_id}", get(peer))
         .with_state(economy)
         .layer(http_metrics().build(metrics)?)
-        .route_service("/metrics", page))
+        .route_service("/metrics", metrics.handler()))
 }
 
 async fn channel(

@@ -17,7 +17,7 @@ use tower_prometheus::{
     Counter, Gauge, Histogram, InProgress, Unit, buckets, catalogue,
     custom::InProgressGuard,
     labels,
-    model::{FamilyDescription, LabelDescription, LabelValues, MetricKind},
+    model::{FamilyDescription, LabelDescription, MetricKind},
 };
 
 /// Peers with series of their own.
@@ -232,18 +232,11 @@ pub const CHANNEL_BALANCES_HELP: &str =
 
 /// Every metric family of the economy: the recorded ones, and the one of the collector.
 pub fn families() -> Vec<FamilyDescription> {
-    let mut balances = FamilyDescription::new(CHANNEL_BALANCES, MetricKind::Gauge);
-    CHANNEL_BALANCES_HELP.clone_into(&mut balances.help);
-    let parties = Party::ALL.iter().map(|party| party.as_str().into());
-    let labels = [
-        ("channel_id", LabelValues::Open),
-        ("party", LabelValues::Closed(parties.collect())),
-    ];
-    let labels = labels.map(|(name, values)| LabelDescription {
-        name: name.into(),
-        values,
-    });
-    balances.labels = labels.into();
+    let parties = Party::ALL.iter().map(|party| party.as_str());
+    let balances = FamilyDescription::new(CHANNEL_BALANCES, MetricKind::Gauge)
+        .help(CHANNEL_BALANCES_HELP)
+        .label(LabelDescription::new("channel_id"))
+        .label(LabelDescription::new("party").values(parties));
     let mut families = ZeroState::families();
     families.push(balances);
     families

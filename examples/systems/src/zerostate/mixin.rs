@@ -1,12 +1,12 @@
 //! ZeroState's dashboard, alerts, cookbook and scrape configuration.
 
-use tower_prometheus::{Error, model::FamilyDescription};
+use tower_prometheus::model::FamilyDescription;
 use tower_prometheus_mixin::{
     Dashboard, Mixin, Query, Rule, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Severity,
 };
 
 /// Builds the files to deploy for a service with these metric families.
-pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, Error> {
+pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_mixin::Error> {
     let rules = Rules::new(families)
         .job("zerostate-api")
         .group(alerts())
@@ -46,16 +46,16 @@ fn alerts() -> RuleGroup {
     let settled = Query::increase(economic("settlements_total")).over("1h");
     RuleGroup::new("zerostate-economy")
         .rule(
-            Rule::alert("HighTaskFailureRate", rate("task_errors_total").total().above(0.1))
-                .lasting("5m")
+            Rule::alert("HighTaskFailureRate", rate("task_errors_total").sum().above(0.1))
+                .for_duration("5m")
                 .severity(Severity::Critical)
                 .summary("Tasks fail {{ printf \"%.2f\" $value }} times per second")
                 .description("More than one task in 10 seconds fails. See `task_errors_total` by type and error."),
         )
         .rule(
             // Sums, because the labels of the two sides differ and no series would match.
-            Rule::alert("PaymentChannelLeaks", (opened.total() - settled.total()).above(10.0))
-                .lasting("1h")
+            Rule::alert("PaymentChannelLeaks", (opened.sum() - settled.sum()).above(10.0))
+                .for_duration("1h")
                 .severity(Severity::Warning)
                 .summary("{{ $value | humanize }} more channels were opened than settled in an hour")
                 .description("Channels are opened and never settled, so their deposits stay locked. See the open channels by party."),
@@ -63,7 +63,7 @@ fn alerts() -> RuleGroup {
         .rule(
             // The last finite bucket bound is 10 s, and a quantile never exceeds it.
             Rule::alert("SlowTaskExecution", quantile(0.99, "task_duration_seconds").at_least(10.0))
-                .lasting("10m")
+                .for_duration("10m")
                 .severity(Severity::Warning)
                 .summary("1 % of tasks take 10 s or longer")
                 .description("See `task_duration_seconds` by type, and what the slowest type waits for."),
@@ -111,7 +111,7 @@ pub fn cookbook() -> [(&'static str, Query); 12] {
             "auctions by type",
             rate("auctions_total").by(["type", "status"]),
         ),
-        ("bids per second", rate("bids_total").total()),
+        ("bids per second", rate("bids_total").sum()),
         ("average bid", Query::mean(economic("bid_amount"))),
     ]
 }

@@ -59,7 +59,7 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
         .with_writer(std::io::stderr)
         .init();
     let registry = Registry::builder().install()?;
-    let economy = Arc::new(Economy::start(*ZeroState::global()).await?);
+    let economy = Arc::new(Economy::start(ZeroState::global()).await?);
     let router = http_api::router(&registry, Arc::clone(&economy))?;
     let grpc = Server::builder()
         .layer(grpc_metrics().build(&registry)?)

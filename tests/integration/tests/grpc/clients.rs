@@ -15,7 +15,7 @@ use test_support::grpc::{declared, settle, total};
 
 /// The transport of a client can be named, to be kept in a struct.
 type Boxing = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;
-type Measured = GrpcMetricsService<GrpcBoxedService<Channel, Boxing>>;
+type Measured = GrpcMetricsService<MapRequestBodyService<Channel, Boxing>>;
 
 fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
     let boxing: Boxing = tonic::body::Body::new;

@@ -51,14 +51,12 @@ fn waits(future: Pin<&mut impl Future>) -> bool {
 
 fn counted(registry: &Registry, endpoint: &str, status: &str) -> f64 {
     let labels = [("endpoint", endpoint), ("status", status)];
-    registry
-        .value("http_requests_total", &labels)
-        .unwrap_or(0.0)
+    registry.sum("http_requests_total", &labels).unwrap_or(0.0)
 }
 
 fn in_progress(registry: &Registry) -> f64 {
     registry
-        .value("http_requests_in_progress", &[])
+        .sum("http_requests_in_progress", &[])
         .unwrap_or(0.0)
 }
 
@@ -104,8 +102,8 @@ async fn a_compressed_body_that_the_client_leaves_is_aborted_in_either_order() {
         let (metrics, compression) = (registry.http_layer(), CompressionLayer::new());
         let app = Router::new().route("/hang", get(async move || hang()));
         let app = match inside {
-            true => app.layer(compression).build(metrics),
-            false => app.build(metrics).layer(compression),
+            true => app.layer(compression).layer(metrics),
+            false => app.layer(metrics).layer(compression),
         };
         let response = app.oneshot(to("/hang")).await.unwrap();
         assert_eq!(in_progress(&registry), 1.0);
@@ -122,8 +120,8 @@ async fn a_scrape_through_compression_is_not_measured_in_either_order() {
         let (metrics, compression) = (registry.http_layer(), CompressionLayer::new());
         let app = large().route_service("/metrics", registry.handler());
         let app = match inside {
-            true => app.layer(compression).build(metrics),
-            false => app.build(metrics).layer(compression),
+            true => app.layer(compression).layer(metrics),
+            false => app.layer(metrics).layer(compression),
         };
         fetch(&app, to("/large")).await;
         for _ in 0..2 {
@@ -205,8 +203,8 @@ async fn a_bodys_timeout_inside_is_a_failed_body_and_outside_a_dropped_one() {
         let (metrics, timeout) = (registry.http_layer(), ResponseBodyTimeoutLayer::new(SOON));
         let app = Router::new().route("/stuck", get(stuck));
         let app = match inside {
-            true => app.layer(timeout).build(metrics),
-            false => app.build(metrics).layer(timeout),
+            true => app.layer(timeout).layer(metrics),
+            false => app.layer(metrics).layer(timeout),
         };
         assert_eq!(fetch(&app, to("/stuck")).await.1, None);
         assert_eq!(requests(&registry, "200"), 1.0);
@@ -255,8 +253,8 @@ async fn a_panic_in_a_body_is_an_aborted_body_in_either_order() {
         let registry = Registry::new();
         let (metrics, catch) = (registry.http_layer(), CatchPanicLayer::new());
         let app = match inside {
-            true => panics().layer(catch).build(metrics),
-            false => panics().build(metrics).layer(catch),
+            true => panics().layer(catch).layer(metrics),
+            false => panics().layer(metrics).layer(catch),
         };
         let panicked = tokio::spawn(async move { fetch(&app, to("/body")).await }).await;
         assert!(panicked.unwrap_err().is_panic());

@@ -21,7 +21,7 @@ use test_support::{assert_settled, settle};
 fn sizes(registry: &Registry, family: &str) -> (f64, f64) {
     let part = |part| {
         registry
-            .value(&format!("{family}_{part}"), &[])
+            .sum(&format!("{family}_{part}"), &[])
             .unwrap_or(0.0)
     };
     (part("count"), part("sum"))

@@ -1,4 +1,5 @@
 //! The registry under random names, labels, bounds and samples.
 
 mod buckets;
+mod gather;
 mod names;

@@ -1,4 +1,4 @@
-//! What the maps that only grow promise.
+//! Rules of the grow-only maps.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};

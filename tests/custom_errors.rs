@@ -91,7 +91,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
             /// One.
             jobs_total: Gauge,
         } }",
-        "`jobs_total` ends in `_total` and is no counter: say `unconventional: true` if it must",
+        "`jobs_total` ends in `_total` and is not a counter: rename it, or set `unconventional: true`",
     ),
     (
         "info_name",
@@ -107,12 +107,12 @@ const MISTAKES: [(&str, &str, &str); 18] = [
             /// One.
             one: Gauge { name: "my.gauge" },
         } }"#,
-        "`one` is not a name that Prometheus can read",
+        "`one` is not a valid metric name: allowed are letters, digits and `_`",
     ),
     (
         "help",
         "} catalogue! { struct Wrong { one: Gauge } }",
-        "`one` has no documentation, which is its HELP",
+        "`one` has no documentation comment, which is its HELP text",
     ),
     (
         "no_buckets",
@@ -120,7 +120,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
             /// One.
             cost: Histogram,
         } }",
-        "`cost` needs buckets: the default ones are for seconds",
+        "`cost` needs `buckets`: the default buckets are for seconds",
     ),
     (
         "wrong_buckets",
@@ -128,7 +128,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
             /// One.
             cost: Histogram { buckets: [1.0, 0.5] },
         } }",
-        "`cost` has buckets that are not finite and rising",
+        "`cost` has buckets that are not finite and increasing",
     ),
     (
         "wrong_option",
@@ -166,12 +166,12 @@ fn mistakes_do_not_compile_and_say_why() {
 
 fn package() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("app_errors");
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("custom_errors");
     let programs = package.join("src/bin");
     let _ = fs::remove_dir_all(&programs);
     fs::create_dir_all(&programs).unwrap();
     let manifest = format!(
-        "[package]\nname = \"app-errors\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+        "[package]\nname = \"custom-errors\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
          tower-prometheus = {{ path = {root:?}, default-features = false }}\n"
     );
     fs::write(package.join("Cargo.toml"), manifest).unwrap();

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
+use tower_prometheus::{MetricsHandler, Registry, scrape::PageSource};
 
+use test_support::scrape::handler_of;
 use test_support::server::{BOTH, Protocol, Server};
 use test_support::{assert_settled, eventually};
 
-/// Waits, like one that asks over a network.
+/// A collector that waits, as one that uses the network does.
 struct Waits(Duration);
 
 impl Collector for Waits {
@@ -21,17 +22,20 @@ impl Collector for Waits {
     }
 }
 
-/// A collector that waits does not make a scrape visible, nor does one that fails it.
 #[tokio::test]
-async fn a_scrape_with_collectors_leaves_no_trace() {
+async fn scrapes_with_collectors_are_not_measured() {
     for protocol in BOTH {
         let registry = Registry::new();
         let waits = Waits(Duration::from_millis(5));
-        let handler = registry.handler().collector("waits", waits);
-        let failing = registry.handler().fail_on_collect_error();
-        let failing = failing.collector("errs", |_: &mut Samples| Err("always".into()));
+        registry.collector("waits", waits).unwrap();
+        // Its collector must not fail the scrapes of the other handler.
+        let errs = Registry::new();
+        errs.collector("errs", |_: &mut Samples| Err("always".into()))
+            .unwrap();
+        let failing = PageSource::rendered(String::new).collectors(&errs);
+        let failing = MetricsHandler::new(failing).fail_on_collect_error();
         let app = axum::Router::new()
-            .route_service("/metrics", handler)
+            .route_service("/metrics", registry.handler())
             .route_service("/failing", failing)
             .layer(registry.http_layer());
         let server = Server::start(app).await;
@@ -47,7 +51,7 @@ async fn a_scrape_with_collectors_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_collector_is_dropped_with_its_last_scraper() {
+async fn a_call_is_cancelled_when_its_last_scraper_disconnects() {
     struct Guarded(Arc<AtomicU64>);
     impl Collector for Guarded {
         async fn collect(&self, _: Deadline, _: &mut Samples) -> Result<(), CollectError> {
@@ -62,12 +66,14 @@ async fn a_collector_is_dropped_with_its_last_scraper() {
         }
     }
     let dropped = Arc::new(AtomicU64::new(0));
-    let handler = Registry::new().handler();
-    let handler = handler.collector("guarded", Guarded(Arc::clone(&dropped)));
+    let handler = handler_of("guarded", Guarded(Arc::clone(&dropped)));
     let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
     let mut client = server.connect(Protocol::Http1).await;
     let response = client.send("GET", "/metrics").await.unwrap();
     assert_eq!(dropped.load(Ordering::SeqCst), 0);
     drop((response, client));
-    eventually("it is dropped", || dropped.load(Ordering::SeqCst) == 1).await;
+    eventually("the call is dropped", || {
+        dropped.load(Ordering::SeqCst) == 1
+    })
+    .await;
 }

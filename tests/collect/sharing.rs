@@ -1,4 +1,4 @@
-//! Scrapes at the same moment share what collectors give, and no collector runs twice at once.
+//! Concurrent scrapes share one call of each collector, and no collector runs twice at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,12 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
-use tower_prometheus::{MetricsHandler, Registry, scrape::MetricsBody};
+use tower_prometheus::{MetricsHandler, Registry, registry::Snapshot, scrape::MetricsBody};
 
 use test_support::eventually;
+use test_support::scrape::handler_of;
 
-/// Answers when it is let, and counts its calls.
+/// A collector that waits for a permit and counts its calls.
 #[derive(Clone)]
 struct Gate {
     permits: Arc<Semaphore>,
@@ -24,7 +25,7 @@ struct Gate {
 }
 
 impl Gate {
-    fn shut() -> Self {
+    fn closed() -> Self {
         Self {
             permits: Arc::new(Semaphore::new(0)),
             calls: Arc::default(),
@@ -53,41 +54,43 @@ impl Collector for Gate {
         let _under_way = UnderWay(&self.under_way);
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         self.permits.acquire().await?.forget();
-        samples.gauge("call", "Which one it is.").value(call);
+        samples.gauge("call", "Number of the call.").value(call);
         Ok(())
     }
 }
 
-/// Has so much time that a wake-up which is lost is not made good by the deadline.
-fn patient(registry: &Registry) -> MetricsHandler {
-    registry.handler().scrape_timeout(Duration::from_secs(3000))
+/// The timeout is so long that a lost wake-up is not hidden by the deadline.
+const LONG: Duration = Duration::from_secs(3000);
+
+fn patient(name: &str, collector: impl Collector) -> MetricsHandler {
+    handler_of(name, collector).scrape_timeout(LONG)
 }
 
-async fn ask(handler: &MetricsHandler) -> Page {
+async fn ask(handler: &MetricsHandler) -> MetricsBody {
     let response = handler.clone().oneshot(Request::new(())).await;
     response.unwrap().into_body()
 }
 
-async fn read(page: Page) -> String {
+async fn read(page: MetricsBody) -> String {
     let collected = tokio::select! {
         biased;
-        // Before the page is polled again, which would find what it was not woken for.
-        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("it is never woken"),
+        // First, because polling the page again would hide a lost wake-up.
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("the scrape is never woken"),
         collected = page.collect() => collected.unwrap(),
     };
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
 
-fn poll(page: &mut Page) -> Poll<()> {
+fn poll(page: &mut MetricsBody) -> Poll<()> {
     use http_body::Body;
     let cx = &mut Context::from_waker(Waker::noop());
     std::pin::Pin::new(page).poll_frame(cx).map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scrapes_at_the_same_moment_share_one_call() {
-    let gate = Gate::shut();
-    let handler = patient(&Registry::new()).collector("gate", gate.clone());
+async fn concurrent_scrapes_share_one_call() {
+    let gate = Gate::closed();
+    let handler = patient("gate", gate.clone());
     let scrapes: Vec<_> = (0..20)
         .map(|_| {
             let handler = handler.clone();
@@ -103,29 +106,31 @@ async fn scrapes_at_the_same_moment_share_one_call() {
 }
 
 #[tokio::test]
-async fn a_shared_answer_is_the_same_page() {
-    let gate = Gate::shut();
-    let handler = patient(&Registry::new()).collector("gate", gate.clone());
+async fn scrapes_that_share_a_call_have_the_same_page() {
+    let gate = Gate::closed();
+    let handler = patient("gate", gate.clone());
     let (mut first, second) = (ask(&handler).await, ask(&handler).await);
     assert!(poll(&mut first).is_pending());
     gate.permits.add_permits(1);
     let first = read(first).await;
     assert!(first.contains("\ncall 1\n"), "{first}");
-    // It comes later and asks nobody again: even the durations are the same.
+    // The second scrape calls no collector again: even the durations are the same.
     assert_eq!(read(second).await, first);
     assert_eq!(gate.calls(), 1);
 }
 
 #[tokio::test]
-async fn one_that_comes_meanwhile_joins_the_call() {
-    let gate = Gate::shut();
-    let handler = patient(&Registry::new()).collector("gate", gate.clone());
-    let handler = handler.gauge("quick", "", || 1_u64);
+async fn a_scrape_during_a_call_joins_the_call() {
+    let gate = Gate::closed();
+    let registry = Registry::new();
+    registry.collector("gate", gate.clone()).unwrap();
+    registry.gauge("quick", "", || 1_u64).unwrap();
+    let handler = registry.handler().scrape_timeout(LONG);
     let mut first = ask(&handler).await;
     assert!(poll(&mut first).is_pending());
     let mut second = ask(&handler).await;
     assert!(poll(&mut second).is_pending());
-    // Who asked first leaves; the call goes on for the other.
+    // The first scrape is dropped; the call goes on for the second.
     drop(first);
     gate.permits.add_permits(1);
     assert!(read(second).await.contains("\ncall 1\n"));
@@ -134,9 +139,9 @@ async fn one_that_comes_meanwhile_joins_the_call() {
 }
 
 #[tokio::test]
-async fn a_waiter_is_woken_when_the_one_that_drove_has_left() {
-    let gate = Gate::shut();
-    let handler = patient(&Registry::new()).collector("gate", gate.clone());
+async fn a_waiting_scrape_is_woken_when_the_scrape_that_drove_the_call_is_idle() {
+    let gate = Gate::closed();
+    let handler = patient("gate", gate.clone());
     let mut drove = ask(&handler).await;
     assert!(poll(&mut drove).is_pending());
     let waits = tokio::spawn(read(ask(&handler).await));
@@ -153,10 +158,11 @@ async fn a_waiter_is_woken_when_the_one_that_drove_has_left() {
 }
 
 #[tokio::test]
-async fn a_page_shows_all_that_was_recorded_before_it_was_asked_for() {
-    let gate = Gate::shut();
+async fn a_page_has_everything_recorded_before_the_scrape() {
+    let gate = Gate::closed();
     let registry = Registry::new();
-    let handler = patient(&registry).collector("gate", gate.clone());
+    registry.collector("gate", gate.clone()).unwrap();
+    let handler = registry.handler().scrape_timeout(LONG);
     let mut first = ask(&handler).await;
     assert!(poll(&mut first).is_pending());
     metrics::with_local_recorder(&registry, || metrics::counter!("late_total").increment(1));
@@ -166,7 +172,7 @@ async fn a_page_shows_all_that_was_recorded_before_it_was_asked_for() {
     assert!(read(second).await.contains("\nlate_total 1\n"));
 }
 
-/// Scrapes from many threads, with a collector that wakes itself, each get their page.
+/// Scrapes from many threads of a collector that wakes itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_wake_up_is_lost() {
     struct Restless;
@@ -181,7 +187,7 @@ async fn no_wake_up_is_lost() {
             Ok(())
         }
     }
-    let handler = patient(&Registry::new()).collector("restless", Restless);
+    let handler = patient("restless", Restless);
     let scrapers = (0..8).map(|_| {
         let handler = handler.clone();
         tokio::spawn(async move {
@@ -199,4 +205,63 @@ async fn no_wake_up_is_lost() {
     for scraper in join_all(scrapers).await {
         scraper.unwrap();
     }
+}
+
+#[tokio::test]
+async fn concurrent_gathers_and_scrapes_share_one_call() {
+    let gate = Gate::closed();
+    let registry = Registry::new();
+    registry.collector("gate", gate.clone()).unwrap();
+    let handler = registry.handler().scrape_timeout(LONG);
+    let gather = || {
+        let registry = registry.clone();
+        tokio::spawn(async move { registry.gather_within(LONG).await })
+    };
+    let gathers = [gather(), gather()];
+    let scrape = tokio::spawn(async move { read(ask(&handler).await).await });
+    eventually("the collector is called", || gate.calls() == 1).await;
+    // Until all of them have joined the call.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    gate.permits.add_permits(1);
+    let value = |snapshot: &Snapshot| {
+        let call = snapshot.family("call").unwrap();
+        format!("{:?}", call.series().next().unwrap().value())
+    };
+    for gather in gathers {
+        assert_eq!(value(&gather.await.unwrap()), "Gauge(Integer(1))");
+    }
+    assert!(scrape.await.unwrap().contains("\ncall 1\n"));
+    assert_eq!(gate.calls(), 1);
+    // The next one calls it again.
+    gate.permits.add_permits(1);
+    assert_eq!(value(&registry.gather().await), "Gauge(Integer(2))");
+}
+
+#[tokio::test]
+async fn two_handlers_of_a_registry_share_one_call() {
+    let gate = Gate::closed();
+    let registry = Registry::new();
+    registry.collector("gate", gate.clone()).unwrap();
+    let handler = || registry.handler().scrape_timeout(LONG);
+    let (mut first, mut second) = (ask(&handler()).await, ask(&handler()).await);
+    assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+    gate.permits.add_permits(1);
+    let (first, second) = tokio::join!(read(first), read(second));
+    assert!(first.contains("\ncall 1\n") && second.contains("\ncall 1\n"));
+    assert_eq!(gate.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_dropped_gather_cancels_its_calls() {
+    let gate = Gate::closed();
+    let registry = Registry::new();
+    registry.collector("gate", gate.clone()).unwrap();
+    let mut gather = Box::pin(registry.gather_within(LONG));
+    let cx = &mut Context::from_waker(Waker::noop());
+    assert!(gather.as_mut().poll(cx).is_pending());
+    assert_eq!(gate.under_way.load(Ordering::SeqCst), 1);
+    drop(gather);
+    assert_eq!(gate.under_way.load(Ordering::SeqCst), 0);
 }

@@ -76,9 +76,6 @@ fn a_foreign_recorder_makes_a_histogram_of_it() {
     let foreign = Registry::new();
     let store = Store::on(Sink::recorder(foreign.clone())).unwrap();
     store.batch_size.observe(3.0);
-    assert_eq!(foreign.value("batch_size_sum", &[]), Some(3.0));
-    assert_eq!(
-        foreign.value("batch_size_bucket", &[("le", "5")]),
-        Some(1.0)
-    );
+    assert_eq!(foreign.sum("batch_size_sum", &[]), Some(3.0));
+    assert_eq!(foreign.sum("batch_size_bucket", &[("le", "5")]), Some(1.0));
 }

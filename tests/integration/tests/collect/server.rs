@@ -65,8 +65,14 @@ async fn loopback() -> MetricsServer {
     MetricsServer::bind("127.0.0.1:0").await.unwrap()
 }
 
+fn registry() -> Registry {
+    let registry = Registry::new();
+    registry.gauge("good", "", || 1_u64).unwrap();
+    registry
+}
+
 fn handler() -> MetricsHandler {
-    Registry::new().handler().gauge("good", "", || 1_u64)
+    registry().handler()
 }
 
 /// What `curl` says, while the server runs beside it.
@@ -198,7 +204,7 @@ async fn helper_of_the_environment() {
 #[tokio::test]
 async fn a_unix_socket() {
     skip_without!(Curl);
-    let directory = test_support::store::Directory::within(std::env::temp_dir());
+    let directory = test_support::store::Directory::within(&std::env::temp_dir());
     let path = directory.0.join("metrics.sock");
     // One whose process ended is replaced.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -340,8 +346,9 @@ async fn a_running_scrape_finishes() {
     skip_without!(Curl);
     let (open, opened) = tokio::sync::watch::channel(false);
     let (asked, mut is_asked) = tokio::sync::watch::channel(false);
-    let handler = handler().collector("gate", Gate(opened, asked));
-    let mut server = Running::start(loopback().await, handler);
+    let registry = registry();
+    registry.collector("gate", Gate(opened, asked)).unwrap();
+    let mut server = Running::start(loopback().await, registry.handler());
     let url = server.url("/metrics");
     let idle = server.connect().await;
     let scrape = tokio::spawn(async move { ask(&[&url]).await });
@@ -367,9 +374,10 @@ async fn a_running_scrape_finishes() {
 async fn shutdown_has_a_bound() {
     let (_open, opened) = tokio::sync::watch::channel(false);
     let (asked, mut is_asked) = tokio::sync::watch::channel(false);
-    let handler = handler().collector("gate", Gate(opened, asked));
+    let registry = registry();
+    registry.collector("gate", Gate(opened, asked)).unwrap();
     let server = loopback().await.shutdown_timeout(Duration::from_millis(50));
-    let mut server = Running::start(server, handler);
+    let mut server = Running::start(server, registry.handler());
     let mut stream = server.connect().await;
     let request =
         b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-prometheus-scrape-timeout-seconds: 600\r\n\r\n";

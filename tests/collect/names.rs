@@ -1,11 +1,11 @@
-//! Whatever collectors give, the page can be read.
+//! Pages can be parsed, whatever collectors report.
 
 use metrics::Unit;
+use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Samples};
-use tower_prometheus::{MetricsHandler, Registry};
 
 use test_support::page::samples;
-use test_support::scrape::{open_metrics, page, succeeded};
+use test_support::scrape::{handler_of, open_metrics, page, succeeded};
 use test_support::warnings::Warnings;
 
 type Fill = fn(&mut Samples) -> Result<(), CollectError>;
@@ -22,7 +22,7 @@ fn registry() -> Registry {
 }
 
 #[tokio::test]
-async fn what_cannot_stand_on_the_page_costs_its_collector() {
+async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
     let cases: [(&str, Fill); 13] = [
         ("metric name", |s| {
             s.gauge("my.gauge", "").value(1_u64);
@@ -44,7 +44,7 @@ async fn what_cannot_stand_on_the_page_costs_its_collector() {
             s.gauge("g", "").sample(&[("service", "mine")], 1_u64);
             Ok(())
         }),
-        ("is there twice", |s| {
+        ("is reported twice", |s| {
             s.gauge("g", "").sample(&[("a", "1"), ("b", "2")], 1_u64);
             s.gauge("g", "").sample(&[("b", "2"), ("a", "1")], 2_u64);
             Ok(())
@@ -85,12 +85,14 @@ async fn what_cannot_stand_on_the_page_costs_its_collector() {
             s.gauge("good", "").value(1_u64);
             Ok(())
         };
-        let handler = registry().handler();
-        let handler = handler.collector("bad", move |s: &mut Samples| {
+        let registry = registry();
+        let bad = move |s: &mut Samples| {
             s.gauge("innocent", "").value(1_u64);
             fill(s)
-        });
-        let handler = handler.collector("good", good);
+        };
+        registry.collector("bad", bad).unwrap();
+        registry.collector("good", good).unwrap();
+        let handler = registry.handler();
         let page = page(&handler).await;
         open_metrics(&handler).await;
         let samples = samples(&page);
@@ -110,26 +112,26 @@ async fn what_cannot_stand_on_the_page_costs_its_collector() {
 }
 
 #[tokio::test]
-async fn of_two_collectors_with_one_name_the_first_has_it() {
-    let handler = Registry::new().handler();
-    let handler = handler.gauge("depth", "", || 1_u64);
-    let handler = handler.collector("second", |samples: &mut Samples| {
+async fn of_two_collectors_with_the_same_metric_the_first_is_exported() {
+    let registry = Registry::new();
+    registry.gauge("depth", "", || 1_u64).unwrap();
+    let second = |samples: &mut Samples| {
         samples.gauge("depth", "").value(2_u64);
         Ok(())
-    });
-    let page = page(&handler).await;
+    };
+    registry.collector("second", second).unwrap();
+    let page = page(&registry.handler()).await;
     assert!(page.contains("\ndepth 1\n"), "{page}");
     assert!(succeeded(&page, "depth") && !succeeded(&page, "second"));
 }
 
-/// A name that ours have is theirs: ours go.
 #[tokio::test]
-async fn an_application_may_have_our_names() {
+async fn metrics_about_collectors_give_way_to_metrics_of_the_application() {
     let registry = Registry::builder().constant_label("collector", "mine");
     let registry = registry.build().unwrap();
     metrics::with_local_recorder(&registry, || metrics::gauge!("other").set(1.0));
-    let handler = registry.handler().gauge("good", "", || 1_u64);
-    let text = page(&handler).await;
+    registry.gauge("good", "", || 1_u64).unwrap();
+    let text = page(&registry.handler()).await;
     assert!(text.contains("good{collector=\"mine\"} 1\n"), "{text}");
     assert!(!text.contains("scrape_collector"), "{text}");
 
@@ -137,28 +139,29 @@ async fn an_application_may_have_our_names() {
     metrics::with_local_recorder(&registry, || {
         metrics::gauge!("scrape_collector_success").set(9.0);
     });
-    let handler = registry.handler().gauge("good", "", || 1_u64);
-    let text = page(&handler).await;
+    registry.gauge("good", "", || 1_u64).unwrap();
+    let text = page(&registry.handler()).await;
     assert!(text.contains("\nscrape_collector_success 9\n"), "{text}");
     assert!(text.contains("scrape_collector_duration_seconds{collector=\"good\"}"));
 }
 
-/// Names that OpenMetrics shortens are never two families.
+/// OpenMetrics removes suffixes of names. Two families must not get the same name.
 #[tokio::test]
-async fn short_names_do_not_meet() {
-    let handler = |registry: &Registry, fill: Fill| -> MetricsHandler {
-        registry.handler().collector("names", fill)
-    };
-    let announced = async |handler: &MetricsHandler| {
+async fn names_that_open_metrics_shortens_stay_distinct() {
+    let announced = async |handler: &tower_prometheus::MetricsHandler| {
         page(handler).await;
         let page = open_metrics(handler).await;
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let own = types.filter(|line| !line.starts_with("scrape_"));
         own.map(str::to_owned).collect::<Vec<_>>()
     };
-    let registry = Registry::new();
-    metrics::with_local_recorder(&registry, || metrics::counter!("jobs_total").increment(1));
-    let with_gauge = handler(&registry, |s| {
+    let with_jobs_total = |fill: Fill| {
+        let registry = Registry::new();
+        metrics::with_local_recorder(&registry, || metrics::counter!("jobs_total").increment(1));
+        registry.collector("names", fill).unwrap();
+        registry.handler()
+    };
+    let with_gauge = with_jobs_total(|s| {
         s.gauge("jobs", "").value(1_u64);
         Ok(())
     });
@@ -166,7 +169,7 @@ async fn short_names_do_not_meet() {
         announced(&with_gauge).await,
         ["jobs gauge", "jobs_total unknown"]
     );
-    let with_info = handler(&registry, |s| {
+    let with_info = with_jobs_total(|s| {
         s.info("jobs_info", "", &[]);
         Ok(())
     });
@@ -175,8 +178,7 @@ async fn short_names_do_not_meet() {
         ["jobs_info gauge", "jobs counter"]
     );
 
-    let registry = Registry::new();
-    let both = handler(&registry, |s| {
+    let both = handler_of("names", |s: &mut Samples| {
         s.counter("jobs_total", "").value(1_u64);
         s.info("jobs_info", "", &[]);
         s.counter("queue_total", "").value(1_u64);
@@ -202,23 +204,22 @@ async fn short_names_do_not_meet() {
 
 #[cfg(feature = "exporter")]
 #[tokio::test]
-async fn a_page_of_the_exporter_has_them_too() {
+async fn collectors_are_on_a_page_of_metrics_exporter_prometheus() {
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use tower_prometheus::{MetricsHandler, scrape::PageSource};
     let recorder = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap();
     let recorder = recorder.build_recorder();
     metrics::with_local_recorder(&recorder, || {
         metrics::counter!("orders_total").increment(7);
         metrics::histogram!("latency").record(0.5);
     });
-    let handler = MetricsHandler::new(recorder.handle()).gauge("good", "", || 1_u64);
+    let registry = Registry::new();
+    registry.gauge("good", "", || 1_u64).unwrap();
     for name in ["orders_total", "latency_bucket", "latency"] {
-        handler
-            .add_collector(name, move |samples: &mut Samples| {
-                samples.gauge(name, "").value(1_u64);
-                Ok(())
-            })
-            .unwrap();
+        registry.gauge(name, "", || 1_u64).unwrap();
     }
+    let page = PageSource::from(recorder.handle()).collectors(&registry);
+    let handler = MetricsHandler::new(page);
     let (_, page) = test_support::scrape::scrape(&handler, 10.0).await;
     // The exporter separates its families by empty lines.
     test_support::page::assert_readable(&page.replace("\n\n", "\n"));

@@ -1,4 +1,4 @@
-//! What collectors give is on the page, and one that fails costs its own samples only.
+//! Metrics of collectors are on the metrics page, and a collector that fails loses only its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +11,7 @@ use tower_prometheus::collect::{Blocking, CollectError, Collector, Deadline, Sam
 use tower_prometheus::{MetricsHandler, Registry};
 
 use test_support::page::{assert_readable, samples};
-use test_support::scrape::{open_metrics, page, scrape, succeeded};
+use test_support::scrape::{handler_of, open_metrics, page, scrape, succeeded};
 use test_support::warnings::Warnings;
 
 fn registry() -> Registry {
@@ -24,7 +24,7 @@ fn registry() -> Registry {
     registry
 }
 
-/// Waits, like one that asks over a network.
+/// A collector that waits, as one that uses the network does.
 struct Waits(Duration);
 
 impl Collector for Waits {
@@ -35,7 +35,7 @@ impl Collector for Waits {
     }
 }
 
-/// Gives a sample and does not return.
+/// A collector that reports a sample and never returns.
 struct Hangs;
 
 impl Collector for Hangs {
@@ -46,23 +46,29 @@ impl Collector for Hangs {
 }
 
 #[tokio::test]
-async fn a_page_has_what_collectors_give() {
-    let handler = registry()
-        .handler()
+async fn metrics_of_collectors_are_on_the_page() {
+    let registry = registry();
+    registry
         .gauge("active_leases", "Leases not yet returned.", || 3_usize)
-        .gauge("absent", "Nothing to say.", || None::<f64>)
+        .unwrap();
+    registry
+        .gauge("absent", "Never has a value.", || None::<f64>)
+        .unwrap();
+    registry
         .collector("memory", |samples: &mut Samples| {
             let mut memory = samples.gauge("process_memory_bytes", "Memory.\nAll of it.");
             memory.unit(Unit::Bytes).sample(&[("type", "vms")], 1.5e18);
             memory.sample(&[("type", "rss \"quoted\"\\\n")], 52_u64);
             Ok(())
         })
+        .unwrap();
+    registry
         .collector("database", |samples: &mut Samples| {
             samples.counter("a_total", "Whole.").value(u64::MAX);
             samples
                 .counter("z_seconds_total", "Fractional.")
                 .value(0.25);
-            samples.info("build_info", "What runs.", &[("version", "1.2.0")]);
+            samples.info("build_info", "Build.", &[("version", "1.2.0")]);
             samples
                 .gauge("temperature", "")
                 .value(-2_i64)
@@ -71,7 +77,9 @@ async fn a_page_has_what_collectors_give() {
                 .gauge("ratio", "")
                 .sample(&[("b", "2"), ("a", "1")], f64::NAN);
             Ok(())
-        });
+        })
+        .unwrap();
+    let handler = registry.handler();
     let page = page(&handler).await;
     let lines: Vec<_> = page
         .lines()
@@ -86,7 +94,7 @@ async fn a_page_has_what_collectors_give() {
             "# HELP active_leases Leases not yet returned.",
             "# TYPE active_leases gauge",
             "active_leases{service=\"shop\"} 3",
-            "# HELP build_info What runs.",
+            "# HELP build_info Build.",
             "# TYPE build_info gauge",
             "build_info{service=\"shop\",version=\"1.2.0\"} 1",
             "# HELP orders_total Orders.",
@@ -129,26 +137,32 @@ async fn a_page_has_what_collectors_give() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_fails_costs_its_own_samples_only() {
+async fn a_collector_that_fails_loses_only_its_own_metrics() {
     let warnings = Warnings::catch();
-    let handler = registry().handler();
-    let handler = handler
-        .gauge("good", "", || 1_u64)
+    let registry = registry();
+    registry.gauge("good", "", || 1_u64).unwrap();
+    registry
         .collector("errs", |samples: &mut Samples| {
             samples.gauge("errs", "").value(1_u64);
             Err("no such pool".into())
         })
+        .unwrap();
+    registry
         .collector("fails", |_: &mut Samples| {
             std::fs::File::open("/no/such/file")?;
             Ok(())
         })
+        .unwrap();
+    registry
         .collector("panics", |samples: &mut Samples| {
             samples.gauge("panics", "").value(1_u64);
             panic!("out of cheese")
         })
-        .collector("hangs", Hangs)
-        .collector("waits", Waits(Duration::from_millis(700)));
-    let (status, page) = scrape(&handler, 1.0).await;
+        .unwrap();
+    registry.collector("hangs", Hangs).unwrap();
+    let waits = Waits(Duration::from_millis(700));
+    registry.collector("waits", waits).unwrap();
+    let (status, page) = scrape(&registry.handler(), 1.0).await;
     assert_eq!(status, 200);
     assert_readable(&page);
     let known = samples(&page);
@@ -179,58 +193,60 @@ async fn one_that_fails_costs_its_own_samples_only() {
 }
 
 #[tokio::test]
-async fn samples_and_services_come_and_go() {
+async fn series_and_collectors_may_come_and_go_between_scrapes() {
     let registry = Registry::new();
     let handler = registry.handler();
     let leases = Arc::new(Mutex::new(vec!["a", "b"]));
     let held = Arc::clone(&leases);
-    let handler = handler.collector("leases", move |samples: &mut Samples| {
-        let mut family = samples.gauge("lease_held", "Whether a node holds it.");
+    let report_leases = move |samples: &mut Samples| {
+        let mut family = samples.gauge("lease_held", "Whether a node holds the lease.");
         for lease in &*held.lock().unwrap() {
             family.sample(&[("lease", lease)], true);
         }
         Ok(())
-    });
-    let clone = handler.clone();
-    let first = page(&clone).await;
+    };
+    registry.collector("leases", report_leases).unwrap();
+    let first = page(&handler).await;
     assert!(first.contains("lease_held{lease=\"a\"} 1\nlease_held{lease=\"b\"} 1\n"));
     leases.lock().unwrap().clear();
-    // What was added to one handle is on the pages of all.
-    let late = handler.add_collector("late", |samples: &mut Samples| {
+    // Registered after the handler was made, and on the page of every handler.
+    let late = registry.collector("late", |samples: &mut Samples| {
         samples.gauge("late", "").value(Duration::from_millis(1500));
         Ok(())
     });
     late.unwrap();
-    let second = page(&clone).await;
+    assert!(page(&registry.handler()).await.contains("\nlate 1.5\n"));
+    let second = page(&handler).await;
     assert!(!second.contains("lease_held"), "{second}");
     assert!(second.contains("\nlate 1.5\n") && succeeded(&second, "leases"));
-    let twice = handler.add_collector("late", |_: &mut Samples| Ok(()));
-    assert_eq!(
-        twice.unwrap_err().to_string(),
-        "collector \"late\" is there already: each has a name of its own"
-    );
-    // Nothing of it went into the registry.
-    assert_eq!(registry.render(), "");
 }
 
 #[test]
-#[should_panic = "collector \"twice\" is there already"]
-fn a_name_is_given_once() {
-    let handler = Registry::new().handler();
+fn a_collector_name_that_is_taken_is_refused() {
+    let registry = Registry::new();
     let nothing = |_: &mut Samples| Ok(());
-    let _ = handler
-        .collector("twice", nothing)
-        .collector("twice", nothing);
+    registry.collector("twice", nothing).unwrap();
+    for error in [
+        registry.collector("twice", nothing).unwrap_err(),
+        registry.gauge("twice", "", || 1_u64).unwrap_err(),
+    ] {
+        assert_eq!(
+            error.to_string(),
+            "collector \"twice\" is already registered: every collector needs a name of its own"
+        );
+        assert!(error.is_conflict());
+    }
+    // Another registry has names of its own.
+    Registry::new().collector("twice", nothing).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_scrape_can_fail_with_the_reasons() {
     let registry = Registry::new();
-    let handler = registry
-        .handler()
-        .fail_on_collect_error()
-        .collector("hangs", Hangs)
-        .collector("errs", |_: &mut Samples| Err("no such pool".into()));
+    registry.collector("hangs", Hangs).unwrap();
+    let errs = |_: &mut Samples| Err("no such pool".into());
+    registry.collector("errs", errs).unwrap();
+    let handler = registry.handler().fail_on_collect_error();
     let (status, reasons) = scrape(&handler, 2.0).await;
     assert_eq!(status, 500);
     let mut lines = reasons.lines();
@@ -246,27 +262,30 @@ async fn a_scrape_can_fail_with_the_reasons() {
     );
     assert_eq!(lines.next(), None);
 
-    let handler = Registry::new().handler().fail_on_collect_error();
-    let handler = handler.gauge("good", "", || 1_u64);
+    let registry = Registry::new();
+    registry.gauge("good", "", || 1_u64).unwrap();
+    let handler = registry.handler().fail_on_collect_error();
     assert!(page(&handler).await.contains("\ngood 1\n"));
 }
 
 #[tokio::test]
-async fn only_get_asks_collectors() {
-    let asked = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&asked);
-    let handler = Registry::new().handler();
-    let handler = handler.gauge("asked", "", move || count.fetch_add(1, Ordering::SeqCst));
+async fn only_get_calls_collectors() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&calls);
+    let registry = Registry::new();
+    let read = move || count.fetch_add(1, Ordering::SeqCst);
+    registry.gauge("calls", "", read).unwrap();
+    let handler = registry.handler();
     for method in [Method::HEAD, Method::POST] {
         let request = Request::builder().method(method).body(()).unwrap();
         let _ = handler.clone().oneshot(request).await.unwrap();
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
     page(&handler).await;
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
-/// A collector whose thread can be held.
+/// A blocking collector that waits for a message.
 fn held() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
     let (release, held) = mpsc::channel();
     let held = Mutex::new(held);
@@ -278,20 +297,15 @@ fn held() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
         samples.gauge("disk_free_bytes", "").value(9_u64);
         Ok(())
     };
-    let handler = Registry::new().handler();
-    (
-        release,
-        calls,
-        handler.collector("disk", Blocking::new(read)),
-    )
+    let handler = handler_of("disk", Blocking::new(read));
+    (release, calls, handler)
 }
 
 #[tokio::test]
-async fn a_thread_that_panics_is_a_failure_and_asked_again() {
+async fn a_blocking_collector_that_panics_fails_and_is_called_again() {
     let warnings = Warnings::catch();
-    let handler = Registry::new().handler();
     let panics = Blocking::new(|_: &mut Samples| panic!("in a thread"));
-    let handler = handler.collector("panics", panics);
+    let handler = handler_of("panics", panics);
     for scrapes in 1..3 {
         assert!(!succeeded(&page(&handler).await, "panics"));
         assert_eq!(warnings.about("its thread panicked").len(), scrapes);
@@ -299,7 +313,7 @@ async fn a_thread_that_panics_is_a_failure_and_asked_again() {
 }
 
 #[tokio::test]
-async fn a_thread_that_hangs_is_the_only_one() {
+async fn a_blocking_collector_that_hangs_has_one_thread() {
     let warnings = Warnings::catch();
     let (release, calls, handler) = held();
     for reason in ["no answer within", "is still at it", "is still at it"] {
@@ -310,7 +324,7 @@ async fn a_thread_that_hangs_is_the_only_one() {
         assert!(warned.last().unwrap().contains(reason), "{warned:?}");
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    // Once it ends, it is asked again.
+    // Once it ends, it is called again.
     release.send(()).unwrap();
     release.send(()).unwrap();
     let mut last = String::new();

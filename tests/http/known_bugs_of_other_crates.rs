@@ -1,6 +1,6 @@
 //! What other crates for this job get wrong, each as a test of what is right. Those about the registry
-//! alone are in `tests/registry/mistakes_of_others.rs`, and one that needs a server in
-//! `tests/integration/tests/http/mistakes_of_others.rs`.
+//! alone are in `tests/registry/known_bugs_of_other_crates.rs`, and one that needs a server in
+//! `tests/integration/tests/http/known_bugs_of_other_crates.rs`.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};

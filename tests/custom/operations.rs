@@ -37,7 +37,10 @@ struct Values {
 }
 
 impl Llm {
-    fn call(self, model: &'static str) -> Operation<Values, impl FnOnce(&Ended<'_, Values>)> {
+    fn call(
+        self,
+        model: &'static str,
+    ) -> Operation<Values, impl FnOnce(&OperationEnd<'_, Values>)> {
         Operation::with(Values {
             model,
             cache: Cache::Miss,
@@ -48,7 +51,7 @@ impl Llm {
                 model: end.labels.model,
             })
         })
-        .total(move |end| {
+        .count(move |end| {
             let Values { model, cache } = *end.labels;
             self.calls_total.with(Call {
                 model,
@@ -79,7 +82,7 @@ impl Recorded {
     }
 
     fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.0.value(name, labels).unwrap_or(0.0)
+        self.0.sum(name, labels).unwrap_or(0.0)
     }
 
     fn in_progress(&self) -> f64 {
@@ -174,7 +177,7 @@ async fn a_result_is_seen_before_it_is_recorded() {
 #[tokio::test]
 async fn only_a_result_is_seen() {
     let (recorded, llm) = Recorded::new();
-    let never = |_: &mut Running<_, _>, _: &Result<(), ()>| panic!("there is no result");
+    let never = |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| panic!("there is no result");
     drop(llm.call("a").run_with(std::future::pending(), never));
     recorded.assert_ended(1, "cancelled", 1);
     let work = llm
@@ -185,8 +188,9 @@ async fn only_a_result_is_seen() {
     recorded.assert_ended(2, "panicked", 1);
 
     // Who looks may panic, too.
-    let looks =
-        |_: &mut Running<_, _>, _: &Result<(), ()>| panic_with_result("seen").unwrap_or_default();
+    let looks = |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| {
+        panic_with_result("seen").unwrap_or_default();
+    };
     let work = llm.call("a").run_with(async { Ok(()) }, looks);
     let caught = AssertUnwindSafe(work).catch_unwind().await;
     assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"seen"));
@@ -325,7 +329,7 @@ async fn a_stream_ends_with_its_last_item() {
     let (recorded, llm) = Recorded::new();
     let items = || stream::iter([Ok::<_, io::Error>(1), Ok(2)]);
     let mut seen = 0;
-    let on_item = |call: &mut Running<Values, _>, item: &Result<i32, io::Error>| {
+    let on_item = |call: &mut OperationGuard<Values, _>, item: &Result<i32, io::Error>| {
         seen += item.as_ref().unwrap();
         call.cache = Cache::Hit;
         call.stop_clock();

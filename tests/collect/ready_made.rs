@@ -1,9 +1,9 @@
-//! The ready collectors, on a page that a parser of Prometheus' reads.
+//! The collectors of this crate: their metrics are those that they describe.
 
 use tower_prometheus::collectors::InfoCollector;
-use tower_prometheus::{Registry, model::MetricKind};
+use tower_prometheus::model::MetricKind;
 
-use test_support::scrape::{open_metrics, page};
+use test_support::scrape::{handler_of, open_metrics, page};
 
 #[tokio::test]
 async fn build_info() {
@@ -14,7 +14,7 @@ async fn build_info() {
         ("build_info", MetricKind::Info)
     );
     assert_eq!(description.labels.len(), 2);
-    let handler = Registry::new().handler().collector("build", build);
+    let handler = handler_of("build", build);
     let text = page(&handler).await;
     assert!(
         text.contains("\nbuild_info{commit=\"5ba\\\"d\",version=\"1.2.0\"} 1\n"),
@@ -51,17 +51,15 @@ mod families {
 /// Of Linux, as the collector is.
 #[cfg(all(feature = "process", target_os = "linux"))]
 mod process {
-    use tower_prometheus::Registry;
     use tower_prometheus::collectors::{ProcessCollector, ProcessMemory};
 
     use super::families::{described, families};
     use test_support::page::samples;
-    use test_support::scrape::{open_metrics, page, succeeded};
+    use test_support::scrape::{handler_of, open_metrics, page, succeeded};
 
     #[tokio::test]
     async fn families_and_values() {
-        let handler = Registry::new().handler();
-        let handler = handler.collector("process", ProcessCollector::new().unwrap());
+        let handler = handler_of("process", ProcessCollector::new().unwrap());
         // The first page starts the parser, whose pipes are files of ours.
         page(&handler).await;
         let before = samples(&page(&handler).await);
@@ -95,8 +93,7 @@ mod process {
     #[test]
     fn cpu_seconds_have_a_fraction() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let handler = Registry::new().handler();
-        let handler = handler.collector("process", ProcessCollector::new().unwrap());
+        let handler = handler_of("process", ProcessCollector::new().unwrap());
         let mut seen = 0.0_f64;
         while seen.fract() == 0.0 {
             std::hint::black_box((0..1_000_000_u64).fold(0, |a, b| a ^ b));
@@ -107,17 +104,15 @@ mod process {
 
 #[cfg(feature = "runtime")]
 mod runtime {
-    use tower_prometheus::Registry;
     use tower_prometheus::collectors::RuntimeCollector;
 
     use super::families::{described, families};
     use test_support::page::samples;
-    use test_support::scrape::{open_metrics, page};
+    use test_support::scrape::{handler_of, open_metrics, page};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn families_and_values() {
-        let handler = Registry::new().handler();
-        let handler = handler.collector("runtime", RuntimeCollector::current().unwrap());
+        let handler = handler_of("runtime", RuntimeCollector::current().unwrap());
         let (_keep, wait) = tokio::sync::oneshot::channel::<()>();
         let before = samples(&page(&handler).await)["tokio_alive_tasks"];
         let task = tokio::spawn(wait);
@@ -140,7 +135,7 @@ mod runtime {
     }
 
     #[test]
-    fn outside_a_runtime_there_is_none_to_collect() {
+    fn the_runtime_collector_needs_a_runtime() {
         let error = RuntimeCollector::current().unwrap_err().to_string();
         assert!(error.contains("no tokio runtime"), "{error}");
     }

@@ -349,8 +349,9 @@ fn what_cannot_stand_beside_another_is_refused_by_name() {
         ),
     ];
     for (error, expected) in errors {
-        let error = error.expect(expected).to_string();
-        assert!(error.contains(expected), "{error}");
+        let error = error.expect(expected);
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(error.is_conflict(), "{error}");
     }
     let constant = Registry::builder()
         .constant_label("payment", "x")
@@ -362,6 +363,46 @@ fn what_cannot_stand_beside_another_is_refused_by_name() {
         "{error}"
     );
     assert!(error.contains("shop_orders_total"), "{error}");
+}
+
+/// Methods and constants may have the name of a field: they are not those of the macro.
+#[test]
+fn a_catalogue_has_no_items_with_the_names_of_its_fields() {
+    catalogue! {
+        pub struct Books {
+            /// Books sold.
+            pub sold_total: Counter,
+            /// Revenue in dollars.
+            pub revenue_dollars_total: FloatCounter,
+        }
+    }
+    impl Books {
+        #[expect(non_upper_case_globals, reason = "the name of a field")]
+        const revenue_dollars_total: f64 = 12.5;
+
+        fn sold_total(&self, books: u64) {
+            self.sold_total.add(books);
+            self.revenue_dollars_total
+                .add(books as f64 * Self::revenue_dollars_total);
+        }
+    }
+    let registry = Registry::new();
+    Books::on(&registry).unwrap().sold_total(2);
+    assert_eq!(registry.sum("sold_total", &[]), Some(2.0));
+    assert_eq!(registry.sum("revenue_dollars_total", &[]), Some(25.0));
+}
+
+#[test]
+fn a_catalogue_of_a_registry_and_the_global_one_have_the_same_type() {
+    fn refund(shop: Shop) {
+        shop.refunds_total.with(Payment::Card).increment();
+    }
+    let registry = Registry::new();
+    for shop in [Shop::on(&registry).unwrap(), Shop::global()] {
+        refund(shop);
+    }
+    // The global catalogue records nothing: no recorder is installed.
+    assert_eq!(registry.sum("shop_refunds_total", &[]), Some(1.0));
 }
 
 #[test]
@@ -403,16 +444,16 @@ fn on_a_foreign_recorder_it_goes_through_its_handles() {
         debug: false,
     });
     let packing = shop.packing.with(Payment::Card).begin();
-    let value = |name| foreign.value(name, &[]);
+    let value = |name| foreign.sum(name, &[]);
     assert_eq!(value("shop_packing"), Some(1.0));
     drop(packing);
     assert_eq!(value("shop_packing"), Some(0.0));
     assert_eq!(
-        foreign.value("shop_orders_total", &[("country", "NZ")]),
+        foreign.sum("shop_orders_total", &[("country", "NZ")]),
         Some(2.0)
     );
     assert_eq!(
-        foreign.value("shop_orders_total", &[("country", "overflow")]),
+        foreign.sum("shop_orders_total", &[("country", "overflow")]),
         Some(4.0)
     );
     assert_eq!(value("metrics_label_overflow_total"), Some(4.0));

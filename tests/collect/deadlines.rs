@@ -1,4 +1,4 @@
-//! Each scrape is answered in the time that its scraper has.
+//! Scrapes end before the timeout of the scraper.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,10 +10,9 @@ use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
 use test_support::page::samples;
-use test_support::scrape::{scrape, succeeded, timed};
-use test_support::skip_without;
+use test_support::scrape::{handler_of, scrape, succeeded, timed};
 
-/// Asks something that never answers, and knows what to say when its time is up.
+/// Waits for an answer that never comes, and reports 0 at its deadline.
 struct Ping {
     told: Arc<Mutex<Vec<Duration>>>,
 }
@@ -36,13 +35,15 @@ impl Collector for Hangs {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_comes_50_ms_before_the_scraper_gives_up() {
+async fn the_page_is_served_50_ms_before_the_scrape_timeout() {
     let told = Arc::default();
     let ping = Ping {
         told: Arc::clone(&told),
     };
-    let handler = Registry::new().handler();
-    let handler = handler.collector("ping", ping).collector("hangs", Hangs);
+    let registry = Registry::new();
+    registry.collector("ping", ping).unwrap();
+    registry.collector("hangs", Hangs).unwrap();
+    let handler = registry.handler();
     for seconds in [0.1, 0.2, 0.75, 1.0, 10.0, 60.0] {
         let ((_, page), took) = timed(scrape(&handler, seconds)).await;
         let limit = Duration::from_secs_f64(seconds) - Duration::from_millis(50);
@@ -50,7 +51,7 @@ async fn a_page_comes_50_ms_before_the_scraper_gives_up() {
             took <= limit + Duration::from_millis(1),
             "{seconds}: {took:?}"
         );
-        // But not before it was told, and with its answer.
+        // Not before the deadline of the collector, and with its samples.
         assert!(succeeded(&page, "ping") && !succeeded(&page, "hangs"));
         assert_eq!(samples(&page)["redis_connection_up"], 0.0);
         let told = told.lock().unwrap().pop().unwrap();
@@ -59,7 +60,7 @@ async fn a_page_comes_50_ms_before_the_scraper_gives_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_say_waits_as_long_as_the_handler_says() {
+async fn scrapes_without_a_timeout_header_have_the_timeout_of_the_handler() {
     let ask = async |handler: tower_prometheus::MetricsHandler, header: Option<&str>| {
         let mut request = Request::new(());
         if let Some(value) = header {
@@ -69,7 +70,7 @@ async fn who_does_not_say_waits_as_long_as_the_handler_says() {
         let page = handler.oneshot(request).await.unwrap().into_body();
         timed(page.collect()).await.1.as_millis()
     };
-    let handler = || Registry::new().handler().collector("hangs", Hangs);
+    let handler = || handler_of("hangs", Hangs);
     for header in [None, Some("soon"), Some("-1"), Some("0")] {
         assert!((9900..9910).contains(&ask(handler(), header).await));
     }
@@ -78,9 +79,8 @@ async fn who_does_not_say_waits_as_long_as_the_handler_says() {
     assert!((4900..4910).contains(&ask(short, Some("5")).await));
 }
 
-/// A scraper in a hurry does not wait for one that has time, nor cuts its time short.
 #[tokio::test(start_paused = true)]
-async fn each_scraper_has_its_own_time() {
+async fn scrapes_that_share_a_call_keep_their_own_timeouts() {
     struct Slow;
     impl Collector for Slow {
         async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
@@ -89,7 +89,7 @@ async fn each_scraper_has_its_own_time() {
             Ok(())
         }
     }
-    let handler = Registry::new().handler().collector("slow", Slow);
+    let handler = handler_of("slow", Slow);
     let patient = timed(scrape(&handler, 10.0));
     let hurried = timed(scrape(&handler, 1.0));
     let (((_, patient), long), ((_, hurried), short)) = tokio::join!(patient, hurried);
@@ -98,9 +98,8 @@ async fn each_scraper_has_its_own_time() {
     assert_eq!((long.as_secs(), short.as_millis() / 10), (5, 90));
 }
 
-/// Where nobody keeps time collectors run all the same.
 #[test]
-fn without_a_runtime_collectors_answer() {
+fn collectors_run_without_a_tokio_runtime() {
     let warnings = test_support::warnings::Warnings::catch();
     struct Yields;
     impl Collector for Yields {
@@ -110,13 +109,18 @@ fn without_a_runtime_collectors_answer() {
             Ok(())
         }
     }
-    let handler = Registry::new().handler().collector("yields", Yields);
+    let handler = handler_of("yields", Yields);
     for _ in 0..2 {
         let (_, page) = futures_util::future::FutureExt::now_or_never(scrape(&handler, 1.0))
             .unwrap_or_else(|| block_on(scrape(&handler, 1.0)));
         assert!(page.contains("\ngood 1\n"), "{page}");
     }
-    assert_eq!(warnings.about("without a deadline").len(), 1);
+    assert_eq!(
+        warnings
+            .about("scrape timeout is not enforced for collectors")
+            .len(),
+        1
+    );
 }
 
 /// An executor of a few lines.
@@ -139,11 +143,11 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn a_runtime_that_keeps_no_time_is_no_panic() {
+fn collectors_run_on_a_runtime_without_a_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let handler = Registry::new().handler().collector("yields", Yielding);
+    let handler = handler_of("yields", Yielding);
     let (_, page) = runtime.block_on(scrape(&handler, 1.0));
     assert!(page.contains("\ngood 1\n"), "{page}");
 }

@@ -1,0 +1,41 @@
+//! [`End`]: how an exchange ends.
+
+use bytes::Buf;
+use http::HeaderMap;
+
+use crate::lifecycle::panic_guard::OnPanic;
+
+/// How an exchange of a request and a response ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The response body reached its end of stream.
+    Complete,
+    /// The service or the response body returned an error.
+    Failed,
+    /// The future or the body was dropped: the client disconnected, or a timeout of an outer layer expired.
+    Dropped,
+    /// The service or the response body panicked.
+    Panicked,
+}
+
+/// An exchange of a request and a response.
+pub(crate) trait Exchange {
+    /// Records the end of the exchange. Only the first call counts.
+    fn end(&mut self, end: End);
+}
+
+impl<E: Exchange> OnPanic for E {
+    #[cold]
+    fn on_panic(&mut self) {
+        self.end(End::Panicked);
+    }
+}
+
+/// An exchange whose response body is being sent.
+pub(crate) trait ResponseExchange: Exchange {
+    /// Records a data frame of `len` bytes.
+    fn data(&mut self, data: &impl Buf, len: u64);
+
+    /// Records trailers. [`end`](Exchange::end) is called next.
+    fn trailers(&mut self, trailers: &HeaderMap);
+}
