@@ -4,8 +4,9 @@ use metrics::Unit;
 
 use crate::model::kind::Instrument;
 
-/// A metric that an HTTP layer can record. Names below are those of
-/// [`Naming::classic`](crate::http::Naming::classic).
+/// A metric that an HTTP layer can record.
+///
+/// The variants are described with the names of [`Naming::classic`](crate::http::Naming::classic).
 ///
 /// The first five are on by default in [`HttpMetrics::server`](crate::HttpMetrics::server) and
 /// [`client`](crate::HttpMetrics::client). [`measure`](crate::HttpMetrics::measure) and

@@ -175,13 +175,13 @@ impl HttpMetrics {
         self
     }
 
-    /// Turns a metric on that is off by default.
+    /// Turns on a metric that is off by default.
     pub fn measure(mut self, family: HttpMetric) -> Self {
         self.settings.measured[family as usize] = true;
         self
     }
 
-    /// Turns a metric off.
+    /// Turns off a metric.
     pub fn without(mut self, family: HttpMetric) -> Self {
         self.settings.measured[family as usize] = false;
         self
@@ -273,8 +273,8 @@ impl HttpMetrics {
 
     /// Exports the series of a route as 0 from start-up, with each of these status codes.
     ///
-    /// With custom labels, every combination of their [`values`](HttpLabel::values) is exported, at most
-    /// 10,000. If a label has [`max_values`](HttpLabel::max_values) instead, such as `host` of
+    /// With custom labels, every combination of their [`values`](HttpLabel::values) is exported; more than
+    /// 10,000 are an error. If a label has [`max_values`](HttpLabel::max_values) instead, such as `host` of
     /// [`client`](Self::client), nothing is preregistered.
     #[expect(
         clippy::needless_pass_by_value,
@@ -335,7 +335,7 @@ impl HttpMetrics {
     ///
     /// # Errors
     ///
-    /// As [`families`](Self::families).
+    /// The same as [`families`](Self::families).
     pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
         self.settings()?.describe(|name| registry.buckets_of(name))
     }
@@ -348,7 +348,7 @@ impl HttpMetrics {
     ///
     /// # Errors
     ///
-    /// As [`families`](Self::families).
+    /// The same as [`families`](Self::families).
     pub fn family(&self, metric: HttpMetric) -> Result<Option<FamilyDescription>, Error> {
         self.settings()?
             .describe_family(metric, |_| Buckets::default())

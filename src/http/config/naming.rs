@@ -182,7 +182,7 @@ impl Naming {
         &self.families[family as usize]
     }
 
-    /// All label names: those that can be set, the fixed ones, and `error_type` if there is one.
+    /// All label names: those that can be set, the fixed ones, and `error_type` if the naming has it.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
         let Self {
             families: _,

@@ -41,7 +41,7 @@ impl<'a> RequestHead<'a> {
         self.version
     }
 
-    /// All headers.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
@@ -53,7 +53,7 @@ impl<'a> RequestHead<'a> {
         self.extensions
     }
 
-    /// The first header of that name, unless it is absent or not visible ASCII.
+    /// Returns the first header value of this name; `None` if it is absent or not visible ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
@@ -88,7 +88,7 @@ impl<'a> ResponseHead<'a> {
         self.status
     }
 
-    /// All headers.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers
@@ -100,7 +100,7 @@ impl<'a> ResponseHead<'a> {
         self.extensions
     }
 
-    /// The first header of that name, unless it is absent or not visible ASCII.
+    /// Returns the first header value of this name; `None` if it is absent or not visible ASCII.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()

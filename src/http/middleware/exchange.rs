@@ -35,7 +35,7 @@ pub(crate) struct HttpExchange {
 // It is moved often: from the future to the body, and between stack frames.
 const _: () = assert!(size_of::<HttpExchange>() <= 56);
 
-/// The status of the response, if there is one. It decides what a drop or a panic means.
+/// The status of the response, once the response head has arrived. It decides what a drop or a panic means.
 ///
 /// A full word, because an exchange is moved several times and copies around padding are slow.
 #[derive(Clone, Copy)]

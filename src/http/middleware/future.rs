@@ -14,7 +14,7 @@ use crate::http::middleware::inside::Inside;
 use crate::lifecycle::end::{End, Exchange};
 
 pin_project! {
-    /// The future of an [`HttpMetricsService`](super::HttpMetricsService).
+    /// The future of an [`HttpMetricsService`](crate::http::HttpMetricsService).
     ///
     /// If it is dropped before it completes, the request is counted as `cancelled`.
     #[derive(Debug)]

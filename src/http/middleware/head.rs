@@ -33,7 +33,7 @@ impl BodyHints {
     }
 }
 
-/// What follows a response head.
+/// The body or connection that follows a response head.
 pub(crate) struct BodyPlan {
     /// The announced length of the body, if it is known: a server stops polling after these bytes.
     pub(crate) remaining: Remaining,
@@ -53,7 +53,8 @@ impl BodyPlan {
 
 impl HttpExchange {
     /// Fast path: reads a head of which only the status matters, followed by a body of known length. `None`
-    /// if the response has extensions, may lack a body, or if the layer reads more than the status.
+    /// for any other head: the response has extensions or may lack a body, or the layer reads more than the
+    /// status.
     #[inline]
     pub(crate) fn read_status(
         &mut self,

@@ -70,9 +70,9 @@ impl HttpMetrics {
     /// - buckets are not finite and increasing;
     /// - a number is out of its range;
     /// - a route pattern or a preregistered status is invalid;
-    /// - a metric of request bodies is on, without [`with_request_body`](crate::HttpMetrics::with_request_body);
-    /// - the registry has a metric of the same name with other labels or buckets, or a constant label with the name of
-    ///   a label of this layer.
+    /// - a metric of request bodies is on without [`with_request_body`](Self::with_request_body);
+    /// - the registry has a metric of the same name with other labels or buckets, or a constant label with the
+    ///   name of a label of this layer.
     ///
     /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer, Error> {
@@ -109,7 +109,7 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// As [`http_layer`](Self::http_layer).
+    /// The same as [`http_layer`](Self::http_layer).
     #[must_use]
     #[track_caller]
     pub fn http_client_layer(&self) -> HttpMetricsLayer {

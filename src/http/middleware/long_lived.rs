@@ -18,7 +18,7 @@ use crate::sync::lock;
 /// |---|---|
 /// | 101 (upgrade) | `upgrade` |
 /// | 2xx to CONNECT (tunnel) | `connect` |
-/// | `content-type: text/event-stream`, if the body gives no exact `size_hint` | `event-stream` |
+/// | `content-type: text/event-stream`, if the `size_hint` of the body is not exact | `event-stream` |
 ///
 /// A connection is open until its response body ends or is dropped. The body of an upgrade ends immediately:
 /// use [`guarded`](Self::guarded) to keep the connection open until a guard is dropped.
@@ -69,7 +69,7 @@ impl LongLived {
         self.kind
     }
 
-    /// Moves a connection to the guard. Returns it if there is no guard, for the body to keep.
+    /// Moves a connection to the guard. A mark without a guard returns it, for the body to keep.
     pub(super) fn keep(&self, connection: Option<OpenConnection>) -> Option<OpenConnection> {
         let Some(held) = &self.guarded else {
             return connection;

@@ -27,7 +27,7 @@ impl Drop for InnerServiceScope {
     }
 }
 
-/// Warns if the request came from the inner service of its own layer.
+/// Warns if the request came from the inner service of the same layer.
 #[inline]
 pub(crate) fn check(series: &'static HttpSeries) {
     if CURRENT

@@ -36,7 +36,7 @@ impl WithRequestBody {
     ///
     /// # Errors
     ///
-    /// As for [`HttpMetrics::build`](crate::HttpMetrics::build).
+    /// The same as [`HttpMetrics::build`](crate::HttpMetrics::build).
     pub fn build(self, sink: impl Into<Sink>) -> Result<RequestBodyMetricsLayer, Error> {
         let series = HttpSeries::shared(self.0.settings()?, &sink.into())?;
         Ok(RequestBodyMetricsLayer { series })

@@ -164,8 +164,8 @@ impl HttpSeries {
         Ok(series)
     }
 
-    /// The writer that the start and the end of a request use; `None` if this thread has none or the sink is
-    /// another recorder.
+    /// The writer for the start and the end of a request; `None` if the sink is not a registry, or if it
+    /// cannot give this thread a writer.
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.writing.writer()

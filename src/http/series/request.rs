@@ -22,11 +22,11 @@ pub(crate) struct RequestSeries {
     /// The cells of the in-progress gauge, if it is measured and in a registry.
     in_progress_cells: OnceLock<InProgressCells>,
     pub(super) method: Method,
-    /// Whether the end of such a request may be worth a warning: a label is `overflow`, or the endpoint is
-    /// `unmatched`.
+    /// Whether such a request may cause a warning: the endpoint or a custom label is `overflow`, or the
+    /// endpoint is `unmatched`.
     pub(super) is_notable: bool,
     /// Whether only the status of a response head matters: the layer reads no labels from it and does not
-    /// time it, and responses to the method have a body.
+    /// time it, and the method is not one whose responses may lack a body.
     takes_status_alone: bool,
     ended: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,

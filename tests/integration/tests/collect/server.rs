@@ -134,14 +134,18 @@ async fn paths_can_be_others() {
 }
 
 #[tokio::test]
-async fn what_it_cannot_listen_on_it_names() {
+async fn bind_errors_name_the_address_and_keep_the_cause() {
     let first = loopback().await;
     let address = first.local_addr().unwrap();
-    let taken = MetricsServer::bind(address).await.unwrap_err().to_string();
+    let taken = MetricsServer::bind(address).await.unwrap_err();
     assert_eq!(
-        taken,
+        taken.io_error().map(std::io::Error::kind),
+        Some(std::io::ErrorKind::AddrInUse)
+    );
+    assert_eq!(
+        taken.to_string(),
         format!(
-            "the metrics server cannot listen on {address}: Address already in use (os error 98)"
+            "metrics server cannot listen on {address}: Address already in use (os error 98)"
         )
     );
     let wrong = MetricsServer::bind("nowhere")
@@ -149,7 +153,7 @@ async fn what_it_cannot_listen_on_it_names() {
         .unwrap_err()
         .to_string();
     assert!(
-        wrong.starts_with("the metrics server cannot listen on nowhere: "),
+        wrong.starts_with("metrics server cannot listen on nowhere: "),
         "{wrong}"
     );
 }
