@@ -107,7 +107,7 @@ pub mod http;
 mod lifecycle;
 mod maps;
 pub mod model;
-pub mod registry;
+mod registry;
 pub mod scrape;
 mod sink;
 mod sync;
@@ -124,7 +124,7 @@ pub use self::{
     error::Error,
     grpc::config::GrpcMetrics,
     http::{config::http_metrics::HttpMetrics, middleware::layer::HttpMetricsLayer},
-    registry::{Registry, builder::RegistryBuilder},
+    registry::{CollectorHandle, Registry, builder::RegistryBuilder, snapshot},
     scrape::handler::MetricsHandler,
     sink::Sink,
 };

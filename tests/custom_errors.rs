@@ -1,7 +1,7 @@
-//! What does not compile says why in words that a person understands.
+//! Mistakes in `catalogue!` and `labels!` do not compile, and the messages say why.
 //!
-//! Each mistake is a program of a small package, checked with the compiler at hand. Only our own words are
-//! compared, because a compiler's are its own. No package is asked for that this one's lock file does not have.
+//! Each case is a program of a small package, checked with the installed compiler. Only the messages of this crate
+//! are compared, because those of the compiler change. The lock file is that of this package.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,62 @@ fn main() {
     shop.orders_total.with(Order { payment: Payment::Card, country: "NZ" }).increment();
 "#;
 
-/// What follows in `main`, or after it, and what is said about it.
+/// Names of cases, and what follows in `main` or after it: programs that compile.
+const VALID: [(&str, &str); 5] = [
+    ("right", "}"),
+    (
+        "items_with_the_names_of_fields",
+        "} impl Shop {
+            #[allow(non_upper_case_globals)]
+            const orders_total: u64 = 1;
+            fn refunds_total(&self) -> u64 { Self::orders_total }
+        }",
+    ),
+    (
+        "one_type_on_a_registry_and_globally",
+        "let mut shop = shop; if false { shop = Shop::global(); } shop.refunds_total.with(Payment::Card).increment(); }",
+    ),
+    // Names that the macros could use themselves.
+    (
+        "fields_named_like_parts_of_the_macro",
+        "} catalogue! { struct Named {
+            /// One.
+            on: Gauge,
+            /// One.
+            global: Gauge,
+            /// One.
+            families: Gauge,
+            /// One.
+            sink: Gauge,
+            /// One.
+            define: Gauge,
+            /// One.
+            destination: Gauge,
+            /// One.
+            catalogue: Gauge,
+            /// One.
+            problem: Gauge,
+        } }",
+    ),
+    (
+        "labels_named_like_types_of_the_macro",
+        r#"} labels! {
+            enum Problem("problem") { Late = "late" }
+            enum Destination("destination") { Home = "home" }
+            enum Definition("definition") { Short = "short" }
+        }
+        catalogue! { struct Named {
+            /// One.
+            one_total: Counter<Problem>,
+            /// Two.
+            two_total: Counter<Destination>,
+            /// Three.
+            three_total: Counter<Definition>,
+        } }"#,
+    ),
+];
+
+/// Names of mistakes, what follows in `main` or after it, and what the messages contain.
 const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "other_labels",
@@ -151,11 +206,22 @@ const MISTAKES: [(&str, &str, &str); 18] = [
 ];
 
 #[test]
+fn valid_catalogues_compile() {
+    let package = package("valid");
+    let mut failed = Vec::new();
+    for (name, program) in VALID {
+        write(&package, name, program);
+        let (compiles, messages) = check(&package, name);
+        if !compiles {
+            failed.push(format!("{name}:\n{messages}"));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
 fn mistakes_do_not_compile_and_say_why() {
-    let package = package();
-    write(&package, "right", "}");
-    let (compiles, messages) = check(&package, "right");
-    assert!(compiles, "{messages}");
+    let package = package("mistakes");
     for (name, mistake, expected) in MISTAKES {
         write(&package, name, mistake);
         let (compiles, messages) = check(&package, name);
@@ -164,14 +230,15 @@ fn mistakes_do_not_compile_and_say_why() {
     }
 }
 
-fn package() -> PathBuf {
+fn package(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("custom_errors");
+    let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("custom_errors");
+    let package = packages.join(name);
     let programs = package.join("src/bin");
     let _ = fs::remove_dir_all(&programs);
     fs::create_dir_all(&programs).unwrap();
     let manifest = format!(
-        "[package]\nname = \"custom-errors\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+        "[package]\nname = \"{name}\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
          tower-prometheus = {{ path = {root:?}, default-features = false }}\n"
     );
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
@@ -188,7 +255,8 @@ fn check(package: &Path, name: &str) -> (bool, String) {
     let output = Command::new(env!("CARGO"))
         .args(["check", "--offline", "--quiet", "--bin", name])
         .current_dir(package)
-        .env("CARGO_TARGET_DIR", package.join("target"))
+        // Both tests build the dependencies once: the same directory.
+        .env("CARGO_TARGET_DIR", package.with_file_name("target"))
         .env("CARGO_TERM_COLOR", "never")
         .env_remove("RUSTFLAGS")
         .output()

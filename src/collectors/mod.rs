@@ -32,6 +32,7 @@ pub use self::runtime::RuntimeCollector;
 use crate::collect::samples::{FamilySamples, Samples};
 #[cfg(any(feature = "process", feature = "runtime"))]
 use crate::model::description::FamilyDescription;
+#[cfg(any(feature = "process", feature = "runtime"))]
 use crate::model::kind::MetricKind;
 
 /// A family of a collector in this module: the definition for its samples and for its description.

@@ -1,23 +1,4 @@
 //! [`Registry`]: counters, gauges and histograms, aggregated where they are recorded.
-//!
-//! A registry is a [`Sink`](crate::Sink) for the layers of this crate and a `metrics::Recorder` for the
-//! macros of the `metrics` crate.
-//!
-//! Every observation is aggregated in place:
-//!
-//! - Memory grows with the number of series, not with the number of observations.
-//! - Observations recorded during a scrape are not lost.
-//! - Counters, buckets and counts never decrease between scrapes.
-//!
-//! ```
-//! use tower_prometheus::Registry;
-//!
-//! let registry = Registry::new();
-//! metrics::with_local_recorder(&registry, || {
-//!     metrics::counter!("orders_total", "kind" => "book").increment(3);
-//! });
-//! assert_eq!(registry.sum("orders_total", &[("kind", "book")]), Some(3.0));
-//! ```
 
 pub(crate) mod bucket_rules;
 pub(crate) mod builder;
@@ -32,7 +13,7 @@ pub(crate) mod hooks;
 pub(crate) mod index;
 mod recorder;
 pub(crate) mod series;
-pub(crate) mod snapshot;
+pub mod snapshot;
 mod sum;
 pub(crate) mod thread_slot;
 #[cfg(feature = "summary")]
@@ -61,14 +42,29 @@ use crate::model::spec::FamilySpec;
 use crate::sync::lock;
 
 pub use self::collectors::CollectorHandle;
-pub use self::snapshot::{
-    Bucket, Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, Snapshot, SummaryValue, Value,
-};
 
 /// A metrics registry: stores metrics and exports them to Prometheus.
 ///
-/// Clones are handles to the same registry. See the [module](self) for its guarantees and
-/// [`RegistryBuilder`] for its settings.
+/// A registry is a [`Sink`](crate::Sink) for the layers of this crate and a `metrics::Recorder` for the
+/// macros of the `metrics` crate.
+///
+/// Every observation is aggregated in place:
+///
+/// - Memory grows with the number of series, not with the number of observations.
+/// - Observations recorded during a scrape are not lost.
+/// - Counters, buckets and counts never decrease between scrapes.
+///
+/// ```
+/// use tower_prometheus::Registry;
+///
+/// let registry = Registry::new();
+/// metrics::with_local_recorder(&registry, || {
+///     metrics::counter!("orders_total", "kind" => "book").increment(3);
+/// });
+/// assert_eq!(registry.sum("orders_total", &[("kind", "book")]), Some(3.0));
+/// ```
+///
+/// Clones are handles to the same registry. [`RegistryBuilder`] has its settings.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<RegistryInner>,

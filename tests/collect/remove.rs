@@ -148,8 +148,7 @@ async fn a_collector_may_remove_itself_when_it_is_called() {
     let own = Arc::new(std::sync::Mutex::new(None));
     let slot = Arc::clone(&own);
     let once = move |samples: &mut Samples| {
-        let handle: Option<tower_prometheus::registry::CollectorHandle> =
-            slot.lock().unwrap().take();
+        let handle: Option<tower_prometheus::CollectorHandle> = slot.lock().unwrap().take();
         samples.gauge("once", "").value(handle.is_some());
         if let Some(handle) = handle {
             handle.remove();

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
-use tower_prometheus::{MetricsHandler, Registry, registry::Snapshot, scrape::MetricsBody};
+use tower_prometheus::{MetricsHandler, Registry, scrape::MetricsBody, snapshot::Snapshot};
 
 use test_support::eventually;
 use test_support::scrape::handler_of;

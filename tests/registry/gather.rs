@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::http::TraceId;
 use tower_prometheus::model::{MetricKind, Number};
-use tower_prometheus::registry::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
+use tower_prometheus::snapshot::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
 use tower_prometheus::{
     Counter, FloatCounter, Gauge, Histogram, HttpMetrics, InProgress, Info, Registry, catalogue,
     labels,

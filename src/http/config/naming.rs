@@ -11,7 +11,8 @@ use crate::model::names::{check_label_name, check_metric_name};
 /// The names of the metrics and labels of an HTTP layer.
 ///
 /// ```
-/// use tower_prometheus::{HttpMetric, HttpMetrics, http::Naming, Registry};
+/// use tower_prometheus::http::{HttpMetric, Naming};
+/// use tower_prometheus::{HttpMetrics, Registry};
 ///
 /// let naming = Naming::classic()
 ///     .family(HttpMetric::Requests, "hits_total")

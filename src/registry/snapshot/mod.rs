@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use tower_prometheus::Registry;
-//! use tower_prometheus::registry::Value;
+//! use tower_prometheus::snapshot::Value;
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 //! # runtime.block_on(async {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tower_prometheus::model::Number;
-use tower_prometheus::registry::{Snapshot, Value};
+use tower_prometheus::snapshot::{Snapshot, Value};
 
 /// The name of a sample and its labels, sorted and not escaped.
 pub type SampleId = (String, Vec<(String, String)>);

@@ -31,6 +31,14 @@ const UNSTABLE_CRATES: &[(&str, &str)] = &[
         "metrics",
         "its `Recorder` and `Unit` are the interface to other exporters",
     ),
+    (
+        "metrics_exporter_prometheus",
+        "feature `exporter`: its handle becomes a `PageSource` and appears nowhere else",
+    ),
+    (
+        "axum",
+        "feature `axum`: `MetricsHandler` implements its `Handler`",
+    ),
 ];
 
 #[test]

@@ -144,9 +144,7 @@ async fn bind_errors_name_the_address_and_keep_the_cause() {
     );
     assert_eq!(
         taken.to_string(),
-        format!(
-            "metrics server cannot listen on {address}: Address already in use (os error 98)"
-        )
+        format!("metrics server cannot listen on {address}: Address already in use (os error 98)")
     );
     let wrong = MetricsServer::bind("nowhere")
         .await
