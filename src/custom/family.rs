@@ -81,7 +81,7 @@ impl CustomFamily {
         if self.labels == labels {
             return Ok(());
         }
-        Err(Error::new(format!(
+        Err(Error::conflict(format!(
             "{:?} is already registered with other values of its labels",
             self.name()
         )))
