@@ -35,7 +35,7 @@
 //!
 //! # How requests end
 //!
-//! A request is counted exactly once, when it ends:
+//! A request is counted once, when it ends. Metrics pages and marked responses are not counted:
 //!
 //! | how it ended | `status` | duration | in progress |
 //! |---|---|---|---|
@@ -44,11 +44,11 @@
 //! | the service returned an error | `error` | until then | decremented then |
 //! | dropped before there was a response: the client disconnected, or a timeout of an outer layer expired | `cancelled` | until then | decremented then |
 //! | the service panicked | `panicked` | until then | decremented then; the panic propagates |
-//! | 101, CONNECT, `text/event-stream`, or a response marked [`LongLived`](http::LongLived) | its code, at the response head | until the head | decremented at the head; while it is open, counted in `http_connections_open` |
+//! | 101, CONNECT with a 2xx code, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | its code, at the response head | until the head | decremented at the head; while it is open, counted in `http_connections_open` |
 //! | a metrics page, or a response marked [`SkipMetrics`](http::SkipMetrics) | not counted | none | decremented at the head, before the metrics are read |
 //!
-//! A body is complete if it returned its last frame or trailers, passed as many bytes as it announced, reports the end of
-//! its stream, or if there is none to send: HEAD, 204, 304.
+//! A body is complete if it returned `None` or trailers, passed as many bytes as it announced, reports the end of its
+//! stream, or if there is none to send: HEAD, 204, 304.
 //!
 //! # Where metrics are recorded
 //!

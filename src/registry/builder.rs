@@ -48,7 +48,7 @@ impl RegistryBuilder {
     ///
     /// The first of these that is set applies:
     ///
-    /// 1. the buckets of a layer, or of a [catalogue](crate::catalogue!), which always sets them
+    /// 1. the buckets set for a layer, or those of a [catalogue](crate::catalogue!), which always has some
     /// 2. [`buckets_for`](Self::buckets_for)
     /// 3. [`buckets_for_prefix`](Self::buckets_for_prefix)
     /// 4. `buckets`

@@ -44,7 +44,7 @@ use crate::scrape::source::PageSource;
 /// # Concurrency
 ///
 /// The metrics are read after the collectors, when the body is polled. Reading and rendering yield after
-/// about 0.1 ms of work, so that other tasks can run. Scrapes that arrive before a run starts share it.
+/// about 0.1 ms of work, so that other tasks can run. Scrapes that wait for the same rendering share it.
 /// Dropping a body before its end does not affect other scrapes.
 ///
 /// ```

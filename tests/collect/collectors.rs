@@ -142,13 +142,13 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
     let registry = registry();
     registry.gauge("good", "", || 1_u64).unwrap();
     registry
-        .collector("errs", |samples: &mut Samples| {
-            samples.gauge("errs", "").value(1_u64);
+        .collector("fails", |samples: &mut Samples| {
+            samples.gauge("fails", "").value(1_u64);
             Err("no such pool".into())
         })
         .unwrap();
     registry
-        .collector("fails", |_: &mut Samples| {
+        .collector("io", |_: &mut Samples| {
             std::fs::File::open("/no/such/file")?;
             Ok(())
         })
@@ -176,8 +176,8 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
         .unwrap_err()
         .to_string();
     for (name, reason) in [
-        ("errs", "no such pool"),
-        ("fails", &no_such_file),
+        ("fails", "no such pool"),
+        ("io", &no_such_file),
         ("panics", "it panicked: out of cheese"),
         ("hangs", "no answer within 0.9"),
     ] {
@@ -244,8 +244,8 @@ fn a_collector_name_that_is_taken_is_refused() {
 async fn a_scrape_can_fail_with_the_reasons() {
     let registry = Registry::new();
     registry.collector("hangs", Hangs).unwrap();
-    let errs = |_: &mut Samples| Err("no such pool".into());
-    registry.collector("errs", errs).unwrap();
+    let fails = |_: &mut Samples| Err("no such pool".into());
+    registry.collector("fails", fails).unwrap();
     let handler = registry.handler().fail_on_collect_error();
     let (status, reasons) = scrape(&handler, 2.0).await;
     assert_eq!(status, 500);
@@ -258,7 +258,7 @@ async fn a_scrape_can_fail_with_the_reasons() {
     );
     assert_eq!(
         lines.next(),
-        Some("collector \"errs\" failed: no such pool")
+        Some("collector \"fails\" failed: no such pool")
     );
     assert_eq!(lines.next(), None);
 

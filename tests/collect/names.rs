@@ -126,7 +126,7 @@ async fn of_two_collectors_with_the_same_metric_the_first_is_exported() {
 }
 
 #[tokio::test]
-async fn metrics_about_collectors_give_way_to_metrics_of_the_application() {
+async fn metrics_about_collectors_are_left_out_if_the_application_has_their_names() {
     let registry = Registry::builder().constant_label("collector", "mine");
     let registry = registry.build().unwrap();
     metrics::with_local_recorder(&registry, || metrics::gauge!("other").set(1.0));

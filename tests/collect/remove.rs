@@ -92,7 +92,7 @@ async fn dropping_a_handle_does_not_remove_the_collector() {
     assert_eq!(collectors(&registry).await, ["depth"]);
 }
 
-/// A collector that tells when it is dropped, and waits while there is no permit.
+/// A collector that waits for a permit, and counts its calls and when it is dropped.
 struct Slow {
     dropped: Arc<AtomicUsize>,
     permits: Arc<tokio::sync::Semaphore>,

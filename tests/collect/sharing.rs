@@ -97,7 +97,7 @@ async fn concurrent_scrapes_share_one_call() {
             tokio::spawn(async move { read(ask(&handler).await).await })
         })
         .collect();
-    eventually("it is asked", || gate.calls() == 1).await;
+    eventually("the collector is called", || gate.calls() == 1).await;
     gate.permits.add_permits(20);
     let pages = join_all(scrapes).await;
     for page in pages {

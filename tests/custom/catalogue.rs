@@ -17,7 +17,7 @@ labels! {
 }
 
 catalogue! {
-    /// What the shop measures.
+    /// The metrics of a shop.
     #[prefix = "shop_"]
     pub struct Shop {
         /// Orders, as they
@@ -286,7 +286,7 @@ fn twice_on_one_registry_is_one_set_of_series_and_so_are_macros() {
 }
 
 #[test]
-fn what_cannot_stand_beside_another_is_refused_by_name() {
+fn conflicting_definitions_are_refused_by_name() {
     mod other {
         use super::{Counter, Gauge, Histogram, Payment};
         tower_prometheus::labels! {

@@ -1,4 +1,4 @@
-//! Summaries, for who asks for them by name.
+//! Summaries: quantiles, sum and count.
 
 use tower_prometheus::{Registry, Sink, Summary, catalogue, labels};
 

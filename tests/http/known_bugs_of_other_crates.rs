@@ -1,5 +1,5 @@
-//! What other crates for this job get wrong, each as a test of what is right. Those about the registry
-//! alone are in `tests/registry/known_bugs_of_other_crates.rs`, and one that needs a server in
+//! Known bugs of other crates, each as a test of the correct behaviour. Those of registries are in
+//! `tests/registry/known_bugs_of_other_crates.rs`, and those that need a server in
 //! `tests/integration/tests/http/known_bugs_of_other_crates.rs`.
 
 use std::future::pending;

@@ -1,5 +1,5 @@
-//! What other registries and exporters get wrong, each as a test of what is right. Losing samples while
-//! a scrape drains them, and keeping them raw until one comes, are in `exact.rs`.
+//! Known bugs of other registries and exporters, each as a test of the correct behaviour. `exact.rs` has two more:
+//! samples lost during a scrape, and samples kept in memory until the next scrape.
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use tower_prometheus::Registry;

@@ -56,7 +56,7 @@ pub(crate) enum AllowedValues {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum On {
     Requests,
-    Durations,
+    Histograms,
     Everything,
 }
 
@@ -151,7 +151,7 @@ impl HttpLabel {
     ///
     /// Each value then adds a series per bucket of each histogram.
     pub fn on_histograms(mut self) -> Self {
-        self.on = On::Durations;
+        self.on = On::Histograms;
         self
     }
 

@@ -135,7 +135,7 @@ impl HttpSettings {
             | HttpMetric::HeadDuration
             | HttpMetric::ResponseBodySize
             | HttpMetric::RequestBodySize
-            | HttpMetric::RequestBodyDuration => (true, On::Durations, self.status_on_durations),
+            | HttpMetric::RequestBodyDuration => (true, On::Histograms, self.status_on_durations),
             HttpMetric::InProgress => (self.naming.endpoint_in_progress, On::Everything, false),
             HttpMetric::AbortedBodies => (true, On::Everything, false),
             HttpMetric::OpenConnections => return vec![LabelSource::Endpoint],

@@ -82,7 +82,7 @@ impl HttpExchange {
         let trace = layer.trace(request);
         let mut place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
             Some(series) => InFlight::open(series),
-            None => InFlight::waiting(layer, method, name, labels),
+            None => InFlight::deferred(layer, method, name, labels),
         };
         if let Some(trace) = trace
             && let Some(extras) = place.extras()

@@ -77,13 +77,13 @@ impl InFlight {
     }
 
     #[cold]
-    pub(super) fn waiting(
+    pub(super) fn deferred(
         layer: &'static HttpSeries,
         method: Method,
         endpoint: Option<&str>,
         labels: LabelIds,
     ) -> Self {
-        Self::apart(Stage::Deferred(Deferred {
+        Self::boxed(Stage::Deferred(Deferred {
             layer,
             method,
             endpoint: endpoint.map(Endpoint::new),
@@ -91,7 +91,7 @@ impl InFlight {
         }))
     }
 
-    fn apart(stage: Stage) -> Self {
+    fn boxed(stage: Stage) -> Self {
         let extras = Extras::default();
         Self::Boxed(Some(ManuallyDrop::new(Box::new(Boxed { stage, extras }))))
     }
@@ -112,10 +112,10 @@ impl InFlight {
     /// The state that only some layers need, boxed on first use; `None` if the exchange has ended.
     pub(super) fn extras(&mut self) -> Option<&mut Extras> {
         if let &mut Self::SeriesPair(open) = self {
-            *self = Self::apart(Stage::SeriesPair(open));
+            *self = Self::boxed(Stage::SeriesPair(open));
         }
         match self {
-            Self::Boxed(Some(apart)) => Some(&mut apart.extras),
+            Self::Boxed(Some(boxed)) => Some(&mut boxed.extras),
             _ => None,
         }
     }
@@ -131,7 +131,7 @@ impl InFlight {
     pub(super) fn measured_by(&self) -> Option<(&'static HttpSeries, Method)> {
         match self {
             Self::SeriesPair(open) => Some(open.measured_by()),
-            Self::Boxed(apart) => Some(apart.as_ref()?.measured_by()),
+            Self::Boxed(boxed) => Some(boxed.as_ref()?.measured_by()),
         }
     }
 
@@ -145,14 +145,14 @@ impl InFlight {
     pub(super) fn opened(&self) -> Option<SeriesPair> {
         match self {
             Self::SeriesPair(open) => Some(*open),
-            Self::Boxed(apart) => apart.as_ref()?.opened(),
+            Self::Boxed(boxed) => boxed.as_ref()?.opened(),
         }
     }
 
     fn opened_mut(&mut self) -> Option<&mut SeriesPair> {
         match self {
             Self::SeriesPair(open) => Some(open),
-            Self::Boxed(apart) => match &mut apart.as_mut()?.stage {
+            Self::Boxed(boxed) => match &mut boxed.as_mut()?.stage {
                 Stage::SeriesPair(open) => Some(open),
                 Stage::Deferred(_) => None,
             },
@@ -163,9 +163,9 @@ impl InFlight {
     pub(super) fn take_open(&mut self) -> Option<(SeriesPair, Extras)> {
         match self.take() {
             Self::SeriesPair(open) => Some((open, Extras::default())),
-            Self::Boxed(apart) => {
-                let apart = *ManuallyDrop::into_inner(apart?);
-                Some((apart.opened()?, apart.extras))
+            Self::Boxed(boxed) => {
+                let boxed = *ManuallyDrop::into_inner(boxed?);
+                Some((boxed.opened()?, boxed.extras))
             }
         }
     }
@@ -173,8 +173,8 @@ impl InFlight {
     /// Registers a deferred request: it is in progress from now on.
     #[inline]
     pub(super) fn settle(&mut self) {
-        if let Self::Boxed(Some(apart)) = self
-            && apart.is_waiting()
+        if let Self::Boxed(Some(boxed)) = self
+            && boxed.is_deferred()
         {
             self.register(None);
         }
@@ -186,11 +186,11 @@ impl InFlight {
     fn register(&mut self, named: Option<&Endpoint>) {
         // Taken out until it is registered: if a recorder panics, the exchange has ended.
         if let Self::Boxed(place) = self
-            && let Some(apart) = place.take()
+            && let Some(boxed) = place.take()
         {
-            let mut apart = ManuallyDrop::into_inner(apart);
-            if apart.register(named) {
-                *place = Some(ManuallyDrop::new(apart));
+            let mut boxed = ManuallyDrop::into_inner(boxed);
+            if boxed.register(named) {
+                *place = Some(ManuallyDrop::new(boxed));
             }
         }
     }
@@ -198,8 +198,8 @@ impl InFlight {
     /// Applies the labels and the endpoint of the response to the series that counts the request. The
     /// in-progress series stays the same.
     pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        // A deferred request is registered with the labels of the request, so that the next such request is
-        // found.
+        // A deferred request is registered with the labels of the request: those of the response are applied
+        // next.
         self.register(named);
         let learnt = self.opened_mut().map(|open| open.learn(response, named));
         if learnt == Some(false)
@@ -214,7 +214,7 @@ impl Boxed {
     fn measured_by(&self) -> (&'static HttpSeries, Method) {
         match &self.stage {
             Stage::SeriesPair(open) => open.measured_by(),
-            Stage::Deferred(waiting) => (waiting.layer, waiting.method),
+            Stage::Deferred(deferred) => (deferred.layer, deferred.method),
         }
     }
 
@@ -225,14 +225,14 @@ impl Boxed {
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    fn is_deferred(&self) -> bool {
         matches!(self.stage, Stage::Deferred(_))
     }
 
     /// Registers a deferred request. Returns `false` if its endpoint is skipped.
     fn register(&mut self, named: Option<&Endpoint>) -> bool {
-        if let Stage::Deferred(waiting) = &self.stage {
-            let Some(series) = waiting.series(named) else {
+        if let Stage::Deferred(deferred) = &self.stage {
+            let Some(series) = deferred.series(named) else {
                 return false;
             };
             series.begin();

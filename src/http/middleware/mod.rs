@@ -5,11 +5,15 @@
 //! | module | |
 //! |---|---|
 //! | [`layer`] | builds the layer |
-//! | [`service`] | starts an [`exchange`], which is [`in_flight`] until it ends |
+//! | [`service`] | opens an [`exchange`], which is [`in_flight`] until it ends, then calls the inner service |
+//! | [`nesting`], [`inside`] | detect a layer around itself |
+//! | [`request_body`] | measures the body of the request, for layers that ask for it |
 //! | [`future`] | polls the inner service for the response |
-//! | [`head`] | reads the response head |
-//! | [`body`] | detects the end of the response body |
-//! | [`outcome`] | how the request ended, reported exactly once by any of these |
+//! | [`head`] | reads the response head; [`long_lived`] decides whether the exchange ends there |
+//! | [`body`] | reports the end of the response body, which `lifecycle::body` detects |
+//! | [`outcome`] | how the request ended, reported once by whichever of these sees the end first |
+//!
+//! Panics are reported by the guard of `lifecycle::panic_guard`, around each call of inner code.
 
 pub(crate) mod body;
 mod body_progress;

@@ -1,4 +1,4 @@
-//! What other crates for this job get wrong, where it takes a real server to see it.
+//! Known bugs of other crates that need a server, each as a test of the correct behaviour.
 
 use axum::Router;
 use axum::body::Body;
