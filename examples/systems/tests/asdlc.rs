@@ -409,12 +409,6 @@ fn gauges_follow_redis_that_stops_and_restarts() {
         .env("REDIS_URL", redis.url())
         .stderr(std::fs::File::create(&log).unwrap());
     let asdlc = started(&mut asdlc);
-    let strict = started(
-        command(&["--no-traffic", "--strict"])
-            .env("REDIS_URL", redis.url())
-            .env("INSTANCE", "2")
-            .stderr(Stdio::null()),
-    );
     asdlc.task("code_submitted", "fn pay() {}", "success");
     // The task has succeeded when its result is kept; that the result was processed is counted after.
     for (_, url) in asdlc.pages() {
@@ -422,6 +416,13 @@ fn gauges_follow_redis_that_stops_and_restarts() {
             page.contains("\nasdlc_events_processed_total{")
         });
     }
+    // Started now: its workers take events from the same Redis.
+    let strict = started(
+        command(&["--no-traffic", "--strict"])
+            .env("REDIS_URL", redis.url())
+            .env("INSTANCE", "2")
+            .stderr(Stdio::null()),
+    );
     let is_whole = |asdlc: &Asdlc| {
         for (service, url) in asdlc.pages() {
             assert_eq!(scrape(&url, service), 1.0, "{service}");
