@@ -81,23 +81,30 @@ macro_rules! catalogue {
             $( $(#[doc = $doc])* $field_vis $field: $metric, )+
         }
 
-        // The block keeps these items private, so that the struct has no other associated items.
+        // The block keeps these items private, so that the struct has no other associated items. The names
+        // start with underscores, and definitions are fields rather than constants: what the user's types and
+        // metrics are called does not matter.
         const _: () = {
-            use $crate::custom::definition::{Definition, Destination, Problem};
+            use $crate::custom::definition::{Definition as __Definition, Problem as __Problem};
 
-            $(
-                #[allow(non_upper_case_globals)]
-                const $field: &Definition = &Definition::new(
-                    ::core::concat!($prefix, ::core::stringify!($field)),
-                    &[$($doc),*],
-                )$($(.$option(&$value))+)?;
-            )+
+            struct __Definitions {
+                $( $field: __Definition, )+
+            }
 
-            fn define(
-                destination: &Destination<'_>,
+            const __DEFINITIONS: &__Definitions = &__Definitions {
+                $(
+                    $field: __Definition::new(
+                        ::core::concat!($prefix, ::core::stringify!($field)),
+                        &[$($doc),*],
+                    )$($(.$option(&$value))+)?,
+                )+
+            };
+
+            fn __define(
+                destination: &$crate::custom::definition::Destination<'_>,
             ) -> ::core::result::Result<$name, $crate::Error> {
                 ::core::result::Result::Ok($name {
-                    $( $field: $crate::custom::Metric::define($field, destination)?, )+
+                    $( $field: $crate::custom::Metric::define(&__DEFINITIONS.$field, destination)?, )+
                 })
             }
 
@@ -116,7 +123,7 @@ macro_rules! catalogue {
                     sink: impl ::core::convert::Into<$crate::Sink>,
                 ) -> ::core::result::Result<Self, $crate::Error> {
                     let sink = sink.into();
-                    define(&Destination::On(&sink))
+                    __define(&$crate::custom::definition::Destination::On(&sink))
                 }
 
                 /// Returns metrics that record into the global recorder, which may be installed later.
@@ -129,7 +136,7 @@ macro_rules! catalogue {
                         ::core::option::Option::Some(catalogue) => *catalogue,
                         ::core::option::Option::None => *$crate::custom::definition::keep(
                             &GLOBAL,
-                            define(&Destination::Global),
+                            __define(&$crate::custom::definition::Destination::Global),
                         ),
                     }
                 }
@@ -137,31 +144,31 @@ macro_rules! catalogue {
                 /// Returns the descriptions of the metrics, in the order of the fields.
                 #[must_use]
                 $vis fn families() -> ::std::vec::Vec<$crate::model::FamilyDescription> {
-                    ::std::vec![$( <$metric as $crate::custom::Metric>::describe($field) ),+]
+                    ::std::vec![$( <$metric as $crate::custom::Metric>::describe(&__DEFINITIONS.$field) ),+]
                 }
             }
 
             $(
-                match $field.problem(<$metric as $crate::custom::Metric>::KIND) {
+                match __DEFINITIONS.$field.problem(<$metric as $crate::custom::Metric>::KIND) {
                     ::core::option::Option::None => {}
                     ::core::option::Option::Some(problem) => match problem {
-                        Problem::Name => $crate::catalogue!(@wrong $field
+                        __Problem::Name => $crate::catalogue!(@wrong $field
                             "is not a valid metric name: allowed are letters, digits and `_`"),
-                        Problem::Help => $crate::catalogue!(@wrong $field
+                        __Problem::Help => $crate::catalogue!(@wrong $field
                             "has no documentation comment, which is its HELP text"),
-                        Problem::CounterWithoutTotal => $crate::catalogue!(@wrong $field
+                        __Problem::CounterWithoutTotal => $crate::catalogue!(@wrong $field
                             "is a counter, and must end in `_total`"),
-                        Problem::InfoWithoutInfo => $crate::catalogue!(@wrong $field
+                        __Problem::InfoWithoutInfo => $crate::catalogue!(@wrong $field
                             "is an info, and must end in `_info`"),
-                        Problem::TotalWithoutCounter => $crate::catalogue!(@wrong $field
+                        __Problem::TotalWithoutCounter => $crate::catalogue!(@wrong $field
                             "ends in `_total` and is not a counter: rename it, or set `unconventional: true`"),
-                        Problem::PartOfHistogram => $crate::catalogue!(@wrong $field
+                        __Problem::PartOfHistogram => $crate::catalogue!(@wrong $field
                             "ends like a sample of a histogram: rename it, or set `unconventional: true`"),
-                        Problem::BucketsOfOther => $crate::catalogue!(@wrong $field
+                        __Problem::BucketsOfOther => $crate::catalogue!(@wrong $field
                             "has buckets and is not a histogram"),
-                        Problem::BucketsMissing => $crate::catalogue!(@wrong $field
+                        __Problem::BucketsMissing => $crate::catalogue!(@wrong $field
                             "needs `buckets`: the default buckets are for seconds"),
-                        Problem::BucketsWrong => $crate::catalogue!(@wrong $field
+                        __Problem::BucketsWrong => $crate::catalogue!(@wrong $field
                             "has buckets that are not finite and increasing"),
                     },
                 }
