@@ -220,6 +220,22 @@ fn every_mistake_of_a_configuration_is_reported() {
         metrics.build(Registry::new()).unwrap_err().to_string(),
         error
     );
+
+    // All names, and a metric that this layer cannot measure.
+    let naming = Naming::classic()
+        .family(HttpMetric::Requests, "1")
+        .endpoint_label("2");
+    let error = HttpMetrics::server()
+        .naming(naming)
+        .max_endpoints(0)
+        .measure(HttpMetric::RequestBodySize)
+        .build(Registry::new())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error.lines().count(), 4, "{error}");
+    for mistake in ["\"1\"", "\"2\"", "max_endpoints", "RequestBodySize"] {
+        assert!(error.contains(mistake), "{mistake}: {error}");
+    }
 }
 
 #[test]

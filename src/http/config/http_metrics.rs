@@ -356,9 +356,26 @@ impl HttpMetrics {
 
     /// The settings, or an error that lists all mistakes.
     pub(crate) fn settings(&self) -> Result<&HttpSettings, Error> {
+        self.settings_without(&[])
+    }
+
+    /// The settings of a layer that cannot measure `unsupported`, or an error that lists all mistakes.
+    pub(crate) fn settings_without(
+        &self,
+        unsupported: &[HttpMetric],
+    ) -> Result<&HttpSettings, Error> {
         let Self { settings, mistakes } = self;
         let mut errors: Vec<_> = mistakes.iter().map(Error::new).collect();
         errors.extend(settings.errors());
+        let measured = unsupported
+            .iter()
+            .filter(|metric| settings.is_measured(**metric));
+        errors.extend(measured.map(|metric| {
+            Error::new(format!(
+                "HttpMetric::{metric:?} needs a layer that wraps request bodies: call `with_request_body` \
+                 before `build`"
+            ))
+        }));
         match Error::all(errors) {
             None => Ok(settings),
             Some(error) => Err(error),

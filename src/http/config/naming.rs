@@ -202,21 +202,22 @@ impl Naming {
         set.into_iter().chain(fixed).chain(error_type.as_deref())
     }
 
-    /// Checks every name. Returns the first error.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Returns the mistakes of all names.
+    pub(crate) fn errors(&self) -> Vec<Error> {
+        let mut errors = Vec::new();
         for (i, name) in self.families.iter().enumerate() {
-            check_metric_name(name)?;
+            errors.extend(check_metric_name(name).err());
             if self.families[..i].contains(name) {
-                return Err(Error::new(format!("{name:?} is the name of two families")));
+                errors.push(Error::new(format!("{name:?} is the name of two families")));
             }
         }
         let labels: Vec<_> = self.labels().collect();
         for (i, name) in labels.iter().enumerate() {
-            check_label_name(name)?;
+            errors.extend(check_label_name(name).err());
             if labels[..i].contains(name) {
-                return Err(Error::new(format!("{name:?} is the name of two labels")));
+                errors.push(Error::new(format!("{name:?} is the name of two labels")));
             }
         }
-        Ok(())
+        errors
     }
 }

@@ -290,7 +290,7 @@ impl HttpSettings {
             errors.add(check_buckets("duration_buckets", bounds));
         }
         errors.add(check_buckets("size_buckets", size_buckets));
-        errors.add(naming.check());
+        errors.0.extend(naming.errors());
         let mut taken: Vec<&str> = naming.labels().collect();
         let constant = constant_labels.iter().map(|(name, _)| name.as_str());
         for name in constant.chain(labels.iter().map(|label| label.name.as_str())) {

@@ -76,15 +76,8 @@ impl HttpMetrics {
     ///
     /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer, Error> {
-        let settings = self.settings()?;
-        for metric in [HttpMetric::RequestBodySize, HttpMetric::RequestBodyDuration] {
-            if settings.is_measured(metric) {
-                return Err(Error::new(format!(
-                    "HttpMetric::{metric:?} needs a layer that wraps request bodies: call `with_request_body` \
-                     before `build`"
-                )));
-            }
-        }
+        let of_request_bodies = [HttpMetric::RequestBodySize, HttpMetric::RequestBodyDuration];
+        let settings = self.settings_without(&of_request_bodies)?;
         let series = HttpSeries::shared(settings, &sink.into())?;
         Ok(HttpMetricsLayer { series })
     }
