@@ -55,7 +55,7 @@ mod under_loom {
             .collect()
     }
 
-    /// Like std's `OnceLock`, with the same orderings, because loom has none. Std's `OnceLock` stores the
+    /// Like std's `OnceLock`, with the same orderings, which loom does not provide. Std's `OnceLock` stores the
     /// value; the flag of loom models when other threads can see it.
     #[derive(Debug, Default)]
     pub(crate) struct OnceLock<T> {

@@ -48,21 +48,21 @@ const VALID: [(&str, &str); 5] = [
     (
         "fields_named_like_parts_of_the_macro",
         "} catalogue! { struct Named {
-            /// One.
+            /// A gauge.
             on: Gauge,
-            /// One.
+            /// A gauge.
             global: Gauge,
-            /// One.
+            /// A gauge.
             families: Gauge,
-            /// One.
+            /// A gauge.
             sink: Gauge,
-            /// One.
+            /// A gauge.
             define: Gauge,
-            /// One.
+            /// A gauge.
             destination: Gauge,
-            /// One.
+            /// A gauge.
             catalogue: Gauge,
-            /// One.
+            /// A gauge.
             problem: Gauge,
         } }",
     ),
@@ -74,11 +74,11 @@ const VALID: [(&str, &str); 5] = [
             enum Definition("definition") { Short = "short" }
         }
         catalogue! { struct Named {
-            /// One.
+            /// Counts problems.
             one_total: Counter<Problem>,
-            /// Two.
+            /// Counts destinations.
             two_total: Counter<Destination>,
-            /// Three.
+            /// Counts definitions.
             three_total: Counter<Definition>,
         } }"#,
     ),
@@ -114,7 +114,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "not_a_set",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             one_total: Counter<String>,
         } }",
         "`String` is not a set of labels",
@@ -127,7 +127,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "not_a_metric",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             one_total: u64,
         } }",
         "`u64` is not a kind of metric",
@@ -135,7 +135,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "counter_name",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             orders: Counter,
         } }",
         "`orders` is a counter, and must end in `_total`",
@@ -143,7 +143,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "gauge_name",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             jobs_total: Gauge,
         } }",
         "`jobs_total` ends in `_total` and is not a counter: rename it, or set `unconventional: true`",
@@ -151,7 +151,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "info_name",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             build: Info<Payment>,
         } }",
         "`build` is an info, and must end in `_info`",
@@ -159,7 +159,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "metric_name",
         r#"} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             one: Gauge { name: "my.gauge" },
         } }"#,
         "`one` is not a valid metric name: allowed are letters, digits and `_`",
@@ -172,7 +172,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "no_buckets",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             cost: Histogram,
         } }",
         "`cost` needs `buckets`: the default buckets are for seconds",
@@ -180,7 +180,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "wrong_buckets",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             cost: Histogram { buckets: [1.0, 0.5] },
         } }",
         "`cost` has buckets that are not finite and increasing",
@@ -188,7 +188,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
     (
         "wrong_option",
         "} catalogue! { struct Wrong {
-            /// One.
+            /// Counts problems.
             cost: Histogram { bucket: [1.0] },
         } }",
         "no method named `bucket` found",

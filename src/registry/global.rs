@@ -13,7 +13,7 @@ static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new(
 
 impl Registry {
     /// Returns the registry that was [installed](super::RegistryBuilder::install) as the global recorder;
-    /// `None` if there is none.
+    /// `None` before.
     pub fn global() -> Option<Self> {
         GLOBAL.get().map(|(registry, _)| registry.clone())
     }

@@ -118,7 +118,7 @@ mod tests {
         thread.join().unwrap();
         let seen: Vec<_> = sees.iter().collect();
         assert_eq!(seen.len(), 2);
-        // One of the two destructors runs after the lease is dropped.
+        // The lease was created between the two values, so one of them is dropped after it.
         assert!(seen.contains(&None), "{seen:?}");
     }
 }

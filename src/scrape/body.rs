@@ -39,7 +39,7 @@ enum Content {
 struct Scraping {
     run: Arc<ScrapeRun>,
     variant: Variant,
-    /// The wait for the collectors; `None` once it is over or if there are no collectors.
+    /// Pending calls of collectors; `None` without collectors, or when all have returned.
     collection: Option<Collection>,
     collected: Collected,
     /// The index of the next slice to send.
@@ -79,7 +79,7 @@ impl MetricsBody {
         Self { content }
     }
 
-    /// Waits for the collectors and returns their failures, `None` if there are none.
+    /// Waits for the collectors. Returns the message of those that failed, or `None` if all succeeded.
     pub(crate) fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
         let Content::Scraping(scraping) = &mut self.content else {
             return Poll::Ready(None);

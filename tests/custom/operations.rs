@@ -177,7 +177,8 @@ async fn a_result_is_seen_before_it_is_recorded() {
 #[tokio::test]
 async fn only_a_result_is_seen() {
     let (recorded, llm) = Recorded::new();
-    let never = |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| panic!("there is no result");
+    let never =
+        |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| panic!("the future did not finish");
     drop(llm.call("a").run_with(std::future::pending(), never));
     recorded.assert_ended(1, "cancelled", 1);
     let work = llm

@@ -409,7 +409,7 @@ async fn series_of_the_registry_have_a_creation_time() {
         }
     }
     assert_eq!((own, collected), (9, 6));
-    // It stays, whatever is recorded later.
+    // Recording does not change the created time.
     let created =
         |snapshot: &Snapshot| series(snapshot, "shop_orders_total", ("payment", "cash")).created();
     let first = created(&snapshot);
@@ -436,7 +436,7 @@ async fn the_page_and_the_snapshot_have_the_same_samples() {
         metrics::histogram!("odd_names", "a.b" => HOSTILE, "" => "").record(-1e300);
     });
     let comparable = |mut samples: test_support::snapshot::SampleTexts| {
-        // Each call of a collector has a duration of its own.
+        // Each call of a collector has another duration.
         for ((name, _), text) in &mut samples {
             if name == "scrape_collector_duration_seconds" {
                 text.clear();
@@ -462,7 +462,7 @@ async fn a_snapshot_does_not_change_when_more_is_recorded() {
     metrics::with_local_recorder(&registry, || metrics::counter!("late_total").increment(1));
     assert_eq!(snapshot_samples(&snapshot), before);
     assert_eq!(snapshot_samples(&clone), before);
-    // Gauges are read when their value is asked for, as the documentation says.
+    // Gauges are read when `value` is called, as the documentation says.
     shop.stock.set(8.0);
     assert!(matches!(
         value(&snapshot, "shop_stock"),

@@ -8,8 +8,9 @@ use promql_parser::parser;
 use serde_json::Value;
 use systems::{agentos, aria, asdlc, openclaw, zerostate};
 use test_support::dashboard::{Dashboard, Panel, selectors};
+use test_support::rules::assert_rules;
 use test_support::skip_without;
-use test_support::store::{Directory, Store, promtool};
+use test_support::store::{Directory, Store, promtool, without_discovery};
 use tower_prometheus_mixin::{Dashboard as Built, Definitions, Mixin};
 
 /// The mixin of each system, by its directory in `generated`.
@@ -299,34 +300,13 @@ fn zerostate_alerts_fire_exactly_when_they_should() {
     promtool(&["test", "rules", "zerostate.test.yml"], &directory.0);
 }
 
-/// The values of a key in a YAML file.
-fn values<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
-    let lines = yaml.lines().map(|line| line.trim_start_matches(['-', ' ']));
-    lines.filter_map(|line| line.strip_prefix(key)).collect()
-}
-
 #[test]
 fn every_alert_has_a_severity_a_summary_and_a_description() {
-    let mut alerts = 0;
-    for (name, text) in rules() {
-        let count = values(&text, "alert: ").len();
-        alerts += count;
-        for key in ["severity: ", "summary: ", "description: "] {
-            assert_eq!(values(&text, key).len(), count, "{key} in {name}");
-        }
-        for expression in values(&text, "expr: ") {
-            let expression = expression.trim_matches('\'').replace("''", "'");
-            parser::parse(&expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
-        }
-    }
+    let alerts: usize = rules()
+        .iter()
+        .map(|(name, text)| assert_rules(name, text))
+        .sum();
     assert!(alerts >= 10, "{alerts}");
-}
-
-/// The configuration with a static target instead of Kubernetes discovery, which Debian's Prometheus is built without.
-/// VictoriaMetrics reads the original.
-fn without_discovery(config: &str) -> String {
-    let discovery = "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - dox-asdlc\n";
-    config.replace(discovery, "  static_configs:\n  - targets:\n    - pod:80\n")
 }
 
 #[test]
@@ -354,28 +334,8 @@ fn real_servers_load_the_scrape_configuration() {
         Store::prometheus(&without_discovery(asdlc("prometheus.yml")), &[]),
         Store::victoria_metrics(asdlc("vmagent.yml")),
     ] {
-        let targets = store.get_when("/api/v1/targets", &[], |answer| {
-            answer["data"]["activeTargets"]
-                .as_array()
-                .is_some_and(|targets| targets.len() >= 2)
-        });
-        let targets = targets["data"]["activeTargets"].as_array().unwrap();
-        let mut found: Vec<_> = targets
-            .iter()
-            .map(|target| {
-                let labels = &target["labels"];
-                let label = |name: &str| labels[name].as_str().unwrap().to_owned();
-                (
-                    label("job"),
-                    label("instance"),
-                    target["scrapeUrl"].as_str().unwrap(),
-                )
-            })
-            .map(|(job, instance, url)| format!("{job} {instance} {url}"))
-            .collect();
-        found.sort();
         assert_eq!(
-            found,
+            store.active_targets(2),
             [
                 "asdlc-orchestrator orchestrator:8080 http://orchestrator:8080/metrics",
                 "asdlc-workers workers:8081 http://workers:8081/metrics",

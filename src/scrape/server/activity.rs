@@ -40,7 +40,7 @@ impl Activity {
         }
     }
 
-    /// Waits until there was no activity for `timeout`.
+    /// Waits until the connection has been idle for `timeout`.
     pub(super) async fn idle(&self, timeout: Duration) {
         loop {
             let ActivityState { waiting, latest } = *lock(&self.state);

@@ -166,8 +166,8 @@ impl Dashboard {
 
     /// All checks of this module.
     ///
-    /// `gauges` are the gauges whose name ends in `_total`. Returns the panels with a range of their own instead of
-    /// `$__rate_interval`, with that range in seconds.
+    /// `gauges` are the gauges whose name ends in `_total`. Returns the panels with a range other than
+    /// `$__rate_interval`, and that range in seconds.
     #[track_caller]
     pub fn assert_valid(&self, gauges: &[&str]) -> BTreeSet<(String, u64)> {
         self.assert_importable();

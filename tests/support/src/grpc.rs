@@ -1,4 +1,4 @@
-//! What gRPC layers have counted, and methods for them to know.
+//! The values of gRPC metrics, and a layer configuration with registered methods.
 
 use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
 
@@ -13,7 +13,7 @@ pub fn declared(metrics: GrpcMetrics) -> GrpcMetrics {
         .method("test.Shop", "Chat", GrpcType::BidiStream)
 }
 
-/// A sum over a family of a server or client; 0 if there is none.
+/// A sum over a family of a server or client; 0 if no series has these labels.
 pub fn total(registry: &Registry, family: &str, labels: &[(&str, &str)]) -> f64 {
     registry.sum(family, labels).unwrap_or(0.0)
 }

@@ -1,5 +1,5 @@
-//! What the tests share: servers on loopback, clients that misbehave, bodies that do as they are told,
-//! and the sum rule that every test ends with.
+//! Helpers that the tests share: servers on loopback, clients that misbehave, scripted bodies, programs, and
+//! the sum rule that every test ends with.
 
 pub mod body;
 #[cfg(feature = "dashboards")]
@@ -7,6 +7,7 @@ pub mod dashboard;
 pub mod grpc;
 #[cfg(feature = "programs")]
 pub mod listening;
+pub mod negotiation;
 pub mod page;
 #[cfg(feature = "programs")]
 pub mod process;
@@ -14,6 +15,8 @@ pub mod process;
 pub mod pushgateway;
 #[cfg(all(feature = "programs", unix))]
 pub mod redis;
+#[cfg(feature = "dashboards")]
+pub mod rules;
 pub mod scrape;
 #[cfg(feature = "server")]
 pub mod server;

@@ -191,6 +191,27 @@ impl Store {
         panic!("{path} {parameters:?}: never came true, at last {last:#?}");
     }
 
+    /// The active targets, once there are at least `count`: job, instance and URL of each, sorted.
+    #[track_caller]
+    pub fn active_targets(&self, count: usize) -> Vec<String> {
+        let targets = self.get_when("/api/v1/targets", &[], |answer| {
+            answer["data"]["activeTargets"]
+                .as_array()
+                .is_some_and(|targets| targets.len() >= count)
+        });
+        let targets = targets["data"]["activeTargets"].as_array().unwrap();
+        let mut targets: Vec<_> = targets
+            .iter()
+            .map(|target| {
+                let label = |name: &str| target["labels"][name].as_str().unwrap();
+                let url = target["scrapeUrl"].as_str().unwrap();
+                format!("{} {} {url}", label("job"), label("instance"))
+            })
+            .collect();
+        targets.sort();
+        targets
+    }
+
     /// The series of an instant query, now or at a unix time in seconds; an error of the store fails the test, and
     /// while it starts there are none.
     #[track_caller]
@@ -258,4 +279,16 @@ fn samples(data: &Value) -> Vec<Sample> {
                 .collect()
         }
     }
+}
+
+/// The scrape configuration with a static target instead of the discovery of Kubernetes pods, which Debian's Prometheus is
+/// built without.
+pub fn without_discovery(config: &str) -> String {
+    let discovery =
+        "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - ";
+    let Some((before, after)) = config.split_once(discovery) else {
+        return config.to_owned();
+    };
+    let (_namespace, after) = after.split_once('\n').unwrap();
+    format!("{before}  static_configs:\n  - targets:\n    - pod:80\n{after}")
 }

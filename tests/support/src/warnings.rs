@@ -1,4 +1,4 @@
-//! What a thread logs.
+//! Captures the log of a thread.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};

@@ -14,7 +14,7 @@ use test_support::redis::RedisServer;
 use test_support::skip_without;
 use test_support::store::{Kind, Store};
 
-/// What a panic says.
+/// The message of the panic of `run`.
 fn panic_message(run: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("it panics");
     *panic.downcast::<String>().expect("a formatted message")

@@ -1,10 +1,10 @@
 //! promtool accepts the generated rules, and alerts fire exactly when they should.
 
-use promql_parser::parser;
 use tower_prometheus::{HttpMetrics, http::Naming};
 use tower_prometheus_mixin::{RuleGroup, Rules, Slo};
 
 use crate::generated::files_ending;
+use test_support::rules::{assert_rules, values};
 use test_support::skip_without;
 use test_support::store::{Directory, promtool};
 
@@ -55,26 +55,12 @@ fn alerts_fire_exactly_when_they_should() {
     }
 }
 
-/// The text after a key, for each line that has it.
-fn values<'a>(yaml: &'a str, key: &str) -> Vec<&'a str> {
-    let lines = yaml.lines().map(|line| line.trim_start_matches(['-', ' ']));
-    lines.filter_map(|line| line.strip_prefix(key)).collect()
-}
-
 #[test]
 fn every_alert_has_severity_summary_and_description() {
-    let mut alerts = 0;
-    for (name, text) in rules() {
-        let count = values(&text, "alert: ").len();
-        alerts += count;
-        for key in ["severity: ", "summary: ", "description: "] {
-            assert_eq!(values(&text, key).len(), count, "{key} in {name}");
-        }
-        for expression in values(&text, "expr: ") {
-            let expression = expression.trim_matches('\'').replace("''", "'");
-            parser::parse(&expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
-        }
-    }
+    let alerts: usize = rules()
+        .iter()
+        .map(|(name, text)| assert_rules(name, text))
+        .sum();
     assert!(alerts > 20, "{alerts}");
 }
 

@@ -4,19 +4,7 @@ use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use crate::generated::files_ending;
 use test_support::skip_without;
-use test_support::store::{Directory, Store, promtool};
-
-/// Debian's Prometheus is built without Kubernetes discovery and refuses the key. It gets a static pod instead, so
-/// that it reads the rest. VictoriaMetrics gets the whole file.
-fn without_discovery(config: &str) -> String {
-    let discovery =
-        "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - ";
-    let Some((before, after)) = config.split_once(discovery) else {
-        return config.to_owned();
-    };
-    let (_namespace, after) = after.split_once('\n').unwrap();
-    format!("{before}  static_configs:\n  - targets:\n    - pod:80\n{after}")
-}
+use test_support::store::{Directory, Store, promtool, without_discovery};
 
 #[test]
 fn promtool_accepts_all_scrape_configurations() {
@@ -49,28 +37,8 @@ fn prometheus_and_victoria_metrics_load_every_kind_of_job() {
         ),
         Store::victoria_metrics(&config.to_vmagent_yaml().unwrap()),
     ] {
-        let targets = store.get_when("/api/v1/targets", &[], |answer| {
-            answer["data"]["activeTargets"]
-                .as_array()
-                .is_some_and(|targets| targets.len() >= 2)
-        });
-        let targets = targets["data"]["activeTargets"].as_array().unwrap();
-        let mut found: Vec<_> = targets
-            .iter()
-            .map(|target| {
-                let labels = &target["labels"];
-                let label = |name: &str| labels[name].as_str().unwrap().to_owned();
-                (
-                    label("job"),
-                    label("instance"),
-                    target["scrapeUrl"].as_str().unwrap(),
-                )
-            })
-            .map(|(job, instance, url)| format!("{job} {instance} {url}"))
-            .collect();
-        found.sort();
         assert_eq!(
-            found,
+            store.active_targets(2),
             [
                 "asdlc-orchestrator orchestrator:8080 http://orchestrator:8080/metrics",
                 "asdlc-workers workers:8081 http://workers:8081/metrics",

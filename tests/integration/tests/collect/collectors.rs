@@ -29,10 +29,11 @@ async fn scrapes_with_collectors_are_not_measured() {
         let waits = Waits(Duration::from_millis(5));
         registry.collector("waits", waits).unwrap();
         // Its collector must not fail the scrapes of the other handler.
-        let errs = Registry::new();
-        errs.collector("errs", |_: &mut Samples| Err("always".into()))
+        let failing_collector = Registry::new();
+        failing_collector
+            .collector("failing", |_: &mut Samples| Err("always".into()))
             .unwrap();
-        let failing = PageSource::rendered(String::new).collectors(&errs);
+        let failing = PageSource::rendered(String::new).collectors(&failing_collector);
         let failing = MetricsHandler::new(failing).fail_on_collect_error();
         let app = axum::Router::new()
             .route_service("/metrics", registry.handler())

@@ -66,7 +66,7 @@ async fn what_is_not_implemented_is_unknown() {
     assert_eq!(total(&registry, "grpc_server_started_total", &labels), 4.0);
 }
 
-/// A path that nobody answered for proves nothing, however its call ended.
+/// A path becomes a known method only if the service has answered a call to it.
 #[tokio::test]
 async fn a_first_call_without_an_answer_is_unknown() {
     let registry = Registry::new();
@@ -139,7 +139,7 @@ proptest! {
     ) {
         let registry = Registry::new();
         let layer = GrpcMetrics::server().max_methods(5).build(&registry).unwrap();
-        // What a server cannot even parse never reaches a layer.
+        // Servers refuse a path that is not a valid URI before it reaches a layer.
         let paths: Vec<_> = paths.into_iter().filter(|path| path.parse::<http::Uri>().is_ok()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

@@ -1,57 +1,24 @@
 //! Which page a scraper gets, for random `Accept` headers.
 
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
-use tower::ServiceExt;
-use tower_prometheus::Registry;
-
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const ONE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const ZERO: &str = "application/openmetrics-text; version=0.0.1; charset=utf-8";
-
-fn answer(headers: HeaderMap) -> HeaderMap {
-    let registry = Registry::new();
-    metrics::with_local_recorder(&registry, || {
-        for i in 0..30 {
-            metrics::counter!("rows_total", "i" => i.to_string()).increment(1);
-        }
-    });
-    let mut request = Request::new(());
-    *request.headers_mut() = headers;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let response = runtime
-        .block_on(registry.handler().oneshot(request))
-        .unwrap();
-    assert_eq!(response.status(), 200);
-    response.headers().clone()
-}
-
-fn with(name: &'static str, values: &[&str]) -> HeaderMap {
-    let values = values
-        .iter()
-        .map(|value| HeaderValue::from_str(value).unwrap());
-    values
-        .map(|value| (http::HeaderName::from_static(name), value))
-        .collect()
-}
+use test_support::negotiation::{OPEN_METRICS_0, OPEN_METRICS_1, TEXT, headers, negotiate};
 
 proptest! {
     /// Whatever is sent, there is an answer, and it is one of ours.
     #[test]
     fn nothing_that_is_sent_breaks_it(accept in proptest::collection::vec(any::<Vec<u8>>(), 0..3), encoding: Vec<u8>) {
-        let mut headers = HeaderMap::new();
+        let mut sent = HeaderMap::new();
         for value in accept {
             if let Ok(value) = HeaderValue::from_bytes(&value) {
-                headers.append("accept", value);
+                sent.append("accept", value);
             }
         }
         if let Ok(value) = HeaderValue::from_bytes(&encoding) {
-            headers.insert("accept-encoding", value);
+            sent.insert("accept-encoding", value);
         }
-        let answer = answer(headers);
-        prop_assert!([TEXT, ONE, ZERO].contains(&answer["content-type"].to_str().unwrap()));
+        let answer = negotiate(sent);
+        prop_assert!([TEXT, OPEN_METRICS_1, OPEN_METRICS_0].contains(&answer["content-type"].to_str().unwrap()));
     }
 
     /// Of ranges with different qualities, the best that can be had is what is sent.
@@ -63,8 +30,8 @@ proptest! {
             "text/plain;q={}, application/openmetrics-text;version=1.0.0;q={}, application/openmetrics-text;version=0.0.1;q={}",
             q(text), q(one), q(zero),
         );
-        let best = [(text, TEXT), (one, ONE), (zero, ZERO)].into_iter().max().unwrap();
-        let answer = answer(with("accept", &[&accept]));
+        let best = [(text, TEXT), (one, OPEN_METRICS_1), (zero, OPEN_METRICS_0)].into_iter().max().unwrap();
+        let answer = negotiate(headers("accept", &[&accept]));
         prop_assert_eq!(answer["content-type"].to_str().unwrap(), best.1);
     }
 }
