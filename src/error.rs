@@ -1,6 +1,7 @@
 //! [`Error`]: the error of an invalid configuration.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,20 +57,9 @@ impl Error {
     }
 
     /// Puts the name of the setting before the message.
-    #[cfg(feature = "server")]
     pub(crate) fn within(mut self, setting: &str) -> Self {
         self.message = format!("{setting}: {}", self.message);
         self
-    }
-
-    /// Combines errors into one, with their messages separated by line feeds; `None` if there are no
-    /// errors.
-    pub(crate) fn all(mut errors: Vec<Self>) -> Option<Self> {
-        if errors.len() < 2 {
-            return errors.pop();
-        }
-        let messages: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
-        Some(Self::new(messages.join("\n")))
     }
 
     /// Returns `true` if the registry already has a metric with this name and another definition, or a
@@ -102,6 +92,49 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let source = self.source.as_deref()?;
         Some(source)
+    }
+}
+
+/// The errors found so far in a configuration, so that its user gets all of them at once.
+#[derive(Debug, Default)]
+pub(crate) struct Errors(Vec<Error>);
+
+impl Errors {
+    /// Keeps the error of a check, if it failed.
+    pub(crate) fn add<T>(&mut self, checked: Result<T, Error>) {
+        self.0.extend(checked.err());
+    }
+
+    /// Adds an error if `number` is not in `allowed`.
+    pub(crate) fn add_range(
+        &mut self,
+        setting: impl fmt::Display,
+        number: usize,
+        allowed: RangeInclusive<usize>,
+    ) {
+        if !allowed.contains(&number) {
+            let (min, max) = allowed.into_inner();
+            self.push(format!("{setting} must be {min} to {max}, got {number}"));
+        }
+    }
+
+    pub(crate) fn push(&mut self, message: impl Into<String>) {
+        self.0.push(Error::new(message));
+    }
+
+    /// Returns the only error, or one whose message has a line for each. `Ok` without errors.
+    pub(crate) fn into_result(mut self) -> Result<(), Error> {
+        if self.0.len() < 2 {
+            return self.0.pop().map_or(Ok(()), Err);
+        }
+        let messages: Vec<_> = self.0.iter().map(|error| error.message.as_str()).collect();
+        Err(Error::new(messages.join("\n")))
+    }
+}
+
+impl Extend<Error> for Errors {
+    fn extend<E: IntoIterator<Item = Error>>(&mut self, errors: E) {
+        self.0.extend(errors);
     }
 }
 

@@ -1,16 +1,17 @@
 //! [`GrpcMetrics`]: the configuration of a gRPC layer.
 
-use crate::clock;
 use crate::error::Error;
 use crate::error::start_up;
 use crate::grpc::layer::GrpcMetricsLayer;
 use crate::grpc::series::{GrpcFamilies, GrpcSeries};
-use crate::grpc::settings::Side;
-use crate::grpc::settings::{DeclaredMethod, GrpcMetric, GrpcSettings, GrpcType};
+use crate::grpc::settings::{
+    DeclaredMethod, GrpcMetric, GrpcSettings, GrpcType, HANDLING_BUCKETS, LABELS, Side,
+};
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::registry::Registry;
 use crate::sink::Sink;
+use crate::sink::layer_options::LayerOptions;
 
 /// The configuration of a [`GrpcMetricsLayer`]. [`build`](Self::build) checks it.
 ///
@@ -49,9 +50,7 @@ impl GrpcMetrics {
         Self {
             settings: GrpcSettings {
                 side,
-                prefix: None,
-                constant_labels: Vec::new(),
-                handling_buckets: None,
+                options: LayerOptions::default(),
                 max_methods: 1000,
                 declared: Vec::new(),
                 undecoded: None,
@@ -61,21 +60,21 @@ impl GrpcMetrics {
 
     /// Prepends `prefix_` to the name of each metric of this layer.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.settings.prefix = Some(prefix.into());
+        self.settings.options.prefix = Some(prefix.into());
         self
     }
 
     /// Adds a label with a constant value to every series of this layer.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
-        self.settings.constant_labels.push(label);
+        self.settings.options.constant_labels.push(label);
         self
     }
 
     /// Sets the buckets of the call durations, as upper bounds in seconds.
     /// By default, they have the buckets of the registry.
     pub fn handling_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
-        self.settings.handling_buckets = Some(bounds.into());
+        self.settings.options.duration_buckets = Some(bounds.into());
         self
     }
 
@@ -188,18 +187,16 @@ impl GrpcMetrics {
     /// - If a descriptor set cannot be decoded.
     /// - If `max_methods` is above 1,000,000.
     /// - If the registry has a metric of the same name with other labels or buckets.
+    ///
+    /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<GrpcMetricsLayer, Error> {
         let (settings, sink) = (self.settings, sink.into());
         settings.check()?;
-        clock::calibrate();
-        let bounds = settings
-            .handling_buckets
-            .as_ref()
-            .map(|_| "handling_buckets");
-        let same = |methods: &GrpcSeries| methods.settings == settings;
+        let same = |series: &GrpcSeries| series.settings == settings;
         let leak = || leak(settings.clone(), sink.clone());
-        let methods = sink.layer_state(settings.own_labels(), bounds, same, leak)?;
-        Ok(GrpcMetricsLayer::new(methods))
+        let (options, labels) = (&settings.options, LABELS.into_iter());
+        let series = sink.layer_state(options, labels, HANDLING_BUCKETS, same, leak)?;
+        Ok(GrpcMetricsLayer::new(series))
     }
 }
 

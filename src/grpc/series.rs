@@ -186,7 +186,7 @@ impl GrpcSeries {
             ("grpc_method", &*name.method),
         ];
         let code = code.map(|code| ("grpc_code", code.label()));
-        let constants = self.settings.constant_labels.iter();
+        let constants = self.settings.options.constant_labels.iter();
         let constants = constants.map(|(name, value)| (name.as_str(), value.as_str()));
         labels.into_iter().chain(code).chain(constants).collect()
     }
@@ -242,10 +242,7 @@ impl GrpcType {
 impl GrpcFamilies {
     pub(crate) fn new(settings: &GrpcSettings) -> Self {
         let side = settings.side.label();
-        let named = |name: &str| match &settings.prefix {
-            Some(prefix) => format!("{prefix}_grpc_{side}_{name}"),
-            None => format!("grpc_{side}_{name}"),
-        };
+        let named = |name: &str| settings.options.full_name(&format!("grpc_{side}_{name}"));
         Self {
             started: named("started_total"),
             handled: named("handled_total"),
@@ -280,8 +277,7 @@ impl GrpcFamilies {
     /// documentation has the same table.
     fn specs(&self, settings: &GrpcSettings) -> Result<[FamilySpec; 7], Error> {
         let family = |name: &str, instrument, code: Option<&str>, help: &str| {
-            let constants = settings.constant_labels.iter();
-            let constants = constants.map(|(name, _)| name.as_str());
+            let constants = settings.options.constant_label_names();
             let labels = ["grpc_type", "grpc_service", "grpc_method"];
             let labels = labels.into_iter().chain(code).chain(constants);
             FamilySpec {
@@ -304,7 +300,7 @@ impl GrpcFamilies {
             "Time from a call's begin to the end of its response, in seconds.",
         );
         handling.metadata.unit = Some(metrics::Unit::Seconds);
-        let bounds = settings.handling_buckets.as_ref();
+        let bounds = settings.options.duration_buckets.as_ref();
         handling.buckets = bounds
             .map(|b| Buckets::new(b.iter().copied()))
             .transpose()?;
@@ -338,11 +334,10 @@ fn describe_spec(
     rules: impl Fn(&str) -> Buckets,
 ) -> FamilyDescription {
     let mut family = spec.describe();
-    let is_constant = |label: &LabelDescription| {
-        let constants = &settings.constant_labels;
-        constants.iter().any(|(name, _)| *name == label.name)
-    };
-    family.labels.retain(|label| !is_constant(label));
+    let options = &settings.options;
+    family
+        .labels
+        .retain(|label| !options.has_constant_label(&label.name));
     family.labels = family.labels.into_iter().map(describe_label).collect();
     if spec.instrument == Instrument::Histogram && spec.buckets.is_none() {
         family.buckets = rules(&family.name).bounds().to_vec();

@@ -1,9 +1,10 @@
 //! [`GrpcSettings`]: the settings of a gRPC layer and their validation.
 
-use crate::error::Error;
+use std::iter;
+
+use crate::error::{Error, Errors};
 use crate::grpc::code::Code;
-use crate::model::bounds::Buckets;
-use crate::model::names::{check_constant_label, check_metric_name};
+use crate::sink::layer_options::LayerOptions;
 
 /// Whether a layer is on a server or a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,14 @@ impl Side {
     }
 }
 
+/// The name of the setting for the buckets of durations.
+pub(crate) const HANDLING_BUCKETS: &str = "handling_buckets";
+
 /// The settings of a layer. Layers with equal settings share their series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GrpcSettings {
     pub(crate) side: Side,
-    pub(crate) prefix: Option<String>,
-    pub(crate) constant_labels: Vec<(String, String)>,
-    pub(crate) handling_buckets: Option<Vec<f64>>,
+    pub(crate) options: LayerOptions,
     pub(crate) max_methods: usize,
     pub(crate) declared: Vec<DeclaredMethod>,
     /// Why a descriptor set could not be decoded.
@@ -82,52 +84,36 @@ pub enum GrpcMetric {
 }
 
 /// The labels of the layer's metrics. Constant labels must have other names.
-const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
+pub(crate) const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
 
 impl GrpcSettings {
     /// Validates the settings.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        const MOST_METHODS: usize = 1_000_000;
+        const MAX_METHODS: usize = 1_000_000;
         let Self {
             side: _,
-            prefix,
-            constant_labels,
-            handling_buckets,
+            options,
             max_methods,
             declared,
             undecoded,
         } = self;
-        if let Some(prefix) = prefix {
-            check_metric_name(prefix)?;
-        }
-        if *max_methods > MOST_METHODS {
-            return Err(Error::new(format!(
-                "max_methods is {max_methods}: it must be at most {MOST_METHODS}"
-            )));
-        }
-        if let Some(bounds) = handling_buckets {
-            Buckets::new(bounds.iter().copied())
-                .map_err(|error| Error::new(format!("handling_buckets: {error}")))?;
-        }
-        let mut taken = LABELS.to_vec();
-        for (name, _) in constant_labels {
-            check_constant_label(name, taken.iter().copied())?;
-            taken.push(name);
-        }
+        let mut errors = Errors::default();
+        errors.add_range("max_methods", *max_methods, 0..=MAX_METHODS);
+        options.check(
+            LABELS.into_iter(),
+            iter::empty(),
+            HANDLING_BUCKETS,
+            &mut errors,
+        );
         if let Some(error) = undecoded {
-            return Err(Error::new(format!("file_descriptor_set: {error}")));
+            errors.push(format!("file_descriptor_set: {error}"));
         }
-        check_methods(declared)
-    }
-
-    /// All labels of this layer. The registry must not have a constant label with one of these names.
-    pub(crate) fn own_labels(&self) -> impl Iterator<Item = &str> {
-        let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
-        constant.chain(LABELS)
+        check_methods(declared, &mut errors);
+        errors.into_result()
     }
 }
 
-fn check_methods(declared: &[DeclaredMethod]) -> Result<(), Error> {
+fn check_methods(declared: &[DeclaredMethod], errors: &mut Errors) {
     let mut types = std::collections::HashMap::new();
     for DeclaredMethod {
         service,
@@ -139,16 +125,15 @@ fn check_methods(declared: &[DeclaredMethod]) -> Result<(), Error> {
             || method.is_empty()
             || [service, method].iter().any(|name| name.contains('/'))
         {
-            return Err(Error::new(format!(
+            errors.push(format!(
                 "method {method:?} of service {service:?} cannot be declared: \
                  it is called as \"/package.Service/Method\""
-            )));
+            ));
         }
         if let Some(other) = types.insert((service, method), kind) {
-            return Err(Error::new(format!(
+            errors.push(format!(
                 "method {method:?} of service {service:?} is declared as {other:?} and as {kind:?}"
-            )));
+            ));
         }
     }
-    Ok(())
 }

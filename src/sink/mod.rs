@@ -1,6 +1,7 @@
 //! [`Sink`]: a registry or a recorder of another crate.
 
 pub(crate) mod handles;
+pub(crate) mod layer_options;
 pub(crate) mod overflow;
 
 use std::any::Any;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 
+use crate::clock;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
@@ -21,6 +23,7 @@ use crate::sink::handles::SummaryHandle;
 use crate::sink::handles::{
     CounterHandle, FloatCounterHandle, GaugeHandle, HistogramHandle, InProgressHandle,
 };
+use crate::sink::layer_options::LayerOptions;
 
 /// The destination of metrics: a [`Registry`], or any other recorder of the `metrics` crate.
 ///
@@ -119,21 +122,23 @@ impl Sink {
     /// Returns the state of a layer, which lives as long as the program. In a [`Registry`], the same
     /// configuration gets the state that it leaked earlier.
     ///
-    /// `labels` are the labels of the layer, `bounds` is the name of its setting for buckets, if it was
-    /// used.
+    /// `labels` are the labels of the layer without its constant labels, `buckets` is the name of its setting
+    /// for the buckets of durations.
     pub(crate) fn layer_state<'a, T: Any + Send + Sync>(
         &self,
-        labels: impl IntoIterator<Item = &'a str>,
-        bounds: Option<&str>,
+        options: &'a LayerOptions,
+        labels: impl Iterator<Item = &'a str>,
+        buckets: &str,
         same: impl Fn(&T) -> bool,
         leak: impl FnOnce() -> Result<&'static T, Error>,
     ) -> Result<&'static T, Error> {
+        clock::calibrate();
         if let SinkKind::Registry(registry) = &self.0 {
-            registry.check_beside("the layer", labels)?;
+            registry.check_beside("the layer", options.constant_label_names().chain(labels))?;
             return registry.layer_state(same, leak);
         }
-        if let Some(bounds) = bounds {
-            tracing::warn!("{bounds} have no effect: the recorder decides on its buckets");
+        if options.duration_buckets.is_some() {
+            tracing::warn!("{buckets} have no effect: the recorder decides on its buckets");
         }
         leak()
     }

@@ -226,3 +226,20 @@ mod descriptor {
         assert!(error.starts_with("file_descriptor_set: "), "{error}");
     }
 }
+
+#[test]
+fn configuration_error_lists_all_mistakes() {
+    let error = GrpcMetrics::server()
+        .prefix("a b")
+        .constant_label("grpc_code", "x")
+        .handling_buckets([2.0, 1.0])
+        .max_methods(1_000_001)
+        .method("", "Say", GrpcType::Unary)
+        .build(Registry::new())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error.lines().count(), 5, "{error}");
+    for mistake in ["a b", "grpc_code", "handling_buckets", "1000001", "Say"] {
+        assert!(error.contains(mistake), "{mistake}: {error}");
+    }
+}

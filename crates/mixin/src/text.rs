@@ -21,27 +21,13 @@ pub(crate) fn quoted_list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> 
 
 /// Refuses what Prometheus does not read as a duration: units from large to small, each at most once.
 pub(crate) fn check_duration(duration: &str) -> Result<(), Error> {
-    const UNITS: [&str; 7] = ["y", "w", "d", "h", "m", "s", "ms"];
-    let mut rest = duration;
-    let mut units = UNITS.iter();
-    let mut is_duration = !rest.is_empty();
-    while is_duration && !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| c.is_ascii_digit());
-        let (unit, after) = tail.split_at(end.unwrap_or(tail.len()));
-        is_duration =
-            number.bytes().any(|digit| digit != b'0') && units.any(|known| *known == unit);
-        rest = after;
+    match promql_parser::util::parse_duration(duration) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::new(format!(
+            "{duration:?} is not a duration: write whole numbers with the units \"y\", \"w\", \"d\", \"h\", \
+             \"m\", \"s\", \"ms\", largest first, as in \"5m\" or \"1h30m\""
+        ))),
     }
-    if is_duration {
-        return Ok(());
-    }
-    Err(Error::new(format!(
-        "{duration:?} is not a duration: write whole numbers with the units {}, largest first, as in \
-         \"5m\" or \"1h30m\"",
-        quoted_list(UNITS),
-    )))
 }
 
 /// Refuses a label that a text uses and the series do not have.

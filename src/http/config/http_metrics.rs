@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::error::Error;
+use crate::error::{Error, Errors};
 use crate::http::config::endpoint_source::{EndpointSource, Patterns};
 use crate::http::config::http_label::HttpLabel;
 use crate::http::config::http_metric::HttpMetric;
@@ -17,6 +17,7 @@ use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::model::trace::TraceId;
 use crate::registry::Registry;
+use crate::sink::layer_options::LayerOptions;
 
 /// The configuration of an [`HttpMetricsLayer`](crate::HttpMetricsLayer). [`build`](Self::build) checks it.
 ///
@@ -55,9 +56,7 @@ impl HttpMetrics {
             measured[optional as usize] = false;
         }
         let settings = HttpSettings {
-            prefix: None,
-            constant_labels: Vec::new(),
-            duration_buckets: None,
+            options: LayerOptions::default(),
             size_buckets: SIZE_BUCKETS.to_vec(),
             measure_until: MeasureUntil::default(),
             endpoint_source: EndpointSource::default(),
@@ -122,14 +121,14 @@ impl HttpMetrics {
 
     /// Adds `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.settings.prefix = Some(prefix.into());
+        self.settings.options.prefix = Some(prefix.into());
         self
     }
 
     /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
-        self.settings.constant_labels.push(label);
+        self.settings.options.constant_labels.push(label);
         self
     }
 
@@ -144,7 +143,7 @@ impl HttpMetrics {
 
     /// Sets the upper bounds of the duration histograms, in seconds. The default is the registry's.
     pub fn duration_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
-        self.settings.duration_buckets = Some(bounds.into());
+        self.settings.options.duration_buckets = Some(bounds.into());
         self
     }
 
@@ -365,21 +364,19 @@ impl HttpMetrics {
         unsupported: &[HttpMetric],
     ) -> Result<&HttpSettings, Error> {
         let Self { settings, mistakes } = self;
-        let mut errors: Vec<_> = mistakes.iter().map(Error::new).collect();
-        errors.extend(settings.errors());
-        let measured = unsupported
-            .iter()
-            .filter(|metric| settings.is_measured(**metric));
-        errors.extend(measured.map(|metric| {
-            Error::new(format!(
-                "HttpMetric::{metric:?} needs a layer that wraps request bodies: call `with_request_body` \
-                 before `build`"
-            ))
-        }));
-        match Error::all(errors) {
-            None => Ok(settings),
-            Some(error) => Err(error),
+        let mut errors = Errors::default();
+        errors.extend(mistakes.iter().map(Error::new));
+        settings.check(&mut errors);
+        for metric in unsupported {
+            if settings.is_measured(*metric) {
+                errors.push(format!(
+                    "HttpMetric::{metric:?} needs a layer that wraps request bodies: call `with_request_body` \
+                     before `build`"
+                ));
+            }
         }
+        errors.into_result()?;
+        Ok(settings)
     }
 }
 

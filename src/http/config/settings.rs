@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::error::Error;
+use crate::error::{Error, Errors};
 use crate::http::config::endpoint_source::EndpointSource;
 use crate::http::config::http_label::MAX_LABELS;
 use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
@@ -20,17 +20,18 @@ use crate::http::labels::status::Status;
 use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
 use crate::model::kind::Instrument;
-use crate::model::names::{check_constant_label, check_metric_name};
 use crate::model::trace::TraceId;
+use crate::sink::layer_options::{LayerOptions, check_buckets};
 use crate::sink::overflow::OVERFLOW;
 use crate::sink::overflow::overflow_spec;
+
+/// The name of the setting for the buckets of durations.
+pub(crate) const DURATION_BUCKETS: &str = "duration_buckets";
 
 /// The settings of a layer. Layers with equal settings on the same registry share their series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HttpSettings {
-    pub(crate) prefix: Option<String>,
-    pub(crate) constant_labels: Vec<(String, String)>,
-    pub(crate) duration_buckets: Option<Vec<f64>>,
+    pub(crate) options: LayerOptions,
     pub(crate) size_buckets: Vec<f64>,
     pub(crate) measure_until: MeasureUntil,
     pub(crate) endpoint_source: EndpointSource,
@@ -121,10 +122,8 @@ impl HttpSettings {
     /// The full name of a family, if it is measured.
     pub(crate) fn family_name(&self, family: HttpMetric) -> Option<String> {
         let name = self.naming.name(family);
-        self.is_measured(family).then(|| match &self.prefix {
-            Some(prefix) => format!("{prefix}_{name}"),
-            None => name.to_owned(),
-        })
+        self.is_measured(family)
+            .then(|| self.options.full_name(name))
     }
 
     /// The labels of a family, without those that only this family has and without constant labels.
@@ -169,7 +168,7 @@ impl HttpSettings {
     pub(crate) fn buckets_of(&self, family: HttpMetric) -> Result<Option<Buckets>, Error> {
         let bounds = match family {
             HttpMetric::ResponseBodySize | HttpMetric::RequestBodySize => Some(&self.size_buckets),
-            _ => self.duration_buckets.as_ref(),
+            _ => self.options.duration_buckets.as_ref(),
         };
         bounds
             .map(|bounds| Buckets::new(bounds.iter().copied()))
@@ -252,13 +251,11 @@ impl HttpSettings {
         label.values(values)
     }
 
-    /// All errors that do not depend on the sink.
-    pub(crate) fn errors(&self) -> Vec<Error> {
+    /// Adds all errors that do not depend on the sink.
+    pub(crate) fn check(&self, errors: &mut Errors) {
         const MAX_ENDPOINTS: usize = 1_000_000;
         let Self {
-            prefix,
-            constant_labels,
-            duration_buckets,
+            options,
             size_buckets,
             measure_until: _,
             endpoint_source: _,
@@ -273,42 +270,30 @@ impl HttpSettings {
             routes,
             exemplar: _,
         } = self;
-        let mut errors = Errors::default();
-        if let Some(prefix) = prefix {
-            errors.add(check_metric_name(prefix));
-        }
-        errors.add(check_range("max_endpoints", *max_endpoints, MAX_ENDPOINTS));
+        errors.add_range("max_endpoints", *max_endpoints, 1..=MAX_ENDPOINTS);
         let preregistered: BTreeSet<_> = routes.iter().map(|route| &route.endpoint).collect();
         if preregistered.len() > *max_endpoints {
-            errors.add(Err(Error::new(format!(
+            errors.push(format!(
                 "max_endpoints must be at least the number of preregistered endpoints, {}, got {max_endpoints}; \
                  raise max_endpoints or preregister fewer",
                 preregistered.len()
-            ))));
+            ));
         }
-        if let Some(bounds) = duration_buckets {
-            errors.add(check_buckets("duration_buckets", bounds));
-        }
-        errors.add(check_buckets("size_buckets", size_buckets));
-        errors.0.extend(naming.errors());
-        let mut taken: Vec<&str> = naming.labels().collect();
-        let constant = constant_labels.iter().map(|(name, _)| name.as_str());
-        for name in constant.chain(labels.iter().map(|label| label.name.as_str())) {
-            errors.add(check_constant_label(name, taken.iter().copied()));
-            taken.push(name);
-        }
-        self.check_custom_labels(&mut errors);
-        errors.0
+        check_buckets("size_buckets", size_buckets, errors);
+        errors.extend(naming.errors());
+        let custom = labels.iter().map(|label| label.name.as_str());
+        options.check(naming.labels(), custom, DURATION_BUCKETS, errors);
+        self.check_custom_labels(errors);
     }
 
     fn check_custom_labels(&self, errors: &mut Errors) {
         const MAX_VALUES: usize = 10_000;
         const MAX_COMBINATIONS: usize = 10_000;
         if self.labels.len() > MAX_LABELS {
-            errors.add(Err(Error::new(format!(
+            errors.push(format!(
                 "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
                 self.labels.len()
-            ))));
+            ));
         }
         let mut combinations = 1_usize;
         for label in &self.labels {
@@ -320,21 +305,20 @@ impl HttpSettings {
                 }
                 AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
             };
-            errors.add(check_range(&what, values, MAX_VALUES));
+            errors.add_range(what, values, 1..=MAX_VALUES);
         }
         if !self.routes.is_empty() && combinations > MAX_COMBINATIONS {
-            errors.add(Err(Error::new(format!(
+            errors.push(format!(
                 "preregister: at most {MAX_COMBINATIONS} combinations of label values are allowed, \
                  the labels have {combinations}"
-            ))));
+            ));
         }
     }
 
-    /// All label names of this layer. They must not be constant labels of the registry.
-    pub(crate) fn own_labels(&self) -> impl Iterator<Item = &str> {
-        let constant = self.constant_labels.iter().map(|(name, _)| name.as_str());
-        let own = self.labels.iter().map(|label| label.name.as_str());
-        constant.chain(own).chain(self.naming.labels())
+    /// The names of the labels of this layer, without constant labels.
+    pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
+        let custom = self.labels.iter().map(|label| label.name.as_str());
+        custom.chain(self.naming.labels())
     }
 }
 
@@ -347,30 +331,4 @@ fn own_label(family: HttpMetric) -> Option<LabelDescription> {
             .values(AbortReason::ALL.map(AbortReason::label)),
         _ => label.role(LabelRole::ConnectionKind),
     })
-}
-
-/// The errors found so far.
-#[derive(Default)]
-struct Errors(Vec<Error>);
-
-impl Errors {
-    fn add(&mut self, checked: Result<(), Error>) {
-        self.0.extend(checked.err());
-    }
-}
-
-fn check_buckets(setting: &str, bounds: &[f64]) -> Result<(), Error> {
-    let checked = Buckets::new(bounds.iter().copied());
-    checked
-        .map(|_| ())
-        .map_err(|error| Error::new(format!("{setting}: {error}")))
-}
-
-fn check_range(setting: &str, number: usize, max: usize) -> Result<(), Error> {
-    if (1..=max).contains(&number) {
-        return Ok(());
-    }
-    Err(Error::new(format!(
-        "{setting} must be 1 to {max}, got {number}"
-    )))
 }

@@ -6,12 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use http::Extensions;
 use metrics::{Key, Label};
 
-use crate::clock;
 use crate::error::Error;
 use crate::http::config::http_label::{AllowedValues, On};
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::naming::Naming;
-use crate::http::config::settings::{HttpSettings, LabelSource, MeasureUntil};
+use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource, MeasureUntil};
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::endpoint_of_request;
 use crate::http::labels::head::{RequestHead, ResponseHead};
@@ -104,9 +103,6 @@ impl Needs {
 impl HttpSeries {
     /// Returns the series of a configuration; on the same registry, always the same ones.
     pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
-        clock::calibrate();
-        let bounds = settings.duration_buckets.as_ref();
-        let bounds = bounds.map(|_| "duration_buckets");
         let same = |series: &Self| series.settings == *settings;
         let leak = || {
             let series: &'static Self =
@@ -114,7 +110,8 @@ impl HttpSeries {
             series.preregister();
             Ok(series)
         };
-        sink.layer_state(settings.own_labels(), bounds, same, leak)
+        let (options, labels) = (&settings.options, settings.label_names());
+        sink.layer_state(options, labels, DURATION_BUCKETS, same, leak)
     }
 
     /// Registers the families and allocates the tables.
@@ -477,7 +474,7 @@ impl HttpSeries {
             LabelSource::Status => status(Naming::status_value),
             LabelSource::ErrorType => status(|_, status| status.error_type()),
         };
-        let constants = &self.settings.constant_labels;
+        let constants = &self.settings.options.constant_labels;
         let parts = &self.parts[family as usize];
         let mut labels = Vec::with_capacity(parts.len() + 1 + constants.len());
         labels.extend(
@@ -500,8 +497,7 @@ impl HttpSeries {
             return Ok(None);
         };
         let (instrument, unit, help) = family.about();
-        let constants = self.settings.constant_labels.iter();
-        let constants = constants.map(|(name, _)| name.as_str());
+        let constants = self.settings.options.constant_label_names();
         let parts = self.parts[family as usize].iter();
         let names = parts.map(|part| self.settings.label_name(*part));
         let names = names.chain(family.own_label()).chain(constants);

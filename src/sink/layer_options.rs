@@ -1,0 +1,61 @@
+//! [`LayerOptions`]: the settings that HTTP and gRPC layers have in common.
+
+use crate::error::Errors;
+use crate::model::bounds::Buckets;
+use crate::model::names::{check_constant_label, check_metric_name};
+
+/// The settings that HTTP and gRPC layers have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct LayerOptions {
+    pub(crate) prefix: Option<String>,
+    pub(crate) constant_labels: Vec<(String, String)>,
+    /// The upper bounds of durations in seconds; `None` leaves them to the registry.
+    pub(crate) duration_buckets: Option<Vec<f64>>,
+}
+
+impl LayerOptions {
+    /// Returns a metric name with the prefix of the layer.
+    pub(crate) fn full_name(&self, name: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}_{name}"),
+            None => name.to_owned(),
+        }
+    }
+
+    pub(crate) fn constant_label_names(&self) -> impl Iterator<Item = &str> {
+        self.constant_labels.iter().map(|(name, _)| name.as_str())
+    }
+
+    pub(crate) fn has_constant_label(&self, name: &str) -> bool {
+        self.constant_label_names().any(|constant| constant == name)
+    }
+
+    /// Adds what is wrong with these settings to `errors`. `labels` are the labels of the layer's metrics,
+    /// `added` the labels that the application adds, `buckets` the setting of
+    /// [`duration_buckets`](Self::duration_buckets).
+    pub(crate) fn check<'a>(
+        &'a self,
+        labels: impl Iterator<Item = &'a str>,
+        added: impl Iterator<Item = &'a str>,
+        buckets: &str,
+        errors: &mut Errors,
+    ) {
+        if let Some(prefix) = &self.prefix {
+            errors.add(check_metric_name(prefix));
+        }
+        if let Some(bounds) = &self.duration_buckets {
+            check_buckets(buckets, bounds, errors);
+        }
+        let mut taken: Vec<&str> = labels.collect();
+        for name in self.constant_label_names().chain(added) {
+            errors.add(check_constant_label(name, taken.iter().copied()));
+            taken.push(name);
+        }
+    }
+}
+
+/// Adds an error that names the setting if `bounds` are not the bounds of a histogram.
+pub(crate) fn check_buckets(setting: &str, bounds: &[f64], errors: &mut Errors) {
+    let checked = Buckets::new(bounds.iter().copied());
+    errors.add(checked.map_err(|error| error.within(setting)));
+}
