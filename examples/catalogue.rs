@@ -43,7 +43,7 @@ use tower_prometheus::{
 };
 
 labels! {
-    /// An enum label. With a label name in parentheses, it is also a label set of its own.
+    /// An enum label. With a label name in parentheses, it is also a label set.
     enum Payment("payment") {
         Card = "card",
         Cash = "cash",

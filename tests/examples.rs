@@ -1,9 +1,10 @@
-//! The examples that end by themselves print what their documentation shows.
+//! Examples that are not servers print what their documentation shows.
 
 use std::env::{consts::EXE_SUFFIX, current_exe};
 use std::process::Command;
 
-/// Returns a command that runs an example. `cargo test` builds it to `examples/`, next to `deps/` of the tests.
+/// Returns a command that runs an example from the target directory. `cargo test` builds it there, but
+/// `cargo test --test examples` does not.
 fn example(name: &str) -> Command {
     let test = current_exe().unwrap();
     let examples = test.ancestors().nth(2).unwrap().join("examples");
