@@ -1,4 +1,4 @@
-//! A small shop, measured.
+//! An axum application with HTTP metrics, exemplars and a custom metric: a demo shop.
 //!
 //! ```text
 //! cargo run --release --example axum
@@ -6,8 +6,8 @@
 //! curl http://127.0.0.1:3000/metrics
 //! ```
 //!
-//! Everything worth measuring is here once: a path parameter, a slow route, one that streams, one that
-//! fails, one that panics, a nested router, and a fallback. Another address: `PORT=8080`.
+//! It has a path parameter, a slow route, one that streams, one that fails, one that panics, a nested router
+//! and a fallback. The environment variable `PORT` sets another port.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -30,14 +30,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let http = HttpMetrics::server()
         .exemplar(TraceId::from_traceparent)
         .build(&metrics)?;
-    metrics::describe_counter!("shop_orders_total", "Orders taken.");
+    metrics::describe_counter!("shop_orders_total", "Total number of orders, by kind.");
 
     let app = Router::new()
         .route("/users/{id}", get(user))
         .route("/slow", get(slow))
-        .route("/stream", get(streamed))
+        .route("/stream", get(stream_chunks))
         .route("/fail", get(fail))
-        .route("/panic", get(panics))
+        .route("/panic", get(panic_in_handler))
         .nest("/admin", Router::new().route("/orders", post(order)))
         .fallback(not_found)
         .route_service("/metrics", metrics.handler())
@@ -47,10 +47,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     let address = listener.local_addr()?;
-    println!("The shop is open. Ask for some pages, then look at what was measured:\n");
+    println!("Listening on http://{address}. Send some requests, then read the metrics page:\n");
     println!("  curl 'http://{address}/users/[1-3]'");
-    println!("  curl http://{address}/metrics\n");
-    println!("Also: /slow /stream /fail /panic /nowhere, and curl -X POST …/admin/orders");
+    println!("  curl 'http://{address}/{{slow,stream,fail,panic,nowhere}}'");
+    println!("  curl -X POST http://{address}/admin/orders");
+    println!("  curl http://{address}/metrics");
     axum::serve(listener, app).await?;
     Ok(())
 }
@@ -61,28 +62,28 @@ async fn user(Path(id): Path<u32>) -> String {
 
 async fn slow() -> &'static str {
     tokio::time::sleep(Duration::from_millis(300)).await;
-    "at last\n"
+    "slow response\n"
 }
 
-/// Three pieces, 50 ms apart: the request ends with the last.
-async fn streamed() -> Body {
-    let pieces = stream::unfold(0, async |n| {
+/// Streams three chunks, one every 50 ms. The request ends when the body has ended.
+async fn stream_chunks() -> Body {
+    let chunks = stream::unfold(0, async |n| {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let piece = Bytes::from(format!("piece {n}\n"));
-        (n < 3).then_some((Ok::<_, Infallible>(piece), n + 1))
+        let chunk = Bytes::from(format!("chunk {n}\n"));
+        (n < 3).then_some((Ok::<_, Infallible>(chunk), n + 1))
     });
-    Body::from_stream(pieces)
+    Body::from_stream(chunks)
 }
 
 async fn fail() -> impl IntoResponse {
     (StatusCode::SERVICE_UNAVAILABLE, "out of stock\n")
 }
 
-async fn panics() -> &'static str {
-    panic!("the shop is on fire");
+async fn panic_in_handler() -> &'static str {
+    panic!("this handler always panics");
 }
 
-/// A nested route, and a metric of the application's own.
+/// A handler of a nested router. It increments a custom metric.
 async fn order() -> impl IntoResponse {
     metrics::counter!("shop_orders_total", "kind" => "book").increment(1);
     (StatusCode::CREATED, "ordered\n")

@@ -1,17 +1,17 @@
-//! A shop's own metrics: defined once, recorded from anywhere, read back as a table.
+//! Custom metrics with typed labels: a catalogue, an operation, and a table of the definitions.
 //!
 //! ```text
 //! $ cargo run --release --example catalogue
-//! what there is:
+//! metric families:
 //! | family | type | labels | |
 //! |---|---|---|---|
-//! | `shop_orders_total` | counter | `payment` (card, cash), `status` (success, error, cancelled, panicked) | Orders that ended. |
-//! | `shop_order_duration_seconds` | histogram | `payment` (card, cash) | How long an order takes. |
-//! | `shop_orders_in_progress` | gauge |  | Orders at work. |
-//! | `shop_errors_total` | counter | `error_type`, `component` | Errors by their type and where they were seen. |
-//! | `shop_parcels_total` | counter | `country` | Parcels by where they go. |
-//! | `shop_revenue_dollars_total` | counter |  | Money taken, in dollars. |
-//! | `shop_build_info` | info | `version` | What runs here. |
+//! | `shop_orders_total` | counter | `payment` (card, cash), `status` (success, error, cancelled, panicked) | Total number of orders, by payment and status. |
+//! | `shop_order_duration_seconds` | histogram | `payment` (card, cash) | Duration of orders in seconds. |
+//! | `shop_orders_in_progress` | gauge |  | Number of orders in progress. |
+//! | `shop_errors_total` | counter | `error_type`, `component` | Total number of errors, by type and component. |
+//! | `shop_parcels_total` | counter | `country` | Total number of parcels, by country. |
+//! | `shop_revenue_dollars_total` | counter |  | Total revenue in dollars. |
+//! | `shop_build_info` | info | `version` | Version of the program. |
 //! before the first order:
 //! shop_build_info{version="1.2.0"} 1
 //! shop_orders_in_progress 0
@@ -24,7 +24,7 @@
 //! shop_orders_total{payment="cash",status="panicked"} 0
 //! shop_orders_total{payment="cash",status="success"} 0
 //! shop_revenue_dollars_total 0
-//! after four, one of which nobody waited for:
+//! after four orders, one of them failed and one cancelled:
 //! metrics_label_overflow_total{family="shop_parcels_total",label="country"} 1
 //! shop_errors_total{component="orders",error_type="OutOfStock"} 1
 //! shop_order_duration_seconds_count{payment="card"} 3
@@ -43,19 +43,19 @@ use tower_prometheus::{
 };
 
 labels! {
-    /// How an order is paid: a closed set, and a set of labels by itself.
+    /// An enum label. With a label name in parentheses, it is also a label set.
     enum Payment("payment") {
         Card = "card",
         Cash = "cash",
     }
 
-    /// Two closed labels.
+    /// A label set of two enums.
     struct Order {
         payment: Payment,
         status: Outcome,
     }
 
-    /// An open label: the first country gets a series, any other is `overflow`.
+    /// A free-form label with a limit of one value: the second country is recorded as `overflow`.
     struct Parcel {
         country: open(1),
     }
@@ -71,22 +71,22 @@ labels! {
 }
 
 catalogue! {
-    /// What the shop measures.
+    /// The metrics of the shop.
     #[prefix = "shop_"]
     struct Shop {
-        /// Orders that ended.
+        /// Total number of orders, by payment and status.
         orders_total: Counter<Order>,
-        /// How long an order takes.
+        /// Duration of orders in seconds.
         order_duration_seconds: Histogram<Payment> { buckets: buckets::DURATION },
-        /// Orders at work.
+        /// Number of orders in progress.
         orders_in_progress: InProgress,
-        /// Errors by their type and where they were seen.
+        /// Total number of errors, by type and component.
         errors_total: Counter<Failure>,
-        /// Parcels by where they go.
+        /// Total number of parcels, by country.
         parcels_total: Counter<Parcel>,
-        /// Money taken, in dollars.
+        /// Total revenue in dollars.
         revenue_dollars_total: FloatCounter,
-        /// What runs here.
+        /// Version of the program.
         build_info: Info<Build>,
     }
 }
@@ -95,7 +95,7 @@ catalogue! {
 struct OutOfStock;
 
 impl Shop {
-    /// Anything that is an order: in progress while it runs, timed, and counted however it ends.
+    /// Runs an order and records it: in progress while it runs, then its duration, status and error.
     async fn order<T, E>(
         self,
         payment: Payment,
@@ -119,8 +119,8 @@ impl Shop {
             .await
     }
 
-    /// One event that moves two families.
-    fn sent(&self, country: &str, dollars: f64) {
+    /// Records a parcel and its revenue.
+    fn record_parcel(&self, country: &str, dollars: f64) {
         self.parcels_total.with(Parcel { country }).increment();
         self.revenue_dollars_total.add(dollars);
     }
@@ -128,41 +128,42 @@ impl Shop {
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    println!("what there is:");
+    println!("metric families:");
     print!("{}", families_table(&Shop::families()));
 
-    // A program that installs its registry says `Shop::global()` instead, anywhere.
+    // If the program installs its registry as the global recorder, `Shop::global()` needs no registry.
     let metrics = Registry::new();
     let shop = Shop::on(&metrics)?;
     shop.build_info.set(Build { version: "1.2.0" });
     println!("before the first order:");
-    print(&metrics, |line| !line.contains("duration"));
+    print_samples(&metrics, |line| !line.contains("duration"));
 
     for (country, dollars) in [("NZ", 12.5), ("FR", 13.0)] {
-        let paid = shop.order(Payment::Card, async {
-            shop.sent(country, dollars);
+        let order = shop.order(Payment::Card, async {
+            shop.record_parcel(country, dollars);
             Ok::<_, OutOfStock>(())
         });
-        paid.await.unwrap_or_default();
+        order.await.unwrap_or_default();
     }
-    let failed = shop.order(Payment::Cash, async { Err::<(), _>(OutOfStock) });
-    failed.await.unwrap_or_default();
+    let failing = shop.order(Payment::Cash, async { Err::<(), _>(OutOfStock) });
+    failing.await.unwrap_or_default();
+    // Dropping the future of an operation cancels it.
     tokio::select! {
         biased;
         _ = shop.order(Payment::Card, std::future::pending::<Result<(), OutOfStock>>()) => {}
         () = tokio::task::yield_now() => {}
     }
-    println!("after four, one of which nobody waited for:");
-    print(&metrics, |line| {
-        let counts = line.contains("_total") || line.contains("_count");
-        counts && !line.ends_with(" 0")
+    println!("after four orders, one of them failed and one cancelled:");
+    print_samples(&metrics, |line| {
+        let is_count = line.contains("_total") || line.contains("_count");
+        is_count && !line.ends_with(" 0")
     });
     Ok(())
 }
 
-fn print(metrics: &Registry, wanted: impl Fn(&str) -> bool) {
+fn print_samples(metrics: &Registry, is_shown: impl Fn(&str) -> bool) {
     let page = metrics.render();
     page.lines()
-        .filter(|line| !line.starts_with('#') && wanted(line))
+        .filter(|line| !line.starts_with('#') && is_shown(line))
         .for_each(|line| println!("{line}"));
 }

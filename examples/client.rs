@@ -1,4 +1,4 @@
-//! hyper-util's client, measured. For reqwest's: `cargo run --release -p integrations --bin reqwest`.
+//! Metrics of an HTTP client, with hyper-util. For reqwest: `cargo run --release -p integrations --bin reqwest`.
 //!
 //! ```text
 //! $ cargo run --release --example client
@@ -24,9 +24,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let server = serve().await?;
+    let server = start_server().await?;
     let metrics = Registry::new();
-    // A service of `http` requests, so the layer wraps it as it is.
+    // hyper-util's client is a Tower service of `http::Request`, so the layer wraps it without an adapter.
     let mut client = metrics
         .http_client_layer()
         .layer(Client::builder(TokioExecutor::new()).build_http());
@@ -36,7 +36,8 @@ async fn main() -> Result<(), BoxError> {
         response.into_body().collect().await?;
     }
 
-    // Failed and cancelled requests are counted, too: no server listens on port 1, and 50 ms are too short.
+    // Failed and cancelled requests are counted, too: no server listens on port 1, and `/slow` takes longer
+    // than the timeout of 50 ms.
     let refused = request("http://127.0.0.1:1/down", "/down")?;
     assert!(client.ready().await?.call(refused).await.is_err());
     let slow = client
@@ -50,20 +51,21 @@ async fn main() -> Result<(), BoxError> {
     );
 
     let page = metrics.render();
-    let requests = page
+    let samples = page
         .lines()
         .filter(|line| line.starts_with("http_client_requests_total"));
-    requests.for_each(|line| println!("{line}"));
+    samples.for_each(|line| println!("{line}"));
     Ok(())
 }
 
-/// A request with its endpoint: a template, never the path.
+/// Returns a request with the [`Endpoint`] extension: the route template, not the path.
 fn request(url: &str, endpoint: &'static str) -> Result<Request<Empty<Bytes>>, http::Error> {
     let request = Request::get(url).extension(Endpoint::from_static(endpoint));
     request.body(Empty::new())
 }
 
-async fn serve() -> Result<String, BoxError> {
+/// Starts the server that the client requests, and returns its URL.
+async fn start_server() -> Result<String, BoxError> {
     let app = Router::new()
         .route("/users/{id}", get(async || "ada"))
         .route(

@@ -1,4 +1,4 @@
-//! Plain hyper, measured: no router, so the handlers say what their endpoint is.
+//! HTTP metrics with plain hyper. Without a router, the handlers set the endpoint on their responses.
 //!
 //! ```text
 //! $ cargo run --example hyper
@@ -18,7 +18,7 @@
 //! http_requests_total{endpoint="unmatched",method="GET",status="404"} 1
 //! ```
 //!
-//! Another address: `PORT=8080`.
+//! The environment variable `PORT` sets another port.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -34,8 +34,8 @@ use tokio::net::TcpListener;
 use tower::{Service, ServiceBuilder};
 use tower_prometheus::{MetricsHandler, Registry, http::Endpoint, scrape::MetricsBody};
 
-/// What a handler answers with, or the page.
-type Answer = Response<Either<Full<Bytes>, MetricsBody>>;
+/// The body of a handler's response, or the metrics page.
+type ResponseBody = Either<Full<Bytes>, MetricsBody>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -54,17 +54,19 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         tokio::spawn(async move {
             let server = auto::Builder::new(TokioExecutor::new());
             if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
-                eprintln!("a connection failed: {error}");
+                eprintln!("connection failed: {error}");
             }
         });
     }
 }
 
-/// Routing by hand: the page, the users, and nothing else.
-async fn route(request: Request<Incoming>, mut page: MetricsHandler) -> Result<Answer, Infallible> {
+async fn route(
+    request: Request<Incoming>,
+    mut metrics: MetricsHandler,
+) -> Result<Response<ResponseBody>, Infallible> {
     let path = request.uri().path();
     if path == "/metrics" {
-        return Ok(page.call(request).await?.map(Either::Right));
+        return Ok(metrics.call(request).await?.map(Either::Right));
     }
     let response = match path.strip_prefix("/users/") {
         Some(id) => user(id),
@@ -73,7 +75,7 @@ async fn route(request: Request<Incoming>, mut page: MetricsHandler) -> Result<A
     Ok(response.map(|text| Either::Left(Full::from(text))))
 }
 
-/// Says what its endpoint is: a template, never the path.
+/// Sets the [`Endpoint`] extension on the response: the route template, not the path.
 fn user(id: &str) -> Response<String> {
     let mut response = Response::new(format!("user {id}\n"));
     let endpoint = Endpoint::from_static("/users/{id}");
@@ -81,7 +83,7 @@ fn user(id: &str) -> Response<String> {
     response
 }
 
-/// Says nothing, and is `unmatched`.
+/// Sets no endpoint, so the request is recorded as `unmatched`.
 fn not_found() -> Response<String> {
     let mut response = Response::new("no such page\n".to_owned());
     *response.status_mut() = StatusCode::NOT_FOUND;

@@ -1,8 +1,8 @@
-//! Labels of one's own, sizes, declared routes and exemplars: what is off unless it is asked for.
+//! Settings that are off by default: custom labels, body sizes, preregistered routes and exemplars.
 //!
 //! ```text
 //! $ cargo run --release --example labels
-//! at the start:
+//! at start-up:
 //! http_requests_total{cache="hit",client="web",endpoint="/",method="GET",status="200"} 0
 //! http_requests_total{cache="miss",client="web",endpoint="/",method="GET",status="200"} 0
 //! after three requests:
@@ -11,7 +11,7 @@
 //! http_requests_total{cache="miss",client="web",endpoint="/",method="GET",status="200"} 1
 //! http_request_body_size_bytes_sum{endpoint="/",method="GET"} 15
 //! http_response_body_size_bytes_sum{endpoint="/",method="GET"} 9
-//! with an exemplar, for scrapers that ask for OpenMetrics:
+//! exemplar in the OpenMetrics format:
 //! # {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"}
 //! ```
 
@@ -38,10 +38,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .exemplar(TraceId::from_traceparent)
         .with_request_body()
         .build(&metrics)?;
-    println!("at the start:");
-    print(&metrics, "http_requests_total");
+    println!("at start-up:");
+    print_samples(&metrics, "http_requests_total");
 
-    let mut service = layer.layer(service_fn(cached));
+    let mut service = layer.layer(service_fn(respond_with_cache_header));
     for (client, cache) in [("web", "miss"), ("web", "hit"), ("curl", "hit")] {
         let request = Request::get("/")
             .header("x-client", client)
@@ -61,11 +61,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .await?;
     }
     println!("after three requests:");
-    print(&metrics, "http_requests_total");
-    print(&metrics, "http_request_body_size_bytes_sum");
-    print(&metrics, "http_response_body_size_bytes_sum");
+    print_samples(&metrics, "http_requests_total");
+    print_samples(&metrics, "http_request_body_size_bytes_sum");
+    print_samples(&metrics, "http_response_body_size_bytes_sum");
 
-    println!("with an exemplar, for scrapers that ask for OpenMetrics:");
+    println!("exemplar in the OpenMetrics format:");
     let request = Request::get("/metrics").header("accept", "application/openmetrics-text");
     let page = metrics
         .handler()
@@ -81,8 +81,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads the request, and answers as a cache would that obeys its clients.
-async fn cached(
+/// Reads the request body and copies the header `x-cache` to the response, which the label `cache` reads.
+async fn respond_with_cache_header(
     request: Request<RequestBody<Full<Bytes>>>,
 ) -> Result<Response<String>, Box<dyn Error>> {
     let (head, body) = request.into_parts();
@@ -94,7 +94,7 @@ async fn cached(
     Ok(response)
 }
 
-fn print(metrics: &Registry, name: &str) {
+fn print_samples(metrics: &Registry, name: &str) {
     let page = metrics.render();
     page.lines()
         .filter(|line| line.starts_with(name))

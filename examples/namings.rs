@@ -1,4 +1,4 @@
-//! The same request by three presets of names: the classic one, OpenTelemetry's, axum-prometheus'.
+//! The metrics of one request with each naming preset: classic, OpenTelemetry and axum-prometheus.
 //!
 //! ```text
 //! $ cargo run --release --example namings
@@ -42,10 +42,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
         println!("{name}:");
         let page = metrics.render();
-        let parts = ["_bucket{", "_sum{", "# "];
+        let omitted = ["_bucket{", "_sum{", "# "];
         let lines = page
             .lines()
-            .filter(|line| !parts.iter().any(|part| line.contains(part)));
+            .filter(|line| !omitted.iter().any(|text| line.contains(text)));
         lines.for_each(|line| println!("{line}"));
     }
     Ok(())

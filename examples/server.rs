@@ -1,5 +1,4 @@
-//! A worker without any HTTP of its own: numbers that are asked for when Prometheus scrapes, on a port of
-//! their own.
+//! Collectors and `MetricsServer`: a background worker that serves its metrics page on a separate port.
 //!
 //! ```text
 //! $ cargo run --example server --features server
@@ -19,8 +18,9 @@
 //! ok
 //! ```
 //!
-//! The cache hangs, and the page comes in time and says that it is down. The disk cannot be read: a warning in the
-//! log says why. Another port: `METRICS_PORT=9000`.
+//! The cache does not respond: the metrics page is served in time all the same, with `cache_up 0`. The
+//! collector `disk` fails: its metrics are missing, and a warning in the log has the reason. The environment
+//! variable `METRICS_PORT` sets another port.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,23 +30,23 @@ use tower_prometheus::collect::{Blocking, CollectError, Collector, Deadline, Sam
 use tower_prometheus::collectors::InfoCollector;
 use tower_prometheus::{Registry, scrape::MetricsServer};
 
-/// What the worker has, and is asked for.
+/// The leases that the worker holds, with their ages.
 struct Leases(BTreeMap<&'static str, Duration>);
 
-/// Whether the cache answers, by asking it.
+/// A collector that pings the cache.
 struct CacheCheck;
 
 impl Collector for CacheCheck {
     async fn collect(&self, deadline: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
         let pong = tokio::time::timeout_at(deadline.instant(), ping()).await;
         samples
-            .gauge("cache_up", "Whether the cache answers in time.")
+            .gauge("cache_up", "Whether the cache responds in time: 1 or 0.")
             .value(pong.is_ok());
         Ok(())
     }
 }
 
-/// This cache hangs.
+/// Stands for a cache that never responds.
 async fn ping() {
     std::future::pending::<()>().await;
 }
@@ -61,10 +61,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("orders", Duration::from_secs(30)),
         ("users", Duration::from_millis(4500)),
     ])));
-    let held = Arc::clone(&leases);
-    metrics.gauge("active_leases", "Leases held.", move || held.0.len())?;
+    let counted = Arc::clone(&leases);
+    metrics.gauge("active_leases", "Number of leases held.", move || {
+        counted.0.len()
+    })?;
     metrics.collector("leases", move |samples: &mut Samples| {
-        let mut ages = samples.gauge("lease_age_seconds", "Time that a lease is held.");
+        let mut ages = samples.gauge("lease_age_seconds", "Age of each lease in seconds.");
         for (lease, age) in &leases.0 {
             ages.sample(&[("lease", lease)], *age);
         }
@@ -74,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     metrics.collector("disk", Blocking::new(free_space))?;
     metrics.collector("build", InfoCollector::build("1.2.0"))?;
 
-    work();
+    run_jobs();
 
     let server = match MetricsServer::from_env().await? {
         Some(server) => server,
@@ -89,16 +91,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Reads a file that is not there.
+/// Fails, because the file does not exist.
 fn free_space(samples: &mut Samples) -> Result<(), CollectError> {
     let free: u64 = std::fs::read_to_string("/no/such/disk/free")?
         .trim()
         .parse()?;
-    samples.gauge("disk_free_bytes", "Free space.").value(free);
+    samples
+        .gauge("disk_free_bytes", "Free disk space in bytes.")
+        .value(free);
     Ok(())
 }
 
-/// What happens is recorded where it happens.
-fn work() {
+/// Records a counter where the event happens, not at scrape time.
+fn run_jobs() {
     metrics::counter!("jobs_total", "result" => "success").increment(3);
 }

@@ -1,16 +1,16 @@
-//! Examples that print and end print what their documentation says.
+//! Examples that are not servers print what their documentation shows.
 
 use std::env::{consts::EXE_SUFFIX, current_exe};
 use std::process::Command;
 
-/// An example, built with the tests beside the tests' own directory.
+/// Returns a command that runs an example from the target directory. `cargo test` builds it there, but
+/// `cargo test --test examples` does not.
 fn example(name: &str) -> Command {
     let test = current_exe().unwrap();
     let examples = test.ancestors().nth(2).unwrap().join("examples");
     Command::new(examples.join(format!("{name}{EXE_SUFFIX}")))
 }
 
-/// Each line, to the letter.
 #[test]
 fn examples_print_what_their_documentation_says() {
     for (name, source) in [
@@ -19,7 +19,9 @@ fn examples_print_what_their_documentation_says() {
         ("labels", include_str!("../examples/labels.rs")),
         ("namings", include_str!("../examples/namings.rs")),
     ] {
-        let output = example(name).output().expect("it is built with the tests");
+        let output = example(name)
+            .output()
+            .expect("`cargo test` builds the examples");
         assert!(output.status.success(), "{output:?}");
         let printed = String::from_utf8(output.stdout).unwrap();
         let documentation = source.lines().map_while(|line| line.strip_prefix("//!"));
