@@ -1,21 +1,34 @@
-//! Guides. Their code is run as tests.
+//! Guides, one per module.
 //!
 //! | guide | answers |
 //! |---|---|
-//! | [`layer_order`] | where the metrics layer goes among timeouts, compression, limits and panic handlers |
-//! | [`cardinality`] | how many series there are, what limits them, and what to do about too many |
-//! | [`promql`] | queries for requests, errors, durations and scrapes |
-//! | [`migration`] | coming from axum-prometheus, metrics-exporter-prometheus, `prometheus` or OpenTelemetry |
+//! | [`layer_order`] | where does the metrics layer go among timeouts, compression, limits, error handlers and nested routers? |
+//! | [`cardinality`] | how many series are there, what limits them, and what to do about too many? |
+//! | [`promql`] | which queries return requests, errors, durations and failed scrapes? |
+//! | [`migration`] | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
+//! | [`testing`] | how to assert metrics in tests, also of async handlers and in parallel? |
+//!
+//! The code of all guides is compiled and run as tests.
+
+// The guides link to each other by file name, for readers of the repository. The definitions here come first
+// and so take precedence in the documentation.
 
 #[doc = include_str!("../docs/guide/cardinality.md")]
 pub mod cardinality {}
 
-// Its code needs tower-http: `tests/integration` runs it.
+// The examples need tower-http: `tests/integration` compiles and runs them.
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/layer_order.md"))]
 pub mod layer_order {}
 
 #[doc = include_str!("../docs/guide/migration.md")]
 pub mod migration {}
 
+#[doc = "[layer order]: crate::_guide::layer_order"]
+#[doc = "[cardinality]: crate::_guide::cardinality"]
+#[doc = ""]
 #[doc = include_str!("../docs/guide/promql.md")]
 pub mod promql {}
+
+// The examples need the route of axum's router.
+#[cfg_attr(any(not(doctest), feature = "axum"), doc = include_str!("../docs/guide/testing.md"))]
+pub mod testing {}

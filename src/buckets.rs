@@ -1,5 +1,24 @@
 //! Predefined bucket bounds of histograms, and functions that compute bounds.
 //!
+//! | for | use |
+//! |---|---|
+//! | durations of requests, in seconds | [`DEFAULT`] |
+//! | durations of fast operations, in seconds | [`DURATION`] |
+//! | sizes in bytes | [`BYTES`] |
+//! | numbers of items | [`COUNT`] |
+//! | amounts of money | [`COST`] |
+//! | a range in which each bound is a multiple of the previous one | [`exponential`] |
+//! | bounds at equal distances | [`linear`] |
+//!
+//! Bounds are upper bounds, in the unit of the metric. The bucket `+Inf` is always added. Where buckets are set:
+//!
+//! | histogram | set by |
+//! |---|---|
+//! | of an HTTP layer | [`HttpMetrics::duration_buckets`](crate::HttpMetrics::duration_buckets), [`HttpMetrics::size_buckets`](crate::HttpMetrics::size_buckets) |
+//! | of a gRPC layer | [`GrpcMetrics::handling_buckets`](crate::GrpcMetrics::handling_buckets) |
+//! | of a catalogue | `{ buckets: … }` in the [catalogue](crate::catalogue!) |
+//! | of a macro | [`RegistryBuilder::buckets_for`](crate::RegistryBuilder::buckets_for) |
+//!
 //! ```
 //! use tower_prometheus::{Histogram, buckets};
 //!

@@ -1,71 +1,166 @@
 //! Prometheus metrics for axum, tonic, hyper and any other Tower service: a middleware layer and a `/metrics` endpoint.
 //!
-//! ```
+//! - Each request is counted exactly once, also if the client disconnects, the handler panics or a timeout expires.
+//! - Durations include the response body, so slow streams are visible.
+//! - Cardinality is limited: endpoints are route templates, and labels have a maximum number of values.
+//! - Scrapes are not counted as requests.
+//! - Custom metrics are recorded with the macros of the `metrics` crate, or with labels that the compiler checks.
+//!
+//! # Quick start
+//!
+//! ```no_run
 //! # #[cfg(feature = "axum")]
-//! # fn app() -> Result<(), tower_prometheus::Error> {
+//! # mod example {
 //! use axum::{Router, routing::get};
 //! use tower_prometheus::Registry;
 //!
-//! let metrics = Registry::builder().constant_label("service", "shop").install()?;
-//! let app: Router = Router::new()
-//!     .route("/users/{id}", get(async || "ada"))
-//!     .route("/metrics", get(metrics.handler()))
-//!     .layer(metrics.http_layer());
-//! # let _ = app;
-//! # Ok(())
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Stores the metrics. `install` also makes it the recorder of the `metrics` macros.
+//!     let metrics = Registry::builder().constant_label("service", "shop").install()?;
+//!
+//!     let app = Router::new()
+//!         .route("/users/{id}", get(async || "ada"))
+//!         .route("/metrics", get(metrics.handler()))
+//!         .layer(metrics.http_layer()); // last: it measures the routes added before it
+//!
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     axum::serve(listener, app).await?;
+//!     Ok(())
+//! }
 //! # }
+//! # fn main() {}
 //! ```
 //!
-//! # HTTP metrics
+//! After a request to `/users/7`, `/metrics` has lines such as:
 //!
-//! | metric | type | labels | |
-//! |---|---|---|---|
-//! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests that ended |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from arrival to the end of the response body |
-//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
-//! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | open long-lived connections |
-//! | `metrics_label_overflow_total` | counter | `family`, `label` | label values recorded as `overflow` |
+//! ```text
+//! http_requests_total{endpoint="/users/{id}",method="GET",service="shop",status="200"} 1
+//! http_request_duration_seconds_bucket{endpoint="/users/{id}",method="GET",service="shop",le="0.005"} 1
+//! http_requests_in_progress{endpoint="/users/{id}",method="GET",service="shop"} 0
+//! ```
 //!
-//! `endpoint` is the matched route, such as `/users/{id}`, and never the path; see [`Endpoint`](http::Endpoint) and
-//! [`EndpointLayer`](http::EndpointLayer) for services whose router does not tell it. `method` is a standard method or
-//! `OTHER`. Names, prefix, labels and buckets can be set for each layer: [`HttpMetrics`].
-//!
-//! gRPC has its own layers and metrics: [`grpc`].
-//!
-//! # How requests end
-//!
-//! A request is counted once, when it ends. Metrics pages and marked responses are not counted:
-//!
-//! | how it ended | `status` | duration | in progress |
-//! |---|---|---|---|
-//! | response, body complete | its code | until the end of the body (or the head, [`MeasureUntil::Head`](http::MeasureUntil::Head)) | decremented at the end |
-//! | response, body failed, dropped or panicked before its end | its code; also counted in `http_response_bodies_aborted_total` with the reason `error`, `dropped` or `panicked` | until then | decremented then |
-//! | the service returned an error | `error` | until then | decremented then |
-//! | dropped before there was a response: the client disconnected, or a timeout of an outer layer expired | `cancelled` | until then | decremented then |
-//! | the service panicked | `panicked` | until then | decremented then; the panic propagates |
-//! | 101, CONNECT with a 2xx code, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | its code, at the response head | until the head | decremented at the head; while it is open, counted in `http_connections_open` |
-//! | a metrics page, or a response marked [`SkipMetrics`](http::SkipMetrics) | not counted | none | decremented at the head, before the metrics are read |
-//!
-//! A body is complete if it returned `None` or trailers, passed as many bytes as it announced, reports the end of its
-//! stream, or if there is none to send: HEAD, 204, 304.
-//!
-//! # Where metrics are recorded
-//!
-//! In a [`Registry`], which is also a recorder for the macros of the `metrics` crate, or in any other recorder of that
-//! crate: [`Sink`]. [`MetricsHandler`] serves the metrics page; [`Registry::gather`] returns the same metrics as data.
+//! # Where to start
 //!
 //! | to | see |
 //! |---|---|
-//! | define custom metrics with typed labels | [`custom`] |
-//! | gather metrics at scrape time | [`collect`], and [`collectors`] for the process and the tokio runtime |
-//! | serve the metrics page on a port of its own | `scrape::MetricsServer` (feature `server`) |
-//! | order layers, limit cardinality, write PromQL, migrate from another crate | [`_guide`] |
+//! | measure an HTTP service, and configure what is measured | [`HttpMetrics`], [`http`] |
+//! | measure an HTTP client | [`HttpMetrics::client`] |
+//! | measure a gRPC server or client | [`grpc`] |
+//! | serve the metrics page | [`Registry::handler`], [`MetricsHandler`]; on a separate port, `scrape::MetricsServer` (feature `server`) |
+//! | record custom metrics with macros | [`Registry`], which is a recorder for the `metrics` crate |
+//! | define custom metrics with typed labels | [`custom`], [`catalogue!`] |
+//! | count, time and track an operation | [`Operation`] |
+//! | read values at scrape time | [`collect`]; for the process and the tokio runtime, [`collectors`] |
+//! | record into another exporter | [`Sink`] |
+//! | read the metrics as data | [`Registry::gather`], [`snapshot`] |
+//! | generate tables or dashboards from the definitions | [`model`] |
 //!
-//! Packages that build on this one: `tower-prometheus-mixin` (dashboards, alert rules, scrape configurations),
-//! `tower-prometheus-query` (a PromQL proxy) and `tower-prometheus-push` (the Pushgateway).
+//! Guides:
 //!
-//! # Features
+//! | guide | answers |
+//! |---|---|
+//! | [Layer order](_guide::layer_order) | where does the metrics layer go among timeouts, compression, limits, error handlers and nested routers? |
+//! | [Cardinality](_guide::cardinality) | how many series are there, what limits them, and what to do about too many? |
+//! | [PromQL](_guide::promql) | which queries return requests, errors, durations and failed scrapes? |
+//! | [Migration](_guide::migration) | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
+//! | [Testing](_guide::testing) | how to assert metrics in tests, also of async handlers and in parallel? |
+//!
+//! # HTTP metrics
+//!
+//! | metric | type | labels | description |
+//! |---|---|---|---|
+//! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests, counted when they end |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body |
+//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
+//! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open WebSockets, tunnels and event streams |
+//! | `metrics_label_overflow_total` | counter | `family`, `label` | observations recorded as `overflow` |
+//!
+//! Off by default: the time to the response head, and the sizes of response and request bodies; see
+//! [`HttpMetric`](http::HttpMetric).
+//!
+//! | label | values |
+//! |---|---|
+//! | `method` | the standard HTTP methods, otherwise `OTHER` |
+//! | `endpoint` | the route template, such as `/users/{id}`, never the path; `unmatched` if no route matched; `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
+//! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
+//! | `reason` | `error`, `dropped` or `panicked` |
+//! | `kind` | `upgrade`, `connect`, `event-stream`, or the kind of a [`LongLived`](http::LongLived) response |
+//!
+//! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
+//! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint). If the layer does not see the route of a
+//! router, use an [`EndpointLayer`](http::EndpointLayer). Names, prefix, labels and buckets can be set for each layer.
+//!
+//! # How requests end
+//!
+//! A request starts when the layer is called, and ends exactly once. When it ends, it is counted, its duration is
+//! recorded, and it is no longer in progress:
+//!
+//! | how the request ends | when | `status` | also |
+//! |---|---|---|---|
+//! | the response body is complete | at the end of the body | its status code | |
+//! | the response body returns an error | at the error | its status code | `http_response_bodies_aborted_total{reason="error"}` |
+//! | the response body is dropped before its end: the client disconnected, or the server gave up | when it is dropped | its status code | `http_response_bodies_aborted_total{reason="dropped"}` |
+//! | the response body panics | at the panic | its status code | `http_response_bodies_aborted_total{reason="panicked"}`; the panic propagates |
+//! | the inner service returns an error | at the error | `error` | |
+//! | the future is dropped before there is a response: the client disconnected, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
+//! | the inner service panics | at the panic | `panicked` | the panic propagates |
+//! | a long-lived connection starts: 101, CONNECT with a 2xx status, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open |
+//! | the response is a metrics page, or is marked [`SkipMetrics`](http::SkipMetrics) | at the response head, before the metrics are read | not counted | no duration |
+//! | the endpoint is excluded by [`skip`](HttpMetrics::skip) | | not counted | no duration; not in progress, if the endpoint is known at the start |
+//!
+//! With [`MeasureUntil::Head`](http::MeasureUntil::Head), durations end at the response head. Requests are still counted,
+//! and leave the in-progress gauge, when they end.
+//!
+//! A response body is complete in each of these cases:
+//!
+//! - It returned `None` or trailers.
+//! - It passed as many bytes as it announced.
+//! - It reports the end of its stream.
+//! - The response has no body: HEAD, 204 and 304.
+//!
+//! # Glossary
+//!
+//! | term | meaning | see |
+//! |---|---|---|
+//! | aborted | A response body that failed, was dropped or panicked before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
+//! | cancelled | A request whose future is dropped before there is a response. | [How requests end](#how-requests-end) |
+//! | cardinality | The number of series of a metric: the product of the numbers of values of its labels. | [guide](_guide::cardinality) |
+//! | catalogue | A struct that defines the custom metrics of an application. | [`catalogue!`] |
+//! | closed label, open label | A closed label has the values of an enum. An open label has any value, up to a limit. | [`custom`] |
+//! | collector | Code that returns metrics at scrape time. | [`collect`] |
+//! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
+//! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
+//! | deferred registration | The first request to an endpoint registers its series only once it is known not to be a scrape. So a service that is only scraped has no series for its metrics page. | [`SkipMetrics`](http::SkipMetrics) |
+//! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
+//! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
+//! | exposition format | The format of the metrics page: the text format 0.0.4 or OpenMetrics. | [`MetricsHandler`] |
+//! | failed | A request for which the inner service returns an error instead of a response. Its status is `error`. | [How requests end](#how-requests-end) |
+//! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |
+//! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
+//! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
+//! | limit | The maximum number of values of a label. | [guide](_guide::cardinality) |
+//! | long-lived connection | A WebSocket, a tunnel or an event stream. Its request ends at the response head. | [`LongLived`](http::LongLived) |
+//! | metric, metric family | A name with a type, such as `http_requests_total`, and all its series. | [`model`] |
+//! | metrics page | The response of the metrics endpoint. | [`MetricsHandler`] |
+//! | overflow | The label value that replaces values beyond the limit. | [guide](_guide::cardinality) |
+//! | panicked | A request during which the inner service panics before there is a response. | [How requests end](#how-requests-end) |
+//! | preregister | To export series as 0 from start-up. | [`HttpMetrics::preregister`] |
+//! | recorder | The destination of the macros of the `metrics` crate. | [`Sink`] |
+//! | register | To make a metric or a series known to a registry. | [`Registry`] |
+//! | registry | The store of this crate. It is also a recorder. | [`Registry`] |
+//! | route template, matched route | The path with which a route was added to the router, such as `/users/{id}`. | [`Endpoint`](http::Endpoint) |
+//! | sample | A value of a series at a point in time. | [`snapshot`] |
+//! | scrape | A request for the metrics page, usually sent by Prometheus, which is the scraper. | [`scrape`] |
+//! | series | A metric with one combination of label values. | [guide](_guide::cardinality) |
+//! | shard | The part of a registry that one thread writes. Threads do not wait for each other; a scrape adds up all shards. | [`Registry`] |
+//! | sink | A registry, or a recorder of another crate. | [`Sink`] |
+//! | skipped | An endpoint that is excluded from all metrics. | [`HttpMetrics::skip`] |
+//! | snapshot | The metrics of a registry at a point in time, as data. | [`snapshot`] |
+//! | unmatched | The endpoint of a request that no route matched, or whose route the layer does not see. | [guide](_guide::layer_order) |
+//!
+//! # Feature flags
 //!
 //! | feature | default | adds |
 //! |---|---|---|
@@ -73,13 +168,21 @@
 //! | `gzip` | yes | compressed metrics pages |
 //! | `process` | no | `collectors::ProcessCollector`: the `process_*` metrics (Linux) |
 //! | `runtime` | no | `collectors::RuntimeCollector`: workers, tasks and queue of the tokio runtime |
-//! | `server` | no | `scrape::MetricsServer` |
+//! | `server` | no | `scrape::MetricsServer`: the metrics page on a separate port |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests are timed with the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods registered from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
 //! | `summary` | no | `Summary`: quantiles computed by the process |
 //! | `full` | no | all of them |
+//!
+//! # Related packages
+//!
+//! | package | for |
+//! |---|---|
+//! | `tower-prometheus-mixin` | Grafana dashboards, alert and recording rules and scrape configurations, generated from the definitions |
+//! | `tower-prometheus-query` | a PromQL proxy between a front end and Prometheus or VictoriaMetrics |
+//! | `tower-prometheus-push` | pushing the metrics of batch jobs to a Pushgateway |
 
 #![forbid(unsafe_code)]
 #![warn(

@@ -1,6 +1,13 @@
 //! Collectors for the process, the tokio runtime and build information.
 //!
-//! Register them with [`Registry::collector`](crate::Registry::collector).
+//! | collector | metrics | feature |
+//! |---|---|---|
+//! | [`InfoCollector`] | `build_info`, or another gauge at 1 whose labels describe the program | |
+//! | `ProcessCollector` | `process_*`: CPU time, memory, file descriptors, threads, start time (Linux) | `process` |
+//! | `RuntimeCollector` | `tokio_*`: workers, tasks and the global queue | `runtime` |
+//!
+//! Register them with [`Registry::collector`](crate::Registry::collector). To write a collector, see
+//! [`collect`](crate::collect).
 //!
 //! ```
 //! # #[cfg(all(feature = "process", feature = "runtime"))]

@@ -1,7 +1,17 @@
 //! Custom metrics with typed labels, defined in a catalogue.
 //!
+//! | to | use |
+//! |---|---|
+//! | define metrics | [`catalogue!`](crate::catalogue!) |
+//! | define labels | [`labels!`](crate::labels!) |
+//! | count, time and track an operation | [`Operation`](crate::Operation) |
+//! | record without a definition | the macros of the `metrics` crate, with a [`Registry`](crate::Registry) as the recorder |
+//!
 //! ```
-//! use tower_prometheus::{Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, buckets, catalogue, model::families_table, labels};
+//! use tower_prometheus::model::families_table;
+//! use tower_prometheus::{
+//!     Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, buckets, catalogue, labels,
+//! };
 //!
 //! labels! {
 //!     /// A closed label: an enum. With a label name, it is also a set of one label.

@@ -3,6 +3,20 @@
 //! [`HttpMetrics`](crate::HttpMetrics) configures a layer and builds an
 //! [`HttpMetricsLayer`](crate::HttpMetricsLayer). This module has the types that both use: names, custom
 //! labels, extensions of requests and responses, and the services, futures and bodies of the layers.
+//!
+//! | to | use |
+//! |---|---|
+//! | turn a metric on or off, or change its name | [`HttpMetric`], [`Naming`] |
+//! | add a custom label | [`HttpLabel`], whose functions get a [`RequestHead`] or a [`ResponseHead`] |
+//! | name an endpoint for one request or response | [`Endpoint`] |
+//! | pass on the route to a layer around the router | [`EndpointLayer`] |
+//! | end durations at the response head | [`MeasureUntil`] |
+//! | exclude a response from all metrics | [`SkipMetrics`] |
+//! | mark a long-lived connection | [`LongLived`] |
+//! | measure request bodies | [`HttpMetrics::with_request_body`](crate::HttpMetrics::with_request_body), [`RequestBodyMetricsLayer`] |
+//! | add exemplars | [`TraceId`] |
+//!
+//! The metrics, their labels and all ways a request can end are listed on the [front page](crate#http-metrics).
 
 pub(crate) mod config;
 pub(crate) mod endpoint_layer;

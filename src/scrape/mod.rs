@@ -1,7 +1,14 @@
-//! The metrics endpoint: [`MetricsHandler`](crate::MetricsHandler) and, with the feature `server`, an HTTP
-//! server for it.
+//! The metrics endpoint: the types behind [`MetricsHandler`](crate::MetricsHandler), and an HTTP server for it.
 //!
-//! Layers do not measure scrapes.
+//! | to | use |
+//! |---|---|
+//! | serve the metrics of a registry on a route | [`Registry::handler`](crate::Registry::handler) |
+//! | serve them on a separate port or a Unix socket | `MetricsServer` (feature `server`) |
+//! | serve a page that other code renders, such as another exporter | [`PageSource`], [`Render`] |
+//! | render the page to a string, without collectors | [`Registry::render`](crate::Registry::render) |
+//!
+//! A scrape is a `GET` or `HEAD` request for the metrics page. Layers do not measure scrapes. They measure a
+//! request with another method, which gets a 405 response.
 
 #[cfg(feature = "axum")]
 mod axum_handler;

@@ -1,4 +1,7 @@
-//! [`Snapshot`]: the metrics of a registry as data.
+//! The metrics of a registry as data: [`Snapshot`].
+//!
+//! [`Registry::gather`](crate::Registry::gather) runs the collectors and returns a snapshot. It contains families,
+//! a family contains series, and a series has labels and a [`Value`].
 //!
 //! ```
 //! use tower_prometheus::Registry;
