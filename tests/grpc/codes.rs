@@ -13,8 +13,8 @@ use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
 
-use test_support::body::{Scripted, Step};
-use test_support::grpc::{handled, messages, settle, total};
+use test_support::body::{ScriptedBody, Step};
+use test_support::grpc::{handled_calls, message_counts, sum_or_zero, wait_for_calls_to_end};
 
 type Answer<B> = Result<Response<B>, &'static str>;
 
@@ -79,7 +79,7 @@ async fn code_on<B: Body + Unpin>(
         let cx = &mut Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(Ok(_))) = pin!(&mut body).poll_frame(cx) {}
     }
-    settle(registry, side, 1).await;
+    wait_for_calls_to_end(registry, side, 1).await;
     code(registry, side)
 }
 
@@ -115,12 +115,12 @@ async fn trailers_without_a_code_leave_the_heads() {
 #[tokio::test]
 async fn a_response_without_messages_says_it_in_its_head() {
     // As a body that knows that it is empty, and as one that does not.
-    let full = || Ok(response(200, Some("5"), Scripted::full("")));
+    let full = || Ok(response(200, Some("5"), ScriptedBody::full("")));
     assert_eq!(code_of(full).await, "NotFound");
-    let stream = || Ok(response(200, Some("5"), Scripted::stream(&[])));
+    let stream = || Ok(response(200, Some("5"), ScriptedBody::stream(&[])));
     assert_eq!(code_of(stream).await, "NotFound");
     // Clients that have the code do not read on.
-    let hangs = || Ok(response(200, Some("5"), Scripted::new([Step::Hang])));
+    let hangs = || Ok(response(200, Some("5"), ScriptedBody::new([Step::Hang])));
     assert_eq!(code_of(hangs).await, "NotFound");
 }
 
@@ -139,7 +139,7 @@ async fn without_any_code_the_status_of_http_decides() {
         (500, "Unknown"),
     ];
     for (status, code) in mapped {
-        let answer = || Ok(response(status, None, Scripted::full("sorry")));
+        let answer = || Ok(response(status, None, ScriptedBody::full("sorry")));
         assert_eq!(code_of(answer).await, code, "{status}");
         let answer = || Ok(response(status, None, trailing(&[("x-checksum", "1")])));
         assert_eq!(code_of(answer).await, code, "{status}");
@@ -148,12 +148,12 @@ async fn without_any_code_the_status_of_http_decides() {
 
 #[tokio::test]
 async fn errors_are_the_connections_for_a_client_and_unknown_for_a_server() {
-    let error = || Err::<Response<Scripted>, _>("refused");
+    let error = || Err::<Response<ScriptedBody>, _>("refused");
     let broken = || {
         Ok(response(
             200,
             None,
-            Scripted::new([Step::Data("x"), Step::Error]),
+            ScriptedBody::new([Step::Data("x"), Step::Error]),
         ))
     };
     assert_eq!(code_of(error).await, "Unknown");
@@ -175,7 +175,7 @@ async fn a_body_dropped_before_its_trailers_was_canceled() {
         Ok(response(
             200,
             None,
-            Scripted::new([Step::Data("x"), Step::Hang]),
+            ScriptedBody::new([Step::Data("x"), Step::Hang]),
         ))
     };
     assert_eq!(code_of(hangs).await, "Canceled");
@@ -183,12 +183,12 @@ async fn a_body_dropped_before_its_trailers_was_canceled() {
 
 /// Servers do not poll a body that says that it is at its end.
 #[tokio::test]
-async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
+async fn a_body_that_reports_end_of_stream_is_complete_without_being_asked_again() {
     let (registry, metrics) = measured();
     let layer = metrics.build(&registry).unwrap();
     for whole in ["", "\0\0\0\0\x01x"] {
         let inner = service_fn(async |_: Request<GrpcRequestBody<Full<Bytes>>>| {
-            Ok::<_, Infallible>(response(200, None, Scripted::full(whole)))
+            Ok::<_, Infallible>(response(200, None, ScriptedBody::full(whole)))
         });
         let response = layer.layer(inner).call(request()).await.unwrap();
         let mut body = response.into_body();
@@ -196,9 +196,9 @@ async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
             body.frame().await.unwrap().unwrap();
         }
     }
-    settle(&registry, "server", 2).await;
-    assert_eq!(handled(&registry, "C", "Unknown"), 2.0);
-    assert_eq!(messages(&registry, "C"), (0.0, 1.0));
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    assert_eq!(handled_calls(&registry, "C", "Unknown"), 2.0);
+    assert_eq!(message_counts(&registry, "C"), (0.0, 1.0));
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn panics_are_internal_wherever_they_come_from_and_go_on() {
         if registry.constant_labels_are_none() {
             panic!("in call")
         }
-        std::future::ready(Ok::<Response<Scripted>, Infallible>(Response::default()))
+        std::future::ready(Ok::<Response<ScriptedBody>, Infallible>(Response::default()))
     });
     let mut service = layer.layer(in_call);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -217,14 +217,15 @@ async fn panics_are_internal_wherever_they_come_from_and_go_on() {
     }));
     assert!(caught.is_err());
 
-    let in_poll =
-        async |_: Request<GrpcRequestBody<Full<Bytes>>>| -> Answer<Scripted> { panic!("in poll") };
+    let in_poll = async |_: Request<GrpcRequestBody<Full<Bytes>>>| -> Answer<ScriptedBody> {
+        panic!("in poll")
+    };
     let call = layer.layer(service_fn(in_poll)).call(request());
     let caught = std::panic::AssertUnwindSafe(call).catch_unwind().await;
     assert!(caught.is_err());
 
     let in_body = async |_: Request<GrpcRequestBody<Full<Bytes>>>| {
-        let body = Scripted::new([Step::Data("x"), Step::Panic]);
+        let body = ScriptedBody::new([Step::Data("x"), Step::Panic]);
         Ok::<_, Infallible>(response(200, None, body))
     };
     let body = layer.layer(service_fn(in_body)).call(request()).await;
@@ -232,8 +233,8 @@ async fn panics_are_internal_wherever_they_come_from_and_go_on() {
     let caught = std::panic::AssertUnwindSafe(read).catch_unwind().await;
     assert!(caught.is_err());
 
-    settle(&registry, "server", 3).await;
-    assert_eq!(handled(&registry, "C", "Internal"), 3.0);
+    wait_for_calls_to_end(&registry, "server", 3).await;
+    assert_eq!(handled_calls(&registry, "C", "Internal"), 3.0);
 }
 
 trait Always {
@@ -243,7 +244,7 @@ trait Always {
 impl Always for Registry {
     /// Something that the compiler does not know is true.
     fn constant_labels_are_none(&self) -> bool {
-        total(self, "nothing", &[]) == 0.0
+        sum_or_zero(self, "nothing", &[]) == 0.0
     }
 }
 
@@ -251,12 +252,12 @@ impl Always for Registry {
 async fn a_future_that_is_never_polled_is_canceled() {
     let (registry, metrics) = measured();
     let inner = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| {
-        std::future::pending::<Answer<Scripted>>()
+        std::future::pending::<Answer<ScriptedBody>>()
     });
     let mut service = metrics.build(&registry).unwrap().layer(inner);
     drop(service.call(request()));
-    settle(&registry, "server", 1).await;
-    assert_eq!(handled(&registry, "C", "Canceled"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    assert_eq!(handled_calls(&registry, "C", "Canceled"), 1.0);
 }
 
 /// The bodies say as much about themselves as the ones they wrap.
@@ -267,12 +268,12 @@ async fn bodies_forward_what_is_known_of_them() {
         let body = request.into_body();
         assert_eq!(body.size_hint().exact(), Some(0));
         assert!(body.is_end_stream());
-        Ok::<_, Infallible>(response(503, None, Scripted::full("sorry")))
+        Ok::<_, Infallible>(response(503, None, ScriptedBody::full("sorry")))
     });
     let mut service = metrics.build(&registry).unwrap().layer(inner);
     let body = service.call(request()).await.unwrap().into_body();
     assert_eq!(body.size_hint().exact(), Some(5));
     assert!(!body.is_end_stream());
     assert_eq!(body.collect().await.unwrap().to_bytes(), "sorry");
-    settle(&registry, "server", 1).await;
+    wait_for_calls_to_end(&registry, "server", 1).await;
 }

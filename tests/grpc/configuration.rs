@@ -10,8 +10,8 @@ use tower_prometheus::{
     grpc::{GrpcMetricsLayer, GrpcType},
 };
 
-use test_support::grpc::declared;
-use test_support::page::assert_readable;
+use test_support::grpc::with_shop_methods;
+use test_support::page::assert_valid_text;
 use test_support::warnings::Warnings;
 
 async fn call(layer: GrpcMetricsLayer) {
@@ -27,7 +27,7 @@ async fn call(layer: GrpcMetricsLayer) {
 #[tokio::test]
 async fn prefix_labels_and_buckets_belong_to_the_layer() {
     let registry = Registry::new();
-    let layer = declared(GrpcMetrics::server())
+    let layer = with_shop_methods(GrpcMetrics::server())
         .prefix("shop")
         .constant_label("zone", "eu")
         .handling_buckets([0.5, 60.0])
@@ -44,14 +44,14 @@ async fn prefix_labels_and_buckets_belong_to_the_layer() {
         assert!(page.contains(&line), "{line}\n{page}");
     }
     assert!(!page.contains("le=\"0.25\""), "{page}");
-    assert_readable(&page);
+    assert_valid_text(&page);
 }
 
 #[test]
 fn every_family_has_its_help() {
     let registry = Registry::new();
     for metrics in [GrpcMetrics::server(), GrpcMetrics::client()] {
-        declared(metrics).build(&registry).unwrap();
+        with_shop_methods(metrics).build(&registry).unwrap();
     }
     let page = registry.render();
     for side in ["server", "client"] {
@@ -67,7 +67,7 @@ fn every_family_has_its_help() {
             assert!(page.contains(&help), "{help}\n{page}");
         }
     }
-    assert_readable(&page);
+    assert_valid_text(&page);
 }
 
 /// HTTP and gRPC, server and client, on one registry: they share the counter of overflows only.
@@ -81,7 +81,7 @@ async fn all_layers_live_beside_each_other() {
     }
     assert_eq!(registry.sum("grpc_client_started_total", &[]), Some(1.0));
     assert_eq!(registry.sum("grpc_server_started_total", &[]), Some(1.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn the_same_configuration_twice_is_one_set_of_series() {
     call(registry.grpc_layer()).await;
     call(registry.grpc_layer()).await;
     assert_eq!(registry.sum("grpc_server_started_total", &[]), Some(2.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn the_default_layer_panics_where_it_cannot_be() {
 
 #[tokio::test]
 async fn any_recorder_can_be_the_target() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let target = Sink::recorder(registry.clone());
-    let layer = declared(GrpcMetrics::server())
+    let layer = with_shop_methods(GrpcMetrics::server())
         .handling_buckets([1.0])
         .build(target)
         .unwrap();
@@ -160,7 +160,7 @@ async fn any_recorder_can_be_the_target() {
     let handled = registry.sum("grpc_server_handled_total", &labels);
     assert_eq!(handled, Some(1.0));
     assert_eq!(registry.sum("grpc_server_in_progress", &[]), Some(0.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[cfg(feature = "grpc-descriptor")]
@@ -203,11 +203,13 @@ mod descriptor {
     #[test]
     fn a_descriptor_set_declares_its_methods() {
         let (by_hand, described) = (Registry::new(), Registry::new());
-        declared(GrpcMetrics::server()).build(&by_hand).unwrap();
+        with_shop_methods(GrpcMetrics::server())
+            .build(&by_hand)
+            .unwrap();
         let metrics = GrpcMetrics::server().file_descriptor_set(&set(Some("test")));
         metrics.build(&described).unwrap();
         assert_eq!(described.render(), by_hand.render());
-        assert_readable(&described.render());
+        assert_valid_text(&described.render());
 
         let registry = Registry::new();
         let metrics = GrpcMetrics::server().file_descriptor_set(&set(None));

@@ -12,7 +12,7 @@ use tower_prometheus::{
     grpc::{GrpcMetricsLayer, GrpcType},
 };
 
-use test_support::grpc::{declared, handled, settle};
+use test_support::grpc::{handled_calls, wait_for_calls_to_end, with_shop_methods};
 use test_support::page::samples;
 use test_support::warnings::Warnings;
 
@@ -48,7 +48,7 @@ async fn declared_methods_start_at_0_with_every_code() {
             "server" => GrpcMetrics::server(),
             _ => GrpcMetrics::client(),
         };
-        declared(metrics).build(&registry).unwrap();
+        with_shop_methods(metrics).build(&registry).unwrap();
         let kinds = [
             ("Say", "unary"),
             ("Collect", "client_stream"),
@@ -78,7 +78,7 @@ async fn declared_methods_start_at_0_with_every_code() {
                 assert_eq!(handled, Some(0.0), "{method} {code}");
             }
         }
-        settle(&registry, side, 0).await;
+        wait_for_calls_to_end(&registry, side, 0).await;
     }
 }
 
@@ -109,7 +109,7 @@ fn paths(count: usize) -> Vec<String> {
 #[tokio::test]
 async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
     for side in ["server", "client"] {
-        let warnings = Warnings::catch();
+        let warnings = Warnings::capture();
         let registry = Registry::new();
         let metrics = match side {
             "server" => GrpcMetrics::server(),
@@ -144,14 +144,14 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(2990.0));
         assert_eq!(warnings.about("overflow").len(), 1);
-        settle(&registry, side, 3002).await;
+        wait_for_calls_to_end(&registry, side, 3002).await;
     }
 }
 
 #[tokio::test]
 async fn with_a_cap_of_0_only_declared_methods_have_names() {
     let registry = Registry::new();
-    let metrics = declared(GrpcMetrics::server()).max_methods(0);
+    let metrics = with_shop_methods(GrpcMetrics::server()).max_methods(0);
     let layer = metrics.build(&registry).unwrap();
     let before = series(&registry);
     drive(layer, &paths(100), "application/grpc", "16").await;
@@ -162,11 +162,14 @@ async fn with_a_cap_of_0_only_declared_methods_have_names() {
         "0",
     )
     .await;
-    assert_eq!(handled(&registry, "overflow", "Unauthenticated"), 100.0);
-    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
+    assert_eq!(
+        handled_calls(&registry, "overflow", "Unauthenticated"),
+        100.0
+    );
+    assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
     // One set for the overflow, and its own counter.
     assert!(series(&registry) - before < 25);
-    settle(&registry, "server", 101).await;
+    wait_for_calls_to_end(&registry, "server", 101).await;
 }
 
 /// A page for every path is not gRPC's answer: it proves no method.
@@ -174,8 +177,8 @@ async fn with_a_cap_of_0_only_declared_methods_have_names() {
 async fn only_answers_of_grpc_teach_a_method() {
     let registry = Registry::new();
     drive(registry.grpc_layer(), &paths(100), "text/html", "0").await;
-    assert_eq!(handled(&registry, "unknown", "OK"), 100.0);
-    settle(&registry, "server", 100).await;
+    assert_eq!(handled_calls(&registry, "unknown", "OK"), 100.0);
+    wait_for_calls_to_end(&registry, "server", 100).await;
 }
 
 #[tokio::test]
@@ -184,7 +187,9 @@ async fn what_is_not_grpc_passes_unmeasured() {
     let inner = async |_: Request<GrpcRequestBody<Empty<Bytes>>>| {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"page"))))
     };
-    let layer = declared(GrpcMetrics::server()).build(&registry).unwrap();
+    let layer = with_shop_methods(GrpcMetrics::server())
+        .build(&registry)
+        .unwrap();
     let mut service = layer.layer(service_fn(inner));
     let before = registry.render();
     for content_type in ["", "application/json", "application/grpc-web+proto"] {
@@ -194,7 +199,7 @@ async fn what_is_not_grpc_passes_unmeasured() {
         assert_eq!(body.collect().await.unwrap().to_bytes(), "page");
     }
     assert_eq!(registry.render(), before);
-    settle(&registry, "server", 0).await;
+    wait_for_calls_to_end(&registry, "server", 0).await;
 }
 
 #[test]
@@ -218,7 +223,7 @@ fn many_threads_agree_on_what_is_known() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(settle(&registry, "server", 1600));
+    runtime.block_on(wait_for_calls_to_end(&registry, "server", 1600));
     let page = samples(&registry.render());
     let learned = page
         .keys()

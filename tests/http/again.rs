@@ -16,7 +16,7 @@ use tower_prometheus::{
     http::{Endpoint, HttpLabel, HttpMetric, LongLived, MeasureUntil, TraceId},
 };
 
-use test_support::body::{Scripted, Step};
+use test_support::body::{ScriptedBody, Step};
 use test_support::page::samples;
 
 /// What the service is asked, and what it does.
@@ -26,7 +26,7 @@ struct Way {
     answer: Answer,
 }
 
-type Respond = fn() -> Response<Scripted>;
+type Respond = fn() -> Response<ScriptedBody>;
 
 enum Answer {
     Response(Respond),
@@ -36,49 +36,49 @@ enum Answer {
     Never,
 }
 
-fn status(status: u16, body: Scripted) -> Response<Scripted> {
+fn status(status: u16, body: ScriptedBody) -> Response<ScriptedBody> {
     let response = Response::builder().status(status).header("x-cache", "hit");
     response.body(body).unwrap()
 }
 
-fn extended<T: Clone + Send + Sync + 'static>(extension: T) -> Response<Scripted> {
+fn extended<T: Clone + Send + Sync + 'static>(extension: T) -> Response<ScriptedBody> {
     let response = Response::builder().extension(extension);
-    response.body(Scripted::full("hello")).unwrap()
+    response.body(ScriptedBody::full("hello")).unwrap()
 }
 
-fn event_stream() -> Response<Scripted> {
+fn event_stream() -> Response<ScriptedBody> {
     let response = Response::builder().header("content-type", "text/event-stream");
-    response.body(Scripted::stream(&["a"])).unwrap()
+    response.body(ScriptedBody::stream(&["a"])).unwrap()
 }
 
 fn ways() -> Vec<Way> {
     let get = Method::GET;
-    let hello = || status(200, Scripted::full("hello"));
+    let hello = || status(200, ScriptedBody::full("hello"));
     let responses: [(_, _, Respond); 20] = [
         ("complete", get.clone(), hello),
-        ("empty", get.clone(), || status(200, Scripted::full(""))),
+        ("empty", get.clone(), || status(200, ScriptedBody::full(""))),
         ("a stream", get.clone(), || {
-            status(200, Scripted::stream(&["a", "b"]))
+            status(200, ScriptedBody::stream(&["a", "b"]))
         }),
         ("another status", get.clone(), || {
-            status(404, Scripted::full("what?"))
+            status(404, ScriptedBody::full("what?"))
         }),
         ("a head", Method::HEAD, hello),
         ("a tunnel", Method::CONNECT, hello),
         ("a refused tunnel", Method::CONNECT, || {
-            status(403, Scripted::full("no"))
+            status(403, ScriptedBody::full("no"))
         }),
         ("no content", get.clone(), || {
-            status(204, Scripted::full("never sent"))
+            status(204, ScriptedBody::full("never sent"))
         }),
         ("not modified", get.clone(), || {
-            status(304, Scripted::full("never sent"))
+            status(304, ScriptedBody::full("never sent"))
         }),
         ("an upgrade", get.clone(), || {
-            status(101, Scripted::full("never sent"))
+            status(101, ScriptedBody::full("never sent"))
         }),
         ("early hints", get.clone(), || {
-            status(103, Scripted::full("never sent"))
+            status(103, ScriptedBody::full("never sent"))
         }),
         ("an event stream", get.clone(), event_stream),
         ("marked", get.clone(), || {
@@ -91,19 +91,19 @@ fn ways() -> Vec<Way> {
             extended(Endpoint::from_static("/skipped"))
         }),
         ("trailers", get.clone(), || {
-            status(200, Scripted::new([Step::Data("a"), Step::Trailers]))
+            status(200, ScriptedBody::new([Step::Data("a"), Step::Trailers]))
         }),
         ("an error in the body", get.clone(), || {
-            status(200, Scripted::new([Step::Data("a"), Step::Error]))
+            status(200, ScriptedBody::new([Step::Data("a"), Step::Error]))
         }),
         ("a panic in the body", get.clone(), || {
-            status(200, Scripted::new([Step::Data("a"), Step::Panic]))
+            status(200, ScriptedBody::new([Step::Data("a"), Step::Panic]))
         }),
         ("a body that hangs", get.clone(), || {
-            status(200, Scripted::new([Step::Data("a"), Step::Hang]))
+            status(200, ScriptedBody::new([Step::Data("a"), Step::Hang]))
         }),
         ("a failure", Method::POST, || {
-            status(500, Scripted::full("oh"))
+            status(500, ScriptedBody::full("oh"))
         }),
     ];
     let responses = responses.map(|(name, method, respond)| {

@@ -10,9 +10,9 @@ use tower_prometheus::{
     http::{Endpoint, HttpLabel},
 };
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 use test_support::page::samples;
-use test_support::service::{ok, to};
+use test_support::service::{ok, request_to};
 use test_support::warnings::Warnings;
 
 fn series(registry: &Registry) -> usize {
@@ -24,7 +24,7 @@ async fn unknown_methods_are_other() {
     let registry = Registry::new();
     let mut service = registry.http_layer().layer(service_fn(ok));
     for i in 0..100 {
-        let mut request = to("/x");
+        let mut request = request_to("/x");
         *request.method_mut() = Method::from_bytes(format!("HACK{i}").as_bytes()).unwrap();
         service.call(request).await.unwrap();
     }
@@ -32,7 +32,7 @@ async fn unknown_methods_are_other() {
         "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
     ];
     for method in methods {
-        let mut request = to("/x");
+        let mut request = request_to("/x");
         *request.method_mut() = method.parse().unwrap();
         drop(service.call(request).await.unwrap());
     }
@@ -41,7 +41,7 @@ async fn unknown_methods_are_other() {
     for method in methods {
         assert_eq!(requests(method), Some(1.0), "{method}");
     }
-    assert_settled(&registry, 110);
+    assert_requests_ended(&registry, 110);
 }
 
 #[tokio::test]
@@ -59,17 +59,17 @@ async fn paths_that_no_route_matched_are_one_endpoint() {
         }
     }
     assert_eq!(series(&registry), after_one);
-    assert_settled(&registry, 1000);
+    assert_requests_ended(&registry, 1000);
 }
 
 #[tokio::test]
 async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = HttpMetrics::server().max_endpoints(10);
     let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     for i in 0..100 {
-        drop(service.call(to(&format!("/tenant{i}"))).await);
+        drop(service.call(request_to(&format!("/tenant{i}"))).await);
     }
     let requests = |endpoint| registry.sum("http_requests_total", &[("endpoint", endpoint)]);
     assert_eq!(requests("/tenant9"), Some(1.0));
@@ -81,11 +81,11 @@ async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
     assert_eq!(warnings.about("overflow").len(), 1);
 
     // Known endpoints and unmatched requests are what they were.
-    drop(service.call(to("/tenant3")).await);
+    drop(service.call(request_to("/tenant3")).await);
     drop(service.call(Request::new(())).await);
     assert_eq!(requests("/tenant3"), Some(2.0));
     assert_eq!(requests("unmatched"), Some(1.0));
-    assert_settled(&registry, 102);
+    assert_requests_ended(&registry, 102);
 }
 
 /// A request that waited at one overflowing endpoint and was named another overflows once.
@@ -104,14 +104,19 @@ async fn a_request_overflows_once() {
         .max_endpoints(1)
         .build(&registry)
         .unwrap();
-    drop(layer.layer(service_fn(ok)).call(to("/first")).await);
-    drop(layer.layer(service_fn(late)).call(to("/second")).await);
+    drop(layer.layer(service_fn(ok)).call(request_to("/first")).await);
+    drop(
+        layer
+            .layer(service_fn(late))
+            .call(request_to("/second"))
+            .await,
+    );
     assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
     assert_eq!(
         registry.sum("http_requests_total", &[("endpoint", "overflow")]),
         Some(1.0)
     );
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -132,7 +137,7 @@ async fn many_threads_agree_on_the_cap() {
                 runtime().block_on(async {
                     let mut service = layer.layer(service_fn(ok));
                     for i in 0..200 {
-                        drop(service.call(to(&format!("/tenant{i}"))).await);
+                        drop(service.call(request_to(&format!("/tenant{i}"))).await);
                     }
                 });
             });
@@ -143,7 +148,7 @@ async fn many_threads_agree_on_the_cap() {
         .keys()
         .filter(|name| name.starts_with("http_requests_total{") && name.contains("/tenant"));
     assert_eq!(endpoints.count(), 50);
-    assert_settled(&registry, 1600);
+    assert_requests_ended(&registry, 1600);
 }
 
 /// A skipped request takes no place among a label's values either.
@@ -155,7 +160,7 @@ async fn skipped_requests_use_up_no_labels() {
     let layer = HttpMetrics::server().skip(["/health"]).label(label);
     let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     let from = |endpoint, client: &str| {
-        let mut request = to(endpoint);
+        let mut request = request_to(endpoint);
         let client = client.parse().unwrap();
         request.headers_mut().insert("x-client", client);
         request
@@ -166,5 +171,5 @@ async fn skipped_requests_use_up_no_labels() {
     drop(service.call(from("/orders", "shop")).await.unwrap());
     let of_shop = registry.sum("http_requests_total", &[("client", "shop")]);
     assert_eq!(of_shop, Some(1.0));
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }

@@ -7,7 +7,7 @@ use tower_prometheus::{
     http::{Endpoint, HttpMetric, Naming},
 };
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 use test_support::page::samples;
 use test_support::service::ok;
 use test_support::warnings::Warnings;
@@ -79,8 +79,8 @@ async fn two_layers_side_by_side_on_one_registry_and_on_two() {
     drive(HttpMetrics::server(), &two, 3).await;
     assert_eq!(one.sum("http_requests_total", &[]), Some(1.0));
     assert_eq!(one.sum("other_http_requests_total", &[]), Some(2.0));
-    assert_settled(&one, 1);
-    assert_settled(&two, 3);
+    assert_requests_ended(&one, 1);
+    assert_requests_ended(&two, 3);
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn the_same_configuration_twice_is_one_set_of_series() {
     let registry = Registry::new();
     drive(HttpMetrics::server(), &registry, 1).await;
     drive(HttpMetrics::server(), &registry, 1).await;
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn layers_that_differ_in_a_constant_label_share_their_families() {
     }
     let requests = |zone| registry.sum("http_requests_total", &[("zone", zone)]);
     assert_eq!((requests("eu"), requests("us")), (Some(2.0), Some(2.0)));
-    assert_settled(&registry, 4);
+    assert_requests_ended(&registry, 4);
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn skipped_endpoints_are_not_measured() {
     // By its whole name, and without taking the place of a measured one.
     let healthy = registry.sum("http_requests_total", &[("endpoint", "/healthy")]);
     assert_eq!(healthy, Some(1.0));
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn a_skipped_endpoint_may_be_named_by_the_response() {
     let layer = HttpMetrics::server().skip(["/health"]);
     let mut service = layer.build(&registry).unwrap().layer(service);
     drop(service.call(Request::new(())).await);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_layer_does_not_fit_beside_what_the_registry_has() {
 #[tokio::test]
 async fn the_same_layer_twice_in_one_stack_is_warned_of() {
     let warned = async |twice: bool| {
-        let warnings = Warnings::catch();
+        let warnings = Warnings::capture();
         let registry = Registry::new();
         let inner = axum::Router::new().route("/x", axum::routing::get(async || "x"));
         let inner = inner.layer(registry.http_layer());
@@ -302,7 +302,7 @@ async fn the_same_layer_twice_in_one_stack_is_warned_of() {
     };
     assert_eq!((warned(true).await, warned(false).await), (1, 0));
 
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = registry.http_layer();
     drop(
@@ -312,7 +312,7 @@ async fn the_same_layer_twice_in_one_stack_is_warned_of() {
             .await,
     );
     assert_eq!(warnings.about("counted twice").len(), 1);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
     // Two registries around each other are what they should be.
     let other = Registry::new();
     let mut both = other
@@ -346,12 +346,12 @@ async fn a_family_that_a_macro_began_gets_its_help() {
 async fn unmatched_requests_can_be_skipped() {
     let registry = Registry::new();
     drive(HttpMetrics::server().skip(["unmatched"]), &registry, 3).await;
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 #[test]
 fn a_foreign_recorder_decides_on_its_buckets_and_says_so() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let target = Sink::recorder(metrics::NoopRecorder);
     HttpMetrics::server().build(target.clone()).unwrap();
     assert_eq!(warnings.about("duration_buckets").len(), 0);

@@ -16,16 +16,16 @@ use tower_prometheus::{
     http::{Endpoint, EndpointLayer, HttpMetric, LongLived, Naming},
 };
 
-use test_support::body::{Scripted, Step};
-use test_support::service::{answered, ok, to};
+use test_support::body::{ScriptedBody, Step};
+use test_support::service::{measured_response, ok, request_to};
 use test_support::warnings::Warnings;
-use test_support::{assert_completed, assert_settled};
+use test_support::{assert_one_request_completed, assert_requests_ended};
 
 /// Waits, so that the request is in progress as `unmatched`, then answers with that response.
 async fn late(
     layer: HttpMetrics,
     registry: &Registry,
-    mut response: Response<Scripted>,
+    mut response: Response<ScriptedBody>,
     endpoint: &'static str,
 ) -> Response<impl http_body::Body<Data = bytes::Bytes, Error = &'static str>> {
     response
@@ -48,7 +48,7 @@ async fn late(
         .unwrap()
 }
 
-fn events(body: Scripted) -> Response<Scripted> {
+fn events(body: ScriptedBody) -> Response<ScriptedBody> {
     Response::builder()
         .header("content-type", "text/event-stream")
         .body(body)
@@ -58,12 +58,12 @@ fn events(body: Scripted) -> Response<Scripted> {
 #[tokio::test]
 async fn a_connection_is_counted_where_the_response_named_it() {
     let registry = Registry::new();
-    let stream = events(Scripted::new([Step::Hang]));
+    let stream = events(ScriptedBody::new([Step::Hang]));
     let response = late(HttpMetrics::server(), &registry, stream, "/late").await;
     let labels = [("endpoint", "/late"), ("kind", "event-stream")];
     assert_eq!(registry.sum("http_connections_open", &labels), Some(1.0));
     drop(response);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -74,12 +74,12 @@ async fn a_waiting_request_that_is_named_a_skipped_endpoint_leaves_no_trace() {
         late(
             layer,
             &registry,
-            Response::new(Scripted::full("x")),
+            Response::new(ScriptedBody::full("x")),
             "/health",
         )
         .await,
     );
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn all_that_ends_is_counted_where_the_response_named_it() {
         late(
             HttpMetrics::server(),
             &registry,
-            Response::new(Scripted::full("x")),
+            Response::new(ScriptedBody::full("x")),
             "/late",
         )
         .await,
@@ -104,7 +104,7 @@ async fn all_that_ends_is_counted_where_the_response_named_it() {
             "{family}"
         );
     }
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn the_response_has_the_last_word_about_the_endpoint() {
         registry
             .http_layer()
             .layer(names)
-            .oneshot(to("/request"))
+            .oneshot(request_to("/request"))
             .await,
     );
     let requests = |endpoint| registry.sum("http_requests_total", &[("endpoint", endpoint)]);
@@ -126,7 +126,7 @@ async fn the_response_has_the_last_word_about_the_endpoint() {
         (requests("/request"), requests("/response")),
         (None, Some(1.0))
     );
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -134,14 +134,14 @@ async fn a_content_length_of_0_ends_at_the_head() {
     let registry = Registry::new();
     let response = Response::builder().header("content-length", "0");
     drop(
-        answered(
+        measured_response(
             &registry,
             "GET",
-            response.body(Scripted::stream(&[])).unwrap(),
+            response.body(ScriptedBody::stream(&[])).unwrap(),
         )
         .await,
     );
-    assert_completed(&registry);
+    assert_one_request_completed(&registry);
 }
 
 #[tokio::test]
@@ -149,24 +149,26 @@ async fn informational_responses_end_at_the_head() {
     let registry = Registry::new();
     let response = Response::builder().status(103);
     drop(
-        answered(
+        measured_response(
             &registry,
             "GET",
-            response.body(Scripted::stream(&["never sent"])).unwrap(),
+            response
+                .body(ScriptedBody::stream(&["never sent"]))
+                .unwrap(),
         )
         .await,
     );
-    assert_completed(&registry);
+    assert_one_request_completed(&registry);
 }
 
 #[tokio::test]
 async fn content_types_are_compared_without_case() {
     let registry = Registry::new();
     let response = Response::builder().header("content-type", "Text/Event-Stream; charset=utf-8");
-    let response = answered(
+    let response = measured_response(
         &registry,
         "GET",
-        response.body(Scripted::new([Step::Hang])).unwrap(),
+        response.body(ScriptedBody::new([Step::Hang])).unwrap(),
     )
     .await;
     assert_eq!(
@@ -174,14 +176,14 @@ async fn content_types_are_compared_without_case() {
         Some(1.0)
     );
     drop(response);
-    assert_completed(&registry);
+    assert_one_request_completed(&registry);
 }
 
 #[tokio::test]
 async fn an_event_stream_of_known_length_or_without_a_body_is_no_connection() {
-    let hang = || Scripted::new([Step::Data("a"), Step::Hang]);
+    let hang = || ScriptedBody::new([Step::Data("a"), Step::Hang]);
     for (method, code, body) in [
-        ("GET", 200, Scripted::full("data: all\n\n")),
+        ("GET", 200, ScriptedBody::full("data: all\n\n")),
         ("HEAD", 200, hang()),
         // What tells a browser's `EventSource` to stop.
         ("GET", 204, hang()),
@@ -189,7 +191,7 @@ async fn an_event_stream_of_known_length_or_without_a_body_is_no_connection() {
         let registry = Registry::new();
         let mut response = events(body);
         *response.status_mut() = code.try_into().unwrap();
-        let response = answered(&registry, method, response).await;
+        let response = measured_response(&registry, method, response).await;
         assert_eq!(
             registry.sum("http_connections_open", &[]),
             None,
@@ -197,32 +199,33 @@ async fn an_event_stream_of_known_length_or_without_a_body_is_no_connection() {
         );
         let mut body = pin!(response.into_body());
         body.frame().await;
-        assert_completed(&registry);
+        assert_one_request_completed(&registry);
     }
 }
 
 #[tokio::test]
 async fn a_body_that_says_it_is_at_its_end_is_complete() {
     let registry = Registry::new();
-    let mut body = Scripted::stream(&["a"]);
-    body.knows_its_end = true;
+    let mut body = ScriptedBody::stream(&["a"]);
+    body.reports_end_of_stream = true;
     let mut body = pin!(
-        answered(&registry, "GET", Response::new(body))
+        measured_response(&registry, "GET", Response::new(body))
             .await
             .into_body()
     );
     body.frame().await;
-    assert_completed(&registry);
+    assert_one_request_completed(&registry);
 }
 
 #[tokio::test]
 async fn a_body_that_fails_closes_its_connection() {
     let registry = Registry::new();
-    let response = answered(&registry, "GET", events(Scripted::new([Step::Error]))).await;
+    let response =
+        measured_response(&registry, "GET", events(ScriptedBody::new([Step::Error]))).await;
     let mut body = pin!(response.into_body());
     assert!(body.frame().await.unwrap().is_err());
     assert_eq!(registry.sum("http_connections_open", &[]), Some(0.0));
-    assert_completed(&registry);
+    assert_one_request_completed(&registry);
 }
 
 #[test]
@@ -271,18 +274,18 @@ async fn the_same_configuration_shares_its_cap() {
             .max_endpoints(1)
             .build(&registry)
             .unwrap();
-        drop(layer.layer(service_fn(ok)).call(to(endpoint)).await);
+        drop(layer.layer(service_fn(ok)).call(request_to(endpoint)).await);
     }
     assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
 async fn one_matched_request_ends_the_suspicion() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let mut service = registry.http_layer().layer(service_fn(ok));
-    drop(service.call(to("/x")).await);
+    drop(service.call(request_to("/x")).await);
     for _ in 0..30 {
         drop(service.call(Request::new(())).await);
     }
@@ -291,12 +294,14 @@ async fn one_matched_request_ends_the_suspicion() {
 
 #[tokio::test]
 async fn not_found_and_not_allowed_are_no_silence() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     for status in [404, 405] {
         let registry = Registry::new();
         for _ in 0..30 {
-            let response = Response::builder().status(status).body(Scripted::full(""));
-            drop(answered(&registry, "GET", response.unwrap()).await);
+            let response = Response::builder()
+                .status(status)
+                .body(ScriptedBody::full(""));
+            drop(measured_response(&registry, "GET", response.unwrap()).await);
         }
     }
     assert_eq!(warnings.about("EndpointLayer").len(), 0);
@@ -309,16 +314,16 @@ async fn connections_beyond_the_cap_are_overflow() {
         .max_endpoints(1)
         .build(&registry)
         .unwrap();
-    drop(layer.layer(service_fn(ok)).call(to("/first")).await);
+    drop(layer.layer(service_fn(ok)).call(request_to("/first")).await);
     let mut long = layer.layer(service_fn(async |_: Request<()>| {
         let response = Response::builder().extension(LongLived::new("download"));
         Ok::<_, ()>(response.body(String::from("x")).unwrap())
     }));
-    let response = long.call(to("/second")).await;
+    let response = long.call(request_to("/second")).await;
     let labels = [("endpoint", "overflow"), ("kind", "download")];
     assert_eq!(registry.sum("http_connections_open", &labels), Some(1.0));
     drop(response);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[test]
@@ -352,7 +357,7 @@ async fn an_endpoint_extension_goes_before_the_router() {
         registry.sum("http_requests_total", &[("endpoint", "/own")]),
         Some(1.0)
     );
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -363,7 +368,7 @@ async fn an_endpoint_layer_keeps_an_inner_name() {
     });
     let response = EndpointLayer::new()
         .layer(inner)
-        .oneshot(to("/outer"))
+        .oneshot(request_to("/outer"))
         .await
         .unwrap();
     assert_eq!(
@@ -409,7 +414,7 @@ async fn open_metrics(record: impl FnOnce()) -> String {
     .await;
     let page = response.into_body().collect().await.unwrap().to_bytes();
     let page = String::from_utf8(page.to_vec()).unwrap();
-    test_support::page::assert_open_metrics(&page);
+    test_support::page::assert_valid_open_metrics(&page);
     page
 }
 
@@ -541,7 +546,7 @@ async fn a_recorder_that_panics_leaves_nothing_in_progress() {
     let target = Sink::recorder(Panicking(registry.clone()));
     let layer = HttpMetrics::server().build(target).unwrap();
     let service = layer.layer(service_fn(ok));
-    let asked = AssertUnwindSafe(service.oneshot(to("/x"))).catch_unwind();
+    let asked = AssertUnwindSafe(service.oneshot(request_to("/x"))).catch_unwind();
     assert!(asked.await.is_err());
     let in_progress = registry.sum("http_requests_in_progress", &[]);
     assert_eq!(in_progress, Some(0.0));

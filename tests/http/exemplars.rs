@@ -5,8 +5,8 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, http::TraceId};
 
-use test_support::assert_settled;
-use test_support::page::{assert_open_metrics, assert_readable};
+use test_support::assert_requests_ended;
+use test_support::page::{assert_valid_open_metrics, assert_valid_text};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -46,7 +46,7 @@ async fn a_sampled_trace_is_on_the_bucket_of_its_request() {
     let registry = Registry::new();
     ask(&registry, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
     let page = open_metrics(&registry).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     let exemplar = format!(" 1 # {{trace_id=\"{TRACE}\"}} ");
     let lines: Vec<_> = page
         .lines()
@@ -56,8 +56,8 @@ async fn a_sampled_trace_is_on_the_bucket_of_its_request() {
     assert!(lines[0].contains("_bucket{"));
     // Text 0.0.4 has no word for it.
     assert!(!registry.render().contains("trace_id"));
-    assert_readable(&registry.render());
-    assert_settled(&registry, 1);
+    assert_valid_text(&registry.render());
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_request_that_is_not_the_first_of_its_kind_leaves_its_trace() {
     assert!(!open_metrics(&registry).await.contains("trace_id"));
     ask_through(layer, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
     assert!(open_metrics(&registry).await.contains(TRACE));
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn what_is_no_sampled_trace_is_no_exemplar() {
         ask(&registry, traceparent).await;
         let page = open_metrics(&registry).await;
         assert!(!page.contains("trace_id"), "{traceparent:?}");
-        assert_settled(&registry, 1);
+        assert_requests_ended(&registry, 1);
     }
 }
 

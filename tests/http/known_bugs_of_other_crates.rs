@@ -15,9 +15,9 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, Registry};
 
-use test_support::body::Scripted;
+use test_support::body::ScriptedBody;
 use test_support::page::samples;
-use test_support::{aborted, assert_settled, requests};
+use test_support::{aborted_bodies, assert_requests_ended, requests_with_status};
 
 async fn fetch(app: &Router, method: &str, uri: &str) -> u16 {
     let request = Request::builder()
@@ -61,9 +61,9 @@ async fn dropped_failed_and_panicked_requests_are_counted_and_not_left_in_progre
     assert!(panicked.is_err());
 
     for status in ["cancelled", "error", "panicked"] {
-        assert_eq!(requests(&registry, status), 1.0, "{status}");
+        assert_eq!(requests_with_status(&registry, status), 1.0, "{status}");
     }
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 /// axum-prometheus and tonic_prometheus_layer make a series of every path that a scanner tries.
@@ -81,7 +81,7 @@ async fn raw_paths_are_never_labels() {
     for raw in ["4711", ".env", "wp-login"] {
         assert!(!page.contains(raw), "{page}");
     }
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 /// Go's client had CVE-2022-21698 for it; axum-prometheus says "".
@@ -97,7 +97,7 @@ async fn unknown_methods_are_one_label() {
         registry.sum("http_requests_total", &[("method", "OTHER")]),
         Some(2.0)
     );
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 /// axum-prometheus observes a body once for each of its chunks.
@@ -105,7 +105,7 @@ async fn unknown_methods_are_one_label() {
 async fn a_chunked_body_is_one_request() {
     let registry = Registry::new();
     let service = service_fn(async |_: Request<()>| {
-        Ok::<_, ()>(Response::new(Scripted::stream(&[
+        Ok::<_, ()>(Response::new(ScriptedBody::stream(&[
             "0123456789",
             "0123456789",
             "0123456789",
@@ -118,7 +118,7 @@ async fn a_chunked_body_is_one_request() {
         .await
         .unwrap();
     assert!(response.into_body().collect().await.is_ok());
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// axum-prometheus counts a body of known length in full, however little of it was sent.
@@ -126,8 +126,8 @@ async fn a_chunked_body_is_one_request() {
 async fn a_body_of_known_length_that_is_dropped_is_aborted() {
     let registry = Registry::new();
     let service = service_fn(async |_: Request<()>| {
-        let mut body = Scripted::stream(&["01234", "56789"]);
-        body.length = Some(10);
+        let mut body = ScriptedBody::stream(&["01234", "56789"]);
+        body.exact_size = Some(10);
         Ok::<_, ()>(Response::new(body))
     });
     let response = registry
@@ -139,8 +139,8 @@ async fn a_body_of_known_length_that_is_dropped_is_aborted() {
     let mut body = Box::pin(response.into_body());
     body.frame().await;
     drop(body);
-    assert_eq!(aborted(&registry, "dropped"), 1.0);
-    assert_settled(&registry, 1);
+    assert_eq!(aborted_bodies(&registry, "dropped"), 1.0);
+    assert_requests_ended(&registry, 1);
 }
 
 /// axum-prometheus describes its families before there is a recorder, and the HELP is lost.
@@ -154,7 +154,7 @@ async fn every_family_has_its_help() {
     let page = registry.render();
     let count = |prefix: &str| page.lines().filter(|line| line.starts_with(prefix)).count();
     assert_eq!(count("# HELP "), count("# TYPE "), "{page}");
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// axum-prometheus has one prefix for the whole process, and a second layer panics.
@@ -208,7 +208,7 @@ async fn skipping_is_by_whole_template_and_works_inside_nest() {
     let app = Router::new().nest("/v1", inner);
     fetch(&app, "GET", "/v1/health").await;
     fetch(&app, "GET", "/v1/healthfoo").await;
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// axum-metrics makes series with other label names for cancelled requests.
@@ -236,19 +236,19 @@ async fn all_series_of_a_family_have_the_same_labels() {
     for series in requests {
         assert_eq!(names(series), ["endpoint", "method", "status"]);
     }
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 /// axum-metrics' request body hides its size: handlers see an empty GET as a body of unknown length.
 #[tokio::test]
 async fn the_request_is_not_touched() {
     let registry = Registry::new();
-    let service = service_fn(async |request: Request<Scripted>| {
+    let service = service_fn(async |request: Request<ScriptedBody>| {
         let body = request.into_body();
-        let hints = (http_body::Body::is_end_stream(&body), body.length);
+        let hints = (http_body::Body::is_end_stream(&body), body.exact_size);
         Ok::<_, ()>(Response::new(format!("{hints:?}")))
     });
-    let request = Request::new(Scripted::full(""));
+    let request = Request::new(ScriptedBody::full(""));
     let response = registry
         .http_layer()
         .layer(service)
@@ -257,7 +257,7 @@ async fn the_request_is_not_touched() {
         .unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "(true, Some(0))");
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// axum-otel-metrics makes the client's Host header a label.
@@ -269,5 +269,5 @@ async fn headers_are_never_labels() {
         .layer(registry.http_layer());
     fetch(&app, "GET", "/x").await;
     assert!(!registry.render().contains("evil.example"));
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }

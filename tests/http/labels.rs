@@ -9,8 +9,8 @@ use tower_prometheus::{
     http::{Endpoint, HttpLabel, HttpMetric},
 };
 
-use test_support::assert_settled;
-use test_support::body::Scripted;
+use test_support::assert_requests_ended;
+use test_support::body::ScriptedBody;
 use test_support::page::samples;
 use test_support::warnings::Warnings;
 
@@ -69,7 +69,7 @@ async fn from_request_response_or_both() {
     // Only on the counter, unless asked for.
     let durations = registry.sum("http_request_duration_seconds_count", &[("client", "ios")]);
     assert_eq!(durations, None);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 /// The second request is like the first one as far as it is known when it begins.
@@ -94,7 +94,7 @@ async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_star
         drop(service.call(request.body(()).unwrap()).await);
     }
     assert_eq!(requests(&registry, &[("cache", "hit")]), 3.0);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn on_durations_if_asked() {
     let durations =
         |client| registry.sum("http_request_duration_seconds_count", &[("client", client)]);
     assert_eq!((durations("ios"), durations("")), (Some(1.0), Some(1.0)));
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
             HttpLabel::from_request("client", |r| r.header("x-client")).max_values(2),
         ),
     ] {
-        let warnings = Warnings::catch();
+        let warnings = Warnings::capture();
         let registry = Registry::new();
         let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
         for client in ["ios", "web", "curl", "ios", "bot1", "bot2"] {
@@ -141,7 +141,7 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(3.0));
         assert_eq!(warnings.about("overflow").len(), 1);
-        assert_settled(&registry, 6);
+        assert_requests_ended(&registry, 6);
     }
 }
 
@@ -156,7 +156,7 @@ async fn only_declared_values_find_a_place() {
         ask(layer, &[("x-client", client)]).await;
     }
     assert_eq!(requests(&registry, &[("client", "overflow")]), 2.0);
-    assert_settled(&registry, 4);
+    assert_requests_ended(&registry, 4);
 }
 
 /// A value is kept for ever, so one that is as long as a header may be is none.
@@ -170,7 +170,7 @@ async fn a_value_of_many_kilobytes_is_overflow() {
     assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0);
     assert_eq!(requests(&registry, &[("client", "short")]), 1.0);
     assert!(registry.render().len() < 10_000);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 /// Without a counter of requests, what overflows is known by the family that there is.
@@ -212,13 +212,13 @@ async fn a_function_that_panics_leaves_nothing_in_progress() {
     let mut service = layer.layer(service);
     let call = std::panic::AssertUnwindSafe(|| drop(service.call(request)));
     assert!(std::panic::catch_unwind(call).is_err());
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// Declared routes are known from the start, so a fallback's answers are no sign of silence.
 #[tokio::test]
 async fn a_layer_whose_routes_are_all_declared_is_told_them() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = HttpMetrics::server().preregister(Method::GET, "/x", [200]);
     let layer = layer.build(&registry).unwrap();
@@ -241,7 +241,7 @@ async fn a_value_that_is_not_text_is_absent() {
     let request = Request::get("/").header("x-client", odd).body(()).unwrap();
     drop(layer.layer(service).call(request).await);
     assert_eq!(requests(&registry, &[("client", "")]), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn statuses_by_class() {
         [of("2xx"), of("4xx"), of("5xx"), of("7xx")],
         [2.0, 1.0, 2.0, 1.0]
     );
-    assert_settled(&registry, 6);
+    assert_requests_ended(&registry, 6);
 }
 
 #[tokio::test]
@@ -274,7 +274,7 @@ async fn status_on_durations() {
     }
     let of = |status| registry.sum("http_request_duration_seconds_count", &[("status", status)]);
     assert_eq!((of("200"), of("503")), (Some(2.0), Some(1.0)));
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn a_value_is_asked_for_also_after_requests_that_brought_none() {
     }
     assert_eq!(requests(&registry, &[("client", "")]), 2.0);
     assert_eq!(requests(&registry, &[("client", "ios")]), 1.0);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
@@ -312,7 +312,7 @@ async fn any_family_can_be_off() {
         for content_type in ["text/plain", "text/event-stream"] {
             let service = service_fn(async |_: Request<()>| {
                 let response = Response::builder().header("content-type", content_type);
-                Ok::<_, ()>(response.body(Scripted::stream(&["x"])).unwrap())
+                Ok::<_, ()>(response.body(ScriptedBody::stream(&["x"])).unwrap())
             });
             drop(layer.layer(service).call(Request::new(())).await);
         }
@@ -383,7 +383,7 @@ async fn declared_routes_start_at_0() {
         requests(&registry, &[("cache", "hit"), ("status", "200")]),
         1.0
     );
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[test]

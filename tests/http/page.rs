@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_prometheus::{Registry, scrape::MetricsBody};
 
-use test_support::page::{assert_open_metrics, assert_readable, samples};
+use test_support::page::{assert_valid_open_metrics, assert_valid_text, samples};
 
 fn registry(series: usize) -> Registry {
     let registry = Registry::new();
@@ -50,7 +50,7 @@ async fn text_is_the_default() {
     assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
     assert!(response.headers().get("content-encoding").is_none());
     let page = text(response).await;
-    assert_readable(&page);
+    assert_valid_text(&page);
     let expected = r#"# TYPE clicks counter
 clicks 2
 # HELP db_seconds Time "spent" in the\ndatabase \\o/.
@@ -87,7 +87,7 @@ async fn open_metrics_keeps_its_rules() {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     );
     let page = text(response).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     for line in [
         // A counter without `_total` keeps its name, and is of no known type.
         "# TYPE clicks unknown\nclicks 2\n",
@@ -109,13 +109,13 @@ async fn a_gauge_and_a_counter_may_share_a_short_name() {
         metrics::gauge!("jobs").set(3.0);
     });
     let page = text(get(&registry, &[OPEN_METRICS]).await).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     assert!(page.contains("# TYPE jobs gauge\njobs 3.0\n"), "{page}");
     assert!(
         page.contains("# TYPE jobs_total unknown\njobs_total 1\n"),
         "{page}"
     );
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
@@ -128,17 +128,17 @@ async fn a_counter_gives_way_to_the_parts_of_other_families() {
         metrics::gauge!("foo_created").set(1.0);
     });
     let page = text(get(&registry, &[OPEN_METRICS]).await).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     assert!(page.contains("# TYPE x_bucket_total unknown\n"), "{page}");
     assert!(page.contains("# TYPE foo_total unknown\n"), "{page}");
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
 async fn an_empty_registry_is_an_empty_page() {
     assert_eq!(text(get(&Registry::new(), &[]).await).await, "");
     let page = text(get(&Registry::new(), &[OPEN_METRICS]).await).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     assert_eq!(page, "# EOF\n");
 }
 

@@ -10,7 +10,7 @@ use tower_prometheus::{
     http::{Endpoint, EndpointLayer},
 };
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 use test_support::warnings::Warnings;
 
 /// Asks for each path and expects each endpoint, in order, once.
@@ -33,7 +33,7 @@ where
             "{path}\n{}",
             registry.render()
         );
-        assert_settled(registry, i as u64 + 1);
+        assert_requests_ended(registry, i as u64 + 1);
     }
 }
 
@@ -70,7 +70,7 @@ async fn a_405_keeps_its_template() {
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(count(&registry, "/users/{id}", 405), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn merge() {
     assert_endpoints(&registry, app.clone(), &[("/users/7", "/users/{id}", 200)]).await;
     let request = Request::get("/orders/1").body(Body::empty()).unwrap();
     app.oneshot(request).await.unwrap();
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_route_layer_does_not_see_what_no_route_matched() {
     let request = Request::get("/nowhere").body(Body::empty()).unwrap();
     let response = app.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
     assert_endpoints(&registry, app, &[("/users/7", "/users/{id}", 200)]).await;
 }
 
@@ -210,7 +210,7 @@ async fn a_request_can_bring_its_endpoint() {
         .insert(Endpoint::new("/named".to_owned()));
     let _ = registry.http_layer().layer(service).oneshot(request).await;
     assert_eq!(count(&registry, "/named", 200), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// In progress stays where the request was known to be; count and duration go where the response says.
@@ -236,12 +236,12 @@ async fn a_response_can_name_its_endpoint() {
     drop(response);
     assert_eq!(count(&registry, "/late", 200), 1.0);
     assert_eq!(count(&registry, "unmatched", 200), 0.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
 async fn a_layer_that_is_told_nothing_warns_once() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
@@ -255,7 +255,7 @@ async fn a_layer_that_is_told_nothing_warns_once() {
 
 #[tokio::test]
 async fn scanners_and_a_cured_layer_cause_no_warning() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let router = users().layer(EndpointLayer::new());
     let app = ServiceBuilder::new()
