@@ -1,4 +1,4 @@
-//! Labels never let the outside in.
+//! Limits of label values: clients cannot create series without limit.
 
 use axum::Router;
 use axum::body::Body;
@@ -15,12 +15,12 @@ use test_support::page::samples;
 use test_support::service::{ok, request_to};
 use test_support::warnings::Warnings;
 
-fn series(registry: &Registry) -> usize {
+fn series_count(registry: &Registry) -> usize {
     samples(&registry.render()).len()
 }
 
 #[tokio::test]
-async fn unknown_methods_are_other() {
+async fn unknown_methods_are_recorded_as_other() {
     let registry = Registry::new();
     let mut service = registry.http_layer().layer(service_fn(ok));
     for i in 0..100 {
@@ -45,25 +45,25 @@ async fn unknown_methods_are_other() {
 }
 
 #[tokio::test]
-async fn paths_that_no_route_matched_are_one_endpoint() {
+async fn paths_without_a_matched_route_share_one_endpoint() {
     let registry = Registry::new();
     let app = Router::new()
         .route("/users/{id}", get(async || "ada"))
         .layer(registry.http_layer());
-    let mut after_one = 0;
+    let mut after_first_request = 0;
     for i in 0..1000 {
         let request = Request::get(format!("/wp-admin/{i}")).body(Body::empty());
         drop(app.clone().oneshot(request.unwrap()).await);
         if i == 0 {
-            after_one = series(&registry);
+            after_first_request = series_count(&registry);
         }
     }
-    assert_eq!(series(&registry), after_one);
+    assert_eq!(series_count(&registry), after_first_request);
     assert_requests_ended(&registry, 1000);
 }
 
 #[tokio::test]
-async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
+async fn endpoints_beyond_max_endpoints_are_recorded_as_overflow_with_one_warning() {
     let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = HttpMetrics::server().max_endpoints(10);
@@ -80,7 +80,7 @@ async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
     assert_eq!(overflowed, Some(90.0));
     assert_eq!(warnings.about("overflow").len(), 1);
 
-    // Known endpoints and unmatched requests are what they were.
+    // Known endpoints and unmatched requests are recorded as before.
     drop(service.call(request_to("/tenant3")).await);
     drop(service.call(Request::new(())).await);
     assert_eq!(requests("/tenant3"), Some(2.0));
@@ -88,16 +88,16 @@ async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
     assert_requests_ended(&registry, 102);
 }
 
-/// A request that waited at one overflowing endpoint and was named another overflows once.
+/// Its endpoint exceeds the limit both when it starts and when the response names another one.
 #[tokio::test]
-async fn a_request_overflows_once() {
+async fn request_with_two_endpoints_beyond_the_limit_is_counted_as_one_overflow() {
     let registry = Registry::new();
-    let late = async |_: Request<()>| {
+    let sets_endpoint = async |_: Request<()>| {
         tokio::task::yield_now().await;
         let mut response = Response::new(String::new());
         response
             .extensions_mut()
-            .insert(Endpoint::from_static("/named-late"));
+            .insert(Endpoint::from_static("/from-response"));
         Ok::<_, ()>(response)
     };
     let layer = HttpMetrics::server()
@@ -107,7 +107,7 @@ async fn a_request_overflows_once() {
     drop(layer.layer(service_fn(ok)).call(request_to("/first")).await);
     drop(
         layer
-            .layer(service_fn(late))
+            .layer(service_fn(sets_endpoint))
             .call(request_to("/second"))
             .await,
     );
@@ -120,7 +120,7 @@ async fn a_request_overflows_once() {
 }
 
 #[tokio::test]
-async fn many_threads_agree_on_the_cap() {
+async fn max_endpoints_holds_with_many_threads() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .max_endpoints(50)
@@ -151,9 +151,8 @@ async fn many_threads_agree_on_the_cap() {
     assert_requests_ended(&registry, 1600);
 }
 
-/// A skipped request takes no place among a label's values either.
 #[tokio::test]
-async fn skipped_requests_use_up_no_labels() {
+async fn skipped_requests_do_not_count_towards_max_values() {
     let registry = Registry::new();
     let label =
         HttpLabel::from_request("client", |request| request.header("x-client")).max_values(1);
@@ -169,7 +168,40 @@ async fn skipped_requests_use_up_no_labels() {
         drop(service.call(from("/health", probe)).await.unwrap());
     }
     drop(service.call(from("/orders", "shop")).await.unwrap());
-    let of_shop = registry.sum("http_requests_total", &[("client", "shop")]);
-    assert_eq!(of_shop, Some(1.0));
+    let from_shop = registry.sum("http_requests_total", &[("client", "shop")]);
+    assert_eq!(from_shop, Some(1.0));
     assert_requests_ended(&registry, 1);
+}
+
+#[tokio::test]
+async fn layers_with_the_same_configuration_share_max_endpoints() {
+    let registry = Registry::new();
+    for endpoint in ["/a", "/b"] {
+        let layer = HttpMetrics::server()
+            .max_endpoints(1)
+            .build(&registry)
+            .unwrap();
+        drop(layer.layer(service_fn(ok)).call(request_to(endpoint)).await);
+    }
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
+    assert_requests_ended(&registry, 2);
+}
+
+#[tokio::test]
+async fn open_connections_beyond_max_endpoints_are_recorded_as_overflow() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .max_endpoints(1)
+        .build(&registry)
+        .unwrap();
+    drop(layer.layer(service_fn(ok)).call(request_to("/first")).await);
+    let mut download = layer.layer(service_fn(async |_: Request<()>| {
+        let response = Response::builder().extension(LongLived::new("download"));
+        Ok::<_, ()>(response.body(String::from("x")).unwrap())
+    }));
+    let response = download.call(request_to("/second")).await;
+    let labels = [("endpoint", "overflow"), ("kind", "download")];
+    assert_eq!(registry.sum("http_connections_open", &labels), Some(1.0));
+    drop(response);
+    assert_requests_ended(&registry, 2);
 }

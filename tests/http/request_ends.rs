@@ -1,4 +1,4 @@
-//! Every way a request can end, by direct calls: exactly once each.
+//! Every way in which a request can end is counted exactly once.
 
 use std::future::{self, Future};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,17 +16,17 @@ use test_support::{
     aborted_bodies, assert_one_request_completed, assert_requests_ended, requests_with_status,
 };
 
-type Answer = Response<ScriptedBody>;
+type ServiceResponse = Response<ScriptedBody>;
 
 fn request(method: &str) -> Request<()> {
     Request::builder().method(method).body(()).unwrap()
 }
 
-fn with_status(status: u16, body: ScriptedBody) -> Answer {
+fn with_status(status: u16, body: ScriptedBody) -> ServiceResponse {
     Response::builder().status(status).body(body).unwrap()
 }
 
-fn with_length(length: u64, body: ScriptedBody) -> Answer {
+fn with_length(length: u64, body: ScriptedBody) -> ServiceResponse {
     let response = Response::builder().header("content-length", length);
     response.body(body).unwrap()
 }
@@ -39,13 +39,13 @@ fn in_progress(registry: &Registry) -> Option<f64> {
     registry.sum("http_requests_in_progress", &[])
 }
 
-fn completed(registry: &Registry) {
+fn assert_completed_with_200(registry: &Registry) {
     assert_eq!(requests_with_status(registry, "200"), 1.0);
     assert_one_request_completed(registry);
 }
 
 #[tokio::test]
-async fn a_body_ends_with_none() {
+async fn body_ends_when_it_returns_none() {
     let registry = Registry::new();
     let response = Response::new(ScriptedBody::stream(&["a", "b"]));
     let mut body = pin!(
@@ -53,35 +53,35 @@ async fn a_body_ends_with_none() {
             .await
             .into_body()
     );
-    for expected in [1.0, 1.0] {
+    for _ in 0..2 {
         assert!(body.frame().await.is_some());
-        assert_eq!(in_progress(&registry), Some(expected));
+        assert_eq!(in_progress(&registry), Some(1.0));
     }
     assert!(body.frame().await.is_none());
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn a_body_of_known_length_ends_with_its_only_frame() {
+async fn body_that_reports_its_end_ends_with_its_last_frame() {
     let registry = Registry::new();
     let response =
         measured_response(&registry, "GET", Response::new(ScriptedBody::full("hello"))).await;
     assert_eq!(in_progress(&registry), Some(1.0));
     let mut body = pin!(response.into_body());
     body.frame().await;
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn an_empty_body_ends_at_the_head() {
+async fn empty_body_ends_at_the_response_head() {
     let registry = Registry::new();
     let _unpolled =
         measured_response(&registry, "GET", Response::new(ScriptedBody::full(""))).await;
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn a_body_ends_when_content_length_is_reached() {
+async fn body_ends_when_content_length_is_reached() {
     let registry = Registry::new();
     let response = with_length(2, ScriptedBody::stream(&["a", "b"]));
     let mut body = pin!(
@@ -92,11 +92,11 @@ async fn a_body_ends_when_content_length_is_reached() {
     body.frame().await;
     assert_eq!(in_progress(&registry), Some(1.0));
     body.frame().await;
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn a_body_ends_when_content_length_is_passed() {
+async fn body_ends_when_content_length_is_exceeded() {
     let registry = Registry::new();
     let response = with_length(2, ScriptedBody::stream(&["abc", "d"]));
     let mut body = pin!(
@@ -105,11 +105,11 @@ async fn a_body_ends_when_content_length_is_passed() {
             .into_body()
     );
     body.frame().await;
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn a_body_ends_when_its_exact_size_is_reached() {
+async fn body_ends_when_its_exact_size_is_reached() {
     let registry = Registry::new();
     let mut body = ScriptedBody::stream(&["a", "b"]);
     body.exact_size = Some(2);
@@ -120,11 +120,11 @@ async fn a_body_ends_when_its_exact_size_is_reached() {
     );
     body.frame().await;
     body.frame().await;
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn a_body_ends_with_trailers() {
+async fn body_ends_with_trailers() {
     let registry = Registry::new();
     let body = ScriptedBody::new([Step::Data("a"), Step::Trailers]);
     let mut body = pin!(
@@ -134,11 +134,11 @@ async fn a_body_ends_with_trailers() {
     );
     body.frame().await;
     body.frame().await;
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn responses_without_a_body_end_at_the_head() {
+async fn responses_to_head_and_status_204_and_304_end_at_the_response_head() {
     for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304)] {
         let registry = Registry::new();
         let response = with_status(status, ScriptedBody::stream(&["never sent"]));
@@ -150,7 +150,7 @@ async fn responses_without_a_body_end_at_the_head() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_polled_on_after_its_end_counts_once() {
+async fn body_that_is_polled_after_its_end_is_counted_once() {
     let registry = Registry::new();
     let response = Response::new(ScriptedBody::full("hello"));
     let body = measured_response(&registry, "GET", response)
@@ -158,11 +158,11 @@ async fn a_body_that_is_polled_on_after_its_end_counts_once() {
         .into_body();
     let collected = body.collect().await;
     assert_eq!(collected.ok().unwrap().to_bytes(), "hello");
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn a_body_that_fails_is_aborted() {
+async fn failed_body_is_aborted() {
     let registry = Registry::new();
     let body = ScriptedBody::new([Step::Data("a"), Step::Error]);
     let body = measured_response(&registry, "GET", Response::new(body))
@@ -176,12 +176,12 @@ async fn a_body_that_fails_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_dropped_half_way_is_aborted() {
-    let pieces = [
+async fn body_dropped_before_its_end_is_aborted() {
+    let responses = [
         Response::new(ScriptedBody::stream(&["a", "b"])),
         with_length(2, ScriptedBody::stream(&["a", "b"])),
     ];
-    for response in pieces {
+    for response in responses {
         let registry = Registry::new();
         let mut body = Box::pin(
             measured_response(&registry, "GET", response)
@@ -197,7 +197,7 @@ async fn a_body_that_is_dropped_half_way_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_body_that_panics_is_aborted_and_the_panic_goes_on() {
+async fn panic_of_a_body_is_aborted_and_propagates() {
     let registry = Registry::new();
     let body = ScriptedBody::new([Step::Data("a"), Step::Panic]);
     let mut body = Box::pin(
@@ -208,7 +208,7 @@ async fn a_body_that_panics_is_aborted_and_the_panic_goes_on() {
     body.frame().await;
     let mut frame = pin!(body.frame());
     assert!(catch_unwind(AssertUnwindSafe(|| poll_once(frame.as_mut()))).is_err());
-    // Counted when it happened, not when the remains are dropped.
+    // Counted when the body panics, not when it is dropped.
     assert_eq!(requests_with_status(&registry, "200"), 1.0);
     assert_eq!(aborted_bodies(&registry, "panicked"), 1.0);
     drop(body);
@@ -216,25 +216,25 @@ async fn a_body_that_panics_is_aborted_and_the_panic_goes_on() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_service_counts_as_error_and_is_passed_on() {
+async fn error_of_the_service_has_status_error_and_is_returned_unchanged() {
     #[derive(Debug, PartialEq)]
-    struct NotEvenAnError;
+    struct NotAnError;
     let registry = Registry::new();
-    let fails = service_fn(|_: Request<()>| future::ready(Err::<Answer, _>(NotEvenAnError)));
+    let fails = service_fn(|_: Request<()>| future::ready(Err::<ServiceResponse, _>(NotAnError)));
     let result = registry
         .http_layer()
         .layer(fails)
         .oneshot(request("GET"))
         .await;
-    assert_eq!(result.err(), Some(NotEvenAnError));
+    assert_eq!(result.err(), Some(NotAnError));
     assert_eq!(requests_with_status(&registry, "error"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_future_dropped_before_the_response_counts_as_cancelled() {
+async fn request_dropped_before_its_response_has_status_cancelled() {
     let registry = Registry::new();
-    let hangs = service_fn(|_: Request<()>| future::pending::<Result<Answer, ()>>());
+    let hangs = service_fn(|_: Request<()>| future::pending::<Result<ServiceResponse, ()>>());
     let mut service = registry.http_layer().layer(hangs);
 
     let never_polled = service.call(request("GET"));
@@ -250,10 +250,11 @@ async fn a_future_dropped_before_the_response_counts_as_cancelled() {
 }
 
 #[tokio::test]
-async fn a_panic_in_call_counts_as_panicked_and_goes_on() {
+async fn panic_in_call_has_status_panicked_and_propagates() {
     let registry = Registry::new();
-    let panics =
-        service_fn(|_: Request<()>| -> future::Ready<Result<Answer, ()>> { panic!("in call") });
+    let panics = service_fn(
+        |_: Request<()>| -> future::Ready<Result<ServiceResponse, ()>> { panic!("in call") },
+    );
     let mut service = registry.http_layer().layer(panics);
     let panicked = catch_unwind(AssertUnwindSafe(|| drop(service.call(request("GET")))));
     assert!(panicked.is_err());
@@ -262,9 +263,10 @@ async fn a_panic_in_call_counts_as_panicked_and_goes_on() {
 }
 
 #[tokio::test]
-async fn a_panic_in_poll_counts_as_panicked_when_it_happens() {
+async fn panic_in_poll_has_status_panicked_at_once_and_not_cancelled() {
     let registry = Registry::new();
-    let panics = service_fn(async |_: Request<()>| -> Result<Answer, ()> { panic!("in poll") });
+    let panics =
+        service_fn(async |_: Request<()>| -> Result<ServiceResponse, ()> { panic!("in poll") });
     let mut service = registry.http_layer().layer(panics);
     let mut future = Box::pin(service.call(request("GET")));
     assert!(catch_unwind(AssertUnwindSafe(|| poll_once(future.as_mut()))).is_err());
@@ -274,32 +276,32 @@ async fn a_panic_in_poll_counts_as_panicked_when_it_happens() {
     assert_requests_ended(&registry, 1);
 }
 
-/// A destructor that runs while its thread panics may well serve a request that does not.
+/// For example in a destructor during unwinding: `std::thread::panicking()` is true, but the request does not panic.
 #[tokio::test]
-async fn a_request_served_while_its_thread_panics_is_no_panic() {
-    struct Serves(Registry);
-    impl Drop for Serves {
+async fn request_served_while_its_thread_unwinds_is_not_panicked() {
+    struct ServesOnDrop(Registry);
+    impl Drop for ServesOnDrop {
         fn drop(&mut self) {
-            let fine = service_fn(async |_: Request<()>| {
+            let service = service_fn(async |_: Request<()>| {
                 Ok::<_, ()>(Response::new(ScriptedBody::full("")))
             });
-            let mut service = self.0.http_layer().layer(fine);
+            let mut service = self.0.http_layer().layer(service);
             let mut future = pin!(service.call(request("GET")));
             assert!(poll_once(future.as_mut()).is_ready());
         }
     }
     let registry = Registry::new();
-    let serves = Serves(registry.clone());
+    let serves = ServesOnDrop(registry.clone());
     let panicked = catch_unwind(AssertUnwindSafe(move || {
         let _serves = serves;
-        panic!("elsewhere")
+        panic!("not in a request")
     }));
     assert!(panicked.is_err());
-    completed(&registry);
+    assert_completed_with_200(&registry);
 }
 
 #[tokio::test]
-async fn every_code_has_its_own_status() {
+async fn each_status_code_is_a_label_value() {
     let registry = Registry::new();
     let codes = [200, 201, 301, 404, 418, 500, 503, 599, 999];
     for code in codes {
@@ -314,4 +316,50 @@ async fn every_code_has_its_own_status() {
         );
     }
     assert_requests_ended(&registry, codes.len() as u64);
+}
+
+#[tokio::test]
+async fn response_with_content_length_0_ends_at_the_response_head() {
+    let registry = Registry::new();
+    let response = Response::builder().header("content-length", "0");
+    drop(
+        measured_response(
+            &registry,
+            "GET",
+            response.body(ScriptedBody::stream(&[])).unwrap(),
+        )
+        .await,
+    );
+    assert_one_request_completed(&registry);
+}
+
+#[tokio::test]
+async fn informational_response_ends_at_the_response_head() {
+    let registry = Registry::new();
+    let response = Response::builder().status(103);
+    drop(
+        measured_response(
+            &registry,
+            "GET",
+            response
+                .body(ScriptedBody::stream(&["never sent"]))
+                .unwrap(),
+        )
+        .await,
+    );
+    assert_one_request_completed(&registry);
+}
+
+#[tokio::test]
+async fn body_of_unknown_size_ends_when_it_reports_end_of_stream() {
+    let registry = Registry::new();
+    let mut body = ScriptedBody::stream(&["a"]);
+    body.reports_end_of_stream = true;
+    let mut body = pin!(
+        measured_response(&registry, "GET", Response::new(body))
+            .await
+            .into_body()
+    );
+    body.frame().await;
+    assert_one_request_completed(&registry);
 }
