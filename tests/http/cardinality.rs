@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{
     HttpMetrics, Registry,
-    http::{Endpoint, HttpLabel},
+    http::{Endpoint, HttpLabel, LongLived},
 };
 
 use test_support::assert_requests_ended;

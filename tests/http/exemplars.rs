@@ -72,7 +72,7 @@ async fn later_requests_of_existing_series_have_exemplars() {
 }
 
 #[tokio::test]
-async fn traceparent_that_is_invalid_or_not_sampled_is_no_exemplar() {
+async fn invalid_or_unsampled_traceparent_is_ignored() {
     for traceparent in [
         None,
         Some(""),

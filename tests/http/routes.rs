@@ -3,20 +3,22 @@
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any_service, get};
-use http::{Request, StatusCode};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use http::{Request, Response, StatusCode};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{
     Registry,
     http::{Endpoint, EndpointLayer},
 };
 
 use test_support::assert_requests_ended;
+use test_support::body::ScriptedBody;
+use test_support::service::{measured_response, ok, request_to};
 use test_support::warnings::Warnings;
 
 /// Requests each path and asserts that the request is counted once, at the endpoint and status.
 async fn assert_endpoints<S, B>(registry: &Registry, app: S, expected: &[(&str, &str, u16)])
 where
-    S: Service<Request<Body>, Response = http::Response<B>> + Clone,
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
     S::Error: std::fmt::Debug,
     B: http_body::Body<Error: std::fmt::Debug>,
 {
@@ -189,8 +191,8 @@ async fn route_layer_does_not_record_unmatched_requests() {
 #[tokio::test]
 async fn layer_on_the_service_of_one_route_records_its_template() {
     let registry = Registry::new();
-    let service = tower::service_fn(async |_: Request<Body>| {
-        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from("one")))
+    let service = service_fn(async |_: Request<Body>| {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::from("one")))
     });
     let app = Router::new().route(
         "/one/{x}",
@@ -202,8 +204,7 @@ async fn layer_on_the_service_of_one_route_records_its_template() {
 #[tokio::test]
 async fn endpoint_extension_of_the_request_is_the_endpoint() {
     let registry = Registry::new();
-    let service =
-        tower::service_fn(async |_: Request<()>| Ok::<_, ()>(http::Response::new(String::new())));
+    let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let mut request = Request::new(());
     request
         .extensions_mut()

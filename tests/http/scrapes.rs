@@ -44,7 +44,7 @@ async fn read_to_end(page: MetricsBody) -> String {
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
 
-/// A registry whose page is gathered in many polls.
+/// A registry whose page needs many polls.
 fn large_registry() -> Registry {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
@@ -145,7 +145,7 @@ async fn scraper_that_disconnects_or_is_slow_does_not_affect_others() {
     assert!(samples(rest.split_once('\n').unwrap().1).len() > 18_000);
 }
 
-/// There are never more than one rendering in progress and one that waits for it.
+/// At most one rendering is in progress and one waits for it.
 #[tokio::test]
 async fn rendering_waits_for_the_one_in_progress_also_after_a_scraper_disconnected() {
     let registry = large_registry();

@@ -15,7 +15,7 @@ pub enum Step {
     Trailers,
     Error,
     Panic,
-    /// This poll and all later ones are pending.
+    /// Returns `Pending`, at all later polls too.
     Hang,
 }
 

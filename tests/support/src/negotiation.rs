@@ -29,7 +29,7 @@ pub fn negotiate(headers: HeaderMap) -> HeaderMap {
     response.headers().clone()
 }
 
-/// One header with several values, a line each.
+/// Headers with one name and several values, each in its own header line.
 pub fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
     let values = values
         .iter()
