@@ -1,13 +1,13 @@
 //! Captures what a thread logs with `tracing`.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tower_prometheus::Registry;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{self, DefaultGuard};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// Captures the log of the calling thread until it is dropped.
 pub struct Warnings {
@@ -17,6 +17,7 @@ pub struct Warnings {
 
 impl Warnings {
     pub fn capture() -> Self {
+        ask_all_subscribers();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         let _guard =
@@ -38,6 +39,7 @@ impl Warnings {
 ///
 /// Deadlocks if the registry holds a lock while it logs.
 pub fn count_warnings_in(registry: &Registry, run: impl FnOnce()) {
+    ask_all_subscribers();
     let registry = registry.clone();
     let count = move |_| {
         metrics::with_local_recorder(&registry, || {
@@ -45,6 +47,16 @@ pub fn count_warnings_in(registry: &Registry, run: impl FnOnce()) {
         });
     };
     subscriber::with_default(LineSubscriber(count), run);
+}
+
+/// Makes `tracing` ask the subscribers of all threads whether an event is enabled.
+///
+/// While a process has at most one subscriber, `tracing` asks only that of the thread which logs an event first, and
+/// caches the answer. If this is another test without a subscriber, the event is disabled for all threads. A second
+/// subscriber, which lives as long as the process, avoids this.
+fn ask_all_subscribers() {
+    static SECOND_SUBSCRIBER: OnceLock<Dispatch> = OnceLock::new();
+    SECOND_SUBSCRIBER.get_or_init(|| Dispatch::new(LineSubscriber(|_| ())));
 }
 
 /// Calls a function with a line for each event of level `INFO` and above: `WARN target: message field=value`.
