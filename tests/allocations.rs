@@ -1,4 +1,4 @@
-//! The layer adds no allocation to a request whose series exist. A binary of its own, for its allocator.
+//! Recording into existing series does not allocate. A test binary of its own, because it sets a global allocator.
 
 use std::future::ready;
 use std::pin::{Pin, pin};
@@ -18,7 +18,7 @@ use tower_prometheus::{
     http::{Endpoint, HttpLabel, RequestBody, TraceId},
 };
 
-/// Polls a future that is never pending, and its body to the end.
+/// Polls a future, which must be ready, and reads the response body to its end.
 fn run<F, B, E>(future: F)
 where
     F: Future<Output = Result<Response<B>, E>>,
@@ -26,24 +26,25 @@ where
 {
     let cx = &mut Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(response)) = pin!(future).poll(cx) else {
-        panic!("not ready");
+        panic!("the future is pending");
     };
     let mut body = pin!(response.into_body());
     while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(cx) {}
 }
 
+/// The number of allocations of 100 calls, after three. Asserts that the calls free all memory that they allocate.
 fn allocations(mut call: impl FnMut()) -> u64 {
-    // The first calls register series.
+    // These register series.
     for _ in 0..3 {
         call();
     }
     let info = allocation_counter::measure(|| (0..100).for_each(|_| call()));
-    assert_eq!(info.bytes_current, 0, "something is kept");
+    assert_eq!(info.bytes_current, 0, "memory of calls is not freed");
     info.count_total
 }
 
 #[test]
-fn a_bare_service_is_measured_without_allocating() {
+fn http_layer_does_not_allocate() {
     let registry = Registry::new();
     let inner = service_fn(|_: Request<()>| {
         std::future::ready(Ok::<_, ()>(Response::new(Full::new(Bytes::from_static(
@@ -54,31 +55,33 @@ fn a_bare_service_is_measured_without_allocating() {
     let request = || Request::new(());
     assert_eq!(allocations(|| run(service.call(request()))), 0);
 
-    // With the endpoint of a router: what remains is the test's own extension.
-    let named = || {
+    // With an endpoint: the only allocations are those of the test's own request extension.
+    let with_endpoint = || {
         let mut request = request();
         request
             .extensions_mut()
             .insert(Endpoint::from_static("/hello"));
         request
     };
-    let own = allocations(|| drop(named()));
-    assert_eq!(allocations(|| run(service.call(named()))), own);
+    let own = allocations(|| drop(with_endpoint()));
+    assert_eq!(allocations(|| run(service.call(with_endpoint()))), own);
 
-    // A future that is dropped, and a body that is.
+    // A cancelled request, an aborted body, and a request after a scrape.
     assert_eq!(allocations(|| drop(service.call(request()))), 0);
+    let aborted = || drop(service.call(request()).now_or_never());
+    assert_eq!(allocations(aborted), 0);
     drop(registry.render());
     assert_eq!(allocations(|| run(service.call(request()))), 0);
 }
 
 #[test]
-fn labels_that_are_known_cost_no_allocation() {
+fn known_values_of_custom_labels_do_not_allocate() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .label(HttpLabel::from_request("client", |request| {
             request.header("x-client")
         }))
-        .label(HttpLabel::from_response("answer", |_| Some("yes")))
+        .label(HttpLabel::from_response("cached", |_| Some("yes")))
         .build(&registry)
         .unwrap();
     let mut service = layer.layer(service_fn(|_: Request<()>| {
@@ -97,7 +100,7 @@ fn labels_that_are_known_cost_no_allocation() {
 }
 
 #[test]
-fn a_known_method_of_grpc_is_measured_without_allocating() {
+fn grpc_layers_do_not_allocate_for_known_methods() {
     let registry = Registry::new();
     let inner = service_fn(|request: Request<GrpcRequestBody<Full<Bytes>>>| {
         drop(request);
@@ -115,25 +118,28 @@ fn a_known_method_of_grpc_is_measured_without_allocating() {
         headers.insert("grpc-timeout", HeaderValue::from_static("1S"));
         request
     };
-    // What remains are the test's own headers; it learns the method from the first answer.
+    // The only allocations are those of the test's own headers. The first response registers the method.
     let own = allocations(|| drop(request()));
-    let answer = allocations(|| {
+    let response = allocations(|| {
         let mut response = Response::new(());
         let headers = response.headers_mut();
         headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-status", HeaderValue::from_static("0"));
     });
     let mut service = registry.grpc_layer().layer(inner);
-    assert_eq!(allocations(|| run(service.call(request()))), own + answer);
-    // A future that is dropped.
-    assert_eq!(allocations(|| drop(service.call(request()))), own + answer);
+    assert_eq!(allocations(|| run(service.call(request()))), own + response);
+    // A cancelled call.
+    assert_eq!(
+        allocations(|| drop(service.call(request()))),
+        own + response
+    );
     let mut client = registry.grpc_client_layer().layer(inner);
-    assert_eq!(allocations(|| run(client.call(request()))), own + answer);
+    assert_eq!(allocations(|| run(client.call(request()))), own + response);
 }
 
-/// axum's `Router::layer` boxes any body that is not its own: ours costs no more than a wrapper does.
+/// axum's `Router::layer` boxes every response body of another type than its own.
 #[test]
-fn in_a_router_it_allocates_as_much_as_any_layer_that_wraps_the_body() {
+fn layer_in_a_router_allocates_as_much_as_a_layer_that_only_wraps_the_body() {
     let router = || Router::new().route("/users/{id}", get(async || "ada"));
     let registry = Registry::new();
     let mut measured = router().layer(registry.http_layer()).with_state::<()>(());
@@ -201,7 +207,7 @@ impl<B: http_body::Body + Unpin> http_body::Body for WrappedBody<B> {
 }
 
 #[test]
-fn the_applications_own_metrics_move_without_allocating() {
+fn custom_metrics_do_not_allocate() {
     use tower_prometheus::{
         Counter, FloatCounter, Gauge, Histogram, InProgress, Operation, catalogue, custom::Outcome,
         labels,
@@ -218,17 +224,17 @@ fn the_applications_own_metrics_move_without_allocating() {
             orders_total: Counter<Order>,
             /// Refunds.
             refunds_total: Counter<Payment>,
-            /// Money.
+            /// Revenue.
             revenue_total: FloatCounter<Payment>,
-            /// Books.
+            /// Books in stock.
             stock: Gauge,
-            /// Packing.
+            /// Parcels being packed.
             packing: InProgress,
-            /// How long.
+            /// Duration of packing.
             packing_seconds: Histogram<Payment>,
-            /// What ended.
+            /// Operations that ended.
             ended_total: Counter<Ended>,
-            /// What failed.
+            /// Operations that failed.
             errors_total: Counter<Failure>,
         }
     }
@@ -239,10 +245,10 @@ fn the_applications_own_metrics_move_without_allocating() {
             country,
             by: "ship",
         };
-        let none = allocations(|| {
+        let count = allocations(|| {
             shop.refunds_total.with(Payment::Cash).increment();
             shop.orders_total.with(order("NZ")).add(2);
-            // One that is too many is no dearer.
+            // Beyond the limit of one value.
             shop.orders_total.with(order("AU")).add(2);
             shop.revenue_total.with(Payment::Cash).add(0.5);
             shop.stock.set(3.0);
@@ -265,22 +271,22 @@ fn the_applications_own_metrics_move_without_allocating() {
             let failing = operation().run(std::future::ready(Err::<(), _>(std::fmt::Error)));
             let Poll::Ready(Err(_)) = pin!(failing).poll(&mut Context::from_waker(Waker::noop()))
             else {
-                panic!("not ready");
+                panic!("the future is pending");
             };
         });
-        assert_eq!(none, 0);
+        assert_eq!(count, 0);
     }
     assert!(registry.sum("errors_total", &[("error_type", "Error")]) > Some(100.0));
     assert!(Registry::global().is_none());
 }
 
-/// What some requests need is in a box, which goes with them however they end.
+/// Some requests need a box. It is freed however they end: `allocations` asserts that.
 #[test]
-fn nothing_is_kept_of_a_request() {
-    let answer = || Response::new(Full::new(Bytes::from_static(b"hello")));
+fn memory_of_a_request_is_freed_however_it_ends() {
+    let response = || Response::new(Full::new(Bytes::from_static(b"hello")));
     let request = || {
-        let traced = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let request = Request::get("/x").header("traceparent", traced);
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let request = Request::get("/x").header("traceparent", traceparent);
         request.extension(Endpoint::from_static("/x"))
     };
     let registry = Registry::new();
@@ -290,45 +296,42 @@ fn nothing_is_kept_of_a_request() {
     let mut traced = traced
         .build(&registry)
         .unwrap()
-        .layer(service_fn(|_: Request<()>| ready(Ok::<_, ()>(answer()))));
-    let ask = || request().body(()).unwrap();
-    assert!(allocations(|| run(traced.call(ask()))) > allocations(|| drop(ask())));
-    allocations(|| drop(traced.call(ask())));
-    // A body that is dropped.
-    allocations(|| drop(traced.call(ask()).now_or_never()));
+        .layer(service_fn(|_: Request<()>| ready(Ok::<_, ()>(response()))));
+    let new_request = || request().body(()).unwrap();
+    assert!(allocations(|| run(traced.call(new_request()))) > allocations(|| drop(new_request())));
+    allocations(|| drop(traced.call(new_request())));
+    // An aborted body.
+    allocations(|| drop(traced.call(new_request()).now_or_never()));
 
-    let read = HttpMetrics::server().prefix("read").with_request_body();
-    let mut read =
-        read.build(&registry)
-            .unwrap()
-            .layer(service_fn(|_: Request<RequestBody<Full<Bytes>>>| {
-                ready(Ok::<_, ()>(answer()))
-            }));
-    let ask = || {
+    let with_body = HttpMetrics::server().prefix("read").with_request_body();
+    let mut with_body = with_body.build(&registry).unwrap().layer(service_fn(
+        |_: Request<RequestBody<Full<Bytes>>>| ready(Ok::<_, ()>(response())),
+    ));
+    let new_request = || {
         request()
             .body(Full::new(Bytes::from_static(b"hi")))
             .unwrap()
     };
-    allocations(|| run(read.call(ask())));
-    allocations(|| drop(read.call(ask())));
-    allocations(|| drop(read.call(ask()).now_or_never()));
+    allocations(|| run(with_body.call(new_request())));
+    allocations(|| drop(with_body.call(new_request())));
+    allocations(|| drop(with_body.call(new_request()).now_or_never()));
 
-    // Never registered: a first request each time, and one that waits to be.
-    let named = HttpMetrics::server().prefix("named").skip(["/skipped"]);
-    let mut named = named
+    // Skipped requests and scrapes, whose series are never registered: each one is a first request.
+    let skipping = HttpMetrics::server().prefix("skipping").skip(["/skipped"]);
+    let mut skipping = skipping
         .build(&registry)
         .unwrap()
         .layer(service_fn(|_: Request<()>| {
-            let mut response = answer();
+            let mut response = response();
             let skipped = Endpoint::from_static("/skipped");
             response.extensions_mut().insert(skipped);
             ready(Ok::<_, ()>(response))
         }));
-    let ask = || request().body(()).unwrap();
-    allocations(|| run(named.call(ask())));
+    let new_request = || request().body(()).unwrap();
+    allocations(|| run(skipping.call(new_request())));
     let mut scraped = registry.http_layer().layer(registry.handler());
-    allocations(|| run(scraped.call(ask())));
-    assert_eq!(registry.sum("named_requests_total", &[]), None);
+    allocations(|| run(scraped.call(new_request())));
+    assert_eq!(registry.sum("skipping_http_requests_total", &[]), None);
     assert_eq!(
         registry.sum("http_requests_total", &[("endpoint", "/x")]),
         None

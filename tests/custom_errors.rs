@@ -1,7 +1,7 @@
-//! Mistakes in `catalogue!` and `labels!` do not compile, and the messages say why.
+//! Compile errors of `catalogue!` and `labels!`.
 //!
-//! Each case is a program of a small package, checked with the installed compiler. Only the messages of this crate
-//! are compared, because those of the compiler change. The lock file is that of this package.
+//! Each case is a program of a generated package, checked with the installed compiler and the lock file of this
+//! workspace. Only the error messages of this crate are compared, because those of the compiler change.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,9 @@ fn main() {
     shop.orders_total.with(Order { payment: Payment::Card, country: "NZ" }).increment();
 "#;
 
-/// Names of cases, and what follows in `main` or after it: programs that compile.
+/// Programs that compile: a name, and the code that follows in `main` or after it.
 const VALID: [(&str, &str); 5] = [
-    ("right", "}"),
+    ("catalogue", "}"),
     (
         "items_with_the_names_of_fields",
         "} impl Shop {
@@ -44,7 +44,7 @@ const VALID: [(&str, &str); 5] = [
         "one_type_on_a_registry_and_globally",
         "let mut shop = shop; if false { shop = Shop::global(); } shop.refunds_total.with(Payment::Card).increment(); }",
     ),
-    // Names that the macros could use themselves.
+    // The macros may use these names in their expansion.
     (
         "fields_named_like_parts_of_the_macro",
         "} catalogue! { struct Named {
@@ -84,10 +84,10 @@ const VALID: [(&str, &str); 5] = [
     ),
 ];
 
-/// Names of mistakes, what follows in `main` or after it, and what the messages contain.
-const MISTAKES: [(&str, &str, &str); 18] = [
+/// Programs that do not compile: a name, the code that follows in `main` or after it, and a part of the messages.
+const INVALID: [(&str, &str, &str); 18] = [
     (
-        "other_labels",
+        "labels_of_another_type",
         "shop.refunds_total.with(Reason::Late).increment(); }",
         "this family has the labels `Payment`, not `Reason`",
     ),
@@ -97,7 +97,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "no method named `increment` found for struct `tower_prometheus::Counter<Payment>`",
     ),
     (
-        "text_for_closed",
+        "text_for_an_enum_label",
         r#"shop.orders_total.with(Order { payment: "card", country: "NZ" }).increment(); }"#,
         "expected `Payment`",
     ),
@@ -107,12 +107,12 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "missing field `country` in initializer of `Order",
     ),
     (
-        "text_for_set",
+        "text_instead_of_labels",
         r#"shop.refunds_total.with("card").increment(); }"#,
         "this family has the labels `Payment`, not `&str`",
     ),
     (
-        "not_a_set",
+        "type_that_is_no_label_set",
         "} catalogue! { struct Wrong {
             /// Counts problems.
             one_total: Counter<String>,
@@ -120,12 +120,12 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "`String` is not a set of labels",
     ),
     (
-        "not_a_label",
+        "type_that_is_no_label",
         "} labels! { struct Wrong { country: String } }",
         "`String` is not the type of a label",
     ),
     (
-        "not_a_metric",
+        "type_that_is_no_metric",
         "} catalogue! { struct Wrong {
             /// Counts problems.
             one_total: u64,
@@ -165,7 +165,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "`one` is not a valid metric name: allowed are letters, digits and `_`",
     ),
     (
-        "help",
+        "no_help",
         "} catalogue! { struct Wrong { one: Gauge } }",
         "`one` has no documentation comment, which is its HELP text",
     ),
@@ -178,7 +178,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "`cost` needs `buckets`: the default buckets are for seconds",
     ),
     (
-        "wrong_buckets",
+        "decreasing_buckets",
         "} catalogue! { struct Wrong {
             /// Counts problems.
             cost: Histogram { buckets: [1.0, 0.5] },
@@ -186,7 +186,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "`cost` has buckets that are not finite and increasing",
     ),
     (
-        "wrong_option",
+        "unknown_option",
         "} catalogue! { struct Wrong {
             /// Counts problems.
             cost: Histogram { bucket: [1.0] },
@@ -199,7 +199,7 @@ const MISTAKES: [(&str, &str, &str); 18] = [
         "a label cannot be called `le`, `quantile` or `__",
     ),
     (
-        "same_value",
+        "duplicate_value",
         r#"} labels! { enum Wrong { One = "same", Two = "same" } }"#,
         "a value of `Wrong` is there twice",
     ),
@@ -220,16 +220,17 @@ fn valid_catalogues_compile() {
 }
 
 #[test]
-fn mistakes_do_not_compile_and_say_why() {
-    let package = package("mistakes");
-    for (name, mistake, expected) in MISTAKES {
-        write(&package, name, mistake);
+fn invalid_catalogues_do_not_compile_and_the_error_says_why() {
+    let package = package("invalid");
+    for (name, program, expected) in INVALID {
+        write(&package, name, program);
         let (compiles, messages) = check(&package, name);
-        assert!(!compiles, "{name} compiles");
+        assert!(!compiles, "{name} must not compile");
         assert!(messages.contains(expected), "{name}:\n{messages}");
     }
 }
 
+/// Creates a package that depends on this crate.
 fn package(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let packages = Path::new(env!("CARGO_TARGET_TMPDIR")).join("custom_errors");
@@ -246,16 +247,18 @@ fn package(name: &str) -> PathBuf {
     package
 }
 
+/// Writes a program that begins with `SHOP`.
 fn write(package: &Path, name: &str, rest: &str) {
     let program = package.join(format!("src/bin/{name}.rs"));
     fs::write(program, format!("{SHOP}{rest}")).unwrap();
 }
 
+/// Checks a program with cargo. Returns whether it compiles, and the messages.
 fn check(package: &Path, name: &str) -> (bool, String) {
     let output = Command::new(env!("CARGO"))
         .args(["check", "--offline", "--quiet", "--bin", name])
         .current_dir(package)
-        // Both tests build the dependencies once: the same directory.
+        // Both tests share a target directory, so that the dependencies are built once.
         .env("CARGO_TARGET_DIR", package.with_file_name("target"))
         .env("CARGO_TERM_COLOR", "never")
         .env_remove("RUSTFLAGS")

@@ -1,4 +1,4 @@
-//! The definitions of a layer equal its metrics page, under every naming.
+//! The definitions that `families` returns equal the metrics page of the layer, with every naming.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use tower_prometheus::{
 
 type Body = Full<bytes::Bytes>;
 
-/// The page after one request to a layer of this configuration, which then has every family that it records.
+/// The metrics page after one request through a layer with this configuration and a preregistered route.
 async fn page_of(metrics: HttpMetrics, registry: &Registry) -> String {
     let layer = metrics
         .preregister(Method::GET, "/users/{id}", [200, 500])
@@ -30,8 +30,8 @@ async fn page_of(metrics: HttpMetrics, registry: &Registry) -> String {
     registry.render()
 }
 
-/// The label names of each family on a page, and the bounds of histograms.
-fn shown(page: &str) -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
+/// The label names of each family on a page, and the bucket bounds of histograms.
+fn families_on(page: &str) -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
     let mut kinds = BTreeMap::new();
     for line in page.lines() {
         if let Some(about) = line.strip_prefix("# TYPE ") {
@@ -64,10 +64,10 @@ fn shown(page: &str) -> BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> {
 
 #[track_caller]
 fn assert_described(described: &[FamilyDescription], page: &str) {
-    let shown = shown(page);
-    for (name, (labels, bounds)) in &shown {
+    let exported = families_on(page);
+    for (name, (labels, bounds)) in &exported {
         let family = described.iter().find(|family| family.name == *name);
-        let family = family.unwrap_or_else(|| panic!("{name} is not described:\n{page}"));
+        let family = family.unwrap_or_else(|| panic!("{name} has no definition:\n{page}"));
         let names = family.labels.iter().map(|label| label.name.to_string());
         assert_eq!(names.collect::<BTreeSet<_>>(), *labels, "{name}");
         let expected = family.buckets.iter().map(f64::to_string);
@@ -81,7 +81,7 @@ fn assert_described(described: &[FamilyDescription], page: &str) {
             "{name}"
         );
     }
-    assert!(shown.len() >= 2, "{page}");
+    assert!(exported.len() >= 2, "{page}");
 }
 
 #[tokio::test]

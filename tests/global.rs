@@ -1,12 +1,12 @@
-//! One global registry, whoever comes first. A binary of its own, because there is one a process.
+//! The global registry. A test binary of its own, because a process has one global recorder.
 
 use tower_prometheus::{HttpMetrics, Registry, Sink};
 
 #[test]
-fn one_of_many_threads_installs_and_the_others_learn_who() {
+fn one_of_many_threads_installs_and_the_errors_of_the_others_name_its_place() {
     assert!(Registry::global().is_none());
-    let none = Sink::global().unwrap_err().to_string();
-    assert!(none.contains("no global recorder is installed"), "{none}");
+    let error = Sink::global().unwrap_err().to_string();
+    assert!(error.contains("no global recorder is installed"), "{error}");
 
     let results: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
@@ -18,13 +18,13 @@ fn one_of_many_threads_installs_and_the_others_learn_who() {
             .collect()
     });
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    let first = format!("already installed: at {}:", file!());
+    let place = format!("already installed: at {}:", file!());
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
-        assert!(error.to_string().contains(&first), "{error}");
+        assert!(error.to_string().contains(&place), "{error}");
         assert!(error.is_already_installed() && !error.is_conflict());
     }
 
-    // From any thread, before or after: the same registry.
+    // Macros of every thread record into it.
     metrics::counter!("c_total").increment(1);
     std::thread::spawn(|| metrics::counter!("c_total").increment(1))
         .join()
@@ -32,13 +32,13 @@ fn one_of_many_threads_installs_and_the_others_learn_who() {
     let global = Registry::global().unwrap();
     assert_eq!(global.sum("c_total", &[]), Some(2.0));
 
-    // On purpose, a layer records there, with all that a registry of ours can do.
+    // A layer on the global sink uses this registry, so a second one with other buckets conflicts.
     HttpMetrics::server()
         .build(Sink::global().unwrap())
         .unwrap();
-    let other = HttpMetrics::server().duration_buckets([1.0]).build(&global);
+    let conflict = HttpMetrics::server().duration_buckets([1.0]).build(&global);
     assert!(
-        other
+        conflict
             .unwrap_err()
             .to_string()
             .contains("with other buckets")

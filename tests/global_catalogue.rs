@@ -1,5 +1,4 @@
-//! A catalogue of the global recorder, before and after there is one. A binary of its own, because there is
-//! one a process.
+//! A global catalogue before and after `install`. A test binary of its own, because a process has one global recorder.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -20,21 +19,21 @@ catalogue! {
         orders_total: Counter<Payment>,
         /// Parcels.
         parcels_total: Counter<Country>,
-        /// Books.
+        /// Books in stock.
         stock: Gauge,
-        /// Packing.
+        /// Parcels being packed.
         packing: InProgress,
-        /// What runs.
+        /// The running version.
         build_info: Info<Build>,
-        /// What the registry refuses: its label is a constant one there.
+        /// Cannot be registered: its label is a constant label of the registry.
         refused_total: Counter<Service>,
-        /// What was logged.
+        /// Log events.
         logged_total: Counter,
     }
 }
 
 catalogue! {
-    /// Nobody has asked for it before the registry was installed.
+    /// Not used before the registry is installed.
     struct Late {
         /// Refunds.
         refunds_total: Counter<Payment>,
@@ -42,9 +41,9 @@ catalogue! {
 }
 
 #[test]
-fn call_sites_need_not_know_whether_there_is_a_recorder() {
+fn global_catalogue_works_before_and_after_install() {
     let shop = Shop::global();
-    // Held since before, by a task for example.
+    // Handles that are kept, for example by a task, while the registry is installed.
     let cash = shop.orders_total.with(Payment::Cash);
     let nz = shop.parcels_total.with(Country { country: "NZ" });
     cash.increment();
@@ -55,7 +54,7 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
 
     shop.refused_total.with(Service::Web).increment();
 
-    // Whoever listens to what is logged may use the catalogue in turn.
+    // The subscriber that gets the error uses the catalogue itself.
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -74,7 +73,7 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     assert_eq!(registry.sum("shop_logged_total", &[]), Some(1.0));
     assert_eq!(registry.sum("shop_refused_total", &[]), None);
 
-    // There as soon as there is a registry, at 0: what was recorded before went nowhere, but an info is kept.
+    // Series are exported as 0 from `install`. Values recorded before are lost, except those of an `Info`.
     let page = registry.render();
     for line in [
         "shop_orders_total{payment=\"card\",service=\"web\"} 0",
@@ -84,7 +83,7 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     ] {
         assert!(page.lines().any(|l| l == line), "{line}\n{page}");
     }
-    // What began before and ends now does not bring the gauge below 0.
+    // An operation that started before `install` and ends after it does not decrease the gauge.
     drop(packing);
     assert_eq!(registry.sum("shop_packing", &[]), Some(0.0));
 
@@ -104,7 +103,7 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     );
     assert_eq!(registry.sum("shop_stock", &[]), Some(7.0));
 
-    // A catalogue that is first asked for now is there at once.
+    // A catalogue that is first used after `install` is registered at once.
     let _ = Late::global();
     assert_eq!(
         registry.sum("refunds_total", &[("payment", "cash")]),
@@ -112,7 +111,7 @@ fn call_sites_need_not_know_whether_there_is_a_recorder() {
     );
 }
 
-/// Keeps what is logged, and counts it in the catalogue that it may be about.
+/// Keeps log lines, and counts them in the catalogue that they may be about.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

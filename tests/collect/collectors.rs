@@ -10,8 +10,11 @@ use tower::ServiceExt;
 use tower_prometheus::collect::{Blocking, CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, Registry};
 
-use test_support::page::{assert_readable, samples};
-use test_support::scrape::{handler_of, open_metrics, page, scrape, succeeded};
+use test_support::page::{assert_valid_text, samples};
+use test_support::scrape::{
+    collector_succeeded, handler_with_collector, scrape_open_metrics, scrape_text,
+    scrape_with_timeout,
+};
 use test_support::warnings::Warnings;
 
 fn registry() -> Registry {
@@ -80,7 +83,7 @@ async fn metrics_of_collectors_are_on_the_page() {
         })
         .unwrap();
     let handler = registry.handler();
-    let page = page(&handler).await;
+    let page = scrape_text(&handler).await;
     let lines: Vec<_> = page
         .lines()
         .filter(|l| !l.contains("scrape_coll"))
@@ -123,7 +126,7 @@ async fn metrics_of_collectors_are_on_the_page() {
         assert!(collectors[&format!("scrape_collector_duration_seconds{labels}")] < 5.0);
     }
 
-    let page = open_metrics(&handler).await;
+    let page = scrape_open_metrics(&handler).await;
     for line in [
         "# TYPE a counter",
         "# TYPE build info",
@@ -138,7 +141,7 @@ async fn metrics_of_collectors_are_on_the_page() {
 
 #[tokio::test(start_paused = true)]
 async fn a_collector_that_fails_loses_only_its_own_metrics() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = registry();
     registry.gauge("good", "", || 1_u64).unwrap();
     registry
@@ -162,9 +165,9 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
     registry.collector("hangs", Hangs).unwrap();
     let waits = Waits(Duration::from_millis(700));
     registry.collector("waits", waits).unwrap();
-    let (status, page) = scrape(&registry.handler(), 1.0).await;
+    let (status, page) = scrape_with_timeout(&registry.handler(), 1.0).await;
     assert_eq!(status, 200);
-    assert_readable(&page);
+    assert_valid_text(&page);
     let known = samples(&page);
     let own = known.keys().filter(|name| !name.starts_with("scrape_"));
     let own: Vec<_> = own.cloned().collect();
@@ -206,7 +209,7 @@ async fn series_and_collectors_may_come_and_go_between_scrapes() {
         Ok(())
     };
     registry.collector("leases", report_leases).unwrap();
-    let first = page(&handler).await;
+    let first = scrape_text(&handler).await;
     assert!(first.contains("lease_held{lease=\"a\"} 1\nlease_held{lease=\"b\"} 1\n"));
     leases.lock().unwrap().clear();
     // Registered after the handler was made, and on the page of every handler.
@@ -215,10 +218,14 @@ async fn series_and_collectors_may_come_and_go_between_scrapes() {
         Ok(())
     });
     late.unwrap();
-    assert!(page(&registry.handler()).await.contains("\nlate 1.5\n"));
-    let second = page(&handler).await;
+    assert!(
+        scrape_text(&registry.handler())
+            .await
+            .contains("\nlate 1.5\n")
+    );
+    let second = scrape_text(&handler).await;
     assert!(!second.contains("lease_held"), "{second}");
-    assert!(second.contains("\nlate 1.5\n") && succeeded(&second, "leases"));
+    assert!(second.contains("\nlate 1.5\n") && collector_succeeded(&second, "leases"));
 }
 
 #[test]
@@ -247,7 +254,7 @@ async fn a_scrape_can_fail_with_the_reasons() {
     let fails = |_: &mut Samples| Err("no such pool".into());
     registry.collector("fails", fails).unwrap();
     let handler = registry.handler().fail_on_collect_error();
-    let (status, reasons) = scrape(&handler, 2.0).await;
+    let (status, reasons) = scrape_with_timeout(&handler, 2.0).await;
     assert_eq!(status, 500);
     let mut lines = reasons.lines();
     assert!(
@@ -265,7 +272,7 @@ async fn a_scrape_can_fail_with_the_reasons() {
     let registry = Registry::new();
     registry.gauge("good", "", || 1_u64).unwrap();
     let handler = registry.handler().fail_on_collect_error();
-    assert!(page(&handler).await.contains("\ngood 1\n"));
+    assert!(scrape_text(&handler).await.contains("\ngood 1\n"));
 }
 
 #[tokio::test]
@@ -281,7 +288,7 @@ async fn only_get_calls_collectors() {
         let _ = handler.clone().oneshot(request).await.unwrap();
     }
     assert_eq!(calls.load(Ordering::SeqCst), 0);
-    page(&handler).await;
+    scrape_text(&handler).await;
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
@@ -297,28 +304,28 @@ fn held() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
         samples.gauge("disk_free_bytes", "").value(9_u64);
         Ok(())
     };
-    let handler = handler_of("disk", Blocking::new(read));
+    let handler = handler_with_collector("disk", Blocking::new(read));
     (release, calls, handler)
 }
 
 #[tokio::test]
 async fn a_blocking_collector_that_panics_fails_and_is_called_again() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let panics = Blocking::new(|_: &mut Samples| panic!("in a thread"));
-    let handler = handler_of("panics", panics);
+    let handler = handler_with_collector("panics", panics);
     for scrapes in 1..3 {
-        assert!(!succeeded(&page(&handler).await, "panics"));
+        assert!(!collector_succeeded(&scrape_text(&handler).await, "panics"));
         assert_eq!(warnings.about("its thread panicked").len(), scrapes);
     }
 }
 
 #[tokio::test]
 async fn a_blocking_collector_that_hangs_has_one_thread() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let (release, calls, handler) = held();
     for reason in ["no answer within", "is still at it", "is still at it"] {
-        let (_, page) = scrape(&handler, 0.2).await;
-        assert!(!succeeded(&page, "disk"));
+        let (_, page) = scrape_with_timeout(&handler, 0.2).await;
+        assert!(!collector_succeeded(&page, "disk"));
         assert!(!page.contains("disk_free_bytes"));
         let warned = warnings.about("disk");
         assert!(warned.last().unwrap().contains(reason), "{warned:?}");
@@ -329,8 +336,8 @@ async fn a_blocking_collector_that_hangs_has_one_thread() {
     release.send(()).unwrap();
     let mut last = String::new();
     for _ in 0..1000 {
-        last = page(&handler).await;
-        if succeeded(&last, "disk") {
+        last = scrape_text(&handler).await;
+        if collector_succeeded(&last, "disk") {
             assert!(last.contains("\ndisk_free_bytes 9\n"));
             assert_eq!(calls.load(Ordering::SeqCst), 2);
             return;

@@ -10,7 +10,9 @@ use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
 use test_support::page::samples;
-use test_support::scrape::{handler_of, scrape, succeeded, timed};
+use test_support::scrape::{
+    collector_succeeded, handler_with_collector, measure_time, scrape_with_timeout,
+};
 
 /// Waits for an answer that never comes, and reports 0 at its deadline.
 struct Ping {
@@ -45,14 +47,14 @@ async fn the_page_is_served_50_ms_before_the_scrape_timeout() {
     registry.collector("hangs", Hangs).unwrap();
     let handler = registry.handler();
     for seconds in [0.1, 0.2, 0.75, 1.0, 10.0, 60.0] {
-        let ((_, page), took) = timed(scrape(&handler, seconds)).await;
+        let ((_, page), took) = measure_time(scrape_with_timeout(&handler, seconds)).await;
         let limit = Duration::from_secs_f64(seconds) - Duration::from_millis(50);
         assert!(
             took <= limit + Duration::from_millis(1),
             "{seconds}: {took:?}"
         );
         // Not before the deadline of the collector, and with its samples.
-        assert!(succeeded(&page, "ping") && !succeeded(&page, "hangs"));
+        assert!(collector_succeeded(&page, "ping") && !collector_succeeded(&page, "hangs"));
         assert_eq!(samples(&page)["redis_connection_up"], 0.0);
         let told = told.lock().unwrap().pop().unwrap();
         assert!(told < took && took >= limit * 2 / 3, "{told:?} {took:?}");
@@ -68,9 +70,9 @@ async fn scrapes_without_a_timeout_header_have_the_timeout_of_the_handler() {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
         let page = handler.oneshot(request).await.unwrap().into_body();
-        timed(page.collect()).await.1.as_millis()
+        measure_time(page.collect()).await.1.as_millis()
     };
-    let handler = || handler_of("hangs", Hangs);
+    let handler = || handler_with_collector("hangs", Hangs);
     for header in [None, Some("soon"), Some("-1"), Some("0")] {
         assert!((9900..9910).contains(&ask(handler(), header).await));
     }
@@ -89,18 +91,18 @@ async fn scrapes_that_share_a_call_keep_their_own_timeouts() {
             Ok(())
         }
     }
-    let handler = handler_of("slow", Slow);
-    let patient = timed(scrape(&handler, 10.0));
-    let hurried = timed(scrape(&handler, 1.0));
+    let handler = handler_with_collector("slow", Slow);
+    let patient = measure_time(scrape_with_timeout(&handler, 10.0));
+    let hurried = measure_time(scrape_with_timeout(&handler, 1.0));
     let (((_, patient), long), ((_, hurried), short)) = tokio::join!(patient, hurried);
-    assert!(patient.contains("\nslow 1\n") && succeeded(&patient, "slow"));
-    assert!(!hurried.contains("\nslow 1\n") && !succeeded(&hurried, "slow"));
+    assert!(patient.contains("\nslow 1\n") && collector_succeeded(&patient, "slow"));
+    assert!(!hurried.contains("\nslow 1\n") && !collector_succeeded(&hurried, "slow"));
     assert_eq!((long.as_secs(), short.as_millis() / 10), (5, 90));
 }
 
 #[test]
 fn collectors_run_without_a_tokio_runtime() {
-    let warnings = test_support::warnings::Warnings::catch();
+    let warnings = test_support::warnings::Warnings::capture();
     struct Yields;
     impl Collector for Yields {
         async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
@@ -109,10 +111,11 @@ fn collectors_run_without_a_tokio_runtime() {
             Ok(())
         }
     }
-    let handler = handler_of("yields", Yields);
+    let handler = handler_with_collector("yields", Yields);
     for _ in 0..2 {
-        let (_, page) = futures_util::future::FutureExt::now_or_never(scrape(&handler, 1.0))
-            .unwrap_or_else(|| block_on(scrape(&handler, 1.0)));
+        let (_, page) =
+            futures_util::future::FutureExt::now_or_never(scrape_with_timeout(&handler, 1.0))
+                .unwrap_or_else(|| block_on(scrape_with_timeout(&handler, 1.0)));
         assert!(page.contains("\ngood 1\n"), "{page}");
     }
     assert_eq!(
@@ -147,8 +150,8 @@ fn collectors_run_on_a_runtime_without_a_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let handler = handler_of("yields", Yielding);
-    let (_, page) = runtime.block_on(scrape(&handler, 1.0));
+    let handler = handler_with_collector("yields", Yielding);
+    let (_, page) = runtime.block_on(scrape_with_timeout(&handler, 1.0));
     assert!(page.contains("\ngood 1\n"), "{page}");
 }
 

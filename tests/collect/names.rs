@@ -5,7 +5,9 @@ use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Samples};
 
 use test_support::page::samples;
-use test_support::scrape::{handler_of, open_metrics, page, succeeded};
+use test_support::scrape::{
+    collector_succeeded, handler_with_collector, scrape_open_metrics, scrape_text,
+};
 use test_support::warnings::Warnings;
 
 type Fill = fn(&mut Samples) -> Result<(), CollectError>;
@@ -80,7 +82,7 @@ async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
         }),
     ];
     for (reason, fill) in cases {
-        let warnings = Warnings::catch();
+        let warnings = Warnings::capture();
         let good = |s: &mut Samples| {
             s.gauge("good", "").value(1_u64);
             Ok(())
@@ -93,8 +95,8 @@ async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
         registry.collector("bad", bad).unwrap();
         registry.collector("good", good).unwrap();
         let handler = registry.handler();
-        let page = page(&handler).await;
-        open_metrics(&handler).await;
+        let page = scrape_text(&handler).await;
+        scrape_open_metrics(&handler).await;
         let samples = samples(&page);
         let success = |name| {
             samples[&format!("scrape_collector_success{{collector=\"{name}\",service=\"shop\"}}")]
@@ -120,9 +122,9 @@ async fn of_two_collectors_with_the_same_metric_the_first_is_exported() {
         Ok(())
     };
     registry.collector("second", second).unwrap();
-    let page = page(&registry.handler()).await;
+    let page = scrape_text(&registry.handler()).await;
     assert!(page.contains("\ndepth 1\n"), "{page}");
-    assert!(succeeded(&page, "depth") && !succeeded(&page, "second"));
+    assert!(collector_succeeded(&page, "depth") && !collector_succeeded(&page, "second"));
 }
 
 #[tokio::test]
@@ -131,7 +133,7 @@ async fn metrics_about_collectors_are_left_out_if_the_application_has_their_name
     let registry = registry.build().unwrap();
     metrics::with_local_recorder(&registry, || metrics::gauge!("other").set(1.0));
     registry.gauge("good", "", || 1_u64).unwrap();
-    let text = page(&registry.handler()).await;
+    let text = scrape_text(&registry.handler()).await;
     assert!(text.contains("good{collector=\"mine\"} 1\n"), "{text}");
     assert!(!text.contains("scrape_collector"), "{text}");
 
@@ -140,7 +142,7 @@ async fn metrics_about_collectors_are_left_out_if_the_application_has_their_name
         metrics::gauge!("scrape_collector_success").set(9.0);
     });
     registry.gauge("good", "", || 1_u64).unwrap();
-    let text = page(&registry.handler()).await;
+    let text = scrape_text(&registry.handler()).await;
     assert!(text.contains("\nscrape_collector_success 9\n"), "{text}");
     assert!(text.contains("scrape_collector_duration_seconds{collector=\"good\"}"));
 }
@@ -149,8 +151,8 @@ async fn metrics_about_collectors_are_left_out_if_the_application_has_their_name
 #[tokio::test]
 async fn names_that_open_metrics_shortens_stay_distinct() {
     let announced = async |handler: &tower_prometheus::MetricsHandler| {
-        page(handler).await;
-        let page = open_metrics(handler).await;
+        scrape_text(handler).await;
+        let page = scrape_open_metrics(handler).await;
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let own = types.filter(|line| !line.starts_with("scrape_"));
         own.map(str::to_owned).collect::<Vec<_>>()
@@ -178,7 +180,7 @@ async fn names_that_open_metrics_shortens_stay_distinct() {
         ["jobs_info gauge", "jobs counter"]
     );
 
-    let both = handler_of("names", |s: &mut Samples| {
+    let both = handler_with_collector("names", |s: &mut Samples| {
         s.counter("jobs_total", "").value(1_u64);
         s.info("jobs_info", "", &[]);
         s.counter("queue_total", "").value(1_u64);
@@ -220,15 +222,15 @@ async fn collectors_are_on_a_page_of_metrics_exporter_prometheus() {
     }
     let page = PageSource::from(recorder.handle()).collectors(&registry);
     let handler = MetricsHandler::new(page);
-    let (_, page) = test_support::scrape::scrape(&handler, 10.0).await;
+    let (_, page) = test_support::scrape::scrape_with_timeout(&handler, 10.0).await;
     // The exporter separates its families by empty lines.
-    test_support::page::assert_readable(&page.replace("\n\n", "\n"));
+    test_support::page::assert_valid_text(&page.replace("\n\n", "\n"));
     assert!(
         page.contains("\ngood 1\n") && page.contains("\norders_total 7\n"),
         "{page}"
     );
-    assert!(succeeded(&page, "good"));
+    assert!(collector_succeeded(&page, "good"));
     for name in ["orders_total", "latency_bucket", "latency"] {
-        assert!(!succeeded(&page, name), "{name}");
+        assert!(!collector_succeeded(&page, name), "{name}");
     }
 }

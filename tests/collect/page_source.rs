@@ -11,7 +11,7 @@ use tower_prometheus::scrape::{PageSource, Render};
 use tower_prometheus::{MetricsHandler, Registry};
 
 use test_support::page::samples;
-use test_support::scrape::{page, succeeded};
+use test_support::scrape::{collector_succeeded, scrape_text};
 use test_support::warnings::Warnings;
 
 const RENDERED: &str = "# TYPE up gauge\nup 1\n# TYPE latency histogram\n\
@@ -28,7 +28,7 @@ async fn a_rendered_page_is_served_as_it_is() {
     let handler = MetricsHandler::new(source);
     assert_eq!(renders.load(Ordering::SeqCst), 0);
     for scrapes in 1..3 {
-        assert_eq!(page(&handler).await, RENDERED);
+        assert_eq!(scrape_text(&handler).await, RENDERED);
         assert_eq!(renders.load(Ordering::SeqCst), scrapes);
     }
     // Other code renders one format, whatever the scraper accepts.
@@ -51,7 +51,7 @@ async fn a_type_can_render_a_page() {
         }
     }
     let handler = MetricsHandler::new(PageSource::rendered(Fixed));
-    assert_eq!(page(&handler).await, RENDERED);
+    assert_eq!(scrape_text(&handler).await, RENDERED);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn collectors_are_added_to_a_rendered_page_and_other_metrics_are_not() {
     registry.gauge("depth", "Depth.", || 2_u64).unwrap();
     let source = PageSource::rendered(|| RENDERED.to_owned()).collectors(&registry);
     let handler = MetricsHandler::new(source);
-    let first = page(&handler).await;
+    let first = scrape_text(&handler).await;
     let rest = first.strip_prefix(RENDERED).expect(&first);
     assert!(
         rest.starts_with("# HELP depth Depth.\n# TYPE depth gauge\ndepth{service=\"shop\"} 2\n"),
@@ -73,7 +73,7 @@ async fn collectors_are_added_to_a_rendered_page_and_other_metrics_are_not() {
     // Registered after the handler was made.
     registry.gauge("late", "", || 3_u64).unwrap();
     assert!(
-        page(&handler)
+        scrape_text(&handler)
             .await
             .contains("\nlate{service=\"shop\"} 3\n")
     );
@@ -81,7 +81,7 @@ async fn collectors_are_added_to_a_rendered_page_and_other_metrics_are_not() {
 
 #[tokio::test]
 async fn a_collector_whose_metric_is_on_the_rendered_page_loses_its_metrics() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     registry.gauge("good", "", || 1_u64).unwrap();
     for taken in ["up", "latency", "latency_sum", "latency_bucket"] {
@@ -93,11 +93,11 @@ async fn a_collector_whose_metric_is_on_the_rendered_page_loses_its_metrics() {
         registry.collector(taken, twice).unwrap();
     }
     let source = PageSource::rendered(|| RENDERED.to_owned()).collectors(&registry);
-    let page = page(&MetricsHandler::new(source)).await;
-    assert!(page.contains("\ngood 1\n") && succeeded(&page, "good"));
+    let page = scrape_text(&MetricsHandler::new(source)).await;
+    assert!(page.contains("\ngood 1\n") && collector_succeeded(&page, "good"));
     assert!(!page.contains("innocent"), "{page}");
     for taken in ["up", "latency", "latency_sum", "latency_bucket"] {
-        assert!(!succeeded(&page, taken), "{page}");
+        assert!(!collector_succeeded(&page, taken), "{page}");
         let reason = format!("the name \"{taken}\" is taken by another metric");
         assert_eq!(warnings.about(&reason).len(), 1, "{taken}");
     }
@@ -109,7 +109,7 @@ async fn the_collectors_of_another_registry_are_not_added_to_the_page_of_a_regis
     own.gauge("own", "", || 1_u64).unwrap();
     other.gauge("other", "", || 1_u64).unwrap();
     let handler = MetricsHandler::new(PageSource::from(&own).collectors(&other));
-    let page = page(&handler).await;
+    let page = scrape_text(&handler).await;
     assert!(
         page.contains("\nown 1\n") && !page.contains("other"),
         "{page}"
@@ -121,5 +121,5 @@ async fn a_rendered_page_without_a_registry_has_no_collectors() {
     let registry = Registry::new();
     registry.gauge("depth", "", || 1_u64).unwrap();
     let handler = MetricsHandler::new(PageSource::rendered(|| RENDERED.to_owned()));
-    assert_eq!(page(&handler).await, RENDERED);
+    assert_eq!(scrape_text(&handler).await, RENDERED);
 }

@@ -3,7 +3,7 @@
 use tower_prometheus::collectors::InfoCollector;
 use tower_prometheus::model::MetricKind;
 
-use test_support::scrape::{handler_of, open_metrics, page};
+use test_support::scrape::{handler_with_collector, scrape_open_metrics, scrape_text};
 
 #[tokio::test]
 async fn build_info() {
@@ -14,13 +14,17 @@ async fn build_info() {
         ("build_info", MetricKind::Info)
     );
     assert_eq!(description.labels.len(), 2);
-    let handler = handler_of("build", build);
-    let text = page(&handler).await;
+    let handler = handler_with_collector("build", build);
+    let text = scrape_text(&handler).await;
     assert!(
         text.contains("\nbuild_info{commit=\"5ba\\\"d\",version=\"1.2.0\"} 1\n"),
         "{text}"
     );
-    assert!(open_metrics(&handler).await.contains("# TYPE build info\n"));
+    assert!(
+        scrape_open_metrics(&handler)
+            .await
+            .contains("# TYPE build info\n")
+    );
 }
 
 #[cfg(any(feature = "process", feature = "runtime"))]
@@ -55,28 +59,30 @@ mod process {
 
     use super::families::{described, families};
     use test_support::page::samples;
-    use test_support::scrape::{handler_of, open_metrics, page, succeeded};
+    use test_support::scrape::{
+        collector_succeeded, handler_with_collector, scrape_open_metrics, scrape_text,
+    };
 
     #[tokio::test]
     async fn families_and_values() {
-        let handler = handler_of("process", ProcessCollector::new().unwrap());
+        let handler = handler_with_collector("process", ProcessCollector::new().unwrap());
         // The first page starts the parser, whose pipes are files of ours.
-        page(&handler).await;
-        let before = samples(&page(&handler).await);
+        scrape_text(&handler).await;
+        let before = samples(&scrape_text(&handler).await);
         // Something to measure: a file, and work until the clock of the processor has moved.
         let _file = std::fs::File::open("/proc/self/stat").unwrap();
-        let mut after = samples(&page(&handler).await);
+        let mut after = samples(&scrape_text(&handler).await);
         for work in 0_u64.. {
             if after["process_cpu_seconds_total"] > before["process_cpu_seconds_total"] {
                 break;
             }
             std::hint::black_box((0..1_000_000).fold(work, |a, b| a ^ b));
-            after = samples(&page(&handler).await);
+            after = samples(&scrape_text(&handler).await);
         }
-        let text = page(&handler).await;
-        assert!(succeeded(&text, "process"));
+        let text = scrape_text(&handler).await;
+        assert!(collector_succeeded(&text, "process"));
         assert_eq!(families(&text), described(&ProcessCollector::families()));
-        open_metrics(&handler).await;
+        scrape_open_metrics(&handler).await;
         assert_eq!(after["process_open_fds"], before["process_open_fds"] + 1.0);
         assert!(after["process_max_fds"] > after["process_open_fds"]);
         assert!(after["process_threads"] >= 1.0);
@@ -93,11 +99,11 @@ mod process {
     #[test]
     fn cpu_seconds_have_a_fraction() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let handler = handler_of("process", ProcessCollector::new().unwrap());
+        let handler = handler_with_collector("process", ProcessCollector::new().unwrap());
         let mut seen = 0.0_f64;
         while seen.fract() == 0.0 {
             std::hint::black_box((0..1_000_000_u64).fold(0, |a, b| a ^ b));
-            seen = samples(&runtime.block_on(page(&handler)))["process_cpu_seconds_total"];
+            seen = samples(&runtime.block_on(scrape_text(&handler)))["process_cpu_seconds_total"];
         }
     }
 }
@@ -108,17 +114,17 @@ mod runtime {
 
     use super::families::{described, families};
     use test_support::page::samples;
-    use test_support::scrape::{handler_of, open_metrics, page};
+    use test_support::scrape::{handler_with_collector, scrape_open_metrics, scrape_text};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn families_and_values() {
-        let handler = handler_of("runtime", RuntimeCollector::current().unwrap());
+        let handler = handler_with_collector("runtime", RuntimeCollector::current().unwrap());
         let (_keep, wait) = tokio::sync::oneshot::channel::<()>();
-        let before = samples(&page(&handler).await)["tokio_alive_tasks"];
+        let before = samples(&scrape_text(&handler).await)["tokio_alive_tasks"];
         let task = tokio::spawn(wait);
-        let text = page(&handler).await;
+        let text = scrape_text(&handler).await;
         assert_eq!(families(&text), described(&RuntimeCollector::families()));
-        open_metrics(&handler).await;
+        scrape_open_metrics(&handler).await;
         let samples = samples(&text);
         assert_eq!(samples["tokio_workers"], 3.0);
         assert_eq!(samples["tokio_alive_tasks"], before + 1.0);

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
-use test_support::eventually;
 use test_support::page::samples;
-use test_support::scrape::{open_metrics, page, succeeded};
+use test_support::scrape::{collector_succeeded, scrape_open_metrics, scrape_text};
+use test_support::wait_until;
 
 /// The names of the collectors whose metrics are on the page.
 async fn collectors(registry: &Registry) -> Vec<String> {
-    let page = page(&registry.handler()).await;
+    let page = scrape_text(&registry.handler()).await;
     let samples = samples(&page);
     let names = samples.keys().filter_map(|name| {
         let name = name.strip_prefix("scrape_collector_success{collector=\"")?;
@@ -27,11 +27,14 @@ async fn a_removed_collector_is_not_on_the_next_page() {
     let handler = registry.handler();
     let depth = registry.gauge("depth", "", || 1_u64).unwrap();
     registry.gauge("stays", "", || 2_u64).unwrap();
-    assert!(page(&handler).await.contains("\ndepth 1\n"));
+    assert!(scrape_text(&handler).await.contains("\ndepth 1\n"));
     depth.remove();
-    for page in [page(&handler).await, open_metrics(&handler).await] {
+    for page in [
+        scrape_text(&handler).await,
+        scrape_open_metrics(&handler).await,
+    ] {
         assert!(!page.contains("depth"), "{page}");
-        assert!(page.contains("\nstays 2\n") && succeeded(&page, "stays"));
+        assert!(page.contains("\nstays 2\n") && collector_succeeded(&page, "stays"));
     }
     assert!(registry.gather().await.family("depth").is_none());
 }
@@ -43,7 +46,11 @@ async fn the_name_of_a_removed_collector_is_free() {
     assert!(registry.gauge("depth", "", || 2_u64).is_err());
     first.remove();
     registry.gauge("depth", "", || 2_u64).unwrap();
-    assert!(page(&registry.handler()).await.contains("\ndepth 2\n"));
+    assert!(
+        scrape_text(&registry.handler())
+            .await
+            .contains("\ndepth 2\n")
+    );
 }
 
 #[tokio::test]
@@ -58,7 +65,11 @@ async fn removing_twice_does_not_remove_a_new_collector_of_that_name() {
     registry.gauge("depth", "", || 2_u64).unwrap();
     clone.remove();
     assert_eq!(collectors(&registry).await, ["depth", "other"]);
-    assert!(page(&registry.handler()).await.contains("\ndepth 2\n"));
+    assert!(
+        scrape_text(&registry.handler())
+            .await
+            .contains("\ndepth 2\n")
+    );
 }
 
 /// Closures without captures have no size, so that their addresses may be the same.
@@ -130,8 +141,8 @@ async fn a_call_of_a_removed_collector_is_finished() {
         )
         .unwrap();
     let handler = registry.handler();
-    let scrape = tokio::spawn(async move { page(&handler).await });
-    eventually("the call starts", || started.load(Ordering::SeqCst) == 1).await;
+    let scrape = tokio::spawn(async move { scrape_text(&handler).await });
+    wait_until("the call starts", || started.load(Ordering::SeqCst) == 1).await;
     handle.remove();
     // A scrape that starts later does not call it.
     assert_eq!(collectors(&registry).await, [""; 0]);
@@ -156,6 +167,10 @@ async fn a_collector_may_remove_itself_when_it_is_called() {
         Ok(())
     };
     *own.lock().unwrap() = Some(registry.collector("once", once).unwrap());
-    assert!(page(&registry.handler()).await.contains("\nonce 1\n"));
+    assert!(
+        scrape_text(&registry.handler())
+            .await
+            .contains("\nonce 1\n")
+    );
     assert_eq!(collectors(&registry).await, [""; 0]);
 }

@@ -13,8 +13,8 @@ use tower::ServiceExt;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, Registry, scrape::MetricsBody, snapshot::Snapshot};
 
-use test_support::eventually;
-use test_support::scrape::handler_of;
+use test_support::scrape::handler_with_collector;
+use test_support::wait_until;
 
 /// A collector that waits for a permit and counts its calls.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ impl Collector for Gate {
 const LONG: Duration = Duration::from_secs(3000);
 
 fn patient(name: &str, collector: impl Collector) -> MetricsHandler {
-    handler_of(name, collector).scrape_timeout(LONG)
+    handler_with_collector(name, collector).scrape_timeout(LONG)
 }
 
 async fn ask(handler: &MetricsHandler) -> MetricsBody {
@@ -97,7 +97,7 @@ async fn concurrent_scrapes_share_one_call() {
             tokio::spawn(async move { read(ask(&handler).await).await })
         })
         .collect();
-    eventually("the collector is called", || gate.calls() == 1).await;
+    wait_until("the collector is called", || gate.calls() == 1).await;
     gate.permits.add_permits(20);
     let pages = join_all(scrapes).await;
     for page in pages {
@@ -145,7 +145,7 @@ async fn a_waiting_scrape_is_woken_when_the_scrape_that_drove_the_call_is_idle()
     let mut drove = ask(&handler).await;
     assert!(poll(&mut drove).is_pending());
     let waits = tokio::spawn(read(ask(&handler).await));
-    eventually("it waits", || {
+    wait_until("it waits", || {
         // Under way, and on a task of its own.
         gate.calls() == 1 && !waits.is_finished()
     })
@@ -219,7 +219,7 @@ async fn concurrent_gathers_and_scrapes_share_one_call() {
     };
     let gathers = [gather(), gather()];
     let scrape = tokio::spawn(async move { read(ask(&handler).await).await });
-    eventually("the collector is called", || gate.calls() == 1).await;
+    wait_until("the collector is called", || gate.calls() == 1).await;
     // Until all of them have joined the call.
     for _ in 0..10 {
         tokio::task::yield_now().await;

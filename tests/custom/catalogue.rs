@@ -6,8 +6,10 @@ use tower_prometheus::{
     model::{LabelValues, MetricKind, families_table},
 };
 
-use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
-use test_support::warnings::{Warnings, with_counted_warnings};
+use test_support::page::{
+    assert_valid_open_metrics, assert_valid_text, render_open_metrics, samples,
+};
+use test_support::warnings::{Warnings, count_warnings_in};
 
 labels! {
     pub enum Payment("payment") { Card = "card", Cash = "cash" }
@@ -147,7 +149,7 @@ fn all_kinds_record() {
     });
 
     let page = registry.render();
-    assert_readable(&page);
+    assert_valid_text(&page);
     for (line, value) in [
         ("shop_refunds_total{payment=\"cash\",service=\"web\"}", 3.0),
         (
@@ -180,8 +182,8 @@ fn all_kinds_record() {
         Some(1.0)
     );
 
-    let page = open_metrics(&registry);
-    assert_open_metrics(&page);
+    let page = render_open_metrics(&registry);
+    assert_valid_open_metrics(&page);
     for line in [
         "# TYPE shop_build info",
         "shop_build_info{debug=\"true\",service=\"web\",version=\"1\"} 1",
@@ -196,7 +198,7 @@ fn all_kinds_record() {
 fn too_many_values_are_one_overflow_with_one_warning() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     for i in 0..100 {
         shop.orders_total.with(order(&i.to_string())).increment();
     }
@@ -232,7 +234,7 @@ fn too_many_values_are_one_overflow_with_one_warning() {
     assert_eq!(count("NZ", "overflow"), Some(1.0));
     assert_eq!(count("overflow", "ship"), Some(1.0));
     assert_eq!(count("overflow", "overflow"), Some(1.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 
     // Another catalogue of the same registry does not begin again.
     let again = Shop::on(&registry).unwrap();
@@ -282,7 +284,7 @@ fn twice_on_one_registry_is_one_set_of_series_and_so_are_macros() {
         registry.sum("shop_refunds_total", &[("payment", "card")]),
         Some(3.0)
     );
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[test]
@@ -409,7 +411,7 @@ fn a_catalogue_of_a_registry_and_the_global_one_have_the_same_type() {
 fn an_info_keeps_what_it_was_first_set_to() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     for _ in 0..2 {
         shop.build_info.set(Build {
             version: "1",
@@ -495,7 +497,7 @@ fn on_the_exporters_recorder_the_page_tells_the_same() {
 fn a_subscriber_that_records_in_the_same_registry_does_no_harm() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
-    with_counted_warnings(&registry, || {
+    count_warnings_in(&registry, || {
         for i in 0..10 {
             shop.orders_total.with(order(&i.to_string())).increment();
         }
@@ -594,9 +596,9 @@ fn short_names_do_not_meet() {
     let jobs = Jobs::on(&registry).unwrap();
     jobs.jobs_info.set(Version { version: "1" });
     jobs.try_seconds_info.set(Version { version: "1" });
-    assert_readable(&registry.render());
-    let page = open_metrics(&registry);
-    assert_open_metrics(&page);
+    assert_valid_text(&registry.render());
+    let page = render_open_metrics(&registry);
+    assert_valid_open_metrics(&page);
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     assert_eq!(
         types.collect::<Vec<_>>(),

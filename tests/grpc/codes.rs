@@ -1,4 +1,4 @@
-//! Which code a call ends with, from services that answer in every way there is.
+//! The `grpc_code` of a call, for every way in which a call can end.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -13,12 +13,12 @@ use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
 
-use test_support::body::{Scripted, Step};
-use test_support::grpc::{handled, messages, settle, total};
+use test_support::body::{ScriptedBody, Step};
+use test_support::grpc::{handled_calls, message_counts, wait_for_calls_to_end};
 
-type Answer<B> = Result<Response<B>, &'static str>;
+type ServiceResult<B> = Result<Response<B>, &'static str>;
 
-fn measured() -> (Registry, GrpcMetrics) {
+fn server_metrics() -> (Registry, GrpcMetrics) {
     let metrics = GrpcMetrics::server().method("a.B", "C", GrpcType::Unary);
     (Registry::new(), metrics)
 }
@@ -41,8 +41,8 @@ fn response<B>(status: u16, grpc_status: Option<&str>, body: B) -> Response<B> {
     response.body(body).unwrap()
 }
 
-/// A body of some data, and trailers with or without a code.
-fn trailing(
+/// A body with one message and trailers.
+fn message_and_trailers(
     trailers: &[(&'static str, &str)],
 ) -> impl Body<Data = Bytes, Error = Infallible> + Unpin + use<> {
     let mut map = HeaderMap::new();
@@ -56,16 +56,17 @@ fn trailing(
     StreamBody::new(futures_util::stream::iter(frames))
 }
 
-/// Calls a service that answers so, reads what there is, and tells the code that was counted.
-async fn code_of<B: Body + Unpin>(answer: impl Fn() -> Answer<B>) -> String {
-    let (registry, metrics) = measured();
-    code_on(&registry, metrics, answer).await
+/// Calls a service that returns `respond()`, reads the body until it ends, fails or is pending, and drops it. Returns the
+/// code that was counted.
+async fn code_of<B: Body + Unpin>(respond: impl Fn() -> ServiceResult<B>) -> String {
+    let (registry, metrics) = server_metrics();
+    code_in(&registry, metrics, respond).await
 }
 
-async fn code_on<B: Body + Unpin>(
+async fn code_in<B: Body + Unpin>(
     registry: &Registry,
     metrics: GrpcMetrics,
-    answer: impl Fn() -> Answer<B>,
+    respond: impl Fn() -> ServiceResult<B>,
 ) -> String {
     let side = if format!("{metrics:?}").contains("Client") {
         "client"
@@ -73,18 +74,19 @@ async fn code_on<B: Body + Unpin>(
         "server"
     };
     let layer = metrics.build(registry).unwrap();
-    let inner = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| std::future::ready(answer()));
+    let inner =
+        service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| std::future::ready(respond()));
     if let Ok(response) = layer.layer(inner).call(request()).await {
         let mut body = response.into_body();
         let cx = &mut Context::from_waker(Waker::noop());
         while let Poll::Ready(Some(Ok(_))) = pin!(&mut body).poll_frame(cx) {}
     }
-    settle(registry, side, 1).await;
-    code(registry, side)
+    wait_for_calls_to_end(registry, side, 1).await;
+    counted_code(registry, side)
 }
 
-/// The one code that was counted.
-fn code(registry: &Registry, side: &str) -> String {
+/// The code of the only call that was counted.
+fn counted_code(registry: &Registry, side: &str) -> String {
     let page = registry.render();
     let counted = page
         .lines()
@@ -96,36 +98,54 @@ fn code(registry: &Registry, side: &str) -> String {
 }
 
 #[tokio::test]
-async fn trailers_say_the_code() {
+async fn grpc_status_in_trailers_is_the_code() {
     for (status, code) in [("0", "OK"), ("13", "Internal"), ("77", "Unknown")] {
-        let answer = || Ok(response(200, None, trailing(&[("grpc-status", status)])));
-        assert_eq!(code_of(answer).await, code);
+        let respond = || {
+            Ok(response(
+                200,
+                None,
+                message_and_trailers(&[("grpc-status", status)]),
+            ))
+        };
+        assert_eq!(code_of(respond).await, code);
     }
-    // The last word is theirs.
-    let both = || Ok(response(200, Some("0"), trailing(&[("grpc-status", "13")])));
+    // Trailers override the response head.
+    let both = || {
+        Ok(response(
+            200,
+            Some("0"),
+            message_and_trailers(&[("grpc-status", "13")]),
+        ))
+    };
     assert_eq!(code_of(both).await, "Internal");
 }
 
 #[tokio::test]
-async fn trailers_without_a_code_leave_the_heads() {
-    let answer = || Ok(response(200, Some("7"), trailing(&[("x-checksum", "1")])));
-    assert_eq!(code_of(answer).await, "PermissionDenied");
+async fn grpc_status_of_the_head_is_the_code_if_trailers_have_none() {
+    let respond = || {
+        Ok(response(
+            200,
+            Some("7"),
+            message_and_trailers(&[("x-checksum", "1")]),
+        ))
+    };
+    assert_eq!(code_of(respond).await, "PermissionDenied");
 }
 
 #[tokio::test]
-async fn a_response_without_messages_says_it_in_its_head() {
-    // As a body that knows that it is empty, and as one that does not.
-    let full = || Ok(response(200, Some("5"), Scripted::full("")));
+async fn response_without_messages_has_its_code_in_the_head() {
+    // With a body that reports that it is empty, and with one that does not.
+    let full = || Ok(response(200, Some("5"), ScriptedBody::full("")));
     assert_eq!(code_of(full).await, "NotFound");
-    let stream = || Ok(response(200, Some("5"), Scripted::stream(&[])));
+    let stream = || Ok(response(200, Some("5"), ScriptedBody::stream(&[])));
     assert_eq!(code_of(stream).await, "NotFound");
-    // Clients that have the code do not read on.
-    let hangs = || Ok(response(200, Some("5"), Scripted::new([Step::Hang])));
+    // Clients that have the code may drop the body.
+    let hangs = || Ok(response(200, Some("5"), ScriptedBody::new([Step::Hang])));
     assert_eq!(code_of(hangs).await, "NotFound");
 }
 
 #[tokio::test]
-async fn without_any_code_the_status_of_http_decides() {
+async fn http_status_is_mapped_to_a_code_without_grpc_status() {
     let mapped = [
         (200, "Unknown"),
         (400, "Internal"),
@@ -139,56 +159,62 @@ async fn without_any_code_the_status_of_http_decides() {
         (500, "Unknown"),
     ];
     for (status, code) in mapped {
-        let answer = || Ok(response(status, None, Scripted::full("sorry")));
-        assert_eq!(code_of(answer).await, code, "{status}");
-        let answer = || Ok(response(status, None, trailing(&[("x-checksum", "1")])));
-        assert_eq!(code_of(answer).await, code, "{status}");
+        let respond = || Ok(response(status, None, ScriptedBody::full("sorry")));
+        assert_eq!(code_of(respond).await, code, "{status}");
+        let respond = || {
+            Ok(response(
+                status,
+                None,
+                message_and_trailers(&[("x-checksum", "1")]),
+            ))
+        };
+        assert_eq!(code_of(respond).await, code, "{status}");
     }
 }
 
 #[tokio::test]
-async fn errors_are_the_connections_for_a_client_and_unknown_for_a_server() {
-    let error = || Err::<Response<Scripted>, _>("refused");
+async fn errors_are_unavailable_for_clients_and_unknown_for_servers() {
+    let error = || Err::<Response<ScriptedBody>, _>("refused");
     let broken = || {
         Ok(response(
             200,
             None,
-            Scripted::new([Step::Data("x"), Step::Error]),
+            ScriptedBody::new([Step::Data("x"), Step::Error]),
         ))
     };
     assert_eq!(code_of(error).await, "Unknown");
     assert_eq!(code_of(broken).await, "Unknown");
     let client = GrpcMetrics::client;
     assert_eq!(
-        code_on(&Registry::new(), client(), error).await,
+        code_in(&Registry::new(), client(), error).await,
         "Unavailable"
     );
     assert_eq!(
-        code_on(&Registry::new(), client(), broken).await,
+        code_in(&Registry::new(), client(), broken).await,
         "Unavailable"
     );
 }
 
 #[tokio::test]
-async fn a_body_dropped_before_its_trailers_was_canceled() {
+async fn body_dropped_before_its_trailers_is_canceled() {
     let hangs = || {
         Ok(response(
             200,
             None,
-            Scripted::new([Step::Data("x"), Step::Hang]),
+            ScriptedBody::new([Step::Data("x"), Step::Hang]),
         ))
     };
     assert_eq!(code_of(hangs).await, "Canceled");
 }
 
-/// Servers do not poll a body that says that it is at its end.
+/// Servers do not poll a body again that reports the end of the stream.
 #[tokio::test]
-async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
-    let (registry, metrics) = measured();
+async fn body_that_reports_end_of_stream_ends_without_another_poll() {
+    let (registry, metrics) = server_metrics();
     let layer = metrics.build(&registry).unwrap();
-    for whole in ["", "\0\0\0\0\x01x"] {
+    for content in ["", "\0\0\0\0\x01x"] {
         let inner = service_fn(async |_: Request<GrpcRequestBody<Full<Bytes>>>| {
-            Ok::<_, Infallible>(response(200, None, Scripted::full(whole)))
+            Ok::<_, Infallible>(response(200, None, ScriptedBody::full(content)))
         });
         let response = layer.layer(inner).call(request()).await.unwrap();
         let mut body = response.into_body();
@@ -196,20 +222,21 @@ async fn a_body_that_knows_its_end_is_complete_without_being_asked_again() {
             body.frame().await.unwrap().unwrap();
         }
     }
-    settle(&registry, "server", 2).await;
-    assert_eq!(handled(&registry, "C", "Unknown"), 2.0);
-    assert_eq!(messages(&registry, "C"), (0.0, 1.0));
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    assert_eq!(handled_calls(&registry, "C", "Unknown"), 2.0);
+    assert_eq!(message_counts(&registry, "C"), (0.0, 1.0));
 }
 
 #[tokio::test]
-async fn panics_are_internal_wherever_they_come_from_and_go_on() {
-    let (registry, metrics) = measured();
+async fn panics_in_call_poll_and_body_are_internal_and_propagate() {
+    let (registry, metrics) = server_metrics();
     let layer = metrics.build(&registry).unwrap();
     let in_call = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| {
-        if registry.constant_labels_are_none() {
+        // `black_box`, because the code after a panic would be unreachable.
+        if std::hint::black_box(true) {
             panic!("in call")
         }
-        std::future::ready(Ok::<Response<Scripted>, Infallible>(Response::default()))
+        std::future::ready(Ok::<Response<ScriptedBody>, Infallible>(Response::default()))
     });
     let mut service = layer.layer(in_call);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -217,14 +244,15 @@ async fn panics_are_internal_wherever_they_come_from_and_go_on() {
     }));
     assert!(caught.is_err());
 
-    let in_poll =
-        async |_: Request<GrpcRequestBody<Full<Bytes>>>| -> Answer<Scripted> { panic!("in poll") };
+    let in_poll = async |_: Request<GrpcRequestBody<Full<Bytes>>>| -> ServiceResult<ScriptedBody> {
+        panic!("in poll")
+    };
     let call = layer.layer(service_fn(in_poll)).call(request());
     let caught = std::panic::AssertUnwindSafe(call).catch_unwind().await;
     assert!(caught.is_err());
 
     let in_body = async |_: Request<GrpcRequestBody<Full<Bytes>>>| {
-        let body = Scripted::new([Step::Data("x"), Step::Panic]);
+        let body = ScriptedBody::new([Step::Data("x"), Step::Panic]);
         Ok::<_, Infallible>(response(200, None, body))
     };
     let body = layer.layer(service_fn(in_body)).call(request()).await;
@@ -232,47 +260,35 @@ async fn panics_are_internal_wherever_they_come_from_and_go_on() {
     let caught = std::panic::AssertUnwindSafe(read).catch_unwind().await;
     assert!(caught.is_err());
 
-    settle(&registry, "server", 3).await;
-    assert_eq!(handled(&registry, "C", "Internal"), 3.0);
-}
-
-trait Always {
-    fn constant_labels_are_none(&self) -> bool;
-}
-
-impl Always for Registry {
-    /// Something that the compiler does not know is true.
-    fn constant_labels_are_none(&self) -> bool {
-        total(self, "nothing", &[]) == 0.0
-    }
+    wait_for_calls_to_end(&registry, "server", 3).await;
+    assert_eq!(handled_calls(&registry, "C", "Internal"), 3.0);
 }
 
 #[tokio::test]
-async fn a_future_that_is_never_polled_is_canceled() {
-    let (registry, metrics) = measured();
+async fn future_that_is_never_polled_is_canceled() {
+    let (registry, metrics) = server_metrics();
     let inner = service_fn(|_: Request<GrpcRequestBody<Full<Bytes>>>| {
-        std::future::pending::<Answer<Scripted>>()
+        std::future::pending::<ServiceResult<ScriptedBody>>()
     });
     let mut service = metrics.build(&registry).unwrap().layer(inner);
     drop(service.call(request()));
-    settle(&registry, "server", 1).await;
-    assert_eq!(handled(&registry, "C", "Canceled"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    assert_eq!(handled_calls(&registry, "C", "Canceled"), 1.0);
 }
 
-/// The bodies say as much about themselves as the ones they wrap.
 #[tokio::test]
-async fn bodies_forward_what_is_known_of_them() {
-    let (registry, metrics) = measured();
+async fn request_and_response_bodies_keep_their_size_and_end_of_stream() {
+    let (registry, metrics) = server_metrics();
     let inner = service_fn(async |request: Request<GrpcRequestBody<Full<Bytes>>>| {
         let body = request.into_body();
         assert_eq!(body.size_hint().exact(), Some(0));
         assert!(body.is_end_stream());
-        Ok::<_, Infallible>(response(503, None, Scripted::full("sorry")))
+        Ok::<_, Infallible>(response(503, None, ScriptedBody::full("sorry")))
     });
     let mut service = metrics.build(&registry).unwrap().layer(inner);
     let body = service.call(request()).await.unwrap().into_body();
     assert_eq!(body.size_hint().exact(), Some(5));
     assert!(!body.is_end_stream());
     assert_eq!(body.collect().await.unwrap().to_bytes(), "sorry");
-    settle(&registry, "server", 1).await;
+    wait_for_calls_to_end(&registry, "server", 1).await;
 }

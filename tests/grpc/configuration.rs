@@ -1,4 +1,4 @@
-//! Prefix, labels, buckets, methods: per layer, checked once, no globals.
+//! Configuration of the gRPC layers: prefix, constant labels, buckets, preregistered methods, and its errors.
 
 use std::convert::Infallible;
 
@@ -10,8 +10,8 @@ use tower_prometheus::{
     grpc::{GrpcMetricsLayer, GrpcType},
 };
 
-use test_support::grpc::declared;
-use test_support::page::assert_readable;
+use test_support::grpc::with_shop_methods;
+use test_support::page::assert_valid_text;
 use test_support::warnings::Warnings;
 
 async fn call(layer: GrpcMetricsLayer) {
@@ -27,7 +27,7 @@ async fn call(layer: GrpcMetricsLayer) {
 #[tokio::test]
 async fn prefix_labels_and_buckets_belong_to_the_layer() {
     let registry = Registry::new();
-    let layer = declared(GrpcMetrics::server())
+    let layer = with_shop_methods(GrpcMetrics::server())
         .prefix("shop")
         .constant_label("zone", "eu")
         .handling_buckets([0.5, 60.0])
@@ -44,14 +44,14 @@ async fn prefix_labels_and_buckets_belong_to_the_layer() {
         assert!(page.contains(&line), "{line}\n{page}");
     }
     assert!(!page.contains("le=\"0.25\""), "{page}");
-    assert_readable(&page);
+    assert_valid_text(&page);
 }
 
 #[test]
-fn every_family_has_its_help() {
+fn every_metric_has_a_help_text() {
     let registry = Registry::new();
     for metrics in [GrpcMetrics::server(), GrpcMetrics::client()] {
-        declared(metrics).build(&registry).unwrap();
+        with_shop_methods(metrics).build(&registry).unwrap();
     }
     let page = registry.render();
     for side in ["server", "client"] {
@@ -67,12 +67,12 @@ fn every_family_has_its_help() {
             assert!(page.contains(&help), "{help}\n{page}");
         }
     }
-    assert_readable(&page);
+    assert_valid_text(&page);
 }
 
-/// HTTP and gRPC, server and client, on one registry: they share the counter of overflows only.
+/// They share only `metrics_label_overflow_total`.
 #[tokio::test]
-async fn all_layers_live_beside_each_other() {
+async fn http_and_grpc_layers_of_servers_and_clients_can_share_a_registry() {
     let registry = Registry::new();
     let layers = [registry.grpc_layer(), registry.grpc_client_layer()];
     let _ = registry.http_layer();
@@ -81,20 +81,20 @@ async fn all_layers_live_beside_each_other() {
     }
     assert_eq!(registry.sum("grpc_client_started_total", &[]), Some(1.0));
     assert_eq!(registry.sum("grpc_server_started_total", &[]), Some(1.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
-async fn the_same_configuration_twice_is_one_set_of_series() {
+async fn layers_with_the_same_configuration_share_their_series() {
     let registry = Registry::new();
     call(registry.grpc_layer()).await;
     call(registry.grpc_layer()).await;
     assert_eq!(registry.sum("grpc_server_started_total", &[]), Some(2.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[test]
-fn mistakes_are_found_at_the_start() {
+fn invalid_settings_are_named_in_the_error() {
     fn error(metrics: GrpcMetrics) -> String {
         let layer: Result<_, Error> = metrics.build(Registry::new());
         layer.unwrap_err().to_string()
@@ -106,9 +106,9 @@ fn mistakes_are_found_at_the_start() {
     assert!(error(server().handling_buckets([2.0, 1.0])).contains("handling_buckets"));
     assert!(error(server().max_methods(2_000_000)).contains("max_methods"));
     for (service, method) in [("", "M"), ("s.S", ""), ("s.S", "M/N")] {
-        let wrong = server().method(service, method, GrpcType::Unary);
+        let invalid = server().method(service, method, GrpcType::Unary);
         assert!(
-            error(wrong).contains("cannot be declared"),
+            error(invalid).contains("cannot be declared"),
             "{service}/{method}"
         );
     }
@@ -117,18 +117,19 @@ fn mistakes_are_found_at_the_start() {
             .method("s.S", "M", GrpcType::Unary)
             .method("s.S", "M", GrpcType::BidiStream);
     assert!(error(twice).contains("Unary and as BidiStream"));
-    let agreed = server()
-        .method("s.S", "M", GrpcType::Unary)
-        .method("s.S", "M", GrpcType::Unary);
-    assert!(agreed.build(Registry::new()).is_ok());
+    let same_twice =
+        server()
+            .method("s.S", "M", GrpcType::Unary)
+            .method("s.S", "M", GrpcType::Unary);
+    assert!(same_twice.build(Registry::new()).is_ok());
 }
 
 #[test]
-fn a_registry_says_what_stands_in_the_way() {
+fn conflict_with_the_registry_names_the_metric_or_label() {
     let registry = Registry::new();
     let _ = registry.grpc_layer();
-    let others = GrpcMetrics::server().constant_label("zone", "eu");
-    let error = others.build(&registry).unwrap_err().to_string();
+    let with_zone = GrpcMetrics::server().constant_label("zone", "eu");
+    let error = with_zone.build(&registry).unwrap_err().to_string();
     assert!(error.contains("grpc_server_started_total"), "{error}");
 
     let labelled = Registry::builder().constant_label("grpc_code", "x");
@@ -138,21 +139,21 @@ fn a_registry_says_what_stands_in_the_way() {
 
 #[test]
 #[should_panic(expected = "grpc_server_started_total")]
-fn the_default_layer_panics_where_it_cannot_be() {
+fn default_layer_panics_if_it_conflicts_with_the_registry() {
     let registry = Registry::new();
-    let others = GrpcMetrics::server().constant_label("zone", "eu");
-    others.build(&registry).unwrap();
+    let with_zone = GrpcMetrics::server().constant_label("zone", "eu");
+    with_zone.build(&registry).unwrap();
     let _ = registry.grpc_layer();
 }
 
 #[tokio::test]
-async fn any_recorder_can_be_the_target() {
-    let warnings = Warnings::catch();
+async fn layer_records_to_any_recorder() {
+    let warnings = Warnings::capture();
     let registry = Registry::new();
-    let target = Sink::recorder(registry.clone());
-    let layer = declared(GrpcMetrics::server())
+    let sink = Sink::recorder(registry.clone());
+    let layer = with_shop_methods(GrpcMetrics::server())
         .handling_buckets([1.0])
-        .build(target)
+        .build(sink)
         .unwrap();
     call(layer).await;
     assert_eq!(warnings.about("handling_buckets").len(), 1);
@@ -160,7 +161,7 @@ async fn any_recorder_can_be_the_target() {
     let handled = registry.sum("grpc_server_handled_total", &labels);
     assert_eq!(handled, Some(1.0));
     assert_eq!(registry.sum("grpc_server_in_progress", &[]), Some(0.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[cfg(feature = "grpc-descriptor")]
@@ -181,7 +182,7 @@ mod descriptor {
         }
     }
 
-    fn set(package: Option<&str>) -> Vec<u8> {
+    fn descriptor_set(package: Option<&str>) -> Vec<u8> {
         let service = ServiceDescriptorProto {
             name: Some("Shop".to_owned()),
             method: vec![
@@ -201,16 +202,18 @@ mod descriptor {
     }
 
     #[test]
-    fn a_descriptor_set_declares_its_methods() {
+    fn methods_of_a_descriptor_set_are_preregistered() {
         let (by_hand, described) = (Registry::new(), Registry::new());
-        declared(GrpcMetrics::server()).build(&by_hand).unwrap();
-        let metrics = GrpcMetrics::server().file_descriptor_set(&set(Some("test")));
+        with_shop_methods(GrpcMetrics::server())
+            .build(&by_hand)
+            .unwrap();
+        let metrics = GrpcMetrics::server().file_descriptor_set(&descriptor_set(Some("test")));
         metrics.build(&described).unwrap();
         assert_eq!(described.render(), by_hand.render());
-        assert_readable(&described.render());
+        assert_valid_text(&described.render());
 
         let registry = Registry::new();
-        let metrics = GrpcMetrics::server().file_descriptor_set(&set(None));
+        let metrics = GrpcMetrics::server().file_descriptor_set(&descriptor_set(None));
         metrics.build(&registry).unwrap();
         let labels = [("grpc_service", "Shop"), ("grpc_type", "bidi_stream")];
         assert_eq!(
@@ -220,7 +223,7 @@ mod descriptor {
     }
 
     #[test]
-    fn what_is_no_descriptor_set_is_an_error() {
+    fn invalid_descriptor_set_is_an_error() {
         let metrics = GrpcMetrics::server().file_descriptor_set(b"nonsense");
         let error = metrics.build(Registry::new()).unwrap_err().to_string();
         assert!(error.starts_with("file_descriptor_set: "), "{error}");

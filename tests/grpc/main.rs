@@ -1,4 +1,4 @@
-//! The gRPC layers around services that answer in every way there is, as tonic never would. With tonic:
+//! The gRPC layers by direct calls of services, also with responses that tonic never sends. With tonic:
 //! `tests/integration/tests/grpc`.
 
 mod codes;

@@ -1,4 +1,5 @@
-//! What calls are labelled as: declared, learned, unknown, overflow; never what a scanner likes.
+//! Method labels: preregistered methods, methods that a response proved to exist, `unknown` and `overflow`. Scanners
+//! cannot create series without limit.
 
 use std::convert::Infallible;
 
@@ -12,11 +13,11 @@ use tower_prometheus::{
     grpc::{GrpcMetricsLayer, GrpcType},
 };
 
-use test_support::grpc::{declared, handled, settle};
+use test_support::grpc::{handled_calls, wait_for_calls_to_end, with_shop_methods};
 use test_support::page::samples;
 use test_support::warnings::Warnings;
 
-fn series(registry: &Registry) -> usize {
+fn series_count(registry: &Registry) -> usize {
     samples(&registry.render()).len()
 }
 
@@ -41,14 +42,14 @@ const CODES: [&str; 17] = [
 ];
 
 #[tokio::test]
-async fn declared_methods_start_at_0_with_every_code() {
+async fn preregistered_methods_are_exported_as_0_from_start_up_with_every_code() {
     for side in ["server", "client"] {
         let registry = Registry::new();
         let metrics = match side {
             "server" => GrpcMetrics::server(),
             _ => GrpcMetrics::client(),
         };
-        declared(metrics).build(&registry).unwrap();
+        with_shop_methods(metrics).build(&registry).unwrap();
         let kinds = [
             ("Say", "unary"),
             ("Collect", "client_stream"),
@@ -78,20 +79,20 @@ async fn declared_methods_start_at_0_with_every_code() {
                 assert_eq!(handled, Some(0.0), "{method} {code}");
             }
         }
-        settle(&registry, side, 0).await;
+        wait_for_calls_to_end(&registry, side, 0).await;
     }
 }
 
-/// A service that answers every path with the same.
-async fn drive(layer: GrpcMetricsLayer, paths: &[String], content_type: &str, answer: &str) {
-    let answer = |_: Request<GrpcRequestBody<Full<Bytes>>>| {
+/// Calls each path of a service that returns the same response for every path.
+async fn call(layer: GrpcMetricsLayer, paths: &[String], content_type: &str, grpc_status: &str) {
+    let respond = |_: Request<GrpcRequestBody<Full<Bytes>>>| {
         let response = Response::builder()
             .header("content-type", content_type)
-            .header("grpc-status", answer)
+            .header("grpc-status", grpc_status)
             .body(Empty::<Bytes>::new());
         std::future::ready(Ok::<_, Infallible>(response.unwrap()))
     };
-    let mut service = layer.layer(service_fn(answer));
+    let mut service = layer.layer(service_fn(respond));
     for path in paths {
         let request = Request::post(path.as_str())
             .header("content-type", "application/grpc")
@@ -105,11 +106,11 @@ fn paths(count: usize) -> Vec<String> {
     (0..count).map(|i| format!("/evil.S{i}/M{i}")).collect()
 }
 
-/// Something inside answers any path, as gRPC does: then the cap holds.
+/// The service responds to any path with a gRPC status, so every method seems to exist.
 #[tokio::test]
-async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
+async fn methods_beyond_max_methods_are_recorded_as_overflow_with_one_warning() {
     for side in ["server", "client"] {
-        let warnings = Warnings::catch();
+        let warnings = Warnings::capture();
         let registry = Registry::new();
         let metrics = match side {
             "server" => GrpcMetrics::server(),
@@ -120,15 +121,15 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
             .method("my.Own", "Method", GrpcType::Unary)
             .build(&registry)
             .unwrap();
-        drive(layer, &paths(3000), "application/grpc", "16").await;
-        drive(
+        call(layer, &paths(3000), "application/grpc", "16").await;
+        call(
             layer,
             &["/my.Own/Method".to_owned()],
             "application/grpc",
             "0",
         )
         .await;
-        drive(layer, &paths(1), "application/grpc", "0").await;
+        call(layer, &paths(1), "application/grpc", "0").await;
 
         let started = |method| {
             let family = format!("grpc_{side}_started_total");
@@ -144,47 +145,52 @@ async fn methods_beyond_the_cap_are_overflow_with_one_warning() {
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(2990.0));
         assert_eq!(warnings.about("overflow").len(), 1);
-        settle(&registry, side, 3002).await;
+        wait_for_calls_to_end(&registry, side, 3002).await;
     }
 }
 
 #[tokio::test]
-async fn with_a_cap_of_0_only_declared_methods_have_names() {
+async fn with_max_methods_0_only_preregistered_methods_have_their_own_series() {
     let registry = Registry::new();
-    let metrics = declared(GrpcMetrics::server()).max_methods(0);
+    let metrics = with_shop_methods(GrpcMetrics::server()).max_methods(0);
     let layer = metrics.build(&registry).unwrap();
-    let before = series(&registry);
-    drive(layer, &paths(100), "application/grpc", "16").await;
-    drive(
+    let before = series_count(&registry);
+    call(layer, &paths(100), "application/grpc", "16").await;
+    call(
         layer,
         &["/test.Shop/Say".to_owned()],
         "application/grpc",
         "0",
     )
     .await;
-    assert_eq!(handled(&registry, "overflow", "Unauthenticated"), 100.0);
-    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
-    // One set for the overflow, and its own counter.
-    assert!(series(&registry) - before < 25);
-    settle(&registry, "server", 101).await;
+    assert_eq!(
+        handled_calls(&registry, "overflow", "Unauthenticated"),
+        100.0
+    );
+    assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
+    // The series of `overflow`, and the overflow counter.
+    assert!(series_count(&registry) - before < 25);
+    wait_for_calls_to_end(&registry, "server", 101).await;
 }
 
-/// A page for every path is not gRPC's answer: it proves no method.
+/// A response with another content type, such as an HTML page, does not prove that the method exists.
 #[tokio::test]
-async fn only_answers_of_grpc_teach_a_method() {
+async fn only_grpc_responses_register_a_method() {
     let registry = Registry::new();
-    drive(registry.grpc_layer(), &paths(100), "text/html", "0").await;
-    assert_eq!(handled(&registry, "unknown", "OK"), 100.0);
-    settle(&registry, "server", 100).await;
+    call(registry.grpc_layer(), &paths(100), "text/html", "0").await;
+    assert_eq!(handled_calls(&registry, "unknown", "OK"), 100.0);
+    wait_for_calls_to_end(&registry, "server", 100).await;
 }
 
 #[tokio::test]
-async fn what_is_not_grpc_passes_unmeasured() {
+async fn requests_that_are_not_grpc_are_not_recorded() {
     let registry = Registry::new();
     let inner = async |_: Request<GrpcRequestBody<Empty<Bytes>>>| {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"page"))))
     };
-    let layer = declared(GrpcMetrics::server()).build(&registry).unwrap();
+    let layer = with_shop_methods(GrpcMetrics::server())
+        .build(&registry)
+        .unwrap();
     let mut service = layer.layer(service_fn(inner));
     let before = registry.render();
     for content_type in ["", "application/json", "application/grpc-web+proto"] {
@@ -194,11 +200,11 @@ async fn what_is_not_grpc_passes_unmeasured() {
         assert_eq!(body.collect().await.unwrap().to_bytes(), "page");
     }
     assert_eq!(registry.render(), before);
-    settle(&registry, "server", 0).await;
+    wait_for_calls_to_end(&registry, "server", 0).await;
 }
 
 #[test]
-fn many_threads_agree_on_what_is_known() {
+fn max_methods_holds_with_many_threads() {
     let registry = Registry::new();
     let layer = GrpcMetrics::server()
         .max_methods(50)
@@ -210,7 +216,7 @@ fn many_threads_agree_on_what_is_known() {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .build()
                     .unwrap();
-                runtime.block_on(drive(layer, &paths(200), "application/grpc", "0"));
+                runtime.block_on(call(layer, &paths(200), "application/grpc", "0"));
             });
         }
     });
@@ -218,10 +224,10 @@ fn many_threads_agree_on_what_is_known() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(settle(&registry, "server", 1600));
+    runtime.block_on(wait_for_calls_to_end(&registry, "server", 1600));
     let page = samples(&registry.render());
-    let learned = page
+    let registered = page
         .keys()
         .filter(|name| name.starts_with("grpc_server_started_total{") && name.contains("evil"));
-    assert_eq!(learned.count(), 50);
+    assert_eq!(registered.count(), 50);
 }

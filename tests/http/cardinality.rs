@@ -1,4 +1,4 @@
-//! Labels never let the outside in.
+//! Limits of label values: clients cannot create series without limit.
 
 use axum::Router;
 use axum::body::Body;
@@ -7,24 +7,24 @@ use http::{Method, Request, Response};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{
     HttpMetrics, Registry,
-    http::{Endpoint, HttpLabel},
+    http::{Endpoint, HttpLabel, LongLived},
 };
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 use test_support::page::samples;
-use test_support::service::{ok, to};
+use test_support::service::{ok, request_to};
 use test_support::warnings::Warnings;
 
-fn series(registry: &Registry) -> usize {
+fn series_count(registry: &Registry) -> usize {
     samples(&registry.render()).len()
 }
 
 #[tokio::test]
-async fn unknown_methods_are_other() {
+async fn unknown_methods_are_recorded_as_other() {
     let registry = Registry::new();
     let mut service = registry.http_layer().layer(service_fn(ok));
     for i in 0..100 {
-        let mut request = to("/x");
+        let mut request = request_to("/x");
         *request.method_mut() = Method::from_bytes(format!("HACK{i}").as_bytes()).unwrap();
         service.call(request).await.unwrap();
     }
@@ -32,7 +32,7 @@ async fn unknown_methods_are_other() {
         "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
     ];
     for method in methods {
-        let mut request = to("/x");
+        let mut request = request_to("/x");
         *request.method_mut() = method.parse().unwrap();
         drop(service.call(request).await.unwrap());
     }
@@ -41,35 +41,35 @@ async fn unknown_methods_are_other() {
     for method in methods {
         assert_eq!(requests(method), Some(1.0), "{method}");
     }
-    assert_settled(&registry, 110);
+    assert_requests_ended(&registry, 110);
 }
 
 #[tokio::test]
-async fn paths_that_no_route_matched_are_one_endpoint() {
+async fn paths_without_a_matched_route_share_one_endpoint() {
     let registry = Registry::new();
     let app = Router::new()
         .route("/users/{id}", get(async || "ada"))
         .layer(registry.http_layer());
-    let mut after_one = 0;
+    let mut after_first_request = 0;
     for i in 0..1000 {
         let request = Request::get(format!("/wp-admin/{i}")).body(Body::empty());
         drop(app.clone().oneshot(request.unwrap()).await);
         if i == 0 {
-            after_one = series(&registry);
+            after_first_request = series_count(&registry);
         }
     }
-    assert_eq!(series(&registry), after_one);
-    assert_settled(&registry, 1000);
+    assert_eq!(series_count(&registry), after_first_request);
+    assert_requests_ended(&registry, 1000);
 }
 
 #[tokio::test]
-async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
-    let warnings = Warnings::catch();
+async fn endpoints_beyond_max_endpoints_are_recorded_as_overflow_with_one_warning() {
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = HttpMetrics::server().max_endpoints(10);
     let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     for i in 0..100 {
-        drop(service.call(to(&format!("/tenant{i}"))).await);
+        drop(service.call(request_to(&format!("/tenant{i}"))).await);
     }
     let requests = |endpoint| registry.sum("http_requests_total", &[("endpoint", endpoint)]);
     assert_eq!(requests("/tenant9"), Some(1.0));
@@ -80,42 +80,47 @@ async fn endpoints_beyond_the_cap_are_overflow_with_one_warning() {
     assert_eq!(overflowed, Some(90.0));
     assert_eq!(warnings.about("overflow").len(), 1);
 
-    // Known endpoints and unmatched requests are what they were.
-    drop(service.call(to("/tenant3")).await);
+    // Known endpoints and unmatched requests are recorded as before.
+    drop(service.call(request_to("/tenant3")).await);
     drop(service.call(Request::new(())).await);
     assert_eq!(requests("/tenant3"), Some(2.0));
     assert_eq!(requests("unmatched"), Some(1.0));
-    assert_settled(&registry, 102);
+    assert_requests_ended(&registry, 102);
 }
 
-/// A request that waited at one overflowing endpoint and was named another overflows once.
+/// Its endpoint exceeds the limit both when it starts and when the response names another one.
 #[tokio::test]
-async fn a_request_overflows_once() {
+async fn request_with_two_endpoints_beyond_the_limit_is_counted_as_one_overflow() {
     let registry = Registry::new();
-    let late = async |_: Request<()>| {
+    let sets_endpoint = async |_: Request<()>| {
         tokio::task::yield_now().await;
         let mut response = Response::new(String::new());
         response
             .extensions_mut()
-            .insert(Endpoint::from_static("/named-late"));
+            .insert(Endpoint::from_static("/from-response"));
         Ok::<_, ()>(response)
     };
     let layer = HttpMetrics::server()
         .max_endpoints(1)
         .build(&registry)
         .unwrap();
-    drop(layer.layer(service_fn(ok)).call(to("/first")).await);
-    drop(layer.layer(service_fn(late)).call(to("/second")).await);
+    drop(layer.layer(service_fn(ok)).call(request_to("/first")).await);
+    drop(
+        layer
+            .layer(service_fn(sets_endpoint))
+            .call(request_to("/second"))
+            .await,
+    );
     assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
     assert_eq!(
         registry.sum("http_requests_total", &[("endpoint", "overflow")]),
         Some(1.0)
     );
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
-async fn many_threads_agree_on_the_cap() {
+async fn max_endpoints_holds_with_many_threads() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .max_endpoints(50)
@@ -132,7 +137,7 @@ async fn many_threads_agree_on_the_cap() {
                 runtime().block_on(async {
                     let mut service = layer.layer(service_fn(ok));
                     for i in 0..200 {
-                        drop(service.call(to(&format!("/tenant{i}"))).await);
+                        drop(service.call(request_to(&format!("/tenant{i}"))).await);
                     }
                 });
             });
@@ -143,19 +148,18 @@ async fn many_threads_agree_on_the_cap() {
         .keys()
         .filter(|name| name.starts_with("http_requests_total{") && name.contains("/tenant"));
     assert_eq!(endpoints.count(), 50);
-    assert_settled(&registry, 1600);
+    assert_requests_ended(&registry, 1600);
 }
 
-/// A skipped request takes no place among a label's values either.
 #[tokio::test]
-async fn skipped_requests_use_up_no_labels() {
+async fn skipped_requests_do_not_count_towards_max_values() {
     let registry = Registry::new();
     let label =
         HttpLabel::from_request("client", |request| request.header("x-client")).max_values(1);
     let layer = HttpMetrics::server().skip(["/health"]).label(label);
     let mut service = layer.build(&registry).unwrap().layer(service_fn(ok));
     let from = |endpoint, client: &str| {
-        let mut request = to(endpoint);
+        let mut request = request_to(endpoint);
         let client = client.parse().unwrap();
         request.headers_mut().insert("x-client", client);
         request
@@ -164,7 +168,40 @@ async fn skipped_requests_use_up_no_labels() {
         drop(service.call(from("/health", probe)).await.unwrap());
     }
     drop(service.call(from("/orders", "shop")).await.unwrap());
-    let of_shop = registry.sum("http_requests_total", &[("client", "shop")]);
-    assert_eq!(of_shop, Some(1.0));
-    assert_settled(&registry, 1);
+    let from_shop = registry.sum("http_requests_total", &[("client", "shop")]);
+    assert_eq!(from_shop, Some(1.0));
+    assert_requests_ended(&registry, 1);
+}
+
+#[tokio::test]
+async fn layers_with_the_same_configuration_share_max_endpoints() {
+    let registry = Registry::new();
+    for endpoint in ["/a", "/b"] {
+        let layer = HttpMetrics::server()
+            .max_endpoints(1)
+            .build(&registry)
+            .unwrap();
+        drop(layer.layer(service_fn(ok)).call(request_to(endpoint)).await);
+    }
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), Some(1.0));
+    assert_requests_ended(&registry, 2);
+}
+
+#[tokio::test]
+async fn open_connections_beyond_max_endpoints_are_recorded_as_overflow() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .max_endpoints(1)
+        .build(&registry)
+        .unwrap();
+    drop(layer.layer(service_fn(ok)).call(request_to("/first")).await);
+    let mut download = layer.layer(service_fn(async |_: Request<()>| {
+        let response = Response::builder().extension(LongLived::new("download"));
+        Ok::<_, ()>(response.body(String::from("x")).unwrap())
+    }));
+    let response = download.call(request_to("/second")).await;
+    let labels = [("endpoint", "overflow"), ("kind", "download")];
+    assert_eq!(registry.sum("http_connections_open", &labels), Some(1.0));
+    drop(response);
+    assert_requests_ended(&registry, 2);
 }

@@ -1,4 +1,4 @@
-//! Prefix, labels, buckets, names, skipped endpoints: per layer, checked once, no globals.
+//! Configuration of the HTTP layer: prefix, names, constant labels, buckets, skipped endpoints, and its errors.
 
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
@@ -7,20 +7,20 @@ use tower_prometheus::{
     http::{Endpoint, HttpMetric, Naming},
 };
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 use test_support::page::samples;
 use test_support::service::ok;
 use test_support::warnings::Warnings;
 
-async fn drive(layer: HttpMetrics, registry: &Registry, calls: usize) {
+async fn send_requests(layer: HttpMetrics, registry: &Registry, count: usize) {
     let mut service = layer.build(registry).unwrap().layer(service_fn(ok));
-    for _ in 0..calls {
+    for _ in 0..count {
         drop(service.call(Request::new(())).await);
     }
 }
 
 #[tokio::test]
-async fn everything_can_be_named() {
+async fn metrics_and_labels_can_be_renamed() {
     let registry = Registry::new();
     let naming = Naming::classic()
         .family(HttpMetric::Requests, "hits_total")
@@ -34,7 +34,7 @@ async fn everything_can_be_named() {
         .prefix("shop")
         .constant_label("zone", "eu")
         .duration_buckets([0.5, 60.0]);
-    drive(layer, &registry, 2).await;
+    send_requests(layer, &registry, 2).await;
     let samples = samples(&registry.render());
     let samples: Vec<_> = samples
         .iter()
@@ -72,39 +72,39 @@ async fn everything_can_be_named() {
 }
 
 #[tokio::test]
-async fn two_layers_side_by_side_on_one_registry_and_on_two() {
+async fn layers_with_different_prefixes_or_registries_are_independent() {
     let (one, two) = (Registry::new(), Registry::new());
-    drive(HttpMetrics::server(), &one, 1).await;
-    drive(HttpMetrics::server().prefix("other"), &one, 2).await;
-    drive(HttpMetrics::server(), &two, 3).await;
+    send_requests(HttpMetrics::server(), &one, 1).await;
+    send_requests(HttpMetrics::server().prefix("other"), &one, 2).await;
+    send_requests(HttpMetrics::server(), &two, 3).await;
     assert_eq!(one.sum("http_requests_total", &[]), Some(1.0));
     assert_eq!(one.sum("other_http_requests_total", &[]), Some(2.0));
-    assert_settled(&one, 1);
-    assert_settled(&two, 3);
+    assert_requests_ended(&one, 1);
+    assert_requests_ended(&two, 3);
 }
 
 #[tokio::test]
-async fn the_same_configuration_twice_is_one_set_of_series() {
+async fn layers_with_the_same_configuration_share_their_series() {
     let registry = Registry::new();
-    drive(HttpMetrics::server(), &registry, 1).await;
-    drive(HttpMetrics::server(), &registry, 1).await;
-    assert_settled(&registry, 2);
+    send_requests(HttpMetrics::server(), &registry, 1).await;
+    send_requests(HttpMetrics::server(), &registry, 1).await;
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
-async fn layers_that_differ_in_a_constant_label_share_their_families() {
+async fn layers_with_different_values_of_a_constant_label_share_their_families() {
     let registry = Registry::new();
     for zone in ["eu", "us"] {
         let layer = HttpMetrics::server().constant_label("zone", zone);
-        drive(layer, &registry, 2).await;
+        send_requests(layer, &registry, 2).await;
     }
     let requests = |zone| registry.sum("http_requests_total", &[("zone", zone)]);
     assert_eq!((requests("eu"), requests("us")), (Some(2.0), Some(2.0)));
-    assert_settled(&registry, 4);
+    assert_requests_ended(&registry, 4);
 }
 
 #[tokio::test]
-async fn skipped_endpoints_are_not_measured() {
+async fn skipped_endpoints_are_not_recorded() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .skip(["/health", "/ready"])
@@ -117,14 +117,14 @@ async fn skipped_endpoints_are_not_measured() {
             .insert(Endpoint::from_static(endpoint));
         drop(service.call(request).await);
     }
-    // By its whole name, and without taking the place of a measured one.
+    // Skipped endpoints match as a whole, not as a prefix, and do not count towards `max_endpoints`.
     let healthy = registry.sum("http_requests_total", &[("endpoint", "/healthy")]);
     assert_eq!(healthy, Some(1.0));
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_skipped_endpoint_may_be_named_by_the_response() {
+async fn request_is_skipped_if_the_response_names_a_skipped_endpoint() {
     let registry = Registry::new();
     let service = service_fn(async |_: Request<()>| {
         let mut response = Response::new(String::new());
@@ -136,11 +136,11 @@ async fn a_skipped_endpoint_may_be_named_by_the_response() {
     let layer = HttpMetrics::server().skip(["/health"]);
     let mut service = layer.build(&registry).unwrap().layer(service);
     drop(service.call(Request::new(())).await);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 #[test]
-fn mistakes_are_named_when_the_layer_is_built() {
+fn invalid_settings_are_named_in_the_error() {
     let server = HttpMetrics::server;
     let naming = Naming::classic;
     let cases: [(HttpMetrics, &str); 12] = [
@@ -194,21 +194,21 @@ fn mistakes_are_named_when_the_layer_is_built() {
 }
 
 #[test]
-fn every_mistake_of_a_configuration_is_reported() {
+fn all_errors_of_a_configuration_are_reported_together() {
     let metrics = HttpMetrics::server()
         .prefix("my-shop")
         .max_endpoints(0)
         .duration_buckets([1.0, 0.5]);
-    let refused = metrics.build(Registry::new()).unwrap_err();
-    assert!(!refused.is_conflict() && !refused.is_already_installed());
-    let error = refused.to_string();
+    let error = metrics.build(Registry::new()).unwrap_err();
+    assert!(!error.is_conflict() && !error.is_already_installed());
+    let error = error.to_string();
     let lines: Vec<_> = error.lines().collect();
     assert_eq!(lines.len(), 3, "{error}");
     for mistake in ["\"my-shop\"", "max_endpoints", "duration_buckets"] {
         let about = |line: &&&str| line.contains(mistake);
         assert_eq!(lines.iter().filter(about).count(), 1, "{mistake}: {error}");
     }
-    // Also the mistakes that setters find, and the definitions report the same.
+    // Errors of setters are reported too, and `families` returns the same error.
     let metrics = HttpMetrics::server()
         .preregister(http::Method::GET, "/x", [42])
         .https()
@@ -221,7 +221,7 @@ fn every_mistake_of_a_configuration_is_reported() {
         error
     );
 
-    // All names, and a metric that this layer cannot measure.
+    // All invalid names, and a metric that this layer cannot record.
     let naming = Naming::classic()
         .family(HttpMetric::Requests, "1")
         .endpoint_label("2");
@@ -239,7 +239,7 @@ fn every_mistake_of_a_configuration_is_reported() {
 }
 
 #[test]
-fn a_layer_does_not_fit_beside_what_the_registry_has() {
+fn layer_that_conflicts_with_the_registry_is_an_error() {
     let error =
         |registry: &Registry, layer: HttpMetrics| -> Error { layer.build(registry).unwrap_err() };
     let registry = Registry::new();
@@ -265,11 +265,11 @@ fn a_layer_does_not_fit_beside_what_the_registry_has() {
     assert!(labels.is_conflict());
     assert!(labels.to_string().contains("with the labels"), "{labels}");
 
-    let constants = Registry::builder()
+    let constant_status = Registry::builder()
         .constant_label("status", "fine")
         .build()
         .unwrap();
-    let constant = error(&constants, HttpMetrics::server());
+    let constant = error(&constant_status, HttpMetrics::server());
     assert!(
         constant
             .to_string()
@@ -278,11 +278,11 @@ fn a_layer_does_not_fit_beside_what_the_registry_has() {
     );
 }
 
-/// One warning, whether the two layers touch or axum's boxes are between them; none for layers side by side.
+/// Also if axum boxes the service between the layers. Layers on routers that are merged are not nested.
 #[tokio::test]
-async fn the_same_layer_twice_in_one_stack_is_warned_of() {
-    let warned = async |twice: bool| {
-        let warnings = Warnings::catch();
+async fn same_layer_applied_twice_causes_one_warning() {
+    let warnings_with = async |twice: bool| {
+        let warnings = Warnings::capture();
         let registry = Registry::new();
         let inner = axum::Router::new().route("/x", axum::routing::get(async || "x"));
         let inner = inner.layer(registry.http_layer());
@@ -300,9 +300,12 @@ async fn the_same_layer_twice_in_one_stack_is_warned_of() {
         }
         warnings.about("counted twice").len()
     };
-    assert_eq!((warned(true).await, warned(false).await), (1, 0));
+    assert_eq!(
+        (warnings_with(true).await, warnings_with(false).await),
+        (1, 0)
+    );
 
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = registry.http_layer();
     drop(
@@ -312,8 +315,8 @@ async fn the_same_layer_twice_in_one_stack_is_warned_of() {
             .await,
     );
     assert_eq!(warnings.about("counted twice").len(), 1);
-    assert_settled(&registry, 2);
-    // Two registries around each other are what they should be.
+    assert_requests_ended(&registry, 2);
+    // Nested layers of two registries are correct and cause no warning.
     let other = Registry::new();
     let mut both = other
         .http_layer()
@@ -322,14 +325,14 @@ async fn the_same_layer_twice_in_one_stack_is_warned_of() {
     assert_eq!(warnings.about("counted twice").len(), 1);
 }
 
-/// What a macro registered first, and so without a word about it, the layer describes.
+/// The counter exists without a HELP text, because a macro registered it first.
 #[tokio::test]
-async fn a_family_that_a_macro_began_gets_its_help() {
+async fn layer_adds_help_to_a_family_that_a_macro_registered() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::counter!("http_requests_total", "endpoint" => "/own").increment(5);
     });
-    drive(HttpMetrics::server(), &registry, 1).await;
+    send_requests(HttpMetrics::server(), &registry, 1).await;
     assert!(
         registry
             .render()
@@ -345,19 +348,69 @@ async fn a_family_that_a_macro_began_gets_its_help() {
 #[tokio::test]
 async fn unmatched_requests_can_be_skipped() {
     let registry = Registry::new();
-    drive(HttpMetrics::server().skip(["unmatched"]), &registry, 3).await;
-    assert_settled(&registry, 0);
+    send_requests(HttpMetrics::server().skip(["unmatched"]), &registry, 3).await;
+    assert_requests_ended(&registry, 0);
 }
 
 #[test]
-fn a_foreign_recorder_decides_on_its_buckets_and_says_so() {
-    let warnings = Warnings::catch();
-    let target = Sink::recorder(metrics::NoopRecorder);
-    HttpMetrics::server().build(target.clone()).unwrap();
-    assert_eq!(warnings.about("duration_buckets").len(), 0);
-    HttpMetrics::server()
-        .duration_buckets([1.0])
-        .build(target)
+fn constant_label_of_both_registry_and_layer_is_an_error() {
+    let registry = Registry::builder()
+        .constant_label("zone", "eu")
+        .build()
         .unwrap();
-    assert_eq!(warnings.about("duration_buckets").len(), 1);
+    let error = HttpMetrics::server()
+        .constant_label("zone", "us")
+        .build(&registry)
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("constant label of the registry"),
+        "{error}"
+    );
+}
+
+#[test]
+fn settings_are_checked_also_for_another_recorder() {
+    let server = HttpMetrics::server;
+    for (layer, expected) in [
+        (
+            server()
+                .naming(Naming::classic().family(HttpMetric::AbortedBodies, "http_requests_total")),
+            "is the name of two families",
+        ),
+        (
+            server().max_endpoints(1_000_001),
+            "max_endpoints must be 1 to 1000000, got 1000001",
+        ),
+    ] {
+        // The recorder itself would not report these errors.
+        let error = layer
+            .build(Sink::recorder(metrics::NoopRecorder))
+            .unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn layers_with_different_constant_labels_share_the_overflow_family() {
+    let registry = Registry::new();
+    HttpMetrics::server().build(&registry).unwrap();
+    let other = HttpMetrics::server()
+        .prefix("other")
+        .constant_label("zone", "eu");
+    other.build(&registry).unwrap();
+}
+
+#[tokio::test]
+async fn existing_help_text_is_kept() {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, || {
+        metrics::describe_counter!("http_requests_total", "My requests");
+        metrics::counter!("http_requests_total", "endpoint" => "/own").increment(1);
+    });
+    HttpMetrics::server().build(&registry).unwrap();
+    let page = registry.render();
+    assert!(
+        page.contains("# HELP http_requests_total My requests\n"),
+        "{page}"
+    );
 }

@@ -1,25 +1,25 @@
-//! Trace ids on duration buckets, on pages of OpenMetrics only.
+//! Trace ids as exemplars of duration buckets, in OpenMetrics only.
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, http::TraceId};
 
-use test_support::assert_settled;
-use test_support::page::{assert_open_metrics, assert_readable};
+use test_support::assert_requests_ended;
+use test_support::page::{assert_valid_open_metrics, assert_valid_text};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-fn traced(registry: &Registry) -> HttpMetricsLayer {
+fn layer_with_exemplars(registry: &Registry) -> HttpMetricsLayer {
     let metrics = HttpMetrics::server().exemplar(TraceId::from_traceparent);
     metrics.build(registry).unwrap()
 }
 
-async fn ask(registry: &Registry, traceparent: Option<&str>) {
-    ask_through(traced(registry), traceparent).await;
+async fn send(registry: &Registry, traceparent: Option<&str>) {
+    send_through(layer_with_exemplars(registry), traceparent).await;
 }
 
-async fn ask_through(layer: HttpMetricsLayer, traceparent: Option<&str>) {
+async fn send_through(layer: HttpMetricsLayer, traceparent: Option<&str>) {
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let mut request = Request::get("/");
     if let Some(traceparent) = traceparent {
@@ -42,11 +42,11 @@ async fn open_metrics(registry: &Registry) -> String {
 }
 
 #[tokio::test]
-async fn a_sampled_trace_is_on_the_bucket_of_its_request() {
+async fn sampled_trace_is_the_exemplar_of_the_bucket_of_its_request() {
     let registry = Registry::new();
-    ask(&registry, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
+    send(&registry, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
     let page = open_metrics(&registry).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     let exemplar = format!(" 1 # {{trace_id=\"{TRACE}\"}} ");
     let lines: Vec<_> = page
         .lines()
@@ -54,25 +54,25 @@ async fn a_sampled_trace_is_on_the_bucket_of_its_request() {
         .collect();
     assert_eq!(lines.len(), 1, "{page}");
     assert!(lines[0].contains("_bucket{"));
-    // Text 0.0.4 has no word for it.
+    // The text format has no exemplars.
     assert!(!registry.render().contains("trace_id"));
-    assert_readable(&registry.render());
-    assert_settled(&registry, 1);
+    assert_valid_text(&registry.render());
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_request_that_is_not_the_first_of_its_kind_leaves_its_trace() {
+async fn later_requests_of_existing_series_have_exemplars() {
     let registry = Registry::new();
-    let layer = traced(&registry);
-    ask_through(layer, None).await;
+    let layer = layer_with_exemplars(&registry);
+    send_through(layer, None).await;
     assert!(!open_metrics(&registry).await.contains("trace_id"));
-    ask_through(layer, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
+    send_through(layer, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
     assert!(open_metrics(&registry).await.contains(TRACE));
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
-async fn what_is_no_sampled_trace_is_no_exemplar() {
+async fn invalid_or_unsampled_traceparent_is_ignored() {
     for traceparent in [
         None,
         Some(""),
@@ -87,17 +87,17 @@ async fn what_is_no_sampled_trace_is_no_exemplar() {
         Some("00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
     ] {
         let registry = Registry::new();
-        ask(&registry, traceparent).await;
+        send(&registry, traceparent).await;
         let page = open_metrics(&registry).await;
         assert!(!page.contains("trace_id"), "{traceparent:?}");
-        assert_settled(&registry, 1);
+        assert_requests_ended(&registry, 1);
     }
 }
 
 #[tokio::test]
-async fn later_versions_are_read_as_far_as_they_agree() {
+async fn traceparent_of_a_later_version_may_have_more_fields() {
     let registry = Registry::new();
-    ask(
+    send(
         &registry,
         Some(&format!("01-{TRACE}-00f067aa0ba902b7-01-more")),
     )

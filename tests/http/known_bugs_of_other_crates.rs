@@ -15,29 +15,36 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, Registry};
 
-use test_support::body::Scripted;
+use test_support::body::ScriptedBody;
 use test_support::page::samples;
-use test_support::{aborted, assert_settled, requests};
+use test_support::service::measured_response;
+use test_support::{aborted_bodies, assert_requests_ended, requests_with_status};
 
-async fn fetch(app: &Router, method: &str, uri: &str) -> u16 {
-    let request = Request::builder()
-        .method(method)
-        .uri(uri)
-        .header("host", "evil.example");
-    let response = app
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
-    let status = response.status().as_u16();
-    let _ = response.into_body().collect().await;
-    status
+/// A router with one route, `/x`, and the HTTP layer.
+fn app(registry: &Registry) -> Router {
+    routes().layer(registry.http_layer())
 }
 
-/// prometheus-axum-middleware, tower-otel-http-metrics, opentelemetry-instrumentation-tower and
-/// tonic_prometheus_layer leave a request in progress for ever; axum-prometheus counts none of these.
+fn routes() -> Router {
+    Router::new().route("/x", get(async || "x"))
+}
+
+/// Sends a request and reads the response to its end.
+async fn send(app: &Router, method: &str, path: &str) {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "evil.example")
+        .body(Body::empty())
+        .unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    response.into_body().collect().await.unwrap();
+}
+
+/// prometheus-axum-middleware, tower-otel-http-metrics, opentelemetry-instrumentation-tower and tonic_prometheus_layer
+/// leave such requests in progress for ever. axum-prometheus does not count them.
 #[tokio::test]
-async fn dropped_failed_and_panicked_requests_are_counted_and_not_left_in_progress() {
+async fn cancelled_failed_and_panicked_requests_are_counted_and_not_left_in_progress() {
     let registry = Registry::new();
     let layer = registry.http_layer();
 
@@ -61,105 +68,82 @@ async fn dropped_failed_and_panicked_requests_are_counted_and_not_left_in_progre
     assert!(panicked.is_err());
 
     for status in ["cancelled", "error", "panicked"] {
-        assert_eq!(requests(&registry, status), 1.0, "{status}");
+        assert_eq!(requests_with_status(&registry, status), 1.0, "{status}");
     }
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
-/// axum-prometheus and tonic_prometheus_layer make a series of every path that a scanner tries.
+/// axum-prometheus and tonic_prometheus_layer create series for every path that a scanner tries.
 #[tokio::test]
-async fn raw_paths_are_never_labels() {
+async fn request_paths_are_never_labels() {
     let registry = Registry::new();
     let users = Router::new().route("/users/{id}", get(async || "ada"));
     let app = Router::new()
         .nest_service("/v1", users)
         .layer(registry.http_layer());
     for path in ["/v1/users/4711", "/v1/.env", "/wp-login.php"] {
-        fetch(&app, "GET", path).await;
+        send(&app, "GET", path).await;
     }
     let page = registry.render();
-    for raw in ["4711", ".env", "wp-login"] {
-        assert!(!page.contains(raw), "{page}");
+    for part_of_path in ["4711", ".env", "wp-login"] {
+        assert!(!page.contains(part_of_path), "{page}");
     }
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
-/// Go's client had CVE-2022-21698 for it; axum-prometheus says "".
+/// In Go's client this was CVE-2022-21698. axum-prometheus records the method as "".
 #[tokio::test]
-async fn unknown_methods_are_one_label() {
+async fn unknown_methods_share_the_label_value_other() {
     let registry = Registry::new();
-    let app = Router::new()
-        .route("/x", get(async || "x"))
-        .layer(registry.http_layer());
-    fetch(&app, "AAAA", "/x").await;
-    fetch(&app, "BBBB", "/x").await;
+    let app = app(&registry);
+    send(&app, "AAAA", "/x").await;
+    send(&app, "BBBB", "/x").await;
     assert_eq!(
         registry.sum("http_requests_total", &[("method", "OTHER")]),
         Some(2.0)
     );
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
-/// axum-prometheus observes a body once for each of its chunks.
+/// axum-prometheus observes a response body once for each of its chunks.
 #[tokio::test]
-async fn a_chunked_body_is_one_request() {
+async fn response_body_of_many_chunks_is_observed_once() {
     let registry = Registry::new();
-    let service = service_fn(async |_: Request<()>| {
-        Ok::<_, ()>(Response::new(Scripted::stream(&[
-            "0123456789",
-            "0123456789",
-            "0123456789",
-        ])))
-    });
-    let response = registry
-        .http_layer()
-        .layer(service)
-        .oneshot(Request::new(()))
-        .await
-        .unwrap();
+    let body = ScriptedBody::stream(&["0123456789", "0123456789", "0123456789"]);
+    let response = measured_response(&registry, "GET", Response::new(body)).await;
     assert!(response.into_body().collect().await.is_ok());
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
-/// axum-prometheus counts a body of known length in full, however little of it was sent.
+/// axum-prometheus counts a body of known size as sent in full, even if only a part was sent.
 #[tokio::test]
-async fn a_body_of_known_length_that_is_dropped_is_aborted() {
+async fn dropped_body_of_known_size_is_aborted() {
     let registry = Registry::new();
-    let service = service_fn(async |_: Request<()>| {
-        let mut body = Scripted::stream(&["01234", "56789"]);
-        body.length = Some(10);
-        Ok::<_, ()>(Response::new(body))
-    });
-    let response = registry
-        .http_layer()
-        .layer(service)
-        .oneshot(Request::new(()))
-        .await
-        .unwrap();
+    let mut body = ScriptedBody::stream(&["01234", "56789"]);
+    body.exact_size = Some(10);
+    let response = measured_response(&registry, "GET", Response::new(body)).await;
     let mut body = Box::pin(response.into_body());
     body.frame().await;
     drop(body);
-    assert_eq!(aborted(&registry, "dropped"), 1.0);
-    assert_settled(&registry, 1);
+    assert_eq!(aborted_bodies(&registry, "dropped"), 1.0);
+    assert_requests_ended(&registry, 1);
 }
 
-/// axum-prometheus describes its families before there is a recorder, and the HELP is lost.
+/// axum-prometheus describes its metrics before a recorder is installed, so their HELP texts are lost.
 #[tokio::test]
-async fn every_family_has_its_help() {
+async fn every_metric_has_a_help_text() {
     let registry = Registry::new();
-    let app = Router::new()
-        .route("/x", get(async || "x"))
-        .layer(registry.http_layer());
-    fetch(&app, "GET", "/x").await;
+    let app = app(&registry);
+    send(&app, "GET", "/x").await;
     let page = registry.render();
     let count = |prefix: &str| page.lines().filter(|line| line.starts_with(prefix)).count();
     assert_eq!(count("# HELP "), count("# TYPE "), "{page}");
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 /// axum-prometheus has one prefix for the whole process, and a second layer panics.
 #[tokio::test]
-async fn prefixes_belong_to_layers() {
+async fn two_layers_can_have_different_prefixes() {
     let registry = Registry::new();
     let layer = |prefix| {
         HttpMetrics::server()
@@ -167,24 +151,19 @@ async fn prefixes_belong_to_layers() {
             .build(&registry)
             .unwrap()
     };
-    let app = Router::new()
-        .route("/x", get(async || "x"))
-        .layer(layer("a"))
-        .layer(layer("b"));
-    fetch(&app, "GET", "/x").await;
+    let app = routes().layer(layer("a")).layer(layer("b"));
+    send(&app, "GET", "/x").await;
     for family in ["a_http_requests_total", "b_http_requests_total"] {
         assert_eq!(registry.sum(family, &[]), Some(1.0));
     }
 }
 
-/// axum-prometheus' latencies are summaries unless buckets are set by a matching name.
+/// In axum-prometheus, durations are summaries unless buckets are configured with a matching metric name.
 #[tokio::test]
-async fn durations_are_histograms_without_being_asked() {
+async fn durations_are_histograms_by_default() {
     let registry = Registry::new();
-    let app = Router::new()
-        .route("/x", get(async || "x"))
-        .layer(registry.http_layer());
-    fetch(&app, "GET", "/x").await;
+    let app = app(&registry);
+    send(&app, "GET", "/x").await;
     assert!(
         registry
             .render()
@@ -195,7 +174,7 @@ async fn durations_are_histograms_without_being_asked() {
 /// In axum-prometheus a skip pattern does not match inside `nest`; prometheus-axum-middleware skips
 /// `/metricsfoo` with `/metrics`.
 #[tokio::test]
-async fn skipping_is_by_whole_template_and_works_inside_nest() {
+async fn skip_matches_the_whole_route_template_also_inside_nest() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .skip(["/v1/health"])
@@ -203,15 +182,15 @@ async fn skipping_is_by_whole_template_and_works_inside_nest() {
         .unwrap();
     let inner = Router::new()
         .route("/health", get(async || "ok"))
-        .route("/healthfoo", get(async || "measured"))
+        .route("/healthfoo", get(async || "not skipped"))
         .layer(layer);
     let app = Router::new().nest("/v1", inner);
-    fetch(&app, "GET", "/v1/health").await;
-    fetch(&app, "GET", "/v1/healthfoo").await;
-    assert_settled(&registry, 1);
+    send(&app, "GET", "/v1/health").await;
+    send(&app, "GET", "/v1/healthfoo").await;
+    assert_requests_ended(&registry, 1);
 }
 
-/// axum-metrics makes series with other label names for cancelled requests.
+/// axum-metrics creates series with different label names for cancelled requests.
 #[tokio::test]
 async fn all_series_of_a_family_have_the_same_labels() {
     let registry = Registry::new();
@@ -220,9 +199,9 @@ async fn all_series_of_a_family_have_the_same_labels() {
         pending::<Result<Response<String>, ()>>()
     }));
     drop(hangs.call(Request::new(())));
-    let app = Router::new().route("/x", get(async || "x")).layer(layer);
-    fetch(&app, "GET", "/x").await;
-    fetch(&app, "GET", "/nowhere").await;
+    let app = routes().layer(layer);
+    send(&app, "GET", "/x").await;
+    send(&app, "GET", "/nowhere").await;
     let names = |series: &String| -> Vec<String> {
         let labels = series.split('{').nth(1).unwrap().split("\",");
         labels
@@ -236,19 +215,19 @@ async fn all_series_of_a_family_have_the_same_labels() {
     for series in requests {
         assert_eq!(names(series), ["endpoint", "method", "status"]);
     }
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
-/// axum-metrics' request body hides its size: handlers see an empty GET as a body of unknown length.
+/// The request body of axum-metrics hides its size: handlers see an empty GET request as a body of unknown size.
 #[tokio::test]
-async fn the_request_is_not_touched() {
+async fn request_body_keeps_its_size_and_end_of_stream() {
     let registry = Registry::new();
-    let service = service_fn(async |request: Request<Scripted>| {
+    let service = service_fn(async |request: Request<ScriptedBody>| {
         let body = request.into_body();
-        let hints = (http_body::Body::is_end_stream(&body), body.length);
-        Ok::<_, ()>(Response::new(format!("{hints:?}")))
+        let end_and_size = (http_body::Body::is_end_stream(&body), body.exact_size);
+        Ok::<_, ()>(Response::new(format!("{end_and_size:?}")))
     });
-    let request = Request::new(Scripted::full(""));
+    let request = Request::new(ScriptedBody::full(""));
     let response = registry
         .http_layer()
         .layer(service)
@@ -257,17 +236,15 @@ async fn the_request_is_not_touched() {
         .unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "(true, Some(0))");
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
-/// axum-otel-metrics makes the client's Host header a label.
+/// axum-otel-metrics records the `Host` header of the client as a label.
 #[tokio::test]
-async fn headers_are_never_labels() {
+async fn host_header_is_not_a_label() {
     let registry = Registry::new();
-    let app = Router::new()
-        .route("/x", get(async || "x"))
-        .layer(registry.http_layer());
-    fetch(&app, "GET", "/x").await;
+    let app = app(&registry);
+    send(&app, "GET", "/x").await;
     assert!(!registry.render().contains("evil.example"));
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }

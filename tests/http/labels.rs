@@ -1,4 +1,4 @@
-//! Labels of one's own, status classes, status on durations, families on and off, declared routes.
+//! Custom labels, status labels, metrics that are switched off, and preregistered routes.
 
 use std::future::ready;
 
@@ -9,13 +9,14 @@ use tower_prometheus::{
     http::{Endpoint, HttpLabel, HttpMetric},
 };
 
-use test_support::assert_settled;
-use test_support::body::Scripted;
+use test_support::assert_requests_ended;
+use test_support::body::ScriptedBody;
 use test_support::page::samples;
 use test_support::warnings::Warnings;
 
-/// Answers with the code and the cache status that the request asks for.
-async fn ask(layer: HttpMetricsLayer, headers: &[(&str, &str)]) {
+/// Sends a request for `/x` through the layer. The response has the status of `x-code` and the header `x-cache` of the
+/// request.
+async fn send(layer: HttpMetricsLayer, headers: &[(&str, &str)]) {
     let service = service_fn(|request: Request<()>| {
         let header = |name: &str| request.headers().get(name).cloned();
         let mut response = Response::new(String::new());
@@ -39,7 +40,7 @@ fn requests(registry: &Registry, labels: &[(&str, &str)]) -> f64 {
 }
 
 #[tokio::test]
-async fn from_request_response_or_both() {
+async fn label_values_come_from_the_request_or_the_response() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .label(HttpLabel::from_request("client", |request| {
@@ -54,9 +55,9 @@ async fn from_request_response_or_both() {
         )
         .build(&registry)
         .unwrap();
-    ask(layer, &[("x-client", "ios"), ("x-cache", "hit")]).await;
-    ask(layer, &[("x-client", "ios")]).await;
-    ask(layer, &[]).await;
+    send(layer, &[("x-client", "ios"), ("x-cache", "hit")]).await;
+    send(layer, &[("x-client", "ios")]).await;
+    send(layer, &[]).await;
     let labelled = |client, cache, both| {
         requests(
             &registry,
@@ -66,15 +67,15 @@ async fn from_request_response_or_both() {
     assert_eq!(labelled("ios", "hit", "hit"), 1.0);
     assert_eq!(labelled("ios", "", "ios"), 1.0);
     assert_eq!(labelled("", "", ""), 1.0);
-    // Only on the counter, unless asked for.
+    // By default, custom labels are on the counter only.
     let durations = registry.sum("http_request_duration_seconds_count", &[("client", "ios")]);
     assert_eq!(durations, None);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
-/// The second request is like the first one as far as it is known when it begins.
+/// The label value is unknown when the request starts, so the layer finds the series by method and endpoint.
 #[tokio::test]
-async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_start() {
+async fn request_with_a_label_from_the_response_is_in_progress_from_its_start() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .label(HttpLabel::from_response("cache", |response| {
@@ -82,7 +83,7 @@ async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_star
         }))
         .build(&registry)
         .unwrap();
-    // The first might be a scrape.
+    // Registration of the first one is deferred, because it could be a scrape.
     for expected in [None, Some(1.0), Some(1.0)] {
         let mut service = layer.layer(service_fn(|_: Request<()>| {
             let now = registry.sum("http_requests_in_progress", &[("endpoint", "/x")]);
@@ -94,28 +95,28 @@ async fn a_request_whose_labels_the_response_brings_is_in_progress_from_the_star
         drop(service.call(request.body(()).unwrap()).await);
     }
     assert_eq!(requests(&registry, &[("cache", "hit")]), 3.0);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
-async fn on_durations_if_asked() {
+async fn label_is_on_durations_with_on_histograms() {
     let registry = Registry::new();
     let client = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server()
         .label(client.on_histograms())
         .build(&registry)
         .unwrap();
-    ask(layer, &[("x-client", "ios")]).await;
-    ask(layer, &[]).await;
+    send(layer, &[("x-client", "ios")]).await;
+    send(layer, &[]).await;
     let durations =
         |client| registry.sum("http_request_duration_seconds_count", &[("client", client)]);
     assert_eq!((durations("ios"), durations("")), (Some(1.0), Some(1.0)));
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
-async fn values_beyond_the_declared_or_the_cap_are_overflow() {
-    for (declared, label) in [
+async fn values_that_are_not_listed_or_beyond_max_values_are_recorded_as_overflow() {
+    for (is_listed, label) in [
         (
             true,
             HttpLabel::from_request("client", |r| r.header("x-client")).values(["ios", "web"]),
@@ -125,63 +126,63 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
             HttpLabel::from_request("client", |r| r.header("x-client")).max_values(2),
         ),
     ] {
-        let warnings = Warnings::catch();
+        let warnings = Warnings::capture();
         let registry = Registry::new();
         let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
         for client in ["ios", "web", "curl", "ios", "bot1", "bot2"] {
-            ask(layer, &[("x-client", client)]).await;
+            send(layer, &[("x-client", client)]).await;
         }
         let of = |client| requests(&registry, &[("client", client)]);
         assert_eq!(
             [of("ios"), of("web"), of("curl"), of("overflow")],
             [2.0, 1.0, 0.0, 3.0],
-            "{declared}"
+            "is listed: {is_listed}"
         );
         let labels = [("family", "http_requests_total"), ("label", "client")];
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(3.0));
         assert_eq!(warnings.about("overflow").len(), 1);
-        assert_settled(&registry, 6);
+        assert_requests_ended(&registry, 6);
     }
 }
 
-/// What is declared twice, or is what an absent value is, leaves no place for another.
+/// The list has a duplicate and the empty value, which is that of a request without the header. Neither leaves room for
+/// a value that is not listed.
 #[tokio::test]
-async fn only_declared_values_find_a_place() {
+async fn duplicate_and_empty_listed_values_do_not_admit_other_values() {
     let registry = Registry::new();
     let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let label = label.values(["ios", "", "ios", "web"]);
     let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
     for client in ["ios", "web", "curl", "wget"] {
-        ask(layer, &[("x-client", client)]).await;
+        send(layer, &[("x-client", client)]).await;
     }
     assert_eq!(requests(&registry, &[("client", "overflow")]), 2.0);
-    assert_settled(&registry, 4);
+    assert_requests_ended(&registry, 4);
 }
 
-/// A value is kept for ever, so one that is as long as a header may be is none.
+/// Label values are kept until the process ends, so their length is limited too.
 #[tokio::test]
-async fn a_value_of_many_kilobytes_is_overflow() {
+async fn very_long_label_value_is_recorded_as_overflow() {
     let registry = Registry::new();
     let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
-    ask(layer, &[("x-client", &"x".repeat(100_000))]).await;
-    ask(layer, &[("x-client", "short")]).await;
+    send(layer, &[("x-client", &"x".repeat(100_000))]).await;
+    send(layer, &[("x-client", "short")]).await;
     assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0);
     assert_eq!(requests(&registry, &[("client", "short")]), 1.0);
     assert!(registry.render().len() < 10_000);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
-/// Without a counter of requests, what overflows is known by the family that there is.
 #[tokio::test]
-async fn overflow_is_told_by_a_family_that_there_is() {
+async fn overflow_is_counted_for_another_family_if_the_request_counter_is_off() {
     let registry = Registry::new();
     let label = HttpLabel::from_request("client", |r| r.header("x-client")).values(["ios"]);
     let layer = HttpMetrics::server()
         .without(HttpMetric::Requests)
         .label(label.on_histograms());
-    ask(layer.build(&registry).unwrap(), &[("x-client", "curl")]).await;
+    send(layer.build(&registry).unwrap(), &[("x-client", "curl")]).await;
     let labels = [
         ("family", "http_request_duration_seconds"),
         ("label", "client"),
@@ -192,18 +193,18 @@ async fn overflow_is_told_by_a_family_that_there_is() {
     );
 }
 
-/// What is asked of the application is asked before anything is open.
+/// The layer calls the exemplar function before the request is in progress.
 #[tokio::test]
-async fn a_function_that_panics_leaves_nothing_in_progress() {
+async fn panic_of_an_exemplar_function_leaves_no_request_in_progress() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .exemplar(|request| match request.header("x-client") {
-            Some(_) => panic!("in the exemplar"),
+            Some(_) => panic!("in the exemplar function"),
             None => None,
         })
         .build(&registry)
         .unwrap();
-    ask(layer, &[]).await;
+    send(layer, &[]).await;
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let request = Request::get("/")
         .header("x-client", "x")
@@ -212,17 +213,17 @@ async fn a_function_that_panics_leaves_nothing_in_progress() {
     let mut service = layer.layer(service);
     let call = std::panic::AssertUnwindSafe(|| drop(service.call(request)));
     assert!(std::panic::catch_unwind(call).is_err());
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
-/// Declared routes are known from the start, so a fallback's answers are no sign of silence.
+/// A request for a preregistered route counts as a match, although its series exist already.
 #[tokio::test]
-async fn a_layer_whose_routes_are_all_declared_is_told_them() {
-    let warnings = Warnings::catch();
+async fn unmatched_requests_after_a_preregistered_route_cause_no_missing_route_warning() {
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = HttpMetrics::server().preregister(Method::GET, "/x", [200]);
     let layer = layer.build(&registry).unwrap();
-    ask(layer, &[]).await;
+    send(layer, &[]).await;
     for _ in 0..30 {
         let fallback = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
         drop(layer.layer(fallback).call(Request::new(())).await);
@@ -230,55 +231,57 @@ async fn a_layer_whose_routes_are_all_declared_is_told_them() {
     assert_eq!(warnings.about("EndpointLayer").len(), 0);
 }
 
-/// Header bytes that are no text are no value.
 #[tokio::test]
-async fn a_value_that_is_not_text_is_absent() {
+async fn header_that_is_not_text_is_an_empty_label_value() {
     let registry = Registry::new();
     let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
-    let odd = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
-    let request = Request::get("/").header("x-client", odd).body(()).unwrap();
+    let not_text = http::HeaderValue::from_bytes(b"\xff\xfe").unwrap();
+    let request = Request::get("/")
+        .header("x-client", not_text)
+        .body(())
+        .unwrap();
     drop(layer.layer(service).call(request).await);
     assert_eq!(requests(&registry, &[("client", "")]), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn statuses_by_class() {
+async fn status_classes_group_status_codes() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .status_classes()
         .build(&registry)
         .unwrap();
     for code in ["200", "204", "404", "503", "599", "700"] {
-        ask(layer, &[("x-code", code)]).await;
+        send(layer, &[("x-code", code)]).await;
     }
     let of = |status| requests(&registry, &[("status", status)]);
     assert_eq!(
         [of("2xx"), of("4xx"), of("5xx"), of("7xx")],
         [2.0, 1.0, 2.0, 1.0]
     );
-    assert_settled(&registry, 6);
+    assert_requests_ended(&registry, 6);
 }
 
 #[tokio::test]
-async fn status_on_durations() {
+async fn status_on_durations_adds_the_status_to_the_histogram() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .status_on_durations()
         .build(&registry)
         .unwrap();
     for code in ["200", "200", "503"] {
-        ask(layer, &[("x-code", code)]).await;
+        send(layer, &[("x-code", code)]).await;
     }
     let of = |status| registry.sum("http_request_duration_seconds_count", &[("status", status)]);
     assert_eq!((of("200"), of("503")), (Some(2.0), Some(1.0)));
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
-async fn a_value_is_asked_for_also_after_requests_that_brought_none() {
+async fn label_is_read_from_every_request_also_after_requests_without_a_value() {
     let registry = Registry::new();
     let client = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server()
@@ -286,15 +289,15 @@ async fn a_value_is_asked_for_also_after_requests_that_brought_none() {
         .build(&registry)
         .unwrap();
     for headers in [&[][..], &[], &[("x-client", "ios")]] {
-        ask(layer, headers).await;
+        send(layer, headers).await;
     }
     assert_eq!(requests(&registry, &[("client", "")]), 2.0);
     assert_eq!(requests(&registry, &[("client", "ios")]), 1.0);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
-async fn any_family_can_be_off() {
+async fn each_metric_can_be_switched_off() {
     let families = [
         (HttpMetric::Requests, "http_requests_total"),
         (HttpMetric::Duration, "http_request_duration_seconds"),
@@ -308,24 +311,28 @@ async fn any_family_can_be_off() {
     for (off, _) in families {
         let registry = Registry::new();
         let layer = HttpMetrics::server().without(off).build(&registry).unwrap();
-        // One that is aborted, and one that lives long.
+        // One aborted response and one open connection.
         for content_type in ["text/plain", "text/event-stream"] {
             let service = service_fn(async |_: Request<()>| {
                 let response = Response::builder().header("content-type", content_type);
-                Ok::<_, ()>(response.body(Scripted::stream(&["x"])).unwrap())
+                Ok::<_, ()>(response.body(ScriptedBody::stream(&["x"])).unwrap())
             });
             drop(layer.layer(service).call(Request::new(())).await);
         }
         let page = registry.render();
         for (family, name) in families {
-            let shown = page.contains(&format!("# TYPE {name} "));
-            assert_eq!(shown, family != off, "{family:?} without {off:?}:\n{page}");
+            let is_shown = page.contains(&format!("# TYPE {name} "));
+            assert_eq!(
+                is_shown,
+                family != off,
+                "{family:?} without {off:?}:\n{page}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn declared_routes_start_at_0() {
+async fn preregistered_routes_are_exported_as_0_from_start_up() {
     let registry = Registry::new();
     let label = HttpLabel::from_response("cache", |response| response.header("x-cache"));
     let layer = HttpMetrics::server()
@@ -335,13 +342,13 @@ async fn declared_routes_start_at_0() {
         .build(&registry)
         .unwrap();
     let page = samples(&registry.render());
-    let starting: Vec<_> = page
+    let preregistered: Vec<_> = page
         .iter()
         .filter(|(name, _)| name.starts_with("http_requests_total"))
         .map(|(name, value)| (name.split_once('{').unwrap().1, *value))
         .collect();
     assert_eq!(
-        starting,
+        preregistered,
         [
             (
                 r#"cache="hit",endpoint="/orders",method="POST",status="201"}"#,
@@ -378,16 +385,16 @@ async fn declared_routes_start_at_0() {
         let durations = registry.sum("http_request_duration_seconds_count", &labels);
         assert_eq!(durations, Some(0.0));
     }
-    ask(layer, &[("x-cache", "hit")]).await;
+    send(layer, &[("x-cache", "hit")]).await;
     assert_eq!(
         requests(&registry, &[("cache", "hit"), ("status", "200")]),
         1.0
     );
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[test]
-fn mistakes_are_named_when_the_layer_is_built() {
+fn invalid_labels_and_routes_are_named_in_the_error() {
     let label = |name: &str| HttpLabel::from_request(name, |_| None);
     let server = HttpMetrics::server;
     let nine = (0..9).fold(server(), |layer, i| layer.label(label(&format!("l{i}"))));

@@ -1,16 +1,18 @@
-//! The layer and the metrics page over HTTP, by direct calls. Over sockets: `tests/integration/tests/http`.
+//! The HTTP layer and the metrics page, by direct calls of services. Over sockets: `tests/integration/tests/http`.
 
-mod again;
-mod bounds;
 mod cardinality;
 mod configuration;
-mod edges;
-mod ends;
+mod endpoint_from_response;
 mod exemplars;
 mod known_bugs_of_other_crates;
 mod labels;
-mod namings;
+mod metrics_page;
 mod negotiation;
-mod page;
+mod open_connections;
+mod other_recorders;
+mod presets;
+mod repeated_requests;
+mod request_ends;
 mod routes;
 mod scrapes;
+mod trait_bounds;

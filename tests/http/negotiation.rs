@@ -1,16 +1,16 @@
-//! Which page a scraper gets: by what the real ones send, by the rules, and by whatever anyone sends.
+//! Negotiation of the format and the compression of the metrics page by `Accept` and `Accept-Encoding`.
 
 use test_support::negotiation::{OPEN_METRICS_0, OPEN_METRICS_1, TEXT, headers, negotiate};
 
 #[track_caller]
 fn assert_accept(values: &[&str], expected: &str) {
-    let answer = negotiate(headers("accept", values));
-    assert_eq!(answer["content-type"], expected, "{values:?}");
+    let response = negotiate(headers("accept", values));
+    assert_eq!(response["content-type"], expected, "{values:?}");
 }
 
 #[test]
-fn real_scrapers_get_what_they_prefer() {
-    // Prometheus 2.42, 3.5, 3.5 with native histograms, VictoriaMetrics.
+fn scrapers_get_the_format_that_they_prefer() {
+    // The headers of Prometheus 2.42, 3.5, 3.5 with native histograms, and VictoriaMetrics.
     let prometheus_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
     let native = format!(
@@ -23,7 +23,7 @@ fn real_scrapers_get_what_they_prefer() {
 }
 
 #[test]
-fn the_highest_quality_that_can_be_had_wins() {
+fn supported_format_with_the_highest_quality_is_sent() {
     for (accept, expected) in [
         ("application/openmetrics-text", OPEN_METRICS_1),
         (
@@ -56,20 +56,20 @@ fn the_highest_quality_that_can_be_had_wins() {
         ),
         ("application/*", OPEN_METRICS_1),
         ("text/*, application/openmetrics-text;q=0.9", TEXT),
-        // Equal: what is named before what is not, then what is named first, then text.
+        // With equal quality: a format that is named before one that only a wildcard matches, then the first, then text.
         ("*/*, application/openmetrics-text", OPEN_METRICS_1),
         ("application/openmetrics-text, text/plain", OPEN_METRICS_1),
         ("text/plain, application/openmetrics-text", TEXT),
         ("*/*", TEXT),
-        // The closest range decides about a format.
+        // The most specific range sets the quality of a format.
         (
             "application/openmetrics-text;version=1.0.0;q=0.1, application/openmetrics-text;q=0.9, text/plain;q=0.5",
             OPEN_METRICS_0,
         ),
-        // Not a quality: the range does not count.
+        // A range with an invalid quality is ignored.
         ("application/openmetrics-text;q=2", TEXT),
         ("application/openmetrics-text;q=nan", TEXT),
-        // Nothing that can be had: a page all the same.
+        // Without a supported format: text.
         ("", TEXT),
         (
             "text/html,application/xhtml+xml,application/xml;q=0.9",
@@ -88,7 +88,7 @@ fn the_highest_quality_that_can_be_had_wins() {
 }
 
 #[test]
-fn gzip_for_who_takes_it() {
+fn gzip_is_sent_if_it_is_accepted_and_at_least_as_good_as_identity() {
     for (accept, expected) in [
         ("gzip", true),
         ("GZIP", true),
@@ -105,13 +105,13 @@ fn gzip_for_who_takes_it() {
         ("", false),
         ("gzip;q=x", false),
     ] {
-        let answer = negotiate(headers("accept-encoding", &[accept]));
+        let response = negotiate(headers("accept-encoding", &[accept]));
         assert_eq!(
-            answer.contains_key("content-encoding"),
+            response.contains_key("content-encoding"),
             expected,
             "{accept}"
         );
     }
-    let answer = negotiate(headers("accept-encoding", &["br", "gzip"]));
-    assert!(answer.contains_key("content-encoding"));
+    let response = negotiate(headers("accept-encoding", &["br", "gzip"]));
+    assert!(response.contains_key("content-encoding"));
 }

@@ -1,43 +1,45 @@
-//! Where axum tells the route, and what the endpoint is where it does not: always a template, never a path.
+//! Endpoints in axum: for each place of the layer, whether the route template is known. An endpoint is never a path.
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::{any_service, get};
-use http::{Request, StatusCode};
-use tower::{Layer, Service, ServiceBuilder, ServiceExt};
+use http::{Request, Response, StatusCode};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{
     Registry,
     http::{Endpoint, EndpointLayer},
 };
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
+use test_support::body::ScriptedBody;
+use test_support::service::{measured_response, ok, request_to};
 use test_support::warnings::Warnings;
 
-/// Asks for each path and expects each endpoint, in order, once.
+/// Requests each path and asserts that the request is counted once, at the endpoint and status.
 async fn assert_endpoints<S, B>(registry: &Registry, app: S, expected: &[(&str, &str, u16)])
 where
-    S: Service<Request<Body>, Response = http::Response<B>> + Clone,
+    S: Service<Request<Body>, Response = Response<B>> + Clone,
     S::Error: std::fmt::Debug,
     B: http_body::Body<Error: std::fmt::Debug>,
 {
     use http_body_util::BodyExt;
     for (i, (path, endpoint, status)) in expected.iter().enumerate() {
         let request = Request::builder().uri(*path).body(Body::empty()).unwrap();
-        let before = count(registry, endpoint, *status);
+        let before = requests(registry, endpoint, *status);
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), *status, "{path}");
         assert!(response.into_body().collect().await.is_ok());
         assert_eq!(
-            count(registry, endpoint, *status),
+            requests(registry, endpoint, *status),
             before + 1.0,
             "{path}\n{}",
             registry.render()
         );
-        assert_settled(registry, i as u64 + 1);
+        assert_requests_ended(registry, i as u64 + 1);
     }
 }
 
-fn count(registry: &Registry, endpoint: &str, status: u16) -> f64 {
+fn requests(registry: &Registry, endpoint: &str, status: u16) -> f64 {
     let labels = [("endpoint", endpoint), ("status", &*status.to_string())];
     registry.sum("http_requests_total", &labels).unwrap_or(0.0)
 }
@@ -47,7 +49,7 @@ fn users() -> Router {
 }
 
 #[tokio::test]
-async fn a_layer_on_the_router_sees_templates() {
+async fn layer_on_the_router_records_route_templates() {
     let registry = Registry::new();
     let app = users()
         .route("/files/{*path}", get(async || "file"))
@@ -63,18 +65,18 @@ async fn a_layer_on_the_router_sees_templates() {
 }
 
 #[tokio::test]
-async fn a_405_keeps_its_template() {
+async fn response_405_has_its_route_template() {
     let registry = Registry::new();
     let app = users().layer(registry.http_layer());
     let request = Request::post("/users/7").body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(count(&registry, "/users/{id}", 405), 1.0);
-    assert_settled(&registry, 1);
+    assert_eq!(requests(&registry, "/users/{id}", 405), 1.0);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn outside_nest() {
+async fn layer_outside_nest_records_the_whole_template() {
     let registry = Registry::new();
     let app = Router::new()
         .nest("/v1", users())
@@ -87,7 +89,7 @@ async fn outside_nest() {
 }
 
 #[tokio::test]
-async fn inside_nest() {
+async fn layer_inside_nest_records_the_whole_template() {
     let registry = Registry::new();
     let app = Router::new().nest("/v1", users().layer(registry.http_layer()));
     let expected = [("/v1/users/7", "/v1/users/{id}", 200)];
@@ -95,7 +97,7 @@ async fn inside_nest() {
 }
 
 #[tokio::test]
-async fn inside_nest_service() {
+async fn layer_inside_nest_service_records_the_whole_template() {
     let registry = Registry::new();
     let app = Router::new().nest_service("/v1", users().layer(registry.http_layer()));
     let expected = [("/v1/users/7", "/v1/users/{id}", 200)];
@@ -103,7 +105,7 @@ async fn inside_nest_service() {
 }
 
 #[tokio::test]
-async fn outside_nest_service_axum_is_silent_and_endpoint_layer_speaks() {
+async fn layer_outside_nest_service_needs_endpoint_layer() {
     let registry = Registry::new();
     let app = Router::new()
         .nest_service("/v1", users())
@@ -118,14 +120,14 @@ async fn outside_nest_service_axum_is_silent_and_endpoint_layer_speaks() {
 }
 
 #[tokio::test]
-async fn outside_a_fallback_router_axum_is_silent_and_endpoint_layer_speaks() {
+async fn layer_outside_a_fallback_router_needs_endpoint_layer() {
     let registry = Registry::new();
     let app = Router::new()
         .route("/", get(async || "home"))
         .fallback_service(users())
         .layer(registry.http_layer());
-    let silent = [("/", "/", 200), ("/users/7", "unmatched", 200)];
-    assert_endpoints(&registry, app, &silent).await;
+    let expected = [("/", "/", 200), ("/users/7", "unmatched", 200)];
+    assert_endpoints(&registry, app, &expected).await;
 
     let registry = Registry::new();
     let app = Router::new()
@@ -135,7 +137,7 @@ async fn outside_a_fallback_router_axum_is_silent_and_endpoint_layer_speaks() {
 }
 
 #[tokio::test]
-async fn around_the_whole_router_axum_is_silent_and_endpoint_layer_speaks() {
+async fn layer_outside_the_router_needs_endpoint_layer() {
     let registry = Registry::new();
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
@@ -155,7 +157,7 @@ async fn around_the_whole_router_axum_is_silent_and_endpoint_layer_speaks() {
 }
 
 #[tokio::test]
-async fn merge() {
+async fn layer_covers_the_routes_of_merged_routers_only_if_applied_after_merge() {
     let registry = Registry::new();
     let orders = Router::new().route("/orders/{id}", get(async || "book"));
     let app = users().merge(orders).layer(registry.http_layer());
@@ -165,32 +167,32 @@ async fn merge() {
     ];
     assert_endpoints(&registry, app, &expected).await;
 
-    // A layer on one of the merged routers measures that one.
+    // A layer on one of the merged routers records only its requests.
     let registry = Registry::new();
     let orders = Router::new().route("/orders/{id}", get(async || "book"));
     let app = users().layer(registry.http_layer()).merge(orders);
     assert_endpoints(&registry, app.clone(), &[("/users/7", "/users/{id}", 200)]).await;
     let request = Request::get("/orders/1").body(Body::empty()).unwrap();
     app.oneshot(request).await.unwrap();
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_route_layer_does_not_see_what_no_route_matched() {
+async fn route_layer_does_not_record_unmatched_requests() {
     let registry = Registry::new();
     let app = users().route_layer(registry.http_layer());
     let request = Request::get("/nowhere").body(Body::empty()).unwrap();
     let response = app.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
     assert_endpoints(&registry, app, &[("/users/7", "/users/{id}", 200)]).await;
 }
 
 #[tokio::test]
-async fn around_one_service() {
+async fn layer_on_the_service_of_one_route_records_its_template() {
     let registry = Registry::new();
-    let service = tower::service_fn(async |_: Request<Body>| {
-        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from("one")))
+    let service = service_fn(async |_: Request<Body>| {
+        Ok::<_, std::convert::Infallible>(Response::new(Body::from("one")))
     });
     let app = Router::new().route(
         "/one/{x}",
@@ -200,48 +202,21 @@ async fn around_one_service() {
 }
 
 #[tokio::test]
-async fn a_request_can_bring_its_endpoint() {
+async fn endpoint_extension_of_the_request_is_the_endpoint() {
     let registry = Registry::new();
-    let service =
-        tower::service_fn(async |_: Request<()>| Ok::<_, ()>(http::Response::new(String::new())));
+    let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let mut request = Request::new(());
     request
         .extensions_mut()
-        .insert(Endpoint::new("/named".to_owned()));
+        .insert(Endpoint::new("/own".to_owned()));
     let _ = registry.http_layer().layer(service).oneshot(request).await;
-    assert_eq!(count(&registry, "/named", 200), 1.0);
-    assert_settled(&registry, 1);
-}
-
-/// In progress stays where the request was known to be; count and duration go where the response says.
-#[tokio::test]
-async fn a_response_can_name_its_endpoint() {
-    let registry = Registry::new();
-    let service = tower::service_fn(async |_: Request<()>| {
-        tokio::task::yield_now().await;
-        let mut response = http::Response::new(String::from("x"));
-        response
-            .extensions_mut()
-            .insert(Endpoint::from_static("/late"));
-        Ok::<_, ()>(response)
-    });
-    let service = registry.http_layer().layer(service);
-    let response = service.oneshot(Request::new(())).await.unwrap();
-    let in_progress = |endpoint| {
-        let labels = [("endpoint", endpoint)];
-        registry.sum("http_requests_in_progress", &labels)
-    };
-    assert_eq!(in_progress("unmatched"), Some(1.0));
-    assert_eq!(in_progress("/late"), None);
-    drop(response);
-    assert_eq!(count(&registry, "/late", 200), 1.0);
-    assert_eq!(count(&registry, "unmatched", 200), 0.0);
-    assert_settled(&registry, 1);
+    assert_eq!(requests(&registry, "/own", 200), 1.0);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_layer_that_is_told_nothing_warns_once() {
-    let warnings = Warnings::catch();
+async fn layer_without_matched_routes_warns_once() {
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
@@ -254,8 +229,8 @@ async fn a_layer_that_is_told_nothing_warns_once() {
 }
 
 #[tokio::test]
-async fn scanners_and_a_cured_layer_cause_no_warning() {
-    let warnings = Warnings::catch();
+async fn unmatched_paths_cause_no_warning_with_endpoint_layer() {
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let router = users().layer(EndpointLayer::new());
     let app = ServiceBuilder::new()
@@ -265,6 +240,57 @@ async fn scanners_and_a_cured_layer_cause_no_warning() {
         for _ in 0..30 {
             let request = Request::get(path).body(Body::empty()).unwrap();
             drop(app.clone().oneshot(request).await);
+        }
+    }
+    assert_eq!(warnings.about("EndpointLayer").len(), 0);
+}
+
+#[tokio::test]
+async fn endpoint_extension_takes_precedence_over_the_matched_route() {
+    let registry = Registry::new();
+    let set_endpoint = |mut request: Request<Body>| {
+        request
+            .extensions_mut()
+            .insert(Endpoint::from_static("/own"));
+        request
+    };
+    let layers = ServiceBuilder::new()
+        .map_request(set_endpoint)
+        .layer(registry.http_layer());
+    let app = Router::new().route("/x", get(async || "x")).layer(layers);
+    drop(
+        app.oneshot(Request::get("/x").body(Body::empty()).unwrap())
+            .await,
+    );
+    assert_eq!(
+        registry.sum("http_requests_total", &[("endpoint", "/own")]),
+        Some(1.0)
+    );
+    assert_requests_ended(&registry, 1);
+}
+
+#[tokio::test]
+async fn missing_route_warning_stops_after_a_match() {
+    let warnings = Warnings::capture();
+    let registry = Registry::new();
+    let mut service = registry.http_layer().layer(service_fn(ok));
+    drop(service.call(request_to("/x")).await);
+    for _ in 0..30 {
+        drop(service.call(Request::new(())).await);
+    }
+    assert_eq!(warnings.about("EndpointLayer").len(), 0);
+}
+
+#[tokio::test]
+async fn responses_404_and_405_cause_no_missing_route_warning() {
+    let warnings = Warnings::capture();
+    for status in [404, 405] {
+        let registry = Registry::new();
+        for _ in 0..30 {
+            let response = Response::builder()
+                .status(status)
+                .body(ScriptedBody::full(""));
+            drop(measured_response(&registry, "GET", response.unwrap()).await);
         }
     }
     assert_eq!(warnings.about("EndpointLayer").len(), 0);

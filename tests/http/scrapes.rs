@@ -1,4 +1,4 @@
-//! A scrape is invisible, and scrapes at the same moment share their work.
+//! Scrapes are not counted, share one rendering, and yield to other tasks.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::{MetricsHandler, Registry, http::SkipMetrics, scrape::MetricsBody};
 
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 use test_support::page::samples;
 
 fn app(registry: &Registry) -> Router {
@@ -22,16 +22,16 @@ fn app(registry: &Registry) -> Router {
 }
 
 #[tokio::test]
-async fn a_handler_of_ones_own_can_be_a_scrape() {
+async fn response_with_skip_metrics_is_not_counted() {
     let registry = Registry::new();
-    let own = async |_: Request<()>| {
+    let service = async |_: Request<()>| {
         let mut response = Response::new("custom 1\n".to_owned());
         response.extensions_mut().insert(SkipMetrics);
         Ok::<_, ()>(response)
     };
-    let service = registry.http_layer().layer(service_fn(own));
+    let service = registry.http_layer().layer(service_fn(service));
     drop(service.oneshot(Request::new(())).await);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 async fn scrape(handler: &MetricsHandler) -> MetricsBody {
@@ -39,12 +39,12 @@ async fn scrape(handler: &MetricsHandler) -> MetricsBody {
     response.unwrap().into_body()
 }
 
-async fn read(page: MetricsBody) -> String {
+async fn read_to_end(page: MetricsBody) -> String {
     let collected = page.collect().await.unwrap();
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
 
-/// Large enough to be read in many turns.
+/// A registry whose page needs many polls.
 fn large_registry() -> Registry {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
@@ -55,38 +55,39 @@ fn large_registry() -> Registry {
     registry
 }
 
-fn count(registry: &Registry) {
+fn record_late_counter(registry: &Registry) {
     metrics::with_local_recorder(registry, || metrics::counter!("late_total").increment(1));
 }
 
-fn poll(page: &mut MetricsBody) -> Poll<Option<usize>> {
+/// Polls a page once. Returns the size of the frame in bytes.
+fn poll_frame_size(page: &mut MetricsBody) -> Poll<Option<usize>> {
     let cx = &mut Context::from_waker(Waker::noop());
     let polled = Pin::new(page).poll_frame(cx);
     polled.map(|frame| frame.map(|frame| frame.unwrap().into_data().unwrap().len()))
 }
 
 #[tokio::test]
-async fn a_large_page_makes_way_for_others() {
+async fn large_page_yields_and_is_sent_in_bounded_frames() {
     let registry = large_registry();
     let mut page = scrape(&registry.handler()).await;
-    let mut turns = 0;
-    let mut longest = 0;
+    let mut yields = 0;
+    let mut largest = 0;
     poll_fn(|_| {
         loop {
-            match poll(&mut page) {
-                Poll::Ready(Some(slice)) => longest = longest.max(slice),
+            match poll_frame_size(&mut page) {
+                Poll::Ready(Some(size)) => largest = largest.max(size),
                 Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => turns += 1,
+                Poll::Pending => yields += 1,
             }
         }
     })
     .await;
-    assert!(turns > 5, "{turns}");
-    assert!(longest <= 128 * 1024, "{longest}");
+    assert!(yields > 5, "{yields}");
+    assert!(largest <= 128 * 1024, "{largest}");
 }
 
 #[tokio::test]
-async fn scrapes_at_the_same_moment_share_one_run() {
+async fn concurrent_scrapes_share_one_rendering() {
     let registry = large_registry();
     let handler = registry.handler();
     let mut pages = Vec::new();
@@ -94,95 +95,99 @@ async fn scrapes_at_the_same_moment_share_one_run() {
         pages.push(scrape(&handler).await);
     }
     let mut first = pages.remove(0);
-    while poll(&mut first) != Poll::Ready(None) {}
-    // The first did the work; the others find it done, and as it was.
-    count(&registry);
+    while poll_frame_size(&mut first) != Poll::Ready(None) {}
+    // The first one has rendered the page. The others get it at once, without later metrics.
+    record_late_counter(&registry);
     for mut page in pages {
         assert!(
-            matches!(poll(&mut page), Poll::Ready(Some(_))),
-            "had to work"
+            matches!(poll_frame_size(&mut page), Poll::Ready(Some(_))),
+            "the page is not rendered yet"
         );
-        assert!(!read(page).await.contains("late_total"));
+        assert!(!read_to_end(page).await.contains("late_total"));
     }
 }
 
 #[tokio::test]
-async fn a_page_shows_all_that_was_recorded_before_it_was_asked_for() {
+async fn page_contains_everything_recorded_before_the_scrape() {
     let registry = large_registry();
     let handler = registry.handler();
     let mut first = scrape(&handler).await;
-    // The first run begins, and does not end.
-    assert!(poll(&mut first).is_pending());
-    count(&registry);
+    // The first rendering starts and does not end.
+    assert!(poll_frame_size(&mut first).is_pending());
+    record_late_counter(&registry);
     let second = scrape(&handler).await;
     let third = scrape(&handler).await;
-    assert!(read(second).await.contains("\nlate_total 1\n"));
-    assert!(read(third).await.contains("\nlate_total 1\n"));
-    // The one that was overtaken is whole, and older.
-    let first = read(first).await;
+    assert!(read_to_end(second).await.contains("\nlate_total 1\n"));
+    assert!(read_to_end(third).await.contains("\nlate_total 1\n"));
+    // The first page is complete and has no later metrics.
+    let first = read_to_end(first).await;
     assert!(!first.contains("late_total") && first.ends_with('\n'));
     assert_eq!(samples(&first).len(), 20_000);
 }
 
 #[tokio::test]
-async fn a_scraper_that_leaves_half_way_disturbs_no_other() {
+async fn scraper_that_disconnects_or_is_slow_does_not_affect_others() {
     let registry = large_registry();
     let handler = registry.handler();
-    let (mut leaves, stays) = (scrape(&handler).await, scrape(&handler).await);
-    assert!(poll(&mut leaves).is_pending());
-    drop(leaves);
-    assert_eq!(samples(&read(stays).await).len(), 20_000);
+    let (mut disconnects, stays) = (scrape(&handler).await, scrape(&handler).await);
+    assert!(poll_frame_size(&mut disconnects).is_pending());
+    drop(disconnects);
+    assert_eq!(samples(&read_to_end(stays).await).len(), 20_000);
 
     let mut slow = scrape(&handler).await;
-    assert!(matches!(poll(&mut slow), Poll::Ready(Some(_))));
-    // The next run does not wait for who does not read, and leaves the rest to be read.
-    assert_eq!(samples(&read(scrape(&handler).await).await).len(), 20_000);
-    let rest = read(slow).await;
+    assert!(matches!(poll_frame_size(&mut slow), Poll::Ready(Some(_))));
+    // The next rendering does not wait for the slow scraper, which can still read the rest of its page.
+    assert_eq!(
+        samples(&read_to_end(scrape(&handler).await).await).len(),
+        20_000
+    );
+    let rest = read_to_end(slow).await;
     assert!(samples(rest.split_once('\n').unwrap().1).len() > 18_000);
 }
 
-/// However scrapers come and go, one run is at work and one is waiting.
+/// At most one rendering is in progress and one waits for it.
 #[tokio::test]
-async fn a_run_waits_for_the_one_at_work_even_if_another_scraper_left() {
+async fn rendering_waits_for_the_one_in_progress_also_after_a_scraper_disconnected() {
     let registry = large_registry();
     let handler = registry.handler();
-    let mut at_work = scrape(&handler).await;
-    assert!(poll(&mut at_work).is_pending());
+    let mut in_progress = scrape(&handler).await;
+    assert!(poll_frame_size(&mut in_progress).is_pending());
     drop(scrape(&handler).await);
-    let mut waits = scrape(&handler).await;
-    while poll(&mut waits).is_pending() {}
-    // What was at work is done by now: reading it takes no more work.
-    while let Poll::Ready(slice) = poll(&mut at_work) {
-        if slice.is_none() {
+    let mut waiting = scrape(&handler).await;
+    while poll_frame_size(&mut waiting).is_pending() {}
+    // The rendering in progress has ended by now, so reading it is never pending.
+    while let Poll::Ready(frame) = poll_frame_size(&mut in_progress) {
+        if frame.is_none() {
             return;
         }
     }
-    panic!("two runs were at work");
+    panic!("two renderings were in progress");
 }
 
 #[tokio::test]
-async fn scrapes_of_both_formats_beside_each_other_are_whole() {
+async fn concurrent_scrapes_in_two_formats_get_complete_pages() {
     let registry = large_registry();
     let handler = registry.handler();
     let open_metrics = || {
         let request = Request::builder().header("accept", "application/openmetrics-text");
         handler.clone().call(request.body(()).unwrap())
     };
-    let (mut text, mut metrics) = (
+    let (mut text, mut open_metrics_page) = (
         scrape(&handler).await,
         open_metrics().await.unwrap().into_body(),
     );
-    assert!(poll(&mut text).is_pending());
-    assert!(poll(&mut metrics).is_pending());
-    let (text, metrics) = futures_util::future::join(read(text), read(metrics)).await;
-    assert_eq!(samples(&text), samples(&metrics));
-    assert!(metrics.ends_with("# EOF\n"));
+    assert!(poll_frame_size(&mut text).is_pending());
+    assert!(poll_frame_size(&mut open_metrics_page).is_pending());
+    let (text, open_metrics_page) =
+        futures_util::future::join(read_to_end(text), read_to_end(open_metrics_page)).await;
+    assert_eq!(samples(&text), samples(&open_metrics_page));
+    assert!(open_metrics_page.ends_with("# EOF\n"));
 }
 
 #[tokio::test]
-async fn requests_on_the_same_thread_go_on_during_a_scrape() {
+async fn requests_on_the_same_thread_are_served_during_a_scrape() {
     let registry = large_registry();
-    let mut reading = pin!(read(scrape(&registry.handler()).await));
+    let mut reading = pin!(read_to_end(scrape(&registry.handler()).await));
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
         .service(app(&registry));
@@ -198,4 +203,22 @@ async fn requests_on_the_same_thread_go_on_during_a_scrape() {
         }
     }
     assert!(served > 5, "{served}");
+}
+
+/// Not only gathering the samples, which precedes the first frame, but also writing the frames yields.
+#[tokio::test]
+async fn rendering_yields_to_other_tasks() {
+    let registry = large_registry();
+    let mut page = scrape(&registry.handler()).await;
+    while poll_frame_size(&mut page).is_pending() {}
+    let mut yields = 0;
+    loop {
+        match poll_frame_size(&mut page) {
+            Poll::Ready(Some(_)) => {}
+            Poll::Ready(None) => break,
+            Poll::Pending => yields += 1,
+        }
+    }
+    assert!(page.is_end_stream());
+    assert!(yields > 0);
 }

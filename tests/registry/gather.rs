@@ -19,7 +19,7 @@ use tower_prometheus::{
     labels,
 };
 
-use test_support::scrape::page;
+use test_support::scrape::scrape_text;
 use test_support::snapshot::{page_samples, snapshot_samples};
 
 labels! {
@@ -444,7 +444,7 @@ async fn the_page_and_the_snapshot_have_the_same_samples() {
         }
         samples
     };
-    let page = comparable(page_samples(&page(&registry.handler()).await));
+    let page = comparable(page_samples(&scrape_text(&registry.handler()).await));
     let snapshot = comparable(snapshot_samples(&registry.gather().await));
     assert!(page.len() > 50, "{page:#?}");
     assert_eq!(page, snapshot);
@@ -548,7 +548,7 @@ async fn a_collector_that_hangs_is_left_out_at_the_timeout() {
         (10.0, registry.gather_within(Duration::from_secs(10))),
         (2.0, registry.gather_within(Duration::from_secs(2))),
     ] {
-        let (snapshot, took) = test_support::scrape::timed(gather).await;
+        let (snapshot, took) = test_support::scrape::measure_time(gather).await;
         assert!(
             (0.9 * timeout..=timeout).contains(&took.as_secs_f64()),
             "{took:?}"
@@ -561,7 +561,7 @@ async fn a_collector_that_hangs_is_left_out_at_the_timeout() {
         assert!(matches!(success("stats"), Value::Gauge(Number::Integer(1))));
     }
     // 10 s by default, as a scrape.
-    let (_, took) = test_support::scrape::timed(registry.gather()).await;
+    let (_, took) = test_support::scrape::measure_time(registry.gather()).await;
     assert!((9.0..=10.0).contains(&took.as_secs_f64()), "{took:?}");
 }
 

@@ -3,11 +3,11 @@
 use tower_prometheus::Registry;
 
 use test_support::page::samples;
-use test_support::recorded;
+use test_support::registry_with;
 
 #[test]
 fn a_counter_stays_at_the_largest_number() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         let counter = metrics::counter!("c_total");
         counter.increment(u64::MAX);
         counter.increment(1);
@@ -21,7 +21,7 @@ fn a_counter_stays_at_the_largest_number() {
 
 #[test]
 fn absolute_raises_and_never_lowers() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         let counter = metrics::counter!("c_total");
         counter.absolute(10);
         counter.absolute(7);
@@ -58,7 +58,7 @@ fn gauges_show_every_number() {
         (1e300, "1e+300"),
         (5e-324, "5e-324"),
     ] {
-        let registry = recorded(|| metrics::gauge!("g").set(value));
+        let registry = registry_with(|| metrics::gauge!("g").set(value));
         let page = registry.render();
         let line = page.lines().last().unwrap();
         let parsed: f64 = line
@@ -79,7 +79,7 @@ fn gauges_show_every_number() {
 
 #[test]
 fn gauges_rise_and_fall() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         let gauge = metrics::gauge!("g");
         gauge.set(5.0);
         gauge.increment(2.5);
@@ -90,7 +90,7 @@ fn gauges_rise_and_fall() {
 
 #[test]
 fn samples_that_are_no_numbers_do_not_spoil_a_histogram() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         let histogram = metrics::histogram!("h");
         for sample in [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.25] {
             histogram.record(sample);
@@ -107,7 +107,7 @@ fn samples_that_are_no_numbers_do_not_spoil_a_histogram() {
 
 #[test]
 fn record_many_is_many_records() {
-    let registry = recorded(|| metrics::histogram!("h").record_many(0.5, 1000));
+    let registry = registry_with(|| metrics::histogram!("h").record_many(0.5, 1000));
     assert_eq!(registry.sum("h_count", &[]), Some(1000.0));
     assert_eq!(registry.sum("h_sum", &[]), Some(500.0));
 }
@@ -142,7 +142,7 @@ fn constant_labels_are_on_every_series() {
 
 #[test]
 fn value_is_the_sum_of_what_fits() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::counter!("c_total", "a" => "1", "b" => "1").increment(1);
         metrics::counter!("c_total", "a" => "1", "b" => "2").increment(2);
         metrics::counter!("c_total", "a" => "2", "b" => "\"\\\n,a=\"1").increment(4);

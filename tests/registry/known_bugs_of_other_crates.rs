@@ -5,14 +5,14 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 use tower_prometheus::Registry;
 
 use test_support::page::samples;
-use test_support::recorded;
+use test_support::registry_with;
 
 const METADATA: Metadata<'static> = Metadata::new("mistakes", Level::INFO, None);
 
 /// metrics-exporter-prometheus renders `\` and `\\` as the same series, twice.
 #[test]
 fn values_that_differ_in_escaping_are_two_series() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::counter!("c", "v" => "\\").increment(1);
         metrics::counter!("c", "v" => "\\\\").increment(2);
         metrics::counter!("c", "v" => "\n").increment(4);
@@ -25,7 +25,7 @@ fn values_that_differ_in_escaping_are_two_series() {
 /// metrics-exporter-prometheus overwrites one with the other.
 #[test]
 fn names_equal_after_mending_are_two_families() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::counter!("a.b").increment(1);
         metrics::counter!("a-b").increment(2);
     });
@@ -35,7 +35,7 @@ fn names_equal_after_mending_are_two_families() {
 /// metrics-exporter-prometheus writes the label twice.
 #[test]
 fn a_label_called_le_is_not_doubled() {
-    let registry = recorded(|| metrics::histogram!("h", "le" => "x").record(1.0));
+    let registry = registry_with(|| metrics::histogram!("h", "le" => "x").record(1.0));
     for series in samples(&registry.render()).keys() {
         assert!(
             series.matches("le=").count() <= 2 && series.matches(",le=").count() <= 1,
@@ -47,7 +47,7 @@ fn a_label_called_le_is_not_doubled() {
 /// metrics-exporter-prometheus writes two TYPE lines.
 #[test]
 fn a_counter_and_a_gauge_of_one_name_are_two_families() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::counter!("x").increment(1);
         metrics::gauge!("x").set(2.0);
     });
@@ -58,7 +58,7 @@ fn a_counter_and_a_gauge_of_one_name_are_two_families() {
 /// metrics-exporter-prometheus' sum is NaN from then on.
 #[test]
 fn a_nan_does_not_poison_a_sum() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::histogram!("h").record(f64::NAN);
         metrics::histogram!("h").record(2.0);
     });
@@ -74,7 +74,7 @@ fn bucket_lists_are_checked() {
 /// In metrics-exporter-prometheus the first description wins, and comes too late if the series exists.
 #[test]
 fn the_last_description_wins_whenever_it_comes() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::describe_counter!("c", "before");
         metrics::counter!("c").increment(1);
         metrics::describe_counter!("c", "after");
@@ -92,7 +92,7 @@ fn the_last_description_wins_whenever_it_comes() {
 /// metrics-exporter-prometheus' families come in random order.
 #[test]
 fn families_and_series_are_sorted() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         for name in ["z", "a", "m"] {
             for value in ["2", "1"] {
                 metrics::counter!(name, "v" => value).increment(1);
@@ -107,7 +107,7 @@ fn families_and_series_are_sorted() {
 /// `prometheus` keys children by their label values joined without a separator.
 #[test]
 fn label_values_are_not_joined() {
-    let registry = recorded(|| {
+    let registry = registry_with(|| {
         metrics::counter!("c", "service" => "pkg.Foo", "method" => "BarGet").increment(1);
         metrics::counter!("c", "service" => "pkg.FooBar", "method" => "Get").increment(2);
     });

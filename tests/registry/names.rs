@@ -2,8 +2,8 @@
 
 use tower_prometheus::Registry;
 
-use test_support::page::{assert_readable, samples};
-use test_support::warnings::{Warnings, with_counted_warnings};
+use test_support::page::{assert_valid_text, samples};
+use test_support::warnings::{Warnings, count_warnings_in};
 
 #[test]
 fn names_are_mended() {
@@ -12,14 +12,14 @@ fn names_are_mended() {
         metrics::counter!("my.counter", "my.label" => "x").increment(1);
         metrics::gauge!("9 lives").set(9.0);
     });
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
     assert_eq!(registry.sum("my_counter", &[("my_label", "x")]), Some(1.0));
     assert_eq!(registry.sum("__lives", &[]), Some(9.0));
 }
 
 #[test]
 fn names_that_would_be_the_same_are_escaped_with_one_warning() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::counter!("a.b").increment(1);
@@ -28,7 +28,7 @@ fn names_that_would_be_the_same_are_escaped_with_one_warning() {
         metrics::gauge!("a.b").set(4.0);
     });
     let page = registry.render();
-    assert_readable(&page);
+    assert_valid_text(&page);
     let expected = [
         ("U__a_2e_b", 4.0),
         ("U__a_2d_b", 3.0),
@@ -47,14 +47,14 @@ fn names_that_would_be_the_same_are_escaped_with_one_warning() {
 #[test]
 fn a_warning_may_be_counted_where_it_comes_from() {
     let registry = Registry::new();
-    with_counted_warnings(&registry, || {
+    count_warnings_in(&registry, || {
         metrics::with_local_recorder(&registry, || {
             metrics::counter!("a.b", "c.d" => "x").increment(1);
             metrics::counter!("a_b", "c.d" => "x").increment(1);
         });
     });
     assert!(registry.sum("log_events", &[("log_level", "warn")]) >= Some(3.0));
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_family_does_not_take_the_samples_of_a_histogram() {
         metrics::histogram!("g").record(7.0);
     });
     let page = registry.render();
-    assert_readable(&page);
+    assert_valid_text(&page);
     assert_eq!(registry.sum("h_count", &[]), Some(1.0));
     assert_eq!(registry.sum("U__h__count", &[]), Some(5.0));
     assert_eq!(registry.sum("g_sum", &[]), Some(6.0));
@@ -93,7 +93,7 @@ fn labels_that_would_be_the_same_stay_apart() {
         metrics::histogram!("five", "le" => "mine").record(1.0);
     });
     let page = registry.render();
-    assert_readable(&page);
+    assert_valid_text(&page);
     let shown = samples(&page);
     let of = |family: &str| {
         let samples = shown

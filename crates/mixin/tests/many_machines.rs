@@ -37,7 +37,7 @@ use tower_prometheus_mixin::{Error, RuleGroup, Rules, ScrapeConfig, ScrapeJob, S
 use test_support::server::Server;
 use test_support::skip_without;
 use test_support::store::Store;
-use test_support::{same, until};
+use test_support::{check_equal, retry_until_ok};
 
 /// Far apart, so that a request does not reach the next bucket on a busy test machine.
 const BUCKETS: [f64; 3] = [0.1, 1.0, 10.0];
@@ -186,7 +186,7 @@ fn nearly(found: f64, expected: f64) -> Result<(), String> {
 type Counts = BTreeMap<[String; 3], f64>;
 
 fn counts(store: &Store, query: &str) -> Counts {
-    let samples = store.ask(query, None).into_iter();
+    let samples = store.query(query, None).into_iter();
     let samples = samples.filter(|(_, value)| *value != 0.0);
     let label = |labels: &BTreeMap<String, String>, name| labels.get(name).cloned();
     samples
@@ -213,13 +213,13 @@ fn counts_of(sent: &[Sent], machines: &[Machine]) -> Counts {
 /// Checks the counters in a store: no request is lost, none is counted twice.
 fn assert_counts(store: &Store, sent: &[Sent], machines: &[Machine]) {
     let expected = counts_of(sent, machines);
-    until("the counts are what was sent", || {
-        same(&counts(store, "http_requests_total"), &expected)?;
-        let total = store.ask("sum(http_requests_total)", None);
-        let durations = store.ask("sum(http_request_duration_seconds_count)", None);
+    retry_until_ok("the counts are what was sent", || {
+        check_equal(&counts(store, "http_requests_total"), &expected)?;
+        let total = store.query("sum(http_requests_total)", None);
+        let durations = store.query("sum(http_request_duration_seconds_count)", None);
         let total_sent = vec![(BTreeMap::new(), sent.len() as f64)];
-        same(&total, &total_sent)?;
-        same(&durations, &total_sent)
+        check_equal(&total, &total_sent)?;
+        check_equal(&durations, &total_sent)
     });
 }
 
@@ -236,7 +236,7 @@ impl<'a> Weighed<'a> {
         sent: &'a [Sent],
         machines: &[Machine],
     ) -> Result<Self, String> {
-        let rates = store.ask(
+        let rates = store.query(
             "sum by (instance) (rate(http_requests_total[5m]))",
             Some(time),
         );
@@ -366,7 +366,7 @@ fn check_rule(
     samples: &[(BTreeMap<String, String>, f64)],
 ) -> Result<(), String> {
     let by_endpoint = rule.starts_with("job_endpoint:");
-    same(&samples.len(), if by_endpoint { &3 } else { &1 })?;
+    check_equal(&samples.len(), if by_endpoint { &3 } else { &1 })?;
     for (labels, value) in samples {
         assert_eq!(labels["job"], "shop");
         // The rule aggregates over machines.
@@ -410,14 +410,14 @@ async fn rules_over_all_machines_equal_what_was_sent() {
     // Every series is scraped at 0 before its first request: three endpoints with three statuses, on three machines.
     let begun = "count(http_requests_total == 0)";
     for store in stores {
-        until("it scrapes all machines", || {
-            same(&store.ask(begun, None), &vec![(BTreeMap::new(), 27.0)])
+        retry_until_ok("it scrapes all machines", || {
+            check_equal(&store.query(begun, None), &vec![(BTreeMap::new(), 27.0)])
         });
     }
     // The stores have the bounds of their formats: `1.0` in OpenMetrics, `1` in the text format.
     for (store, bound) in [(&prometheus, "1.0"), (&victoria, "1")] {
         let buckets = format!("count(http_request_duration_seconds_bucket{{le=\"{bound}\"}})");
-        let found = store.ask(&buckets, None);
+        let found = store.query(&buckets, None);
         assert_eq!(found, [(BTreeMap::new(), 9.0)], "{bound}");
     }
     let mut sent = drive(&machines, &FIRST).await;
@@ -428,8 +428,8 @@ async fn rules_over_all_machines_equal_what_was_sent() {
     let instance = machines[RESTARTED].instance();
     let begun = format!("sum(http_requests_total{{instance=\"{instance}\"}})");
     for store in stores {
-        until("it sees the new process", || {
-            same(&store.ask(&begun, None), &vec![(BTreeMap::new(), 0.0)])
+        retry_until_ok("it sees the new process", || {
+            check_equal(&store.query(&begun, None), &vec![(BTreeMap::new(), 0.0)])
         });
     }
     let second = drive(&machines, &SECOND).await;
@@ -455,28 +455,28 @@ async fn rules_over_all_machines_equal_what_was_sent() {
         expression,
     } in &recordings
     {
-        until(&format!("Prometheus records {name}"), || {
-            let newest = prometheus.ask(&format!("max(timestamp({recorded}))"), None);
+        retry_until_ok(&format!("Prometheus records {name}"), || {
+            let newest = prometheus.query(&format!("max(timestamp({recorded}))"), None);
             let (_, time) = newest.first().ok_or("nothing is recorded")?;
             let weighed = Weighed::at(&prometheus, *time, &sent, &machines)?;
-            check_rule(&weighed, name, &prometheus.ask(recorded, Some(*time)))
+            check_rule(&weighed, name, &prometheus.query(recorded, Some(*time)))
         });
-        until(&format!("VictoriaMetrics computes {name}"), || {
+        retry_until_ok(&format!("VictoriaMetrics computes {name}"), || {
             let time = now();
             let weighed = Weighed::at(&victoria, time, &sent, &machines)?;
-            check_rule(&weighed, name, &victoria.ask(expression, Some(time)))
+            check_rule(&weighed, name, &victoria.query(expression, Some(time)))
         });
     }
 
     // VictoriaMetrics does not extrapolate: over all machines and across the restart, the increase is the number of requests.
-    until("nothing was lost in between", || {
-        let increase = victoria.ask("sum(increase(http_requests_total[10m]))", None);
-        same(&increase, &vec![(BTreeMap::new(), f64::from(asked))])
+    retry_until_ok("nothing was lost in between", || {
+        let increase = victoria.query("sum(increase(http_requests_total[10m]))", None);
+        check_equal(&increase, &vec![(BTreeMap::new(), f64::from(asked))])
     });
     // Over all machines, too many requests fail, although the first machine alone would not cause an alert.
-    until("the alert fires", || {
+    retry_until_ok("the alert fires", || {
         let query = "ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"all\",long=\"1h\"}";
-        let alerts = prometheus.ask(query, None);
-        same(&alerts.len(), &1)
+        let alerts = prometheus.query(query, None);
+        check_equal(&alerts.len(), &1)
     });
 }

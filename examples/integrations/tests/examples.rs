@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use test_support::page::{assert_readable, samples};
-use test_support::process::{Running, curl};
+use test_support::page::{assert_valid_text, samples};
+use test_support::process::{RunningProgram, curl};
 use test_support::skip_without;
 
 /// An example of this package on a free port.
@@ -61,10 +61,10 @@ fn reqwest_prints_the_documented_metrics() {
 #[test]
 fn tonic_serves_the_documented_metrics() {
     skip_without!(Curl);
-    let mut shop = Running::start(&mut example(env!("CARGO_BIN_EXE_tonic")));
-    let url = shop.printed("curl -s ");
+    let mut shop = RunningProgram::start(&mut example(env!("CARGO_BIN_EXE_tonic")));
+    let url = shop.read_line_after("curl -s ");
     let page = curl(&[url.split(' ').next().unwrap()]);
-    assert_readable(&page);
+    assert_valid_text(&page);
     let source = include_str!("../src/bin/tonic.rs").lines();
     let documented: Vec<_> = source
         .filter_map(|line| line.strip_prefix("//! grpc_server"))

@@ -18,14 +18,14 @@ use systems::agentos::limits::{Limit, Limits, MAX_BUCKETS};
 use systems::agentos::metrics::{AgentOperation, AgentOs, Endpoint, MAX_WORKSPACES};
 use systems::agentos::mixin;
 use test_support::page::samples;
-use test_support::process::{Running, curl, program};
+use test_support::process::{RunningProgram, curl, program};
 use test_support::skip_without;
 use test_support::store::Store;
-use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
 /// The example at work; it ends with the test.
 struct Gateway {
-    running: Running,
+    running: RunningProgram,
     client: Client,
     url: String,
 }
@@ -40,8 +40,9 @@ struct Seen {
 
 impl Gateway {
     fn start(arguments: &[&str]) -> Self {
-        let mut running = Running::start(program(env!("CARGO_BIN_EXE_agentos")).args(arguments));
-        let page = running.printed("");
+        let mut running =
+            RunningProgram::start(program(env!("CARGO_BIN_EXE_agentos")).args(arguments));
+        let page = running.read_line_after("");
         let url = page.strip_suffix("/metrics").expect(&page).to_owned();
         assert!(url.starts_with("http://127.0.0.1:"), "{url}");
         Self {
@@ -77,7 +78,7 @@ impl Gateway {
     /// The page, once a sample of it is so.
     #[track_caller]
     fn page_when(&self, sample: &str, is: f64) -> BTreeMap<String, f64> {
-        let page = page_with(&self.metrics(), sample, |page| {
+        let page = wait_for_page(&self.metrics(), sample, |page| {
             samples(page).get(sample) == Some(&is)
         });
         samples(&page)
@@ -282,7 +283,7 @@ async fn counts_equal_the_requests_sent() {
     );
 
     let text = curl(&[&gateway.metrics()]);
-    assert_table(&text, &[], &TABLE);
+    assert_page_matches_table(&text, &[], &TABLE);
     assert_only_the_table(&text, &[]);
     let page = samples(&text);
     for (sample, expected) in [
@@ -564,7 +565,7 @@ async fn workspaces_beyond_the_limit_share_a_bucket() {
 fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let mut gateway = Gateway::start(&[]);
-    let page = page_with(&gateway.metrics(), "everything has moved", |text| {
+    let page = wait_for_page(&gateway.metrics(), "everything has moved", |text| {
         let page = samples(text);
         let moved = TABLE.iter().all(|row| {
             // Gauges are up only for a moment.
@@ -584,10 +585,10 @@ fn built_in_traffic_updates_every_family() {
                 .iter()
                 .all(|sample| page.get(sample).is_some_and(|n| *n > 0.0))
     });
-    assert_table(&page, &[], &TABLE);
+    assert_page_matches_table(&page, &[], &TABLE);
     assert_only_the_table(&page, &[]);
     gateway.running.signal("TERM");
-    assert!(gateway.running.ended().success());
+    assert!(gateway.running.wait_for_exit().success());
 }
 
 /// Sends the queries of each panel to a real Prometheus, as Grafana does.
@@ -624,7 +625,7 @@ fn every_panel_has_data() {
                         .is_some_and(|v| v.parse::<f64>().is_ok_and(|v| v > 0.0))
                 })
             };
-            store.get_when("/api/v1/query", &[("query", &expression)], shows);
+            store.wait_for_response("/api/v1/query", &[("query", &expression)], shows);
         }
     }
 }

@@ -10,10 +10,10 @@ use systems::aria::{metrics, mixin};
 use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use test_support::page::samples;
-use test_support::process::{Running, curl, program};
+use test_support::process::{RunningProgram, curl, program};
 use test_support::skip_without;
 use test_support::store::Store;
-use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
 type Labels = &'static [(&'static str, &'static [&'static str])];
 
@@ -143,7 +143,7 @@ const ERRORS: &str = "aria_errors_total";
 
 /// The example at work; it ends with the test.
 struct Aria {
-    running: Running,
+    running: RunningProgram,
     api: String,
     url: String,
 }
@@ -162,9 +162,9 @@ impl Aria {
     }
 
     fn started(command: &mut Command) -> Self {
-        let mut running = Running::start(command);
-        let api = running.printed("API at ");
-        let url = running.printed("");
+        let mut running = RunningProgram::start(command);
+        let api = running.read_line_after("API at ");
+        let url = running.read_line_after("");
         assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/metrics"));
         Self { running, api, url }
     }
@@ -176,7 +176,7 @@ impl Aria {
     /// The page, once a sample of it has that value.
     #[track_caller]
     fn page_when(&self, sample: &str, value: f64) -> BTreeMap<String, f64> {
-        let page = page_with(&self.url, &format!("{sample} {value}"), |page| {
+        let page = wait_for_page(&self.url, &format!("{sample} {value}"), |page| {
             samples(page).get(sample) == Some(&value)
         });
         samples(&page)
@@ -232,7 +232,7 @@ impl Aria {
     fn hang_up(&self, path: &str, body: &str, query: &str, method: &str) {
         let queries = format!("aria_db_queries_total{{operation=\"{query}\"}}");
         let before = self.page()[&queries];
-        let pending = Running::start(&mut self.request("POST", path, body));
+        let pending = RunningProgram::start(&mut self.request("POST", path, body));
         self.page_when(&queries, before + 1.0);
         let in_progress = format!("aria_requests_in_progress{{method=\"{method}\"}}");
         assert_eq!(self.page()[&in_progress], 1.0, "{in_progress}");
@@ -269,10 +269,10 @@ fn enum_series_are_zero_before_the_first_request() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     let timed_jobs = "aria_scheduler_last_run_timestamp{job_id=\"compact\"}";
-    let page = page_with(&aria.url, timed_jobs, |page| page.contains(timed_jobs));
+    let page = wait_for_page(&aria.url, timed_jobs, |page| page.contains(timed_jobs));
     let (errors, closed) = TABLE.split_last().unwrap();
     assert_eq!(errors.name, ERRORS);
-    assert_table(&page, &[], closed);
+    assert_page_matches_table(&page, &[], closed);
     assert!(!page.contains(ERRORS), "{page}");
     let page = samples(&page);
     assert_eq!(
@@ -353,7 +353,7 @@ fn counts_equal_the_requests_sent() {
     );
 
     let page = curl(&[&aria.url]);
-    assert_table(&page, &[], TABLE);
+    assert_page_matches_table(&page, &[], TABLE);
     let page = samples(&page);
     assert_eq!(counters(&page), expected_counters(&refused));
     assert_gauges(&page, &refused);
@@ -478,7 +478,7 @@ fn use_skills(aria: &Aria) {
 
 /// Takes all connections, for as long as somebody waits for one.
 fn exhaust_pool(aria: &Aria) {
-    let scan = || Running::start(&mut aria.request("POST", "/skills/scan", "600000"));
+    let scan = || RunningProgram::start(&mut aria.request("POST", "/skills/scan", "600000"));
     let scans = [scan(), scan(), scan(), scan()];
     aria.page_when("aria_db_pool_available", 0.0);
     assert_eq!(aria.chat("coder", "hi").0, "500");
@@ -828,7 +828,7 @@ fn half_open_breaker_closes_or_opens_by_one_trial() {
     aria.hang_up("/chat", &message, "insert", "chat");
     assert_eq!(aria.page()[STATE], 2.0);
     // Only one may try at a time: who comes meanwhile is refused.
-    let trial = Running::start(&mut aria.request("POST", "/chat", &message));
+    let trial = RunningProgram::start(&mut aria.request("POST", "/chat", &message));
     aria.page_when("aria_db_queries_total{operation=\"insert\"}", 5.0);
     assert!(aria.chat("researcher", "hi").1.contains("left alone"));
     drop(trial);
@@ -861,7 +861,7 @@ fn pheromone_scores_follow_the_work_of_agents() {
     assert_eq!(aria.chat("clerk", "hi").0, "500");
     let [coder, clerk, researcher] = scores(&aria.page());
     assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
-    let later = page_with(&aria.url, "it evaporates", |page| {
+    let later = wait_for_page(&aria.url, "it evaporates", |page| {
         scores(&samples(page))[0] < coder * 0.9
     });
     let [coder, clerk, researcher] = scores(&samples(&later));
@@ -887,7 +887,7 @@ fn built_in_traffic_updates_every_family() {
     let mut aria = Aria::start(&[]);
     let mut still: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
     // A breaker opens and closes again: it is not on one page that everything has moved.
-    let page = page_with(&aria.url, "everything has moved", |page| {
+    let page = wait_for_page(&aria.url, "everything has moved", |page| {
         for (sample, value) in samples(page) {
             let name = sample.split('{').next().unwrap();
             if value > 0.0 {
@@ -896,9 +896,9 @@ fn built_in_traffic_updates_every_family() {
         }
         still.is_empty()
     });
-    assert_table(&page, &[], TABLE);
+    assert_page_matches_table(&page, &[], TABLE);
     aria.running.signal("TERM");
-    assert!(aria.running.ended().success());
+    assert!(aria.running.wait_for_exit().success());
 }
 
 /// Sends every query of the dashboard to a real Prometheus that scrapes the program.
@@ -925,7 +925,7 @@ fn every_panel_has_data() {
             let query = target["expr"].as_str().unwrap();
             let query = query.replace("$job", "aria").replace("$instance", ".+");
             assert!(!query.contains('$'), "{title}: {query}");
-            (store.values(&query), query)
+            (store.wait_for_values(&query), query)
         });
         let answers: Vec<_> = answers.collect();
         for (values, query) in &answers {

@@ -11,12 +11,12 @@ use serde_json::Value;
 use systems::asdlc::{metrics, mixin};
 
 use test_support::page::samples;
-use test_support::process::{Running, curl, program};
+use test_support::process::{RunningProgram, curl, program};
 use test_support::redis::RedisServer;
+use test_support::retry_until_ok;
 use test_support::skip_without;
 use test_support::store::{Directory, Kind, Store};
-use test_support::system::{Row, assert_table, histogram_row, page_with, row};
-use test_support::until;
+use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
 const TABLE: [Row; 9] = [
     row("gauge", "asdlc_service_info", &[("version", &[])]),
@@ -58,7 +58,7 @@ const SERVICES: [&str; 2] = ["orchestrator", "workers"];
 
 /// The example with what the test gives it.
 struct Asdlc {
-    running: Running,
+    running: RunningProgram,
     orchestrator: String,
     workers: String,
 }
@@ -76,9 +76,9 @@ fn command(arguments: &[&str]) -> Command {
 
 /// What it prints is two URLs, each on a line of its own.
 fn started(command: &mut Command) -> Asdlc {
-    let mut running = Running::start(command);
+    let mut running = RunningProgram::start(command);
     let mut url = || {
-        let line = running.printed("");
+        let line = running.read_line_after("");
         let url = line.strip_suffix("/metrics").expect(&line);
         assert!(url.starts_with("http://127.0.0.1:"), "{line}");
         url.to_owned()
@@ -134,7 +134,7 @@ fn ask(arguments: &[&str]) -> (String, Value) {
 
 #[track_caller]
 fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
-    until(what, || match is_so() {
+    retry_until_ok(what, || match is_so() {
         true => Ok(()),
         false => Err("never came true".to_owned()),
     });
@@ -204,7 +204,7 @@ fn counts_equal_the_requests_sent() {
     let [(orchestrator, page), (workers, worker_page)] = asdlc.pages();
     let unreadable = events(orchestrator, "unreadable", "failed");
     let strange = events(orchestrator, "what", "failed");
-    let page = page_with(&page, "all is processed", |page| {
+    let page = wait_for_page(&page, "all is processed", |page| {
         page.contains(&format!("\n{unreadable} 1\n")) && page.contains(&format!("\n{strange} 1\n"))
     });
     let looks = looks as f64;
@@ -278,7 +278,7 @@ fn counts_equal_the_requests_sent() {
     assert_eq!(sum(&page, "asdlc_http_requests_total"), 4.0, "{page}");
     assert_eq!(sum(&page, "asdlc_events_processed_total"), 8.0, "{page}");
     for (_, url) in asdlc.pages() {
-        assert_table(&curl(&[&url]), &["service"], &TABLE);
+        assert_page_matches_table(&curl(&[&url]), &["service"], &TABLE);
     }
 }
 
@@ -290,7 +290,7 @@ fn stopped_program_leaves_no_redis_and_no_files() {
     for signal in ["TERM", "INT", "KILL"] {
         let mut asdlc = started(&mut command(&[]));
         for (service, url) in asdlc.pages() {
-            let page = page_with(&url, "events of both kinds", |page| {
+            let page = wait_for_page(&url, "events of both kinds", |page| {
                 let moved = |series: &str| !page.contains(&format!("{series} 0\n"));
                 let types = match service {
                     "workers" => ["code_submitted", "tests_submitted"],
@@ -301,7 +301,7 @@ fn stopped_program_leaves_no_redis_and_no_files() {
                     page.contains(&success) && moved(&success)
                 })
             });
-            assert_table(&page, &["service"], &TABLE);
+            assert_page_matches_table(&page, &["service"], &TABLE);
         }
         let redis = descendants(asdlc.running.id())
             .into_iter()
@@ -310,7 +310,7 @@ fn stopped_program_leaves_no_redis_and_no_files() {
         let directory = std::fs::read_link(format!("/proc/{redis}/cwd")).unwrap();
         assert!(directory.join("redis.sock").exists());
         asdlc.running.signal(signal);
-        let status = asdlc.running.ended();
+        let status = asdlc.running.wait_for_exit();
         assert_eq!(status.success(), signal != "KILL", "{signal}: {status}");
         poll("its Redis is gone", || name_of(redis) != "redis-server");
         poll("its directory is gone", || !directory.exists());
@@ -331,7 +331,7 @@ fn used_default_port_is_replaced_and_used_configured_port_is_an_error() {
     for (service, url) in asdlc.pages() {
         assert!(!url.contains(":8080/") && !url.contains(":8081/"), "{url}");
         let up = format!("\n{} 1\n", redis_up(service));
-        page_with(&url, "Redis is up", |page| page.contains(&up));
+        wait_for_page(&url, "Redis is up", |page| page.contains(&up));
     }
     let port = asdlc.workers.rsplit(':').next().unwrap();
     let output = command(&[]).env("WORKERS_PORT", port).output().unwrap();
@@ -389,7 +389,7 @@ fn scrape(url: &str, service: &str) -> f64 {
     };
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(status, "200", "{page}");
-    assert_table(&page, &["service"], &TABLE);
+    assert_page_matches_table(&page, &["service"], &TABLE);
     // Only what nobody can know without Redis is missing, and that is said.
     let up = value(&page, &redis_up(service));
     let queue = format!("scrape_collector_success{{collector=\"queue\",service=\"{service}\"}}");
@@ -412,7 +412,7 @@ fn gauges_follow_redis_that_stops_and_restarts() {
     asdlc.task("code_submitted", "fn pay() {}", "success");
     // The task has succeeded when its result is kept; that the result was processed is counted after.
     for (_, url) in asdlc.pages() {
-        page_with(&url, "events are counted", |page| {
+        wait_for_page(&url, "events are counted", |page| {
             page.contains("\nasdlc_events_processed_total{")
         });
     }
@@ -439,7 +439,7 @@ fn gauges_follow_redis_that_stops_and_restarts() {
     let comes_back = |asdlc: &Asdlc| {
         for (service, url) in asdlc.pages() {
             let up = format!("\n{} 1\n", redis_up(service));
-            page_with(&url, "Redis is up", |page| page.contains(&up));
+            wait_for_page(&url, "Redis is up", |page| page.contains(&up));
         }
     };
     comes_back(&asdlc);
@@ -575,12 +575,12 @@ fn query_proxy_returns_the_same_from_both_stores() {
     let mut other = command(&["orchestrator", "--no-traffic"]);
     other.env("REDIS_URL", redis.url()).env("INSTANCE", "2");
     other.env("VICTORIAMETRICS_URL", &stores[1].url);
-    let mut other = Running::start(other.stderr(Stdio::null()));
-    let other_url = other.printed("").replace("/metrics", "");
+    let mut other = RunningProgram::start(other.stderr(Stdio::null()));
+    let other_url = other.read_line_after("").replace("/metrics", "");
     let proxies = [Proxy(asdlc.orchestrator.clone()), Proxy(other_url)];
     for (store, proxy) in stores.iter_mut().zip(&proxies) {
         assert_away(proxy);
-        store.scrape(&scrape_config(store.kind, &asdlc));
+        store.start_with_config(&scrape_config(store.kind, &asdlc));
     }
 
     let query = "asdlc_events_processed_total";

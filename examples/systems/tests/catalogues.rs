@@ -4,14 +4,16 @@
 use systems::aria::metrics::{self as aria, Aria};
 use systems::openclaw::metrics::{self as openclaw, Assignment, OpenClaw, Verdict};
 use systems::zerostate::metrics::{self as zerostate, ChannelState, Party, ZeroState};
-use test_support::page::{assert_open_metrics, assert_readable, open_metrics, samples};
+use test_support::page::{
+    assert_valid_open_metrics, assert_valid_text, render_open_metrics, samples,
+};
 use tower_prometheus::{Registry, Unit, model::FamilyDescription};
 
 /// A metrics page that both parsers read.
 fn page_of(registry: &Registry) -> String {
     let page = registry.render();
-    assert_readable(&page);
-    assert_open_metrics(&open_metrics(registry));
+    assert_valid_text(&page);
+    assert_valid_open_metrics(&render_open_metrics(registry));
     page
 }
 

@@ -8,9 +8,9 @@ use promql_parser::parser;
 use serde_json::Value;
 use systems::{agentos, aria, asdlc, openclaw, zerostate};
 use test_support::dashboard::{Dashboard, Panel, selectors};
-use test_support::rules::assert_rules;
+use test_support::rules::assert_valid_rules;
 use test_support::skip_without;
-use test_support::store::{Directory, Store, promtool, without_discovery};
+use test_support::store::{Directory, Store, promtool, with_static_target};
 use tower_prometheus_mixin::{Dashboard as Built, Definitions, Mixin};
 
 /// The mixin of each system, by its directory in `generated`.
@@ -248,7 +248,7 @@ fn derived_dashboard_shows_every_family() {
     let families = zerostate::metrics::families();
     let dashboard = dashboard("zero");
     let asked: BTreeSet<_> = dashboard
-        .drawn()
+        .panels_without_rows()
         .flat_map(|panel| &panel.targets)
         .flat_map(|target| selectors(&target.expr))
         .map(|selected| selected.selector.name.unwrap())
@@ -304,7 +304,7 @@ fn zerostate_alerts_fire_exactly_when_they_should() {
 fn every_alert_has_a_severity_a_summary_and_a_description() {
     let alerts: usize = rules()
         .iter()
-        .map(|(name, text)| assert_rules(name, text))
+        .map(|(name, text)| assert_valid_rules(name, text))
         .sum();
     assert!(alerts >= 10, "{alerts}");
 }
@@ -316,7 +316,7 @@ fn promtool_accepts_the_scrape_configurations() {
     directory.write("rules/none.yml", "groups: []\n");
     for file in ["prometheus.yml", "vmagent.yml"] {
         for (_, text) in files_ending(file) {
-            directory.write(file, &without_discovery(&text));
+            directory.write(file, &with_static_target(&text));
             let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
             assert!(said.contains("SUCCESS"), "{said}");
         }
@@ -331,7 +331,7 @@ fn real_servers_load_the_scrape_configuration() {
     let files = files();
     let asdlc = |file: &str| &files[&Path::new("asdlc").join(file)];
     for store in [
-        Store::prometheus(&without_discovery(asdlc("prometheus.yml")), &[]),
+        Store::prometheus(&with_static_target(asdlc("prometheus.yml")), &[]),
         Store::victoria_metrics(asdlc("vmagent.yml")),
     ] {
         assert_eq!(

@@ -23,10 +23,10 @@ use tonic::Code;
 use tonic::transport::Endpoint;
 
 use systems::zerostate::api::{self, Client};
-use test_support::process::{Running, curl, program};
+use test_support::process::{RunningProgram, curl, program};
 use test_support::skip_without;
 use test_support::store::Store;
-use test_support::{same, until};
+use test_support::{check_equal, retry_until_ok};
 
 /// A system, and the requests that the test makes of it.
 struct System {
@@ -238,7 +238,7 @@ const EMPTY: &[(&str, &str, &str)] = &[
 
 /// A system at work; it ends with the test.
 struct Process {
-    _running: Running,
+    _running: RunningProgram,
     /// Where its pages are, in the order of its configuration's targets.
     pages: Vec<String>,
     /// Where it is asked over HTTP, and over gRPC if it can be.
@@ -256,11 +256,11 @@ impl Process {
         for variable in ["GRPC_PORT", "INSTANCE", "REDIS_URL", "VICTORIAMETRICS_URL"] {
             command.env_remove(variable);
         }
-        let mut running = Running::start(&mut command);
+        let mut running = RunningProgram::start(&mut command);
         let mut found = Vec::new();
         let (mut api, mut grpc) = (None, None);
         while found.len() < pages {
-            let line = running.printed("");
+            let line = running.read_line_after("");
             if let Some(address) = line.strip_prefix("gRPC on ") {
                 grpc = Some(address.to_owned());
                 continue;
@@ -532,8 +532,8 @@ fn assert_answered(stores: &[(&'static str, &Store)], asked: &BTreeSet<Asked>) {
         .iter()
         .flat_map(|store| asked.iter().map(move |asked| (store, asked)))
         .collect();
-    until("no answer", || {
-        left.retain(|((_, store), asked)| !store.has_answered(&asked.query, 60.0));
+    retry_until_ok("no answer", || {
+        left.retain(|((_, store), asked)| !store.had_value_within(&asked.query, 60.0));
         let left: Vec<_> = left
             .iter()
             .filter(|(_, asked)| !asked.is_empty())
@@ -570,8 +570,11 @@ fn both_stores_answer_every_query_and_count_every_request() {
     for (name, store) in stores {
         let counts = deployed.iter().flat_map(Deployed::counts);
         for (query, expected) in counts.chain([("sum(up)".to_owned(), targets)]) {
-            until(&format!("{name}: {query}"), || {
-                same(&store.ask(&query, None), &vec![(BTreeMap::new(), expected)])
+            retry_until_ok(&format!("{name}: {query}"), || {
+                check_equal(
+                    &store.query(&query, None),
+                    &vec![(BTreeMap::new(), expected)],
+                )
             });
         }
     }
@@ -583,7 +586,7 @@ fn both_stores_answer_every_query_and_count_every_request() {
     assert_answered(&stores, &asked);
     // Prometheus evaluates all the rules, too.
     let is_evaluated = |rule: &Value| rule["health"] == "ok";
-    let rules = prometheus.get_when("/api/v1/rules", &[], |answer| {
+    let rules = prometheus.wait_for_response("/api/v1/rules", &[], |answer| {
         rules_of(answer).iter().all(is_evaluated)
     });
     let written: usize = deployed.iter().map(|system| system.rules().len()).sum();

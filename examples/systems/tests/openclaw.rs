@@ -8,11 +8,11 @@ use systems::openclaw::partition::{Network, PartitionDetector};
 use systems::openclaw::results::ResultBuffer;
 use systems::openclaw::task::{Needs, Task};
 use systems::openclaw::{audit::AuditLog, pulled};
-use test_support::page::{assert_readable, samples};
-use test_support::process::{Running, curl, program};
+use test_support::page::{assert_valid_text, samples};
+use test_support::process::{RunningProgram, curl, program};
 use test_support::server::Server;
 use test_support::skip_without;
-use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
 const TABLE: &[Row] = &[
     row(
@@ -117,20 +117,21 @@ const RECOVERIES: &[Row] = &[
 ];
 
 fn assert_all(page: &str) {
-    assert_table(page, &[], TABLE);
-    assert_table(page, &[], RECOVERIES);
+    assert_page_matches_table(page, &[], TABLE);
+    assert_page_matches_table(page, &[], RECOVERIES);
 }
 
 /// OpenClaw as a user starts it, and what is asked of it.
 struct Claw {
-    process: Running,
+    process: RunningProgram,
     url: String,
 }
 
 impl Claw {
     fn start(arguments: &[&str]) -> Self {
-        let mut process = Running::start(program(env!("CARGO_BIN_EXE_openclaw")).args(arguments));
-        let url = format!("http://{}", process.printed("http://"));
+        let mut process =
+            RunningProgram::start(program(env!("CARGO_BIN_EXE_openclaw")).args(arguments));
+        let url = format!("http://{}", process.read_line_after("http://"));
         let url = url.strip_suffix("/metrics").unwrap().to_owned();
         let claw = Self { process, url };
         claw.counts(&[(r#"audit_events_total{type="node_joined"}"#, 2.0)]);
@@ -156,7 +157,7 @@ impl Claw {
     /// Asks until all these samples are so at once: a page is not a moment, and counters do not go back.
     #[track_caller]
     fn counts(&self, expected: &[(&str, f64)]) {
-        page_with(&self.metrics(), &format!("{expected:?}"), |page| {
+        wait_for_page(&self.metrics(), &format!("{expected:?}"), |page| {
             let samples = samples(page);
             let is_so = |(name, value): &(&str, f64)| {
                 samples.get(&format!("openclaw_{name}")) == Some(value)
@@ -171,7 +172,7 @@ fn every_family_is_exported_before_the_first_request() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let page = curl(&[&claw.metrics()]);
-    assert_table(&page, &[], TABLE);
+    assert_page_matches_table(&page, &[], TABLE);
     for row in RECOVERIES {
         assert!(!page.contains(&format!("\n{}", row.name)), "{page}");
     }
@@ -211,7 +212,7 @@ fn built_in_traffic_updates_every_family() {
         });
         still.next()
     };
-    let page = page_with(&claw.metrics(), "everything moved", |page| {
+    let page = wait_for_page(&claw.metrics(), "everything moved", |page| {
         is_still(page).is_none()
     });
     assert_all(&page);
@@ -222,7 +223,7 @@ fn built_in_traffic_updates_every_family() {
         "openclaw_buffer_utilization_percent",
         "openclaw_partition_degraded",
     ] {
-        page_with(&claw.metrics(), gauge, |page| pulled(page, gauge));
+        wait_for_page(&claw.metrics(), gauge, |page| pulled(page, gauge));
     }
     let http = "openclaw_http_requests_total{endpoint=\"/tasks\",method=\"POST\",status=\"202\"}";
     assert!(samples(&page)[http] > 0.0, "{page}");
@@ -354,7 +355,7 @@ fn leases_and_tokens_are_revoked_by_hand_and_after_forgery() {
         (r#"audit_events_total{type="message_rejected"}"#, 1.0),
     ]);
     // Each node's first, and one for each that is not valid any more; they rotate while we look.
-    page_with(&claw.metrics(), "a token for each revoked", |page| {
+    wait_for_page(&claw.metrics(), "a token for each revoked", |page| {
         let samples = samples(page);
         let of = |reason| samples[&format!("openclaw_tokens_revoked_total{{reason=\"{reason}\"}}")];
         let revoked = of("rotation") + of("compromise") + of("manual");
@@ -406,13 +407,13 @@ fn failing_collector_loses_only_its_own_gauge() {
     let claw = Claw::start(&["--no-traffic"]);
     assert_eq!(claw.ask("DELETE", "/partition-detector", ""), "204");
     let failed = "scrape_collector_success{collector=\"partition\"} 0\n";
-    let page = page_with(&claw.metrics(), failed, |page| page.contains(failed));
+    let page = wait_for_page(&claw.metrics(), failed, |page| page.contains(failed));
     assert!(!page.contains("openclaw_partition_degraded"), "{page}");
     let rest = TABLE
         .iter()
         .filter(|row| row.name != "openclaw_partition_degraded");
     let rest: Vec<_> = rest.map(|row| Row { ..*row }).collect();
-    assert_table(&page, &[], &rest);
+    assert_page_matches_table(&page, &[], &rest);
     // Tasks are done as before.
     assert_eq!(
         claw.submit(r#"{"capability":"test","complexity":"low"}"#),
@@ -430,7 +431,7 @@ async fn gauges_appear_when_their_collector_is_registered() {
     let server = Server::start(app).await;
     let page = async || {
         let (_, page) = server.get("/metrics").await;
-        assert_readable(&page);
+        assert_valid_text(&page);
         page
     };
     let pulled = async || -> Vec<String> {
@@ -504,7 +505,7 @@ fn program_ends_after_sigterm_and_sigint() {
     for signal in ["TERM", "INT"] {
         let mut claw = Claw::start(&[]);
         claw.process.signal(signal);
-        let status = claw.process.ended();
+        let status = claw.process.wait_for_exit();
         assert!(status.success(), "{signal}: {status}");
     }
 }

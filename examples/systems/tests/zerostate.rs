@@ -12,14 +12,14 @@ use systems::zerostate::api::{Call, Client};
 use systems::zerostate::metrics::{MAX_AUCTIONS, MAX_CHANNELS, MAX_PEERS};
 use systems::zerostate::{api, metrics, mixin};
 use test_support::page::samples;
-use test_support::process::{Running, curl, program};
+use test_support::process::{RunningProgram, curl, program};
 use test_support::skip_without;
 use test_support::store::Store;
-use test_support::system::{Row, assert_table, histogram_row, page_with, row};
+use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
 /// The example at work; it ends with the test.
 struct ZeroState {
-    _running: Running,
+    _running: RunningProgram,
     client: Client,
     url: String,
 }
@@ -27,9 +27,9 @@ struct ZeroState {
 impl ZeroState {
     fn start(arguments: &[&str]) -> Self {
         let mut command = program(env!("CARGO_BIN_EXE_zerostate"));
-        let mut running = Running::start(command.args(arguments).env_remove("GRPC_PORT"));
-        let grpc = format!("http://{}", running.printed("gRPC on "));
-        let url = format!("http://{}", running.printed("http://"));
+        let mut running = RunningProgram::start(command.args(arguments).env_remove("GRPC_PORT"));
+        let grpc = format!("http://{}", running.read_line_after("gRPC on "));
+        let url = format!("http://{}", running.read_line_after("http://"));
         let endpoint = Endpoint::from_shared(grpc).unwrap();
         let client = Client::new(endpoint.connect_lazy());
         Self {
@@ -87,7 +87,7 @@ impl ZeroState {
     /// The page, once a sample of it is so.
     #[track_caller]
     fn page_when(&self, sample: &str, is_so: impl Fn(f64) -> bool) -> BTreeMap<String, f64> {
-        let page = page_with(&self.url, sample, |page| {
+        let page = wait_for_page(&self.url, sample, |page| {
             samples(page).get(sample).copied().is_some_and(&is_so)
         });
         samples(&page)
@@ -313,7 +313,7 @@ async fn enum_series_are_zero_before_the_first_call() {
             buckets: row.buckets,
         })
         .collect();
-    assert_table(&page, &[], &closed);
+    assert_page_matches_table(&page, &[], &closed);
     for method in api::UNARY {
         let started = "grpc_server_started_total";
         let started = format!(
@@ -344,7 +344,7 @@ async fn counts_equal_the_requests_sent() {
     let refunds = r#"zerostate_economic_escrow_refunds_total{reason="expired"}"#;
     zero.page_when(refunds, |refunds| refunds == 1.0);
     let page = curl(&[&zero.url]);
-    assert_table(&page, &[], TABLE);
+    assert_page_matches_table(&page, &[], TABLE);
     let page = samples(&page);
     let economic = [
         (r#"channels_total{party="client",state="open"}"#, 1.0),
@@ -719,9 +719,10 @@ async fn label_values_beyond_the_limits_are_overflow() {
 /// The built-in traffic updates every metric family of the table. The program ends after SIGTERM.
 #[test]
 fn built_in_traffic_updates_every_family() {
-    let mut zero = Running::start(program(env!("CARGO_BIN_EXE_zerostate")).env_remove("GRPC_PORT"));
+    let mut zero =
+        RunningProgram::start(program(env!("CARGO_BIN_EXE_zerostate")).env_remove("GRPC_PORT"));
     skip_without!(Curl);
-    let url = format!("http://{}", zero.printed("http://"));
+    let url = format!("http://{}", zero.read_line_after("http://"));
     let moved = |page: &str| {
         let page = samples(page);
         TABLE.iter().all(|row| {
@@ -742,13 +743,13 @@ fn built_in_traffic_updates_every_family() {
     ];
     let statuses = statuses.map(|status| format!("zerostate_economic_{status}"));
     // All on one page: one of the many on which a channel is open.
-    let page = page_with(&url, "everything has moved", |page| {
+    let page = wait_for_page(&url, "everything has moved", |page| {
         let samples = samples(page);
         moved(page) && statuses.iter().all(|status| samples[status] > 0.0)
     });
-    assert_table(&page, &[], TABLE);
+    assert_page_matches_table(&page, &[], TABLE);
     zero.signal("TERM");
-    assert!(zero.ended().success());
+    assert!(zero.wait_for_exit().success());
 }
 
 /// Sends the queries of the cookbook and the alerts to a real Prometheus.
@@ -767,8 +768,8 @@ async fn cookbook_queries_and_alerts_have_results() {
         .unwrap();
     let store = Store::prometheus(&config, &[]);
     // What was counted before the first scrape, no rate can see.
-    store.values("zerostate_economic_channels_total");
-    store.values(&format!(
+    store.wait_for_values("zerostate_economic_channels_total");
+    store.wait_for_values(&format!(
         "zerostate_economic_bids_total{{auction_id=\"{auction_id}\"}}"
     ));
     for amount in [10, 20, 30] {
@@ -789,7 +790,7 @@ async fn cookbook_queries_and_alerts_have_results() {
     let definitions = Definitions::from(families.clone());
     for (question, query) in mixin::cookbook() {
         let query = query.to_promql(&definitions).unwrap();
-        let answer = store.values(&query);
+        let answer = store.wait_for_values(&query);
         assert!(
             answer.iter().any(|value| *value > 0.0),
             "{question}: {answer:?}"
@@ -797,18 +798,18 @@ async fn cookbook_queries_and_alerts_have_results() {
     }
 
     let alert = |name: &str| alert_expression(&families, name);
-    assert!(store.values(&alert("HighTaskFailureRate"))[0] > 0.1);
-    assert!(store.values(&alert("PaymentChannelLeaks"))[0] > 10.0);
+    assert!(store.wait_for_values(&alert("HighTaskFailureRate"))[0] > 0.1);
+    assert!(store.wait_for_values(&alert("PaymentChannelLeaks"))[0] > 10.0);
     // No task is slow: there is a quantile, and it is not beyond the threshold.
     let slow = alert("SlowTaskExecution");
     let (quantile, threshold) = slow.split_once(" >= ").unwrap();
     let threshold: f64 = threshold.parse().unwrap();
-    let quantile = store.values(quantile);
+    let quantile = store.wait_for_values(quantile);
     assert!(
         quantile.len() == 1 && quantile[0] < threshold,
         "{quantile:?}"
     );
-    store.get_when("/api/v1/query", &[("query", &slow)], |answer| {
+    store.wait_for_response("/api/v1/query", &[("query", &slow)], |answer| {
         answer["status"] == "success"
             && answer["data"]["result"]
                 .as_array()

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use tower_prometheus::{HttpMetrics, Registry};
 
-use test_support::page::sorted_samples;
-use test_support::server::{BOTH, Server};
+use test_support::page::samples_with_sorted_labels;
+use test_support::server::{BOTH_PROTOCOLS, Server};
 
 fn app() -> Router {
     Router::new()
@@ -40,7 +40,7 @@ const WRONG: [(&str, &str); 2] = [("GET", "/wp-admin/setup.php"), ("HACK", "/use
 
 async fn drive(app: Router, requests: &[(&str, &str)]) {
     let server = Server::start(app).await;
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let mut client = server.connect(protocol).await;
         for (method, path) in requests {
             client.fetch(method, path).await;
@@ -51,7 +51,7 @@ async fn drive(app: Router, requests: &[(&str, &str)]) {
 /// What does not depend on time, by name and sorted labels: counters and gauges with their values, of
 /// histograms the bounds and how many there were.
 fn facts(page: &str) -> BTreeMap<String, f64> {
-    let mut samples = sorted_samples(page);
+    let mut samples = samples_with_sorted_labels(page);
     samples.retain(|name, _| !name.contains("_sum{"));
     for (name, value) in &mut samples {
         if name.contains("_bucket{") && !name.contains("le=\"+Inf") {

@@ -1,13 +1,13 @@
 //! Examples that serve answer `curl` as their documentation says. They are those of the root package:
 //! `cargo build --examples --all-features` builds them, `tests/run` with the tests.
 
-use test_support::page::{assert_readable, samples};
-use test_support::process::{Running, curl, example};
+use test_support::page::{assert_valid_text, samples};
+use test_support::process::{RunningProgram, curl, example};
 
 #[test]
 fn plain_hyper_names_its_endpoints() {
-    let mut hyper = Running::start(&mut example("hyper"));
-    let url = hyper.printed("listening on ");
+    let mut hyper = RunningProgram::start(&mut example("hyper"));
+    let url = hyper.read_line_after("listening on ");
     let users = curl(&[&format!("{url}/users/[1-3]"), &format!("{url}/nowhere")]);
     assert_eq!(users, "user 1\nuser 2\nuser 3\nno such page\n");
     // Over HTTP/2 as well, and looking changes nothing.
@@ -15,7 +15,7 @@ fn plain_hyper_names_its_endpoints() {
     assert_eq!(curl(&[prior, &format!("{url}/users/4")]), "user 4\n");
     let metrics = format!("{url}/metrics");
     let page = curl(&[&metrics]);
-    assert_readable(&page);
+    assert_valid_text(&page);
     assert_eq!(curl(&[prior, "--compressed", &metrics]), page);
     let samples = samples(&page);
     for (endpoint, status, count) in [("/users/{id}", "200", 4.0), ("unmatched", "404", 1.0)] {
@@ -32,15 +32,15 @@ fn plain_hyper_names_its_endpoints() {
 /// The page and the health that its documentation shows are what `curl` gets.
 #[test]
 fn server_answers_though_its_cache_hangs() {
-    let mut server = Running::start(
+    let mut server = RunningProgram::start(
         example("server")
             .env("METRICS_PORT", "127.0.0.1:0")
             .stderr(std::process::Stdio::null()),
     );
-    let url = server.printed("curl -s ");
+    let url = server.read_line_after("curl -s ");
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 2";
     let page = curl(&["-H", timeout, &url]);
-    assert_readable(&page);
+    assert_valid_text(&page);
     let shown = page.lines();
     let shown = shown.filter(|line| !line.starts_with('#') && !line.contains("duration"));
     let source = include_str!("../../../examples/server.rs").lines();

@@ -14,8 +14,8 @@ use tower_prometheus::{
     HttpMetrics, HttpMetricsLayer, MetricsHandler, Registry, Sink, http::LongLived,
 };
 
-use test_support::page::{assert_readable, samples, sorted_samples};
-use test_support::server::{BOTH, Server};
+use test_support::page::{assert_valid_text, samples, samples_with_sorted_labels};
+use test_support::server::{BOTH_PROTOCOLS, Server};
 
 const BUCKETS: [f64; 3] = [0.5, 1.0, 60.0];
 
@@ -27,7 +27,7 @@ async fn drive(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
         .route_service("/metrics", handler)
         .layer(layer);
     let server = Server::start(app).await;
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let mut client = server.connect(protocol).await;
         for path in ["/users/1", "/users/2", "/fail", "/nowhere", "/metrics"] {
             client.fetch("GET", path).await;
@@ -51,7 +51,7 @@ async fn drive(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
 
 /// What does not depend on time.
 fn facts(page: &str) -> BTreeMap<String, f64> {
-    let mut samples = sorted_samples(page);
+    let mut samples = samples_with_sorted_labels(page);
     samples.retain(|name, _| !name.contains("_seconds_sum"));
     samples
 }
@@ -71,7 +71,7 @@ async fn both_pages_hold_the_same_facts() {
     let registry = Registry::builder().buckets(BUCKETS).build().unwrap();
     let ours = drive(registry.http_layer(), registry.handler()).await;
 
-    assert_readable(&ours);
+    assert_valid_text(&ours);
     assert_eq!(facts(&ours), facts(&theirs));
     assert_eq!(registry.sum("http_requests_total", &[]), Some(11.0));
     let help = |page: &str| {

@@ -3,15 +3,15 @@
 
 use std::process::{Command, Stdio};
 
-use test_support::page::{assert_open_metrics, assert_readable, samples};
-use test_support::process::{Running, curl, example};
+use test_support::page::{assert_valid_open_metrics, assert_valid_text, samples};
+use test_support::process::{RunningProgram, curl, example};
 use test_support::skip_without;
 use test_support::store::Store;
 
 /// The shop on a free port, once it says that it is open.
-fn shop() -> (Running, String) {
-    let mut shop = Running::start(example("axum").stderr(Stdio::null()));
-    let metrics = shop.printed("  curl http://");
+fn shop() -> (RunningProgram, String) {
+    let mut shop = RunningProgram::start(example("axum").stderr(Stdio::null()));
+    let metrics = shop.read_line_after("  curl http://");
     let address = metrics.strip_suffix("/metrics").unwrap();
     let url = format!("http://{address}");
     (shop, url)
@@ -35,7 +35,7 @@ fn visit(shop: &str) {
 }
 
 fn assert_counts(page: &str) {
-    assert_readable(page);
+    assert_valid_text(page);
     let samples = samples(page);
     for (method, _, endpoint, status, count) in TRAFFIC {
         let labels = format!("endpoint=\"{endpoint}\",method=\"{method}\",service=\"shop\"");
@@ -84,7 +84,7 @@ fn curl_sees_exact_counts() {
         "{head}"
     );
     let accept = "accept: application/openmetrics-text";
-    assert_open_metrics(&curl(&["-H", accept, &metrics]));
+    assert_valid_open_metrics(&curl(&["-H", accept, &metrics]));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_real_prometheus_answers_with_the_right_numbers() {
             0.0,
         ),
     ] {
-        assert_eq!(prometheus.values(query), [expected], "{query}");
+        assert_eq!(prometheus.wait_for_values(query), [expected], "{query}");
     }
     // It came in the format that Prometheus likes best, and with all it says about the families.
     let metadata = curl(&[
@@ -148,7 +148,10 @@ fn a_real_prometheus_keeps_the_exemplars() {
     let header = format!("traceparent: 00-{trace}-00f067aa0ba902b7-01");
     curl(&["-H", &header, &format!("{shop}/users/1")]);
     let prometheus = prometheus(&shop);
-    assert_eq!(prometheus.values("sum(http_requests_total)"), [1.0]);
+    assert_eq!(
+        prometheus.wait_for_values("sum(http_requests_total)"),
+        [1.0]
+    );
     let query = "query=http_request_duration_seconds_bucket";
     let exemplars = format!("{}/api/v1/query_exemplars", prometheus.url);
     let answer = curl(&[

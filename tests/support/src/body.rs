@@ -1,4 +1,4 @@
-//! [`Scripted`]: a response body that does as it is told.
+//! A body whose frames, errors and panics a test chooses.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -8,28 +8,28 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-/// What a body does when it is polled next.
+/// What one poll of a [`ScriptedBody`] does.
 #[derive(Clone, Debug)]
 pub enum Step {
     Data(&'static str),
     Trailers,
     Error,
     Panic,
-    /// Nothing, and nothing after that.
+    /// Returns `Pending`, at all later polls too.
     Hang,
 }
 
-/// A body that takes its steps and then ends.
+/// A body that takes one step at each poll and then ends.
 #[derive(Clone, Debug, Default)]
-pub struct Scripted {
+pub struct ScriptedBody {
     steps: VecDeque<Step>,
-    /// Says `is_end_stream` after the last step, as `Full` does.
-    pub knows_its_end: bool,
-    /// Says how long it is.
-    pub length: Option<u64>,
+    /// Whether `is_end_stream` is true after the last step, as it is for `Full`.
+    pub reports_end_of_stream: bool,
+    /// The exact size that `size_hint` returns, in bytes.
+    pub exact_size: Option<u64>,
 }
 
-impl Scripted {
+impl ScriptedBody {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self {
             steps: steps.into_iter().collect(),
@@ -37,22 +37,22 @@ impl Scripted {
         }
     }
 
-    /// A stream whose length nobody knows.
-    pub fn stream(pieces: &[&'static str]) -> Self {
-        Self::new(pieces.iter().copied().map(Step::Data))
+    /// A body with these data frames that reports neither its size nor its end.
+    pub fn stream(frames: &[&'static str]) -> Self {
+        Self::new(frames.iter().copied().map(Step::Data))
     }
 
-    /// A body like `Full`: it knows its length and its end.
+    /// A body with at most one data frame that reports its size and its end, as `Full` does.
     pub fn full(text: &'static str) -> Self {
         Self {
-            knows_its_end: true,
-            length: Some(text.len() as u64),
+            reports_end_of_stream: true,
+            exact_size: Some(text.len() as u64),
             ..Self::new((!text.is_empty()).then_some(Step::Data(text)))
         }
     }
 }
 
-impl Body for Scripted {
+impl Body for ScriptedBody {
     type Data = Bytes;
     type Error = &'static str;
 
@@ -80,11 +80,11 @@ impl Body for Scripted {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.knows_its_end && self.steps.is_empty()
+        self.reports_end_of_stream && self.steps.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.length
+        self.exact_size
             .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

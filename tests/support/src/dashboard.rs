@@ -1,4 +1,4 @@
-//! Grafana dashboards: their JSON, and the rules of Grafana's schema and linter for them.
+//! Checks of Grafana dashboards against Grafana's schema and the rules of its linter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use promql_parser::parser::{self, Expr, VectorSelector};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Grafana's dashboard model, as far as the mixin writes it: an unknown key or another type is an error.
+/// The part of Grafana's dashboard model that the mixin writes. An unknown key or a wrong type is an error.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dashboard {
@@ -147,14 +147,14 @@ pub struct Step {
 }
 
 impl Dashboard {
-    /// Reads a dashboard as Grafana's import page takes it.
+    /// Parses the JSON that Grafana's import page accepts.
     #[track_caller]
     pub fn parse(json: &str) -> Self {
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}\n{json}"))
     }
 
-    /// All panels but the rows.
-    pub fn drawn(&self) -> impl Iterator<Item = &Panel> {
+    /// All panels except rows, which only group panels.
+    pub fn panels_without_rows(&self) -> impl Iterator<Item = &Panel> {
         self.panels.iter().filter(|panel| panel.kind != "row")
     }
 
@@ -164,7 +164,7 @@ impl Dashboard {
         panel.unwrap_or_else(|| panic!("{} has no panel {title:?}", self.title))
     }
 
-    /// All checks of this module.
+    /// Runs all checks of this module.
     ///
     /// `gauges` are the gauges whose name ends in `_total`. Returns the panels with a range other than
     /// `$__rate_interval`, and that range in seconds.
@@ -177,7 +177,7 @@ impl Dashboard {
         self.assert_queries(gauges)
     }
 
-    /// The shape that Grafana 10 imports.
+    /// Asserts that Grafana 10 can import the dashboard.
     #[track_caller]
     pub fn assert_importable(&self) {
         const KINDS: [&str; 6] = [
@@ -189,7 +189,7 @@ impl Dashboard {
             "table",
         ];
         assert_eq!(self.id, None);
-        // The version of Grafana 10.0; later releases migrate it.
+        // The schema version of Grafana 10.0. Later releases migrate it.
         assert_eq!(self.schema_version, 38);
         assert!(self.time.from.starts_with("now-") && self.time.to == "now");
         let ids: BTreeSet<_> = self.panels.iter().map(|panel| panel.id).collect();
@@ -215,27 +215,35 @@ impl Dashboard {
             assert!(config.overrides.is_empty());
             let Thresholds { mode, steps } = &config.defaults.thresholds;
             assert_eq!(mode, "absolute");
-            assert_eq!(steps[0].value, None, "the first colour has no value");
+            assert_eq!(
+                steps[0].value, None,
+                "the first threshold must have no value"
+            );
             assert!(steps[1..].windows(2).all(|two| two[0].value < two[1].value));
             assert_eq!(config.defaults.custom.is_some(), panel.kind == "timeseries");
             assert!(!panel.options.as_ref().unwrap().is_empty());
         }
     }
 
-    /// No panel covers another one, and all are within the grid.
+    /// Asserts that panels do not overlap and are within the grid of 24 columns.
     #[track_caller]
     pub fn assert_no_overlap(&self) {
-        let mut taken = BTreeSet::new();
+        let mut covered = BTreeSet::new();
         for panel in &self.panels {
             let GridPos { h, w, x, y } = panel.grid_pos;
             assert!(w > 0 && h > 0 && x + w <= 24, "{}", panel.title);
             for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
-                assert!(taken.insert(cell), "{} of {}", panel.title, self.title);
+                assert!(
+                    covered.insert(cell),
+                    "panel {} of {} overlaps another panel",
+                    panel.title,
+                    self.title
+                );
             }
         }
     }
 
-    /// The linter's rules for variables: data source, job and instance, reloaded with the time range.
+    /// Asserts the linter's rules for variables: data source, job and instance, reloaded if the time range changes.
     #[track_caller]
     pub fn assert_variables(&self) {
         let variables = &self.templating.list;
@@ -267,7 +275,7 @@ impl Dashboard {
         assert!(!self.editable, "the linter's uneditable-dashboard rule");
     }
 
-    /// The linter's rules for panels: data source variable, title, description, a known unit, a query.
+    /// Asserts the linter's rules for panels: data source variable, title, description, a known unit, a query.
     #[track_caller]
     pub fn assert_panels(&self) {
         const UNITS: [&str; 19] = [
@@ -291,8 +299,8 @@ impl Dashboard {
             "bool_yes_no",
             "none",
         ];
-        assert!(self.drawn().count() > 0);
-        for panel in self.drawn() {
+        assert!(self.panels_without_rows().count() > 0);
+        for panel in self.panels_without_rows() {
             let title = &panel.title;
             assert!(!title.is_empty());
             assert!(
@@ -322,14 +330,15 @@ impl Dashboard {
         }
     }
 
-    /// The linter's rules for queries: `job` and `instance` in every selector, `$__rate_interval` in every rate, every
-    /// counter in a rate.
+    /// Asserts the linter's rules for queries: `job` and `instance` in every selector, every counter in a rate.
+    ///
+    /// Returns the panels with a range other than `$__rate_interval`, and that range in seconds.
     #[track_caller]
     pub fn assert_queries(&self, gauges: &[&str]) -> BTreeSet<(String, u64)> {
         let mut windows = BTreeSet::new();
-        for panel in self.drawn() {
+        for panel in self.panels_without_rows() {
             let what = format!("{} of {}", panel.title, self.title);
-            for Selected {
+            for SelectorUse {
                 selector,
                 function,
                 seconds,
@@ -350,7 +359,9 @@ impl Dashboard {
                 if name.ends_with("_total") && !gauges.contains(&name) {
                     assert!(is_rate, "{what}: {name}");
                 }
-                if let Some(seconds) = seconds.filter(|seconds| format!("{seconds}s") != MAGIC) {
+                if let Some(seconds) =
+                    seconds.filter(|seconds| format!("{seconds}s") != RATE_INTERVAL)
+                {
                     windows.insert((panel.title.clone(), seconds));
                 }
             }
@@ -359,49 +370,53 @@ impl Dashboard {
     }
 }
 
-/// Replaces `$__rate_interval` where the parser needs a duration.
-const MAGIC: &str = "7919s";
+/// Replaces `$__rate_interval`, because the parser needs a duration. No dashboard uses this duration.
+const RATE_INTERVAL: &str = "7919s";
 
-/// A selector of a PromQL expression.
+/// A selector of a PromQL expression, with its surroundings.
 #[derive(Debug)]
-pub struct Selected {
+pub struct SelectorUse {
     pub selector: VectorSelector,
-    /// The function whose argument it is.
+    /// The function that has the selector as its direct argument.
     pub function: Option<&'static str>,
-    /// The range of a range vector.
+    /// The range in seconds, if it is a range vector.
     pub seconds: Option<u64>,
 }
 
-/// Every selector of an expression, which may contain `$__rate_interval`.
+/// Returns every selector of an expression, which may contain `$__rate_interval`.
 #[track_caller]
-pub fn selectors(promql: &str) -> Vec<Selected> {
-    let promql = promql.replace("$__rate_interval", MAGIC);
+pub fn selectors(promql: &str) -> Vec<SelectorUse> {
+    let promql = promql.replace("$__rate_interval", RATE_INTERVAL);
     let expression = parser::parse(&promql).unwrap_or_else(|error| panic!("{promql}: {error}"));
     let mut found = Vec::new();
-    walk(&expression, None, &mut found);
+    collect_selectors(&expression, None, &mut found);
     found
 }
 
-fn walk(expression: &Expr, function: Option<&'static str>, found: &mut Vec<Selected>) {
+fn collect_selectors(
+    expression: &Expr,
+    function: Option<&'static str>,
+    found: &mut Vec<SelectorUse>,
+) {
     match expression {
-        Expr::Aggregate(of) => walk(&of.expr, None, found),
-        Expr::Unary(of) => walk(&of.expr, None, found),
-        Expr::Paren(of) => walk(&of.expr, None, found),
+        Expr::Aggregate(of) => collect_selectors(&of.expr, None, found),
+        Expr::Unary(of) => collect_selectors(&of.expr, None, found),
+        Expr::Paren(of) => collect_selectors(&of.expr, None, found),
         Expr::Binary(of) => {
-            walk(&of.lhs, None, found);
-            walk(&of.rhs, None, found);
+            collect_selectors(&of.lhs, None, found);
+            collect_selectors(&of.rhs, None, found);
         }
         Expr::Call(call) => {
             for argument in &call.args.args {
-                walk(argument, Some(call.func.name), found);
+                collect_selectors(argument, Some(call.func.name), found);
             }
         }
-        Expr::VectorSelector(selector) => found.push(Selected {
+        Expr::VectorSelector(selector) => found.push(SelectorUse {
             selector: selector.clone(),
             function,
             seconds: None,
         }),
-        Expr::MatrixSelector(of) => found.push(Selected {
+        Expr::MatrixSelector(of) => found.push(SelectorUse {
             selector: of.vs.clone(),
             function,
             seconds: Some(of.range.as_secs()),

@@ -1,5 +1,5 @@
-//! Helpers that the tests share: servers on loopback, clients that misbehave, scripted bodies, programs, and
-//! the sum rule that every test ends with.
+//! Helpers that the tests share: servers and clients on loopback, scripted bodies, programs, metrics pages, and
+//! [`assert_requests_ended`], which checks the promise that almost every test of the HTTP layer ends with.
 
 pub mod body;
 #[cfg(feature = "dashboards")]
@@ -34,90 +34,99 @@ use std::time::{Duration, Instant};
 
 use tower_prometheus::Registry;
 
-/// Waits until something is so, as long as other tasks need to make it so.
-pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Yields to other tasks until the condition is true. Panics after 20 s.
+pub async fn wait_until(description: &str, mut condition: impl FnMut() -> bool) {
+    const TIMEOUT: Duration = Duration::from_secs(20);
     let wait = async {
-        while !is_so() {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
-    waited.unwrap_or_else(|_| panic!("never came true: {what}"));
+    let waited = tokio::time::timeout(TIMEOUT, wait).await;
+    waited.unwrap_or_else(|_| panic!("timed out after {TIMEOUT:?} waiting until {description}"));
 }
 
-/// Polls until an assertion would hold, and says at the end why it does not.
+/// Calls a function every 100 ms until it returns `Ok`. After 60 s, panics with the last error.
 #[track_caller]
-pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
+pub fn retry_until_ok<T>(description: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    const TIMEOUT: Duration = Duration::from_secs(60);
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match attempt() {
             Ok(found) => return found,
-            Err(why) => assert!(Instant::now() < end, "{what}: {why}"),
+            Err(error) => assert!(
+                Instant::now() < deadline,
+                "{description}: timed out after {TIMEOUT:?}: {error}"
+            ),
         }
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// Says what is different if something is.
-pub fn same<T: PartialEq + Debug>(found: &T, expected: &T) -> Result<(), String> {
-    match found == expected {
+/// `assert_eq!` as a `Result`, for [`retry_until_ok`].
+pub fn check_equal<T: PartialEq + Debug>(actual: &T, expected: &T) -> Result<(), String> {
+    match actual == expected {
         true => Ok(()),
-        false => Err(format!("{found:?}, not {expected:?}")),
+        false => Err(format!("expected {expected:?}, got {actual:?}")),
     }
 }
 
-/// One request, and its body reached its end.
+/// [`assert_requests_ended`] for one request whose response body was not aborted.
 #[track_caller]
-pub fn assert_completed(registry: &Registry) {
+pub fn assert_one_request_completed(registry: &Registry) {
     let aborted = registry.sum("http_response_bodies_aborted_total", &[]);
-    assert_eq!(aborted, None);
-    assert_settled(registry, 1);
+    assert_eq!(aborted, None, "aborted response bodies");
+    assert_requests_ended(registry, 1);
 }
 
-/// The promise over any traffic: counts equal calls, gauges are back at 0, the histogram's count equals
-/// the total, and an independent parser reads the page.
+/// Asserts that this many requests were counted once each, and none is still in progress.
+///
+/// That is: the counter and the count of the duration histogram are `requests`, the gauges of requests in progress
+/// and open connections are 0, and the metrics page is valid.
 #[track_caller]
-pub fn assert_settled(registry: &Registry, calls: u64) {
+pub fn assert_requests_ended(registry: &Registry, requests: u64) {
     let total = |name| registry.sum(name, &[]).unwrap_or(0.0);
-    assert_eq!(total("http_requests_total"), calls as f64, "requests");
+    assert_eq!(total("http_requests_total"), requests as f64, "requests");
     assert_eq!(
         total("http_request_duration_seconds_count"),
-        calls as f64,
+        requests as f64,
         "durations"
     );
     assert_eq!(total("http_requests_in_progress"), 0.0, "in progress");
     assert_eq!(total("http_connections_open"), 0.0, "open connections");
-    page::assert_readable(&registry.render());
+    page::assert_valid_text(&registry.render());
 }
 
-/// As [`assert_settled`], once what the server does on its own is done.
-pub async fn settle(registry: &Registry, calls: u64) {
-    let is_settled = || {
+/// [`assert_requests_ended`], after waiting for the tasks of a server, in which requests end.
+pub async fn wait_for_requests_to_end(registry: &Registry, requests: u64) {
+    let have_ended = || {
         let total = |name| registry.sum(name, &[]).unwrap_or(0.0);
-        total("http_requests_total") == calls as f64
+        total("http_requests_total") == requests as f64
             && total("http_requests_in_progress") == 0.0
             && total("http_connections_open") == 0.0
     };
-    eventually("the traffic settles", is_settled).await;
-    assert_settled(registry, calls);
+    wait_until("all requests have ended", have_ended).await;
+    assert_requests_ended(registry, requests);
 }
 
-/// A registry in which that was recorded by the macros, and whose page can be read.
-pub fn recorded(record: impl FnOnce()) -> Registry {
+/// Returns a new registry with the metrics that the macros of `metrics` record in a function.
+///
+/// Asserts that its metrics page is valid.
+pub fn registry_with(record: impl FnOnce()) -> Registry {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, record);
-    page::assert_readable(&registry.render());
+    page::assert_valid_text(&registry.render());
     registry
 }
 
-/// How many requests ended with that status, over all endpoints and methods.
-pub fn requests(registry: &Registry, status: &str) -> f64 {
+/// The number of requests that ended with a status, over all endpoints and methods.
+pub fn requests_with_status(registry: &Registry, status: &str) -> f64 {
     let requests = registry.sum("http_requests_total", &[("status", status)]);
     requests.unwrap_or(0.0)
 }
 
-/// How many bodies were aborted for that reason.
-pub fn aborted(registry: &Registry, reason: &str) -> f64 {
+/// The number of response bodies that were aborted for a reason.
+pub fn aborted_bodies(registry: &Registry, reason: &str) -> f64 {
     let aborted = registry.sum("http_response_bodies_aborted_total", &[("reason", reason)]);
     aborted.unwrap_or(0.0)
 }

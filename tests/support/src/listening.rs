@@ -1,4 +1,4 @@
-//! Server programs on addresses that no other program can get, each with a directory for its state.
+//! Server programs with a reserved port and a directory for their state.
 
 use std::fs;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 
-use super::process::Running;
+use super::process::RunningProgram;
 use super::store::Directory;
 
-/// A loopback address whose port no other program is given by chance.
+/// A loopback address whose port the system gives to no other program.
 ///
-/// The socket is bound and does not listen: connections are refused, and the system does not choose the port for anyone
-/// else. A program that is told the port can listen on it, because servers set `SO_REUSEADDR`, as this socket does.
+/// The socket is bound and does not listen. So connections are refused, and the system does not choose the port for
+/// another socket that binds to port 0. A program that is started with this port can listen on it, because servers set
+/// `SO_REUSEADDR`, as this socket does.
 pub struct ReservedAddress {
     socket: TcpSocket,
 }
 
 impl ReservedAddress {
-    #[expect(clippy::new_without_default, reason = "it takes a port")]
+    #[expect(clippy::new_without_default, reason = "it reserves a port")]
     pub fn new() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -35,12 +36,12 @@ impl ReservedAddress {
     }
 }
 
-/// Whether this process, and not another one, listens on the address. Linux only: the answer is in `/proc`.
-pub fn listens(process: u32, address: SocketAddrV4) -> bool {
+/// Whether the process with this id listens on the address, and not another process. Linux only: it reads `/proc`.
+pub fn is_listening(process: u32, address: SocketAddrV4) -> bool {
     let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap_or_default();
     let ip = u32::from_ne_bytes(address.ip().octets());
     let local = format!("{ip:08X}:{:04X}", address.port());
-    // The columns: number, local address, remote address, state, …, and inode as the tenth.
+    // Columns: number, local address, remote address, state, …; the tenth is the inode of the socket.
     let sockets: Vec<_> = table
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
@@ -58,20 +59,20 @@ pub fn listens(process: u32, address: SocketAddrV4) -> bool {
 /// `TCP_LISTEN` in `/proc/net/tcp`.
 const LISTEN: &str = "0A";
 
-/// A server program. Its address and its directory outlive the process, so that it can be started again; all end with
-/// the test.
+/// A server program. It can be started again with the same address and directory. Dropping it kills the process and
+/// removes the directory.
 pub struct ListeningProgram {
-    running: Option<Running>,
+    running: Option<RunningProgram>,
     pub address: ReservedAddress,
     // Removed after the process has ended.
     pub directory: Directory,
 }
 
 impl ListeningProgram {
-    /// A program that does not run yet.
+    /// Reserves an address and creates a directory. The program is not started.
     #[expect(
         clippy::new_without_default,
-        reason = "it takes a port and a directory"
+        reason = "it reserves a port and creates a directory"
     )]
     pub fn new() -> Self {
         Self {
@@ -81,17 +82,17 @@ impl ListeningProgram {
         }
     }
 
-    /// Starts the program, which must be told the address, and waits until it is this process that listens there.
+    /// Starts the program and waits until its process listens on the address, which the command must contain.
     #[track_caller]
     pub fn start(&mut self, command: &mut Command) {
         self.kill();
         let log = self.directory.0.join("log");
-        let running = Running::start(command.stderr(fs::File::create(&log).unwrap()));
+        let running = RunningProgram::start(command.stderr(fs::File::create(&log).unwrap()));
         let running = self.running.insert(running);
         let address = self.address.get();
-        let end = Instant::now() + Duration::from_secs(30);
-        while !listens(running.id(), address) {
-            if running.has_ended() || Instant::now() > end {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !is_listening(running.id(), address) {
+            if running.has_exited() || Instant::now() > deadline {
                 let log = fs::read_to_string(&log).unwrap_or_default();
                 panic!("{command:?} does not listen on {address}\n{log}");
             }
@@ -103,10 +104,10 @@ impl ListeningProgram {
         self.running = None;
     }
 
-    /// The id of the process that runs.
+    /// The id of the running process.
     #[track_caller]
     pub fn id(&self) -> u32 {
-        self.running.as_ref().expect("it runs").id()
+        self.running.as_ref().expect("the program is running").id()
     }
 
     pub fn url(&self) -> String {

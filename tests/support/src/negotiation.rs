@@ -8,7 +8,7 @@ pub const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub const OPEN_METRICS_1: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub const OPEN_METRICS_0: &str = "application/openmetrics-text; version=0.0.1; charset=utf-8";
 
-/// Scrapes a small registry with these headers. Returns those of the response.
+/// Scrapes a registry with 30 series with these request headers. Returns the response headers.
 #[track_caller]
 pub fn negotiate(headers: HeaderMap) -> HeaderMap {
     let registry = Registry::new();
@@ -29,7 +29,7 @@ pub fn negotiate(headers: HeaderMap) -> HeaderMap {
     response.headers().clone()
 }
 
-/// Headers with one name.
+/// Headers with one name and several values, each in its own header line.
 pub fn headers(name: &'static str, values: &[&str]) -> HeaderMap {
     let values = values
         .iter()

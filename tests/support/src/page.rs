@@ -1,4 +1,4 @@
-//! Reading pages with a parser that is not ours.
+//! Checks of metrics pages, with Prometheus' own parser where it is installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -11,25 +11,27 @@ use tower_prometheus::Registry;
 
 use super::tools::{self, Tool};
 
-/// Fails unless Prometheus' own Python parser reads every sample of the page of format 0.0.4, and the
-/// page keeps the rules that parsers let pass: no series twice, no family twice or interleaved.
-/// Where that parser is not installed, only the rules are checked: see [`tools`].
+/// Asserts that a page in the text format 0.0.4 is valid.
+///
+/// That is: Prometheus' Python parser reads every sample, no series or family is there twice, and the samples of a
+/// family are together. The parser does not check the last two. If it is not installed, only these are checked: see
+/// [`tools`].
 #[track_caller]
-pub fn assert_readable(page: &str) {
-    assert_parsed("text", page);
-    assert_orderly(page);
+pub fn assert_valid_text(page: &str) {
+    assert_parser_reads_every_sample("text", page);
+    assert_unique_and_grouped(page);
 }
 
-/// As [`assert_readable`], for OpenMetrics.
+/// [`assert_valid_text`] for a page in OpenMetrics.
 #[track_caller]
-pub fn assert_open_metrics(page: &str) {
-    assert!(page.ends_with("# EOF\n"), "{page}");
-    assert_parsed("openmetrics", page);
-    assert_orderly(page);
+pub fn assert_valid_open_metrics(page: &str) {
+    assert!(page.ends_with("# EOF\n"), "no # EOF:\n{page}");
+    assert_parser_reads_every_sample("openmetrics", page);
+    assert_unique_and_grouped(page);
 }
 
 #[track_caller]
-fn assert_parsed(format: &str, page: &str) {
+fn assert_parser_reads_every_sample(format: &str, page: &str) {
     let samples = page.lines().filter(|line| !line.starts_with('#')).count();
     let Some(answer) = Parser::parse(format, page) else {
         tools::skip(Tool::PythonParser, "reading pages with Prometheus' parser");
@@ -38,8 +40,8 @@ fn assert_parsed(format: &str, page: &str) {
     assert_eq!(answer, format!("ok {samples}"), "\n{page}");
 }
 
-/// The page that a scraper gets which asks for OpenMetrics.
-pub fn open_metrics(registry: &Registry) -> String {
+/// The page that a scraper gets if it prefers OpenMetrics.
+pub fn render_open_metrics(registry: &Registry) -> String {
     let accept = "application/openmetrics-text; version=1.0.0";
     let request = http::Request::get("/metrics").header("accept", accept);
     let page = async {
@@ -51,7 +53,7 @@ pub fn open_metrics(registry: &Registry) -> String {
     String::from_utf8(page.to_vec()).unwrap()
 }
 
-/// The parser's process, started once and ended with the tests.
+/// The process of Prometheus' Python parser. The tests of a binary share one.
 struct Parser {
     _process: Child,
     pages: ChildStdin,
@@ -75,7 +77,7 @@ impl Parser {
         (parser.answer() == "ready").then_some(parser)
     }
 
-    /// The parser's answer, or `None` if it is not installed.
+    /// Returns the parser's answer, or `None` if Python or the parser is not installed.
     fn parse(format: &str, page: &str) -> Option<String> {
         static PARSER: OnceLock<Option<Mutex<Parser>>> = OnceLock::new();
         let parser = PARSER.get_or_init(|| Self::start().map(Mutex::new));
@@ -96,24 +98,33 @@ impl Parser {
 }
 
 #[track_caller]
-fn assert_orderly(page: &str) {
+fn assert_unique_and_grouped(page: &str) {
     let mut series = BTreeSet::new();
     let mut families = BTreeSet::new();
     let mut family = String::new();
     for line in page.lines() {
-        assert!(!line.is_empty(), "a blank line:\n{page}");
-        if let Some(about) = line.strip_prefix("# TYPE ") {
-            family = about.split(' ').next().unwrap().to_owned();
-            assert!(families.insert(family.clone()), "{family} twice:\n{page}");
+        assert!(!line.is_empty(), "blank line:\n{page}");
+        if let Some(type_line) = line.strip_prefix("# TYPE ") {
+            family = type_line.split(' ').next().unwrap().to_owned();
+            assert!(
+                families.insert(family.clone()),
+                "family {family} is there twice:\n{page}"
+            );
         } else if !line.starts_with('#') {
             let (name, _) = line.rsplit_once(' ').unwrap();
-            assert!(name.starts_with(&family), "{name} is not of {family}");
-            assert!(series.insert(name.to_owned()), "{name} twice:\n{page}");
+            assert!(
+                name.starts_with(&family),
+                "{name} is among the samples of {family}:\n{page}"
+            );
+            assert!(
+                series.insert(name.to_owned()),
+                "series {name} is there twice:\n{page}"
+            );
         }
     }
 }
 
-/// The samples of a page by their whole name, labels included.
+/// The value of each series of a page, by its name and labels as they are in the page.
 pub fn samples(page: &str) -> BTreeMap<String, f64> {
     let lines = page
         .lines()
@@ -126,8 +137,8 @@ pub fn samples(page: &str) -> BTreeMap<String, f64> {
     samples.collect()
 }
 
-/// As [`samples`], with labels in one order: which one a page has is its exporter's own business.
-pub fn sorted_samples(page: &str) -> BTreeMap<String, f64> {
+/// [`samples`] with sorted labels, to compare pages of exporters that order labels differently.
+pub fn samples_with_sorted_labels(page: &str) -> BTreeMap<String, f64> {
     let sorted = samples(page).into_iter().map(|(name, value)| {
         let Some((family, labels)) = name.trim_end_matches('}').split_once('{') else {
             return (name, value);

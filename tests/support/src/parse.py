@@ -1,7 +1,7 @@
-"""Reads pages with Prometheus' own Python parsers: a format and a length on a line, then the page.
+"""Parses metrics pages from standard input with Prometheus' Python parsers.
 
-Prints "ready" first, if the parsers are installed. Answers each page with one line: "ok" and the number of samples, or
-what is wrong.
+Prints "ready" first, if the parsers are installed. Reads for each page a line with its format and its length in bytes,
+then the page. Prints for each page one line: "ok" and the number of samples, or the error.
 """
 
 import sys

@@ -1,17 +1,17 @@
-//! Programs beside the tests: the examples, as a user starts them, and `curl`.
+//! Programs that tests start: the examples, binaries of packages, and `curl`.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A process that ends with its test.
-pub struct Running {
+/// A child process. Dropping it kills it.
+pub struct RunningProgram {
     process: Child,
-    /// Kept open: a program whose pipe is closed fails when it prints.
+    /// Kept open, because a program fails when it prints to a closed pipe.
     output: Lines<BufReader<ChildStdout>>,
 }
 
-impl Running {
+impl RunningProgram {
     pub fn start(command: &mut Command) -> Self {
         let started = command.stdout(Stdio::piped()).spawn();
         let mut process = started.unwrap_or_else(|error| {
@@ -21,13 +21,13 @@ impl Running {
         Self { process, output }
     }
 
-    /// What follows `before` on the first line that it prints with it.
-    pub fn printed(&mut self, before: &str) -> String {
+    /// Reads standard output up to the first line that contains `marker`. Returns the rest of that line after it.
+    pub fn read_line_after(&mut self, marker: &str) -> String {
         let lines = self.output.by_ref().map_while(Result::ok);
-        let mut found = lines.filter_map(|line| Some(line.split_once(before)?.1.to_owned()));
+        let mut found = lines.filter_map(|line| Some(line.split_once(marker)?.1.to_owned()));
         found
             .next()
-            .unwrap_or_else(|| panic!("it does not print {before:?}"))
+            .unwrap_or_else(|| panic!("no line of the program's output contains {marker:?}"))
     }
 
     pub fn id(&self) -> u32 {
@@ -43,12 +43,12 @@ impl Running {
         assert!(signalled.unwrap().success(), "{signal}");
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    pub fn has_exited(&mut self) -> bool {
         self.process.try_wait().unwrap().is_some()
     }
 
-    /// How it ended; it ends soon, or this fails.
-    pub fn ended(&mut self) -> ExitStatus {
+    /// Waits until the process exits. Panics after 30 s.
+    pub fn wait_for_exit(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             if let Some(status) = self.process.try_wait().unwrap() {
@@ -56,18 +56,18 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("it does not end");
+        panic!("the program did not exit within 30 s");
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// An example on a free port, built with the tests beside the tests' own directory.
+/// An example on a free port. `cargo test` builds it into the directory `examples` beside that of the tests.
 pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let mut example = Command::new(test.ancestors().nth(2).unwrap().join("examples").join(name));
@@ -82,7 +82,7 @@ pub fn program(path: &str) -> Command {
     program
 }
 
-/// What `curl` prints; a test that calls this begins with `skip_without!(Curl)`.
+/// Returns the output of `curl`. Tests that call this must begin with `skip_without!(Curl)`.
 pub fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl").arg("-sS").args(arguments).output();
     let output = output.expect("curl is needed: tests/run installs it");

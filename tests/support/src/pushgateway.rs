@@ -7,7 +7,7 @@ use super::page::samples;
 use super::process::curl;
 use super::tools::Tool;
 
-/// Prometheus' Pushgateway, which starts empty and ends with the test.
+/// Prometheus' Pushgateway, empty when it starts. Dropping it kills it.
 pub struct Pushgateway {
     program: ListeningProgram,
 }
@@ -19,7 +19,7 @@ impl Pushgateway {
         program.start(
             Command::new(Tool::Pushgateway.program())
                 .arg(format!("--web.listen-address={}", program.address.get()))
-                // Debian's default is a file of the system, with what others pushed.
+                // Debian's default is a system-wide file, which may contain pushed metrics.
                 .arg("--persistence.file="),
         );
         Self { program }
@@ -29,7 +29,7 @@ impl Pushgateway {
         self.program.url()
     }
 
-    /// The samples of all groups as lines `name{labels} value`, in order, without those that the gateway adds to a group
+    /// The samples of all groups as sorted lines `name{labels} value`, without those that the gateway adds to each group
     /// (`push_time_seconds`, `push_failure_time_seconds`).
     pub fn group_contents(&self) -> Vec<String> {
         let page = curl(&[&format!("{}/metrics", self.url())]);

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::process::Running;
+use super::process::RunningProgram;
 use super::store::Directory;
 use super::tools::Tool;
 
-/// A Redis that starts empty and keeps nothing. Its address, a Unix socket, outlives the process, so that it can be
-/// started again; both end with the test.
+/// A Redis that starts empty and stores nothing on disk. It listens on a Unix socket and can be started again with the
+/// same address. Dropping it kills the process and removes the socket.
 pub struct RedisServer {
-    running: Option<Running>,
+    running: Option<RunningProgram>,
     // Removed after the process has ended.
     directory: Directory,
 }
@@ -29,7 +29,7 @@ impl RedisServer {
         redis
     }
 
-    /// Starts it, and waits until it accepts connections.
+    /// Starts Redis and waits until it accepts connections.
     #[track_caller]
     pub fn restart(&mut self) {
         let mut redis = Command::new(Tool::Redis.program());
@@ -40,12 +40,12 @@ impl RedisServer {
             .arg(&self.directory.0)
             .args(["--save", "", "--appendonly", "no"]);
         self.kill();
-        let running = self.running.insert(Running::start(&mut redis));
-        // The directory is new, so what listens there is this process.
-        let end = Instant::now() + Duration::from_secs(30);
+        let running = self.running.insert(RunningProgram::start(&mut redis));
+        // Only this process listens on the socket, because no other test uses the directory.
+        let deadline = Instant::now() + Duration::from_secs(30);
         while UnixStream::connect(self.directory.0.join(SOCKET)).is_err() {
-            assert!(!running.has_ended(), "{redis:?} ends");
-            assert!(Instant::now() < end, "{redis:?} does not listen");
+            assert!(!running.has_exited(), "{redis:?} exited");
+            assert!(Instant::now() < deadline, "{redis:?} does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -57,7 +57,10 @@ impl RedisServer {
     /// Sends a signal: `STOP`, `CONT`.
     #[track_caller]
     pub fn signal(&self, signal: &str) {
-        self.running.as_ref().expect("it runs").signal(signal);
+        self.running
+            .as_ref()
+            .expect("Redis is running")
+            .signal(signal);
     }
 
     /// Runs a command with `redis-cli`.

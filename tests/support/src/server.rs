@@ -1,4 +1,4 @@
-//! A server on a free port of loopback, stopped when dropped, and clients of both protocols.
+//! A server in the test's process, and clients of HTTP/1 and HTTP/2.
 
 use std::net::SocketAddr;
 
@@ -15,15 +15,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tower::Service;
 
-/// How a client talks to the server.
+/// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Http1,
     Http2,
 }
 
-pub const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
+pub const BOTH_PROTOCOLS: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
+/// A server on a free port of loopback. Dropping it stops it and closes its connections.
 pub struct Server {
     pub address: SocketAddr,
     task: AbortHandle,
@@ -48,7 +49,7 @@ impl Server {
                 connections.spawn(async move {
                     let server = auto::Builder::new(TokioExecutor::new());
                     let io = TokioIo::new(stream);
-                    // Clients in these tests leave whenever they like.
+                    // Clients of these tests close connections at any time, which is an error here.
                     let _ = server.serve_connection_with_upgrades(io, service).await;
                 });
             }
@@ -89,7 +90,7 @@ impl Server {
         }
     }
 
-    /// One request on a connection of its own, answered in full.
+    /// Sends one GET request on a new connection and reads the response to its end.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let mut client = self.connect(Protocol::Http1).await;
         let response = client.send("GET", path).await.unwrap();
@@ -105,7 +106,7 @@ impl Drop for Server {
     }
 }
 
-/// One connection; dropping it closes it, whatever is under way.
+/// One connection. Dropping it closes it, also while a request is in progress.
 pub struct Client {
     address: SocketAddr,
     sender: Sender,

@@ -1,4 +1,4 @@
-//! Services of a line, and the requests they are asked with.
+//! Services and requests of one line.
 
 use std::future::ready;
 
@@ -8,29 +8,29 @@ use http_body::Body;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_prometheus::{Registry, http::Endpoint};
 
-use super::body::Scripted;
+use super::body::ScriptedBody;
 
-/// Answers at once, with nothing.
+/// Responds with 200 and an empty body.
 pub async fn ok(_: Request<()>) -> Result<Response<String>, ()> {
     Ok(Response::new(String::new()))
 }
 
-/// A request that brings its endpoint.
-pub fn to(endpoint: &str) -> Request<()> {
+/// A request with an `Endpoint` extension.
+pub fn request_to(endpoint: &str) -> Request<()> {
     let mut request = Request::new(());
     request.extensions_mut().insert(Endpoint::new(endpoint));
     request
 }
 
-/// Asks a measured service that answers with that response.
-pub async fn answered(
+/// Sends a request through a new `http_layer` of a registry to a service that returns `response`.
+pub async fn measured_response(
     registry: &Registry,
     method: &str,
-    response: Response<Scripted>,
+    response: Response<ScriptedBody>,
 ) -> Response<impl Body<Data = Bytes, Error = &'static str>> {
     let mut response = Some(response);
-    let answer = move |_: Request<()>| ready(Ok::<_, ()>(response.take().unwrap()));
-    let service = registry.http_layer().layer(service_fn(answer));
+    let respond = move |_: Request<()>| ready(Ok::<_, ()>(response.take().unwrap()));
+    let service = registry.http_layer().layer(service_fn(respond));
     let request = Request::builder().method(method).body(()).unwrap();
     service.oneshot(request).await.unwrap()
 }

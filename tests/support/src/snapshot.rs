@@ -1,4 +1,4 @@
-//! Metrics pages and snapshots of a registry in one form, to compare them.
+//! Samples of metrics pages and of snapshots in one form, to compare them.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tower_prometheus::snapshot::{Snapshot, Value};
 /// The name of a sample and its labels, sorted and not escaped.
 pub type SampleId = (String, Vec<(String, String)>);
 
-/// Values as text. All texts of one number are the same text.
+/// Values as text. Equal numbers have the same text: `1` for `1`, `1.0` and `1e0`.
 pub type SampleTexts = BTreeMap<SampleId, String>;
 
 /// Returns the samples of a page in the text format.
@@ -19,11 +19,11 @@ pub fn page_samples(page: &str) -> SampleTexts {
     unique(lines.map(|line| {
         let (series, value) = line.rsplit_once(' ').unwrap();
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-        ((name.to_owned(), labels_of(labels)), number_text(value))
+        ((name.to_owned(), parse_labels(labels)), number_text(value))
     }))
 }
 
-/// Returns the samples that a snapshot has, by the names of the metrics page.
+/// Returns the samples of a snapshot, with the names that they have on the metrics page.
 #[track_caller]
 pub fn snapshot_samples(snapshot: &Snapshot) -> SampleTexts {
     let mut samples = Vec::new();
@@ -73,13 +73,17 @@ pub fn snapshot_samples(snapshot: &Snapshot) -> SampleTexts {
 fn unique(samples: impl IntoIterator<Item = (SampleId, String)>) -> SampleTexts {
     let mut texts = SampleTexts::new();
     for (id, text) in samples {
-        assert_eq!(texts.insert(id.clone(), text), None, "{id:?} twice");
+        assert_eq!(
+            texts.insert(id.clone(), text),
+            None,
+            "sample {id:?} is there twice"
+        );
     }
     texts
 }
 
-/// The labels of `a="1",b="2"}`.
-fn labels_of(mut text: &str) -> Vec<(String, String)> {
+/// Parses labels as in `a="1",b="2"}`.
+fn parse_labels(mut text: &str) -> Vec<(String, String)> {
     let mut labels = Vec::new();
     while let Some((name, rest)) = text.split_once("=\"") {
         let mut value = String::new();

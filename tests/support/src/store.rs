@@ -1,4 +1,4 @@
-//! Real stores, Prometheus and VictoriaMetrics, and promtool.
+//! Prometheus and VictoriaMetrics as programs, and promtool.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::listening::ListeningProgram;
 use super::tools::Tool;
 
-/// A new, empty directory that is removed with the test. No other test has it, nor another part of the same one.
+/// A new, empty directory that nothing else uses. Dropping it removes it.
 pub struct Directory(pub PathBuf);
 
 impl Directory {
@@ -30,7 +30,7 @@ impl Directory {
             let path = parent.join(format!("test-{}-{number}", std::process::id()));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Self(path),
-                // Left by a test that was killed, whose process had the same id.
+                // A test that was killed left it, and its process had the same id.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => panic!("{}: {error}", path.display()),
             }
@@ -58,7 +58,7 @@ pub fn target_directory() -> PathBuf {
     test.ancestors().nth(3).unwrap().to_owned()
 }
 
-/// Runs promtool, which must find nothing to complain about.
+/// Runs promtool in a directory and returns its output. Panics if promtool fails.
 #[track_caller]
 pub fn promtool(arguments: &[&str], directory: &Path) -> String {
     let output = Command::new("promtool")
@@ -66,65 +66,64 @@ pub fn promtool(arguments: &[&str], directory: &Path) -> String {
         .current_dir(directory)
         .output();
     let output = output.expect("promtool is needed: tests/run installs it");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+    let output_text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}\n{said}");
-    said
+    assert!(output.status.success(), "{arguments:?}\n{output_text}");
+    output_text
 }
 
-/// What the scrape configuration is called, for either.
+/// The file name of the scrape configuration of both programs.
 const CONFIG: &str = "scrape.yml";
 
-/// Which program a store is.
+/// The program of a [`Store`].
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Prometheus,
     VictoriaMetrics,
 }
 
-/// A server that scrapes, and its query API. Its address and its data outlive the process, so that it can be started
-/// again; all end with the test.
+/// A Prometheus or VictoriaMetrics that scrapes and answers queries. It can be started again with the same address and
+/// data. Dropping it kills the process and removes the data.
 pub struct Store {
     pub kind: Kind,
     program: ListeningProgram,
     pub url: String,
 }
 
-/// The labels of a series and its value at a time.
+/// The labels of a series and its value at the time of the query.
 pub type Sample = (BTreeMap<String, String>, f64);
 
 impl Store {
-    /// A Prometheus with this configuration; files are given by their names beside it.
+    /// Starts Prometheus with a configuration and with further files, by name, in the same directory.
     pub fn prometheus(config: &str, files: &[(&str, &str)]) -> Self {
         let mut store = Self::new(Kind::Prometheus);
         for (name, text) in files {
             store.program.directory.write(name, text);
         }
-        store.scrape(config);
+        store.start_with_config(config);
         store
     }
 
-    /// A VictoriaMetrics with this scrape configuration, which it refuses when it knows a key not.
+    /// Starts VictoriaMetrics with a scrape configuration. VictoriaMetrics exits if it does not know a key of it.
     pub fn victoria_metrics(config: &str) -> Self {
         let mut store = Self::new(Kind::VictoriaMetrics);
-        store.scrape(config);
+        store.start_with_config(config);
         store
     }
 
-    /// One that does not run yet.
+    /// A store that is not started.
     pub fn new(kind: Kind) -> Self {
         let program = ListeningProgram::new();
         let url = program.url();
         Self { kind, program, url }
     }
 
-    /// Starts with this configuration.
-    pub fn scrape(&mut self, config: &str) {
+    pub fn start_with_config(&mut self, config: &str) {
         self.program.directory.write(CONFIG, config);
         self.restart();
     }
 
-    /// Starts again, with the same address and data, and waits until it listens.
+    /// Starts the program again, with the same address and data, and waits until it listens.
     #[track_caller]
     pub fn restart(&mut self) {
         let (address, directory) = (self.program.address.get(), &self.program.directory.0);
@@ -146,7 +145,7 @@ impl Store {
                     .arg(format!("-promscrape.config={config}"))
                     .arg(format!("-storageDataPath={data}"))
                     .arg(format!("-httpListenAddr={address}"))
-                    // What was scraped is there at once, and not half a minute later.
+                    // Queries see scraped samples at once; by default only after 30 s.
                     .args(["-search.latencyOffset=0s", "-retentionPeriod=1d"]);
                 store
             }
@@ -158,7 +157,7 @@ impl Store {
         self.program.kill();
     }
 
-    /// What the API answers now; nothing while it is no JSON, as long as it starts.
+    /// Sends one API request. Returns `None` if the response is not JSON, as while the program starts.
     pub fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Option<Value> {
         let mut curl = Command::new("curl");
         curl.args(["-sG", &format!("{}{path}", self.url)]);
@@ -170,31 +169,31 @@ impl Store {
         serde_json::from_slice(&answer.stdout).ok()
     }
 
-    /// What the API answers, once it is so.
+    /// Repeats an API request until the condition is true for the response. Panics after 90 s.
     #[track_caller]
-    pub fn get_when(
+    pub fn wait_for_response(
         &self,
         path: &str,
         parameters: &[(&str, &str)],
-        is_so: impl Fn(&Value) -> bool,
+        condition: impl Fn(&Value) -> bool,
     ) -> Value {
         let deadline = Instant::now() + Duration::from_secs(90);
         let mut last = None;
         while Instant::now() < deadline {
             match self.get(path, parameters) {
-                Some(answer) if is_so(&answer) => return answer,
+                Some(answer) if condition(&answer) => return answer,
                 Some(answer) => last = Some(answer),
                 None => {}
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("{path} {parameters:?}: never came true, at last {last:#?}");
+        panic!("{path} {parameters:?}: no expected response within 90 s; the last one: {last:#?}");
     }
 
-    /// The active targets, once there are at least `count`: job, instance and URL of each, sorted.
+    /// Waits for at least `count` active targets. Returns the job, instance and URL of each, sorted.
     #[track_caller]
     pub fn active_targets(&self, count: usize) -> Vec<String> {
-        let targets = self.get_when("/api/v1/targets", &[], |answer| {
+        let targets = self.wait_for_response("/api/v1/targets", &[], |answer| {
             answer["data"]["activeTargets"]
                 .as_array()
                 .is_some_and(|targets| targets.len() >= count)
@@ -212,10 +211,10 @@ impl Store {
         targets
     }
 
-    /// The series of an instant query, now or at a unix time in seconds; an error of the store fails the test, and
-    /// while it starts there are none.
+    /// Runs an instant query, now or at a Unix time in seconds. Returns no series while the program starts. Panics if the
+    /// response is an error.
     #[track_caller]
-    pub fn ask(&self, query: &str, time: Option<f64>) -> Vec<Sample> {
+    pub fn query(&self, query: &str, time: Option<f64>) -> Vec<Sample> {
         let time = time.map(|time| time.to_string());
         let mut parameters = vec![("query", query)];
         parameters.extend(time.iter().map(|time| ("time", time.as_str())));
@@ -225,9 +224,9 @@ impl Store {
         samples(&answer["data"])
     }
 
-    /// Whether a query has a number anywhere in the last seconds, asked as a panel asks it.
+    /// Whether a range query over the last `seconds`, as a panel sends it, has a finite value.
     #[track_caller]
-    pub fn has_answered(&self, query: &str, seconds: f64) -> bool {
+    pub fn had_value_within(&self, query: &str, seconds: f64) -> bool {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let end = now.unwrap().as_secs_f64();
         let (start, end) = ((end - seconds).to_string(), end.to_string());
@@ -247,23 +246,23 @@ impl Store {
         values.any(|value| number(value).is_some_and(f64::is_finite))
     }
 
-    /// The values of an instant query, once it has some that are numbers.
+    /// Repeats an instant query until it has finite values. Returns these. Panics after 90 s.
     #[track_caller]
-    pub fn values(&self, query: &str) -> Vec<f64> {
+    pub fn wait_for_values(&self, query: &str) -> Vec<f64> {
         let deadline = Instant::now() + Duration::from_secs(90);
         while Instant::now() < deadline {
-            let values = self.ask(query, None).into_iter().map(|(_, value)| value);
+            let values = self.query(query, None).into_iter().map(|(_, value)| value);
             let values: Vec<_> = values.filter(|value| value.is_finite()).collect();
             if !values.is_empty() {
                 return values;
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("{query}: never had a value");
+        panic!("{query}: no finite value within 90 s");
     }
 }
 
-/// The series of an answer; a scalar is one without labels.
+/// The series in the response to an instant query. A scalar is one series without labels.
 fn samples(data: &Value) -> Vec<Sample> {
     let value = |value: &Value| value[1].as_str().and_then(|value| value.parse().ok());
     let sample = |labels: &Value, at: &Value| {
@@ -281,9 +280,9 @@ fn samples(data: &Value) -> Vec<Sample> {
     }
 }
 
-/// The scrape configuration with a static target instead of the discovery of Kubernetes pods, which Debian's Prometheus is
-/// built without.
-pub fn without_discovery(config: &str) -> String {
+/// Replaces the discovery of Kubernetes pods in a scrape configuration by a static target, because Debian's Prometheus
+/// is built without this discovery.
+pub fn with_static_target(config: &str) -> String {
     let discovery =
         "  kubernetes_sd_configs:\n  - role: pod\n    namespaces:\n      names:\n      - ";
     let Some((before, after)) = config.split_once(discovery) else {

@@ -1,22 +1,22 @@
-//! A system's table of families, held against the page of the running system.
+//! Compares the metrics page of a running example system with the table of its metric families.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::page::assert_readable;
+use super::page::assert_valid_text;
 use super::process::curl;
 
-/// A row of a system's table.
+/// A metric family in the table of a system.
 pub struct Row {
     pub name: &'static str,
     pub kind: &'static str,
-    /// Each label with its values if they are a closed set; an open label has none.
+    /// Each label with its values. A label with any other values has an empty list.
     pub labels: &'static [(&'static str, &'static [&'static str])],
-    /// The upper bounds of a histogram but `+Inf`.
+    /// The upper bounds of a histogram without `+Inf`.
     pub buckets: &'static [f64],
 }
 
-/// A row without buckets.
+/// A family that is not a histogram.
 pub const fn row(
     kind: &'static str,
     name: &'static str,
@@ -39,30 +39,40 @@ pub const fn histogram_row(
     }
 }
 
-/// Asks for a page until it is as it should be, and gives it back.
+/// Scrapes until the condition is true for the page, and returns this page. Panics after 30 s.
 #[track_caller]
-pub fn page_with(url: &str, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
-    let end = Instant::now() + Duration::from_secs(30);
+pub fn wait_for_page(
+    url: &str,
+    description: &str,
+    mut condition: impl FnMut(&str) -> bool,
+) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let page = curl(&[url]);
-        if is_so(&page) {
+        if condition(&page) {
             return page;
         }
-        assert!(Instant::now() < end, "never came true: {what}\n{page}");
-        // Not to wait for anything, but to leave the system the processor.
+        assert!(
+            Instant::now() < deadline,
+            "no page within 30 s with: {description}\n{page}"
+        );
+        // Leaves the processor to the system under test.
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Fails unless the page has every family of the table: its type, its labels and no others but
-/// `constant` ones, every combination of closed values for each of open ones, its buckets.
+/// Asserts that the page has every family of the table.
+///
+/// Each must have its type, its buckets, at least one series, and only the labels of the table and those in `constant`.
+/// For each combination of values of open labels, there must be a series for every combination of listed values.
 #[track_caller]
-pub fn assert_table(page: &str, constant: &[&str], table: &[Row]) {
-    assert_readable(page);
+pub fn assert_page_matches_table(page: &str, constant: &[&str], table: &[Row]) {
+    assert_valid_text(page);
     let families = families(page);
     for row in table {
         let family = families.get(row.name);
-        let (kind, series) = family.unwrap_or_else(|| panic!("no {}\n{page}", row.name));
+        let (kind, series) =
+            family.unwrap_or_else(|| panic!("the page has no family {}\n{page}", row.name));
         assert_eq!(*kind, row.kind, "{}", row.name);
         assert!(!series.is_empty(), "{} has no series\n{page}", row.name);
         assert_labels(series, constant, row, page);
@@ -82,14 +92,16 @@ fn families(page: &str) -> BTreeMap<&str, (&str, Vec<Labels>)> {
             family = name;
             families.insert(family, (kind, Vec::new()));
         } else if !line.starts_with('#') {
-            let (_, series) = families.get_mut(family).expect("a TYPE comes first");
+            let (_, series) = families
+                .get_mut(family)
+                .expect("a TYPE line comes before the samples");
             series.push(labels(line));
         }
     }
     families
 }
 
-/// The labels of a line; values of the systems have no quotes in them.
+/// The labels of a sample. Label values of the systems contain no quotes.
 fn labels(line: &str) -> Labels {
     let Some((_, rest)) = line.split_once('{') else {
         return Labels::new();
@@ -111,7 +123,8 @@ fn assert_labels(series: &[Labels], constant: &[&str], row: &Row, page: &str) {
     }
 }
 
-/// For each combination of open values, all of closed ones.
+/// Asserts that for each combination of open values, there is a series for every combination of closed values, and no
+/// other.
 #[track_caller]
 fn assert_closed_values(series: &[Labels], row: &Row, page: &str) {
     let (closed, open): (Vec<_>, Vec<_>) = row
@@ -141,14 +154,18 @@ fn assert_closed_values(series: &[Labels], row: &Row, page: &str) {
             let series = (open.clone(), closed);
             assert!(
                 seen.contains(&series),
-                "{} lacks {series:?}\n{page}",
+                "{} has no series with the values {series:?}\n{page}",
                 row.name
             );
         }
     }
     let allowed =
         |(_, values): &(Vec<String>, Vec<String>)| combinations.iter().any(|known| known == values);
-    assert!(seen.iter().all(allowed), "{}: {seen:?}", row.name);
+    assert!(
+        seen.iter().all(allowed),
+        "{} has values that are not in the table: {seen:?}",
+        row.name
+    );
 }
 
 #[track_caller]

@@ -1,8 +1,8 @@
-//! Programs that tests start, and what happens where one is not installed.
+//! Programs that tests need, and how tests are skipped if one is not installed.
 //!
-//! `cargo test` needs Rust alone: a test that needs another program begins with [`skip_without!`](crate::skip_without), and
-//! is skipped with a note where the program is missing. `tests/run` installs all of them and sets `TEST_TOOLS=required`:
-//! there a missing program is a failure.
+//! `cargo test` needs only Rust. A test that needs another program begins with [`skip_without!`](crate::skip_without). If
+//! the program is missing, the test is skipped and prints a note. `tests/run` installs all programs and sets
+//! `TEST_TOOLS=required`: then a test with a missing program fails.
 
 use std::collections::BTreeSet;
 use std::env::{self, VarError, consts::EXE_SUFFIX};
@@ -16,7 +16,7 @@ pub enum Tool {
     Prometheus,
     Promtool,
     Pushgateway,
-    /// Prometheus' Python parser; [`page`](crate::page) finds out whether Python has it.
+    /// Prometheus' Python parser. [`page`](crate::page) checks whether Python has the module.
     PythonParser,
     Redis,
     VictoriaMetrics,
@@ -48,7 +48,7 @@ impl Tool {
 
     /// Whether the program is in `PATH`, and can be used by tests on this system.
     pub fn is_installed(self) -> bool {
-        // `listening` looks up in /proc whose answer a test gets.
+        // `listening` reads /proc to see which process listens on a port.
         let needs_linux = matches!(
             self,
             Self::Prometheus | Self::Pushgateway | Self::VictoriaMetrics
@@ -71,7 +71,7 @@ macro_rules! skip_without {
     };
 }
 
-/// Whether a test can run that needs these tools; see [`skip`] for the case that it cannot.
+/// Whether all these tools are installed. If not, calls [`skip`] for the first missing one.
 #[track_caller]
 pub fn all_installed(tools: &[Tool]) -> bool {
     let missing = tools.iter().find(|tool| !tool.is_installed());

@@ -1,4 +1,4 @@
-//! Programs that tests start: where they listen, what they leave behind, and what happens if one is missing.
+//! Programs that tests start: their addresses, their cleanup, and tests that are skipped because one is missing.
 
 #![cfg(target_os = "linux")]
 
@@ -7,40 +7,45 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use test_support::listening::{ListeningProgram, ReservedAddress, listens};
+use test_support::listening::{ListeningProgram, ReservedAddress, is_listening};
 use test_support::process::curl;
 use test_support::pushgateway::Pushgateway;
 use test_support::redis::RedisServer;
 use test_support::skip_without;
 use test_support::store::{Kind, Store};
 
-/// The message of the panic of `run`.
+/// Runs a function that must panic, and returns the message of the panic.
 fn panic_message(run: impl FnOnce()) -> String {
-    let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("it panics");
-    *panic.downcast::<String>().expect("a formatted message")
+    let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("the function must panic");
+    *panic
+        .downcast::<String>()
+        .expect("the message must be formatted")
 }
 
 #[test]
-fn listener_is_found_in_its_own_process_only() {
+fn is_listening_is_true_only_for_the_process_that_owns_the_socket() {
     let address = ReservedAddress::new();
     let (own, parent) = (std::process::id(), std::os::unix::process::parent_id());
-    assert!(!listens(own, address.get()), "reserved, not listening");
+    assert!(
+        !is_listening(own, address.get()),
+        "a reserved address is not listening"
+    );
     let listener = TcpListener::bind(address.get()).unwrap();
-    assert!(listens(own, address.get()));
-    assert!(!listens(parent, address.get()));
+    assert!(is_listening(own, address.get()));
+    assert!(!is_listening(parent, address.get()));
     drop(listener);
-    assert!(!listens(own, address.get()));
+    assert!(!is_listening(own, address.get()));
 }
 
 #[test]
-fn store_does_not_start_behind_a_foreign_listener() {
+fn store_fails_to_start_if_another_process_listens_on_its_address() {
     skip_without!(Prometheus, VictoriaMetrics);
     for kind in [Kind::Prometheus, Kind::VictoriaMetrics] {
         let mut store = Store::new(kind);
-        store.scrape("scrape_configs: []");
+        store.start_with_config("scrape_configs: []");
         store.kill();
         let address = store.url.trim_start_matches("http://").to_owned();
-        let _foreign = TcpListener::bind(&address).unwrap();
+        let _other_listener = TcpListener::bind(&address).unwrap();
         let message = panic_message(|| store.restart());
         assert!(
             message.contains(&format!("does not listen on {address}")),
@@ -51,7 +56,7 @@ fn store_does_not_start_behind_a_foreign_listener() {
 }
 
 #[test]
-fn gateways_share_nothing() {
+fn pushgateways_do_not_share_groups() {
     skip_without!(Curl, Pushgateway);
     let push = |gateway: &Pushgateway| {
         let url = format!("{}/metrics/job/nightly", gateway.url());
@@ -90,7 +95,7 @@ fn panicking_test_leaves_no_process_and_no_directory() {
             socket.parent().unwrap().to_owned(),
             prometheus.directory.0.clone(),
         ]);
-        // Of this thread: other tests of this process start programs as well.
+        // Only the children of this thread, because other tests of this process start programs as well.
         let children = std::fs::read_to_string("/proc/thread-self/children").unwrap();
         processes.extend(
             children
@@ -113,19 +118,19 @@ fn panicking_test_leaves_no_process_and_no_directory() {
 }
 
 #[test]
-#[ignore = "started by missing_tool_skips_the_test_or_fails_it"]
-fn helper_that_needs_curl() {
+#[ignore = "started by missing_tool_skips_the_test_or_fails_it_if_tools_are_required"]
+fn test_that_needs_curl() {
     skip_without!(Curl);
-    println!("curl is there");
+    println!("curl is installed");
 }
 
 #[test]
-fn missing_tool_skips_the_test_or_fails_it() {
+fn missing_tool_skips_the_test_or_fails_it_if_tools_are_required() {
     let run = |path: &str, test_tools: &str| -> Output {
         let mut test = Command::new(std::env::current_exe().unwrap());
         test.args([
             "--exact",
-            "helper_that_needs_curl",
+            "test_that_needs_curl",
             "--ignored",
             "--nocapture",
         ]);
@@ -137,9 +142,9 @@ fn missing_tool_skips_the_test_or_fails_it() {
     let skipped = run("/nowhere", "");
     assert!(skipped.status.success(), "{skipped:?}");
     let note = String::from_utf8_lossy(&skipped.stderr);
-    assert!(note.contains("helper_that_needs_curl is skipped"), "{note}");
+    assert!(note.contains("test_that_needs_curl is skipped"), "{note}");
     assert!(note.contains(missing), "{note}");
-    assert!(!String::from_utf8_lossy(&skipped.stdout).contains("curl is there"));
+    assert!(!String::from_utf8_lossy(&skipped.stdout).contains("curl is installed"));
 
     let failed = run("/nowhere", "required");
     assert!(!failed.status.success(), "{failed:?}");
@@ -148,14 +153,14 @@ fn missing_tool_skips_the_test_or_fails_it() {
         "{failed:?}"
     );
 
-    // A misspelled value must not skip tests.
-    let mistaken = run("/nowhere", "require");
-    assert!(!mistaken.status.success(), "{mistaken:?}");
+    // A misspelled `TEST_TOOLS` fails too, so that it cannot skip tests unnoticed.
+    let misspelled = run("/nowhere", "require");
+    assert!(!misspelled.status.success(), "{misspelled:?}");
 
     skip_without!(Curl);
     let ran = run(&std::env::var("PATH").unwrap(), "required");
     assert!(
-        String::from_utf8_lossy(&ran.stdout).contains("curl is there"),
+        String::from_utf8_lossy(&ran.stdout).contains("curl is installed"),
         "{ran:?}"
     );
 }

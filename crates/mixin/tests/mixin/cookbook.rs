@@ -157,14 +157,14 @@ fn ask(store: &Store, rules: &str) {
         promql_parser::parser::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         match EMPTY_WITHOUT_PROBLEMS.contains(&query.as_str()) {
             true => drop(
-                store.get_when("/api/v1/query", &[("query", query)], |answer| {
+                store.wait_for_response("/api/v1/query", &[("query", query)], |answer| {
                     answer["status"] == "success"
                         && answer["data"]["result"]
                             .as_array()
                             .is_some_and(Vec::is_empty)
                 }),
             ),
-            false => assert!(!store.values(query).is_empty(), "{query}"),
+            false => assert!(!store.wait_for_values(query).is_empty(), "{query}"),
         }
     }
     // Every panel of the layer's dashboard.
@@ -182,27 +182,28 @@ fn ask(store: &Store, rules: &str) {
             .replace("$__rate_interval", "1m")
             .replace("$job", ".+")
             .replace("$instance", ".+");
-        assert!(!store.values(&query).is_empty(), "{query}");
+        assert!(!store.wait_for_values(&query).is_empty(), "{query}");
         asked += 1;
     }
     assert!(asked > 20, "{asked}");
     // Every recording rule; and the error alert fires, because two of nine requests fail.
     for line in rules.lines() {
         if let Some(name) = line.trim_start_matches(['-', ' ']).strip_prefix("record: ") {
-            assert!(!store.values(name).is_empty(), "{name}");
+            assert!(!store.wait_for_values(name).is_empty(), "{name}");
         }
     }
-    let alerts =
-        store.values("ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}");
+    let alerts = store.wait_for_values(
+        "ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}",
+    );
     assert_eq!(alerts, [1.0, 1.0]);
     assert!(
         !store
-            .values("ALERTS{alertname=\"CardinalityOverflow\"}")
+            .wait_for_values("ALERTS{alertname=\"CardinalityOverflow\"}")
             .is_empty()
     );
     // All requests are fast, and the query matches the bound of 1 s as Prometheus scraped it.
     assert_eq!(
-        store.values("job:slo_errors:ratio_rate5m{slo=\"fast\"}"),
+        store.wait_for_values("job:slo_errors:ratio_rate5m{slo=\"fast\"}"),
         [0.0]
     );
 }

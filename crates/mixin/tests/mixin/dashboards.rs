@@ -99,7 +99,7 @@ fn of_families_shows_every_family() {
             .unwrap(),
     );
     let asked: BTreeSet<_> = dashboard
-        .drawn()
+        .panels_without_rows()
         .flat_map(|panel| &panel.targets)
         .flat_map(|target| selectors(&target.expr))
         .map(|selected| selected.selector.name.unwrap())

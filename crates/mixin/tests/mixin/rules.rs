@@ -4,7 +4,7 @@ use tower_prometheus::{HttpMetrics, http::Naming};
 use tower_prometheus_mixin::{RuleGroup, Rules, Slo};
 
 use crate::generated::files_ending;
-use test_support::rules::{assert_rules, values};
+use test_support::rules::{assert_valid_rules, yaml_values};
 use test_support::skip_without;
 use test_support::store::{Directory, promtool};
 
@@ -59,7 +59,7 @@ fn alerts_fire_exactly_when_they_should() {
 fn every_alert_has_severity_summary_and_description() {
     let alerts: usize = rules()
         .iter()
-        .map(|(name, text)| assert_rules(name, text))
+        .map(|(name, text)| assert_valid_rules(name, text))
         .sum();
     assert!(alerts > 20, "{alerts}");
 }
@@ -71,7 +71,7 @@ fn burn_rate_alerts_use_four_pairs_of_windows() {
     let slo = Slo::http_availability("shop", 0.995, &http).unwrap();
     let rules = Rules::new(http.families().unwrap()).group(slo.group().unwrap());
     let yaml = rules.to_yaml().unwrap();
-    let alerts: Vec<_> = values(&yaml, "expr: ")
+    let alerts: Vec<_> = yaml_values(&yaml, "expr: ")
         .into_iter()
         .filter(|expression| expression.contains(" and "))
         .collect();
@@ -91,7 +91,7 @@ fn burn_rate_alerts_use_four_pairs_of_windows() {
     });
     assert_eq!(alerts, expected);
     // The error ratio over each window of an alert is recorded over exactly that window.
-    let recorded = values(&yaml, "record: ");
+    let recorded = yaml_values(&yaml, "record: ");
     for (window, name) in ["5m", "30m", "1h", "2h", "6h", "1d", "3d"]
         .iter()
         .zip(&recorded)

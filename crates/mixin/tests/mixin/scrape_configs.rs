@@ -4,7 +4,7 @@ use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use crate::generated::files_ending;
 use test_support::skip_without;
-use test_support::store::{Directory, Store, promtool, without_discovery};
+use test_support::store::{Directory, Store, promtool, with_static_target};
 
 #[test]
 fn promtool_accepts_all_scrape_configurations() {
@@ -13,7 +13,7 @@ fn promtool_accepts_all_scrape_configurations() {
     directory.write("rules/none.yml", "groups: []\n");
     for file in ["prometheus.yml", "vmagent.yml"] {
         for (_, text) in files_ending(file) {
-            directory.write(file, &without_discovery(&text));
+            directory.write(file, &with_static_target(&text));
             let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
             assert!(said.contains("SUCCESS"), "{said}");
         }
@@ -32,7 +32,7 @@ fn prometheus_and_victoria_metrics_load_every_kind_of_job() {
         .rule_file("rules/*.yml");
     for store in [
         Store::prometheus(
-            &without_discovery(&config.to_prometheus_yaml().unwrap()),
+            &with_static_target(&config.to_prometheus_yaml().unwrap()),
             &[],
         ),
         Store::victoria_metrics(&config.to_vmagent_yaml().unwrap()),

@@ -7,7 +7,7 @@ use tower_prometheus::Registry;
 use tower_prometheus_query::QueryProxy;
 
 use crate::fake_upstream::{FakeUpstream, GOOD, get};
-use test_support::assert_settled;
+use test_support::assert_requests_ended;
 #[cfg(feature = "axum")]
 use test_support::server::Server;
 
@@ -37,7 +37,7 @@ async fn endpoint_includes_the_path_of_axum_nesting() {
     assert_eq!(server.get("/api/metrics/scanned/4711").await.0, 404);
     assert_eq!(server.get(&format!("/deep/a/metrics{GOOD}")).await.0, 200);
     assert_eq!(server.get(&format!("/deep/b/metrics{GOOD}")).await.0, 200);
-    test_support::settle(&registry, 7).await;
+    test_support::wait_for_requests_to_end(&registry, 7).await;
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "200"),
         Some(1.0)
@@ -75,7 +75,7 @@ async fn endpoint_includes_the_configured_mount_path() {
         assert_eq!(response.status(), status);
         drop(response);
     }
-    assert_settled(&registry, 4);
+    assert_requests_ended(&registry, 4);
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "200"),
         Some(1.0)
@@ -100,7 +100,7 @@ async fn cancelled_request_on_its_own_route_has_its_endpoint() {
     let _connection = listener.accept().await.unwrap();
     request.abort();
     assert!(request.await.is_err());
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "cancelled"),
         Some(1.0)

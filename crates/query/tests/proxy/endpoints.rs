@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tower_prometheus_query::QueryProxy;
 
 use crate::fake_upstream::{FakeUpstream, GOOD, get, hanging, head};
-use test_support::eventually;
+use test_support::wait_until;
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -402,7 +402,7 @@ async fn disconnected_client_cancels_its_query() {
     ask.abort();
     let closed = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 1])).await;
     assert_eq!(closed.unwrap().unwrap(), 0, "the connection is closed");
-    eventually("the task ends", || ask.is_finished()).await;
+    wait_until("the task ends", || ask.is_finished()).await;
 }
 
 #[tokio::test]

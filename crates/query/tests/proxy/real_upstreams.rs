@@ -20,7 +20,7 @@ use test_support::store::{Kind, Store};
 /// Starts an upstream that scrapes one service.
 fn scraping(kind: Kind, target: SocketAddr) -> Store {
     let mut upstream = Store::new(kind);
-    upstream.scrape(&format!(
+    upstream.start_with_config(&format!(
         "global: {{ scrape_interval: 1s }}\nscrape_configs:\n  - job_name: shop\n    static_configs: [{{ targets: ['{target}'] }}]\n"
     ));
     upstream

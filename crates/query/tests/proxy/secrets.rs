@@ -42,7 +42,7 @@ async fn upstream_receives_the_credentials() {
 /// In `Debug` output, responses and logs, when requests fail.
 #[tokio::test]
 async fn credentials_appear_nowhere_else() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let unused = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()

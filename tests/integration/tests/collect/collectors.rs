@@ -7,9 +7,9 @@ use std::time::Duration;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, Registry, scrape::PageSource};
 
-use test_support::scrape::handler_of;
-use test_support::server::{BOTH, Protocol, Server};
-use test_support::{assert_settled, eventually};
+use test_support::scrape::handler_with_collector;
+use test_support::server::{BOTH_PROTOCOLS, Protocol, Server};
+use test_support::{assert_requests_ended, wait_until};
 
 /// A collector that waits, as one that uses the network does.
 struct Waits(Duration);
@@ -24,7 +24,7 @@ impl Collector for Waits {
 
 #[tokio::test]
 async fn scrapes_with_collectors_are_not_measured() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let waits = Waits(Duration::from_millis(5));
         registry.collector("waits", waits).unwrap();
@@ -47,7 +47,7 @@ async fn scrapes_with_collectors_are_not_measured() {
             assert_eq!(status, expected);
             assert!(!page.contains("http_"), "{page}");
         }
-        assert_settled(&registry, 0);
+        assert_requests_ended(&registry, 0);
     }
 }
 
@@ -67,13 +67,13 @@ async fn a_call_is_cancelled_when_its_last_scraper_disconnects() {
         }
     }
     let dropped = Arc::new(AtomicU64::new(0));
-    let handler = handler_of("guarded", Guarded(Arc::clone(&dropped)));
+    let handler = handler_with_collector("guarded", Guarded(Arc::clone(&dropped)));
     let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
     let mut client = server.connect(Protocol::Http1).await;
     let response = client.send("GET", "/metrics").await.unwrap();
     assert_eq!(dropped.load(Ordering::SeqCst), 0);
     drop((response, client));
-    eventually("the call is dropped", || {
+    wait_until("the call is dropped", || {
         dropped.load(Ordering::SeqCst) == 1
     })
     .await;

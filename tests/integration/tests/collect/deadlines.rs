@@ -3,9 +3,9 @@
 use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
-use test_support::page::assert_readable;
+use test_support::page::assert_valid_text;
 use test_support::process::curl;
-use test_support::scrape::succeeded;
+use test_support::scrape::collector_succeeded;
 use test_support::server::Server;
 use test_support::skip_without;
 
@@ -31,6 +31,6 @@ async fn curl_gets_its_page_while_a_collector_hangs() {
         curl(&["--max-time", "1.95", "-H", header, &url])
     });
     let page = asking.await.unwrap();
-    assert_readable(&page);
-    assert!(page.contains("\ngood 1\n") && !succeeded(&page, "hangs"));
+    assert_valid_text(&page);
+    assert!(page.contains("\ngood 1\n") && !collector_succeeded(&page, "hangs"));
 }

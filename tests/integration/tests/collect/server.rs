@@ -11,10 +11,10 @@ use tokio::task::JoinHandle;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 use tower_prometheus::{MetricsHandler, Registry, scrape::MetricsServer};
 
-use test_support::eventually;
-use test_support::page::assert_readable;
+use test_support::page::assert_valid_text;
 use test_support::process::curl;
 use test_support::skip_without;
+use test_support::wait_until;
 
 /// A server that ends with its test.
 struct Running {
@@ -96,7 +96,7 @@ async fn it_serves_the_page_and_its_health_and_nothing_else() {
             let get = async |path: &str| ask(&[protocol, w, format, m, t, &server.url(path)]).await;
             let page = get("/metrics").await;
             let page = page.strip_suffix(&format!(" 200 {version}")).expect(&page);
-            assert_readable(page);
+            assert_valid_text(page);
             assert!(page.contains("\ngood 1\n"), "{page}");
             assert_eq!(get("/health").await, format!("ok\n 200 {version}"));
             for path in ["/", "/metrics/", "/metricsfoo", "/health/x"] {
@@ -360,14 +360,14 @@ async fn a_running_scrape_finishes() {
     let address = server.address.unwrap();
     let mut idle = idle;
     closed(&mut idle).await;
-    eventually("the port is closed", || {
+    wait_until("the port is closed", || {
         std::net::TcpStream::connect(address).is_err()
     })
     .await;
     assert!(!scrape.is_finished() && !server.task.is_finished());
     open.send_replace(true);
     let page = scrape.await.unwrap();
-    assert_readable(&page);
+    assert_valid_text(&page);
     assert!(page.contains("\ngate 1\n"));
     server.ended().await;
 }
@@ -412,13 +412,13 @@ fn running_out_of_files_is_survived() {
 #[tokio::test]
 #[ignore = "started by running_out_of_files_is_survived with few files"]
 async fn helper_out_of_files() {
-    let warnings = test_support::warnings::Warnings::catch();
+    let warnings = test_support::warnings::Warnings::capture();
     let server = Running::start(loopback().await, handler());
     let mut connections = vec![server.connect().await];
     while let Ok(connection) = TcpStream::connect(server.address.unwrap()).await {
         connections.push(connection);
     }
-    eventually("it runs out", || {
+    wait_until("it runs out", || {
         !warnings.about("cannot accept").is_empty()
     })
     .await;

@@ -16,7 +16,7 @@ use tower_prometheus::grpc::{GrpcRequestBody, GrpcResponseBody, GrpcResponseFutu
 use tower_prometheus::{Registry, grpc::GrpcMetricsService};
 
 use crate::shop::{Client, Server, Shop, listen};
-use test_support::grpc::{handled, settle};
+use test_support::grpc::{handled_calls, wait_for_calls_to_end};
 use test_support::server;
 
 /// Neither `Send` nor `Clone`, with an error that is nothing but itself.
@@ -72,7 +72,7 @@ async fn neither_send_nor_clone_nor_an_errors_kind_is_asked_for() {
     );
     assert!(matches!(service.call(request()).await, Err(OwnError)));
     assert_eq!(*calls.borrow(), 2);
-    settle(&registry, "client", 2).await;
+    wait_for_calls_to_end(&registry, "client", 2).await;
     assert_eq!(registry.sum("grpc_client_msg_sent_total", &[]), Some(2.0));
     assert_eq!(
         registry.sum("grpc_client_msg_received_total", &[]),
@@ -100,8 +100,8 @@ async fn around_tonics_routes_in_axum() {
     let endpoint = tonic::transport::Endpoint::from_shared(server.url("")).unwrap();
     let mut client = Client::new(endpoint.connect().await.unwrap());
     client.say("hello").await.unwrap();
-    settle(&registry, "server", 1).await;
-    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
 }
 
 /// A stack of layers of tower and tonic keeps its error types, on both ends.
@@ -140,7 +140,7 @@ async fn among_other_layers() {
     // The server's own timeout lies outside: the layer sees a drop, and no deadline was set.
     let code = client.say("hang").await.unwrap_err().code();
     assert_ne!(code, Code::Ok);
-    settle(&registry, "server", 2).await;
-    settle(&registry, "client", 2).await;
-    assert_eq!(handled(&registry, "Say", "Canceled"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    wait_for_calls_to_end(&registry, "client", 2).await;
+    assert_eq!(handled_calls(&registry, "Say", "Canceled"), 1.0);
 }

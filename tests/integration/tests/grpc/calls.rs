@@ -8,12 +8,16 @@ use tonic::service::LayerExt;
 use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcMetricsLayer};
 
 use crate::shop::{Client, Server, Shop, listen, read, text};
-use test_support::eventually;
-use test_support::grpc::{declared, handled, messages, settle, total};
+use test_support::grpc::{
+    handled_calls, message_counts, sum_or_zero, wait_for_calls_to_end, with_shop_methods,
+};
 use test_support::page::samples;
+use test_support::wait_until;
 
 fn layer(registry: &Registry) -> GrpcMetricsLayer {
-    declared(GrpcMetrics::server()).build(registry).unwrap()
+    with_shop_methods(GrpcMetrics::server())
+        .build(registry)
+        .unwrap()
 }
 
 async fn drive_all_kinds(server: &Server, gzip: bool) {
@@ -40,15 +44,15 @@ fn assert_all_kinds(registry: &Registry) {
         ("Chat", "bidi_stream", 1.0, (50.0, 50.0)),
     ];
     for (method, kind, calls, passed) in calls {
-        assert_eq!(handled(registry, method, "OK"), calls, "{method}");
-        assert_eq!(messages(registry, method), passed, "{method}");
+        assert_eq!(handled_calls(registry, method, "OK"), calls, "{method}");
+        assert_eq!(message_counts(registry, method), passed, "{method}");
         let labels = [
             ("grpc_type", kind),
             ("grpc_service", "test.Shop"),
             ("grpc_method", method),
         ];
         for family in ["started_total", "handling_seconds_count"] {
-            let counted = total(registry, &format!("grpc_server_{family}"), &labels);
+            let counted = sum_or_zero(registry, &format!("grpc_server_{family}"), &labels);
             assert_eq!(counted, calls, "{family} of {method}");
         }
     }
@@ -59,7 +63,7 @@ async fn all_four_kinds_are_counted_with_their_messages() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
     drive_all_kinds(&server, false).await;
-    settle(&registry, "server", 6).await;
+    wait_for_calls_to_end(&registry, "server", 6).await;
     assert_all_kinds(&registry);
 }
 
@@ -69,7 +73,7 @@ async fn compressed_messages_are_counted_as_others_are() {
     let shop = Shop { gzip: true };
     let server = Server::start_shop(&registry, layer(&registry), shop).await;
     drive_all_kinds(&server, true).await;
-    settle(&registry, "server", 6).await;
+    wait_for_calls_to_end(&registry, "server", 6).await;
     assert_all_kinds(&registry);
 }
 
@@ -82,12 +86,12 @@ async fn one_service_alone_can_be_measured() {
         .serve_with_incoming(incoming);
     let server = Server::run(address, serving);
     drive_all_kinds(&server, false).await;
-    settle(&registry, "server", 6).await;
+    wait_for_calls_to_end(&registry, "server", 6).await;
     assert_all_kinds(&registry);
     let mut client = server.connect().await;
     assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
-    settle(&registry, "server", 7).await;
-    assert_eq!(handled(&registry, "Say", "NotFound"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 7).await;
+    assert_eq!(handled_calls(&registry, "Say", "NotFound"), 1.0);
 }
 
 #[tokio::test]
@@ -104,13 +108,13 @@ async fn errors_are_counted_by_the_code_the_client_sees() {
     let refused = client.say("unimplemented").await.unwrap_err().code();
     assert_eq!(refused, Code::Unimplemented);
 
-    settle(&registry, "server", 4).await;
-    assert_eq!(handled(&registry, "Say", "NotFound"), 1.0);
-    assert_eq!(handled(&registry, "Say", "Unimplemented"), 1.0);
-    assert_eq!(handled(&registry, "List", "PermissionDenied"), 1.0);
-    assert_eq!(handled(&registry, "List", "DataLoss"), 1.0);
-    assert_eq!(messages(&registry, "List"), (2.0, 2.0));
-    assert_eq!(messages(&registry, "Say"), (2.0, 0.0));
+    wait_for_calls_to_end(&registry, "server", 4).await;
+    assert_eq!(handled_calls(&registry, "Say", "NotFound"), 1.0);
+    assert_eq!(handled_calls(&registry, "Say", "Unimplemented"), 1.0);
+    assert_eq!(handled_calls(&registry, "List", "PermissionDenied"), 1.0);
+    assert_eq!(handled_calls(&registry, "List", "DataLoss"), 1.0);
+    assert_eq!(message_counts(&registry, "List"), (2.0, 2.0));
+    assert_eq!(message_counts(&registry, "Say"), (2.0, 0.0));
 }
 
 #[tokio::test]
@@ -119,25 +123,25 @@ async fn a_client_that_leaves_has_canceled() {
     let server = Server::start(&registry, layer(&registry)).await;
     let in_progress = |method| {
         let labels = [("grpc_method", method)];
-        total(&registry, "grpc_server_in_progress", &labels)
+        sum_or_zero(&registry, "grpc_server_in_progress", &labels)
     };
 
     // Before the head of the response.
     let mut client = server.connect().await;
     let mut leaving = client.clone();
     let call = tokio::spawn(async move { leaving.say("hang").await });
-    eventually("the call is there", || in_progress("Say") == 1.0).await;
+    wait_until("the call is there", || in_progress("Say") == 1.0).await;
     call.abort();
-    settle(&registry, "server", 1).await;
-    assert_eq!(handled(&registry, "Say", "Canceled"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    assert_eq!(handled_calls(&registry, "Say", "Canceled"), 1.0);
 
     // In the middle of a stream.
     let mut texts = client.list("hang").await.unwrap();
     assert_eq!(texts.message().await.unwrap().unwrap().text, "one");
     assert_eq!(in_progress("List"), 1.0);
     drop(texts);
-    settle(&registry, "server", 2).await;
-    assert_eq!(handled(&registry, "List", "Canceled"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    assert_eq!(handled_calls(&registry, "List", "Canceled"), 1.0);
 }
 
 #[tokio::test]
@@ -158,9 +162,9 @@ async fn a_client_that_dies_has_canceled() {
         });
     });
     life.await.unwrap();
-    settle(&registry, "server", 1).await;
+    wait_for_calls_to_end(&registry, "server", 1).await;
     // What its code is depends on whether the handler saw the broken request first.
-    assert_eq!(handled(&registry, "Chat", "OK"), 0.0);
+    assert_eq!(handled_calls(&registry, "Chat", "OK"), 0.0);
 }
 
 #[tokio::test]
@@ -181,10 +185,10 @@ async fn a_call_dropped_when_its_time_is_up_has_exceeded_its_deadline() {
         .await
         .unwrap();
 
-    settle(&registry, "server", 5).await;
-    assert_eq!(handled(&registry, "Say", "DeadlineExceeded"), 3.0);
-    assert_eq!(handled(&registry, "Say", "Canceled"), 1.0);
-    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 5).await;
+    assert_eq!(handled_calls(&registry, "Say", "DeadlineExceeded"), 3.0);
+    assert_eq!(handled_calls(&registry, "Say", "Canceled"), 1.0);
+    assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
 }
 
 #[tokio::test]
@@ -200,9 +204,9 @@ async fn a_panic_is_internal_and_goes_on() {
         server.connect().await.say("hello").await.unwrap().text,
         "hello"
     );
-    settle(&registry, "server", 3).await;
-    assert_eq!(handled(&registry, "Say", "Internal"), 1.0);
-    assert_eq!(handled(&registry, "List", "Internal"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 3).await;
+    assert_eq!(handled_calls(&registry, "Say", "Internal"), 1.0);
+    assert_eq!(handled_calls(&registry, "List", "Internal"), 1.0);
 }
 
 #[tokio::test]
@@ -214,5 +218,5 @@ async fn scrapes_beside_the_services_are_not_measured() {
     assert_eq!(status, 200);
     assert!(page.contains("# HELP grpc_server_handled_total "), "{page}");
     assert_eq!(samples(&registry.render()).len(), before);
-    settle(&registry, "server", 0).await;
+    wait_for_calls_to_end(&registry, "server", 0).await;
 }

@@ -10,8 +10,8 @@ use tower_prometheus::grpc::{GrpcMetricsService, GrpcRequestBody, MapRequestBody
 use tower_prometheus::{GrpcMetrics, Registry};
 
 use crate::shop::{Client, Server, listen, read, text};
-use test_support::eventually;
-use test_support::grpc::{declared, settle, total};
+use test_support::grpc::{sum_or_zero, wait_for_calls_to_end, with_shop_methods};
+use test_support::wait_until;
 
 /// The transport of a client can be named, to be kept in a struct.
 type Boxing = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;
@@ -19,7 +19,9 @@ type Measured = GrpcMetricsService<MapRequestBodyService<Channel, Boxing>>;
 
 fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
     let boxing: Boxing = tonic::body::Body::new;
-    let layer = declared(GrpcMetrics::client()).build(registry).unwrap();
+    let layer = with_shop_methods(GrpcMetrics::client())
+        .build(registry)
+        .unwrap();
     Client::new(layer_of(layer.map_request_body(boxing), channel))
 }
 
@@ -29,14 +31,14 @@ fn layer_of<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service 
 
 fn handled(registry: &Registry, method: &str, code: &str) -> f64 {
     let labels = [("grpc_method", method), ("grpc_code", code)];
-    total(registry, "grpc_client_handled_total", &labels)
+    sum_or_zero(registry, "grpc_client_handled_total", &labels)
 }
 
 /// Messages that a client sent and received.
 fn messages(registry: &Registry, method: &str) -> (f64, f64) {
     let labels = [("grpc_method", method)];
-    let sent = total(registry, "grpc_client_msg_sent_total", &labels);
-    let received = total(registry, "grpc_client_msg_received_total", &labels);
+    let sent = sum_or_zero(registry, "grpc_client_msg_sent_total", &labels);
+    let received = sum_or_zero(registry, "grpc_client_msg_received_total", &labels);
     (sent, received)
 }
 
@@ -57,8 +59,8 @@ async fn both_ends_of_all_four_kinds_agree() {
     let lost = read(client.list("fail").await.unwrap()).await;
     assert_eq!(lost, (2, Code::DataLoss));
 
-    settle(&registry, "client", 6).await;
-    settle(&registry, "server", 6).await;
+    wait_for_calls_to_end(&registry, "client", 6).await;
+    wait_for_calls_to_end(&registry, "server", 6).await;
     for method in ["Say", "Collect", "List", "Chat"] {
         assert_eq!(handled(&registry, method, "OK"), 1.0, "{method}");
     }
@@ -79,10 +81,16 @@ async fn both_ends_of_all_four_kinds_agree() {
                 "grpc_client_msg_received_total",
             ),
         };
-        assert_eq!(total(&registry, other, &[]), total(&registry, of, &[]));
+        assert_eq!(
+            sum_or_zero(&registry, other, &[]),
+            sum_or_zero(&registry, of, &[])
+        );
     }
     let kind = [("grpc_type", "bidi_stream"), ("grpc_method", "Chat")];
-    assert_eq!(total(&registry, "grpc_client_started_total", &kind), 1.0);
+    assert_eq!(
+        sum_or_zero(&registry, "grpc_client_started_total", &kind),
+        1.0
+    );
 }
 
 #[tokio::test]
@@ -102,10 +110,13 @@ async fn with_the_functions_own_type_it_is_one_line() {
         .say("hello")
         .await
         .unwrap_err();
-    settle(&registry, "client", 1).await;
+    wait_for_calls_to_end(&registry, "client", 1).await;
     // Nothing was declared; the path is the program's own all the same.
     let labels = [("grpc_type", "unknown"), ("grpc_service", "test.Shop")];
-    assert_eq!(total(&registry, "grpc_client_started_total", &labels), 1.0);
+    assert_eq!(
+        sum_or_zero(&registry, "grpc_client_started_total", &labels),
+        1.0
+    );
     assert_eq!(handled(&registry, "Say", "Unimplemented"), 1.0);
 }
 
@@ -122,7 +133,7 @@ async fn a_refused_connection_is_unavailable() {
             Code::Unavailable
         );
     }
-    settle(&registry, "client", 3).await;
+    wait_for_calls_to_end(&registry, "client", 3).await;
     assert_eq!(handled(&registry, "Say", "Unavailable"), 3.0);
 }
 
@@ -135,7 +146,7 @@ async fn a_server_that_is_gone_in_the_middle_is_unavailable() {
     let mut client = measured(&registry, channel);
     let texts = client.list("panic").await.unwrap();
     assert_ne!(read(texts).await.1, Code::Ok);
-    settle(&registry, "client", 1).await;
+    wait_for_calls_to_end(&registry, "client", 1).await;
     assert_eq!(handled(&registry, "List", "Unavailable"), 1.0);
 }
 
@@ -148,17 +159,17 @@ async fn a_call_that_is_given_up_is_canceled_or_out_of_time() {
 
     let mut leaving = client.clone();
     let call = tokio::spawn(async move { leaving.say("hang").await });
-    let in_progress = || total(&registry, "grpc_client_in_progress", &[]) == 1.0;
-    eventually("the call is on its way", in_progress).await;
+    let in_progress = || sum_or_zero(&registry, "grpc_client_in_progress", &[]) == 1.0;
+    wait_until("the call is on its way", in_progress).await;
     call.abort();
-    settle(&registry, "client", 1).await;
+    wait_for_calls_to_end(&registry, "client", 1).await;
     assert_eq!(handled(&registry, "Say", "Canceled"), 1.0);
 
     // The channel keeps the time itself; its error comes when the time is up.
     let late = client.say_within("hang", Duration::from_millis(50)).await;
     late.unwrap_err();
     drop(client.list("hang").await.unwrap());
-    settle(&registry, "client", 3).await;
+    wait_for_calls_to_end(&registry, "client", 3).await;
     assert_eq!(handled(&registry, "Say", "DeadlineExceeded"), 1.0);
     assert_eq!(handled(&registry, "List", "Canceled"), 1.0);
 }

@@ -13,7 +13,7 @@ use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcMetricsLayer};
 
 use crate::shop::{Server, read, text};
-use test_support::grpc::{handled, messages, settle, total};
+use test_support::grpc::{handled_calls, message_counts, sum_or_zero, wait_for_calls_to_end};
 use test_support::page::samples;
 
 fn series(registry: &Registry) -> usize {
@@ -28,21 +28,24 @@ async fn a_method_that_was_not_declared_is_learned_from_its_first_answer() {
     // Any answer proves that it is there, and the messages before it are counted.
     assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
     client.collect(&["a", "b", "c"]).await.unwrap();
-    settle(&registry, "server", 2).await;
-    assert_eq!(handled(&registry, "Say", "NotFound"), 1.0);
-    assert_eq!(messages(&registry, "Say"), (1.0, 0.0));
-    assert_eq!(messages(&registry, "Collect"), (3.0, 1.0));
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    assert_eq!(handled_calls(&registry, "Say", "NotFound"), 1.0);
+    assert_eq!(message_counts(&registry, "Say"), (1.0, 0.0));
+    assert_eq!(message_counts(&registry, "Collect"), (3.0, 1.0));
     let labels = [("grpc_type", "unknown"), ("grpc_method", "Say")];
-    assert_eq!(total(&registry, "grpc_server_started_total", &labels), 1.0);
+    assert_eq!(
+        sum_or_zero(&registry, "grpc_server_started_total", &labels),
+        1.0
+    );
 
     // From then on even this answer is its own.
     client.say("unimplemented").await.unwrap_err();
     let chat = client.chat(futures_util::stream::iter([text("a"), text("b")]));
     assert_eq!(read(chat.await.unwrap()).await, (2, Code::Ok));
-    settle(&registry, "server", 4).await;
-    assert_eq!(handled(&registry, "Say", "Unimplemented"), 1.0);
-    assert_eq!(handled(&registry, "unknown", "Unimplemented"), 0.0);
-    assert_eq!(messages(&registry, "Chat"), (2.0, 2.0));
+    wait_for_calls_to_end(&registry, "server", 4).await;
+    assert_eq!(handled_calls(&registry, "Say", "Unimplemented"), 1.0);
+    assert_eq!(handled_calls(&registry, "unknown", "Unimplemented"), 0.0);
+    assert_eq!(message_counts(&registry, "Chat"), (2.0, 2.0));
 }
 
 #[tokio::test]
@@ -56,14 +59,17 @@ async fn what_is_not_implemented_is_unknown() {
         let code = client.unary(path, asked).await.unwrap_err().code();
         assert_eq!(code, Code::Unimplemented, "{path}");
     }
-    settle(&registry, "server", 4).await;
-    assert_eq!(handled(&registry, "unknown", "Unimplemented"), 4.0);
+    wait_for_calls_to_end(&registry, "server", 4).await;
+    assert_eq!(handled_calls(&registry, "unknown", "Unimplemented"), 4.0);
     let labels = [
         ("grpc_type", "unknown"),
         ("grpc_service", "unknown"),
         ("grpc_method", "unknown"),
     ];
-    assert_eq!(total(&registry, "grpc_server_started_total", &labels), 4.0);
+    assert_eq!(
+        sum_or_zero(&registry, "grpc_server_started_total", &labels),
+        4.0
+    );
 }
 
 /// A path becomes a known method only if the service has answered a call to it.
@@ -75,17 +81,17 @@ async fn a_first_call_without_an_answer_is_unknown() {
     let timeout = Duration::from_millis(50);
     let late = server.connect().await.say_within("hang", timeout).await;
     late.unwrap_err();
-    settle(&registry, "server", 2).await;
-    assert_eq!(handled(&registry, "unknown", "Internal"), 1.0);
-    assert_eq!(handled(&registry, "unknown", "DeadlineExceeded"), 1.0);
-    assert_eq!(messages(&registry, "unknown"), (2.0, 0.0));
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    assert_eq!(handled_calls(&registry, "unknown", "Internal"), 1.0);
+    assert_eq!(handled_calls(&registry, "unknown", "DeadlineExceeded"), 1.0);
+    assert_eq!(message_counts(&registry, "unknown"), (2.0, 0.0));
 
     // Once it has answered, it is known, and so is how it ends.
     server.connect().await.say("hello").await.unwrap();
     server.connect().await.say("panic").await.unwrap_err();
-    settle(&registry, "server", 4).await;
-    assert_eq!(handled(&registry, "Say", "OK"), 1.0);
-    assert_eq!(handled(&registry, "Say", "Internal"), 1.0);
+    wait_for_calls_to_end(&registry, "server", 4).await;
+    assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
+    assert_eq!(handled_calls(&registry, "Say", "Internal"), 1.0);
 }
 
 /// A service that answers every path with the same.
@@ -119,13 +125,13 @@ async fn a_scanner_leaves_one_set_of_series() {
         let asked = tonic::Request::new(text(""));
         client.unary(path, asked).await.unwrap_err();
         if i == 0 {
-            settle(&registry, "server", 1).await;
+            wait_for_calls_to_end(&registry, "server", 1).await;
             after_one = series(&registry);
         }
     }
-    settle(&registry, "server", 2000).await;
+    wait_for_calls_to_end(&registry, "server", 2000).await;
     assert_eq!(series(&registry), after_one);
-    assert_eq!(handled(&registry, "unknown", "Unimplemented"), 2000.0);
+    assert_eq!(handled_calls(&registry, "unknown", "Unimplemented"), 2000.0);
 }
 
 proptest! {
@@ -144,7 +150,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             drive(layer, &paths, "application/grpc", status).await;
-            settle(&registry, "server", paths.len() as u64).await;
+            wait_for_calls_to_end(&registry, "server", paths.len() as u64).await;
         });
         // Five methods, unknown, overflow: each has 11 buckets, +Inf, sum, count, and five more.
         prop_assert!(series(&registry) <= 7 * 19 + 1);

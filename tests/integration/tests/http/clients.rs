@@ -20,7 +20,7 @@ use tower_prometheus::{
 };
 
 use test_support::server::Server;
-use test_support::{eventually, page, warnings::Warnings};
+use test_support::{page, wait_until, warnings::Warnings};
 
 type Measured = HttpMetricsService<Client<HttpConnector, Empty<Bytes>>>;
 
@@ -49,7 +49,7 @@ fn assert_ended(registry: &Registry, calls: u64, status: &str, count: f64) {
         calls as f64
     );
     assert_eq!(value("http_client_requests_in_progress", &[]), 0.0);
-    page::assert_readable(&registry.render());
+    page::assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
             .await
             .is_err()
     );
-    eventually("the call is dropped", || {
+    wait_until("the call is dropped", || {
         registry.sum("http_client_requests_total", &[]) == Some(1.0)
     })
     .await;
@@ -215,7 +215,7 @@ async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
 
 #[tokio::test]
 async fn hosts_are_bounded() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let answers =
         tower::service_fn(async |_: Request<()>| Ok::<_, ()>(http::Response::new(String::new())));

@@ -7,8 +7,8 @@ use hyper::body::Incoming;
 use tower::{ServiceBuilder, service_fn};
 use tower_prometheus::{HttpMetrics, Registry, http::Endpoint};
 
-use test_support::server::{BOTH, Server};
-use test_support::{settle, warnings::Warnings};
+use test_support::server::{BOTH_PROTOCOLS, Server};
+use test_support::{wait_for_requests_to_end, warnings::Warnings};
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let mut response = Response::new(Full::from("hello"));
@@ -28,13 +28,13 @@ async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
         .layer(layer)
         .service(service_fn(answer));
     let server = Server::start(service).await;
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let mut client = server.connect(protocol).await;
         for (path, _) in expected {
             assert_eq!(client.fetch("GET", path).await.0, 200);
         }
     }
-    settle(&registry, 2 * expected.len() as u64).await;
+    wait_for_requests_to_end(&registry, 2 * expected.len() as u64).await;
     for (path, endpoint) in expected {
         let same = expected
             .iter()
@@ -84,7 +84,7 @@ async fn a_function_says_it() {
 
 #[tokio::test]
 async fn a_service_can_have_one_name() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let metrics = HttpMetrics::server().endpoint("upload");
     assert_endpoints(
         metrics,

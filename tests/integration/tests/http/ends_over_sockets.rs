@@ -14,14 +14,14 @@ use tokio::sync::Notify;
 use tower::{ServiceBuilder, service_fn};
 use tower_prometheus::Registry;
 
-use test_support::body::{Scripted, Step};
-use test_support::server::{BOTH, Protocol, Server};
-use test_support::{aborted, eventually, requests, settle};
+use test_support::body::{ScriptedBody, Step};
+use test_support::server::{BOTH_PROTOCOLS, Protocol, Server};
+use test_support::{aborted_bodies, requests_with_status, wait_for_requests_to_end, wait_until};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
-fn boxed(body: Scripted) -> UnsyncBoxBody<Bytes, BoxError> {
+fn boxed(body: ScriptedBody) -> UnsyncBoxBody<Bytes, BoxError> {
     body.map_err(BoxError::from).boxed_unsync()
 }
 
@@ -33,28 +33,28 @@ async fn answer(request: Request<Incoming>) -> Result<Answer, BoxError> {
         "/empty" => response.body(Empty::new().map_err(|e| match e {}).boxed_unsync())?,
         "/204" => response
             .status(204)
-            .body(boxed(Scripted::stream(&["no"])))?,
+            .body(boxed(ScriptedBody::stream(&["no"])))?,
         "/304" => response
             .status(304)
-            .body(boxed(Scripted::stream(&["no"])))?,
-        "/stream" => response.body(boxed(Scripted::stream(&["a", "b", "c"])))?,
+            .body(boxed(ScriptedBody::stream(&["no"])))?,
+        "/stream" => response.body(boxed(ScriptedBody::stream(&["a", "b", "c"])))?,
         "/length" => response
             .header("content-length", 3)
-            .body(boxed(Scripted::stream(&["a", "b", "c"])))?,
+            .body(boxed(ScriptedBody::stream(&["a", "b", "c"])))?,
         "/longer" => response
             .header("content-length", 2)
-            .body(boxed(Scripted::stream(&["ab", "c"])))?,
+            .body(boxed(ScriptedBody::stream(&["ab", "c"])))?,
         "/trailers" => response
             .header("trailer", "x-checksum")
-            .body(boxed(Scripted::new([Step::Data("a"), Step::Trailers])))?,
-        "/error" => response.body(boxed(Scripted::new([Step::Data("a"), Step::Error])))?,
-        "/hang" => response.body(boxed(Scripted::new([Step::Data("a"), Step::Hang])))?,
+            .body(boxed(ScriptedBody::new([Step::Data("a"), Step::Trailers])))?,
+        "/error" => response.body(boxed(ScriptedBody::new([Step::Data("a"), Step::Error])))?,
+        "/hang" => response.body(boxed(ScriptedBody::new([Step::Data("a"), Step::Hang])))?,
         "/panic" => panic!("in the handler"),
-        "/body-panic" => response.body(boxed(Scripted::new([Step::Data("a"), Step::Panic])))?,
+        "/body-panic" => response.body(boxed(ScriptedBody::new([Step::Data("a"), Step::Panic])))?,
         "/fails" => return Err("the service failed".into()),
         _ => response
             .status(404)
-            .body(boxed(Scripted::full("no such page")))?,
+            .body(boxed(ScriptedBody::full("no such page")))?,
     })
 }
 
@@ -81,7 +81,7 @@ const COMPLETE: [(&str, &str, u16); 10] = [
 
 #[tokio::test]
 async fn complete_bodies_are_complete() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         for (method, path, status) in COMPLETE {
             let registry = Registry::new();
             let server = serve(&registry).await;
@@ -90,8 +90,8 @@ async fn complete_bodies_are_complete() {
             assert_eq!(response.status(), status, "{protocol:?} {method} {path}");
             // Over HTTP/2, hyper sends bodies that may not be there, and clients say so.
             let _ = response.into_body().collect().await;
-            settle(&registry, 1).await;
-            assert_eq!(requests(&registry, &status.to_string()), 1.0);
+            wait_for_requests_to_end(&registry, 1).await;
+            assert_eq!(requests_with_status(&registry, &status.to_string()), 1.0);
             let aborted = registry.sum("http_response_bodies_aborted_total", &[]);
             assert_eq!(aborted, None, "{protocol:?} {method} {path}");
         }
@@ -100,15 +100,15 @@ async fn complete_bodies_are_complete() {
 
 #[tokio::test]
 async fn a_body_longer_than_its_content_length_is_complete() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
         let mut client = server.connect(protocol).await;
         let response = client.send("GET", "/longer").await.unwrap();
         // What the client makes of it is not our business.
         let _ = response.into_body().collect().await;
-        settle(&registry, 1).await;
-        assert_eq!(requests(&registry, "200"), 1.0);
+        wait_for_requests_to_end(&registry, 1).await;
+        assert_eq!(requests_with_status(&registry, "200"), 1.0);
         assert_eq!(
             registry.sum("http_response_bodies_aborted_total", &[]),
             None
@@ -125,7 +125,7 @@ async fn the_wrapped_body_keeps_its_content_length() {
     assert_eq!(response.headers()["content-length"], "5");
     let body = response.into_body().collect().await.unwrap();
     assert_eq!(body.to_bytes(), "hello");
-    settle(&registry, 1).await;
+    wait_for_requests_to_end(&registry, 1).await;
 }
 
 #[tokio::test]
@@ -136,12 +136,12 @@ async fn trailers_pass() {
     let response = client.send("GET", "/trailers").await.unwrap();
     let collected = response.into_body().collect().await.unwrap();
     assert_eq!(collected.trailers().unwrap()["x-checksum"], "1");
-    settle(&registry, 1).await;
+    wait_for_requests_to_end(&registry, 1).await;
 }
 
 #[tokio::test]
 async fn bodies_that_fail_are_aborted() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
         let mut client = server.connect(protocol).await;
@@ -149,15 +149,15 @@ async fn bodies_that_fail_are_aborted() {
         if let Ok(response) = client.send("GET", "/error").await {
             assert!(response.into_body().collect().await.is_err());
         }
-        settle(&registry, 1).await;
-        assert_eq!(aborted(&registry, "error"), 1.0);
-        assert_eq!(requests(&registry, "200"), 1.0);
+        wait_for_requests_to_end(&registry, 1).await;
+        assert_eq!(aborted_bodies(&registry, "error"), 1.0);
+        assert_eq!(requests_with_status(&registry, "200"), 1.0);
     }
 }
 
 #[tokio::test]
 async fn bodies_that_the_client_leaves_are_aborted() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
         let mut client = server.connect(protocol).await;
@@ -167,15 +167,15 @@ async fn bodies_that_the_client_leaves_are_aborted() {
         assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(1.0));
         drop(body);
         drop(client);
-        settle(&registry, 1).await;
-        assert_eq!(aborted(&registry, "dropped"), 1.0);
-        assert_eq!(requests(&registry, "200"), 1.0);
+        wait_for_requests_to_end(&registry, 1).await;
+        assert_eq!(aborted_bodies(&registry, "dropped"), 1.0);
+        assert_eq!(requests_with_status(&registry, "200"), 1.0);
     }
 }
 
 #[tokio::test]
 async fn clients_that_leave_before_the_response_are_cancelled() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let started = Arc::new(Notify::new());
         let hang = {
@@ -199,14 +199,14 @@ async fn clients_that_leave_before_the_response_are_cancelled() {
                 _ = &mut request => panic!("nobody answers"),
                 () = started.notified() => {}
             }
-            eventually("it is in progress", || {
+            wait_until("it is in progress", || {
                 registry.sum("http_requests_in_progress", &[]) == Some(1.0)
             })
             .await;
         }
         drop(client);
-        settle(&registry, 1).await;
-        assert_eq!(requests(&registry, "cancelled"), 1.0);
+        wait_for_requests_to_end(&registry, 1).await;
+        assert_eq!(requests_with_status(&registry, "cancelled"), 1.0);
     }
 }
 
@@ -221,13 +221,13 @@ async fn a_timeout_outside_is_a_cancellation() {
     let server = Server::start(service).await;
     let mut client = server.connect(Protocol::Http1).await;
     assert!(client.send("GET", "/").await.is_err());
-    settle(&registry, 1).await;
-    assert_eq!(requests(&registry, "cancelled"), 1.0);
+    wait_for_requests_to_end(&registry, 1).await;
+    assert_eq!(requests_with_status(&registry, "cancelled"), 1.0);
 }
 
 #[tokio::test]
 async fn panics_are_counted_and_go_on_to_the_server() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         for (path, status, reason) in [
             ("/panic", "panicked", None),
             ("/body-panic", "200", Some(())),
@@ -238,23 +238,27 @@ async fn panics_are_counted_and_go_on_to_the_server() {
             if let Ok(response) = client.send("GET", path).await {
                 assert!(response.into_body().collect().await.is_err());
             }
-            settle(&registry, 1).await;
-            assert_eq!(requests(&registry, status), 1.0, "{protocol:?} {path}");
+            wait_for_requests_to_end(&registry, 1).await;
+            assert_eq!(
+                requests_with_status(&registry, status),
+                1.0,
+                "{protocol:?} {path}"
+            );
             let expected = if reason.is_some() { 1.0 } else { 0.0 };
-            assert_eq!(aborted(&registry, "panicked"), expected);
+            assert_eq!(aborted_bodies(&registry, "panicked"), expected);
         }
     }
 }
 
 #[tokio::test]
 async fn errors_of_the_service_are_counted() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
         let mut client = server.connect(protocol).await;
         assert!(client.send("GET", "/fails").await.is_err());
-        settle(&registry, 1).await;
-        assert_eq!(requests(&registry, "error"), 1.0);
+        wait_for_requests_to_end(&registry, 1).await;
+        assert_eq!(requests_with_status(&registry, "error"), 1.0);
     }
 }
 
@@ -283,8 +287,8 @@ async fn a_pooling_client_is_counted_like_any_other() {
             );
         }
     }
-    settle(&registry, 18).await;
-    assert_eq!(requests(&registry, "200"), 18.0);
+    wait_for_requests_to_end(&registry, 18).await;
+    assert_eq!(requests_with_status(&registry, "200"), 18.0);
     assert_eq!(
         registry.sum("http_response_bodies_aborted_total", &[]),
         None
@@ -312,14 +316,14 @@ async fn clients_that_vanish_leave_nothing_behind() {
         .await
         .fetch("GET", "/full")
         .await;
-    settle(&registry, registry_total(&registry, CLIENTS + 1).await).await;
+    wait_for_requests_to_end(&registry, registry_total(&registry, CLIENTS + 1).await).await;
 }
 
 /// Half of the clients may be gone before their request is read; the others are counted for sure.
 async fn registry_total(registry: &Registry, most: u64) -> u64 {
     let total = || registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64;
-    eventually("the sure ones are counted", || total() > most / 2).await;
-    eventually("no request is in progress", || {
+    wait_until("the sure ones are counted", || total() > most / 2).await;
+    wait_until("no request is in progress", || {
         registry.sum("http_requests_in_progress", &[]) == Some(0.0)
     })
     .await;

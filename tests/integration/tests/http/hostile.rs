@@ -29,11 +29,13 @@ use tower_prometheus::{
     http::{Endpoint, HttpLabel},
 };
 
-use test_support::body::Scripted;
+use test_support::body::ScriptedBody;
 use test_support::page::samples;
-use test_support::server::{BOTH, Server};
+use test_support::server::{BOTH_PROTOCOLS, Server};
 use test_support::warnings::Warnings;
-use test_support::{assert_settled, eventually, requests, settle};
+use test_support::{
+    assert_requests_ended, requests_with_status, wait_for_requests_to_end, wait_until,
+};
 
 fn total(registry: &Registry) -> u64 {
     registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64
@@ -123,7 +125,7 @@ fn assert_bounded(registry: &Registry, most_series: usize, mut send: impl FnMut(
     let second = allocation_counter::measure(&mut batch);
     assert_eq!(second.bytes_current, 0, "memory grows with requests");
     assert_eq!(names(), first);
-    assert_settled(registry, 2 * REQUESTS as u64);
+    assert_requests_ended(registry, 2 * REQUESTS as u64);
 }
 
 /// The most lines of so many endpoints: for each method a histogram of 12 buckets with sum and count, the
@@ -134,7 +136,7 @@ const fn lines(endpoints: usize, statuses: usize) -> usize {
 
 #[test]
 fn random_requests_to_a_router_leave_its_templates_only() {
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let mut app = Router::new()
         .route("/users/{id}", get(async || "ada"))
@@ -154,7 +156,7 @@ fn random_requests_to_a_router_leave_its_templates_only() {
 #[test]
 fn random_endpoints_are_capped_with_one_warning() {
     const MOST: usize = 20;
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = HttpMetrics::server().max_endpoints(MOST);
     let name_after_path = |mut request: Request<()>| {
@@ -166,7 +168,9 @@ fn random_endpoints_are_capped_with_one_warning() {
         .map_request(name_after_path)
         .layer(layer.build(&registry).unwrap())
         .service_fn(|_: Request<()>| {
-            std::future::ready(Ok::<_, Infallible>(Response::new(Scripted::full("hello"))))
+            std::future::ready(Ok::<_, Infallible>(Response::new(ScriptedBody::full(
+                "hello",
+            ))))
         });
     let most_series = lines(MOST + 1, 1) + 1;
     // Every known endpoint gets every method first, so that both batches find the same.
@@ -191,7 +195,7 @@ fn random_endpoints_are_capped_with_one_warning() {
 fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
     const HOSTS: usize = 20;
     const TENANTS: usize = 5;
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let host = HttpLabel::from_request("host", |request| request.uri().host());
     let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
@@ -200,7 +204,9 @@ fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
         .label(host.max_values(HOSTS).on_histograms())
         .label(tenant.max_values(TENANTS));
     let hello = |_: Request<()>| {
-        std::future::ready(Ok::<_, Infallible>(Response::new(Scripted::full("hello"))))
+        std::future::ready(Ok::<_, Infallible>(Response::new(ScriptedBody::full(
+            "hello",
+        ))))
     };
     let mut service = layer.build(&registry).unwrap().layer(service_fn(hello));
     // Every known value with every method first, so that both batches find the same.
@@ -233,7 +239,7 @@ fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
 #[test]
 fn random_grpc_methods_are_capped_with_one_warning() {
     const MOST: usize = 20;
-    let warnings = Warnings::catch();
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = GrpcMetrics::server()
         .max_methods(MOST)
@@ -312,7 +318,7 @@ impl Counting {
             async move {
                 let body = request.into_body().collect().await?.to_bytes();
                 tokio::task::yield_now().await;
-                let answer = Scripted::stream(&["got ", "it"]).map_err(BoxError::from);
+                let answer = ScriptedBody::stream(&["got ", "it"]).map_err(BoxError::from);
                 Ok::<_, BoxError>(
                     Response::builder()
                         .header("x-length", body.len())
@@ -370,7 +376,7 @@ async fn header_bytes_that_are_no_text() {
             answered += u64::from(path == "/" && expected == "200");
         }
     }
-    settle(&registry, answered).await;
+    wait_for_requests_to_end(&registry, answered).await;
 }
 
 #[test]
@@ -393,12 +399,12 @@ fn header_bytes_of_an_answer_that_are_no_text() {
             let value = HeaderValue::from_bytes(bytes).unwrap();
             let service = service_fn(|_: Request<()>| {
                 let response = Response::builder().header(name, value.clone());
-                let response = response.body(Scripted::stream(&["a", "b"])).unwrap();
+                let response = response.body(ScriptedBody::stream(&["a", "b"])).unwrap();
                 std::future::ready(Ok::<_, Infallible>(response))
             });
             take(registry.http_layer().layer(service).call(Request::new(())));
             calls += 1;
-            assert_settled(&registry, calls);
+            assert_requests_ended(&registry, calls);
         }
     }
     assert_eq!(
@@ -419,7 +425,7 @@ async fn paths_of_64_kib() {
         let answer = converse(&server, request.as_bytes()).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{length}");
     }
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         for length in [8_000, 60_000] {
             let mut client = server.connect(protocol).await;
             if let Ok(response) = client.send("GET", &path(length)).await {
@@ -428,7 +434,7 @@ async fn paths_of_64_kib() {
         }
     }
     assert!(service.calls() >= 4);
-    settle(&registry, service.calls()).await;
+    wait_for_requests_to_end(&registry, service.calls()).await;
     assert!(registry.render().len() < 10_000, "a path got in");
 }
 
@@ -481,7 +487,7 @@ async fn ten_thousand_streams_over_four_connections() {
             });
         }
     }
-    eventually("all are in progress", || {
+    wait_until("all are in progress", || {
         in_progress(&registry) == Some(10_000.0)
     })
     .await;
@@ -491,7 +497,7 @@ async fn ten_thousand_streams_over_four_connections() {
     let (sender, connection, answers) = clients.pop().unwrap();
     connection.abort();
     drop((sender, answers));
-    eventually("the client is gone", || {
+    wait_until("the client is gone", || {
         in_progress(&registry) == Some(7_500.0)
     })
     .await;
@@ -502,9 +508,9 @@ async fn ten_thousand_streams_over_four_connections() {
         }
     }
     assert_eq!(calls.load(Ordering::SeqCst), 10_000);
-    settle(&registry, 10_000).await;
-    assert_eq!(requests(&registry, "200"), 7_500.0);
-    assert_eq!(requests(&registry, "cancelled"), 2_500.0);
+    wait_for_requests_to_end(&registry, 10_000).await;
+    assert_eq!(requests_with_status(&registry, "200"), 7_500.0);
+    assert_eq!(requests_with_status(&registry, "cancelled"), 2_500.0);
 }
 
 // ===== clients that vanish =====
@@ -570,7 +576,7 @@ async fn assert_every_prefix_counted(bytes: &[u8]) {
             let measured = service.measured(&registry);
             send_and_vanish(&listener, measured, &bytes[..length], how).await;
             let server = tokio::runtime::Handle::current().metrics();
-            eventually("the server is done", || server.num_alive_tasks() == 0).await;
+            wait_until("the server is done", || server.num_alive_tasks() == 0).await;
             assert_eq!(total(&registry), service.calls(), "{how:?} after {length}");
             assert_eq!(in_progress(&registry).unwrap_or(0.0), 0.0);
         }
@@ -578,8 +584,12 @@ async fn assert_every_prefix_counted(bytes: &[u8]) {
             assert!(service.calls() > before, "no request got through");
         }
     }
-    settle(&registry, service.calls()).await;
-    assert!(requests(&registry, "200") > 0.0, "{}", registry.render());
+    wait_for_requests_to_end(&registry, service.calls()).await;
+    assert!(
+        requests_with_status(&registry, "200") > 0.0,
+        "{}",
+        registry.render()
+    );
 }
 
 #[tokio::test]

@@ -6,16 +6,16 @@ use axum::routing::get;
 use http_body_util::BodyExt;
 use tower_prometheus::Registry;
 
-use test_support::body::Scripted;
+use test_support::body::ScriptedBody;
 use test_support::server::{Protocol, Server};
-use test_support::settle;
+use test_support::wait_for_requests_to_end;
 
 /// tower-http's `on_early_drop` fires for bodies that hyper merely stops polling.
 #[tokio::test]
 async fn a_body_that_hyper_stops_polling_is_complete() {
     let registry = Registry::new();
     let with_length = async || {
-        let body = Scripted::stream(&["a", "b"]).map_err(axum::Error::new);
+        let body = ScriptedBody::stream(&["a", "b"]).map_err(axum::Error::new);
         ([("content-length", "2")], Body::new(body))
     };
     let app = Router::new()
@@ -25,7 +25,7 @@ async fn a_body_that_hyper_stops_polling_is_complete() {
     let mut client = server.connect(Protocol::Http1).await;
     client.fetch("GET", "/length").await;
     client.fetch("HEAD", "/length").await;
-    settle(&registry, 2).await;
+    wait_for_requests_to_end(&registry, 2).await;
     assert_eq!(
         registry.sum("http_response_bodies_aborted_total", &[]),
         None

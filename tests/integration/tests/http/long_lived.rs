@@ -16,9 +16,12 @@ use tokio::sync::oneshot;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_prometheus::{Registry, http::LongLived};
 
-use test_support::body::{Scripted, Step};
-use test_support::server::{BOTH, Protocol, Server};
-use test_support::{aborted, assert_settled, eventually, requests, settle};
+use test_support::body::{ScriptedBody, Step};
+use test_support::server::{BOTH_PROTOCOLS, Protocol, Server};
+use test_support::{
+    aborted_bodies, assert_requests_ended, requests_with_status, wait_for_requests_to_end,
+    wait_until,
+};
 
 fn open(registry: &Registry, kind: &str) -> f64 {
     let open = registry.sum("http_connections_open", &[("kind", kind)]);
@@ -29,7 +32,7 @@ fn open(registry: &Registry, kind: &str) -> f64 {
 async fn at_the_head(
     registry: &Registry,
     method: &str,
-    response: Response<Scripted>,
+    response: Response<ScriptedBody>,
 ) -> Response<impl http_body::Body> {
     let status = response.status();
     let mut response = Some(response);
@@ -37,7 +40,7 @@ async fn at_the_head(
     let service = registry.http_layer().layer(service);
     let request = Request::builder().method(method).body(()).unwrap();
     let response = service.oneshot(request).await.unwrap();
-    assert_eq!(requests(registry, status.as_str()), 1.0);
+    assert_eq!(requests_with_status(registry, status.as_str()), 1.0);
     assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(0.0));
     assert_eq!(
         registry.sum("http_request_duration_seconds_count", &[]),
@@ -48,7 +51,7 @@ async fn at_the_head(
 
 #[tokio::test]
 async fn tunnels_event_streams_and_marked_responses_are_held_by_their_body() {
-    let hang = || Scripted::new([Step::Data("a"), Step::Hang]);
+    let hang = || ScriptedBody::new([Step::Data("a"), Step::Hang]);
     let events = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
     let marked = Response::builder().extension(LongLived::new("download"));
     for (method, kind, response) in [
@@ -65,8 +68,8 @@ async fn tunnels_event_streams_and_marked_responses_are_held_by_their_body() {
         drop(body);
         assert_eq!(open(&registry, kind), 0.0, "{kind}");
         // A long life that ends is not an aborted body.
-        assert_eq!(aborted(&registry, "dropped"), 0.0);
-        assert_settled(&registry, 1);
+        assert_eq!(aborted_bodies(&registry, "dropped"), 0.0);
+        assert_requests_ended(&registry, 1);
     }
 }
 
@@ -74,11 +77,11 @@ async fn tunnels_event_streams_and_marked_responses_are_held_by_their_body() {
 async fn a_body_that_ends_closes_its_connection() {
     let registry = Registry::new();
     let response = Response::builder().header("content-type", "text/event-stream");
-    let response = response.body(Scripted::stream(&["a"])).unwrap();
+    let response = response.body(ScriptedBody::stream(&["a"])).unwrap();
     let mut body = pin!(at_the_head(&registry, "GET", response).await.into_body());
     while body.frame().await.is_some() {}
     assert_eq!(open(&registry, "event-stream"), 0.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -86,10 +89,10 @@ async fn an_upgrade_ends_at_its_head() {
     let registry = Registry::new();
     let upgrade = Response::builder()
         .status(101)
-        .body(Scripted::full(""))
+        .body(ScriptedBody::full(""))
         .unwrap();
     drop(at_the_head(&registry, "GET", upgrade).await);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -97,11 +100,11 @@ async fn refused_tunnels_and_short_answers_are_ordinary() {
     let registry = Registry::new();
     let refused = Response::builder()
         .status(403)
-        .body(Scripted::full(""))
+        .body(ScriptedBody::full(""))
         .unwrap();
     drop(at_the_head(&registry, "CONNECT", refused).await);
     assert_eq!(registry.sum("http_connections_open", &[]), None);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -110,9 +113,14 @@ async fn a_guard_that_is_gone_before_the_head_opens_nothing() {
     let (mark, guard) = LongLived::guarded("websocket");
     drop(guard);
     let upgrade = Response::builder().status(101).extension(mark);
-    let _response = at_the_head(&registry, "GET", upgrade.body(Scripted::full("")).unwrap()).await;
+    let _response = at_the_head(
+        &registry,
+        "GET",
+        upgrade.body(ScriptedBody::full("")).unwrap(),
+    )
+    .await;
     assert_eq!(open(&registry, "websocket"), 0.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -120,7 +128,7 @@ async fn every_layer_sees_the_connection_of_a_guard() {
     let (outer, inner) = (Registry::new(), Registry::new());
     let (mark, guard) = LongLived::guarded("websocket");
     let upgrade = Response::builder().status(101).extension(mark);
-    let mut upgrade = Some(upgrade.body(Scripted::full("")).unwrap());
+    let mut upgrade = Some(upgrade.body(ScriptedBody::full("")).unwrap());
     let service = service_fn(move |_: Request<()>| ready(Ok::<_, ()>(upgrade.take().unwrap())));
     let service = outer.http_layer().layer(inner.http_layer().layer(service));
     let _response = service.oneshot(Request::new(())).await;
@@ -129,7 +137,7 @@ async fn every_layer_sees_the_connection_of_a_guard() {
     }
     drop(guard);
     for registry in [&outer, &inner] {
-        assert_settled(registry, 1);
+        assert_requests_ended(registry, 1);
     }
 }
 
@@ -167,13 +175,13 @@ async fn a_websocket_is_open_as_long_as_its_session() {
     assert_eq!(open(&registry, "websocket"), 1.0);
     assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(0.0));
     hang_up.send(()).unwrap();
-    settle(&registry, 1).await;
-    assert_eq!(requests(&registry, "101"), 1.0);
+    wait_for_requests_to_end(&registry, 1).await;
+    assert_eq!(requests_with_status(&registry, "101"), 1.0);
 }
 
 #[tokio::test]
 async fn server_sent_events_are_open_until_the_client_leaves() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let events = async || {
             let first = stream::iter([Ok::<_, std::convert::Infallible>(
@@ -189,12 +197,12 @@ async fn server_sent_events_are_open_until_the_client_leaves() {
         let mut body = client.send("GET", "/events").await.unwrap().into_body();
         body.frame().await.unwrap().unwrap();
         assert_eq!(open(&registry, "event-stream"), 1.0);
-        assert_eq!(requests(&registry, "200"), 1.0);
+        assert_eq!(requests_with_status(&registry, "200"), 1.0);
         drop((body, client));
-        eventually("the stream is closed", || {
+        wait_until("the stream is closed", || {
             open(&registry, "event-stream") == 0.0
         })
         .await;
-        settle(&registry, 1).await;
+        wait_for_requests_to_end(&registry, 1).await;
     }
 }

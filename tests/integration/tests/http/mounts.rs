@@ -5,7 +5,7 @@ use http::Request;
 use hyper::body::Incoming;
 use tower_prometheus::Registry;
 
-use test_support::server::{BOTH, Server};
+use test_support::server::{BOTH_PROTOCOLS, Server};
 
 fn registry() -> Registry {
     let registry = Registry::new();
@@ -18,7 +18,7 @@ fn registry() -> Registry {
 const PAGE: &str = "# TYPE orders_total counter\norders_total 7\n";
 
 async fn assert_served(server: Server) {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let mut client = server.connect(protocol).await;
         let expected = (200, Bytes::from_static(PAGE.as_bytes()));
         assert_eq!(client.fetch("GET", "/metrics").await, expected);

@@ -24,8 +24,10 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::{ResponseBodyTimeoutLayer, TimeoutLayer};
 use tower_prometheus::{Registry, http::EndpointLayer};
 
-use test_support::body::{Scripted, Step};
-use test_support::{aborted, assert_completed, assert_settled, requests};
+use test_support::body::{ScriptedBody, Step};
+use test_support::{
+    aborted_bodies, assert_one_request_completed, assert_requests_ended, requests_with_status,
+};
 
 const SOON: Duration = Duration::from_millis(1);
 
@@ -72,8 +74,8 @@ async fn assert_compressed_once(registry: &Registry, app: &Router) {
     let (head, length) = fetch(app, to("/large")).await;
     assert_eq!(head.headers()["content-encoding"], "gzip");
     assert!(length.unwrap() < PAGE / 10);
-    assert_eq!(requests(registry, "200"), 1.0);
-    assert_completed(registry);
+    assert_eq!(requests_with_status(registry, "200"), 1.0);
+    assert_one_request_completed(registry);
 }
 
 #[tokio::test]
@@ -96,7 +98,8 @@ async fn compression_outside_is_one_request_with_a_complete_body() {
 
 #[tokio::test]
 async fn a_compressed_body_that_the_client_leaves_is_aborted_in_either_order() {
-    let hang = || Body::new(Scripted::new([Step::Data("a"), Step::Hang]).map_err(BoxError::from));
+    let hang =
+        || Body::new(ScriptedBody::new([Step::Data("a"), Step::Hang]).map_err(BoxError::from));
     for inside in [false, true] {
         let registry = Registry::new();
         let (metrics, compression) = (registry.http_layer(), CompressionLayer::new());
@@ -108,8 +111,8 @@ async fn a_compressed_body_that_the_client_leaves_is_aborted_in_either_order() {
         let response = app.oneshot(to("/hang")).await.unwrap();
         assert_eq!(in_progress(&registry), 1.0);
         drop(response);
-        assert_eq!(aborted(&registry, "dropped"), 1.0);
-        assert_settled(&registry, 1);
+        assert_eq!(aborted_bodies(&registry, "dropped"), 1.0);
+        assert_requests_ended(&registry, 1);
     }
 }
 
@@ -130,7 +133,7 @@ async fn a_scrape_through_compression_is_not_measured_in_either_order() {
             assert!(length.unwrap() > 0);
         }
         assert!(!registry.render().contains("endpoint=\"/metrics\""));
-        assert_settled(&registry, 1);
+        assert_requests_ended(&registry, 1);
     }
 }
 
@@ -148,8 +151,8 @@ async fn towers_timeout_inside_is_an_error() {
         .layer(TowerTimeoutLayer::new(SOON))
         .service(service_fn(hang));
     assert!(app.oneshot(to("/")).await.is_err());
-    assert_eq!(requests(&registry, "error"), 1.0);
-    assert_settled(&registry, 1);
+    assert_eq!(requests_with_status(&registry, "error"), 1.0);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -160,8 +163,8 @@ async fn towers_timeout_outside_is_cancelled() {
         .layer(registry.http_layer())
         .service(service_fn(hang));
     assert!(app.oneshot(to("/")).await.is_err());
-    assert_eq!(requests(&registry, "cancelled"), 1.0);
-    assert_settled(&registry, 1);
+    assert_eq!(requests_with_status(&registry, "cancelled"), 1.0);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -174,7 +177,7 @@ async fn tower_https_timeout_inside_is_the_code_that_the_client_saw() {
             .layer(registry.http_layer());
         assert_eq!(fetch(&app, to("/hang")).await.0.status(), code);
         assert_eq!(counted(&registry, "/hang", code.as_str()), 1.0);
-        assert_settled(&registry, 1);
+        assert_requests_ended(&registry, 1);
     }
 }
 
@@ -189,7 +192,7 @@ async fn tower_https_timeout_outside_is_cancelled_whatever_the_client_saw() {
     assert_eq!(fetch(&app, to("/hang")).await.0.status(), code);
     assert_eq!(counted(&registry, "/hang", "cancelled"), 1.0);
     assert_eq!(counted(&registry, "/hang", "408"), 0.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -197,7 +200,7 @@ async fn a_bodys_timeout_inside_is_a_failed_body_and_outside_a_dropped_one() {
     for (inside, reason) in [(true, "error"), (false, "dropped")] {
         let registry = Registry::new();
         let stuck = async || {
-            let body = Scripted::new([Step::Data("a"), Step::Hang]);
+            let body = ScriptedBody::new([Step::Data("a"), Step::Hang]);
             Body::new(body.map_err(BoxError::from))
         };
         let (metrics, timeout) = (registry.http_layer(), ResponseBodyTimeoutLayer::new(SOON));
@@ -207,9 +210,9 @@ async fn a_bodys_timeout_inside_is_a_failed_body_and_outside_a_dropped_one() {
             false => app.layer(metrics).layer(timeout),
         };
         assert_eq!(fetch(&app, to("/stuck")).await.1, None);
-        assert_eq!(requests(&registry, "200"), 1.0);
-        assert_eq!(aborted(&registry, reason), 1.0, "{reason}");
-        assert_settled(&registry, 1);
+        assert_eq!(requests_with_status(&registry, "200"), 1.0);
+        assert_eq!(aborted_bodies(&registry, reason), 1.0, "{reason}");
+        assert_requests_ended(&registry, 1);
     }
 }
 
@@ -217,7 +220,7 @@ async fn a_bodys_timeout_inside_is_a_failed_body_and_outside_a_dropped_one() {
 
 fn panics() -> Router {
     let in_body = async || {
-        let body = Scripted::new([Step::Data("a"), Step::Panic]);
+        let body = ScriptedBody::new([Step::Data("a"), Step::Panic]);
         Body::new(body.map_err(BoxError::from))
     };
     Router::new()
@@ -233,7 +236,7 @@ async fn catch_panic_inside_is_a_500() {
         .layer(registry.http_layer());
     assert_eq!(fetch(&app, to("/panic")).await.0.status(), 500);
     assert_eq!(counted(&registry, "/panic", "500"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -244,7 +247,7 @@ async fn catch_panic_outside_is_panicked() {
         .layer(CatchPanicLayer::new());
     assert_eq!(fetch(&app, to("/panic")).await.0.status(), 500);
     assert_eq!(counted(&registry, "/panic", "panicked"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -258,9 +261,9 @@ async fn a_panic_in_a_body_is_an_aborted_body_in_either_order() {
         };
         let panicked = tokio::spawn(async move { fetch(&app, to("/body")).await }).await;
         assert!(panicked.unwrap_err().is_panic());
-        assert_eq!(requests(&registry, "200"), 1.0);
-        assert_eq!(aborted(&registry, "panicked"), 1.0);
-        assert_settled(&registry, 1);
+        assert_eq!(requests_with_status(&registry, "200"), 1.0);
+        assert_eq!(aborted_bodies(&registry, "panicked"), 1.0);
+        assert_requests_ended(&registry, 1);
     }
 }
 
@@ -306,7 +309,7 @@ where
     let waiting = in_progress(registry);
     gate.open();
     calls.join_all().await;
-    assert_settled(registry, 2);
+    assert_requests_ended(registry, 2);
     waiting
 }
 
@@ -372,7 +375,7 @@ async fn what_is_shed_outside_is_hidden() {
         .layer(registry.http_layer())
         .service(gate.router());
     assert!(shed_one(&gate, app).await.is_err());
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -384,8 +387,8 @@ async fn what_is_shed_inside_is_an_error() {
         .layer(ConcurrencyLimitLayer::new(1))
         .service(gate.router());
     assert!(shed_one(&gate, app).await.is_err());
-    assert_eq!(requests(&registry, "error"), 1.0);
-    assert_settled(&registry, 2);
+    assert_eq!(requests_with_status(&registry, "error"), 1.0);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -406,7 +409,7 @@ async fn what_is_shed_and_answered_inside_is_its_code() {
     drop(shed);
     assert_eq!(counted(&registry, "/", "503"), 1.0);
     assert_eq!(counted(&registry, "/", "200"), 1.0);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 // ===== routers =====
@@ -429,7 +432,7 @@ async fn layer_sees_404_and_405() {
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
     assert_eq!(counted(&registry, "/users/{id}", "405"), 1.0);
     assert_eq!(counted(&registry, "unmatched", "404"), 1.0);
-    assert_settled(&registry, 3);
+    assert_requests_ended(&registry, 3);
 }
 
 #[tokio::test]
@@ -438,7 +441,7 @@ async fn route_layer_sees_405_and_no_404() {
     visit(&users().route_layer(registry.http_layer())).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
     assert_eq!(counted(&registry, "/users/{id}", "405"), 1.0);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -447,7 +450,7 @@ async fn route_layer_of_one_route_sees_neither() {
     let route = get(async || "ada").route_layer(registry.http_layer());
     visit(&Router::new().route("/users/{id}", route)).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -459,7 +462,7 @@ async fn routes_added_after_the_layer_are_not_measured() {
     fetch(&app, to("/late")).await;
     fetch(&app, to("/users/7")).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -470,7 +473,7 @@ async fn a_fallback_is_unmatched_with_its_own_code() {
         .layer(registry.http_layer());
     fetch(&app, to("/nowhere")).await;
     assert_eq!(counted(&registry, "unmatched", "410"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -480,7 +483,7 @@ async fn a_fallback_set_after_the_layer_is_not_measured() {
         .layer(registry.http_layer())
         .fallback(async || (StatusCode::GONE, "gone"));
     assert_eq!(fetch(&app, to("/nowhere")).await.0.status(), 410);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 /// A middleware that lets nobody in.
@@ -496,7 +499,7 @@ async fn answers_of_a_layer_inside_are_counted_with_their_endpoint() {
         .layer(registry.http_layer());
     fetch(&app, to("/users/7")).await;
     assert_eq!(counted(&registry, "/users/{id}", "401"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
@@ -506,7 +509,7 @@ async fn answers_of_a_layer_outside_are_hidden() {
         .layer(registry.http_layer())
         .layer(axum::middleware::from_fn(nobody));
     assert_eq!(fetch(&app, to("/users/7")).await.0.status(), 401);
-    assert_settled(&registry, 0);
+    assert_requests_ended(&registry, 0);
 }
 
 // ===== EndpointLayer =====
@@ -519,7 +522,7 @@ async fn around(router: Router) -> Registry {
         .service(router);
     let response = app.oneshot(to("/users/7")).await.unwrap();
     drop(response.into_body().collect().await);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
     registry
 }
 
@@ -549,7 +552,7 @@ async fn an_endpoint_layer_outside_names_nothing() {
         .service(users());
     drop(app.oneshot(to("/users/7")).await.unwrap());
     assert_eq!(counted(&registry, "unmatched", "200"), 1.0);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }
 
 // ===== one layer twice =====
@@ -567,7 +570,7 @@ async fn the_same_registry_twice_counts_twice() {
     gate.open();
     assert_eq!(call.await.0.status(), StatusCode::OK);
     assert_eq!(counted(&registry, "/", "200"), 2.0);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -578,7 +581,7 @@ async fn a_layer_on_a_nested_router_and_around_it_counts_twice() {
         .layer(registry.http_layer());
     fetch(&app, to("/v1/users/7")).await;
     assert_eq!(counted(&registry, "/v1/users/{id}", "200"), 2.0);
-    assert_settled(&registry, 2);
+    assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
@@ -588,6 +591,6 @@ async fn two_registries_count_once_each() {
     fetch(&app, to("/users/7")).await;
     for registry in [&outer, &inner] {
         assert_eq!(counted(registry, "/users/{id}", "200"), 1.0);
-        assert_settled(registry, 1);
+        assert_requests_ended(registry, 1);
     }
 }

@@ -4,9 +4,9 @@ use axum::Router;
 use axum::routing::get;
 use tower_prometheus::{Registry, http::EndpointLayer};
 
-use test_support::page::{assert_readable, samples};
-use test_support::server::{BOTH, Protocol, Server};
-use test_support::{assert_settled, settle};
+use test_support::page::{assert_valid_text, samples};
+use test_support::server::{BOTH_PROTOCOLS, Protocol, Server};
+use test_support::{assert_requests_ended, wait_for_requests_to_end};
 
 fn app(registry: &Registry) -> Router {
     Router::new()
@@ -60,7 +60,7 @@ fn mounted(registry: &Registry) -> Vec<(&'static str, Router, &'static str)> {
 
 #[tokio::test]
 async fn a_scrape_leaves_no_trace_wherever_it_is_mounted() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         for i in 0..7 {
             let registry = Registry::new();
             let (how, app, path) = mounted(&registry).swap_remove(i);
@@ -70,7 +70,7 @@ async fn a_scrape_leaves_no_trace_wherever_it_is_mounted() {
                 let (status, page) = client.fetch(method, path).await;
                 assert_eq!((status, page.len()), (200, 0), "{how}, {method}: {page:?}");
             }
-            assert_settled(&registry, 0);
+            assert_requests_ended(&registry, 0);
         }
     }
 }
@@ -86,14 +86,14 @@ async fn a_scrape_of_a_known_endpoint_reads_none_in_progress() {
     for _ in 0..3 {
         let (_, page) = client.fetch("GET", "/metrics").await;
         let page = String::from_utf8(page.to_vec()).unwrap();
-        assert_readable(&page);
+        assert_valid_text(&page);
         let samples = samples(&page);
         let in_progress = r#"http_requests_in_progress{endpoint="/metrics",method="POST"}"#;
         assert_eq!(samples[in_progress], 0.0);
         // Nothing changes from one scrape to the next.
         assert_eq!(before.get_or_insert(samples.clone()), &samples);
     }
-    settle(&registry, 1).await;
+    wait_for_requests_to_end(&registry, 1).await;
 }
 
 #[tokio::test]
@@ -105,6 +105,6 @@ async fn two_layers_see_neither() {
     let server = Server::start(app).await;
     assert_eq!(server.get("/metrics").await.0, 200);
     assert_eq!(server.get("/hello").await.0, 200);
-    settle(&inner, 1).await;
-    settle(&outer, 1).await;
+    wait_for_requests_to_end(&inner, 1).await;
+    wait_for_requests_to_end(&outer, 1).await;
 }

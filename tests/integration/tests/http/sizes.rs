@@ -13,9 +13,9 @@ use tower_prometheus::{
     http::{HttpMetric, RequestBody},
 };
 
-use test_support::body::{Scripted, Step};
-use test_support::server::{BOTH, Server};
-use test_support::{assert_settled, settle};
+use test_support::body::{ScriptedBody, Step};
+use test_support::server::{BOTH_PROTOCOLS, Server};
+use test_support::{assert_requests_ended, wait_for_requests_to_end};
 
 /// The count and the sum of a family's sizes.
 fn sizes(registry: &Registry, family: &str) -> (f64, f64) {
@@ -32,7 +32,7 @@ const REQUEST: &str = "http_request_body_size_bytes";
 const READING: &str = "http_request_body_duration_seconds";
 
 /// What a client reads of a response, and what is measured then.
-async fn measured(method: &str, response: Response<Scripted>, frames: usize) -> (f64, f64) {
+async fn measured(method: &str, response: Response<ScriptedBody>, frames: usize) -> (f64, f64) {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .measure(HttpMetric::ResponseBodySize)
@@ -48,28 +48,28 @@ async fn measured(method: &str, response: Response<Scripted>, frames: usize) -> 
         body.frame().await;
     }
     drop(body);
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
     sizes(&registry, RESPONSE)
 }
 
 #[tokio::test]
 async fn responses_are_as_large_as_what_passed() {
     let pieces = &["01234", "56789", "abcde"];
-    let stream = || Response::new(Scripted::stream(pieces));
+    let stream = || Response::new(ScriptedBody::stream(pieces));
     assert_eq!(measured("GET", stream(), 4).await, (1.0, 15.0));
     // Half-way: what passed until then.
     assert_eq!(measured("GET", stream(), 2).await, (1.0, 10.0));
     assert_eq!(
-        measured("GET", Response::new(Scripted::full("hello")), 1).await,
+        measured("GET", Response::new(ScriptedBody::full("hello")), 1).await,
         (1.0, 5.0)
     );
     assert_eq!(
-        measured("GET", Response::new(Scripted::full("")), 0).await,
+        measured("GET", Response::new(ScriptedBody::full("")), 0).await,
         (1.0, 0.0)
     );
-    let failing = Scripted::new([Step::Data("01234"), Step::Error]);
+    let failing = ScriptedBody::new([Step::Data("01234"), Step::Error]);
     assert_eq!(measured("GET", Response::new(failing), 2).await, (1.0, 5.0));
-    let trailers = Scripted::new([Step::Data("01234"), Step::Trailers]);
+    let trailers = ScriptedBody::new([Step::Data("01234"), Step::Trailers]);
     assert_eq!(
         measured("GET", Response::new(trailers), 2).await,
         (1.0, 5.0)
@@ -80,18 +80,18 @@ async fn responses_are_as_large_as_what_passed() {
 #[tokio::test]
 async fn what_is_never_sent_has_no_size() {
     assert_eq!(
-        measured("HEAD", Response::new(Scripted::stream(&["01234"])), 2).await,
+        measured("HEAD", Response::new(ScriptedBody::stream(&["01234"])), 2).await,
         (1.0, 0.0)
     );
     for status in [204, 304] {
         let response = Response::builder()
             .status(status)
-            .body(Scripted::stream(&["01234"]));
+            .body(ScriptedBody::stream(&["01234"]));
         assert_eq!(measured("GET", response.unwrap(), 2).await, (1.0, 0.0));
     }
     // A long life has no size yet when it is counted.
     let events = Response::builder().header("content-type", "text/event-stream");
-    let events = events.body(Scripted::stream(&["01234"])).unwrap();
+    let events = events.body(ScriptedBody::stream(&["01234"])).unwrap();
     assert_eq!(measured("GET", events, 2).await, (0.0, 0.0));
 }
 
@@ -110,7 +110,7 @@ async fn read(request: Request<RequestBody<Incoming>>) -> Result<Response<String
 
 #[tokio::test]
 async fn requests_are_as_large_as_what_was_read() {
-    for protocol in BOTH {
+    for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let layer = HttpMetrics::server()
             .with_request_body()
@@ -133,7 +133,7 @@ async fn requests_are_as_large_as_what_was_read() {
         assert_eq!(post("/read", "0123456789").await, "(false, Some(10))");
         assert_eq!(post("/read", "").await, "(true, Some(0))");
         post("/ignore", "0123456789").await;
-        settle(&registry, 3).await;
+        wait_for_requests_to_end(&registry, 3).await;
         assert_eq!(sizes(&registry, REQUEST), (3.0, 10.0), "{protocol:?}");
         assert_eq!(sizes(&registry, READING).0, 3.0);
     }
@@ -146,13 +146,13 @@ async fn a_request_is_measured_however_it_ends() {
         .with_request_body()
         .build(&registry)
         .unwrap();
-    let fails = service_fn(async |request: Request<RequestBody<Scripted>>| {
+    let fails = service_fn(async |request: Request<RequestBody<ScriptedBody>>| {
         let mut body = Box::pin(request.into_body());
         body.frame().await;
         Err::<Response<String>, _>("enough")
     });
-    let request = Request::new(Scripted::stream(&["01234", "56789"]));
+    let request = Request::new(ScriptedBody::stream(&["01234", "56789"]));
     assert!(layer.layer(fails).call(request).await.is_err());
     assert_eq!(sizes(&registry, REQUEST), (1.0, 5.0));
-    assert_settled(&registry, 1);
+    assert_requests_ended(&registry, 1);
 }

@@ -1,12 +1,13 @@
-//! Presets: what OpenTelemetry's and axum-prometheus' users find again.
+//! The preset for OpenTelemetry's semantic conventions. That for axum-prometheus:
+//! `tests/integration/tests/axum_prometheus.rs`.
 
 use http::{Request, Response, Version};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::{HttpMetrics, Registry, http::Endpoint};
 
-use test_support::page::{assert_readable, samples};
+use test_support::page::{assert_valid_text, samples};
 
-async fn answer(request: Request<()>) -> Result<Response<String>, &'static str> {
+async fn respond(request: Request<()>) -> Result<Response<String>, &'static str> {
     match request.uri().path() {
         "/error" => Err("no"),
         "/503" => Ok(Response::builder().status(503).body(String::new()).unwrap()),
@@ -15,13 +16,13 @@ async fn answer(request: Request<()>) -> Result<Response<String>, &'static str> 
 }
 
 #[tokio::test]
-async fn open_telemetry_has_its_names_labels_and_buckets() {
+async fn open_telemetry_has_the_names_labels_and_buckets_of_the_conventions() {
     let registry = Registry::new();
     let layer = HttpMetrics::open_telemetry()
         .https()
         .build(&registry)
         .unwrap();
-    let mut service = layer.layer(service_fn(answer));
+    let mut service = layer.layer(service_fn(respond));
     for (method, uri, version, endpoint) in [
         ("GET", "/ok", Version::HTTP_2, Some("/{page}")),
         ("GET", "http://host/503", Version::HTTP_11, Some("/{page}")),
@@ -38,10 +39,10 @@ async fn open_telemetry_has_its_names_labels_and_buckets() {
         }
     }
     let page = registry.render();
-    assert_readable(&page);
+    assert_valid_text(&page);
     let samples = samples(&page);
     for labels in [
-        // Each is one request: no error, the status of one that failed, and how one ended without any.
+        // `error_type` is empty without an error, the status if it is 5xx, and `error` without a response.
         r#"error_type="",http_request_method="GET",http_response_status_code="200",http_route="/{page}",network_protocol_version="2",url_scheme="https""#,
         r#"error_type="503",http_request_method="GET",http_response_status_code="503",http_route="/{page}",network_protocol_version="1.1",url_scheme="http""#,
         r#"error_type="error",http_request_method="_OTHER",http_response_status_code="",http_route="",network_protocol_version="1.1",url_scheme="https""#,
@@ -66,12 +67,12 @@ async fn open_telemetry_has_its_names_labels_and_buckets() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_http_unless_someone_says_otherwise() {
+async fn scheme_is_http_by_default_and_overflow_if_unknown() {
     let registry = Registry::new();
     let layer = HttpMetrics::open_telemetry().build(&registry).unwrap();
     for uri in ["/ok", "https://host/ok", "gopher://host/ok"] {
         let request = Request::get(uri).body(()).unwrap();
-        drop(layer.layer(service_fn(answer)).oneshot(request).await);
+        drop(layer.layer(service_fn(respond)).oneshot(request).await);
     }
     let requests = |scheme| {
         registry.sum(
@@ -81,19 +82,19 @@ async fn the_scheme_is_http_unless_someone_says_otherwise() {
     };
     assert_eq!(requests("http"), Some(1.0));
     assert_eq!(requests("https"), Some(1.0));
-    // A client can send any: it is no label.
+    // A client can send any scheme, so unknown ones are recorded as `overflow`.
     assert_eq!(requests("overflow"), Some(1.0));
     assert!(!registry.render().contains("gopher"));
 }
 
 #[tokio::test]
-async fn the_same_preset_twice_is_one_set_of_series() {
+async fn layers_with_the_same_preset_share_their_series() {
     let registry = Registry::new();
     for _ in 0..2 {
         let layer = HttpMetrics::open_telemetry().build(&registry).unwrap();
         drop(
             layer
-                .layer(service_fn(answer))
+                .layer(service_fn(respond))
                 .oneshot(Request::new(()))
                 .await,
         );

@@ -1,4 +1,4 @@
-//! The page over HTTP: heads, formats, gzip, HEAD, 405.
+//! The metrics page by direct calls of the handler: headers, formats, compression and methods.
 
 use std::io::Read;
 
@@ -7,7 +7,7 @@ use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_prometheus::{Registry, scrape::MetricsBody};
 
-use test_support::page::{assert_open_metrics, assert_readable, samples};
+use test_support::page::{assert_valid_open_metrics, assert_valid_text, samples};
 
 fn registry(series: usize) -> Registry {
     let registry = Registry::new();
@@ -43,14 +43,23 @@ async fn text(response: Response<MetricsBody>) -> String {
 
 const OPEN_METRICS: (&str, &str) = ("accept", "application/openmetrics-text; version=1.0.0");
 
+/// The OpenMetrics page of a new registry with the metrics that a function records.
+async fn open_metrics_of(record: impl FnOnce()) -> String {
+    let registry = Registry::new();
+    metrics::with_local_recorder(&registry, record);
+    let page = text(get(&registry, &[OPEN_METRICS]).await).await;
+    assert_valid_open_metrics(&page);
+    page
+}
+
 #[tokio::test]
-async fn text_is_the_default() {
+async fn text_format_is_sent_by_default() {
     let response = get(&registry(2), &[]).await;
     let content_type = &response.headers()["content-type"];
     assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
     assert!(response.headers().get("content-encoding").is_none());
     let page = text(response).await;
-    assert_readable(&page);
+    assert_valid_text(&page);
     let expected = r#"# TYPE clicks counter
 clicks 2
 # HELP db_seconds Time "spent" in the\ndatabase \\o/.
@@ -79,7 +88,7 @@ temperature_celsius -1.5
 }
 
 #[tokio::test]
-async fn open_metrics_keeps_its_rules() {
+async fn open_metrics_page_follows_the_specification() {
     let response = get(&registry(2), &[OPEN_METRICS]).await;
     let content_type = &response.headers()["content-type"];
     assert_eq!(
@@ -87,9 +96,9 @@ async fn open_metrics_keeps_its_rules() {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     );
     let page = text(response).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     for line in [
-        // A counter without `_total` keeps its name, and is of no known type.
+        // A counter without `_total` keeps its name and gets the type `unknown`.
         "# TYPE clicks unknown\nclicks 2\n",
         "# TYPE rows counter\nrows_total{table=\"t00000\"} 0\n",
         "# HELP db_seconds Time \\\"spent\\\" in the\\ndatabase \\\\o/.\n# TYPE db_seconds histogram\n# UNIT db_seconds seconds\n",
@@ -102,24 +111,24 @@ async fn open_metrics_keeps_its_rules() {
 }
 
 #[tokio::test]
-async fn a_gauge_and_a_counter_may_share_a_short_name() {
+async fn counter_is_unknown_in_open_metrics_if_a_gauge_has_its_name_without_total() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::counter!("jobs_total").increment(1);
         metrics::gauge!("jobs").set(3.0);
     });
     let page = text(get(&registry, &[OPEN_METRICS]).await).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     assert!(page.contains("# TYPE jobs gauge\njobs 3.0\n"), "{page}");
     assert!(
         page.contains("# TYPE jobs_total unknown\njobs_total 1\n"),
         "{page}"
     );
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
-async fn a_counter_gives_way_to_the_parts_of_other_families() {
+async fn counter_is_unknown_in_open_metrics_if_its_names_clash_with_another_family() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::histogram!("x").record(1.0);
@@ -128,22 +137,22 @@ async fn a_counter_gives_way_to_the_parts_of_other_families() {
         metrics::gauge!("foo_created").set(1.0);
     });
     let page = text(get(&registry, &[OPEN_METRICS]).await).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     assert!(page.contains("# TYPE x_bucket_total unknown\n"), "{page}");
     assert!(page.contains("# TYPE foo_total unknown\n"), "{page}");
-    assert_readable(&registry.render());
+    assert_valid_text(&registry.render());
 }
 
 #[tokio::test]
-async fn an_empty_registry_is_an_empty_page() {
+async fn empty_registry_has_an_empty_page() {
     assert_eq!(text(get(&Registry::new(), &[]).await).await, "");
     let page = text(get(&Registry::new(), &[OPEN_METRICS]).await).await;
-    assert_open_metrics(&page);
+    assert_valid_open_metrics(&page);
     assert_eq!(page, "# EOF\n");
 }
 
 #[tokio::test]
-async fn gzip_is_the_same_page() {
+async fn gzip_contains_the_same_page() {
     for series in [30, 20_000] {
         let registry = registry(series);
         let response = get(&registry, &[("accept-encoding", "gzip")]).await;
@@ -158,7 +167,7 @@ async fn gzip_is_the_same_page() {
 }
 
 #[tokio::test]
-async fn a_page_of_one_packet_is_not_worth_compressing() {
+async fn small_page_is_not_compressed() {
     let gauges = Registry::new();
     metrics::with_local_recorder(&gauges, || {
         (0..30).for_each(|i| metrics::gauge!("g", "i" => i.to_string()).set(1.0));
@@ -173,7 +182,7 @@ async fn a_page_of_one_packet_is_not_worth_compressing() {
 }
 
 #[tokio::test]
-async fn head_has_the_head_of_get_and_no_body() {
+async fn head_has_the_headers_of_get_and_no_body() {
     let registry = registry(30);
     let headers = [OPEN_METRICS, ("accept-encoding", "gzip")];
     let got = get(&registry, &headers).await;
@@ -192,7 +201,7 @@ async fn head_has_the_head_of_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn other_methods_are_not_allowed() {
+async fn methods_other_than_get_and_head_are_not_allowed() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
         let request = Request::builder().method(method).body(()).unwrap();
         let response = Registry::new().handler().oneshot(request).await.unwrap();
@@ -203,13 +212,13 @@ async fn other_methods_are_not_allowed() {
 }
 
 #[tokio::test]
-async fn pages_are_sorted_whatever_the_order_of_registration() {
+async fn page_does_not_depend_on_the_order_of_registration() {
     let register = |order: &[(&'static str, &'static str)]| {
         let registry = Registry::new();
         metrics::with_local_recorder(&registry, || {
             for (family, value) in order {
                 metrics::counter!(*family, "b" => *value, "a" => "1").increment(1);
-                // Between registrations a scrape may or may not have come by.
+                // Scrapes between registrations make no difference.
                 if value.len() == 1 {
                     drop(registry.render());
                 }
@@ -228,4 +237,57 @@ async fn pages_are_sorted_whatever_the_order_of_registration() {
     reversed.reverse();
     assert_eq!(register(&order), register(&reversed));
     assert_eq!(samples(&register(&order)).len(), 5);
+}
+
+#[tokio::test]
+async fn page_must_not_be_cached() {
+    let response = get(&Registry::new(), &[]).await;
+    assert_eq!(response.headers()["vary"], "accept, accept-encoding");
+    assert_eq!(response.headers()["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn small_page_is_compressed_if_identity_is_refused() {
+    for accept in ["gzip;q=0.1, identity;q=0", "gzip, *;q=0"] {
+        let response = get(&Registry::new(), &[("accept-encoding", accept)]).await;
+        assert!(
+            response.headers().contains_key("content-encoding"),
+            "{accept}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_histograms_reserve_the_names_of_their_samples() {
+    let page = open_metrics_of(|| {
+        metrics::histogram!("x").record(1.0);
+        for name in [
+            "x_sum_total",
+            "x_count_total",
+            "x_created_total",
+            "y_bucket_total",
+        ] {
+            metrics::counter!(name).increment(1);
+        }
+        metrics::gauge!("y").set(1.0);
+    })
+    .await;
+    for name in ["x_sum_total", "x_count_total", "x_created_total"] {
+        assert!(page.contains(&format!("# TYPE {name} unknown\n")), "{page}");
+    }
+    // `y` is a gauge, so `y_bucket` is free.
+    assert!(page.contains("# TYPE y_bucket counter\n"), "{page}");
+}
+
+#[tokio::test]
+async fn unit_is_exported_only_if_the_name_ends_in_it() {
+    let page = open_metrics_of(|| {
+        metrics::describe_gauge!("wait_milliseconds", metrics::Unit::Seconds, "");
+        metrics::gauge!("wait_milliseconds").set(1.0);
+        metrics::describe_counter!("sent_bytes_total", metrics::Unit::Bytes, "");
+        metrics::counter!("sent_bytes_total").increment(1);
+    })
+    .await;
+    assert!(!page.contains("# UNIT wait"), "{page}");
+    assert!(page.contains("# UNIT sent_bytes bytes\n"), "{page}");
 }

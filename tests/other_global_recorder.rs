@@ -1,12 +1,12 @@
-//! Someone else's recorder is the global one. A binary of its own, because there is one a process.
+//! The global recorder is that of another crate. A test binary of its own, because a process has one global recorder.
 
 use tower_prometheus::{HttpMetrics, Registry, Sink};
 
 #[test]
-fn a_foreign_global_recorder_is_found_and_not_replaced() {
-    // Any recorder that `metrics` did not make will do; one of our own registries, installed by hand.
-    let foreign = Registry::new();
-    metrics::set_global_recorder(foreign.clone()).unwrap();
+fn install_fails_and_layers_can_record_to_the_global_recorder_of_another_crate() {
+    // A registry that is installed without `install` counts as a recorder of another crate.
+    let other = Registry::new();
+    metrics::set_global_recorder(other.clone()).unwrap();
 
     let error = Registry::builder().install().unwrap_err();
     assert!(error.is_already_installed() && !error.is_conflict());
@@ -28,7 +28,7 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
         .build()
         .unwrap();
     drop(runtime.block_on(layer.layer(ok).oneshot(http::Request::new(()))));
-    assert_eq!(foreign.sum("http_requests_total", &[]), Some(1.0));
+    assert_eq!(other.sum("http_requests_total", &[]), Some(1.0));
     let help = "# HELP http_requests_total HTTP requests that ended";
-    assert!(foreign.render().contains(help));
+    assert!(other.render().contains(help));
 }
