@@ -82,7 +82,11 @@ mod tests {
     #[test]
     fn timeout_header_is_in_seconds() {
         for (value, millis) in [("1", 1000), ("0.75", 750), ("1.000", 1000), ("10", 10_000)] {
-            assert_eq!(parsed(value), Some(Duration::from_millis(millis)), "{value}");
+            assert_eq!(
+                parsed(value),
+                Some(Duration::from_millis(millis)),
+                "{value}"
+            );
         }
         for value in ["", "0", "-1", "NaN", "soon", "1s", "1, 2"] {
             assert_eq!(parsed(value), None, "{value}");

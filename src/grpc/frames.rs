@@ -138,7 +138,11 @@ mod tests {
             let mut frames = Frames::default();
             assert_eq!(frames.pass(&head.slice(..split)), 0);
             assert_eq!(frames.pass(&head.slice(split..)), 0);
-            assert_eq!(state(frames), (HEAD, 0x1234_5678, false), "split at {split}");
+            assert_eq!(
+                state(frames),
+                (HEAD, 0x1234_5678, false),
+                "split at {split}"
+            );
         }
     }
 

@@ -95,7 +95,10 @@ mod tests {
         assert!(window.quantiles()[1] > 4900.0);
         assert!(window.quantiles()[0] < 1100.0);
         stepped::advance(Duration::from_secs(480));
-        assert!(window.quantiles()[0] > 4900.0, "the first samples are forgotten");
+        assert!(
+            window.quantiles()[0] > 4900.0,
+            "the first samples are forgotten"
+        );
         stepped::advance(Duration::from_secs(120));
         assert!(window.quantiles()[0].is_nan());
     }

@@ -102,10 +102,7 @@ async fn collector_with_an_invalid_metric_loses_all_its_metrics() {
         assert_eq!((success("bad"), success("good")), (0.0, 1.0), "{reason}");
         assert_eq!(samples["good{service=\"shop\"}"], 1.0);
         assert_eq!(samples["depth{service=\"shop\"}"], 1.0);
-        assert!(
-            !samples.contains_key("valid{service=\"shop\"}"),
-            "{page}"
-        );
+        assert!(!samples.contains_key("valid{service=\"shop\"}"), "{page}");
         let warned = warnings.about("collector \"bad\" failed");
         assert!(warned[0].contains(reason), "{reason}: {warned:?}");
     }

@@ -135,7 +135,11 @@ async fn scrape_that_starts_during_a_call_joins_it() {
     gate.permits.add_permits(1);
     assert!(read(second).await.contains("\ncall 1\n"));
     gate.permits.add_permits(1);
-    assert!(read(start_scrape(&handler).await).await.contains("\ncall 2\n"));
+    assert!(
+        read(start_scrape(&handler).await)
+            .await
+            .contains("\ncall 2\n")
+    );
 }
 
 #[tokio::test]
@@ -245,7 +249,10 @@ async fn two_handlers_of_a_registry_share_one_call() {
     let registry = Registry::new();
     registry.collector("gate", gate.clone()).unwrap();
     let handler = || registry.handler().scrape_timeout(LONG);
-    let (mut first, mut second) = (start_scrape(&handler()).await, start_scrape(&handler()).await);
+    let (mut first, mut second) = (
+        start_scrape(&handler()).await,
+        start_scrape(&handler()).await,
+    );
     assert!(poll_once(&mut first).is_pending() && poll_once(&mut second).is_pending());
     gate.permits.add_permits(1);
     let (first, second) = tokio::join!(read(first), read(second));

@@ -20,7 +20,10 @@ impl ScrapeChecks {
         for (name, value) in &now {
             let before = self.previous.get(name).copied().unwrap_or(0.0);
             if !name.starts_with("g_") {
-                assert!(*value >= before, "{name} decreased from {before} to {value}");
+                assert!(
+                    *value >= before,
+                    "{name} decreased from {before} to {value}"
+                );
             }
             if let Some(count) = name.strip_prefix("h_seconds_count") {
                 let inf = match count.strip_suffix('}') {

@@ -36,7 +36,8 @@ const CORRECT_IN_BOTH: [(&str, &str); 7] = [
 ];
 
 /// Requests for which axum-prometheus exports wrong labels.
-const WRONG_IN_AXUM_PROMETHEUS: [(&str, &str); 2] = [("GET", "/wp-admin/setup.php"), ("HACK", "/users/6")];
+const WRONG_IN_AXUM_PROMETHEUS: [(&str, &str); 2] =
+    [("GET", "/wp-admin/setup.php"), ("HACK", "/users/6")];
 
 async fn send(app: Router, requests: &[(&str, &str)]) {
     let server = Server::start(app).await;
@@ -78,7 +79,11 @@ async fn preset_exports_the_samples_of_axum_prometheus_without_its_bugs() {
     send(app().layer(layer), &CORRECT_IN_BOTH).await;
     let ours = registry.render();
 
-    assert_eq!(without_times(&ours), without_times(&theirs), "\n{ours}\n{theirs}");
+    assert_eq!(
+        without_times(&ours),
+        without_times(&theirs),
+        "\n{ours}\n{theirs}"
+    );
     assert_eq!(types(&ours), types(&theirs));
 
     // In axum-prometheus, the path of a scanner and an unknown method become label values.

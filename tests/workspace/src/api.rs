@@ -276,7 +276,13 @@ impl<'s> Api<'s> {
                 header.vis = Visibility::Inherited;
                 header.fields = syn::Fields::Unit;
                 let text = renamed(&one_line(Item::Struct(header)), "struct ", path);
-                self.code(module, path, text + non_exhaustive, conditions, &item.generics);
+                self.code(
+                    module,
+                    path,
+                    text + non_exhaustive,
+                    conditions,
+                    &item.generics,
+                );
                 for (index, field) in item.fields.iter().enumerate() {
                     if matches!(field.vis, Visibility::Public(_)) && !cfg::is_hidden(&field.attrs) {
                         let name = match &field.ident {
@@ -295,7 +301,13 @@ impl<'s> Api<'s> {
                 header.variants.clear();
                 let text = one_line(Item::Enum(header));
                 let text = renamed(&text, "enum ", path);
-                self.code(module, path, text + non_exhaustive, conditions, &item.generics);
+                self.code(
+                    module,
+                    path,
+                    text + non_exhaustive,
+                    conditions,
+                    &item.generics,
+                );
                 for variant in &item.variants {
                     if !cfg::is_hidden(&variant.attrs) {
                         let own = [conditions, &cfg::shown(&variant.attrs)].concat();

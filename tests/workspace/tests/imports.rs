@@ -62,7 +62,11 @@ fn published_packages_import_only_lower_layers() {
         let source = package.source();
         let imports = Imports::of(&source);
         println!("{}\n", imports.summary());
-        let rules = if package.is_core() { CORE } else { SMALL_PACKAGE };
+        let rules = if package.is_core() {
+            CORE
+        } else {
+            SMALL_PACKAGE
+        };
         let found = imports.violations(&rules);
         violations.extend(
             found

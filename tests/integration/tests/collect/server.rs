@@ -93,7 +93,8 @@ async fn server_serves_metrics_and_health_and_404_for_other_paths() {
         let server = Running::start(server, handler());
         for (protocol, version) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
             let [w, format, m, t] = STATUS;
-            let get = async |path: &str| run_curl(&[protocol, w, format, m, t, &server.url(path)]).await;
+            let get =
+                async |path: &str| run_curl(&[protocol, w, format, m, t, &server.url(path)]).await;
             let page = get("/metrics").await;
             let page = page.strip_suffix(&format!(" 200 {version}")).expect(&page);
             assert_readable(page);
@@ -185,7 +186,9 @@ fn metrics_port_variable_sets_the_address() {
     test(Some("0"), &|result| {
         result.starts_with("[::]:") || result.starts_with("0.0.0.0:")
     });
-    test(Some("127.0.0.1:0"), &|result| result.starts_with("127.0.0.1:"));
+    test(Some("127.0.0.1:0"), &|result| {
+        result.starts_with("127.0.0.1:")
+    });
     for wrong in ["http", "65536", "-1"] {
         test(Some(wrong), &|result| {
             result == format!("METRICS_PORT: {wrong:?} is neither a port nor an address")
@@ -348,7 +351,9 @@ async fn shutdown_finishes_running_scrapes() {
     let (release, released) = tokio::sync::watch::channel(false);
     let (called, mut is_called) = tokio::sync::watch::channel(false);
     let registry = registry();
-    registry.collector("gate", Gate { released, called }).unwrap();
+    registry
+        .collector("gate", Gate { released, called })
+        .unwrap();
     let mut server = Running::start(loopback().await, registry.handler());
     let url = server.url("/metrics");
     let idle = server.connect().await;
@@ -376,7 +381,9 @@ async fn shutdown_timeout_ends_running_scrapes() {
     let (_release, released) = tokio::sync::watch::channel(false);
     let (called, mut is_called) = tokio::sync::watch::channel(false);
     let registry = registry();
-    registry.collector("gate", Gate { released, called }).unwrap();
+    registry
+        .collector("gate", Gate { released, called })
+        .unwrap();
     let server = loopback().await.shutdown_timeout(Duration::from_millis(50));
     let mut server = Running::start(server, registry.handler());
     let mut stream = server.connect().await;

@@ -214,7 +214,11 @@ where
         Ok(ProstCodec::default())
     }
 
-    pub async fn unary(&mut self, path: &'static str, request: Request<Text>) -> Result<Text, Status> {
+    pub async fn unary(
+        &mut self,
+        path: &'static str,
+        request: Request<Text>,
+    ) -> Result<Text, Status> {
         let codec = self.ready().await?;
         let path = http::uri::PathAndQuery::from_static(path);
         let response = self.grpc.unary(request, path, codec).await?;

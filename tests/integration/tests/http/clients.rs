@@ -151,7 +151,11 @@ async fn dropped_call_is_cancelled_and_dropped_body_is_aborted() {
     let server = Server::start(app).await;
     let client = client(&registry, false);
     {
-        let mut call = Box::pin(client.clone().oneshot(request_to(&server.url("/hang"), "/hang")));
+        let mut call = Box::pin(
+            client
+                .clone()
+                .oneshot(request_to(&server.url("/hang"), "/hang")),
+        );
         tokio::select! {
             _ = &mut call => panic!("the server never answers"),
             () = received.notified() => {}

@@ -228,10 +228,9 @@ async fn outer_timeout_is_cancelled() {
 #[tokio::test]
 async fn panics_are_counted_and_propagate_to_the_server() {
     for protocol in BOTH {
-        for (path, status, is_aborted) in [
-            ("/panic", "panicked", false),
-            ("/body-panic", "200", true),
-        ] {
+        for (path, status, is_aborted) in
+            [("/panic", "panicked", false), ("/body-panic", "200", true)]
+        {
             let registry = Registry::new();
             let server = serve(&registry).await;
             let mut client = server.connect(protocol).await;
@@ -318,7 +317,10 @@ async fn requests_of_disconnected_clients_do_not_stay_in_progress() {
 /// request is read; the others are always counted.
 async fn total_when_idle(registry: &Registry, most: u64) -> u64 {
     let total = || registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64;
-    eventually("the requests with a response are counted", || total() > most / 2).await;
+    eventually("the requests with a response are counted", || {
+        total() > most / 2
+    })
+    .await;
     eventually("no request is in progress", || {
         registry.sum("http_requests_in_progress", &[]) == Some(0.0)
     })

@@ -521,8 +521,12 @@ enum Disconnect {
 }
 
 /// Sends a part of a request and disconnects. Returns when the server has ended the connection.
-async fn send_and_disconnect<S, B>(listener: &TcpListener, service: S, bytes: &[u8], how: Disconnect)
-where
+async fn send_and_disconnect<S, B>(
+    listener: &TcpListener,
+    service: S,
+    bytes: &[u8],
+    how: Disconnect,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = BoxError>
         + Clone
         + Send
@@ -564,7 +568,11 @@ where
 async fn assert_every_prefix_counted(bytes: &[u8]) {
     let (registry, service) = (Registry::new(), Counting::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    for how in [Disconnect::BeforeRead, Disconnect::Reset, Disconnect::AfterRead] {
+    for how in [
+        Disconnect::BeforeRead,
+        Disconnect::Reset,
+        Disconnect::AfterRead,
+    ] {
         let before = service.calls();
         for length in 0..=bytes.len() {
             let measured = service.measured(&registry);
@@ -603,9 +611,7 @@ async fn recorded_http2_bytes() -> Vec<u8> {
     let service = TowerToHyperService::new(Counting::default().measured(&Registry::new()));
     tokio::spawn(async move {
         let http = auto::Builder::new(TokioExecutor::new());
-        let _ = http
-            .serve_connection(TokioIo::new(server), service)
-            .await;
+        let _ = http.serve_connection(TokioIo::new(server), service).await;
     });
     // A proxy between client and server records the bytes of the client.
     let recording = tokio::spawn(async move {

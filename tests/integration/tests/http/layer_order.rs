@@ -201,7 +201,10 @@ async fn inner_body_timeout_aborts_with_error_and_outer_one_with_dropped() {
             let body = Scripted::new([Step::Data("a"), Step::Hang]);
             Body::new(body.map_err(BoxError::from))
         };
-        let (metrics, timeout) = (registry.http_layer(), ResponseBodyTimeoutLayer::new(TIMEOUT));
+        let (metrics, timeout) = (
+            registry.http_layer(),
+            ResponseBodyTimeoutLayer::new(TIMEOUT),
+        );
         let app = Router::new().route("/stuck", get(stuck));
         let app = match inside {
             true => app.layer(timeout).layer(metrics),
@@ -528,16 +531,19 @@ async fn request_through_a_layer_around(router: Router) -> Registry {
 async fn layer_that_wraps_a_router_needs_an_endpoint_layer_on_the_router() {
     let without_endpoint_layer = request_through_a_layer_around(users()).await;
     assert_eq!(counted(&without_endpoint_layer, "unmatched", "200"), 1.0);
-    let with_endpoint_layer = request_through_a_layer_around(users().layer(EndpointLayer::new())).await;
+    let with_endpoint_layer =
+        request_through_a_layer_around(users().layer(EndpointLayer::new())).await;
     assert_eq!(counted(&with_endpoint_layer, "/users/{id}", "200"), 1.0);
 }
 
 #[tokio::test]
 async fn endpoint_layer_sets_the_endpoint_for_responses_of_its_inner_layers_only() {
     let deny = || axum::middleware::from_fn(deny);
-    let outer = request_through_a_layer_around(users().layer(deny()).layer(EndpointLayer::new())).await;
+    let outer =
+        request_through_a_layer_around(users().layer(deny()).layer(EndpointLayer::new())).await;
     assert_eq!(counted(&outer, "/users/{id}", "401"), 1.0);
-    let inner = request_through_a_layer_around(users().layer(EndpointLayer::new()).layer(deny())).await;
+    let inner =
+        request_through_a_layer_around(users().layer(EndpointLayer::new()).layer(deny())).await;
     assert_eq!(counted(&inner, "unmatched", "401"), 1.0);
 }
 

@@ -8,10 +8,16 @@ use super::table::Table;
 use crate::{Task, run_threads};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
-    ("two threads get the same value for a key", one_value_for_a_key),
+    (
+        "two threads get the same value for a key",
+        one_value_for_a_key,
+    ),
     ("a key that was added is found", added_key_is_found),
     ("a table does not exceed its limit", table_keeps_its_limit),
-    ("two threads get the same value for a name", one_value_for_a_name),
+    (
+        "two threads get the same value for a name",
+        one_value_for_a_name,
+    ),
 ];
 
 impl SlotKey for u32 {

@@ -17,9 +17,15 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         "requests in progress are never negative if another thread ends the request",
         request_ends_on_another_thread,
     ),
-    ("a histogram sum has no sample that is not counted", sums_are_counted),
+    (
+        "a histogram sum has no sample that is not counted",
+        sums_are_counted,
+    ),
     ("counts never decrease", counts_never_decrease),
-    ("a shard that another thread takes over loses no count", shard_is_taken_over),
+    (
+        "a shard that another thread takes over loses no count",
+        shard_is_taken_over,
+    ),
     (
         "threads without a shard of their own lose no count",
         threads_share_a_shard,
@@ -96,16 +102,14 @@ fn sums_are_counted() {
     let (store, bucket) = store(1);
     // The first cell of each kind has the same number.
     assert_eq!(store.reserve_sum(), bucket);
-    let observe = |store: &Store, cell| {
-        match store.writer() {
-            Some(writer) => {
-                writer.add_count(Address::of(cell), 1);
-                writer.add_sum(Address::of(cell), 2.0);
-            }
-            None => {
-                store.add_count(Address::of(cell), 1);
-                store.add_sum(Address::of(cell), 2.0);
-            }
+    let observe = |store: &Store, cell| match store.writer() {
+        Some(writer) => {
+            writer.add_count(Address::of(cell), 1);
+            writer.add_sum(Address::of(cell), 2.0);
+        }
+        None => {
+            store.add_count(Address::of(cell), 1);
+            store.add_sum(Address::of(cell), 2.0);
         }
     };
     let scrape = |store: &Store, cell| {
