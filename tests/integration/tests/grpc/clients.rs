@@ -23,7 +23,7 @@ fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
     Client::new(apply(layer.map_request_body(into_tonic_body), channel))
 }
 
-fn layer_of<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service {
+fn apply<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service {
     ServiceBuilder::new().layer(layer).service(channel)
 }
 
