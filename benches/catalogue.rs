@@ -1,5 +1,4 @@
-//! What a number of a catalogue costs to move, against an atomic of the same kind; and what a hundred
-//! families keep in memory.
+//! The cost of recording a metric of a catalogue, compared with a plain atomic, and the memory of 100 families.
 //!
 //! ```text
 //! cargo bench --bench catalogue
@@ -23,38 +22,38 @@ labels! {
 
 catalogue! {
     struct Shop {
-        /// Whole.
+        /// An integer counter.
         orders_total: Counter<Payment>,
-        /// Not whole.
+        /// A fractional counter.
         revenue_total: FloatCounter<Payment>,
-        /// Set, raised and lowered.
+        /// A gauge that is incremented.
         stock: Gauge<Payment>,
-        /// Begun and not ended.
+        /// Operations in progress.
         packing: InProgress<Payment>,
-        /// Observed.
+        /// A histogram.
         order_duration_seconds: Histogram<Payment>,
-        /// By an open label.
+        /// A counter with a free-form label.
         parcels_total: Counter<Country>,
     }
 }
 
-/// The same by hand: atomics that all threads share.
+/// The same metrics written by hand, with atomics that all threads share.
 #[derive(Default)]
-struct Bare {
+struct Atomics {
     orders: [AtomicU64; 3],
     revenue: [AtomicU64; 3],
     stock: [AtomicU64; 3],
-    durations: [BareHistogram; 3],
+    durations: [AtomicHistogram; 3],
     parcels: HashMap<&'static str, AtomicU64, foldhash::fast::RandomState>,
 }
 
 #[derive(Default)]
-struct BareHistogram {
+struct AtomicHistogram {
     buckets: [AtomicU64; buckets::DEFAULT.len() + 1],
     sum: AtomicU64,
 }
 
-impl BareHistogram {
+impl AtomicHistogram {
     fn observe(&self, sample: f64) {
         let bounds = buckets::DEFAULT;
         let bucket = bounds.iter().position(|bound| sample <= *bound);
@@ -70,7 +69,7 @@ fn add(float: &AtomicU64, x: f64) {
 
 const COUNTRIES: [&str; 8] = ["AU", "BR", "DE", "FR", "IN", "JP", "NZ", "US"];
 
-/// Which label it is must not be known when the bench is compiled.
+/// Hides the label from the optimizer.
 fn payment(i: u64) -> Payment {
     Payment::ALL[black_box(i as usize % 3)]
 }
@@ -82,55 +81,58 @@ fn sample(i: u64) -> f64 {
 fn main() {
     let (rounds, repeat) = rounds();
     let registry = Registry::new();
-    let shop = Shop::on(&registry).expect("it is the only one");
-    let bare = Bare {
+    let shop = Shop::on(&registry).expect("no other catalogue is registered");
+    let atomics = Atomics {
         parcels: COUNTRIES
             .map(|country| (country, AtomicU64::default()))
             .into_iter()
             .collect(),
-        ..Bare::default()
+        ..Atomics::default()
     };
-    let (shop, bare) = (&shop, &bare);
+    let (shop, atomics) = (&shop, &atomics);
     let country = |i: u64| black_box(COUNTRIES[i as usize % COUNTRIES.len()]);
 
     let variants = vec![
-        Variant::new("the loop", move |n| {
+        Variant::new("loop only", move |n| {
             (0..n).for_each(|i| {
                 black_box(payment(i));
             });
         }),
         Variant::new("counter: atomic", move |n| {
             (0..n).for_each(|i| {
-                bare.orders[payment(i) as usize].fetch_add(1, Ordering::Relaxed);
+                atomics.orders[payment(i) as usize].fetch_add(1, Ordering::Relaxed);
             });
         }),
         Variant::new("counter: catalogue", move |n| {
             (0..n).for_each(|i| shop.orders_total.with(payment(i)).increment());
         }),
         Variant::new("fractional counter: atomic", move |n| {
-            (0..n).for_each(|i| add(&bare.revenue[payment(i) as usize], 0.5));
+            (0..n).for_each(|i| add(&atomics.revenue[payment(i) as usize], 0.5));
         }),
         Variant::new("fractional counter: catalogue", move |n| {
             (0..n).for_each(|i| shop.revenue_total.with(payment(i)).add(0.5));
         }),
-        Variant::new("gauge, raised: atomic", move |n| {
-            (0..n).for_each(|i| add(&bare.stock[payment(i) as usize], 1.0));
+        Variant::new("gauge, incremented: atomic", move |n| {
+            (0..n).for_each(|i| add(&atomics.stock[payment(i) as usize], 1.0));
         }),
-        Variant::new("gauge, raised: catalogue", move |n| {
+        Variant::new("gauge, incremented: catalogue", move |n| {
             (0..n).for_each(|i| shop.stock.with(payment(i)).increment());
         }),
-        Variant::new("gauge, raised and lowered: two atomics", move |n| {
-            (0..n).for_each(|i| {
-                let gauge = &bare.stock[payment(i) as usize];
-                gauge.fetch_add(1, Ordering::Relaxed);
-                gauge.fetch_sub(1, Ordering::Relaxed);
-            });
-        }),
+        Variant::new(
+            "gauge, incremented and decremented: two atomic operations",
+            move |n| {
+                (0..n).for_each(|i| {
+                    let gauge = &atomics.stock[payment(i) as usize];
+                    gauge.fetch_add(1, Ordering::Relaxed);
+                    gauge.fetch_sub(1, Ordering::Relaxed);
+                });
+            },
+        ),
         Variant::new("in progress: catalogue", move |n| {
             (0..n).for_each(|i| drop(shop.packing.with(payment(i)).begin()));
         }),
         Variant::new("histogram: atomics", move |n| {
-            (0..n).for_each(|i| bare.durations[payment(i) as usize].observe(sample(i)));
+            (0..n).for_each(|i| atomics.durations[payment(i) as usize].observe(sample(i)));
         }),
         Variant::new("histogram: catalogue", move |n| {
             (0..n).for_each(|i| {
@@ -138,12 +140,12 @@ fn main() {
                 histogram.observe(sample(i));
             });
         }),
-        Variant::new("open label: a hash map of atomics", move |n| {
+        Variant::new("free-form label: hash map of atomics", move |n| {
             (0..n).for_each(|i| {
-                bare.parcels[country(i)].fetch_add(1, Ordering::Relaxed);
+                atomics.parcels[country(i)].fetch_add(1, Ordering::Relaxed);
             });
         }),
-        Variant::new("open label: catalogue", move |n| {
+        Variant::new("free-form label: catalogue", move |n| {
             (0..n).for_each(|i| {
                 let country = Country {
                     country: country(i),
@@ -172,7 +174,9 @@ fn main() {
         assert_eq!(allocated.count_total, 0, "{} allocates", variant.name);
     }
 
-    println!("| | 1 thread, ns | over the atomic | 2 threads, ns | over the atomic |");
+    println!(
+        "| | 1 thread, ns | relative to the atomic | 2 threads, ns | relative to the atomic |"
+    );
     println!("|---|---:|---:|---:|---:|");
     let over_loop = |times: &[f64], i: usize| times[i] - times[0];
     for pair in (1..variants.len()).step_by(2) {
@@ -188,7 +192,7 @@ fn main() {
             );
         }
     }
-    println!("\n(Times without the loop; ratios with it.)\n");
+    println!("\n(Times exclude the loop; ratios include it.)\n");
     memory();
 }
 
@@ -253,7 +257,7 @@ macro_rules! families {
             }
 
             pub(super) fn closed(registry: &tower_prometheus::Registry) {
-                let all = OfClosed::on(registry).expect("it is the only one");
+                let all = OfClosed::on(registry).expect("no other catalogue is registered");
                 let closed = Closed { method: Only::One, status: Only::One };
                 for counter in [all.a_total, all.b_total, all.c_total, all.d_total, all.e_total] {
                     counter.with(closed).increment();
@@ -267,7 +271,7 @@ macro_rules! families {
             }
 
             pub(super) fn open(registry: &tower_prometheus::Registry) {
-                let all = OfOpen::on(registry).expect("it is the only one");
+                let all = OfOpen::on(registry).expect("no other catalogue is registered");
                 let open = Open { method: "GET", status: "200" };
                 for counter in [all.a_total, all.b_total, all.c_total, all.d_total, all.e_total] {
                     counter.with(open).increment();
@@ -295,22 +299,22 @@ families!(
     a "a_", b "b_", c "c_", d "d_", e "e_", f "f_", g "g_", h "h_", i "i_", j "j_"
 );
 
-/// What a hundred families with one label set keep, the registry and its first page included.
+/// Prints the memory of 100 families with one label set each, including the registry and its first page.
 fn memory() {
-    const MOST: f64 = 200.0;
-    let closed = kept(closed);
-    println!("100 families with one set of two closed labels: {closed:.0} KiB");
-    println!("… of two open labels: {:.0} KiB", kept(open));
-    assert!(closed <= MOST, "{closed} KiB");
+    const LIMIT_KIB: f64 = 200.0;
+    let closed = held_kib(closed);
+    println!("100 families with one set of two enum labels: {closed:.0} KiB");
+    println!("… of two free-form labels: {:.0} KiB", held_kib(open));
+    assert!(closed <= LIMIT_KIB, "{closed} KiB");
 }
 
-/// In KiB.
-fn kept(make: fn(&Registry)) -> f64 {
-    let kept = allocation_counter::measure(|| {
+/// Returns the memory that the families hold, in KiB.
+fn held_kib(make: fn(&Registry)) -> f64 {
+    let held = allocation_counter::measure(|| {
         let registry = Registry::new();
         make(&registry);
         drop(black_box(registry.render()));
         std::mem::forget(registry);
     });
-    kept.bytes_current as f64 / 1024.0
+    held.bytes_current as f64 / 1024.0
 }

@@ -1,4 +1,4 @@
-//! What a second thread costs: both on one series, and each on its own.
+//! The cost of a second thread that records at the same time: both into the same series, and each into its own.
 //!
 //! ```text
 //! cargo bench --bench contention --features quanta
@@ -10,14 +10,14 @@ use std::hint::black_box;
 
 use metrics::{Counter, Gauge, Histogram};
 use support::floor::{Floor, counted, table};
-use support::service::{Hello, ask};
+use support::service::{Hello, send};
 use support::timing::{Variant, measure, rounds};
 use tower::Layer;
 use tower_prometheus::Registry;
 
 const ENDPOINTS: [&str; 2] = ["/users/{id}", "/orders/{id}"];
 
-/// Handles of two series of each kind: what code that holds on to its handles writes with.
+/// Handles of two series of each metric type, for code that keeps its handles.
 struct Handles {
     counters: [Counter; 2],
     gauges: [Gauge; 2],
@@ -49,49 +49,49 @@ fn main() {
         histograms,
     } = Handles::new(&registry);
 
-    // Each once for all threads, and once with a series for each thread.
+    // Each pair: first one series for all threads, then one series per thread.
     let variants = [
         Variant::new("bare service", |n| {
-            (0..n).for_each(|_| ask(&Hello, ENDPOINTS[0]));
+            (0..n).for_each(|_| send(&Hello, ENDPOINTS[0]));
         }),
-        Variant::of_thread("", |thread, n| {
-            (0..n).for_each(|_| ask(&Hello, ENDPOINTS[thread]));
+        Variant::with_thread_index("", |thread, n| {
+            (0..n).for_each(|_| send(&Hello, ENDPOINTS[thread]));
         }),
         Variant::new("request, hand-written floor", |n| {
-            (0..n).for_each(|_| ask(&floor, ENDPOINTS[0]));
+            (0..n).for_each(|_| send(&floor, ENDPOINTS[0]));
         }),
-        Variant::of_thread("", |thread, n| {
-            (0..n).for_each(|_| ask(&floor, ENDPOINTS[thread]));
+        Variant::with_thread_index("", |thread, n| {
+            (0..n).for_each(|_| send(&floor, ENDPOINTS[thread]));
         }),
         Variant::new("request, tower-prometheus", |n| {
-            (0..n).for_each(|_| ask(&ours, ENDPOINTS[0]));
+            (0..n).for_each(|_| send(&ours, ENDPOINTS[0]));
         }),
-        Variant::of_thread("", |thread, n| {
-            (0..n).for_each(|_| ask(&ours, ENDPOINTS[thread]));
+        Variant::with_thread_index("", |thread, n| {
+            (0..n).for_each(|_| send(&ours, ENDPOINTS[thread]));
         }),
         Variant::new("counter handle", |n| {
             (0..n).for_each(|_| black_box(&counters[0]).increment(1));
         }),
-        Variant::of_thread("", |thread, n| {
+        Variant::with_thread_index("", |thread, n| {
             (0..n).for_each(|_| black_box(&counters[thread]).increment(1));
         }),
         Variant::new("gauge handle", |n| {
             (0..n).for_each(|_| black_box(&gauges[0]).increment(1.0));
         }),
-        Variant::of_thread("", |thread, n| {
+        Variant::with_thread_index("", |thread, n| {
             (0..n).for_each(|_| black_box(&gauges[thread]).increment(1.0));
         }),
         Variant::new("histogram handle", |n| {
             (0..n).for_each(|_| black_box(&histograms[0]).record(0.03));
         }),
-        Variant::of_thread("", |thread, n| {
+        Variant::with_thread_index("", |thread, n| {
             (0..n).for_each(|_| black_box(&histograms[thread]).record(0.03));
         }),
     ];
     let one = measure(&variants, 1, rounds, repeat);
     let two = measure(&variants, 2, rounds, repeat);
 
-    // One thread and then two, on one series and then on their own.
+    // Recorded by one thread and by two, into one series and into separate ones.
     let recorded = (rounds as u64 + 1) * repeat * 3 * 2;
     assert_eq!(counted(table), recorded);
     for name in [
@@ -104,8 +104,12 @@ fn main() {
         assert_eq!(registry.sum(name, &[]), Some(recorded as f64), "{name}");
     }
 
-    println!("Each thread's time, ns; of requests, what is added to the bare service:\n");
-    println!("| | 1 thread | 2 on one series | over 1 thread | 2 on their own | over 1 thread |");
+    println!(
+        "Time per operation and thread, ns; for requests, the time added to the bare service:\n"
+    );
+    println!(
+        "| | 1 thread | 2 threads, one series | relative to 1 thread | 2 threads, own series | relative to 1 thread |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
     for i in (2..variants.len()).step_by(2) {
         let name = variants[i].name;

@@ -1,6 +1,6 @@
-//! A fixed number of requests through one variant, for a tool that counts instructions.
+//! Sends a fixed number of requests through one variant, for a tool that counts instructions.
 //!
-//! `.ci/instructions` runs it under callgrind; instructions, unlike nanoseconds, are the same each time.
+//! `.ci/instructions` runs it under callgrind. Unlike times, instruction counts are the same in every run.
 //!
 //! ```text
 //! instructions bare|floor|ours REQUESTS
@@ -11,13 +11,13 @@ mod support;
 use http::Response;
 use http_body::Body;
 use support::floor::{Floor, table};
-use support::service::{Hello, ask};
+use support::service::{Hello, send};
 use tower::{Layer, Service};
 use tower_prometheus::Registry;
 
 const ENDPOINT: &str = "/users/{id}";
 
-/// What is done once: series, the thread's copy of the cells, the clock.
+/// Requests before the measurement, which register the series and set up the thread's shard and the clock.
 const WARM_UP: u64 = 10;
 
 fn main() {
@@ -43,7 +43,7 @@ fn main() {
             let counted = registry.sum("http_requests_total", &[]);
             assert_eq!(counted, Some((WARM_UP + requests) as f64));
         }
-        other => panic!("no variant {other}"),
+        other => panic!("unknown variant {other}: expected bare, floor or ours"),
     }
 }
 
@@ -52,16 +52,16 @@ where
     S: Service<http::Request<()>, Response = Response<B>> + Clone,
     B: Body,
 {
-    (0..WARM_UP).for_each(|_| ask(service, ENDPOINT));
+    (0..WARM_UP).for_each(|_| send(service, ENDPOINT));
     measured(service, requests);
 }
 
-/// What is counted, and nothing else: known by its name.
+/// callgrind counts only this function, by its name.
 #[inline(never)]
 fn measured<S, B>(service: &S, requests: u64)
 where
     S: Service<http::Request<()>, Response = Response<B>> + Clone,
     B: Body,
 {
-    (0..requests).for_each(|_| ask(service, ENDPOINT));
+    (0..requests).for_each(|_| send(service, ENDPOINT));
 }

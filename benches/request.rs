@@ -1,14 +1,14 @@
-//! What the layer adds to a request: one series, on one thread and on two.
+//! The time that the layer adds to a request: one series, with one thread and with two.
 //!
 //! ```text
-//! cargo bench --bench request --features exporter            # std's clock
-//! cargo bench --bench request --features exporter,quanta     # the processor's counter
+//! cargo bench --bench request --features exporter            # clock of std
+//! cargo bench --bench request --features exporter,quanta     # time-stamp counter
 //! ```
 
 mod support;
 
 use support::floor::{Floor, Nothing, counted, table};
-use support::service::{Hello, ask, ask_for};
+use support::service::{Hello, send, send_to};
 use support::timing::{Variant, measure, rounds};
 use tower::Layer;
 use tower_prometheus::{
@@ -18,12 +18,12 @@ use tower_prometheus::{
 
 const ENDPOINT: &str = "/users/{id}";
 
-/// What a scanner does to a service that names its endpoints after paths: the table is full, and each
-/// further endpoint is one too many.
+/// Fills the endpoint table, like a scanner of a service that uses paths as endpoints. Further endpoints are recorded
+/// as `overflow`.
 fn fill(service: &HttpMetricsService<Hello>) {
-    ask(service, ENDPOINT);
+    send(service, ENDPOINT);
     for i in 0..100_000 {
-        ask_for(service, Endpoint::new(format!("/scanned/{i}")));
+        send_to(service, Endpoint::new(format!("/scanned/{i}")));
     }
 }
 
@@ -46,24 +46,24 @@ fn main() {
 
     let variants = [
         Variant::new("bare service", |n| {
-            (0..n).for_each(|_| ask(&Hello, ENDPOINT));
+            (0..n).for_each(|_| send(&Hello, ENDPOINT));
         }),
         Variant::new("do-nothing wrapper", |n| {
-            (0..n).for_each(|_| ask(&nothing, ENDPOINT));
+            (0..n).for_each(|_| send(&nothing, ENDPOINT));
         }),
         Variant::new("hand-written floor", |n| {
-            (0..n).for_each(|_| ask(&floor, ENDPOINT));
+            (0..n).for_each(|_| send(&floor, ENDPOINT));
         }),
         Variant::new("tower-prometheus", |n| {
-            (0..n).for_each(|_| ask(&ours, ENDPOINT));
+            (0..n).for_each(|_| send(&ours, ENDPOINT));
         }),
         Variant::new("… after 100,000 unknown endpoints", |n| {
-            (0..n).for_each(|_| ask(&full, ENDPOINT));
+            (0..n).for_each(|_| send(&full, ENDPOINT));
         }),
         #[cfg(feature = "exporter")]
         Variant::new("into the exporter's recorder", |n| {
-            (0..n).for_each(|_| ask(&exporter.service, ENDPOINT));
-            // It keeps raw samples until someone does this; here it is part of the price.
+            (0..n).for_each(|_| send(&exporter.service, ENDPOINT));
+            // The exporter keeps raw samples until this call, so it is part of the cost.
             exporter.handle.run_upkeep();
         }),
     ];
@@ -78,10 +78,10 @@ fn main() {
     assert_eq!(counted(floor_table), requests);
 
     println!(
-        "Added to a request over the bare service ({:.0} ns):\n",
+        "Time added to a request of the bare service, which takes {:.0} ns:\n",
         one[0]
     );
-    println!("| | 1 thread, ns | over the floor | 2 threads, ns | over 1 thread |");
+    println!("| | 1 thread, ns | relative to the floor | 2 threads, ns | relative to 1 thread |");
     println!("|---|---:|---:|---:|---:|");
     let floor_adds = one[2] - one[0];
     for (i, variant) in variants.iter().enumerate().skip(1) {

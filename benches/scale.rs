@@ -1,5 +1,5 @@
-//! What many endpoints cost: requests to known ones, first requests to new ones, and requests beside a
-//! scrape of 100,000 series.
+//! The cost of many endpoints: requests to known endpoints, first requests to new ones, and requests during scrapes of
+//! 100,000 series.
 //!
 //! ```text
 //! cargo bench --bench scale --features exporter,quanta
@@ -9,10 +9,10 @@ mod support;
 
 use http_body_util::BodyExt;
 use support::floor::{Floor, counted, table};
-use support::page::{Encoding, ask_page, scrape};
+use support::page::{Encoding, scrape, start_scrape};
 use support::series::{Kind, record};
-use support::service::{Hello, ask, ask_for};
-use support::timing::{Variant, beside, is_measuring, measure, median, nanoseconds, quantile};
+use support::service::{Hello, send, send_to};
+use support::timing::{Variant, during, is_measuring, measure, median, nanoseconds, quantile};
 use tower::Layer;
 use tower_prometheus::{
     HttpMetrics, MetricsHandler, Registry,
@@ -22,10 +22,10 @@ use tower_prometheus::{
 fn main() {
     many_endpoints();
     first_requests();
-    beside_a_scrape_on_one_thread();
+    during_scrapes_on_one_thread();
 }
 
-/// Whole requests, to as many endpoints in turn.
+/// Requests to 1 to 1000 endpoints in turn.
 fn many_endpoints() {
     const COUNTS: [usize; 4] = [1, 10, 100, 1000];
     let (rounds, repeat) = match is_measuring() {
@@ -50,13 +50,13 @@ fn many_endpoints() {
         .flat_map(|count| {
             [
                 Variant::new("bare service", move |n| {
-                    in_turn(count, n).for_each(|name| ask(&Hello, name));
+                    in_turn(count, n).for_each(|name| send(&Hello, name));
                 }),
                 Variant::new("hand-written floor", move |n| {
-                    in_turn(count, n).for_each(|name| ask(&floor, name));
+                    in_turn(count, n).for_each(|name| send(&floor, name));
                 }),
                 Variant::new("tower-prometheus", move |n| {
-                    in_turn(count, n).for_each(|name| ask(ours, name));
+                    in_turn(count, n).for_each(|name| send(ours, name));
                 }),
             ]
         })
@@ -68,8 +68,10 @@ fn many_endpoints() {
     let total = registry.sum("http_requests_total", &[]);
     assert_eq!(total, Some(requests as f64));
 
-    println!("The whole request in ns, and what is added to the bare service:\n");
-    println!("| endpoints | bare | floor | ours | over 1 endpoint | added, over the floor's |");
+    println!("Time of a request in ns, and time added to the bare service:\n");
+    println!(
+        "| endpoints | bare service | floor | tower-prometheus | relative to 1 endpoint | added, relative to the floor |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
     for (count, times_of) in COUNTS.iter().zip(times.chunks(3)) {
         let [bare, floor, ours] = times_of else {
@@ -83,7 +85,7 @@ fn many_endpoints() {
     }
 }
 
-/// As many series as the page has beside which endpoints are new.
+/// The number of other series on the page.
 const SERIES: usize = 100_000;
 
 fn series() -> usize {
@@ -93,7 +95,7 @@ fn series() -> usize {
     }
 }
 
-/// What one kind of request took, in ns.
+/// The latencies of one kind of request, in ns, by round.
 #[derive(Default)]
 struct Latencies {
     rounds: Vec<Vec<f64>>,
@@ -104,7 +106,7 @@ impl Latencies {
         self.rounds.push(round);
     }
 
-    /// Quantiles of the median round, and what was out of the ordinary in all.
+    /// Prints the median over all rounds of each quantile, and the number of requests that took longer than 1 ms.
     fn print(&self, name: &str) {
         const TOO_LONG: f64 = 1e6;
         let at = |q| {
@@ -128,7 +130,7 @@ impl Latencies {
     }
 }
 
-/// A service whose endpoints are new, and who scrapes it.
+/// A service that receives requests to new endpoints, and the handler for its scrapes.
 struct Subject {
     service: HttpMetricsService<Hello>,
     handler: MetricsHandler,
@@ -144,13 +146,13 @@ impl Subject {
         let layer = HttpMetrics::server()
             .max_endpoints(max_endpoints)
             .build(&registry);
-        let service = layer.expect("the configuration is sound").layer(Hello);
+        let service = layer.expect("the configuration is valid").layer(Hello);
         (Self::new(service, registry.handler()), registry)
     }
 
     fn new(service: HttpMetricsService<Hello>, handler: MetricsHandler) -> Self {
         scrape(&handler, Encoding::Identity);
-        ask(&service, "/known");
+        send(&service, "/known");
         Self {
             service,
             handler,
@@ -160,23 +162,24 @@ impl Subject {
         }
     }
 
-    /// First requests, and after each some to a known endpoint: what they suffer, the machine does.
+    /// Sends first requests to new endpoints. After each, sends requests to a known endpoint, whose latencies show the
+    /// noise of the machine.
     fn round(&mut self, endpoints: u32) {
         let (mut first, mut known) = (Vec::new(), Vec::new());
         for _ in 0..endpoints {
             let endpoint = Endpoint::new(format!("/shops/{}/orders/{{id}}", self.next));
             self.next += 1;
-            first.push(nanoseconds(|| ask_for(&self.service, endpoint)));
-            known.push(nanoseconds(|| ask(&self.service, "/known")));
-            (0..20).for_each(|_| ask(&self.service, "/known"));
+            first.push(nanoseconds(|| send_to(&self.service, endpoint)));
+            known.push(nanoseconds(|| send(&self.service, "/known")));
+            (0..20).for_each(|_| send(&self.service, "/known"));
         }
         self.first.push(first);
         self.known.push(known);
     }
 
-    fn round_beside_scrapes(&mut self, endpoints: u32, encoding: Encoding) {
+    fn round_during_scrapes(&mut self, endpoints: u32, encoding: Encoding) {
         let handler = self.handler.clone();
-        beside(
+        during(
             || {
                 scrape(&handler, encoding);
             },
@@ -201,9 +204,9 @@ fn first_requests() {
     };
     for _ in 0..rounds {
         idle.round(endpoints);
-        busy.round_beside_scrapes(endpoints, Encoding::Gzip);
+        busy.round_during_scrapes(endpoints, Encoding::Gzip);
         #[cfg(feature = "exporter")]
-        exporter.round_beside_scrapes(endpoints, Encoding::Gzip);
+        exporter.round_during_scrapes(endpoints, Encoding::Gzip);
     }
     for registry in [idle_registry, busy_registry] {
         let requests = f64::from(rounds * endpoints * 22 + 1);
@@ -211,20 +214,22 @@ fn first_requests() {
     }
 
     println!(
-        "\nFirst requests to new endpoints, us: the median round; beside {SERIES} series scraped in a loop\n"
+        "\nFirst requests to new endpoints, us: median of the rounds; scrapes are of {SERIES} series in a loop\n"
     );
     println!("| | p50 | p99 | p99.9 | longest | over 1 ms |");
     println!("|---|---:|---:|---:|---:|---:|");
     idle.first.print("first request");
-    busy.first.print("… beside scrapes");
+    busy.first.print("… during scrapes");
     #[cfg(feature = "exporter")]
-    exporter.first.print("… into the exporter's recorder");
+    exporter
+        .first
+        .print("… during scrapes, into the exporter's recorder");
     idle.known.print("known endpoint");
-    busy.known.print("… beside scrapes");
+    busy.known.print("… during scrapes");
 }
 
-/// Requests on a runtime of one thread, on which the page is also written, with gzip.
-fn beside_a_scrape_on_one_thread() {
+/// Requests on a runtime with one thread, which also renders the page, with gzip.
+fn during_scrapes_on_one_thread() {
     let requests = match is_measuring() {
         true => 20_000,
         false => 100,
@@ -234,10 +239,10 @@ fn beside_a_scrape_on_one_thread() {
         service, handler, ..
     } = &subject;
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let waits = runtime.expect("a runtime needs nothing").block_on(async {
+    let waits = runtime.expect("the runtime starts").block_on(async {
         let scraper = async {
             loop {
-                let page = ask_page(handler, Encoding::Gzip).into_body();
+                let page = start_scrape(handler, Encoding::Gzip).into_body();
                 let _ = page.collect().await;
                 tokio::task::yield_now().await;
             }
@@ -247,7 +252,7 @@ fn beside_a_scrape_on_one_thread() {
             for _ in 0..requests {
                 let start = std::time::Instant::now();
                 tokio::task::yield_now().await;
-                ask(service, "/known");
+                send(service, "/known");
                 waits.push(start.elapsed().as_nanos() as f64);
             }
             waits
@@ -260,9 +265,9 @@ fn beside_a_scrape_on_one_thread() {
     let mut latencies = Latencies::default();
     latencies.push(waits);
     println!(
-        "\nRequests on the only thread, on which {SERIES} series are scraped in a loop with gzip, us:\n"
+        "\nRequests on a single thread that also scrapes {SERIES} series in a loop with gzip, us:\n"
     );
     println!("| | p50 | p99 | p99.9 | longest | over 1 ms |");
     println!("|---|---:|---:|---:|---:|---:|");
-    latencies.print("from ready to answered");
+    latencies.print("time from ready to response");
 }

@@ -1,4 +1,4 @@
-//! What a page costs: counters and histograms of twelve buckets, at 100 to 100,000 label sets.
+//! The time to render a page: counters and histograms of twelve buckets, with 100 to 100,000 label sets.
 //!
 //! ```text
 //! cargo bench --bench scrape
@@ -16,10 +16,10 @@ fn main() {
         false => 1000,
     };
     println!(
-        "A page, ns a line: the median; written at once, read through the handler, and that with gzip:\n"
+        "Time to render a page, ns per line, median: at once, read through the handler, and with gzip:\n"
     );
     println!(
-        "| | label sets | threads | at once | handler | gzip | first scrape, longest turn, us | later ones', us |"
+        "| | label sets | threads | at once | handler | gzip | longest poll of the first scrape, us | of later ones, us |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     for kind in [Kind::Counter, Kind::Histogram] {
@@ -27,7 +27,7 @@ fn main() {
             measure(kind, series.min(largest), 2);
         }
         measure(kind, 10_000.min(largest), 4);
-        // As many shards as 64 cores would fill, read by one.
+        // As many shards as on 64 cores, read by one core.
         measure(kind, 10_000.min(largest), 64);
     }
     measure(Kind::Counter, largest, 64);
@@ -36,7 +36,7 @@ fn main() {
 fn measure(kind: Kind, series: usize, threads: usize) {
     let registry = registry(kind, series, threads);
     let handler = registry.handler();
-    // Everything is a newcomer.
+    // The first scrape indexes all series.
     let first = scrape(&handler, Encoding::Gzip);
     check(&registry, kind, series, threads);
 
@@ -46,7 +46,7 @@ fn measure(kind: Kind, series: usize, threads: usize) {
         false => 1,
     };
     let mut times = [const { Vec::new() }; 3];
-    let mut turns = Vec::new();
+    let mut longest_polls = Vec::new();
     for _ in 0..rounds {
         times[0].push(nanoseconds(|| drop(registry.render())));
         times[1].push(nanoseconds(|| {
@@ -54,13 +54,13 @@ fn measure(kind: Kind, series: usize, threads: usize) {
         }));
         times[2].push(nanoseconds(|| {
             let scraped = scrape(&handler, Encoding::Gzip);
-            turns.push(scraped.longest_turn.as_nanos() as f64);
+            longest_polls.push(scraped.longest_poll.as_nanos() as f64);
         }));
     }
     let [at_once, by_handler, gzip] = times.map(|times| median(times) / lines as f64);
     println!(
         "| {kind:?} | {series} | {threads} | {at_once:.1} | {by_handler:.1} | {gzip:.1} | {:.0} | {:.0} |",
-        first.longest_turn.as_nanos() as f64 / 1e3,
-        quantile(turns, 0.0) / 1e3,
+        first.longest_poll.as_nanos() as f64 / 1e3,
+        quantile(longest_polls, 0.0) / 1e3,
     );
 }

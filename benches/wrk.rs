@@ -1,4 +1,4 @@
-//! Requests a second of an axum server under `wrk`, with the layer and without.
+//! Requests per second of an axum server under `wrk`, with and without the layer.
 //!
 //! ```text
 //! cargo bench --bench wrk --features quanta
@@ -29,7 +29,7 @@ fn counted(registry: &Registry) -> Option<f64> {
 fn main() {
     let registry = Registry::new();
     let ours = router().layer(registry.http_layer());
-    // What axum asks for any layer that wraps bodies: a box for the service, and one for the body.
+    // axum boxes the service and the body of every layer that wraps bodies.
     let wrapped = router().layer(MapResponseLayer::new(|response: Response| {
         response.map(|body| body.map_err(|error| error))
     }));
@@ -39,7 +39,7 @@ fn main() {
         Subject::axum("tower-prometheus", ours, || counted(&registry)),
     ]);
 
-    println!("\nAround the router, which hyper serves without boxes:\n");
+    println!("\nThe layer wraps the router, and hyper serves it, without boxes:\n");
     let registry = Registry::new();
     let metrics = HttpMetrics::server().route_patterns([ENDPOINT]);
     let layer = metrics.build(&registry).expect("valid settings");

@@ -1,4 +1,4 @@
-//! Our layer over someone else's recorder: the exporter's.
+//! The layer with the recorder of metrics-exporter-prometheus.
 
 use std::sync::Arc;
 
@@ -21,14 +21,14 @@ pub struct Exporter {
 pub fn exporter(max_endpoints: usize) -> Exporter {
     let builder = PrometheusBuilder::new().set_buckets(&BOUNDS);
     let recorder = builder
-        .expect("the default buckets are sound")
+        .expect("the default buckets are valid")
         .build_recorder();
     let handle = recorder.handle();
     let recorder = Arc::new(recorder);
     let layer = HttpMetrics::server()
         .max_endpoints(max_endpoints)
         .build(Sink::recorder(Arc::clone(&recorder)))
-        .expect("the configuration is sound");
+        .expect("the configuration is valid");
     Exporter {
         service: layer.layer(Hello),
         recorder,

@@ -1,8 +1,8 @@
-//! The floor: what the measuring costs at least, written by hand for exactly this.
+//! The floor: a minimal layer written by hand for the service of the benchmarks, to compare with.
 //!
-//! It looks its series up by content, reads the clock twice, wraps the body, and has a guard that counts
-//! a request however it ends; its numbers are plain atomics that all threads share. A wrapper that does
-//! none of it is here too.
+//! It looks up its series by endpoint, reads the clock twice, wraps the body, and has a guard that counts a request
+//! however it ends. Its metrics are plain atomics that all threads share. [`Nothing`] is a wrapper that does none
+//! of this.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -163,7 +163,7 @@ impl<B: Body> Body for FloorBody<B> {
     }
 }
 
-/// Wraps service, future and body, and does nothing.
+/// A service that wraps future and body like [`Floor`], but records nothing.
 #[derive(Clone, Copy)]
 pub struct Nothing<S>(pub S);
 

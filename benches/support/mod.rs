@@ -1,11 +1,10 @@
-//! What the benches share: timing in turns, a service that does as little as a service can, the floor, and
-//! subjects to scrape.
+//! Shared by the benchmarks: timing, a minimal service, the hand-written floor, and registries to scrape.
 
 #![allow(
     dead_code,
     unreachable_pub,
     clippy::allow_attributes,
-    reason = "every bench uses a part of it"
+    reason = "each benchmark uses only a part"
 )]
 
 #[cfg(feature = "exporter")]

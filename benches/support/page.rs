@@ -1,4 +1,4 @@
-//! A scraper: reads a page as a server does, turn by turn.
+//! A scraper that polls the page as a server does.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -20,12 +20,12 @@ pub enum Encoding {
 #[derive(Default)]
 pub struct Scraped {
     pub bytes: usize,
-    /// The longest time for which nothing else on this thread could have run.
-    pub longest_turn: Duration,
+    /// The duration of the longest poll, during which no other task of this thread could run.
+    pub longest_poll: Duration,
 }
 
-/// The response of a scrape, whose body is the page.
-pub fn ask_page(handler: &MetricsHandler, encoding: Encoding) -> Response<MetricsBody> {
+/// Starts a scrape. The body of the response is the page.
+pub fn start_scrape(handler: &MetricsHandler, encoding: Encoding) -> Response<MetricsBody> {
     let mut request = Request::new(());
     if encoding == Encoding::Gzip {
         let gzip = http::HeaderValue::from_static("gzip");
@@ -33,19 +33,19 @@ pub fn ask_page(handler: &MetricsHandler, encoding: Encoding) -> Response<Metric
     }
     let cx = &mut Context::from_waker(Waker::noop());
     let Poll::Ready(Ok(response)) = pin!(handler.clone().call(request)).poll(cx) else {
-        panic!("the head is always ready");
+        panic!("the response head is always ready");
     };
     let is_gzip = response.headers().contains_key(CONTENT_ENCODING);
     assert_eq!(is_gzip, encoding == Encoding::Gzip);
     response
 }
 
-/// A whole page, its slices dropped as if they were sent.
+/// Reads a whole page and drops its slices, as if they were sent.
 pub fn scrape(handler: &MetricsHandler, encoding: Encoding) -> Scraped {
     let mut scraped = Scraped::default();
-    let mut body = Box::pin(ask_page(handler, encoding).into_body());
+    let mut body = Box::pin(start_scrape(handler, encoding).into_body());
     let cx = &mut Context::from_waker(Waker::noop());
-    let mut turn = Instant::now();
+    let mut poll_start = Instant::now();
     loop {
         let frame = body.as_mut().poll_frame(cx);
         match frame {
@@ -54,13 +54,13 @@ pub fn scrape(handler: &MetricsHandler, encoding: Encoding) -> Scraped {
             }
             Poll::Ready(_) => break,
             Poll::Pending => {
-                scraped.longest_turn = scraped.longest_turn.max(turn.elapsed());
-                turn = Instant::now();
+                scraped.longest_poll = scraped.longest_poll.max(poll_start.elapsed());
+                poll_start = Instant::now();
             }
         }
     }
-    // What was read for it goes with it.
+    // Dropping the body also frees the values that were read for it.
     drop(body);
-    scraped.longest_turn = scraped.longest_turn.max(turn.elapsed());
+    scraped.longest_poll = scraped.longest_poll.max(poll_start.elapsed());
     scraped
 }

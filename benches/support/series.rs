@@ -1,4 +1,4 @@
-//! Registries of many series, recorded on many threads.
+//! Registries with many series, recorded by many threads.
 
 use std::sync::Barrier;
 
@@ -9,7 +9,7 @@ use tower_prometheus::Registry;
 pub enum Kind {
     Counter,
     Gauge,
-    /// Of twelve buckets.
+    /// With twelve buckets.
     Histogram,
 }
 
@@ -22,7 +22,7 @@ impl Kind {
     }
 }
 
-/// Registers series of three labels, and records once in each.
+/// Registers series with three labels, and records once into each.
 pub fn record(recorder: &impl Recorder, kind: Kind, series: usize) {
     metrics::with_local_recorder(recorder, || {
         for i in 0..series {
@@ -47,19 +47,19 @@ fn histogram(user: String) -> Histogram {
     histogram!("order_duration_seconds", "user" => user, "region" => "eu", "kind" => "book")
 }
 
-/// A registry in whose every series that many threads have recorded, all alive at the same time.
+/// Returns a registry in which `threads` threads, all running at the same time, have recorded into every series.
 pub fn registry(kind: Kind, series: usize, threads: usize) -> Registry {
     let registry = Registry::new();
-    let begun = Barrier::new(threads);
+    let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let (registry, begun) = (&registry, &begun);
+            let (registry, barrier) = (&registry, &barrier);
             scope.spawn(move || {
-                // A shard is owned from the first record on, until the thread ends.
+                // A thread owns a shard from its first record until it ends.
                 record(registry, kind, 1);
-                begun.wait();
+                barrier.wait();
                 record(registry, kind, series);
-                begun.wait();
+                barrier.wait();
             });
         }
     });
@@ -78,6 +78,6 @@ pub fn check(registry: &Registry, kind: Kind, series: usize, threads: usize) {
         Kind::Gauge => {}
     }
     let lines = registry.render().lines().count();
-    // And `# TYPE`.
+    // The additional line is `# TYPE`.
     assert_eq!(lines, series * kind.lines() + 1);
 }

@@ -1,4 +1,4 @@
-//! A service that does as little as a service can, and a client that asks it.
+//! A minimal service, and a function that sends requests to it.
 
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
@@ -12,7 +12,7 @@ use http_body_util::Full;
 use tower::Service;
 use tower_prometheus::http::Endpoint;
 
-/// Answers at once, with a body of known length.
+/// A service that answers at once, with a body of known length.
 #[derive(Clone, Copy)]
 pub struct Hello;
 
@@ -30,17 +30,18 @@ impl Service<Request<()>> for Hello {
     }
 }
 
-/// One request to an endpoint: a clone of the service for it, as axum makes one, and the body to its end.
-pub fn ask<S, B>(service: &S, endpoint: &'static str)
+/// Sends a request to an endpoint and reads the response body to its end. Clones the service for each request, as axum
+/// does.
+pub fn send<S, B>(service: &S, endpoint: &'static str)
 where
     S: Service<Request<()>, Response = Response<B>> + Clone,
     B: Body,
 {
-    ask_for(service, Endpoint::from_static(endpoint));
+    send_to(service, Endpoint::from_static(endpoint));
 }
 
 #[inline]
-pub fn ask_for<S, B>(service: &S, endpoint: Endpoint)
+pub fn send_to<S, B>(service: &S, endpoint: Endpoint)
 where
     S: Service<Request<()>, Response = Response<B>> + Clone,
     B: Body,

@@ -1,13 +1,13 @@
-//! Timing variants of the same work against each other, in one process.
+//! Compares the times of variants of the same work, in one process.
 //!
-//! Machines drift: what runs first may run faster. So the variants take turns in short rounds, and each is
-//! judged by the median of its rounds. A variant's result is checked before its time is believed.
+//! The speed of a machine drifts. Therefore the variants run alternately in short rounds, and the result is the median
+//! of the rounds. The benchmarks also check what each variant recorded.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// One way to do the work: called with a number of repetitions, on as many threads as are measured.
+/// A variant of the work. It is called with a number of repetitions, on each of the measured threads.
 pub struct Variant<'a> {
     pub name: &'static str,
     work: Box<dyn Fn(usize, u64) + Sync + 'a>,
@@ -15,22 +15,22 @@ pub struct Variant<'a> {
 
 impl<'a> Variant<'a> {
     pub fn new(name: &'static str, work: impl Fn(u64) + Sync + 'a) -> Self {
-        Self::of_thread(name, move |_, n| work(n))
+        Self::with_thread_index(name, move |_, n| work(n))
     }
 
-    /// As [`new`](Self::new), for work that differs by the number of its thread.
-    pub fn of_thread(name: &'static str, work: impl Fn(usize, u64) + Sync + 'a) -> Self {
+    /// Like [`new`](Self::new), for work that depends on the index of its thread.
+    pub fn with_thread_index(name: &'static str, work: impl Fn(usize, u64) + Sync + 'a) -> Self {
         let work = Box::new(work);
         Self { name, work }
     }
 
-    /// Does the work so many times, on this thread.
+    /// Runs the work `repeat` times on this thread.
     pub fn run(&self, repeat: u64) {
         (self.work)(0, repeat);
     }
 }
 
-/// Nanoseconds for one repetition on each of `threads`, by variant: the median of `rounds`.
+/// Returns the nanoseconds per repetition of each variant, with `threads` threads: the median of `rounds`.
 pub fn measure(variants: &[Variant<'_>], threads: usize, rounds: usize, repeat: u64) -> Vec<f64> {
     let mut times = vec![Vec::with_capacity(rounds); variants.len()];
     for round in 0..=rounds {
@@ -79,15 +79,15 @@ pub fn quantile(mut times: Vec<f64>, quantile: f64) -> f64 {
     times[(quantile * last as f64).round() as usize]
 }
 
-/// Nanoseconds that something takes.
+/// Returns the duration of `work` in nanoseconds.
 pub fn nanoseconds(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_nanos() as f64
 }
 
-/// Does `work` while another thread repeats `background` without a pause, and has begun to.
-pub fn beside<T>(background: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
+/// Runs `work` while another thread repeats `background` continuously. `background` has run once before `work` starts.
+pub fn during<T>(background: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
     struct Stop<'a>(&'a AtomicBool);
     impl Drop for Stop<'_> {
         fn drop(&mut self) {
@@ -95,28 +95,28 @@ pub fn beside<T>(background: impl Fn() + Sync, work: impl FnOnce() -> T) -> T {
         }
     }
     let done = AtomicBool::new(false);
-    let begun = Barrier::new(2);
+    let started = Barrier::new(2);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             background();
-            begun.wait();
+            started.wait();
             while !done.load(Ordering::Relaxed) {
                 background();
             }
         });
-        begun.wait();
-        // Also when the work panics: the thread would be waited for.
+        started.wait();
+        // Stops the thread even if the work panics; otherwise the scope would wait for it forever.
         let _stop = Stop(&done);
         work()
     })
 }
 
-/// Whether to measure: `cargo bench` does, `cargo test --benches` and CI only try it out.
+/// Whether to measure, as `cargo bench` does. `cargo test --benches` and CI only run the code once.
 pub fn is_measuring() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
-/// How many rounds of how many repetitions, where a repetition is a request.
+/// Returns the number of rounds, and of repetitions per round, if a repetition is a request.
 pub fn rounds() -> (usize, u64) {
     match is_measuring() {
         true => (41, 20_000),

@@ -1,4 +1,4 @@
-//! Servers on loopback under `wrk`, in bursts that take turns.
+//! Compares servers on loopback under `wrk`, in alternating bursts.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -17,10 +17,10 @@ use tower::Service;
 
 use super::timing::{is_measuring, median, quantile};
 
-/// Starts to serve, on the runtime that it is called on.
+/// Starts a server on the current runtime.
 type Serve = dyn Fn(TcpListener);
 
-/// A server to ask, and how many requests it has counted, if it counts.
+/// A server, and the number of requests that it has counted, if it counts them.
 pub struct Subject<'a> {
     name: &'static str,
     serve: Box<Serve>,
@@ -28,7 +28,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// By axum, as an application does.
+    /// A server run by axum, as in an application.
     pub fn axum(
         name: &'static str,
         router: Router,
@@ -45,7 +45,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// By hyper, which takes any service and any body, and so asks for no boxes.
+    /// A server run by hyper, which accepts any service and any body without boxes.
     pub fn hyper<S, B>(
         name: &'static str,
         service: S,
@@ -81,13 +81,13 @@ where
             let connection = auto::Builder::new(TokioExecutor::new());
             let stream = TokioIo::new(stream);
             let served = connection.serve_connection_with_upgrades(stream, service);
-            // `wrk` leaves without a word.
+            // `wrk` closes its connections abruptly, so errors are expected.
             let _ = served.await;
         });
     }
 }
 
-/// Prints what each server answers beside the first; all of them stop when this returns.
+/// Prints the requests per second of each server, relative to the first. Stops all servers before it returns.
 pub fn compare(subjects: &[Subject<'_>]) {
     if Command::new("wrk").output().is_err() {
         println!("wrk is not installed");
@@ -103,41 +103,38 @@ pub fn compare(subjects: &[Subject<'_>]) {
         .map(|subject| runtime.block_on(start(&subject.serve)))
         .collect();
     let mut bursts = vec![Vec::new(); subjects.len()];
-    let mut asked = vec![0.0; subjects.len()];
-    let mut worked = vec![0.0; subjects.len()];
+    let mut sent = vec![0.0; subjects.len()];
+    let mut cpu_time = vec![0.0; subjects.len()];
     for _ in 0..rounds {
         for (i, address) in addresses.iter().enumerate() {
-            let before = worked_seconds();
+            let before = cpu_seconds();
             let burst = burst(*address, seconds);
-            worked[i] += worked_seconds() - before;
-            asked[i] += burst.requests;
-            bursts[i].push(burst.a_second);
+            cpu_time[i] += cpu_seconds() - before;
+            sent[i] += burst.requests;
+            bursts[i].push(burst.per_second);
         }
     }
     runtime.shutdown_background();
-    for (subject, &asked) in subjects.iter().zip(&asked) {
+    for (subject, &sent) in subjects.iter().zip(&sent) {
         if let Some(counted) = (subject.counted)() {
-            // `wrk` leaves with answers on the way, which it does not count.
-            let on_the_way = f64::from(rounds * CONNECTIONS);
+            // `wrk` does not count the responses that are in flight when it stops.
+            let in_flight = f64::from(rounds * CONNECTIONS);
             let name = subject.name;
-            assert!(counted >= asked, "{name}: {counted} of {asked}");
-            assert!(
-                counted <= asked + on_the_way,
-                "{name}: {counted} of {asked}"
-            );
+            assert!(counted >= sent, "{name}: {counted} of {sent}");
+            assert!(counted <= sent + in_flight, "{name}: {counted} of {sent}");
         }
     }
-    let each: Vec<_> = worked.iter().zip(&asked).map(|(s, n)| s / n).collect();
+    let each: Vec<_> = cpu_time.iter().zip(&sent).map(|(s, n)| s / n).collect();
     print(subjects, &bursts, &each);
 }
 
-/// Seconds that processors spent on the servers, for their programs and in the kernel: steadier than
-/// requests a second where `wrk` has the same processors.
-fn worked_seconds() -> f64 {
-    // Linux counts in hundredths for every program.
+/// Returns the CPU time of this process in seconds, in user and kernel mode. It is more stable than requests per
+/// second if `wrk` uses the same processors.
+fn cpu_seconds() -> f64 {
+    // Linux reports these times in units of 1/100 s.
     const TICKS: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // After the name, which may hold anything: the 12th and 13th.
+    // The 12th and 13th field after the process name, which may contain any character.
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();
     let fields = fields.split_ascii_whitespace();
     let ticks = fields
@@ -147,15 +144,17 @@ fn worked_seconds() -> f64 {
     ticks.sum::<f64>() / TICKS
 }
 
-/// By the bursts of each round, because machines drift.
-fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>], worked: &[f64]) {
+/// Compares the bursts of the same round, because the speed of a machine drifts.
+fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>], cpu_time: &[f64]) {
     println!(
-        "Requests a second under `wrk`, {CONNECTIONS} connections; {} bursts each:\n",
+        "Requests per second under `wrk`, {CONNECTIONS} connections; {} bursts each:\n",
         bursts[0].len()
     );
-    println!("| | median | of the first | from | to | server's processor time, us a request |");
+    println!(
+        "| | median | relative to the first | minimum | maximum | CPU time of the server, us per request |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
-    for ((subject, own), worked) in subjects.iter().zip(bursts).zip(worked) {
+    for ((subject, own), cpu_time) in subjects.iter().zip(bursts).zip(cpu_time) {
         let ratios: Vec<_> = own
             .iter()
             .zip(&bursts[0])
@@ -168,14 +167,14 @@ fn print(subjects: &[Subject<'_>], bursts: &[Vec<f64>], worked: &[f64]) {
             median(ratios.clone()),
             quantile(ratios.clone(), 0.0),
             quantile(ratios, 1.0),
-            worked * 1e6,
+            cpu_time * 1e6,
         );
     }
 }
 
 async fn start(serve: &Serve) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
+    let address = listener.local_addr().expect("the listener is bound");
     serve(listener);
     address
 }
@@ -184,7 +183,7 @@ const CONNECTIONS: u32 = 16;
 
 struct Burst {
     requests: f64,
-    a_second: f64,
+    per_second: f64,
 }
 
 fn burst(address: SocketAddr, seconds: u32) -> Burst {
@@ -193,7 +192,7 @@ fn burst(address: SocketAddr, seconds: u32) -> Burst {
         .args(["-d", &format!("{seconds}s")])
         .arg(format!("http://{address}/users/7"))
         .output()
-        .expect("wrk was there a moment ago");
+        .expect("wrk is installed");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         !text.contains("Non-2xx") && !text.contains("Socket errors"),
@@ -208,8 +207,8 @@ fn burst(address: SocketAddr, seconds: u32) -> Burst {
     let burst = || {
         Some(Burst {
             requests: of(" requests in ")?,
-            a_second: of("Requests/sec:")?,
+            per_second: of("Requests/sec:")?,
         })
     };
-    burst().unwrap_or_else(|| panic!("wrk said {text}"))
+    burst().unwrap_or_else(|| panic!("unexpected output of wrk: {text}"))
 }

@@ -73,31 +73,35 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn said(value: &str) -> Option<Duration> {
+    fn parsed(value: &str) -> Option<Duration> {
         let mut headers = HeaderMap::new();
         headers.insert(Deadline::HEADER, value.parse().unwrap());
         timeout(&headers)
     }
 
     #[test]
-    fn scrapers_say_seconds() {
+    fn timeout_header_is_in_seconds() {
         for (value, millis) in [("1", 1000), ("0.75", 750), ("1.000", 1000), ("10", 10_000)] {
-            assert_eq!(said(value), Some(Duration::from_millis(millis)), "{value}");
+            assert_eq!(
+                parsed(value),
+                Some(Duration::from_millis(millis)),
+                "{value}"
+            );
         }
         for value in ["", "0", "-1", "NaN", "soon", "1s", "1, 2"] {
-            assert_eq!(said(value), None, "{value}");
+            assert_eq!(parsed(value), None, "{value}");
         }
         for value in ["1e300", "inf", "86400"] {
-            assert_eq!(said(value), Some(Deadline::LONGEST), "{value}");
+            assert_eq!(parsed(value), Some(Deadline::LONGEST), "{value}");
         }
         assert_eq!(timeout(&HeaderMap::new()), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_collector_is_told_earlier_than_it_is_dropped() {
-        for (timeout, told, dropped) in [(1000, 850, 900), (200, 50, 100), (100, 25, 50)] {
+    async fn deadline_of_a_collector_is_before_the_time_at_which_it_is_dropped() {
+        for (timeout, remaining, dropped) in [(1000, 850, 900), (200, 50, 100), (100, 25, 50)] {
             let deadline = Deadline::after(Duration::from_millis(timeout));
-            assert_eq!(deadline.remaining(), Duration::from_millis(told));
+            assert_eq!(deadline.remaining(), Duration::from_millis(remaining));
             let left = deadline.dropped() - Instant::now();
             assert_eq!(left, Duration::from_millis(dropped));
         }

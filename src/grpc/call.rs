@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_content_type_is_of_grpc_or_not() {
+    fn grpc_content_types_are_recognized() {
         for yes in [
             "application/grpc",
             "application/grpc+proto",
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_are_read_as_grpc_writes_them() {
+    fn grpc_timeout_header_is_parsed() {
         let read = |value| timeout(&headers("grpc-timeout", value));
         assert_eq!(read("2H"), Some(7200.0));
         assert_eq!(read("3M"), Some(180.0));
@@ -328,7 +328,7 @@ mod tests {
         }
     }
 
-    /// The code of a call that is dropped `millis` after its start.
+    /// Returns the code of a call that is dropped `millis` after its start.
     fn dropped_after(timeout: &str, millis: u64) -> &'static str {
         let registry = Registry::new();
         let layer = GrpcMetrics::server().build(&registry).unwrap();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drop_after_the_deadline_is_not_the_clients_will() {
+    fn call_dropped_at_its_deadline_is_deadline_exceeded_and_earlier_canceled() {
         assert_eq!(dropped_after("1S", 500), "Canceled");
         assert_eq!(dropped_after("1S", 980), "Canceled");
         assert_eq!(dropped_after("1S", 995), "DeadlineExceeded");

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_codes_and_anything_else_is_unknown() {
+    fn grpc_status_numbers_are_codes_and_other_values_are_unknown() {
         for (number, code) in Code::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, number);
             assert_eq!(Code::parse(number.to_string().as_bytes()), Some(code));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_http_is_mapped_as_grpc_maps_it() {
+    fn http_status_is_mapped_as_the_grpc_specification_does() {
         let mapped = |status| Code::of_http(StatusCode::from_u16(status).unwrap()).label();
         assert_eq!(mapped(200), "Unknown");
         assert_eq!(mapped(400), "Internal");

@@ -93,11 +93,11 @@ mod tests {
         (frames.head, frames.left, frames.lost)
     }
 
-    /// Tests every piece of a body, empty ones included, from the state after the bytes before it: the
-    /// messages that end in it are counted, and the state is that after all bytes up to its end in one piece.
-    /// By induction, any number of cuts at any position counts the same.
+    /// Tests every range of a body, including empty ones, from the state after the bytes before it. The range
+    /// must count the messages that end in it, and leave the same state as all bytes up to its end in one buffer.
+    /// By induction, a body counts the same however it is split into buffers.
     #[test]
-    fn messages_are_counted_in_every_piece_of_a_body() {
+    fn messages_are_counted_however_the_body_is_split() {
         let lengths = [0, 1, 2, 3, 4, 5, 6, 0, 0, 254, 255, 256, 257, 0, 13];
         // Adjacent bytes of a message differ, so a head that is read at a wrong position has another length.
         let message = |length: usize| (0..length).map(|i| (i * 31 + length) as u8).collect();
@@ -130,20 +130,24 @@ mod tests {
         }
     }
 
-    /// Tests all four bytes of a length, with the head cut at every position.
+    /// Tests all four bytes of a length, with the head split at every position.
     #[test]
-    fn lengths_are_big_endian_wherever_their_head_is_cut() {
+    fn lengths_are_big_endian_wherever_their_head_is_split() {
         let head = Bytes::from_static(&[1, 0x12, 0x34, 0x56, 0x78]);
-        for cut in 0..=head.len() {
+        for split in 0..=head.len() {
             let mut frames = Frames::default();
-            assert_eq!(frames.pass(&head.slice(..cut)), 0);
-            assert_eq!(frames.pass(&head.slice(cut..)), 0);
-            assert_eq!(state(frames), (HEAD, 0x1234_5678, false), "cut at {cut}");
+            assert_eq!(frames.pass(&head.slice(..split)), 0);
+            assert_eq!(frames.pass(&head.slice(split..)), 0);
+            assert_eq!(
+                state(frames),
+                (HEAD, 0x1234_5678, false),
+                "split at {split}"
+            );
         }
     }
 
     #[test]
-    fn a_buffer_in_pieces_is_seen_whole() {
+    fn non_contiguous_buffer_is_read_completely() {
         let mut body = framed(&[vec![1; 10], vec![], vec![2; 20]]);
         let start = body.split_to(3);
         let mut frames = Frames::default();
@@ -151,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn after_bytes_that_cannot_be_seen_nothing_is_counted() {
-        /// A buffer whose chunk has only one byte.
-        struct Shy(Bytes);
-        impl Buf for Shy {
+    fn nothing_is_counted_after_a_buffer_whose_chunk_is_incomplete() {
+        /// A buffer whose chunk has only its first byte.
+        struct FirstByteOnly(Bytes);
+        impl Buf for FirstByteOnly {
             fn remaining(&self) -> usize {
                 self.0.len()
             }
@@ -167,12 +171,12 @@ mod tests {
         }
         let body = framed(&[vec![0; 10]]);
         let mut frames = Frames::default();
-        assert_eq!(frames.pass(&Shy(body.clone())), 0);
+        assert_eq!(frames.pass(&FirstByteOnly(body.clone())), 0);
         assert_eq!(frames.pass(&body), 0);
     }
 
     #[test]
-    fn a_length_of_four_gigabytes_is_waited_for() {
+    fn message_of_four_gigabytes_is_not_counted_before_its_end() {
         let mut frames = Frames::default();
         assert_eq!(frames.pass(&&[0, 255, 255, 255, 255, 0, 0, 0, 0, 0][..]), 0);
         assert_eq!(frames.left, u32::MAX - 5);

@@ -368,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_a_service_and_a_method() {
+    fn path_is_split_into_service_and_method() {
         let names = |path: &str| {
             let name = MethodName::of_path(path)?;
             Some((name.service.into_string(), name.method.into_string()))

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_found_again_by_all_threads() {
+    fn all_threads_find_the_same_value_for_a_key() {
         let slots = Slots::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -86,9 +86,8 @@ mod tests {
         assert_eq!(slots.get(2000), None);
     }
 
-    /// Keys with equal bits still differ.
     #[test]
-    fn keys_that_collide_are_kept_apart() {
+    fn keys_with_equal_bits_are_distinct() {
         #[derive(Clone, Copy, PartialEq)]
         struct Colliding(u32);
         impl SlotKey for Colliding {

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_threads_do_not_go_beyond_the_cap() {
+    fn concurrent_inserts_do_not_exceed_the_limit() {
         let table = Table::new(1);
         let making = std::sync::Barrier::new(2);
         let slow = |_| {

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_found_again_by_all_threads() {
+    fn all_threads_find_the_same_value_for_a_key() {
         let tree = Tree::default();
         let key = |i: usize| (i.to_string(), (i % 7).to_string());
         let keys: Vec<_> = (0..2000).map(key).collect();

@@ -421,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_follow_each_other_without_gaps() {
+    fn cells_are_placed_without_gaps() {
         let mut expected = (1, 0);
         for cell in 0..10_000 {
             assert_eq!(place(cell), expected, "cell {cell}");
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_share_a_block() {
+    fn cells_reserved_together_share_a_block() {
         let cells = Store::default();
         for count in [60, 10, 14, 14, 500, 1] {
             let first = cells.reserve_counts(count) as usize;
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_stays_at_the_largest_number() {
+    fn count_saturates_at_u64_max() {
         let cells = Store::default();
         let cell = cells.reserve_counts(1);
         cells.add_count(Address::of(cell), u64::MAX);
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn more_threads_than_slots_lose_nothing() {
+    fn more_threads_than_slots_lose_no_sample() {
         let cells = Store::default();
         let (cell, sum) = (cells.reserve_counts(1), cells.reserve_sum());
         let threads = MAX_SLOTS + 40;
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_always_seen() {
+    fn request_in_progress_is_always_seen() {
         let cells = Store::default();
         let began = cells.reserve_counts(2);
         let done = AtomicBool::new(false);
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_sum_stays_at_the_largest_number() {
+    fn count_of_the_shared_shard_saturates_at_u64_max() {
         let cells = Store::default();
         let cell = cells.reserve_counts(1);
         add_shared_count(cells.shared.counts.cell(Address::of(cell)), u64::MAX);
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_without_a_shard_lose_nothing() {
+    fn threads_without_a_shard_lose_no_sample() {
         let cells = Store::default();
         let sum = cells.reserve_sum();
         let taken = std::sync::Barrier::new(MAX_SLOTS + 1);
@@ -540,7 +540,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_taken_over_by_later_threads() {
+    fn shards_are_reused_by_later_threads() {
         let cells = Store::default();
         let cell = cells.reserve_counts(1);
         for _ in 0..2 * MAX_SLOTS {

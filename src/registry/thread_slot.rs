@@ -98,27 +98,27 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn a_thread_that_ends_gives_its_slot_back_first() {
-        struct Looks(mpsc::Sender<Option<usize>>);
-        impl Drop for Looks {
+    fn destructors_that_run_after_the_lease_have_no_slot() {
+        struct SendSlotOnDrop(mpsc::Sender<Option<usize>>);
+        impl Drop for SendSlotOnDrop {
             fn drop(&mut self) {
                 let _ = self.0.send(super::current());
             }
         }
         thread_local! {
-            static FIRST: RefCell<Option<Looks>> = const { RefCell::new(None) };
-            static SECOND: RefCell<Option<Looks>> = const { RefCell::new(None) };
+            static FIRST: RefCell<Option<SendSlotOnDrop>> = const { RefCell::new(None) };
+            static SECOND: RefCell<Option<SendSlotOnDrop>> = const { RefCell::new(None) };
         }
-        let (seen, sees) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            FIRST.set(Some(Looks(seen.clone())));
+            FIRST.set(Some(SendSlotOnDrop(sender.clone())));
             super::current();
-            SECOND.set(Some(Looks(seen)));
+            SECOND.set(Some(SendSlotOnDrop(sender)));
         });
         thread.join().unwrap();
-        let seen: Vec<_> = sees.iter().collect();
-        assert_eq!(seen.len(), 2);
-        // The lease was created between the two values, so one of them is dropped after it.
-        assert!(seen.contains(&None), "{seen:?}");
+        let slots: Vec<_> = receiver.iter().collect();
+        assert_eq!(slots.len(), 2);
+        // The lease is created between the two values, so one of them is dropped after it.
+        assert!(slots.contains(&None), "{slots:?}");
     }
 }

@@ -95,13 +95,16 @@ mod tests {
         assert!(window.quantiles()[1] > 4900.0);
         assert!(window.quantiles()[0] < 1100.0);
         stepped::advance(Duration::from_secs(480));
-        assert!(window.quantiles()[0] > 4900.0, "the first ones are gone");
+        assert!(
+            window.quantiles()[0] > 4900.0,
+            "the first samples are forgotten"
+        );
         stepped::advance(Duration::from_secs(120));
         assert!(window.quantiles()[0].is_nan());
     }
 
     #[test]
-    fn threads_are_seen_together() {
+    fn quantiles_include_the_samples_of_all_threads() {
         let window = Window::new();
         std::thread::scope(|scope| {
             for i in 0..4 {

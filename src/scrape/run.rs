@@ -311,7 +311,7 @@ mod tests {
     use crate::registry::Registry;
 
     #[test]
-    fn a_run_that_is_busy_elsewhere_ends_the_turn() {
+    fn waiting_scrape_yields_if_another_thread_is_rendering() {
         let queue = Arc::new(RunQueue::new(SourceKind::Registry(Registry::new())));
         let run = || Arc::new(ScrapeRun::new(Arc::clone(&queue)));
         let (at_work, waiting) = (run(), run());

@@ -1,4 +1,4 @@
-//! Metrics of collectors are on the metrics page, and a collector that fails loses only its own.
+//! Collector metrics are on the metrics page, and a collector that fails loses only its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -27,10 +27,10 @@ fn registry() -> Registry {
     registry
 }
 
-/// A collector that waits, as one that uses the network does.
-struct Waits(Duration);
+/// A collector that sleeps, like one that waits for the network.
+struct Sleeps(Duration);
 
-impl Collector for Waits {
+impl Collector for Sleeps {
     async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
         tokio::time::sleep(self.0).await;
         samples.gauge("waited", "").value(self.0);
@@ -49,7 +49,7 @@ impl Collector for Hangs {
 }
 
 #[tokio::test]
-async fn metrics_of_collectors_are_on_the_page() {
+async fn collector_metrics_are_on_the_metrics_page() {
     let registry = registry();
     registry
         .gauge("active_leases", "Leases not yet returned.", || 3_usize)
@@ -140,7 +140,7 @@ async fn metrics_of_collectors_are_on_the_page() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_collector_that_fails_loses_only_its_own_metrics() {
+async fn failing_collector_loses_only_its_own_metrics() {
     let warnings = Warnings::capture();
     let registry = registry();
     registry.gauge("good", "", || 1_u64).unwrap();
@@ -163,8 +163,8 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
         })
         .unwrap();
     registry.collector("hangs", Hangs).unwrap();
-    let waits = Waits(Duration::from_millis(700));
-    registry.collector("waits", waits).unwrap();
+    let sleeps = Sleeps(Duration::from_millis(700));
+    registry.collector("sleeps", sleeps).unwrap();
     let (status, page) = scrape_with_timeout(&registry.handler(), 1.0).await;
     assert_eq!(status, 200);
     assert_valid_text(&page);
@@ -174,7 +174,7 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
     let expected =
         ["good", "orders_total", "waited"].map(|name| format!("{name}{{service=\"shop\"}}"));
     assert_eq!(own, expected);
-    // In the words of the operating system.
+    // The message comes from the operating system.
     let no_such_file = std::fs::File::open("/no/such/file")
         .unwrap_err()
         .to_string();
@@ -196,7 +196,7 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
 }
 
 #[tokio::test]
-async fn series_and_collectors_may_come_and_go_between_scrapes() {
+async fn series_and_collectors_can_change_between_scrapes() {
     let registry = Registry::new();
     let handler = registry.handler();
     let leases = Arc::new(Mutex::new(vec!["a", "b"]));
@@ -212,7 +212,7 @@ async fn series_and_collectors_may_come_and_go_between_scrapes() {
     let first = scrape_text(&handler).await;
     assert!(first.contains("lease_held{lease=\"a\"} 1\nlease_held{lease=\"b\"} 1\n"));
     leases.lock().unwrap().clear();
-    // Registered after the handler was made, and on the page of every handler.
+    // A collector registered later is on the page of every handler, also of earlier ones.
     let late = registry.collector("late", |samples: &mut Samples| {
         samples.gauge("late", "").value(Duration::from_millis(1500));
         Ok(())
@@ -229,7 +229,7 @@ async fn series_and_collectors_may_come_and_go_between_scrapes() {
 }
 
 #[test]
-fn a_collector_name_that_is_taken_is_refused() {
+fn duplicate_collector_name_is_an_error() {
     let registry = Registry::new();
     let nothing = |_: &mut Samples| Ok(());
     registry.collector("twice", nothing).unwrap();
@@ -243,12 +243,12 @@ fn a_collector_name_that_is_taken_is_refused() {
         );
         assert!(error.is_conflict());
     }
-    // Another registry has names of its own.
+    // Names are unique within a registry only.
     Registry::new().collector("twice", nothing).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scrape_can_fail_with_the_reasons() {
+async fn fail_on_collect_error_answers_500_with_the_reasons() {
     let registry = Registry::new();
     registry.collector("hangs", Hangs).unwrap();
     let fails = |_: &mut Samples| Err("no such pool".into());
@@ -276,7 +276,7 @@ async fn a_scrape_can_fail_with_the_reasons() {
 }
 
 #[tokio::test]
-async fn only_get_calls_collectors() {
+async fn only_get_requests_call_collectors() {
     let calls = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&calls);
     let registry = Registry::new();
@@ -292,15 +292,16 @@ async fn only_get_calls_collectors() {
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
-/// A blocking collector that waits for a message.
-fn held() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
-    let (release, held) = mpsc::channel();
-    let held = Mutex::new(held);
+/// Returns the handler of a blocking collector that waits for a message, with the sender of messages and the
+/// number of calls.
+fn waiting_blocking_collector() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
+    let (release, released) = mpsc::channel();
+    let released = Mutex::new(released);
     let calls = Arc::new(AtomicU64::new(0));
     let called = Arc::clone(&calls);
     let read = move |samples: &mut Samples| {
         called.fetch_add(1, Ordering::SeqCst);
-        held.lock().unwrap().recv()?;
+        released.lock().unwrap().recv()?;
         samples.gauge("disk_free_bytes", "").value(9_u64);
         Ok(())
     };
@@ -309,7 +310,7 @@ fn held() -> (mpsc::Sender<()>, Arc<AtomicU64>, MetricsHandler) {
 }
 
 #[tokio::test]
-async fn a_blocking_collector_that_panics_fails_and_is_called_again() {
+async fn blocking_collector_is_called_again_after_a_panic() {
     let warnings = Warnings::capture();
     let panics = Blocking::new(|_: &mut Samples| panic!("in a thread"));
     let handler = handler_with_collector("panics", panics);
@@ -320,9 +321,9 @@ async fn a_blocking_collector_that_panics_fails_and_is_called_again() {
 }
 
 #[tokio::test]
-async fn a_blocking_collector_that_hangs_has_one_thread() {
+async fn hanging_blocking_collector_occupies_one_thread() {
     let warnings = Warnings::capture();
-    let (release, calls, handler) = held();
+    let (release, calls, handler) = waiting_blocking_collector();
     for reason in ["no answer within", "is still at it", "is still at it"] {
         let (_, page) = scrape_with_timeout(&handler, 0.2).await;
         assert!(!collector_succeeded(&page, "disk"));
@@ -331,7 +332,7 @@ async fn a_blocking_collector_that_hangs_has_one_thread() {
         assert!(warned.last().unwrap().contains(reason), "{warned:?}");
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    // Once it ends, it is called again.
+    // Once the running call ends, the collector is called again.
     release.send(()).unwrap();
     release.send(()).unwrap();
     let mut last = String::new();

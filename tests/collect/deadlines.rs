@@ -1,4 +1,4 @@
-//! Scrapes end before the timeout of the scraper.
+//! Scrapes end before the timeout of the scraper, even if collectors hang.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,14 +14,15 @@ use test_support::scrape::{
     collector_succeeded, handler_with_collector, measure_time, scrape_with_timeout,
 };
 
-/// Waits for an answer that never comes, and reports 0 at its deadline.
+/// A collector that waits for a response that never comes, and reports 0 at its deadline.
 struct Ping {
-    told: Arc<Mutex<Vec<Duration>>>,
+    /// The remaining time at the start of each call.
+    remaining: Arc<Mutex<Vec<Duration>>>,
 }
 
 impl Collector for Ping {
     async fn collect(&self, deadline: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
-        self.told.lock().unwrap().push(deadline.remaining());
+        self.remaining.lock().unwrap().push(deadline.remaining());
         let pong = tokio::time::timeout_at(deadline.instant(), std::future::pending::<()>()).await;
         samples.gauge("redis_connection_up", "").value(pong.is_ok());
         Ok(())
@@ -37,10 +38,10 @@ impl Collector for Hangs {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_page_is_served_50_ms_before_the_scrape_timeout() {
-    let told = Arc::default();
+async fn page_is_served_50_ms_before_the_scrape_timeout() {
+    let remaining = Arc::default();
     let ping = Ping {
-        told: Arc::clone(&told),
+        remaining: Arc::clone(&remaining),
     };
     let registry = Registry::new();
     registry.collector("ping", ping).unwrap();
@@ -53,17 +54,20 @@ async fn the_page_is_served_50_ms_before_the_scrape_timeout() {
             took <= limit + Duration::from_millis(1),
             "{seconds}: {took:?}"
         );
-        // Not before the deadline of the collector, and with its samples.
+        // The page waits for the deadline of the collector, and has its samples.
         assert!(collector_succeeded(&page, "ping") && !collector_succeeded(&page, "hangs"));
         assert_eq!(samples(&page)["redis_connection_up"], 0.0);
-        let told = told.lock().unwrap().pop().unwrap();
-        assert!(told < took && took >= limit * 2 / 3, "{told:?} {took:?}");
+        let remaining = remaining.lock().unwrap().pop().unwrap();
+        assert!(
+            remaining < took && took >= limit * 2 / 3,
+            "{remaining:?} {took:?}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn scrapes_without_a_timeout_header_have_the_timeout_of_the_handler() {
-    let ask = async |handler: tower_prometheus::MetricsHandler, header: Option<&str>| {
+async fn scrapes_without_a_timeout_header_use_the_timeout_of_the_handler() {
+    let millis_to_page = async |handler: tower_prometheus::MetricsHandler, header: Option<&str>| {
         let mut request = Request::new(());
         if let Some(value) = header {
             let name = "x-prometheus-scrape-timeout-seconds";
@@ -74,11 +78,11 @@ async fn scrapes_without_a_timeout_header_have_the_timeout_of_the_handler() {
     };
     let handler = || handler_with_collector("hangs", Hangs);
     for header in [None, Some("soon"), Some("-1"), Some("0")] {
-        assert!((9900..9910).contains(&ask(handler(), header).await));
+        assert!((9900..9910).contains(&millis_to_page(handler(), header).await));
     }
     let short = handler().scrape_timeout(Duration::from_secs(3));
-    assert!((2900..2910).contains(&ask(short.clone(), None).await));
-    assert!((4900..4910).contains(&ask(short, Some("5")).await));
+    assert!((2900..2910).contains(&millis_to_page(short.clone(), None).await));
+    assert!((4900..4910).contains(&millis_to_page(short, Some("5")).await));
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,25 +96,28 @@ async fn scrapes_that_share_a_call_keep_their_own_timeouts() {
         }
     }
     let handler = handler_with_collector("slow", Slow);
-    let patient = measure_time(scrape_with_timeout(&handler, 10.0));
-    let hurried = measure_time(scrape_with_timeout(&handler, 1.0));
-    let (((_, patient), long), ((_, hurried), short)) = tokio::join!(patient, hurried);
-    assert!(patient.contains("\nslow 1\n") && collector_succeeded(&patient, "slow"));
-    assert!(!hurried.contains("\nslow 1\n") && !collector_succeeded(&hurried, "slow"));
+    let long = measure_time(scrape_with_timeout(&handler, 10.0));
+    let short = measure_time(scrape_with_timeout(&handler, 1.0));
+    let (((_, complete), long), ((_, without_slow), short)) = tokio::join!(long, short);
+    assert!(complete.contains("\nslow 1\n") && collector_succeeded(&complete, "slow"));
+    assert!(!without_slow.contains("\nslow 1\n") && !collector_succeeded(&without_slow, "slow"));
     assert_eq!((long.as_secs(), short.as_millis() / 10), (5, 90));
+}
+
+/// A collector that yields once.
+struct Yields;
+
+impl Collector for Yields {
+    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
+        tokio::task::yield_now().await;
+        samples.gauge("good", "").value(1_u64);
+        Ok(())
+    }
 }
 
 #[test]
 fn collectors_run_without_a_tokio_runtime() {
     let warnings = test_support::warnings::Warnings::capture();
-    struct Yields;
-    impl Collector for Yields {
-        async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
-            tokio::task::yield_now().await;
-            samples.gauge("good", "").value(1_u64);
-            Ok(())
-        }
-    }
     let handler = handler_with_collector("yields", Yields);
     for _ in 0..2 {
         let (_, page) =
@@ -126,7 +133,7 @@ fn collectors_run_without_a_tokio_runtime() {
     );
 }
 
-/// An executor of a few lines.
+/// A minimal executor without a runtime.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
@@ -150,17 +157,7 @@ fn collectors_run_on_a_runtime_without_a_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let handler = handler_with_collector("yields", Yielding);
+    let handler = handler_with_collector("yields", Yields);
     let (_, page) = runtime.block_on(scrape_with_timeout(&handler, 1.0));
     assert!(page.contains("\ngood 1\n"), "{page}");
-}
-
-struct Yielding;
-
-impl Collector for Yielding {
-    async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
-        tokio::task::yield_now().await;
-        samples.gauge("good", "").value(1_u64);
-        Ok(())
-    }
 }

@@ -1,9 +1,9 @@
 //! Collectors: metrics gathered at scrape time. Over sockets: `tests/integration/tests/collect`.
 
+mod built_in;
 mod collectors;
 mod deadlines;
 mod names;
 mod page_source;
-mod ready_made;
 mod remove;
 mod sharing;

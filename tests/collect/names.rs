@@ -1,4 +1,4 @@
-//! Pages can be parsed, whatever collectors report.
+//! Invalid and conflicting metrics of collectors: the metrics page stays valid.
 
 use metrics::Unit;
 use tower_prometheus::Registry;
@@ -10,7 +10,7 @@ use test_support::scrape::{
 };
 use test_support::warnings::Warnings;
 
-type Fill = fn(&mut Samples) -> Result<(), CollectError>;
+type Report = fn(&mut Samples) -> Result<(), CollectError>;
 
 fn registry() -> Registry {
     let registry = Registry::builder().constant_label("service", "shop");
@@ -24,8 +24,8 @@ fn registry() -> Registry {
 }
 
 #[tokio::test]
-async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
-    let cases: [(&str, Fill); 13] = [
+async fn collector_with_an_invalid_metric_loses_all_its_metrics() {
+    let cases: [(&str, Report); 13] = [
         ("metric name", |s| {
             s.gauge("my.gauge", "").value(1_u64);
             Ok(())
@@ -81,7 +81,7 @@ async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
             Ok(())
         }),
     ];
-    for (reason, fill) in cases {
+    for (reason, report) in cases {
         let warnings = Warnings::capture();
         let good = |s: &mut Samples| {
             s.gauge("good", "").value(1_u64);
@@ -89,8 +89,8 @@ async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
         };
         let registry = registry();
         let bad = move |s: &mut Samples| {
-            s.gauge("innocent", "").value(1_u64);
-            fill(s)
+            s.gauge("valid", "").value(1_u64);
+            report(s)
         };
         registry.collector("bad", bad).unwrap();
         registry.collector("good", good).unwrap();
@@ -104,17 +104,14 @@ async fn a_collector_with_an_invalid_metric_loses_all_its_metrics() {
         assert_eq!((success("bad"), success("good")), (0.0, 1.0), "{reason}");
         assert_eq!(samples["good{service=\"shop\"}"], 1.0);
         assert_eq!(samples["depth{service=\"shop\"}"], 1.0);
-        assert!(
-            !samples.contains_key("innocent{service=\"shop\"}"),
-            "{page}"
-        );
+        assert!(!samples.contains_key("valid{service=\"shop\"}"), "{page}");
         let warned = warnings.about("collector \"bad\" failed");
         assert!(warned[0].contains(reason), "{reason}: {warned:?}");
     }
 }
 
 #[tokio::test]
-async fn of_two_collectors_with_the_same_metric_the_first_is_exported() {
+async fn first_of_two_collectors_with_the_same_metric_is_exported() {
     let registry = Registry::new();
     registry.gauge("depth", "", || 1_u64).unwrap();
     let second = |samples: &mut Samples| {
@@ -128,7 +125,7 @@ async fn of_two_collectors_with_the_same_metric_the_first_is_exported() {
 }
 
 #[tokio::test]
-async fn metrics_about_collectors_are_left_out_if_the_application_has_their_names() {
+async fn scrape_collector_metrics_are_omitted_if_their_name_or_label_is_taken() {
     let registry = Registry::builder().constant_label("collector", "mine");
     let registry = registry.build().unwrap();
     metrics::with_local_recorder(&registry, || metrics::gauge!("other").set(1.0));
@@ -147,20 +144,20 @@ async fn metrics_about_collectors_are_left_out_if_the_application_has_their_name
     assert!(text.contains("scrape_collector_duration_seconds{collector=\"good\"}"));
 }
 
-/// OpenMetrics removes suffixes of names. Two families must not get the same name.
+/// OpenMetrics removes suffixes such as `_total` from family names. Two families must not get the same name.
 #[tokio::test]
 async fn names_that_open_metrics_shortens_stay_distinct() {
-    let announced = async |handler: &tower_prometheus::MetricsHandler| {
+    let type_lines = async |handler: &tower_prometheus::MetricsHandler| {
         scrape_text(handler).await;
         let page = scrape_open_metrics(handler).await;
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let own = types.filter(|line| !line.starts_with("scrape_"));
         own.map(str::to_owned).collect::<Vec<_>>()
     };
-    let with_jobs_total = |fill: Fill| {
+    let with_jobs_total = |report: Report| {
         let registry = Registry::new();
         metrics::with_local_recorder(&registry, || metrics::counter!("jobs_total").increment(1));
-        registry.collector("names", fill).unwrap();
+        registry.collector("names", report).unwrap();
         registry.handler()
     };
     let with_gauge = with_jobs_total(|s| {
@@ -168,7 +165,7 @@ async fn names_that_open_metrics_shortens_stay_distinct() {
         Ok(())
     });
     assert_eq!(
-        announced(&with_gauge).await,
+        type_lines(&with_gauge).await,
         ["jobs gauge", "jobs_total unknown"]
     );
     let with_info = with_jobs_total(|s| {
@@ -176,7 +173,7 @@ async fn names_that_open_metrics_shortens_stay_distinct() {
         Ok(())
     });
     assert_eq!(
-        announced(&with_info).await,
+        type_lines(&with_info).await,
         ["jobs_info gauge", "jobs counter"]
     );
 
@@ -192,7 +189,7 @@ async fn names_that_open_metrics_shortens_stay_distinct() {
         Ok(())
     });
     assert_eq!(
-        announced(&both).await,
+        type_lines(&both).await,
         [
             "busy_seconds counter",
             "jobs_info gauge",
@@ -206,7 +203,7 @@ async fn names_that_open_metrics_shortens_stay_distinct() {
 
 #[cfg(feature = "exporter")]
 #[tokio::test]
-async fn collectors_are_on_a_page_of_metrics_exporter_prometheus() {
+async fn collector_metrics_are_added_to_a_page_of_metrics_exporter_prometheus() {
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tower_prometheus::{MetricsHandler, scrape::PageSource};
     let recorder = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap();
@@ -223,7 +220,7 @@ async fn collectors_are_on_a_page_of_metrics_exporter_prometheus() {
     let page = PageSource::from(recorder.handle()).collectors(&registry);
     let handler = MetricsHandler::new(page);
     let (_, page) = test_support::scrape::scrape_with_timeout(&handler, 10.0).await;
-    // The exporter separates its families by empty lines.
+    // The exporter separates families by empty lines.
     test_support::page::assert_valid_text(&page.replace("\n\n", "\n"));
     assert!(
         page.contains("\ngood 1\n") && page.contains("\norders_total 7\n"),

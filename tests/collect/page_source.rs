@@ -1,4 +1,4 @@
-//! [`PageSource::rendered`]: pages of other code, with the collectors of a registry.
+//! [`PageSource::rendered`]: pages rendered by other code, with the collectors of a registry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ const RENDERED: &str = "# TYPE up gauge\nup 1\n# TYPE latency histogram\n\
     latency_bucket{le=\"+Inf\"} 1\nlatency_sum 2\nlatency_count 1\n";
 
 #[tokio::test]
-async fn a_rendered_page_is_served_as_it_is() {
+async fn rendered_page_is_served_unchanged() {
     let renders = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&renders);
     let source = PageSource::rendered(move || {
@@ -31,7 +31,7 @@ async fn a_rendered_page_is_served_as_it_is() {
         assert_eq!(scrape_text(&handler).await, RENDERED);
         assert_eq!(renders.load(Ordering::SeqCst), scrapes);
     }
-    // Other code renders one format, whatever the scraper accepts.
+    // A rendered page has one format, whatever the scraper accepts.
     let request = Request::get("/metrics").header("accept", "application/openmetrics-text");
     let response = handler.oneshot(request.body(()).unwrap()).await.unwrap();
     assert_eq!(
@@ -43,7 +43,7 @@ async fn a_rendered_page_is_served_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_type_can_render_a_page() {
+async fn type_that_implements_render_can_render_the_page() {
     struct Fixed;
     impl Render for Fixed {
         fn render(&self) -> String {
@@ -55,7 +55,7 @@ async fn a_type_can_render_a_page() {
 }
 
 #[tokio::test]
-async fn collectors_are_added_to_a_rendered_page_and_other_metrics_are_not() {
+async fn rendered_page_gets_the_collectors_of_a_registry_but_not_its_other_metrics() {
     let registry = Registry::builder().constant_label("service", "shop");
     let registry = registry.build().unwrap();
     metrics::with_local_recorder(&registry, || metrics::counter!("orders_total").increment(1));
@@ -70,7 +70,7 @@ async fn collectors_are_added_to_a_rendered_page_and_other_metrics_are_not() {
     );
     assert_eq!(samples(rest).len(), 3, "{rest}");
     assert!(!first.contains("orders_total"));
-    // Registered after the handler was made.
+    // Collectors registered later are added, too.
     registry.gauge("late", "", || 3_u64).unwrap();
     assert!(
         scrape_text(&handler)
@@ -80,22 +80,22 @@ async fn collectors_are_added_to_a_rendered_page_and_other_metrics_are_not() {
 }
 
 #[tokio::test]
-async fn a_collector_whose_metric_is_on_the_rendered_page_loses_its_metrics() {
+async fn collector_that_conflicts_with_the_rendered_page_loses_its_metrics() {
     let warnings = Warnings::capture();
     let registry = Registry::new();
     registry.gauge("good", "", || 1_u64).unwrap();
     for taken in ["up", "latency", "latency_sum", "latency_bucket"] {
-        let twice = move |samples: &mut Samples| {
-            samples.gauge(format!("{taken}_innocent"), "").value(1_u64);
+        let conflicting = move |samples: &mut Samples| {
+            samples.gauge(format!("{taken}_valid"), "").value(1_u64);
             samples.gauge(taken, "").value(1_u64);
             Ok(())
         };
-        registry.collector(taken, twice).unwrap();
+        registry.collector(taken, conflicting).unwrap();
     }
     let source = PageSource::rendered(|| RENDERED.to_owned()).collectors(&registry);
     let page = scrape_text(&MetricsHandler::new(source)).await;
     assert!(page.contains("\ngood 1\n") && collector_succeeded(&page, "good"));
-    assert!(!page.contains("innocent"), "{page}");
+    assert!(!page.contains("_valid"), "{page}");
     for taken in ["up", "latency", "latency_sum", "latency_bucket"] {
         assert!(!collector_succeeded(&page, taken), "{page}");
         let reason = format!("the name \"{taken}\" is taken by another metric");
@@ -104,7 +104,7 @@ async fn a_collector_whose_metric_is_on_the_rendered_page_loses_its_metrics() {
 }
 
 #[tokio::test]
-async fn the_collectors_of_another_registry_are_not_added_to_the_page_of_a_registry() {
+async fn collectors_of_another_registry_are_not_added_to_the_page_of_a_registry() {
     let (own, other) = (Registry::new(), Registry::new());
     own.gauge("own", "", || 1_u64).unwrap();
     other.gauge("other", "", || 1_u64).unwrap();
@@ -117,7 +117,7 @@ async fn the_collectors_of_another_registry_are_not_added_to_the_page_of_a_regis
 }
 
 #[tokio::test]
-async fn a_rendered_page_without_a_registry_has_no_collectors() {
+async fn rendered_page_without_a_registry_has_no_collector_metrics() {
     let registry = Registry::new();
     registry.gauge("depth", "", || 1_u64).unwrap();
     let handler = MetricsHandler::new(PageSource::rendered(|| RENDERED.to_owned()));

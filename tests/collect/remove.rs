@@ -10,7 +10,7 @@ use test_support::page::samples;
 use test_support::scrape::{collector_succeeded, scrape_open_metrics, scrape_text};
 use test_support::wait_until;
 
-/// The names of the collectors whose metrics are on the page.
+/// Returns the names of the collectors on the page.
 async fn collectors(registry: &Registry) -> Vec<String> {
     let page = scrape_text(&registry.handler()).await;
     let samples = samples(&page);
@@ -22,7 +22,7 @@ async fn collectors(registry: &Registry) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_removed_collector_is_not_on_the_next_page() {
+async fn removed_collector_is_not_on_the_next_page() {
     let registry = Registry::new();
     let handler = registry.handler();
     let depth = registry.gauge("depth", "", || 1_u64).unwrap();
@@ -40,7 +40,7 @@ async fn a_removed_collector_is_not_on_the_next_page() {
 }
 
 #[tokio::test]
-async fn the_name_of_a_removed_collector_is_free() {
+async fn name_of_a_removed_collector_can_be_reused() {
     let registry = Registry::new();
     let first = registry.gauge("depth", "", || 1_u64).unwrap();
     assert!(registry.gauge("depth", "", || 2_u64).is_err());
@@ -54,7 +54,7 @@ async fn the_name_of_a_removed_collector_is_free() {
 }
 
 #[tokio::test]
-async fn removing_twice_does_not_remove_a_new_collector_of_that_name() {
+async fn removing_twice_does_not_remove_a_new_collector_of_the_same_name() {
     let registry = Registry::new();
     let first = registry.gauge("depth", "", || 1_u64).unwrap();
     let clone = first.clone();
@@ -72,9 +72,9 @@ async fn removing_twice_does_not_remove_a_new_collector_of_that_name() {
     );
 }
 
-/// Closures without captures have no size, so that their addresses may be the same.
+/// Closures without captures are zero-sized, so several may have the same address.
 #[tokio::test]
-async fn a_handle_removes_only_its_own_collector() {
+async fn handle_removes_only_its_own_collector() {
     let registry = Registry::new();
     let nothing = |_: &mut Samples| Ok(());
     let mut handles = Vec::new();
@@ -86,7 +86,7 @@ async fn a_handle_removes_only_its_own_collector() {
 }
 
 #[tokio::test]
-async fn a_handle_does_not_remove_collectors_of_another_registry() {
+async fn handle_does_not_remove_a_collector_of_another_registry() {
     let (one, two) = (Registry::new(), Registry::new());
     let shared = Arc::new(|_: &mut Samples| Ok(()));
     let in_one = one.collector("same", Arc::clone(&shared)).unwrap();
@@ -103,7 +103,7 @@ async fn dropping_a_handle_does_not_remove_the_collector() {
     assert_eq!(collectors(&registry).await, ["depth"]);
 }
 
-/// A collector that waits for a permit, and counts its calls and when it is dropped.
+/// A collector that waits for a permit. It counts its calls and its drop.
 struct Slow {
     dropped: Arc<AtomicUsize>,
     permits: Arc<tokio::sync::Semaphore>,
@@ -126,7 +126,7 @@ impl Drop for Slow {
 }
 
 #[tokio::test]
-async fn a_call_of_a_removed_collector_is_finished() {
+async fn running_call_of_a_removed_collector_finishes() {
     let (dropped, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let permits = Arc::new(tokio::sync::Semaphore::new(0));
     let registry = Registry::new();
@@ -154,7 +154,7 @@ async fn a_call_of_a_removed_collector_is_finished() {
 }
 
 #[tokio::test]
-async fn a_collector_may_remove_itself_when_it_is_called() {
+async fn collector_can_remove_itself_during_a_call() {
     let registry = Registry::new();
     let own = Arc::new(std::sync::Mutex::new(None));
     let slot = Arc::clone(&own);

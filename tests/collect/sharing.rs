@@ -21,7 +21,7 @@ use test_support::wait_until;
 struct Gate {
     permits: Arc<Semaphore>,
     calls: Arc<AtomicUsize>,
-    under_way: Arc<AtomicUsize>,
+    running: Arc<AtomicUsize>,
 }
 
 impl Gate {
@@ -29,7 +29,7 @@ impl Gate {
         Self {
             permits: Arc::new(Semaphore::new(0)),
             calls: Arc::default(),
-            under_way: Arc::default(),
+            running: Arc::default(),
         }
     }
 
@@ -40,18 +40,18 @@ impl Gate {
 
 impl Collector for Gate {
     async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
-        struct UnderWay<'a>(&'a AtomicUsize);
-        impl Drop for UnderWay<'_> {
+        struct Running<'a>(&'a AtomicUsize);
+        impl Drop for Running<'_> {
             fn drop(&mut self) {
                 self.0.fetch_sub(1, Ordering::SeqCst);
             }
         }
         assert_eq!(
-            self.under_way.fetch_add(1, Ordering::SeqCst),
+            self.running.fetch_add(1, Ordering::SeqCst),
             0,
-            "twice at once"
+            "two calls at the same time"
         );
-        let _under_way = UnderWay(&self.under_way);
+        let _guard = Running(&self.running);
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         self.permits.acquire().await?.forget();
         samples.gauge("call", "Number of the call.").value(call);
@@ -59,14 +59,14 @@ impl Collector for Gate {
     }
 }
 
-/// The timeout is so long that a lost wake-up is not hidden by the deadline.
+/// A timeout so long that the deadline cannot hide a lost wake-up.
 const LONG: Duration = Duration::from_secs(3000);
 
-fn patient(name: &str, collector: impl Collector) -> MetricsHandler {
+fn handler_with_long_timeout(name: &str, collector: impl Collector) -> MetricsHandler {
     handler_with_collector(name, collector).scrape_timeout(LONG)
 }
 
-async fn ask(handler: &MetricsHandler) -> MetricsBody {
+async fn start_scrape(handler: &MetricsHandler) -> MetricsBody {
     let response = handler.clone().oneshot(Request::new(())).await;
     response.unwrap().into_body()
 }
@@ -81,7 +81,7 @@ async fn read(page: MetricsBody) -> String {
     String::from_utf8(collected.to_bytes().to_vec()).unwrap()
 }
 
-fn poll(page: &mut MetricsBody) -> Poll<()> {
+fn poll_once(page: &mut MetricsBody) -> Poll<()> {
     use http_body::Body;
     let cx = &mut Context::from_waker(Waker::noop());
     std::pin::Pin::new(page).poll_frame(cx).map(drop)
@@ -90,11 +90,11 @@ fn poll(page: &mut MetricsBody) -> Poll<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_scrapes_share_one_call() {
     let gate = Gate::closed();
-    let handler = patient("gate", gate.clone());
+    let handler = handler_with_long_timeout("gate", gate.clone());
     let scrapes: Vec<_> = (0..20)
         .map(|_| {
             let handler = handler.clone();
-            tokio::spawn(async move { read(ask(&handler).await).await })
+            tokio::spawn(async move { read(start_scrape(&handler).await).await })
         })
         .collect();
     wait_until("the collector is called", || gate.calls() == 1).await;
@@ -108,9 +108,9 @@ async fn concurrent_scrapes_share_one_call() {
 #[tokio::test]
 async fn scrapes_that_share_a_call_have_the_same_page() {
     let gate = Gate::closed();
-    let handler = patient("gate", gate.clone());
-    let (mut first, second) = (ask(&handler).await, ask(&handler).await);
-    assert!(poll(&mut first).is_pending());
+    let handler = handler_with_long_timeout("gate", gate.clone());
+    let (mut first, second) = (start_scrape(&handler).await, start_scrape(&handler).await);
+    assert!(poll_once(&mut first).is_pending());
     gate.permits.add_permits(1);
     let first = read(first).await;
     assert!(first.contains("\ncall 1\n"), "{first}");
@@ -120,63 +120,67 @@ async fn scrapes_that_share_a_call_have_the_same_page() {
 }
 
 #[tokio::test]
-async fn a_scrape_during_a_call_joins_the_call() {
+async fn scrape_that_starts_during_a_call_joins_it() {
     let gate = Gate::closed();
     let registry = Registry::new();
     registry.collector("gate", gate.clone()).unwrap();
     registry.gauge("quick", "", || 1_u64).unwrap();
     let handler = registry.handler().scrape_timeout(LONG);
-    let mut first = ask(&handler).await;
-    assert!(poll(&mut first).is_pending());
-    let mut second = ask(&handler).await;
-    assert!(poll(&mut second).is_pending());
+    let mut first = start_scrape(&handler).await;
+    assert!(poll_once(&mut first).is_pending());
+    let mut second = start_scrape(&handler).await;
+    assert!(poll_once(&mut second).is_pending());
     // The first scrape is dropped; the call goes on for the second.
     drop(first);
     gate.permits.add_permits(1);
     assert!(read(second).await.contains("\ncall 1\n"));
     gate.permits.add_permits(1);
-    assert!(read(ask(&handler).await).await.contains("\ncall 2\n"));
+    assert!(
+        read(start_scrape(&handler).await)
+            .await
+            .contains("\ncall 2\n")
+    );
 }
 
 #[tokio::test]
-async fn a_waiting_scrape_is_woken_when_the_scrape_that_drove_the_call_is_idle() {
+async fn waiting_scrape_is_woken_if_the_scrape_that_polled_the_call_stops_polling() {
     let gate = Gate::closed();
-    let handler = patient("gate", gate.clone());
-    let mut drove = ask(&handler).await;
-    assert!(poll(&mut drove).is_pending());
-    let waits = tokio::spawn(read(ask(&handler).await));
-    wait_until("it waits", || {
-        // Under way, and on a task of its own.
-        gate.calls() == 1 && !waits.is_finished()
+    let handler = handler_with_long_timeout("gate", gate.clone());
+    let mut idle = start_scrape(&handler).await;
+    assert!(poll_once(&mut idle).is_pending());
+    let waiting = tokio::spawn(read(start_scrape(&handler).await));
+    wait_until("the second scrape waits", || {
+        // The call is running, and the second scrape waits in its own task.
+        gate.calls() == 1 && !waiting.is_finished()
     })
     .await;
     tokio::task::yield_now().await;
-    // The driver's waker goes nowhere.
+    // The first scrape has a no-op waker, so the call must wake the second one.
     gate.permits.add_permits(1);
-    assert!(waits.await.unwrap().contains("\ncall 1\n"));
-    drop(drove);
+    assert!(waiting.await.unwrap().contains("\ncall 1\n"));
+    drop(idle);
 }
 
 #[tokio::test]
-async fn a_page_has_everything_recorded_before_the_scrape() {
+async fn page_has_everything_recorded_before_the_scrape() {
     let gate = Gate::closed();
     let registry = Registry::new();
     registry.collector("gate", gate.clone()).unwrap();
     let handler = registry.handler().scrape_timeout(LONG);
-    let mut first = ask(&handler).await;
-    assert!(poll(&mut first).is_pending());
+    let mut first = start_scrape(&handler).await;
+    assert!(poll_once(&mut first).is_pending());
     metrics::with_local_recorder(&registry, || metrics::counter!("late_total").increment(1));
-    let second = ask(&handler).await;
+    let second = start_scrape(&handler).await;
     gate.permits.add_permits(1);
     assert!(read(first).await.contains("\nlate_total 1\n"));
     assert!(read(second).await.contains("\nlate_total 1\n"));
 }
 
-/// Scrapes from many threads of a collector that wakes itself.
+/// Many threads scrape a collector that yields often.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_wake_up_is_lost() {
-    struct Restless;
-    impl Collector for Restless {
+async fn concurrent_scrapes_lose_no_wake_up() {
+    struct WakesItself;
+    impl Collector for WakesItself {
         async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
             for _ in 0..20 {
                 tokio::task::yield_now().await;
@@ -187,14 +191,14 @@ async fn no_wake_up_is_lost() {
             Ok(())
         }
     }
-    let handler = patient("restless", Restless);
+    let handler = handler_with_long_timeout("wakes_itself", WakesItself);
     let scrapers = (0..8).map(|_| {
         let handler = handler.clone();
         tokio::spawn(async move {
             for i in 0..100 {
-                let mut page = ask(&handler).await;
+                let mut page = start_scrape(&handler).await;
                 if i % 3 == 0 {
-                    let _ = poll(&mut page);
+                    let _ = poll_once(&mut page);
                     continue;
                 }
                 let page = read(page).await;
@@ -218,9 +222,9 @@ async fn concurrent_gathers_and_scrapes_share_one_call() {
         tokio::spawn(async move { registry.gather_within(LONG).await })
     };
     let gathers = [gather(), gather()];
-    let scrape = tokio::spawn(async move { read(ask(&handler).await).await });
+    let scrape = tokio::spawn(async move { read(start_scrape(&handler).await).await });
     wait_until("the collector is called", || gate.calls() == 1).await;
-    // Until all of them have joined the call.
+    // Give all of them time to join the call.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -234,7 +238,7 @@ async fn concurrent_gathers_and_scrapes_share_one_call() {
     }
     assert!(scrape.await.unwrap().contains("\ncall 1\n"));
     assert_eq!(gate.calls(), 1);
-    // The next one calls it again.
+    // The next gather calls the collector again.
     gate.permits.add_permits(1);
     assert_eq!(value(&registry.gather().await), "Gauge(Integer(2))");
 }
@@ -245,8 +249,11 @@ async fn two_handlers_of_a_registry_share_one_call() {
     let registry = Registry::new();
     registry.collector("gate", gate.clone()).unwrap();
     let handler = || registry.handler().scrape_timeout(LONG);
-    let (mut first, mut second) = (ask(&handler()).await, ask(&handler()).await);
-    assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending());
+    let (mut first, mut second) = (
+        start_scrape(&handler()).await,
+        start_scrape(&handler()).await,
+    );
+    assert!(poll_once(&mut first).is_pending() && poll_once(&mut second).is_pending());
     gate.permits.add_permits(1);
     let (first, second) = tokio::join!(read(first), read(second));
     assert!(first.contains("\ncall 1\n") && second.contains("\ncall 1\n"));
@@ -254,14 +261,14 @@ async fn two_handlers_of_a_registry_share_one_call() {
 }
 
 #[tokio::test]
-async fn a_dropped_gather_cancels_its_calls() {
+async fn dropped_gather_cancels_its_calls() {
     let gate = Gate::closed();
     let registry = Registry::new();
     registry.collector("gate", gate.clone()).unwrap();
     let mut gather = Box::pin(registry.gather_within(LONG));
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(gather.as_mut().poll(cx).is_pending());
-    assert_eq!(gate.under_way.load(Ordering::SeqCst), 1);
+    assert_eq!(gate.running.load(Ordering::SeqCst), 1);
     drop(gather);
-    assert_eq!(gate.under_way.load(Ordering::SeqCst), 0);
+    assert_eq!(gate.running.load(Ordering::SeqCst), 0);
 }

@@ -1,4 +1,4 @@
-//! Families of a catalogue: on a registry, on a recorder of another crate, and what is refused.
+//! Metrics of a catalogue: on a registry, on a recorder of another crate, and conflicting definitions.
 
 use tower_prometheus::{
     Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, Sink, Unit, catalogue,
@@ -35,11 +35,11 @@ catalogue! {
         pub stock: Gauge,
         /// Orders being packed.
         pub packing: InProgress<Payment>,
-        /// How long packing takes.
+        /// Duration of packing in seconds.
         pub packing_seconds: Histogram<Payment>,
         /// Parcels.
         pub deliveries_total: Counter<Delivery>,
-        /// What runs.
+        /// Version of the program.
         pub build_info: Info<Build>,
     }
 }
@@ -53,7 +53,7 @@ fn order(country: &str) -> Order<&str> {
 }
 
 #[test]
-fn closed_labels_exist_from_the_start_and_open_ones_when_they_are_seen() {
+fn enum_labels_are_exported_as_0_from_start_up_and_free_form_labels_once_used() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
     let page = registry.render();
@@ -73,7 +73,7 @@ fn closed_labels_exist_from_the_start_and_open_ones_when_they_are_seen() {
         "{page}"
     );
 
-    // All closed values beside an open one, as soon as it is first seen, before anything is counted.
+    // The first use of a free-form value exports it with every value of the enum labels, all as 0.
     let _ = shop.orders_total.with(order("NZ"));
     let orders = samples(&registry.render()).into_iter();
     let orders: Vec<_> = orders
@@ -89,7 +89,7 @@ fn closed_labels_exist_from_the_start_and_open_ones_when_they_are_seen() {
 }
 
 #[test]
-fn each_series_is_moved_by_its_own_labels() {
+fn each_combination_of_label_values_has_its_own_series() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
     let mut n = 0;
@@ -120,7 +120,7 @@ fn each_series_is_moved_by_its_own_labels() {
 }
 
 #[test]
-fn all_kinds_record() {
+fn every_metric_type_records_its_values() {
     let registry = Registry::builder()
         .constant_label("service", "web")
         .build()
@@ -195,7 +195,7 @@ fn all_kinds_record() {
 }
 
 #[test]
-fn too_many_values_are_one_overflow_with_one_warning() {
+fn values_beyond_the_limit_are_recorded_as_overflow_with_one_warning() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
     let warnings = Warnings::capture();
@@ -211,11 +211,11 @@ fn too_many_values_are_one_overflow_with_one_warning() {
     );
     assert_eq!(count("overflow"), Some(99.0));
     let labels = [("family", "shop_orders_total"), ("label", "country")];
-    let overflown = || registry.sum("metrics_label_overflow_total", &labels);
-    assert_eq!(overflown(), Some(99.0));
+    let overflowed = || registry.sum("metrics_label_overflow_total", &labels);
+    assert_eq!(overflowed(), Some(99.0));
     assert_eq!(warnings.about("country").len(), 1);
 
-    // Of several labels each has a bound of its own.
+    // Each free-form label has its own limit.
     for (country, by) in [
         ("NZ", "ship"),
         ("AU", "ship"),
@@ -236,7 +236,7 @@ fn too_many_values_are_one_overflow_with_one_warning() {
     assert_eq!(count("overflow", "overflow"), Some(1.0));
     assert_valid_text(&registry.render());
 
-    // Another catalogue of the same registry does not begin again.
+    // A second catalogue on the same registry shares the limit.
     let again = Shop::on(&registry).unwrap();
     again.orders_total.with(order("new")).increment();
     assert_eq!(
@@ -246,7 +246,7 @@ fn too_many_values_are_one_overflow_with_one_warning() {
 }
 
 #[test]
-fn many_threads_do_not_go_beyond_the_bound() {
+fn label_limit_holds_across_threads() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
     let barrier = std::sync::Barrier::new(8);
@@ -266,12 +266,12 @@ fn many_threads_do_not_go_beyond_the_bound() {
     assert_eq!(registry.sum("shop_orders_total", &[]), Some(800.0));
     let page = registry.render();
     let lines = page.lines().filter(|l| l.starts_with("shop_orders_total"));
-    // Two values and the overflow, with four combinations of closed ones each.
+    // Two values and `overflow`, each with the four combinations of the other labels.
     assert_eq!(lines.count(), 3 * 4);
 }
 
 #[test]
-fn twice_on_one_registry_is_one_set_of_series_and_so_are_macros() {
+fn catalogues_and_macros_on_one_registry_share_their_series() {
     let registry = Registry::new();
     for _ in 0..2 {
         let shop = Shop::on(&registry).unwrap();
@@ -288,7 +288,7 @@ fn twice_on_one_registry_is_one_set_of_series_and_so_are_macros() {
 }
 
 #[test]
-fn conflicting_definitions_are_refused_by_name() {
+fn conflicting_definition_is_an_error_that_names_the_metric() {
     mod other {
         use super::{Counter, Gauge, Histogram, Payment};
         tower_prometheus::labels! {
@@ -367,9 +367,9 @@ fn conflicting_definitions_are_refused_by_name() {
     assert!(error.contains("shop_orders_total"), "{error}");
 }
 
-/// Methods and constants may have the name of a field: they are not those of the macro.
+/// The macro defines no methods or constants with the name of a field, so the application may.
 #[test]
-fn a_catalogue_has_no_items_with_the_names_of_its_fields() {
+fn methods_and_constants_may_have_the_name_of_a_field() {
     catalogue! {
         pub struct Books {
             /// Books sold.
@@ -395,7 +395,7 @@ fn a_catalogue_has_no_items_with_the_names_of_its_fields() {
 }
 
 #[test]
-fn a_catalogue_of_a_registry_and_the_global_one_have_the_same_type() {
+fn global_catalogue_has_the_same_type_as_one_of_a_registry() {
     fn refund(shop: Shop) {
         shop.refunds_total.with(Payment::Card).increment();
     }
@@ -408,7 +408,7 @@ fn a_catalogue_of_a_registry_and_the_global_one_have_the_same_type() {
 }
 
 #[test]
-fn an_info_keeps_what_it_was_first_set_to() {
+fn info_keeps_its_first_values_and_warns_about_others() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
     let warnings = Warnings::capture();
@@ -428,9 +428,9 @@ fn an_info_keeps_what_it_was_first_set_to() {
     assert_eq!(registry.sum("shop_build_info", &[("version", "2")]), None);
 }
 
-/// Any recorder of the `metrics` crate will do: here one of ours that is not known to be ours.
+/// Any recorder of the `metrics` crate works. Here a `Registry` is passed as one.
 #[test]
-fn on_a_foreign_recorder_it_goes_through_its_handles() {
+fn catalogue_records_into_any_metrics_recorder() {
     let foreign = Registry::new();
     let shop = Shop::on(Sink::recorder(foreign.clone())).unwrap();
     shop.orders_total.with(order("NZ")).add(2);
@@ -468,7 +468,7 @@ fn on_a_foreign_recorder_it_goes_through_its_handles() {
         page.contains("# HELP shop_stock Books on the shelves.\n"),
         "{page}"
     );
-    // A counter of that facade is whole.
+    // Counters of the `metrics` crate are integers, so a `FloatCounter` becomes a gauge.
     assert!(
         page.contains("# TYPE shop_revenue_dollars_total gauge\n"),
         "{page}"
@@ -477,7 +477,7 @@ fn on_a_foreign_recorder_it_goes_through_its_handles() {
 
 #[cfg(feature = "exporter")]
 #[test]
-fn on_the_exporters_recorder_the_page_tells_the_same() {
+fn catalogue_records_into_the_recorder_of_metrics_exporter_prometheus() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new()
         .set_buckets(&[0.005, 1.0])
         .unwrap()
@@ -492,9 +492,9 @@ fn on_the_exporters_recorder_the_page_tells_the_same() {
     assert_eq!(page["shop_revenue_dollars_total{payment=\"card\"}"], 0.25);
 }
 
-/// Who listens to warnings may record something in turn, even in the family that warned.
+/// A subscriber may record metrics while it handles a warning of the same registry.
 #[test]
-fn a_subscriber_that_records_in_the_same_registry_does_no_harm() {
+fn subscriber_may_record_in_the_registry_that_warns() {
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
     count_warnings_in(&registry, || {
@@ -506,7 +506,7 @@ fn a_subscriber_that_records_in_the_same_registry_does_no_harm() {
 }
 
 #[test]
-fn families_can_be_read_back() {
+fn families_returns_the_definitions() {
     let families = Shop::families();
     let orders = &families[0];
     assert_eq!(orders.name, "shop_orders_total");
@@ -549,13 +549,13 @@ fn families_can_be_read_back() {
 }
 
 #[test]
-fn handles_go_anywhere_and_say_what_they_are() {
-    fn anywhere<T: Send + Sync + Copy + std::fmt::Debug + 'static>(_: T) {}
+fn handles_are_copy_send_and_sync_and_their_debug_output_names_the_series() {
+    fn assert_copy_send_sync<T: Send + Sync + Copy + std::fmt::Debug + 'static>(_: T) {}
     let registry = Registry::new();
     let shop = Shop::on(&registry).unwrap();
-    anywhere(shop);
+    assert_copy_send_sync(shop);
     let cash = shop.refunds_total.with(Payment::Cash);
-    anywhere(cash);
+    assert_copy_send_sync(cash);
     assert_eq!(
         format!("{cash:?}"),
         "Counter shop_refunds_total{\"payment\": \"cash\"}"
@@ -571,10 +571,10 @@ fn handles_go_anywhere_and_say_what_they_are() {
     );
 }
 
-/// OpenMetrics takes `_total`, `_info` and `_created` for parts of one family: names that would meet stay
-/// whole, and the page can be read.
+/// OpenMetrics treats `_total`, `_info` and `_created` as suffixes of one family. If two names would become the
+/// same without their suffix, one keeps it.
 #[test]
-fn short_names_do_not_meet() {
+fn names_that_open_metrics_shortens_stay_distinct() {
     labels! {
         pub struct Version { version: open }
     }
@@ -582,13 +582,13 @@ fn short_names_do_not_meet() {
         pub struct Jobs {
             /// Jobs done.
             pub jobs_total: Counter,
-            /// What runs them.
+            /// Version of the worker.
             pub jobs_info: Info<Version>,
             /// Orders.
             pub orders_total: Counter,
             /// Orders made by hand.
             pub orders_created_total: Counter,
-            /// How long a try takes.
+            /// Duration of an attempt.
             pub try_seconds_info: Info<Version> { unit: &Unit::Seconds },
         }
     }

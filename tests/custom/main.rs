@@ -1,4 +1,4 @@
-//! The application's own metrics: a catalogue, on any recorder, and the operations it measures.
+//! Custom metrics: catalogues on any recorder, operations and summaries.
 
 mod catalogue;
 mod operations;

@@ -1,4 +1,4 @@
-//! Operations, however they end: each is recorded once, whole.
+//! Operations are recorded exactly once, with all their metrics, however they end.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,9 +22,9 @@ catalogue! {
     pub struct Llm {
         /// Calls that ended.
         pub calls_total: Counter<Call>,
-        /// How long calls take.
+        /// Duration of calls in seconds.
         pub call_duration_seconds: Histogram<Model>,
-        /// Calls at work.
+        /// Calls in progress.
         pub calls_in_progress: InProgress<Model>,
         /// Errors.
         pub errors_total: Counter<Failure>,
@@ -89,9 +89,9 @@ impl Recorded {
         self.value("llm_calls_in_progress", &[])
     }
 
-    /// Of so many operations the last ended so; none is left.
+    /// Asserts that `operations` have ended, `count` of them with `status`, and that none is in progress.
     #[track_caller]
-    fn assert_ended(&self, operations: u32, status: &str, of_them: u32) {
+    fn assert_ended(&self, operations: u32, status: &str, count: u32) {
         let total = f64::from(operations);
         assert_eq!(self.in_progress(), 0.0, "in progress");
         assert_eq!(self.value("llm_calls_total", &[]), total, "calls");
@@ -101,12 +101,12 @@ impl Recorded {
             "durations"
         );
         let ended = self.value("llm_calls_total", &[("status", status)]);
-        assert_eq!(ended, f64::from(of_them), "{status}");
+        assert_eq!(ended, f64::from(count), "{status}");
     }
 }
 
 #[tokio::test]
-async fn a_future_ends_as_its_result_says() {
+async fn future_is_recorded_by_its_result() {
     let (recorded, llm) = Recorded::new();
     let during = llm
         .call("a")
@@ -133,14 +133,14 @@ async fn a_future_ends_as_its_result_says() {
 }
 
 #[tokio::test]
-async fn a_future_that_is_dropped_is_cancelled() {
+async fn dropped_future_is_cancelled() {
     let (recorded, llm) = Recorded::new();
     let mut polled = Box::pin(llm.call("a").run(std::future::pending::<Result<(), ()>>()));
     assert!(polled.as_mut().now_or_never().is_none());
     assert_eq!(recorded.in_progress(), 1.0);
     drop(polled);
     recorded.assert_ended(1, "cancelled", 1);
-    // It began, though it was never polled.
+    // The operation started, although its future was never polled.
     drop(llm.call("a").run(std::future::pending::<Result<(), ()>>()));
     recorded.assert_ended(2, "cancelled", 2);
 
@@ -153,7 +153,7 @@ async fn a_future_that_is_dropped_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_result_is_seen_before_it_is_recorded() {
+async fn result_callback_runs_before_the_operation_is_recorded() {
     let (recorded, llm) = Recorded::new();
     let work = async { Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)) };
     let ended = llm.call("a").run_with(work, |call, result| {
@@ -173,9 +173,10 @@ async fn a_result_is_seen_before_it_is_recorded() {
     assert_eq!(recorded.value("llm_errors_total", &[]), 1.0, "once");
 }
 
-/// There is no result to see, and what is seen changes nothing of what became of the work.
+/// The callback does not run for a cancelled or a panicked operation. If the callback panics, the operation is
+/// recorded as panicked.
 #[tokio::test]
-async fn only_a_result_is_seen() {
+async fn result_callback_runs_only_if_the_future_finished() {
     let (recorded, llm) = Recorded::new();
     let never =
         |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| panic!("the future did not finish");
@@ -188,18 +189,17 @@ async fn only_a_result_is_seen() {
     assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"no"));
     recorded.assert_ended(2, "panicked", 1);
 
-    // Who looks may panic, too.
-    let looks = |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| {
-        panic_with_result("seen").unwrap_or_default();
+    let panicking_callback = |_: &mut OperationGuard<_, _>, _: &Result<(), ()>| {
+        panic_with_result("in the callback").unwrap_or_default();
     };
-    let work = llm.call("a").run_with(async { Ok(()) }, looks);
+    let work = llm.call("a").run_with(async { Ok(()) }, panicking_callback);
     let caught = AssertUnwindSafe(work).catch_unwind().await;
-    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"seen"));
+    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"in the callback"));
     recorded.assert_ended(3, "panicked", 2);
 }
 
 #[tokio::test]
-async fn a_future_that_panics_is_counted_at_once_and_the_panic_goes_on() {
+async fn panic_in_a_future_is_counted_at_once_and_propagates() {
     let (recorded, llm) = Recorded::new();
     let mut work = Box::pin(llm.call("a").run(async {
         tokio::task::yield_now().await;
@@ -210,7 +210,7 @@ async fn a_future_that_panics_is_counted_at_once_and_the_panic_goes_on() {
     assert!(work.as_mut().now_or_never().is_none());
     let caught = catch_unwind(AssertUnwindSafe(|| work.as_mut().now_or_never()));
     caught.unwrap_err();
-    // The future is still there, and changes nothing any more.
+    // The operation has ended; dropping the future records nothing more.
     recorded.assert_ended(1, "panicked", 1);
     drop(work);
     recorded.assert_ended(1, "panicked", 1);
@@ -222,7 +222,7 @@ async fn a_future_that_panics_is_counted_at_once_and_the_panic_goes_on() {
 }
 
 #[test]
-fn a_future_dropped_by_anothers_panic_was_cancelled() {
+fn future_dropped_by_the_unwinding_of_another_panic_is_cancelled() {
     let (recorded, llm) = Recorded::new();
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _work = llm.call("a").run(std::future::pending::<Result<(), ()>>());
@@ -233,7 +233,7 @@ fn a_future_dropped_by_anothers_panic_was_cancelled() {
 }
 
 #[test]
-fn a_function_ends_as_its_result_says_and_can_set_labels() {
+fn in_scope_is_recorded_by_its_result_and_can_set_labels() {
     let (recorded, llm) = Recorded::new();
     let result = llm.call("a").in_scope(|call| {
         call.cache = Cache::Hit;
@@ -257,7 +257,7 @@ fn a_function_ends_as_its_result_says_and_can_set_labels() {
 }
 
 #[test]
-fn a_guard_ends_as_it_is_told() {
+fn guard_is_recorded_by_the_method_that_ends_it() {
     let (recorded, llm) = Recorded::new();
     llm.call("a").start().success();
     recorded.assert_ended(1, "success", 1);
@@ -278,7 +278,7 @@ fn a_guard_ends_as_it_is_told() {
     );
     let mut call = llm.call("a").start();
     call.set_error("refused");
-    // What comes last counts: no error, then, nor one that is counted.
+    // The last call decides: the operation succeeded, and no error is counted.
     call.success();
     recorded.assert_ended(6, "success", 3);
     assert_eq!(recorded.value("llm_errors_total", &[]), 2.0);
@@ -287,9 +287,9 @@ fn a_guard_ends_as_it_is_told() {
     recorded.assert_ended(6, "success", 3);
 }
 
-/// A guard in a destructor that runs because of a panic does not take that for its own.
+/// A destructor that runs while its thread unwinds may start operations. The panic is not theirs.
 #[test]
-fn an_operation_in_a_destructor_does_not_panic_because_its_thread_does() {
+fn operation_in_a_destructor_is_not_panicked_because_its_thread_unwinds() {
     struct Cleanup(Llm);
     impl Drop for Cleanup {
         fn drop(&mut self) {
@@ -308,12 +308,12 @@ fn an_operation_in_a_destructor_does_not_panic_because_its_thread_does() {
 }
 
 #[test]
-fn the_clock_can_stop_before_the_operation_does() {
+fn stop_clock_ends_the_duration_but_not_the_operation() {
     let (recorded, llm) = Recorded::new();
     let mut call = llm.call("a").start();
     call.stop_clock();
     let stopped = call.elapsed();
-    // As long as it takes, without a sleep: until it is longer than the stopped time could have been.
+    // Wait, without a sleep, until clearly more time has passed than when the clock stopped.
     while call.elapsed() < stopped + Duration::from_millis(20) {
         std::thread::yield_now();
     }
@@ -326,7 +326,7 @@ fn the_clock_can_stop_before_the_operation_does() {
 
 #[cfg(feature = "stream")]
 #[tokio::test]
-async fn a_stream_ends_with_its_last_item() {
+async fn stream_is_recorded_when_it_ends_fails_panics_or_is_dropped() {
     let (recorded, llm) = Recorded::new();
     let items = || stream::iter([Ok::<_, io::Error>(1), Ok(2)]);
     let mut seen = 0;
@@ -369,9 +369,9 @@ async fn a_stream_ends_with_its_last_item() {
     recorded.assert_ended(5, "cancelled", 2);
 }
 
-/// The words are the application's own, and several families move together, each with its own labels.
+/// The status values are the application's own, and one operation updates several metrics with different labels.
 #[test]
-fn words_and_families_are_the_callers() {
+fn application_chooses_metrics_and_label_values() {
     labels! {
         pub enum Status("status") { Good = "200", Bad = "500" }
         pub enum Direction("direction") { Input = "input", Output = "output" }
@@ -388,7 +388,7 @@ fn words_and_families_are_the_callers() {
         pub struct Agents {
             /// Requests.
             pub requests_total: Counter<Status>,
-            /// How long they take, by how they ended.
+            /// Duration of requests in seconds, by status.
             pub request_seconds: Histogram<Status>,
             /// Tokens.
             pub tokens_total: Counter<Direction>,
@@ -408,9 +408,9 @@ fn words_and_families_are_the_callers() {
                     .add(end.labels.1);
             })
     };
-    let mut one = request().start();
-    one.1 = 50;
-    one.success();
+    let mut first = request().start();
+    first.1 = 50;
+    first.success();
     drop(request().start());
     let value = |name, labels| registry.sum(name, &[labels]);
     assert_eq!(value("requests_total", ("status", "200")), Some(1.0));
@@ -437,8 +437,8 @@ const ENDS: [End; 5] = [
     End::Discard,
 ];
 
-/// Starts an operation for each of `ends` and ends them, `parallel` of them in progress at a time, in an
-/// order that is not that of their starts; the rest is dropped.
+/// Starts an operation for each of `ends`, up to `parallel` at the same time. Ends them in a different order than
+/// they started, and drops those that are left.
 fn assert_each_recorded_once(ends: &[End], parallel: usize) {
     let (recorded, llm) = Recorded::new();
     let mut running = Vec::new();
@@ -455,7 +455,7 @@ fn assert_each_recorded_once(ends: &[End], parallel: usize) {
             End::Error => operation.error(&io::Error::other("x")),
             End::Drop => drop(operation),
             End::Panic => {
-                // Without a message on the terminal.
+                // `resume_unwind` prints no message.
                 let panicked = catch_unwind(AssertUnwindSafe(|| {
                     let _operation = operation;
                     std::panic::resume_unwind(Box::new(()));

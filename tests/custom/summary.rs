@@ -12,15 +12,15 @@ labels! {
 
 catalogue! {
     pub struct Store {
-        /// How long it takes.
+        /// Duration of accesses in seconds.
         pub access_seconds: Summary<Kind>,
-        /// How many there are.
+        /// Items of a batch.
         pub batch_size: Summary,
     }
 }
 
 #[test]
-fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
+fn summary_has_quantiles_sum_and_count_in_both_formats() {
     let registry = Registry::builder()
         .constant_label("service", "s")
         .build()
@@ -52,7 +52,7 @@ fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
         1000.0
     );
     assert!((page_samples["access_seconds_sum{kind=\"read\",service=\"s\"}"] - 500.5).abs() < 1e-9);
-    // Closed labels are there from the start; what nothing is known of is NaN.
+    // Enum labels are exported from start-up. Quantiles without samples are NaN.
     assert_eq!(
         page_samples["access_seconds_count{kind=\"write\",service=\"s\"}"],
         0.0
@@ -61,12 +61,12 @@ fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
         page.contains("access_seconds{kind=\"write\",service=\"s\",quantile=\"0.5\"} NaN\n"),
         "{page}"
     );
-    // Infinity is counted, and spoils neither sum nor quantiles.
+    // Infinity is counted, but changes neither sum nor quantiles.
     assert_eq!(page_samples["batch_size_count{service=\"s\"}"], 2.0);
     assert_eq!(page_samples["batch_size_sum{service=\"s\"}"], 7.0);
     assert!((page_samples["batch_size{service=\"s\",quantile=\"0.99\"}"] - 7.0).abs() < 0.08);
     assert!(page.contains("# TYPE batch_size summary\n"), "{page}");
-    // Its parts are its own: a macro's counter of such a name gets another.
+    // The names of its samples are reserved: a counter with such a name is renamed.
     metrics::with_local_recorder(&registry, || {
         metrics::counter!("batch_size_sum").increment(1);
     });
@@ -74,7 +74,7 @@ fn a_summary_has_quantiles_sum_and_count_in_both_formats() {
 }
 
 #[test]
-fn a_foreign_recorder_makes_a_histogram_of_it() {
+fn summary_on_another_recorder_is_a_histogram() {
     let foreign = Registry::new();
     let store = Store::on(Sink::recorder(foreign.clone())).unwrap();
     store.batch_size.observe(3.0);

@@ -1,5 +1,5 @@
 fn main() {
-    // For this crate alone, not for what it depends on.
+    // For this crate only, not for its dependencies.
     println!("cargo::rustc-cfg=loom");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -1,9 +1,9 @@
-//! Which bounds a histogram has, and which are refused.
+//! Bucket bounds of histograms: which setting applies, and which bounds are invalid.
 
 use tower_prometheus::Registry;
 
 #[test]
-fn bounds_are_those_of_the_name_then_of_the_longest_prefix_then_the_default() {
+fn bounds_are_chosen_by_name_then_longest_prefix_then_default() {
     let registry = Registry::builder()
         .buckets([1.0])
         .buckets_for_prefix("db_", [2.0])
@@ -27,7 +27,7 @@ fn bounds_are_those_of_the_name_then_of_the_longest_prefix_then_the_default() {
 }
 
 #[test]
-fn bounds_that_make_no_sense_are_refused() {
+fn invalid_bounds_are_an_error() {
     for (bounds, expected) in [
         (vec![], "at least one"),
         (vec![1.0, 1.0], "1 follows 1"),

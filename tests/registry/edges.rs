@@ -1,9 +1,9 @@
-//! The edges of what the other modules test: each of these was once a change that no other test saw.
+//! Edge cases: each test detects a mutation of the code that no other test detected.
 
 use tower_prometheus::Registry;
 
 #[test]
-fn a_histogram_reserves_its_parts() {
+fn histogram_reserves_the_names_of_its_buckets_and_creation_time() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::histogram!("h").record(1.0);
@@ -15,7 +15,7 @@ fn a_histogram_reserves_its_parts() {
 }
 
 #[test]
-fn large_numbers_are_written_whole() {
+fn large_numbers_are_rendered_exactly() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::gauge!("g").set(-1e300);
@@ -31,11 +31,11 @@ fn large_numbers_are_written_whole() {
 }
 
 #[test]
-fn two_threads_register_a_mended_series_once() {
+fn two_threads_register_a_series_with_a_sanitized_label_once() {
     use std::sync::atomic::{AtomicUsize, Ordering};
     const KEYS: usize = 10_000;
     let registry = Registry::new();
-    // Spinning, because threads that a barrier wakes come one after the other.
+    // Spin: a barrier would wake the threads one after the other.
     let arrived = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -46,7 +46,7 @@ fn two_threads_register_a_mended_series_once() {
                         while arrived.load(Ordering::Relaxed) < 2 * (i + 1) {
                             std::thread::yield_now();
                         }
-                        metrics::counter!("c_total", "to.mend" => i.to_string()).increment(1);
+                        metrics::counter!("c_total", "not.valid" => i.to_string()).increment(1);
                     }
                 });
             });
@@ -56,23 +56,23 @@ fn two_threads_register_a_mended_series_once() {
 }
 
 #[test]
-fn nothing_is_summed_that_is_not_counted() {
+fn histogram_sum_has_no_sample_that_its_count_lacks() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let registry = Registry::new();
     let done = AtomicBool::new(false);
     let histogram = metrics::with_local_recorder(&registry, || metrics::histogram!("h"));
-    let whole = std::thread::scope(|scope| {
+    let is_consistent = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 histogram.record(1.0);
             }
         });
-        let whole = (0..5_000).all(|_| {
+        let is_consistent = (0..5_000).all(|_| {
             let page = test_support::page::samples(&registry.render());
             page["h_sum"] <= page["h_count"]
         });
         done.store(true, Ordering::Relaxed);
-        whole
+        is_consistent
     });
-    assert!(whole);
+    assert!(is_consistent);
 }

@@ -1,4 +1,4 @@
-//! Nothing is lost, nothing goes down, nothing grows.
+//! No sample is lost, no counter decreases, and memory does not grow with samples.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,18 +7,23 @@ use tower_prometheus::Registry;
 
 use test_support::page::samples;
 
-/// Counters, buckets and counts never go down from one scrape to the next, and `+Inf` is the count.
-struct Watch {
-    before: BTreeMap<String, f64>,
+/// Asserts that counters, buckets and counts never decrease from one scrape to the next, that the `+Inf` bucket
+/// equals the count, and that no series disappears.
+#[derive(Default)]
+struct ScrapeChecks {
+    previous: BTreeMap<String, f64>,
 }
 
-impl Watch {
-    fn look(&mut self, registry: &Registry) {
+impl ScrapeChecks {
+    fn scrape(&mut self, registry: &Registry) {
         let now = samples(&registry.render());
         for (name, value) in &now {
-            let before = self.before.get(name).copied().unwrap_or(0.0);
+            let before = self.previous.get(name).copied().unwrap_or(0.0);
             if !name.starts_with("g_") {
-                assert!(*value >= before, "{name} went from {before} to {value}");
+                assert!(
+                    *value >= before,
+                    "{name} decreased from {before} to {value}"
+                );
             }
             if let Some(count) = name.strip_prefix("h_seconds_count") {
                 let inf = match count.strip_suffix('}') {
@@ -28,29 +33,27 @@ impl Watch {
                 assert_eq!(now[&inf], *value, "{inf}");
             }
         }
-        let known = self.before.keys().all(|name| now.contains_key(name));
-        assert!(known, "a series is gone");
-        self.before = now;
+        let all_present = self.previous.keys().all(|name| now.contains_key(name));
+        assert!(all_present, "a series disappeared");
+        self.previous = now;
     }
 }
 
 const THREADS: u64 = 8;
 const ROUNDS: u64 = 20_000;
 
-/// 8 threads record, some come and go; another scrapes without pause.
+/// 8 threads record, in threads that are started and ended; another thread scrapes continuously.
 #[test]
-fn nothing_is_lost_while_scraped_without_pause() {
+fn no_sample_is_lost_during_continuous_scrapes() {
     let registry = Registry::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let scraper = scope.spawn(|| {
-            let mut watch = Watch {
-                before: BTreeMap::new(),
-            };
+            let mut checks = ScrapeChecks::default();
             while !done.load(Ordering::Acquire) {
-                watch.look(&registry);
+                checks.scrape(&registry);
             }
-            watch.look(&registry);
+            checks.scrape(&registry);
         });
         let recorders: Vec<_> = (0..THREADS)
             .map(|thread| {
@@ -77,7 +80,7 @@ fn nothing_is_lost_while_scraped_without_pause() {
 }
 
 fn record(registry: &Registry, thread: u64) {
-    // Each hundred rounds on a thread of its own, which takes over a shard from one that ended.
+    // Every hundred rounds run on a new thread, which reuses the shard of an ended one.
     for _ in 0..ROUNDS / 100 {
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -99,19 +102,16 @@ fn record(registry: &Registry, thread: u64) {
     }
 }
 
-/// Series registered while scrapes run are on every page after that.
 #[test]
-fn no_series_is_missed_while_scraped_without_pause() {
+fn series_registered_during_continuous_scrapes_are_on_every_later_page() {
     const SERIES: u64 = 3000;
     let registry = Registry::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut watch = Watch {
-                before: BTreeMap::new(),
-            };
+            let mut checks = ScrapeChecks::default();
             while !done.load(Ordering::Acquire) {
-                watch.look(&registry);
+                checks.scrape(&registry);
             }
         });
         metrics::with_local_recorder(&registry, || {
@@ -128,34 +128,33 @@ fn no_series_is_missed_while_scraped_without_pause() {
     assert_eq!(registry.sum("c_total", &[]), Some(SERIES as f64));
 }
 
-/// What a thread records while its thread-locals are being destroyed is not lost.
 #[test]
-fn the_last_words_of_a_thread_count() {
-    struct LastWords(metrics::Counter);
-    impl Drop for LastWords {
+fn samples_recorded_by_thread_local_destructors_are_counted() {
+    struct IncrementOnDrop(metrics::Counter);
+    impl Drop for IncrementOnDrop {
         fn drop(&mut self) {
             self.0.increment(1);
         }
     }
     thread_local! {
-        static FIRST: std::cell::RefCell<Option<LastWords>> = const { std::cell::RefCell::new(None) };
-        static SECOND: std::cell::RefCell<Option<LastWords>> = const { std::cell::RefCell::new(None) };
+        static FIRST: std::cell::RefCell<Option<IncrementOnDrop>> = const { std::cell::RefCell::new(None) };
+        static SECOND: std::cell::RefCell<Option<IncrementOnDrop>> = const { std::cell::RefCell::new(None) };
     }
     let registry = Registry::new();
-    let counter = metrics::with_local_recorder(&registry, || metrics::counter!("words_total"));
+    let counter = metrics::with_local_recorder(&registry, || metrics::counter!("events_total"));
     for _ in 0..50 {
         let counter = counter.clone();
         let thread = std::thread::spawn(move || {
-            FIRST.set(Some(LastWords(counter.clone())));
+            FIRST.set(Some(IncrementOnDrop(counter.clone())));
             counter.increment(1);
-            SECOND.set(Some(LastWords(counter)));
+            SECOND.set(Some(IncrementOnDrop(counter)));
         });
         thread.join().unwrap();
     }
-    assert_eq!(registry.sum("words_total", &[]), Some(150.0));
+    assert_eq!(registry.sum("events_total", &[]), Some(150.0));
 }
 
-/// 100 million samples without a scrape: the page is as long as after one.
+/// 100 million samples without a scrape allocate nothing.
 #[test]
 fn memory_does_not_grow_with_samples() {
     let registry = Registry::new();

@@ -67,7 +67,7 @@ fn registry() -> (Registry, Shop) {
     (registry, shop)
 }
 
-/// Reports a counter and a gauge; `zeta_bytes` and `alpha_total` are the last and the first names.
+/// Reports metrics whose names sort before (`alpha_total`) and after (`zeta_…`) those of the registry.
 fn collect(samples: &mut Samples) -> Result<(), CollectError> {
     samples
         .gauge("zeta_bytes", "Memory.\n\"All\" of it \\.")
@@ -142,7 +142,7 @@ async fn families_of_the_registry_and_of_collectors_are_sorted_by_name() {
 }
 
 #[tokio::test]
-async fn a_family_without_series_is_not_in_a_snapshot() {
+async fn family_without_series_is_not_in_a_snapshot() {
     let registry = Registry::new();
     let _ = registry.http_layer();
     registry.gauge("absent", "", || None::<u64>).unwrap();
@@ -212,7 +212,7 @@ async fn families_have_kind_help_and_unit() {
 }
 
 #[tokio::test]
-async fn label_values_are_not_escaped_and_sorted_with_constant_labels() {
+async fn label_values_are_unescaped_and_labels_are_sorted_with_constant_labels() {
     let (registry, _shop) = registry();
     registry.collector("stats", collect).unwrap();
     let snapshot = registry.gather().await;
@@ -233,7 +233,7 @@ async fn label_values_are_not_escaped_and_sorted_with_constant_labels() {
     );
 }
 
-/// With nothing to trim around them, and with braces inside.
+/// The label values contain braces, which also delimit labels on the page.
 #[tokio::test]
 async fn labels_of_a_registry_without_constant_labels_are_complete() {
     let registry = Registry::new();
@@ -263,7 +263,7 @@ async fn labels_of_a_registry_without_constant_labels_are_complete() {
 }
 
 #[tokio::test]
-async fn counters_are_integers_and_exact() {
+async fn integer_counters_are_exact() {
     let (registry, shop) = registry();
     shop.orders_total.with(Payment::Card).add(u64::MAX - 10);
     registry.collector("stats", collect).unwrap();
@@ -419,7 +419,7 @@ async fn series_of_the_registry_have_a_creation_time() {
 }
 
 #[tokio::test]
-async fn the_page_and_the_snapshot_have_the_same_samples() {
+async fn page_and_snapshot_have_the_same_samples() {
     let (registry, shop) = registry();
     registry.collector("stats", collect).unwrap();
     let _packing = shop.packing.begin();
@@ -436,7 +436,7 @@ async fn the_page_and_the_snapshot_have_the_same_samples() {
         metrics::histogram!("odd_names", "a.b" => HOSTILE, "" => "").record(-1e300);
     });
     let comparable = |mut samples: test_support::snapshot::SampleTexts| {
-        // Each call of a collector has another duration.
+        // The durations of collectors differ from call to call.
         for ((name, _), text) in &mut samples {
             if name == "scrape_collector_duration_seconds" {
                 text.clear();
@@ -451,7 +451,7 @@ async fn the_page_and_the_snapshot_have_the_same_samples() {
 }
 
 #[tokio::test]
-async fn a_snapshot_does_not_change_when_more_is_recorded() {
+async fn snapshot_does_not_change_when_more_is_recorded() {
     let (registry, shop) = registry();
     let snapshot = registry.gather().await;
     let clone = snapshot.clone();
@@ -470,7 +470,7 @@ async fn a_snapshot_does_not_change_when_more_is_recorded() {
     ));
 }
 
-/// Polls to the end without a runtime; the number of polls.
+/// Polls a future to completion without a runtime. Returns the number of polls and the output.
 fn poll_count<T>(future: impl Future<Output = T>) -> (usize, T) {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -499,7 +499,7 @@ fn gathering_many_series_takes_many_polls() {
     let registry = large_registry();
     let (first, snapshot) = poll_count(registry.gather());
     assert_eq!(snapshot.family("large_total").unwrap().len(), MANY);
-    // Sorting 100,000 new series, then reading them.
+    // The first gather also sorts 100,000 new series.
     assert!(first > 50, "{first} polls");
     drop(snapshot);
     let (second, snapshot) = poll_count(registry.gather());
@@ -511,8 +511,8 @@ fn gathering_many_series_takes_many_polls() {
 #[tokio::test]
 async fn gathering_yields_to_other_tasks() {
     let registry = large_registry();
-    let turns = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&turns);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
     let other = tokio::spawn(async move {
         loop {
             counted.fetch_add(1, Ordering::Relaxed);
@@ -527,13 +527,13 @@ async fn gathering_yields_to_other_tasks() {
             .sum::<usize>(),
         MANY
     );
-    let turns = turns.load(Ordering::Relaxed);
-    assert!(turns > 50, "{turns}");
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls > 50, "{polls}");
     other.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_collector_that_hangs_is_left_out_at_the_timeout() {
+async fn hanging_collector_is_omitted_at_the_timeout() {
     struct Hangs;
     impl Collector for Hangs {
         async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
@@ -560,7 +560,7 @@ async fn a_collector_that_hangs_is_left_out_at_the_timeout() {
         assert!(matches!(success("hangs"), Value::Gauge(Number::Integer(0))));
         assert!(matches!(success("stats"), Value::Gauge(Number::Integer(1))));
     }
-    // 10 s by default, as a scrape.
+    // The default timeout is 10 s, as for a scrape.
     let (_, took) = test_support::scrape::measure_time(registry.gather()).await;
     assert!((9.0..=10.0).contains(&took.as_secs_f64()), "{took:?}");
 }

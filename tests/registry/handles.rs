@@ -1,4 +1,4 @@
-//! Counters, gauges and histograms at the edges of their numbers.
+//! Counters, gauges and histograms of the `metrics` macros, with extreme values.
 
 use tower_prometheus::Registry;
 
@@ -6,7 +6,7 @@ use test_support::page::samples;
 use test_support::registry_with;
 
 #[test]
-fn a_counter_stays_at_the_largest_number() {
+fn counter_saturates_at_u64_max() {
     let registry = registry_with(|| {
         let counter = metrics::counter!("c_total");
         counter.increment(u64::MAX);
@@ -20,7 +20,7 @@ fn a_counter_stays_at_the_largest_number() {
 }
 
 #[test]
-fn absolute_raises_and_never_lowers() {
+fn absolute_never_lowers_a_counter() {
     let registry = registry_with(|| {
         let counter = metrics::counter!("c_total");
         counter.absolute(10);
@@ -32,7 +32,7 @@ fn absolute_raises_and_never_lowers() {
 }
 
 #[test]
-fn many_threads_raise_a_counter_to_the_highest() {
+fn concurrent_absolute_calls_keep_the_highest_value() {
     let registry = Registry::new();
     let counter = metrics::with_local_recorder(&registry, || metrics::counter!("c_total"));
     std::thread::scope(|scope| {
@@ -45,7 +45,7 @@ fn many_threads_raise_a_counter_to_the_highest() {
 }
 
 #[test]
-fn gauges_show_every_number() {
+fn gauges_render_every_kind_of_float() {
     for (value, shown) in [
         (f64::NAN, "NaN"),
         (f64::INFINITY, "+Inf"),
@@ -70,7 +70,7 @@ fn gauges_show_every_number() {
             parsed == value || (parsed.is_nan() && value.is_nan()),
             "{line}"
         );
-        // How an exponent is written is the formatter's business.
+        // The notation of exponents may differ.
         if !shown.contains('e') {
             assert_eq!(line, format!("g {shown}"));
         }
@@ -78,7 +78,7 @@ fn gauges_show_every_number() {
 }
 
 #[test]
-fn gauges_rise_and_fall() {
+fn gauges_can_be_set_incremented_and_decremented() {
     let registry = registry_with(|| {
         let gauge = metrics::gauge!("g");
         gauge.set(5.0);
@@ -89,14 +89,14 @@ fn gauges_rise_and_fall() {
 }
 
 #[test]
-fn samples_that_are_no_numbers_do_not_spoil_a_histogram() {
+fn histogram_ignores_nan_and_counts_infinity_without_summing_it() {
     let registry = registry_with(|| {
         let histogram = metrics::histogram!("h");
         for sample in [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.25] {
             histogram.record(sample);
         }
     });
-    // NaN is no measurement; an infinite one is counted in its bucket, and left out of the sum.
+    // NaN is ignored. An infinite sample is counted in its bucket, but not added to the sum.
     let value = |name, le| registry.sum(name, &[("le", le)]);
     assert_eq!(value("h_bucket", "0.005"), Some(2.0));
     assert_eq!(value("h_bucket", "10"), Some(4.0));
@@ -106,7 +106,7 @@ fn samples_that_are_no_numbers_do_not_spoil_a_histogram() {
 }
 
 #[test]
-fn record_many_is_many_records() {
+fn record_many_counts_every_sample() {
     let registry = registry_with(|| metrics::histogram!("h").record_many(0.5, 1000));
     assert_eq!(registry.sum("h_count", &[]), Some(1000.0));
     assert_eq!(registry.sum("h_sum", &[]), Some(500.0));
@@ -141,7 +141,7 @@ fn constant_labels_are_on_every_series() {
 }
 
 #[test]
-fn value_is_the_sum_of_what_fits() {
+fn sum_adds_the_series_that_have_the_labels() {
     let registry = registry_with(|| {
         metrics::counter!("c_total", "a" => "1", "b" => "1").increment(1);
         metrics::counter!("c_total", "a" => "1", "b" => "2").increment(2);

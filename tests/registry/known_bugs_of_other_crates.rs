@@ -7,11 +7,11 @@ use tower_prometheus::Registry;
 use test_support::page::samples;
 use test_support::registry_with;
 
-const METADATA: Metadata<'static> = Metadata::new("mistakes", Level::INFO, None);
+const METADATA: Metadata<'static> = Metadata::new("known_bugs", Level::INFO, None);
 
 /// metrics-exporter-prometheus renders `\` and `\\` as the same series, twice.
 #[test]
-fn values_that_differ_in_escaping_are_two_series() {
+fn label_values_that_differ_only_in_escaping_are_distinct_series() {
     let registry = registry_with(|| {
         metrics::counter!("c", "v" => "\\").increment(1);
         metrics::counter!("c", "v" => "\\\\").increment(2);
@@ -22,9 +22,9 @@ fn values_that_differ_in_escaping_are_two_series() {
     assert_eq!(registry.sum("c", &[("v", "\\n")]), Some(8.0));
 }
 
-/// metrics-exporter-prometheus overwrites one with the other.
+/// In metrics-exporter-prometheus, one of the metrics overwrites the other.
 #[test]
-fn names_equal_after_mending_are_two_families() {
+fn names_equal_after_sanitizing_are_distinct_families() {
     let registry = registry_with(|| {
         metrics::counter!("a.b").increment(1);
         metrics::counter!("a-b").increment(2);
@@ -34,7 +34,7 @@ fn names_equal_after_mending_are_two_families() {
 
 /// metrics-exporter-prometheus writes the label twice.
 #[test]
-fn a_label_called_le_is_not_doubled() {
+fn label_named_le_is_not_written_twice() {
     let registry = registry_with(|| metrics::histogram!("h", "le" => "x").record(1.0));
     for series in samples(&registry.render()).keys() {
         assert!(
@@ -46,7 +46,7 @@ fn a_label_called_le_is_not_doubled() {
 
 /// metrics-exporter-prometheus writes two TYPE lines.
 #[test]
-fn a_counter_and_a_gauge_of_one_name_are_two_families() {
+fn counter_and_gauge_of_one_name_are_distinct_families() {
     let registry = registry_with(|| {
         metrics::counter!("x").increment(1);
         metrics::gauge!("x").set(2.0);
@@ -55,9 +55,9 @@ fn a_counter_and_a_gauge_of_one_name_are_two_families() {
     assert_eq!(registry.sum("U__x", &[]), Some(2.0));
 }
 
-/// metrics-exporter-prometheus' sum is NaN from then on.
+/// In metrics-exporter-prometheus, the sum stays NaN after one NaN sample.
 #[test]
-fn a_nan_does_not_poison_a_sum() {
+fn nan_sample_does_not_change_the_sum() {
     let registry = registry_with(|| {
         metrics::histogram!("h").record(f64::NAN);
         metrics::histogram!("h").record(2.0);
@@ -65,15 +65,15 @@ fn a_nan_does_not_poison_a_sum() {
     assert_eq!(registry.sum("h_sum", &[]), Some(2.0));
 }
 
-/// metrics-exporter-prometheus takes them in any order.
+/// metrics-exporter-prometheus accepts bounds in any order.
 #[test]
-fn bucket_lists_are_checked() {
+fn unsorted_bucket_bounds_are_an_error() {
     assert!(Registry::builder().buckets([2.0, 1.0]).build().is_err());
 }
 
-/// In metrics-exporter-prometheus the first description wins, and comes too late if the series exists.
+/// In metrics-exporter-prometheus, the first description wins, and it is ignored if the series already exists.
 #[test]
-fn the_last_description_wins_whenever_it_comes() {
+fn last_description_wins_even_after_registration() {
     let registry = registry_with(|| {
         metrics::describe_counter!("c", "before");
         metrics::counter!("c").increment(1);
@@ -89,7 +89,7 @@ fn the_last_description_wins_whenever_it_comes() {
     assert!(page.contains("# HELP g late\n"), "{page}");
 }
 
-/// metrics-exporter-prometheus' families come in random order.
+/// metrics-exporter-prometheus renders families in random order.
 #[test]
 fn families_and_series_are_sorted() {
     let registry = registry_with(|| {
@@ -104,9 +104,9 @@ fn families_and_series_are_sorted() {
     assert!(lines.is_sorted(), "{page}");
 }
 
-/// `prometheus` keys children by their label values joined without a separator.
+/// `prometheus` identifies a series by its label values, joined without a separator.
 #[test]
-fn label_values_are_not_joined() {
+fn series_whose_joined_label_values_are_equal_are_distinct() {
     let registry = registry_with(|| {
         metrics::counter!("c", "service" => "pkg.Foo", "method" => "BarGet").increment(1);
         metrics::counter!("c", "service" => "pkg.FooBar", "method" => "Get").increment(2);
@@ -117,7 +117,7 @@ fn label_values_are_not_joined() {
 
 /// `metrics` before 0.24.6 gave label sets with swapped names and values the same hash.
 #[test]
-fn swapped_names_and_values_are_two_series() {
+fn series_with_swapped_label_name_and_value_are_distinct() {
     let registry = Registry::new();
     for (name, value) in [("a", "b"), ("b", "a")] {
         let key = Key::from_parts("c", vec![Label::new(name, value)]);

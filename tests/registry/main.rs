@@ -1,4 +1,4 @@
-//! The registry: exact under any load, and a page that Prometheus can read whatever was recorded.
+//! The registry: exact counts under concurrency, and a valid metrics page whatever is recorded.
 
 mod buckets;
 mod edges;

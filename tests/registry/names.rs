@@ -1,4 +1,4 @@
-//! Names from macros are mended, never merged or doubled; names from builders are refused.
+//! Invalid names from macros are sanitized without collisions; invalid names in the builder are errors.
 
 use tower_prometheus::Registry;
 
@@ -6,7 +6,7 @@ use test_support::page::{assert_valid_text, samples};
 use test_support::warnings::{Warnings, count_warnings_in};
 
 #[test]
-fn names_are_mended() {
+fn invalid_names_are_sanitized() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::counter!("my.counter", "my.label" => "x").increment(1);
@@ -18,7 +18,7 @@ fn names_are_mended() {
 }
 
 #[test]
-fn names_that_would_be_the_same_are_escaped_with_one_warning() {
+fn names_equal_after_sanitizing_are_escaped_with_one_warning_each() {
     let warnings = Warnings::capture();
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
@@ -43,9 +43,9 @@ fn names_that_would_be_the_same_are_escaped_with_one_warning() {
     assert_eq!(warnings.about("is taken by another metric").len(), 3);
 }
 
-/// Who listens to warnings may record something in turn, under a name that has to be mended too.
+/// A subscriber may record a metric while it handles a warning, even under a name that must be sanitized.
 #[test]
-fn a_warning_may_be_counted_where_it_comes_from() {
+fn subscriber_may_record_in_the_registry_that_warns() {
     let registry = Registry::new();
     count_warnings_in(&registry, || {
         metrics::with_local_recorder(&registry, || {
@@ -58,7 +58,7 @@ fn a_warning_may_be_counted_where_it_comes_from() {
 }
 
 #[test]
-fn a_family_does_not_take_the_samples_of_a_histogram() {
+fn metric_with_the_name_of_a_histogram_sample_stays_distinct() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::histogram!("h").record(1.0);
@@ -75,7 +75,7 @@ fn a_family_does_not_take_the_samples_of_a_histogram() {
 }
 
 #[test]
-fn labels_that_would_be_the_same_stay_apart() {
+fn labels_equal_after_sanitizing_stay_distinct() {
     let registry = Registry::builder()
         .constant_label("zone", "eu")
         .build()
@@ -117,7 +117,7 @@ fn labels_that_would_be_the_same_stay_apart() {
 }
 
 #[test]
-fn the_order_of_labels_does_not_matter() {
+fn order_of_labels_does_not_matter() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         metrics::counter!("c", "a" => "1", "b" => "2").increment(1);
@@ -130,7 +130,7 @@ fn the_order_of_labels_does_not_matter() {
 }
 
 #[test]
-fn builders_refuse_names_that_cannot_be_read() {
+fn invalid_names_in_the_builder_are_an_error() {
     for (name, value) in [
         ("my-label", "x"),
         ("", "x"),

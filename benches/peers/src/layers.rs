@@ -1,4 +1,4 @@
-//! The same service behind each of the layers, and what each has counted.
+//! The same service with each of the layers, and the number of requests that each has counted.
 
 use axum::Router;
 use axum::routing::get;
@@ -16,7 +16,7 @@ pub const PATH: &str = "/users/7";
 /// A layer under measurement.
 pub struct Subject {
     pub name: &'static str,
-    /// A router for each thread: clones of one share the count of axum's own `MatchedPath`.
+    /// A router for each thread, because clones of one router share the reference count of axum's `MatchedPath`.
     pub routers: [Router; 2],
     counted: Box<dyn Fn() -> Option<u64> + Sync>,
 }
@@ -27,7 +27,7 @@ impl Subject {
         layer: impl Fn(Router) -> Router,
         counted: impl Fn() -> Option<u64> + Sync + 'static,
     ) -> Self {
-        // With a state: axum would make the router anew for each request.
+        // Without `with_state`, axum would build the router for each request.
         let router =
             || layer(Router::new().route("/users/{id}", get(async || "hello"))).with_state(());
         Self {
@@ -37,14 +37,14 @@ impl Subject {
         }
     }
 
-    /// Asserts that it counted every request, if it counts.
+    /// Asserts that the layer counted every request, if it counts them.
     pub fn check(&self, requests: u64) {
         if let Some(counted) = (self.counted)() {
             assert_eq!(counted, requests, "{}", self.name);
         }
     }
 
-    /// How many requests it has counted, if it counts.
+    /// Returns the number of requests that the layer has counted, if it counts them.
     pub fn counted(&self) -> Option<u64> {
         (self.counted)()
     }
@@ -64,7 +64,7 @@ pub fn ours() -> Subject {
     })
 }
 
-/// Its recorder is the global one, and a task drains what it keeps every few seconds.
+/// Uses the global recorder. A task of axum-prometheus processes the recorded samples every few seconds.
 pub fn axum_prometheus() -> Subject {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -88,10 +88,11 @@ pub fn prometheus_axum_middleware() -> Subject {
 
 pub fn tonic_prometheus_layer() -> Subject {
     use tonic_prometheus_layer::{MetricsLayer, metrics};
-    metrics::try_init_settings(metrics::GlobalSettings::default()).expect("once");
+    metrics::try_init_settings(metrics::GlobalSettings::default())
+        .expect("the settings are initialized once");
     let layered = |router: Router| router.layer(MetricsLayer::new());
     Subject::new("tonic_prometheus_layer", layered, || {
-        let page = metrics::encode_to_string().expect("it can be encoded");
+        let page = metrics::encode_to_string().expect("the page can be encoded");
         sum_of(&page, "grpc_server_handled_total{")
     })
 }
@@ -108,18 +109,18 @@ pub fn axum_otel_metrics() -> Subject {
 pub fn tower_otel_http_metrics() -> Subject {
     let (provider, counted) = otel::sdk30();
     let layer = HTTPMetricsLayerBuilder::builder().with_meter(provider.meter("bench"));
-    let layer = layer.build().expect("the defaults are sound");
+    let layer = layer.build().expect("the defaults are valid");
     let layered = move |router: Router| router.layer(layer.clone());
     Subject::new("tower-otel-http-metrics", layered, counted)
 }
 
-/// Its meter is the global one; it traces as well, which is off here.
+/// Uses the global meter. Tracing is disabled.
 pub fn opentelemetry_instrumentation_tower() -> Subject {
     use opentelemetry_instrumentation_tower::http::server::LayerBuilder;
     let (provider, counted) = otel::sdk33();
     otel33::global::set_meter_provider(provider);
     let layer = LayerBuilder::builder().with_tracing(false).build();
-    let layer = layer.expect("the defaults are sound");
+    let layer = layer.expect("the defaults are valid");
     let layered = move |router: Router| router.layer(layer.clone());
     Subject::new("opentelemetry-instrumentation-tower", layered, counted)
 }
@@ -127,10 +128,10 @@ pub fn opentelemetry_instrumentation_tower() -> Subject {
 fn default_page() -> String {
     let families = prometheus::gather();
     let page = prometheus::TextEncoder::new().encode_to_string(&families);
-    page.expect("it can be encoded")
+    page.expect("the page can be encoded")
 }
 
-/// The sum of the samples whose lines begin so.
+/// Returns the sum of the samples whose lines start with `begin`.
 fn sum_of(page: &str, begin: &str) -> Option<u64> {
     let lines = page.lines().filter(|line| line.starts_with(begin));
     let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! What tower-prometheus is compared with: layers that measure requests, and libraries that write pages.
+//! Other crates to compare with: layers that measure requests, and libraries that render pages.
 
 pub mod layers;
 mod otel;

@@ -1,7 +1,7 @@
-//! Meters that keep what is written to them in memory, and the number of requests in it: one for each
-//! version of OpenTelemetry's SDK that a layer is built on.
+//! OpenTelemetry meters that export to memory, and the number of requests in it: one for each version of the SDK that
+//! a layer needs.
 
-/// The function `$sdk`: a provider of meters, and what counts its samples of request durations.
+/// Defines the function `$sdk`. It returns a meter provider, and a function that counts the recorded request durations.
 macro_rules! provider {
     ($sdk:ident) => {
         pub fn $sdk() -> (
@@ -29,8 +29,10 @@ macro_rules! provider {
             };
             let meters = provider.clone();
             let counted = move || {
-                meters.force_flush().expect("memory takes it");
-                let metrics = exporter.get_finished_metrics().expect("it is in memory");
+                meters.force_flush().expect("exporting to memory succeeds");
+                let metrics = exporter
+                    .get_finished_metrics()
+                    .expect("the metrics are in memory");
                 metrics.last().map(durations)
             };
             (provider, counted)
@@ -38,7 +40,7 @@ macro_rules! provider {
     };
 }
 
-/// Nothing is exported while it is measured.
+/// The export interval: nothing is exported during a measurement.
 const FOREVER: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 provider!(sdk30);

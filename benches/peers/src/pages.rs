@@ -1,4 +1,4 @@
-//! The same numbers in each library that writes pages.
+//! The same metrics in each library that renders pages.
 
 use std::sync::atomic::AtomicU64;
 
@@ -10,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use tower_prometheus::Registry;
 
-/// Upper bounds; with `+Inf` twelve buckets.
+/// Upper bounds of the buckets. With `+Inf`, there are twelve buckets.
 const BOUNDS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
@@ -37,7 +37,7 @@ pub struct Subject {
     pub render: Box<dyn Fn() -> String>,
 }
 
-/// All of them, with the same series.
+/// Returns all libraries, with the same series.
 pub fn subjects(kind: Kind, series: usize) -> [Subject; 4] {
     [
         ours(kind, series),
@@ -58,7 +58,7 @@ fn ours(kind: Kind, series: usize) -> Subject {
 
 fn exporter(kind: Kind, series: usize) -> Subject {
     let builder = PrometheusBuilder::new().set_buckets(&BOUNDS);
-    let recorder = builder.expect("the bounds rise").build_recorder();
+    let recorder = builder.expect("the bounds are increasing").build_recorder();
     record(&recorder, kind, series);
     let handle = recorder.handle();
     Subject {
@@ -90,13 +90,13 @@ fn prometheus(kind: Kind, series: usize) -> Subject {
     let registered = match kind {
         Kind::Counter => {
             let family = IntCounterVec::new(Opts::new("orders_total", "Orders."), &NAMES);
-            let family = family.expect("the names are sound");
+            let family = family.expect("the names are valid");
             (0..series).for_each(|i| family.with_label_values(&labels(i)).inc());
             registry.register(Box::new(family))
         }
         Kind::Histogram => {
             let opts = HistogramOpts::new("order_seconds", "Orders.").buckets(BOUNDS.to_vec());
-            let family = HistogramVec::new(opts, &NAMES).expect("the names are sound");
+            let family = HistogramVec::new(opts, &NAMES).expect("the names are valid");
             (0..series).for_each(|i| family.with_label_values(&labels(i)).observe(0.03));
             registry.register(Box::new(family))
         }
@@ -105,7 +105,7 @@ fn prometheus(kind: Kind, series: usize) -> Subject {
     let render = move || TextEncoder::new().encode_to_string(&registry.gather());
     Subject {
         name: "prometheus",
-        render: Box::new(move || render().expect("it can be encoded")),
+        render: Box::new(move || render().expect("the page can be encoded")),
     }
 }
 
@@ -133,7 +133,7 @@ fn prometheus_client(kind: Kind, series: usize) -> Subject {
     };
     Subject {
         name: "prometheus-client",
-        render: Box::new(move || render().expect("a string takes it")),
+        render: Box::new(move || render().expect("writing to a string succeeds")),
     }
 }
 

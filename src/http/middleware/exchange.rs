@@ -293,7 +293,7 @@ mod tests {
     use crate::http::config::settings::MeasureUntil;
     use crate::registry::Registry;
 
-    /// A request whose response head arrives after 1 s and whose body ends 3 s later.
+    /// Records a request whose response head arrives after 1 s and whose body ends 3 s later.
     fn measured(metrics: HttpMetrics) -> Registry {
         let registry = Registry::new();
         let layer = metrics.build(&registry).unwrap();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_ends_with_the_body_or_with_the_head() {
+    fn request_duration_ends_with_the_body_or_the_head() {
         for (end, seconds) in [(MeasureUntil::BodyEnd, 4.0), (MeasureUntil::Head, 1.0)] {
             let registry = measured(HttpMetrics::server().measure_until(end));
             let duration = rounded(&registry, "http_request_duration_seconds");
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_to_the_head_is_measured_beside_it() {
+    fn head_duration_is_measured_in_addition_to_the_request_duration() {
         let registry = measured(HttpMetrics::server().measure(HttpMetric::HeadDuration));
         let head = rounded(&registry, "http_response_head_duration_seconds");
         assert_eq!(head, Some(1.0));

@@ -1,4 +1,4 @@
-//! Runs the examples of the core's documentation that name crates which the core's own tests do without.
+//! Runs the examples of the core's documentation that use crates which the core does not depend on.
 
 #[doc = include_str!("../../../src/grpc/tonic_client.md")]
 #[doc = include_str!("../../../src/grpc/tonic_server.md")]

@@ -1,5 +1,5 @@
-//! The preset for users of the crate axum-prometheus: the same page for the same traffic where that crate
-//! is right, and what is different where it is not.
+//! The preset for users of the crate axum-prometheus: the same samples for the same traffic, except where that
+//! crate has bugs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,8 @@ fn app() -> Router {
         )
 }
 
-/// Requests that both crates count, and count right.
-const RIGHT: [(&str, &str); 7] = [
+/// Requests that both crates count correctly.
+const CORRECT_IN_BOTH: [(&str, &str); 7] = [
     ("GET", "/users/1"),
     ("GET", "/users/2"),
     ("POST", "/users/3"),
@@ -35,10 +35,11 @@ const RIGHT: [(&str, &str); 7] = [
     ("HEAD", "/users/5"),
 ];
 
-/// Requests that axum-prometheus makes wrong labels of.
-const WRONG: [(&str, &str); 2] = [("GET", "/wp-admin/setup.php"), ("HACK", "/users/6")];
+/// Requests for which axum-prometheus exports wrong labels.
+const WRONG_IN_AXUM_PROMETHEUS: [(&str, &str); 2] =
+    [("GET", "/wp-admin/setup.php"), ("HACK", "/users/6")];
 
-async fn drive(app: Router, requests: &[(&str, &str)]) {
+async fn send(app: Router, requests: &[(&str, &str)]) {
     let server = Server::start(app).await;
     for protocol in BOTH_PROTOCOLS {
         let mut client = server.connect(protocol).await;
@@ -48,9 +49,8 @@ async fn drive(app: Router, requests: &[(&str, &str)]) {
     }
 }
 
-/// What does not depend on time, by name and sorted labels: counters and gauges with their values, of
-/// histograms the bounds and how many there were.
-fn facts(page: &str) -> BTreeMap<String, f64> {
+/// Returns the samples without what depends on time: sums are left out, and buckets other than `+Inf` are 0.
+fn without_times(page: &str) -> BTreeMap<String, f64> {
     let mut samples = samples_with_sorted_labels(page);
     samples.retain(|name, _| !name.contains("_sum{"));
     for (name, value) in &mut samples {
@@ -67,24 +67,28 @@ fn types(page: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-// One test: that crate has one recorder for the process.
+// This is one test, because axum-prometheus has one recorder per process.
 #[tokio::test]
-async fn the_same_page_for_the_same_traffic_where_that_crate_is_right() {
+async fn preset_exports_the_samples_of_axum_prometheus_without_its_bugs() {
     let (layer, handle) = axum_prometheus::PrometheusMetricLayer::pair();
-    drive(app().layer(layer), &RIGHT).await;
+    send(app().layer(layer), &CORRECT_IN_BOTH).await;
     let theirs = handle.render();
 
     let registry = Registry::new();
     let layer = HttpMetrics::axum_prometheus().build(&registry).unwrap();
-    drive(app().layer(layer), &RIGHT).await;
+    send(app().layer(layer), &CORRECT_IN_BOTH).await;
     let ours = registry.render();
 
-    assert_eq!(facts(&ours), facts(&theirs), "\n{ours}\n{theirs}");
+    assert_eq!(
+        without_times(&ours),
+        without_times(&theirs),
+        "\n{ours}\n{theirs}"
+    );
     assert_eq!(types(&ours), types(&theirs));
 
-    // Where it is not: a scanner's path and a made-up method are labels there.
+    // In axum-prometheus, the path of a scanner and an unknown method become label values.
     let (layer, handle) = (axum_prometheus::PrometheusMetricLayer::new(), handle);
-    drive(app().layer(layer), &WRONG).await;
+    send(app().layer(layer), &WRONG_IN_AXUM_PROMETHEUS).await;
     let theirs = handle.render();
     assert!(
         theirs.contains(r#"endpoint="/wp-admin/setup.php""#),
@@ -93,7 +97,7 @@ async fn the_same_page_for_the_same_traffic_where_that_crate_is_right() {
     assert!(theirs.contains(r#"method="""#), "{theirs}");
 
     let layer = HttpMetrics::axum_prometheus().build(&registry).unwrap();
-    drive(app().layer(layer), &WRONG).await;
+    send(app().layer(layer), &WRONG_IN_AXUM_PROMETHEUS).await;
     let ours = registry.render();
     assert!(
         !ours.contains("wp-admin") && !ours.contains(r#"method="""#),

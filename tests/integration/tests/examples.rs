@@ -1,22 +1,22 @@
-//! Examples that serve answer `curl` as their documentation says. They are those of the root package:
-//! `cargo build --examples --all-features` builds them, `tests/run` with the tests.
+//! The examples of the root package that start a server answer `curl` as their documentation shows. Build them
+//! with `cargo build --examples --all-features`; `tests/run` builds them with the tests.
 
 use test_support::page::{assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl, example};
 
 #[test]
-fn plain_hyper_names_its_endpoints() {
+fn hyper_example_counts_requests_by_route_template() {
     let mut hyper = RunningProgram::start(&mut example("hyper"));
     let url = hyper.read_line_after("listening on ");
     let users = curl(&[&format!("{url}/users/[1-3]"), &format!("{url}/nowhere")]);
     assert_eq!(users, "user 1\nuser 2\nuser 3\nno such page\n");
-    // Over HTTP/2 as well, and looking changes nothing.
-    let prior = "--http2-prior-knowledge";
-    assert_eq!(curl(&[prior, &format!("{url}/users/4")]), "user 4\n");
+    // HTTP/2 works as well, and a scrape does not change the page.
+    let http2 = "--http2-prior-knowledge";
+    assert_eq!(curl(&[http2, &format!("{url}/users/4")]), "user 4\n");
     let metrics = format!("{url}/metrics");
     let page = curl(&[&metrics]);
     assert_valid_text(&page);
-    assert_eq!(curl(&[prior, "--compressed", &metrics]), page);
+    assert_eq!(curl(&[http2, "--compressed", &metrics]), page);
     let samples = samples(&page);
     for (endpoint, status, count) in [("/users/{id}", "200", 4.0), ("unmatched", "404", 1.0)] {
         let labels = format!("endpoint=\"{endpoint}\",method=\"GET\"");
@@ -29,9 +29,9 @@ fn plain_hyper_names_its_endpoints() {
     }
 }
 
-/// The page and the health that its documentation shows are what `curl` gets.
+/// `curl` receives the page and the health response that the documentation of the example shows.
 #[test]
-fn server_answers_though_its_cache_hangs() {
+fn server_example_serves_its_documented_page_while_its_cache_hangs() {
     let mut server = RunningProgram::start(
         example("server")
             .env("METRICS_PORT", "127.0.0.1:0")

@@ -1,5 +1,4 @@
-//! The same traffic through our registry and through metrics-exporter-prometheus: both pages hold the
-//! same facts.
+//! The same traffic recorded by our registry and by metrics-exporter-prometheus results in the same samples.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -19,8 +18,8 @@ use test_support::server::{BOTH_PROTOCOLS, Server};
 
 const BUCKETS: [f64; 3] = [0.5, 1.0, 60.0];
 
-/// Every family of the layer is moved, every kind of end but a panic is met.
-async fn drive(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
+/// Sends requests that update every metric of the layer and end in every way except a panic. Returns the page.
+async fn page_after_requests(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
     let app = Router::new()
         .route("/users/{id}", get(async || "ada"))
         .route("/fail", get(async || StatusCode::SERVICE_UNAVAILABLE))
@@ -49,15 +48,15 @@ async fn drive(layer: HttpMetricsLayer, handler: MetricsHandler) -> String {
     server.get("/metrics").await.1
 }
 
-/// What does not depend on time.
-fn facts(page: &str) -> BTreeMap<String, f64> {
+/// Returns the samples that do not depend on time.
+fn without_times(page: &str) -> BTreeMap<String, f64> {
     let mut samples = samples_with_sorted_labels(page);
     samples.retain(|name, _| !name.contains("_seconds_sum"));
     samples
 }
 
 #[tokio::test]
-async fn both_pages_hold_the_same_facts() {
+async fn registry_and_exporter_export_the_same_samples() {
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
         .unwrap()
@@ -66,13 +65,13 @@ async fn both_pages_hold_the_same_facts() {
     let layer = HttpMetrics::server()
         .build(Sink::recorder(recorder))
         .unwrap();
-    let theirs = drive(layer, handler).await;
+    let theirs = page_after_requests(layer, handler).await;
 
     let registry = Registry::builder().buckets(BUCKETS).build().unwrap();
-    let ours = drive(registry.http_layer(), registry.handler()).await;
+    let ours = page_after_requests(registry.http_layer(), registry.handler()).await;
 
     assert_valid_text(&ours);
-    assert_eq!(facts(&ours), facts(&theirs));
+    assert_eq!(without_times(&ours), without_times(&theirs));
     assert_eq!(registry.sum("http_requests_total", &[]), Some(11.0));
     let help = |page: &str| {
         let help = page.lines().filter(|line| line.starts_with("# HELP "));
@@ -83,7 +82,7 @@ async fn both_pages_hold_the_same_facts() {
 }
 
 #[tokio::test]
-async fn a_page_of_the_exporter_is_compressed_too() {
+async fn page_of_the_exporter_is_compressed() {
     use http_body_util::BodyExt;
     use std::io::Read;
     let recorder = PrometheusBuilder::new().build_recorder();
@@ -95,7 +94,7 @@ async fn a_page_of_the_exporter_is_compressed_too() {
         .header("accept", "application/openmetrics-text")
         .header("accept-encoding", "gzip");
     let response = handler.call(request.body(()).unwrap()).await.unwrap();
-    // It has one format, whatever is asked for.
+    // The exporter has one format, whatever the scraper accepts.
     assert_eq!(
         response.headers()["content-type"],
         "text/plain; version=0.0.4; charset=utf-8"

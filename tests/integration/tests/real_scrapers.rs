@@ -1,5 +1,5 @@
-//! The example as a user runs it: built, started, asked with `curl`, checked by promtool, scraped by a
-//! real Prometheus that then answers queries. `tests/run` installs what this needs.
+//! The example `axum` as a user runs it: `curl` requests its page, promtool checks it, and a real Prometheus scrapes
+//! it and answers queries. `tests/run` installs the programs that these tests need.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use test_support::process::{RunningProgram, curl, example};
 use test_support::skip_without;
 use test_support::store::Store;
 
-/// The shop on a free port, once it says that it is open.
+/// Starts the example on a free port and waits until it listens. Returns its URL.
 fn shop() -> (RunningProgram, String) {
     let mut shop = RunningProgram::start(example("axum").stderr(Stdio::null()));
     let metrics = shop.read_line_after("  curl http://");
@@ -17,7 +17,7 @@ fn shop() -> (RunningProgram, String) {
     (shop, url)
 }
 
-/// The requests of README, and what they must have been counted as.
+/// The requests of README, with the endpoint, the status and the number that must be counted.
 const TRAFFIC: [(&str, &str, &str, &str, u32); 7] = [
     ("GET", "/users/[1-3]", "/users/{id}", "200", 3),
     ("GET", "/slow", "/slow", "200", 1),
@@ -28,7 +28,7 @@ const TRAFFIC: [(&str, &str, &str, &str, u32); 7] = [
     ("POST", "/admin/orders", "/admin/orders", "201", 1),
 ];
 
-fn visit(shop: &str) {
+fn send_traffic(shop: &str) {
     for (method, path, ..) in TRAFFIC {
         curl(&["-X", method, &format!("{shop}{path}")]);
     }
@@ -64,15 +64,15 @@ fn assert_counts(page: &str) {
 }
 
 #[test]
-fn curl_sees_exact_counts() {
+fn page_requested_by_curl_has_exact_counts() {
     skip_without!(Curl);
     let (_running, shop) = shop();
     let metrics = format!("{shop}/metrics");
     assert_eq!(curl(&[&metrics]), "");
-    visit(&shop);
+    send_traffic(&shop);
     let page = curl(&[&metrics]);
     assert_counts(&page);
-    // Looking changed nothing, compressed it is the same, and it has a head.
+    // A scrape does not change the page, compression keeps it the same, and HEAD is answered.
     assert_eq!(curl(&[&metrics]), page);
     assert_eq!(
         curl(&["--compressed", "--http2-prior-knowledge", &metrics]),
@@ -88,10 +88,10 @@ fn curl_sees_exact_counts() {
 }
 
 #[test]
-fn promtool_finds_nothing_to_complain_about() {
+fn promtool_reports_no_problems() {
     skip_without!(Curl, Promtool);
     let (_running, shop) = shop();
-    visit(&shop);
+    send_traffic(&shop);
     let page = curl(&[&format!("{shop}/metrics")]);
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -107,12 +107,12 @@ fn promtool_finds_nothing_to_complain_about() {
 }
 
 #[test]
-fn a_real_prometheus_answers_with_the_right_numbers() {
+fn prometheus_answers_queries_with_exact_counts() {
     skip_without!(Curl, Prometheus);
     let (_running, shop) = shop();
-    visit(&shop);
+    send_traffic(&shop);
     let prometheus = prometheus(&shop);
-    // Each answer is waited for: Prometheus scrapes on its own time.
+    // `values` waits for a result, because Prometheus scrapes at its own pace.
     for (query, expected) in [
         ("sum(http_requests_total)", 9.0),
         ("up", 1.0),
@@ -129,7 +129,7 @@ fn a_real_prometheus_answers_with_the_right_numbers() {
     ] {
         assert_eq!(prometheus.wait_for_values(query), [expected], "{query}");
     }
-    // It came in the format that Prometheus likes best, and with all it says about the families.
+    // The metadata has the OpenMetrics name, without `_total`: Prometheus negotiated its preferred format.
     let metadata = curl(&[
         "-G",
         &format!("{}/api/v1/metadata", prometheus.url),
@@ -139,9 +139,9 @@ fn a_real_prometheus_answers_with_the_right_numbers() {
     assert!(metadata.contains("\"type\":\"counter\""), "{metadata}");
 }
 
-/// Exemplars go all the way: from a request's header to a store that keeps them.
+/// From the header of a request to the storage of Prometheus.
 #[test]
-fn a_real_prometheus_keeps_the_exemplars() {
+fn prometheus_stores_exemplars() {
     skip_without!(Curl, Prometheus);
     let (_running, shop) = shop();
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -168,7 +168,7 @@ fn a_real_prometheus_keeps_the_exemplars() {
     assert!(answer.contains("/users/{id}"), "{answer}");
 }
 
-/// A Prometheus on a free port that scrapes the shop each second.
+/// Starts a Prometheus on a free port that scrapes the shop every second.
 fn prometheus(shop: &str) -> Store {
     let target = shop.trim_start_matches("http://");
     let config = format!(

@@ -1,11 +1,12 @@
-//! Models of the lock-free code, checked by loom in every order that threads and memory allow.
+//! Models of the lock-free code. loom checks them in every interleaving that threads and the memory model allow.
 //!
-//! The files are those of the crate. This is a binary, because the tests in these files are for std.
+//! The source files are those of the crate. This is a binary, because the unit tests in these files use the
+//! primitives of std.
 
 #![allow(
     dead_code,
     clippy::allow_attributes,
-    reason = "the crate around these files uses the rest of them"
+    reason = "the crate uses more of these files than the models"
 )]
 
 use std::sync::Arc;
@@ -37,12 +38,12 @@ mod maps {
     const MAX_NAME_LEN: usize = 1024;
 }
 
-pub(crate) type Work = Box<dyn FnOnce()>;
+pub(crate) type Task = Box<dyn FnOnce()>;
 
 /// Runs each closure on its own thread. Nothing under test runs on the first thread of the model, because loom
 /// does not order its reads after the writes of other threads.
-pub(crate) fn all(works: Vec<Work>) {
-    let threads: Vec<_> = works.into_iter().map(loom::thread::spawn).collect();
+pub(crate) fn run_threads(tasks: Vec<Task>) {
+    let threads: Vec<_> = tasks.into_iter().map(loom::thread::spawn).collect();
     for thread in threads {
         thread.join().unwrap();
     }
@@ -59,13 +60,13 @@ fn explore(promise: &str, model: fn()) {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&runs);
     let mut explorer = loom::model::Builder::new();
-    // Each further preemption multiplies the orders; bugs show after one or two.
+    // Each further preemption multiplies the number of interleavings; bugs show after one or two.
     explorer.preemption_bound = Some(2);
     explorer.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
         model();
     });
     let runs = runs.load(Ordering::Relaxed);
-    assert!(runs > 10, "{promise}: only {runs} orders");
-    println!("{promise}: {runs} orders");
+    assert!(runs > 10, "{promise}: only {runs} interleavings");
+    println!("{promise}: {runs} interleavings");
 }

@@ -1,7 +1,7 @@
 //! The public API of a package, as lines of text.
 //!
-//! A line is an item by its public path, a field, variant or method of it, or the header of a trait's
-//! implementation. Types in signatures stand as the source names them.
+//! Each line is an item with its public path, a field, variant or method of an item, or the header of a trait
+//! implementation. Types in signatures are written as in the source.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub struct Api<'s> {
     source: &'s Source,
     /// Each public item: its module and index, its public paths and the conditions of each path.
     items: BTreeMap<(ModuleId, usize), Vec<PublicPath>>,
-    /// Lines, by the path that they are sorted by.
+    /// Lines, sorted by path.
     lines: BTreeSet<(String, String)>,
     /// Paths of other crates in public signatures: the line and the path.
     pub foreign: Vec<(String, Vec<String>)>,
@@ -61,7 +61,7 @@ impl<'s> Api<'s> {
         api
     }
 
-    /// The listing: one line each, sorted by path.
+    /// Returns the listing, sorted by path.
     pub fn text(&self) -> String {
         self.lines
             .iter()
@@ -69,7 +69,7 @@ impl<'s> Api<'s> {
             .collect()
     }
 
-    /// The items that have more than one public path, with their paths.
+    /// Returns the paths of each item that has more than one public path.
     pub fn items_with_two_paths(&self) -> Vec<Vec<&str>> {
         self.items
             .values()
@@ -198,7 +198,7 @@ impl<'s> Api<'s> {
             .push((path.to_owned(), conditions));
     }
 
-    /// The path under which an item is listed, the shortest, and its conditions.
+    /// Returns the shortest path of an item, under which it is listed, and the conditions of that path.
     fn listed(&self, item: (ModuleId, usize)) -> Option<PublicPath> {
         self.items
             .get(&item)?
@@ -215,7 +215,7 @@ impl<'s> Api<'s> {
         self.lines.insert((path.to_owned(), line));
     }
 
-    /// Adds a line for code of a module, and notes the other crates that the code names.
+    /// Adds a line for code of a module, and records the paths of other crates in the code.
     fn code(
         &mut self,
         module: ModuleId,
@@ -229,7 +229,7 @@ impl<'s> Api<'s> {
             module,
             found: Vec::new(),
         };
-        // The code is a part of an item: a signature, a type, a header. Only its paths are of interest.
+        // The code is part of an item: a signature, a type or a header. Only its paths matter here.
         for path in paths_in(code) {
             foreign.path(&path);
         }
@@ -262,7 +262,7 @@ impl<'s> Api<'s> {
         for derived in derives(&attributes) {
             self.line(path, format!("impl {derived} for {path}"), conditions);
         }
-        let growing = match attributes
+        let non_exhaustive = match attributes
             .iter()
             .any(|a| a.path().is_ident("non_exhaustive"))
         {
@@ -276,7 +276,13 @@ impl<'s> Api<'s> {
                 header.vis = Visibility::Inherited;
                 header.fields = syn::Fields::Unit;
                 let text = renamed(&one_line(Item::Struct(header)), "struct ", path);
-                self.code(module, path, text + growing, conditions, &item.generics);
+                self.code(
+                    module,
+                    path,
+                    text + non_exhaustive,
+                    conditions,
+                    &item.generics,
+                );
                 for (index, field) in item.fields.iter().enumerate() {
                     if matches!(field.vis, Visibility::Public(_)) && !cfg::is_hidden(&field.attrs) {
                         let name = match &field.ident {
@@ -295,7 +301,13 @@ impl<'s> Api<'s> {
                 header.variants.clear();
                 let text = one_line(Item::Enum(header));
                 let text = renamed(&text, "enum ", path);
-                self.code(module, path, text + growing, conditions, &item.generics);
+                self.code(
+                    module,
+                    path,
+                    text + non_exhaustive,
+                    conditions,
+                    &item.generics,
+                );
                 for variant in &item.variants {
                     if !cfg::is_hidden(&variant.attrs) {
                         let own = [conditions, &cfg::shown(&variant.attrs)].concat();
@@ -399,7 +411,7 @@ impl<'s> Api<'s> {
         }
     }
 
-    /// Where a path leads if it is an item of this crate: its listed path, or `None` if it is private.
+    /// Resolves a path to an item of this crate. Returns its listed path, or `Some(None)` if the item is private.
     fn local(&self, module: ModuleId, path: &syn::Path) -> Option<Option<PublicPath>> {
         self.source
             .resolve(module, &segments(path))
@@ -524,7 +536,7 @@ fn derives(attributes: &[syn::Attribute]) -> Vec<String> {
         .collect()
 }
 
-/// An item in one line, as rustfmt would write it without a limit of width, without an empty body.
+/// Formats an item on one line, as rustfmt would without a maximum width, and without an empty body.
 fn one_line(item: Item) -> String {
     let file = syn::File {
         shebang: None,
@@ -548,14 +560,14 @@ fn one_line(item: Item) -> String {
     line.trim_end_matches([';', ' ', ',']).to_owned()
 }
 
-/// A function's signature with types and names, without its body.
+/// Formats the signature of a function, with types and argument names.
 fn signature(sig: &syn::Signature) -> String {
     let mut sig = sig.clone();
     for input in &mut sig.inputs {
         match input {
             syn::FnArg::Receiver(receiver) => {
                 receiver.attrs.clear();
-                // `mut self` does not belong to the signature.
+                // `mut self` is not part of the signature.
                 receiver.mutability = receiver.reference.as_ref().and(receiver.mutability);
             }
             syn::FnArg::Typed(argument) => {
@@ -579,13 +591,13 @@ fn signature(sig: &syn::Signature) -> String {
     text.trim_end_matches([';', ' ', ',']).to_owned()
 }
 
-/// A signature with the method's name behind the path of its type.
+/// Puts the path of the type before the method's name in a signature.
 fn method(signature: &str, path: &str) -> String {
     let (before, after) = signature.split_once("fn ").unwrap_or(("", signature));
     format!("{before}fn {path}::{after}")
 }
 
-/// A line of code with the name behind `keyword` replaced by a path.
+/// Replaces the name after `keyword` by a path.
 fn renamed(line: &str, keyword: &str, path: &str) -> String {
     let Some((before, after)) = line.split_once(keyword) else {
         return line.to_owned();
@@ -610,7 +622,7 @@ fn variant_text(variant: &syn::Variant) -> String {
     text.strip_suffix(", }").unwrap_or(text).to_owned()
 }
 
-/// The header of an `impl`: the trait without its path, and the type by its public path if it has one.
+/// Formats the header of an `impl`: the trait without its path, and the type with its public path if it has one.
 fn header(item: &syn::ItemImpl, of: Option<&syn::Path>, self_path: Option<&str>) -> String {
     let mut header = item.clone();
     header.attrs.clear();

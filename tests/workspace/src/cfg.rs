@@ -25,9 +25,9 @@ pub fn is_exported(attributes: &[Attribute]) -> bool {
         .any(|attribute| attribute.path().is_ident("macro_export"))
 }
 
-/// The conditions of the item that name a feature or a platform, as they are written.
+/// Returns the conditions of the item on features and platforms, as they are written.
 ///
-/// Conditions on `loom` or `docsrs` are left out: they are not for users.
+/// Conditions on `loom` or `docsrs` are left out, because they do not concern users.
 pub fn shown(attributes: &[Attribute]) -> Vec<String> {
     conditions(attributes)
         .iter()

@@ -1,7 +1,7 @@
-//! Expands simple `macro_rules!` macros of the crate itself, so that the items that they define are seen.
+//! Expands simple `macro_rules!` macros of the crate itself, to find the items that they define.
 //!
-//! It knows fragments, repetitions and literal tokens, and takes the first arm that matches. Hygiene and
-//! nested calls are not needed here.
+//! Supports fragments, repetitions and literal tokens, and uses the first arm that matches. Hygiene and nested
+//! calls are not supported, because the crate does not need them here.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use syn::{
     parse::{Parse, ParseStream, Parser},
 };
 
-/// The items that a call defines: of a macro in `macros`, or of a macro that takes items, such as
-/// `pin_project!`. Empty if the call is neither.
+/// Returns the items that a macro call defines. The macro is in `macros`, or it takes items, such as
+/// `pin_project!`; otherwise there are none.
 pub fn items(call: &syn::ItemMacro, macros: &BTreeMap<String, syn::ItemMacro>) -> Vec<Item> {
     let Some(name) = call
         .mac

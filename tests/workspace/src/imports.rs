@@ -1,4 +1,4 @@
-//! Which module uses which, and the rules for it.
+//! The imports between modules, and the rules for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,16 +31,16 @@ pub struct AllowedCycle {
     pub reason: &'static str,
 }
 
-/// A module uses an item of another file.
+/// An import: a module uses an item of another file.
 #[derive(Clone, Debug)]
 pub struct Edge {
     /// The module that uses it.
     pub from: ModuleId,
     /// The module that defines it.
     pub to: ModuleId,
-    /// The path as it is written.
+    /// The path as written.
     pub path: String,
-    /// Its line.
+    /// The line of the path.
     pub line: usize,
 }
 
@@ -84,7 +84,7 @@ impl<'s> Imports<'s> {
         found
     }
 
-    /// A table of the imports between top-level modules, and the number of cycles.
+    /// Returns a table of the imports between top-level modules, and the number of cycles.
     pub fn summary(&self) -> String {
         let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
         for edge in self.siblings(0) {
@@ -205,7 +205,7 @@ impl<'s> Imports<'s> {
         found
     }
 
-    /// The cycles among the children of a module: groups in which each child reaches each other.
+    /// Returns the cycles among the children of a module.
     fn cycles(&self, folder: ModuleId) -> Vec<Vec<ModuleId>> {
         self.cycles_among(folder, &self.children(folder))
     }
@@ -220,7 +220,7 @@ impl<'s> Imports<'s> {
         components(&graph)
     }
 
-    /// The cycles of files, wherever they are. A module and its children count as no cycle.
+    /// Returns the cycles of files in all folders. A module and its children are no cycle.
     pub fn file_cycles(&self) -> Vec<Vec<ModuleId>> {
         let mut graph: BTreeMap<ModuleId, BTreeSet<ModuleId>> = BTreeMap::new();
         for edge in &self.edges {
@@ -231,7 +231,7 @@ impl<'s> Imports<'s> {
         components(&graph)
     }
 
-    /// The uses between two children of a module, or what is inside of them.
+    /// Returns the imports between two children of a module, including those of the modules in them.
     fn siblings(&self, folder: ModuleId) -> impl Iterator<Item = (ModuleId, ModuleId, &Edge)> {
         self.edges.iter().filter_map(move |edge| {
             let (parent, from, to) = self.branches(edge)?;
@@ -239,9 +239,9 @@ impl<'s> Imports<'s> {
         })
     }
 
-    /// The nearest common module of both ends, and the children of it that contain them.
+    /// Returns the nearest common ancestor of both modules, and its children that contain them.
     ///
-    /// `None` if one end contains the other: a module and its children may use each other.
+    /// `None` if one module contains the other: a module and its children may use each other.
     fn branches(&self, edge: &Edge) -> Option<(ModuleId, ModuleId, ModuleId)> {
         let (from, to) = (self.ancestry(edge.from), self.ancestry(edge.to));
         let common = from
@@ -252,7 +252,7 @@ impl<'s> Imports<'s> {
         Some((from[common - 1], *from.get(common)?, *to.get(common)?))
     }
 
-    /// The module and those that contain it, from the root down.
+    /// Returns the module and its ancestors, from the root down.
     fn ancestry(&self, module: ModuleId) -> Vec<ModuleId> {
         let mut chain: Vec<ModuleId> =
             std::iter::successors(Some(module), |module| self.source.modules[*module].parent)
@@ -261,7 +261,7 @@ impl<'s> Imports<'s> {
         chain
     }
 
-    /// The children of a module that have their own files.
+    /// Returns the children of a module that have their own files.
     fn children(&self, parent: ModuleId) -> Vec<ModuleId> {
         let modules = self.source.modules.iter().enumerate();
         modules
@@ -340,7 +340,7 @@ impl<'s> Imports<'s> {
         }
     }
 
-    /// Checks that users of an exported macro can name what it names.
+    /// Checks that the paths in an exported macro are public, because they are resolved in the crate of the caller.
     fn check_exported(&mut self, module: ModuleId, path: &[String], line: usize) {
         if !self.source.is_public(&path[1..]) {
             self.wrong_paths.push(format!(
@@ -353,7 +353,7 @@ impl<'s> Imports<'s> {
 }
 
 impl Source {
-    /// Whether a path from the crate root can be named by users of the crate.
+    /// Whether users of the crate can name a path from the crate root.
     pub fn is_public(&self, path: &[String]) -> bool {
         let mut module = 0;
         for name in path {
@@ -384,7 +384,7 @@ impl Source {
     }
 }
 
-/// Groups of nodes in which each reaches each other; single nodes are left out.
+/// Returns the strongly connected components with more than one node.
 fn components(graph: &BTreeMap<ModuleId, BTreeSet<ModuleId>>) -> Vec<Vec<ModuleId>> {
     let reached: BTreeMap<ModuleId, BTreeSet<ModuleId>> = graph
         .keys()

@@ -2,7 +2,7 @@
 //!
 //! | test | checks |
 //! |---|---|
-//! | `imports` | modules import only what is below them, and not in cycles |
+//! | `imports` | modules import only lower layers, without cycles |
 //! | `public_api` | the public API is what `api/<package>.txt` lists, and each item has one path |
 //! | `packaging` | the published packages contain what their documents link to, and no tests or tools |
 //! | `dependencies` | licences, duplicate versions, and the number of crates that a user compiles |

@@ -48,9 +48,9 @@ impl Package {
     }
 }
 
-/// The answer of `cargo metadata` for all features and this platform, from the lock file.
+/// Runs `cargo metadata` for all features and this platform, with the lock file.
 ///
-/// Needs no network if the dependencies are downloaded, as they are after a build.
+/// Needs no network once the dependencies are downloaded, for example by a build.
 ///
 /// # Panics
 ///
@@ -107,7 +107,7 @@ fn package(value: &Value) -> Package {
     }
 }
 
-/// Runs Cargo in the workspace's folder and returns what it prints.
+/// Runs Cargo in the folder of the workspace and returns its standard output.
 ///
 /// # Panics
 ///
@@ -128,12 +128,12 @@ pub fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
 
-/// The elements of a JSON array; none of anything else.
+/// Returns the elements of a JSON array, or none for any other value.
 pub fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The text of a JSON string; empty for anything else.
+/// Returns the text of a JSON string, or an empty string for any other value.
 pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

@@ -31,7 +31,7 @@ pub struct Module {
     pub file: PathBuf,
     /// Whether it is written in its parent's file.
     pub is_inline: bool,
-    /// The items without modules and test-only items. Behind the first `written` are those that macros define.
+    /// The items, without modules and test-only items. After the first `written` come those that macros define.
     pub items: Vec<Item>,
     /// How many of the items are written in the file.
     pub written: usize,
@@ -62,7 +62,7 @@ pub struct Import {
     pub declaration: Declaration,
 }
 
-/// What the declaration of a module, item or import says besides its name.
+/// The visibility and the attributes of a module, item or import.
 #[derive(Clone)]
 pub struct Declaration {
     /// Whether it is `pub`.
@@ -78,9 +78,9 @@ pub enum Target {
     Module(ModuleId),
     /// An item of this crate: its module and its index in [`Module::items`].
     Item(ModuleId, usize),
-    /// Something that a module of this crate does not show to `syn`: a macro defines it.
+    /// A name of a module of this crate that was not found: a macro defines it.
     Unseen(ModuleId, String),
-    /// A path of another crate, or of a local or built-in name.
+    /// A path of another crate, or a local or built-in name.
     Foreign(Vec<String>),
 }
 
@@ -105,7 +105,7 @@ impl Source {
         source
     }
 
-    /// A module's name with the crate's, for example `tower_prometheus::registry`.
+    /// Returns the full path of a module, for example `tower_prometheus::registry`.
     pub fn full_path(&self, module: ModuleId) -> String {
         std::iter::once(&self.name)
             .chain(&self.modules[module].path)
@@ -126,7 +126,7 @@ impl Source {
         }
     }
 
-    /// Replaces `crate`, `self` and `super` at the start of a path by the module they mean.
+    /// Resolves `crate`, `self` and `super` at the start of a path. Returns the module and the rest of the path.
     ///
     /// `None` if the path starts with something else.
     pub fn anchor<'p>(
@@ -148,7 +148,7 @@ impl Source {
         Some((module, rest))
     }
 
-    /// Resolves a path as code in `from` would. A name can be a module, a type and a function at a time.
+    /// Resolves a path as code in `from` would. A name can be a module, a type and a function at the same time.
     pub fn resolve(&self, from: ModuleId, path: &[String]) -> Vec<Target> {
         self.resolve_within(from, path, &mut Vec::new())
     }
@@ -201,7 +201,7 @@ impl Source {
         if after.is_empty() {
             return found;
         }
-        // A module goes on; behind an item come variants and associated functions, which are its own.
+        // After a module, the path continues. After an item come its variants and associated functions.
         let mut targets = Vec::new();
         for target in found {
             match target {
@@ -283,7 +283,7 @@ impl Source {
             })
             .collect();
         for module in &mut self.modules {
-            let made: Vec<Item> = module
+            let defined: Vec<Item> = module
                 .items
                 .iter()
                 .flat_map(|item| match item {
@@ -292,7 +292,7 @@ impl Source {
                 })
                 .collect();
             module.written = module.items.len();
-            module.items.extend(made);
+            module.items.extend(defined);
         }
     }
 
@@ -341,7 +341,7 @@ impl Source {
     }
 }
 
-/// Drops what could not be found in this crate if something else was.
+/// If some targets are in this crate, removes the others.
 fn prefer_items(targets: &mut Vec<Target>) {
     let is_item = |target: &Target| matches!(target, Target::Module(_) | Target::Item(..));
     if targets.iter().any(is_item) {
@@ -356,8 +356,8 @@ struct Reader<'s> {
 }
 
 impl Reader<'_> {
-    /// `owns_folder` tells whether child modules are beside the file (`lib.rs`, `mod.rs`, `#[path]`) or in
-    /// a folder of its name.
+    /// `owns_folder`: whether child modules are in the folder of the file (`lib.rs`, `mod.rs`, `#[path]`), or in a
+    /// folder with the name of the file.
     fn file(
         &mut self,
         path: &[String],

@@ -1,11 +1,11 @@
-//! The licences, the duplicate versions and the number of crates that the published packages bring.
+//! Licences, duplicate versions and number of the crates on which the published packages depend.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use workspace_checks::metadata::{self, array, cargo, text};
 
-/// Licences that a dependency may have. Each allows use in programs of any licence if its text is kept.
+/// Licences that a dependency may have. Each allows use in programs of any licence if the licence text is kept.
 const LICENCES: [&str; 6] = [
     "Apache-2.0",
     "BSD-3-Clause",
@@ -15,26 +15,26 @@ const LICENCES: [&str; 6] = [
     "Zlib",
 ];
 
-/// Crates that may be compiled in two versions, with the reason.
+/// Crates that may be compiled in two versions, with the crate that needs the other version.
 const DUPLICATES: &[(&str, &str)] = &[
-    ("getrandom", "0.2 is of ring"),
+    ("getrandom", "ring needs 0.2"),
     (
         "hashbrown",
-        "0.16 is of metrics-exporter-prometheus, feature `exporter`",
+        "metrics-exporter-prometheus needs 0.16, feature `exporter`",
     ),
-    ("matchit", "0.8.4 is of axum"),
+    ("matchit", "axum needs 0.8.4"),
     (
         "quanta",
-        "0.12 is of metrics-exporter-prometheus, feature `exporter`",
+        "metrics-exporter-prometheus needs 0.12, feature `exporter`",
     ),
     (
         "syn",
-        "2 is of prost and promql-parser, 3 of other derive macros",
+        "prost and promql-parser need 2, other derive macros 3",
     ),
-    ("unicode-width", "0.1 is of promql-parser"),
+    ("unicode-width", "promql-parser needs 0.1"),
 ];
 
-/// How many crates the core may bring besides itself, by its features.
+/// The maximum number of crates on which the core depends, by its features.
 const LIMITS: [(&str, usize); 2] = [("", 19), ("default", 35)];
 
 #[test]
@@ -69,7 +69,7 @@ fn dependencies_have_one_version() {
 }
 
 #[test]
-fn core_brings_few_crates() {
+fn number_of_dependencies_of_the_core_is_within_its_limit() {
     let mut found = Vec::new();
     for (features, limit) in LIMITS {
         let tree = tree(&[
@@ -84,12 +84,12 @@ fn core_brings_few_crates() {
             .filter(|line| !line.starts_with("tower-prometheus "))
             .collect();
         println!(
-            "features {features:?}: {} crates besides the core (limit {limit})",
+            "features {features:?}: {} dependencies of the core (limit {limit})",
             crates.len()
         );
         if crates.len() > limit {
             found.push(format!(
-                "features {features:?} bring {} crates, limit {limit}: {}",
+                "features {features:?} need {} dependencies, limit {limit}: {}",
                 crates.len(),
                 crates.into_iter().collect::<Vec<_>>().join(", "),
             ));
@@ -98,7 +98,7 @@ fn core_brings_few_crates() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// The packages that the published packages need, without those of the workspace.
+/// Returns the dependencies of the published packages, without packages of the workspace.
 fn dependencies(metadata: &Value) -> Vec<&Value> {
     let nodes: BTreeMap<&str, &Value> = array(&metadata["resolve"]["nodes"])
         .iter()
@@ -126,7 +126,7 @@ fn dependencies(metadata: &Value) -> Vec<&Value> {
         .collect()
 }
 
-/// The lines `name version` that `cargo tree` prints for normal dependencies.
+/// Returns the normal dependencies that `cargo tree` prints, each as `name version`.
 fn tree(arguments: &[&str]) -> Vec<String> {
     let fixed = [
         "tree",
@@ -142,7 +142,7 @@ fn tree(arguments: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Whether an SPDX expression can be met with allowed licences. `/` is an old way to write OR.
+/// Whether allowed licences satisfy an SPDX expression. `/` is an old notation for OR.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression
         .replace('/', " OR ")
@@ -204,7 +204,7 @@ fn duplicate_problems(tree: &[String], allowed: &[(&str, &str)]) -> Vec<String> 
     for (name, _) in allowed {
         if !versions.contains_key(name) {
             found.push(format!(
-                "{name} has one version now: remove it from the list"
+                "{name} has only one version: remove it from the list"
             ));
         }
     }
@@ -235,7 +235,7 @@ fn licence_expressions_are_evaluated() {
 }
 
 #[test]
-fn duplicates_need_a_place_on_the_list() {
+fn duplicate_version_must_be_on_the_list() {
     let tree = [
         "syn v2.0.1",
         "syn v3.0.0",
@@ -251,6 +251,6 @@ fn duplicates_need_a_place_on_the_list() {
     assert_eq!(duplicate_problems(&tree, &[("syn", "")]), [""; 0]);
     assert_eq!(
         duplicate_problems(&tree, &[("syn", ""), ("quote", "")]),
-        ["quote has one version now: remove it from the list"],
+        ["quote has only one version: remove it from the list"],
     );
 }

@@ -1,4 +1,4 @@
-//! Modules import only what is below them, not in cycles, and from the module that defines it.
+//! Modules import only lower layers, without cycles, and each item from its own module.
 //!
 //! Rules:
 //!
@@ -21,7 +21,7 @@ use workspace_checks::{
     source::Source,
 };
 
-/// The layers of `tower-prometheus`, from the lowest up. DESIGN.md says what each is for.
+/// The layers of `tower-prometheus`, from the lowest up. DESIGN.md describes each.
 const CORE: Rules = Rules {
     layers: &[
         &["error"],
@@ -45,24 +45,28 @@ const CORE: Rules = Rules {
     allowed_cycles: &[AllowedCycle {
         folder: "http::series",
         modules: &["endpoint", "http", "request"],
-        reason: "the series of a request send it back to the index for other labels, and to the layer's settings",
+        reason: "the series of a request refer to the index, for other labels, and to the settings of the layer",
     }],
 };
 
-/// Packages in `crates/` are small: no layers, and no cycles.
-const SATELLITE: Rules = Rules {
+/// The packages in `crates/` are small: they have no layers, and may have no cycles.
+const SMALL_PACKAGE: Rules = Rules {
     layers: &[],
     allowed_cycles: &[],
 };
 
 #[test]
-fn imports_of_published_packages_go_down() {
+fn published_packages_import_only_lower_layers() {
     let mut violations = Vec::new();
     for package in metadata::published(&metadata::metadata()) {
         let source = package.source();
         let imports = Imports::of(&source);
         println!("{}\n", imports.summary());
-        let rules = if package.is_core() { CORE } else { SATELLITE };
+        let rules = if package.is_core() {
+            CORE
+        } else {
+            SMALL_PACKAGE
+        };
         let found = imports.violations(&rules);
         violations.extend(
             found
@@ -73,7 +77,7 @@ fn imports_of_published_packages_go_down() {
     assert!(violations.is_empty(), "\n{}", violations.join("\n"));
 }
 
-/// The violations in a crate of these files.
+/// Returns the violations in a crate with these files.
 fn check(name: &str, rules: &Rules, files: &[(&str, &str)]) -> Vec<String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("imports")
@@ -88,7 +92,7 @@ fn check(name: &str, rules: &Rules, files: &[(&str, &str)]) -> Vec<String> {
     Imports::of(&source).violations(rules)
 }
 
-const NO_LAYERS: Rules = SATELLITE;
+const NO_LAYERS: Rules = SMALL_PACKAGE;
 const LAYERS: Rules = Rules {
     layers: &[&["error"], &["registry"], &["http", "grpc"], &["custom"]],
     allowed_cycles: &[],
@@ -336,7 +340,7 @@ fn cycle_of_top_level_modules_is_rejected() {
 }
 
 #[test]
-fn cycle_of_folders_in_a_folder_is_rejected_even_if_it_is_on_the_list() {
+fn cycle_of_folders_is_rejected_even_if_it_is_on_the_list() {
     const ALLOWED: Rules = Rules {
         layers: &[],
         allowed_cycles: &[AllowedCycle {
@@ -361,7 +365,7 @@ fn cycle_of_folders_in_a_folder_is_rejected_even_if_it_is_on_the_list() {
 }
 
 #[test]
-fn cycle_of_files_needs_a_place_on_the_list() {
+fn cycle_of_files_must_be_on_the_list() {
     let files = [
         ("lib.rs", "mod http;"),
         ("http/mod.rs", "mod a; mod b; use self::a::A;"),
@@ -471,7 +475,7 @@ fn modules_with_a_path_attribute_are_followed() {
 }
 
 #[test]
-fn exported_macros_name_public_paths_only() {
+fn exported_macros_use_only_public_paths() {
     let files = |macros| {
         [
             ("lib.rs", "mod inner; pub mod outer; pub use inner::Shown;"),

@@ -1,4 +1,4 @@
-//! The published packages contain what their documents and sources refer to, and no tests or tools.
+//! Published packages contain the files to which their documents and sources refer, and no tests or tools.
 
 use std::{
     collections::BTreeSet,
@@ -11,11 +11,10 @@ use workspace_checks::metadata::{self, Package, cargo};
 /// The documents whose links must resolve in the package.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "DESIGN.md", "COMPARE.md"];
 
-/// Documents link to tests as evidence. Those links are for readers of the repository: the files must exist,
-/// but are not packaged.
+/// Documents link to tests as evidence. The files must exist in the repository, but are not packaged.
 const FOLDER_OF_TESTS: &str = "tests";
 
-/// What a package may contain: files, and folders with a `/`.
+/// The files that a package may contain, and folders, which end with `/`.
 const CONTENT: [&str; 12] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
@@ -32,7 +31,7 @@ const CONTENT: [&str; 12] = [
 ];
 
 #[test]
-fn published_packages_contain_what_they_refer_to_and_nothing_else() {
+fn published_packages_contain_the_files_they_refer_to_and_no_unexpected_ones() {
     let mut found = Vec::new();
     for package in metadata::published(&metadata::metadata()) {
         let files = files(&package);
@@ -47,7 +46,7 @@ fn published_packages_contain_what_they_refer_to_and_nothing_else() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// Together, because a package of the workspace may need another that is not published yet.
+/// Packages all of them together, because one may need another that is not published yet.
 #[test]
 fn published_packages_can_be_packaged_without_network() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("package");
@@ -81,7 +80,7 @@ fn files(package: &Package) -> BTreeSet<PathBuf> {
     .collect()
 }
 
-/// What is missing in the files of a package, and what does not belong there.
+/// Returns the files that a package lacks, and those that it must not contain.
 fn problems(folder: &Path, files: &BTreeSet<PathBuf>) -> Vec<String> {
     let mut found = Vec::new();
     for required in ["README.md", "LICENSE", "Cargo.toml"] {
@@ -135,7 +134,7 @@ fn problems(folder: &Path, files: &BTreeSet<PathBuf>) -> Vec<String> {
     found
 }
 
-/// The relative links of a Markdown text, without anchors.
+/// Returns the relative links of a Markdown text, without anchors.
 fn links(text: &str) -> Vec<String> {
     let inline = text
         .split("](")
@@ -158,7 +157,7 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The files that `include_str!` and `include_bytes!` name.
+/// Returns the files that `include_str!` and `include_bytes!` include.
 fn included(text: &str) -> Vec<String> {
     ["include_str!(\"", "include_bytes!(\""]
         .iter()
@@ -168,7 +167,7 @@ fn included(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A link of a file, relative to the package. `None` if it leaves the package.
+/// Resolves a link of a file to a path relative to the package. `None` if the link leaves the package.
 fn resolve(file: &Path, link: &str) -> Option<PathBuf> {
     let mut target = file.parent()?.to_owned();
     for component in Path::new(link).components() {
@@ -191,8 +190,8 @@ fn check(name: &str, packaged: &[(&str, &str)], others: &[&str]) -> Vec<String> 
         .join("packaging")
         .join(name);
     let _ = fs::remove_dir_all(&folder);
-    let basis = [("Cargo.toml", ""), ("LICENSE", ""), ("README.md", "")];
-    for (file, text) in basis
+    let required = [("Cargo.toml", ""), ("LICENSE", ""), ("README.md", "")];
+    for (file, text) in required
         .iter()
         .chain(packaged)
         .chain(others.iter().map(|o| (*o, "")).collect::<Vec<_>>().iter())
@@ -201,7 +200,7 @@ fn check(name: &str, packaged: &[(&str, &str)], others: &[&str]) -> Vec<String> 
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
     }
-    let files = basis
+    let files = required
         .iter()
         .chain(packaged)
         .map(|(file, _)| PathBuf::from(file))
@@ -210,7 +209,7 @@ fn check(name: &str, packaged: &[(&str, &str)], others: &[&str]) -> Vec<String> 
 }
 
 #[test]
-fn missing_files_are_found() {
+fn missing_files_are_reported() {
     let readme = "[a](DESIGN.md) [b](docs/guide/b.md#part) [c](docs) [d](https://example.org) [e](#here)\n\
                   <img src=\"docs/f.svg\">\n[g]: examples/g.rs";
     let files = [
@@ -234,7 +233,7 @@ fn missing_files_are_found() {
 }
 
 #[test]
-fn links_to_tests_need_the_file_but_not_in_the_package() {
+fn linked_tests_must_exist_but_need_not_be_packaged() {
     let files = [("README.md", "[test](tests/a.rs)")];
     assert_eq!(check("test", &files, &["tests/a.rs"]), [""; 0]);
     assert_eq!(
@@ -244,7 +243,7 @@ fn links_to_tests_need_the_file_but_not_in_the_package() {
 }
 
 #[test]
-fn included_texts_are_packaged() {
+fn included_texts_must_be_packaged() {
     let source = "#[doc = include_str!(\"../docs/guide.md\")] mod guide {}";
     let files = [("src/lib.rs", source), ("docs/guide.md", "")];
     assert_eq!(check("included", &files, &[]), [""; 0]);
@@ -263,7 +262,7 @@ fn included_texts_are_packaged() {
 }
 
 #[test]
-fn tests_and_tools_do_not_belong_in_a_package() {
+fn tests_and_tools_must_not_be_packaged() {
     let files = [
         ("tests/a.rs", ""),
         (".ci/run", ""),

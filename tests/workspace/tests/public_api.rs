@@ -1,6 +1,6 @@
-//! The public API of each published package is what `api/<package>.txt` lists.
+//! The public API of each published package equals the listing in `api/<package>.txt`.
 //!
-//! After a change that is meant: `UPDATE_API=1 cargo test -p workspace-checks --test public_api`.
+//! After an intended change: `UPDATE_API=1 cargo test -p workspace-checks --test public_api`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,22 +10,23 @@ use workspace_checks::{
     source::Source,
 };
 
-/// Items that the crate root exports beside their module, with the reason.
+/// Items that may have a second public path at the crate root, with the reason.
 const SECOND_PATHS: &[(&str, &str)] = &[];
 
-/// Crates before 1.0 whose types may stand in public signatures: a breaking release of theirs is one of ours.
+/// Crates before 1.0 whose types may occur in public signatures. A breaking release of theirs is a breaking change
+/// of ours.
 const UNSTABLE_CRATES: &[(&str, &str)] = &[
     (
         "tower_service",
-        "`Service` is what a middleware implements; 0.3 since 2019",
+        "middleware implements `Service`; 0.3 since 2019",
     ),
     (
         "tower_layer",
-        "`Layer` is what a middleware is configured by; 0.3 since 2019",
+        "middleware is applied by a `Layer`; 0.3 since 2019",
     ),
     (
         "futures_core",
-        "`Stream` is the interface of all streams; 0.3 since 2019",
+        "`Stream` is the common interface of streams; 0.3 since 2019",
     ),
     (
         "metrics",
@@ -33,7 +34,7 @@ const UNSTABLE_CRATES: &[(&str, &str)] = &[
     ),
     (
         "metrics_exporter_prometheus",
-        "feature `exporter`: its handle becomes a `PageSource` and appears nowhere else",
+        "feature `exporter`: its handle is converted to a `PageSource`, its only use",
     ),
     (
         "axum",
@@ -42,7 +43,7 @@ const UNSTABLE_CRATES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn public_api_is_as_listed() {
+fn public_api_equals_its_listing() {
     let mut differences = Vec::new();
     for package in metadata::published(&metadata::metadata()) {
         let source = package.source();
@@ -61,7 +62,7 @@ fn public_api_is_as_listed() {
     }
     assert!(
         differences.is_empty(),
-        "the public API differs from its listing:\n{}\n\nIf this is meant, run \
+        "the public API differs from its listing:\n{}\n\nIf this is intended, run \
          `UPDATE_API=1 cargo test -p workspace-checks --test public_api` and commit the listing.",
         differences.join("\n"),
     );
@@ -89,7 +90,7 @@ fn each_item_has_one_public_path() {
 }
 
 #[test]
-fn public_signatures_name_no_unstable_crates() {
+fn public_signatures_use_no_unstable_crates() {
     let metadata = metadata::metadata();
     let mut found = Vec::new();
     for package in metadata::published(&metadata) {
@@ -108,7 +109,7 @@ fn public_signatures_name_no_unstable_crates() {
     );
 }
 
-/// The lines that only one of the listings has, with `-` and `+`.
+/// Returns the lines of only one of the listings, prefixed with `-` or `+`.
 fn difference(listed: &str, actual: &str) -> Vec<String> {
     let removed = listed
         .lines()
@@ -142,7 +143,7 @@ fn unstable_types(
         .filter_map(|(line, path)| {
             let version = unstable.get(&path[0])?;
             Some(format!(
-                "{line}\n    {} is of {} {version}",
+                "{line}\n    {} is from {} {version}",
                 path.join("::"),
                 path[0]
             ))
@@ -152,7 +153,7 @@ fn unstable_types(
     found
 }
 
-/// The dependencies of a package before 1.0, by the name that code uses, with their versions.
+/// Returns the dependencies of a package that are before 1.0: the versions by the name that code uses.
 fn unstable_dependencies(
     metadata: &serde_json::Value,
     package: &Package,
@@ -191,7 +192,7 @@ fn fixture(name: &str, files: &[(&str, &str)]) -> Source {
 }
 
 #[test]
-fn listing_contains_what_users_can_name() {
+fn listing_contains_the_items_that_users_can_name() {
     let source = fixture(
         "listing",
         &[
@@ -264,7 +265,7 @@ macro shop::shop!
 }
 
 #[test]
-fn changed_signature_is_a_difference() {
+fn changed_signature_is_reported() {
     let before = fixture("before", &[("lib.rs", "pub fn f(a: u8) {} pub fn g() {}")]);
     let after = fixture("after", &[("lib.rs", "pub fn f(a: u16) {} pub fn g() {}")]);
     let (before, after) = (Api::of(&before).text(), Api::of(&after).text());
@@ -276,7 +277,7 @@ fn changed_signature_is_a_difference() {
 }
 
 #[test]
-fn second_path_needs_a_place_on_the_list() {
+fn second_public_path_must_be_on_the_list() {
     let source = fixture(
         "second_path",
         &[(
@@ -290,7 +291,7 @@ fn second_path_needs_a_place_on_the_list() {
 }
 
 #[test]
-fn unstable_crate_in_a_signature_needs_a_place_on_the_list() {
+fn unstable_crate_in_a_signature_must_be_on_the_list() {
     let source = fixture(
         "unstable",
         &[(
@@ -305,7 +306,7 @@ fn unstable_crate_in_a_signature_needs_a_place_on_the_list() {
     let found = unstable_types(&api, &unstable, &[]);
     assert_eq!(found.len(), 6, "{found:#?}");
     assert!(
-        found.contains(&"fn shop::f(_: &Handle)\n    early::Handle is of early 0.3.1".to_owned())
+        found.contains(&"fn shop::f(_: &Handle)\n    early::Handle is from early 0.3.1".to_owned())
     );
     assert_eq!(unstable_types(&api, &unstable, &[("early", "")]), [""; 0]);
 }

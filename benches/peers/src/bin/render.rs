@@ -1,4 +1,4 @@
-//! What a page costs in each library: counters and histograms of twelve buckets.
+//! The time to render a page with each library: counters and histograms of twelve buckets.
 
 use peers::pages::{Kind, subjects};
 use peers::timing::{is_measuring, median, nanoseconds};
@@ -8,7 +8,7 @@ fn main() {
         true => 100_000,
         false => 1000,
     };
-    println!("A page, ns a line:\n");
+    println!("Time to render a page, ns per line:\n");
     let mut is_first = true;
     for kind in [Kind::Counter, Kind::Histogram] {
         for series in [1000, 10_000, 100_000] {

@@ -1,4 +1,4 @@
-//! What each layer adds to a request of an axum router, driven directly: on one thread and on two.
+//! The time that each layer adds to a request of an axum router, called directly, with one thread and with two.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -31,10 +31,10 @@ fn main() {
     }
 
     println!(
-        "Added to a request of an axum router that takes {:.0} ns:\n",
+        "Time added to a request of an axum router, which takes {:.0} ns:\n",
         one[0]
     );
-    println!("| | 1 thread, ns | 2 threads, ns | over 1 thread |");
+    println!("| | 1 thread, ns | 2 threads, ns | relative to 1 thread |");
     println!("|---|---:|---:|---:|");
     for (i, subject) in subjects.iter().enumerate().skip(1) {
         let (single, double) = (one[i] - one[0], two[i] - two[0]);
@@ -47,15 +47,15 @@ fn main() {
 }
 
 fn variant(subject: &Subject) -> Variant<'_> {
-    Variant::of_thread(subject.name, |thread, n| {
-        // A clone on the stack of each thread, as every connection of a server has one.
+    Variant::with_thread_index(subject.name, |thread, n| {
+        // Each thread has its own clone of the router, like each connection of a server.
         let mut router = subject.routers[thread].clone();
-        (0..n).for_each(|_| ask(&mut router));
+        (0..n).for_each(|_| send(&mut router));
     })
 }
 
-/// One request as a server of HTTP/1.1 passes it on, and the body to its end.
-fn ask(router: &mut Router) {
+/// Sends a request like that of an HTTP/1.1 server, and reads the response body to its end.
+fn send(router: &mut Router) {
     let mut request = Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static(PATH);
     let host = HeaderValue::from_static("localhost");

@@ -1,4 +1,4 @@
-//! Requests a second of an axum server under `wrk`, with each layer and without.
+//! Requests per second of an axum server under `wrk`, with each layer and without.
 
 use peers::layers;
 use peers::wrk::{Subject, compare};

@@ -1,4 +1,4 @@
-//! Collectors behind a real server.
+//! Collectors of a metrics page that is served over sockets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +11,10 @@ use test_support::scrape::handler_with_collector;
 use test_support::server::{BOTH_PROTOCOLS, Protocol, Server};
 use test_support::{assert_requests_ended, wait_until};
 
-/// A collector that waits, as one that uses the network does.
-struct Waits(Duration);
+/// A collector that sleeps, like one that waits for the network.
+struct Sleeps(Duration);
 
-impl Collector for Waits {
+impl Collector for Sleeps {
     async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
         tokio::time::sleep(self.0).await;
         samples.gauge("waited", "").value(self.0);
@@ -26,9 +26,9 @@ impl Collector for Waits {
 async fn scrapes_with_collectors_are_not_measured() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
-        let waits = Waits(Duration::from_millis(5));
-        registry.collector("waits", waits).unwrap();
-        // Its collector must not fail the scrapes of the other handler.
+        let sleeps = Sleeps(Duration::from_millis(5));
+        registry.collector("sleeps", sleeps).unwrap();
+        // In a registry of its own, so that it does not fail the scrapes of the other handler.
         let failing_collector = Registry::new();
         failing_collector
             .collector("failing", |_: &mut Samples| Err("always".into()))
@@ -52,7 +52,7 @@ async fn scrapes_with_collectors_are_not_measured() {
 }
 
 #[tokio::test]
-async fn a_call_is_cancelled_when_its_last_scraper_disconnects() {
+async fn collector_call_is_cancelled_when_its_last_scraper_disconnects() {
     struct Guarded(Arc<AtomicU64>);
     impl Collector for Guarded {
         async fn collect(&self, _: Deadline, _: &mut Samples) -> Result<(), CollectError> {

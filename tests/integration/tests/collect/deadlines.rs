@@ -18,7 +18,7 @@ impl Collector for Hangs {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curl_gets_its_page_while_a_collector_hangs() {
+async fn curl_receives_the_page_in_time_while_a_collector_hangs() {
     skip_without!(Curl);
     let registry = Registry::new();
     registry.collector("hangs", Hangs).unwrap();
@@ -26,11 +26,11 @@ async fn curl_gets_its_page_while_a_collector_hangs() {
     let handler = registry.handler();
     let server = Server::start(axum::Router::new().route_service("/metrics", handler)).await;
     let url = server.url("/metrics");
-    let asking = tokio::task::spawn_blocking(move || {
+    let request = tokio::task::spawn_blocking(move || {
         let header = "X-Prometheus-Scrape-Timeout-Seconds: 2";
         curl(&["--max-time", "1.95", "-H", header, &url])
     });
-    let page = asking.await.unwrap();
+    let page = request.await.unwrap();
     assert_valid_text(&page);
     assert!(page.contains("\ngood 1\n") && !collector_succeeded(&page, "hangs"));
 }

@@ -1,4 +1,4 @@
-//! The page on a port of its own.
+//! [`MetricsServer`]: the metrics page on its own port or Unix socket.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use test_support::process::curl;
 use test_support::skip_without;
 use test_support::wait_until;
 
-/// A server that ends with its test.
+/// A server that is stopped when dropped.
 struct Running {
     address: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
@@ -43,7 +43,7 @@ impl Running {
 
     async fn ended(&mut self) {
         let ended = tokio::time::timeout(Duration::from_secs(20), &mut self.task).await;
-        ended.expect("it goes on").unwrap();
+        ended.expect("the server is still running").unwrap();
     }
 
     fn url(&self, path: &str) -> String {
@@ -75,25 +75,26 @@ fn handler() -> MetricsHandler {
     registry().handler()
 }
 
-/// What `curl` says, while the server runs beside it.
-async fn ask(arguments: &[&str]) -> String {
+/// Runs `curl` on another thread, while the server runs on this one. Returns its output.
+async fn run_curl(arguments: &[&str]) -> String {
     let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
-    let ask = move || curl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    tokio::task::spawn_blocking(ask).await.unwrap()
+    let run = move || curl(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// Status and body.
+/// Arguments with which `curl` appends the status and the HTTP version to the body.
 const STATUS: [&str; 4] = ["-w", " %{http_code} %{http_version}", "--max-time", "20"];
 
 #[tokio::test]
-async fn it_serves_the_page_and_its_health_and_nothing_else() {
+async fn server_serves_metrics_and_health_and_404_for_other_paths() {
     skip_without!(Curl);
     for address in ["127.0.0.1:0", "[::1]:0", "localhost:0"] {
         let server = MetricsServer::bind(address).await.unwrap();
         let server = Running::start(server, handler());
         for (protocol, version) in [("--http1.1", "1.1"), ("--http2-prior-knowledge", "2")] {
             let [w, format, m, t] = STATUS;
-            let get = async |path: &str| ask(&[protocol, w, format, m, t, &server.url(path)]).await;
+            let get =
+                async |path: &str| run_curl(&[protocol, w, format, m, t, &server.url(path)]).await;
             let page = get("/metrics").await;
             let page = page.strip_suffix(&format!(" 200 {version}")).expect(&page);
             assert_valid_text(page);
@@ -103,9 +104,9 @@ async fn it_serves_the_page_and_its_health_and_nothing_else() {
                 assert_eq!(get(path).await, format!("not found\n 404 {version}"));
             }
         }
-        let head = ask(&["--head", &server.url("/metrics")]).await;
+        let head = run_curl(&["--head", &server.url("/metrics")]).await;
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        let posted = ask(&[
+        let posted = run_curl(&[
             "-d",
             "x",
             "-o",
@@ -120,17 +121,17 @@ async fn it_serves_the_page_and_its_health_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn paths_can_be_others() {
+async fn paths_are_configurable() {
     skip_without!(Curl);
     let server = loopback().await.path("/internal/prom").health_path("/live");
     let server = Running::start(server, handler());
     assert!(
-        ask(&[&server.url("/internal/prom")])
+        run_curl(&[&server.url("/internal/prom")])
             .await
             .contains("good 1")
     );
-    assert_eq!(ask(&[&server.url("/live")]).await, "ok\n");
-    assert_eq!(ask(&[&server.url("/metrics")]).await, "not found\n");
+    assert_eq!(run_curl(&[&server.url("/live")]).await, "ok\n");
+    assert_eq!(run_curl(&[&server.url("/metrics")]).await, "not found\n");
 }
 
 #[tokio::test]
@@ -156,14 +157,14 @@ async fn bind_errors_name_the_address_and_keep_the_cause() {
     );
 }
 
-/// The only test that touches the environment; nextest gives each test a process, and no other test reads it.
+/// Runs a child process for each value, because the environment belongs to the whole process.
 #[test]
-fn the_environment_says_the_port() {
+fn metrics_port_variable_sets_the_address() {
     let test = |value: Option<&str>, is_expected: &dyn Fn(&str) -> bool| {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command.args([
             "--exact",
-            "server::helper_of_the_environment",
+            "server::helper_for_metrics_port",
             "--ignored",
             "--nocapture",
         ]);
@@ -173,47 +174,49 @@ fn the_environment_says_the_port() {
         }
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let said = text
+        let result = text
             .split("listens: ")
             .nth(1)
             .unwrap_or_else(|| panic!("{text}"));
-        let said = said.lines().next().unwrap();
-        assert!(is_expected(said), "{value:?}: {said}");
+        let result = result.lines().next().unwrap();
+        assert!(is_expected(result), "{value:?}: {result}");
     };
-    test(None, &|said| said == "nowhere");
-    test(Some(""), &|said| said == "nowhere");
-    test(Some("0"), &|said| {
-        said.starts_with("[::]:") || said.starts_with("0.0.0.0:")
+    test(None, &|result| result == "no");
+    test(Some(""), &|result| result == "no");
+    test(Some("0"), &|result| {
+        result.starts_with("[::]:") || result.starts_with("0.0.0.0:")
     });
-    test(Some("127.0.0.1:0"), &|said| said.starts_with("127.0.0.1:"));
+    test(Some("127.0.0.1:0"), &|result| {
+        result.starts_with("127.0.0.1:")
+    });
     for wrong in ["http", "65536", "-1"] {
-        test(Some(wrong), &|said| {
-            said == format!("METRICS_PORT: {wrong:?} is neither a port nor an address")
+        test(Some(wrong), &|result| {
+            result == format!("METRICS_PORT: {wrong:?} is neither a port nor an address")
         });
     }
 }
 
 #[tokio::test]
-#[ignore = "started by the_environment_says_the_port"]
-async fn helper_of_the_environment() {
+#[ignore = "started by metrics_port_variable_sets_the_address"]
+async fn helper_for_metrics_port() {
     match MetricsServer::from_env().await {
-        Ok(None) => println!("listens: nowhere"),
+        Ok(None) => println!("listens: no"),
         Ok(Some(server)) => println!("listens: {}", server.local_addr().unwrap()),
         Err(error) => println!("listens: {error}"),
     }
 }
 
 #[tokio::test]
-async fn a_unix_socket() {
+async fn server_replaces_a_stale_unix_socket_and_removes_its_own() {
     skip_without!(Curl);
     let directory = test_support::store::Directory::within(&std::env::temp_dir());
     let path = directory.0.join("metrics.sock");
-    // One whose process ended is replaced.
+    // A socket file that no process listens on is replaced.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     let server = MetricsServer::bind_unix(&path).unwrap();
     assert_eq!(server.local_addr(), None);
-    // One that somebody listens on is not, nor is any other file.
+    // A socket in use and any other file are kept.
     let taken = MetricsServer::bind_unix(&path).unwrap_err().to_string();
     assert!(
         taken.contains("metrics.sock: Address already in use"),
@@ -226,25 +229,25 @@ async fn a_unix_socket() {
 
     let mut server = Running::start(server, handler());
     let socket = path.to_str().unwrap();
-    let page = ask(&["--unix-socket", socket, "http://localhost/metrics"]).await;
+    let page = run_curl(&["--unix-socket", socket, "http://localhost/metrics"]).await;
     assert!(page.contains("\ngood 1\n"));
     server.stop();
     server.ended().await;
     assert!(!path.exists());
 }
 
-/// Waits until the other side has closed.
+/// Waits until the server closes the connection.
 async fn closed(stream: &mut (impl AsyncReadExt + Unpin)) {
     let read = async {
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
     };
     let closed = tokio::time::timeout(Duration::from_secs(20), read).await;
-    closed.expect("it stays open");
+    closed.expect("the connection stays open");
 }
 
 #[tokio::test]
-async fn connections_that_come_to_nothing_are_closed() {
+async fn connections_without_progress_are_closed() {
     skip_without!(Curl);
     let idle = Duration::from_millis(300);
     let server = Running::start(loopback().await.idle_timeout(idle), handler());
@@ -254,14 +257,14 @@ async fn connections_that_come_to_nothing_are_closed() {
         "GET /metrics HTTP/1.1\r\nx: ",
         "PRI * HTTP/2.0\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        // A whole request, and then nothing.
+        // A complete request, then nothing.
         "GET /health HTTP/1.1\r\nhost: x\r\n\r\n",
     ] {
         let mut stream = server.connect().await;
         stream.write_all(beginning.as_bytes()).await.unwrap();
         closed(&mut stream).await;
     }
-    // One that goes on for ever without an end: bytes alone keep nothing open.
+    // A request head that never ends: bytes alone are not progress.
     let stream = server.connect().await;
     let (mut read, mut write) = stream.into_split();
     let trickle = tokio::spawn(async move {
@@ -272,17 +275,16 @@ async fn connections_that_come_to_nothing_are_closed() {
     });
     closed(&mut read).await;
     trickle.await.unwrap();
-    // The server is there for others.
-    assert_eq!(ask(&[&server.url("/health")]).await, "ok\n");
+    // The server still answers other clients.
+    assert_eq!(run_curl(&[&server.url("/health")]).await, "ok\n");
 }
 
-/// A client that asks for a page and does not read it gives its place back.
 #[tokio::test]
-async fn who_does_not_read_is_closed() {
+async fn connection_of_a_client_that_does_not_read_is_closed() {
     skip_without!(Curl);
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
-        // More than a socket holds.
+        // More than the buffers of a socket hold.
         for i in 0..200_000 {
             metrics::counter!("large_total", "i" => i.to_string()).increment(1);
         }
@@ -298,65 +300,67 @@ async fn who_does_not_read_is_closed() {
     let mut byte = [0];
     stuck.read_exact(&mut byte).await.unwrap();
     assert_eq!(
-        ask(&["--max-time", "20", &server.url("/health")]).await,
+        run_curl(&["--max-time", "20", &server.url("/health")]).await,
         "ok\n"
     );
 }
 
 #[tokio::test]
-async fn connections_beyond_the_cap_wait() {
+async fn connections_beyond_the_limit_wait() {
     skip_without!(Curl);
     let server = Running::start(loopback().await.max_connections(2), handler());
     let mut held = vec![server.connect().await, server.connect().await];
     for stream in &mut held {
-        // Answered, so they are accepted, and kept.
+        // A response proves that the connection is accepted. It stays open.
         stream
             .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
             .await
             .unwrap();
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 200");
+        let mut status_line = [0; 12];
+        stream.read_exact(&mut status_line).await.unwrap();
+        assert_eq!(&status_line, b"HTTP/1.1 200");
     }
     let url = server.url("/health");
-    let waits = tokio::spawn(async move { ask(&[&url]).await });
+    let waiting = tokio::spawn(async move { run_curl(&[&url]).await });
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(!waits.is_finished());
+    assert!(!waiting.is_finished());
     held.pop();
-    assert_eq!(waits.await.unwrap(), "ok\n");
+    assert_eq!(waiting.await.unwrap(), "ok\n");
 }
 
-/// Answers when it is let.
-struct Gate(
-    tokio::sync::watch::Receiver<bool>,
-    tokio::sync::watch::Sender<bool>,
-);
+/// A collector that signals its call and then waits until it is released.
+struct Gate {
+    released: tokio::sync::watch::Receiver<bool>,
+    called: tokio::sync::watch::Sender<bool>,
+}
 
 impl Collector for Gate {
     async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
-        self.1.send_replace(true);
-        self.0.clone().wait_for(|open| *open).await?;
+        self.called.send_replace(true);
+        self.released.clone().wait_for(|released| *released).await?;
         samples.gauge("gate", "").value(1_u64);
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn a_running_scrape_finishes() {
+async fn shutdown_finishes_running_scrapes() {
     skip_without!(Curl);
-    let (open, opened) = tokio::sync::watch::channel(false);
-    let (asked, mut is_asked) = tokio::sync::watch::channel(false);
+    let (release, released) = tokio::sync::watch::channel(false);
+    let (called, mut is_called) = tokio::sync::watch::channel(false);
     let registry = registry();
-    registry.collector("gate", Gate(opened, asked)).unwrap();
+    registry
+        .collector("gate", Gate { released, called })
+        .unwrap();
     let mut server = Running::start(loopback().await, registry.handler());
     let url = server.url("/metrics");
     let idle = server.connect().await;
-    let scrape = tokio::spawn(async move { ask(&[&url]).await });
-    is_asked.wait_for(|asked| *asked).await.unwrap();
+    let scrape = tokio::spawn(async move { run_curl(&[&url]).await });
+    is_called.wait_for(|called| *called).await.unwrap();
     server.stop();
-    // It listens no more, and the idle one is closed, while the scrape is under way.
+    // The port and the idle connection are closed while the scrape is running.
     let address = server.address.unwrap();
     let mut idle = idle;
     closed(&mut idle).await;
@@ -365,7 +369,7 @@ async fn a_running_scrape_finishes() {
     })
     .await;
     assert!(!scrape.is_finished() && !server.task.is_finished());
-    open.send_replace(true);
+    release.send_replace(true);
     let page = scrape.await.unwrap();
     assert_valid_text(&page);
     assert!(page.contains("\ngate 1\n"));
@@ -373,29 +377,31 @@ async fn a_running_scrape_finishes() {
 }
 
 #[tokio::test]
-async fn shutdown_has_a_bound() {
-    let (_open, opened) = tokio::sync::watch::channel(false);
-    let (asked, mut is_asked) = tokio::sync::watch::channel(false);
+async fn shutdown_timeout_ends_running_scrapes() {
+    let (_release, released) = tokio::sync::watch::channel(false);
+    let (called, mut is_called) = tokio::sync::watch::channel(false);
     let registry = registry();
-    registry.collector("gate", Gate(opened, asked)).unwrap();
+    registry
+        .collector("gate", Gate { released, called })
+        .unwrap();
     let server = loopback().await.shutdown_timeout(Duration::from_millis(50));
     let mut server = Running::start(server, registry.handler());
     let mut stream = server.connect().await;
     let request =
         b"GET /metrics HTTP/1.1\r\nhost: x\r\nx-prometheus-scrape-timeout-seconds: 600\r\n\r\n";
     stream.write_all(request).await.unwrap();
-    is_asked.wait_for(|asked| *asked).await.unwrap();
+    is_called.wait_for(|called| *called).await.unwrap();
     server.stop();
     server.ended().await;
     closed(&mut stream).await;
 }
 
-/// Too many open files: it goes on once there are fewer, and does not spin meanwhile.
+/// The server continues once files are closed. Until then it does not retry in a busy loop.
 #[test]
-fn running_out_of_files_is_survived() {
+fn server_recovers_from_too_many_open_files() {
     let test = std::env::current_exe().unwrap();
     let command = format!(
-        "ulimit -n 40; exec '{}' --exact server::helper_out_of_files --ignored --nocapture",
+        "ulimit -n 40; exec '{}' --exact server::helper_for_too_many_open_files --ignored --nocapture",
         test.display()
     );
     let output = std::process::Command::new("sh")
@@ -404,41 +410,40 @@ fn running_out_of_files_is_survived() {
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && text.contains("survived"),
+        output.status.success() && text.contains("recovered"),
         "{output:?}"
     );
 }
 
 #[tokio::test]
-#[ignore = "started by running_out_of_files_is_survived with few files"]
-async fn helper_out_of_files() {
+#[ignore = "started by server_recovers_from_too_many_open_files with few files"]
+async fn helper_for_too_many_open_files() {
     let warnings = test_support::warnings::Warnings::capture();
     let server = Running::start(loopback().await, handler());
     let mut connections = vec![server.connect().await];
     while let Ok(connection) = TcpStream::connect(server.address.unwrap()).await {
         connections.push(connection);
     }
-    wait_until("it runs out", || {
+    wait_until("no more files can be opened", || {
         !warnings.about("cannot accept").is_empty()
     })
     .await;
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(warnings.about("cannot accept").len(), 1, "it spins");
+    assert_eq!(warnings.about("cannot accept").len(), 1, "busy loop");
     connections.clear();
     let mut stream = server.connect().await;
     let request = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with("ok\n"), "{answer}");
-    println!("survived");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with("ok\n"), "{response}");
+    println!("recovered");
 }
 
-/// A socket over which a server can be asked is a stream like any other.
 #[tokio::test]
-async fn http2_over_a_unix_socket() {
+async fn http2_works_over_a_unix_socket() {
     let path =
         std::env::temp_dir().join(format!("tower-prometheus-h2-{}.sock", std::process::id()));
     let _server = Running::start(MetricsServer::bind_unix(&path).unwrap(), handler());

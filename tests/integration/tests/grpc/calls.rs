@@ -1,4 +1,4 @@
-//! All four kinds of call through a real server: how they end, and how many messages passed.
+//! All four types of calls to a real server: the code with which they end, and the number of messages.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn layer(registry: &Registry) -> GrpcMetricsLayer {
         .unwrap()
 }
 
-async fn drive_all_kinds(server: &Server, gzip: bool) {
+async fn call_all_types(server: &Server, gzip: bool) {
     let mut client = server.connect().await;
     if gzip {
         client = client.gzip();
@@ -31,23 +31,23 @@ async fn drive_all_kinds(server: &Server, gzip: bool) {
     assert_eq!(client.collect(&["a", "b", "c"]).await.unwrap().text, "abc");
     assert_eq!(client.collect(&[]).await.unwrap().text, "");
     assert_eq!(read(client.list("").await.unwrap()).await, (2, Code::Ok));
-    let said = stream::iter((0..50).map(|i| text(&"x".repeat(i * 100))));
-    let heard = client.chat(said).await.unwrap();
-    assert_eq!(read(heard).await, (50, Code::Ok));
+    let requests = stream::iter((0..50).map(|i| text(&"x".repeat(i * 100))));
+    let responses = client.chat(requests).await.unwrap();
+    assert_eq!(read(responses).await, (50, Code::Ok));
 }
 
-fn assert_all_kinds(registry: &Registry) {
+fn assert_all_types(registry: &Registry) {
     let calls = [
         ("Say", "unary", 2.0, (2.0, 2.0)),
         ("Collect", "client_stream", 2.0, (3.0, 2.0)),
         ("List", "server_stream", 1.0, (1.0, 2.0)),
         ("Chat", "bidi_stream", 1.0, (50.0, 50.0)),
     ];
-    for (method, kind, calls, passed) in calls {
+    for (method, call_type, calls, messages) in calls {
         assert_eq!(handled_calls(registry, method, "OK"), calls, "{method}");
-        assert_eq!(message_counts(registry, method), passed, "{method}");
+        assert_eq!(message_counts(registry, method), messages, "{method}");
         let labels = [
-            ("grpc_type", kind),
+            ("grpc_type", call_type),
             ("grpc_service", "test.Shop"),
             ("grpc_method", method),
         ];
@@ -59,35 +59,35 @@ fn assert_all_kinds(registry: &Registry) {
 }
 
 #[tokio::test]
-async fn all_four_kinds_are_counted_with_their_messages() {
+async fn all_four_call_types_are_counted_with_their_messages() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
-    drive_all_kinds(&server, false).await;
+    call_all_types(&server, false).await;
     wait_for_calls_to_end(&registry, "server", 6).await;
-    assert_all_kinds(&registry);
+    assert_all_types(&registry);
 }
 
 #[tokio::test]
-async fn compressed_messages_are_counted_as_others_are() {
+async fn compressed_messages_are_counted_like_uncompressed_ones() {
     let registry = Registry::new();
     let shop = Shop { gzip: true };
     let server = Server::start_shop(&registry, layer(&registry), shop).await;
-    drive_all_kinds(&server, true).await;
+    call_all_types(&server, true).await;
     wait_for_calls_to_end(&registry, "server", 6).await;
-    assert_all_kinds(&registry);
+    assert_all_types(&registry);
 }
 
 #[tokio::test]
-async fn one_service_alone_can_be_measured() {
+async fn layer_can_be_applied_to_a_single_service() {
     let registry = Registry::new();
     let (incoming, address) = listen().await;
     let serving = tonic::transport::Server::builder()
         .add_service(layer(&registry).named_layer(Shop::default()))
         .serve_with_incoming(incoming);
     let server = Server::run(address, serving);
-    drive_all_kinds(&server, false).await;
+    call_all_types(&server, false).await;
     wait_for_calls_to_end(&registry, "server", 6).await;
-    assert_all_kinds(&registry);
+    assert_all_types(&registry);
     let mut client = server.connect().await;
     assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
     wait_for_calls_to_end(&registry, "server", 7).await;
@@ -95,11 +95,11 @@ async fn one_service_alone_can_be_measured() {
 }
 
 #[tokio::test]
-async fn errors_are_counted_by_the_code_the_client_sees() {
+async fn errors_are_counted_by_the_code_that_the_client_receives() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
     let mut client = server.connect().await;
-    // In the head of a response without messages, and in trailers after some.
+    // The code is in the response head if there are no messages, otherwise in the trailers.
     assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
     let refused = client.list("refuse").await.unwrap_err().code();
     assert_eq!(refused, Code::PermissionDenied);
@@ -118,7 +118,7 @@ async fn errors_are_counted_by_the_code_the_client_sees() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_has_canceled() {
+async fn call_dropped_by_the_client_is_canceled() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
     let in_progress = |method| {
@@ -128,9 +128,9 @@ async fn a_client_that_leaves_has_canceled() {
 
     // Before the head of the response.
     let mut client = server.connect().await;
-    let mut leaving = client.clone();
-    let call = tokio::spawn(async move { leaving.say("hang").await });
-    wait_until("the call is there", || in_progress("Say") == 1.0).await;
+    let mut caller = client.clone();
+    let call = tokio::spawn(async move { caller.say("hang").await });
+    wait_until("the call is in progress", || in_progress("Say") == 1.0).await;
     call.abort();
     wait_for_calls_to_end(&registry, "server", 1).await;
     assert_eq!(handled_calls(&registry, "Say", "Canceled"), 1.0);
@@ -145,30 +145,30 @@ async fn a_client_that_leaves_has_canceled() {
 }
 
 #[tokio::test]
-async fn a_client_that_dies_has_canceled() {
+async fn call_whose_connection_breaks_ends_once_and_is_not_ok() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
     let endpoint = server.endpoint();
-    // Its runtime ends with its connection, in the middle of a chat.
-    let life = tokio::task::spawn_blocking(|| {
+    // The client runs on a runtime that ends during a call, and its connection with it.
+    let client_runtime = tokio::task::spawn_blocking(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         runtime.unwrap().block_on(async move {
             let mut client = Client::new(endpoint.connect().await.unwrap());
-            let said = stream::iter([text("a"), text("b")]).chain(stream::pending());
-            let mut heard = client.chat(said).await.unwrap();
-            assert_eq!(heard.message().await.unwrap().unwrap().text, "a");
+            let requests = stream::iter([text("a"), text("b")]).chain(stream::pending());
+            let mut responses = client.chat(requests).await.unwrap();
+            assert_eq!(responses.message().await.unwrap().unwrap().text, "a");
         });
     });
-    life.await.unwrap();
+    client_runtime.await.unwrap();
     wait_for_calls_to_end(&registry, "server", 1).await;
-    // What its code is depends on whether the handler saw the broken request first.
+    // The code depends on whether the handler sees the broken request first.
     assert_eq!(handled_calls(&registry, "Chat", "OK"), 0.0);
 }
 
 #[tokio::test]
-async fn a_call_dropped_when_its_time_is_up_has_exceeded_its_deadline() {
+async fn call_dropped_at_its_deadline_is_deadline_exceeded() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
     let mut client = server.connect().await;
@@ -176,10 +176,10 @@ async fn a_call_dropped_when_its_time_is_up_has_exceeded_its_deadline() {
         let timeout = Duration::from_millis(millis);
         client.say_within("hang", timeout).await.unwrap_err();
     }
-    // Time enough, which nobody waited for.
+    // The client drops this call long before its deadline.
     let call = client.say_within("hang", Duration::from_secs(60));
-    let in_time = tokio::time::timeout(Duration::from_millis(50), call).await;
-    assert!(in_time.is_err());
+    let timed_out = tokio::time::timeout(Duration::from_millis(50), call).await;
+    assert!(timed_out.is_err());
     client
         .say_within("hi", Duration::from_secs(60))
         .await
@@ -192,10 +192,10 @@ async fn a_call_dropped_when_its_time_is_up_has_exceeded_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_panic_is_internal_and_goes_on() {
+async fn panic_is_counted_as_internal_and_propagates() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
-    // tonic closes the connection on which it happens.
+    // tonic closes the connection on which a handler panics.
     server.connect().await.say("panic").await.unwrap_err();
     let texts = server.connect().await.list("panic").await.unwrap();
     let (_, code) = read(texts).await;
@@ -210,7 +210,7 @@ async fn a_panic_is_internal_and_goes_on() {
 }
 
 #[tokio::test]
-async fn scrapes_beside_the_services_are_not_measured() {
+async fn scrapes_of_the_grpc_server_are_not_measured() {
     let registry = Registry::new();
     let server = Server::start(&registry, layer(&registry)).await;
     let before = samples(&registry.render()).len();

@@ -1,4 +1,4 @@
-//! The layer of a client around tonic's channel.
+//! The client layer, applied to tonic's channel.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::shop::{Client, Server, listen, read, text};
 use test_support::grpc::{sum_or_zero, wait_for_calls_to_end, with_shop_methods};
 use test_support::wait_until;
 
-/// The transport of a client can be named, to be kept in a struct.
-type Boxing = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;
-type Measured = GrpcMetricsService<MapRequestBodyService<Channel, Boxing>>;
+/// The type of the transport can be written out, for example for a field of a struct.
+type IntoTonicBody = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;
+type Measured = GrpcMetricsService<MapRequestBodyService<Channel, IntoTonicBody>>;
 
 fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
-    let boxing: Boxing = tonic::body::Body::new;
+    let into_tonic_body: IntoTonicBody = tonic::body::Body::new;
     let layer = with_shop_methods(GrpcMetrics::client())
         .build(registry)
         .unwrap();
-    Client::new(layer_of(layer.map_request_body(boxing), channel))
+    Client::new(apply(layer.map_request_body(into_tonic_body), channel))
 }
 
-fn layer_of<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service {
+fn apply<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service {
     ServiceBuilder::new().layer(layer).service(channel)
 }
 
@@ -34,7 +34,7 @@ fn handled(registry: &Registry, method: &str, code: &str) -> f64 {
     sum_or_zero(registry, "grpc_client_handled_total", &labels)
 }
 
-/// Messages that a client sent and received.
+/// Returns the numbers of messages that a client sent and received.
 fn messages(registry: &Registry, method: &str) -> (f64, f64) {
     let labels = [("grpc_method", method)];
     let sent = sum_or_zero(registry, "grpc_client_msg_sent_total", &labels);
@@ -43,7 +43,7 @@ fn messages(registry: &Registry, method: &str) -> (f64, f64) {
 }
 
 #[tokio::test]
-async fn both_ends_of_all_four_kinds_agree() {
+async fn client_and_server_count_the_same_calls_and_messages() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let channel = server.endpoint().connect().await.unwrap();
@@ -52,9 +52,9 @@ async fn both_ends_of_all_four_kinds_agree() {
     client.say("hello").await.unwrap();
     client.collect(&["a", "b", "c"]).await.unwrap();
     assert_eq!(read(client.list("").await.unwrap()).await, (2, Code::Ok));
-    let said = stream::iter((0..20).map(|_| text("x")));
-    let heard = client.chat(said).await.unwrap();
-    assert_eq!(read(heard).await, (20, Code::Ok));
+    let requests = stream::iter((0..20).map(|_| text("x")));
+    let responses = client.chat(requests).await.unwrap();
+    assert_eq!(read(responses).await, (20, Code::Ok));
     assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
     let lost = read(client.list("fail").await.unwrap()).await;
     assert_eq!(lost, (2, Code::DataLoss));
@@ -71,7 +71,7 @@ async fn both_ends_of_all_four_kinds_agree() {
     assert_eq!(messages(&registry, "List"), (2.0, 4.0));
     assert_eq!(messages(&registry, "Chat"), (20.0, 20.0));
     for family in ["msg_sent_total", "msg_received_total"] {
-        let (other, of) = match family {
+        let (server, client) = match family {
             "msg_sent_total" => (
                 "grpc_server_msg_received_total",
                 "grpc_client_msg_sent_total",
@@ -82,8 +82,8 @@ async fn both_ends_of_all_four_kinds_agree() {
             ),
         };
         assert_eq!(
-            sum_or_zero(&registry, other, &[]),
-            sum_or_zero(&registry, of, &[])
+            sum_or_zero(&registry, server, &[]),
+            sum_or_zero(&registry, client, &[])
         );
     }
     let kind = [("grpc_type", "bidi_stream"), ("grpc_method", "Chat")];
@@ -94,7 +94,7 @@ async fn both_ends_of_all_four_kinds_agree() {
 }
 
 #[tokio::test]
-async fn with_the_functions_own_type_it_is_one_line() {
+async fn undeclared_method_of_a_client_is_exported_with_type_unknown() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let channel = server.endpoint().connect().await.unwrap();
@@ -111,7 +111,7 @@ async fn with_the_functions_own_type_it_is_one_line() {
         .await
         .unwrap_err();
     wait_for_calls_to_end(&registry, "client", 1).await;
-    // Nothing was declared; the path is the program's own all the same.
+    // No method is declared, but a client's paths come from its own program, so they become labels.
     let labels = [("grpc_type", "unknown"), ("grpc_service", "test.Shop")];
     assert_eq!(
         sum_or_zero(&registry, "grpc_client_started_total", &labels),
@@ -121,7 +121,7 @@ async fn with_the_functions_own_type_it_is_one_line() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_unavailable() {
+async fn refused_connection_is_unavailable() {
     let registry = Registry::new();
     let (incoming, address) = listen().await;
     drop(incoming);
@@ -138,9 +138,9 @@ async fn a_refused_connection_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_in_the_middle_is_unavailable() {
+async fn connection_that_breaks_during_a_stream_is_unavailable() {
     let registry = Registry::new();
-    // Its connection dies of a panic after two messages.
+    // After two messages, the handler panics and the connection closes.
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let channel = server.endpoint().connect().await.unwrap();
     let mut client = measured(&registry, channel);
@@ -151,21 +151,21 @@ async fn a_server_that_is_gone_in_the_middle_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_is_canceled_or_out_of_time() {
+async fn dropped_call_is_canceled_and_timed_out_call_is_deadline_exceeded() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let channel = server.endpoint().connect().await.unwrap();
     let mut client = measured(&registry, channel);
 
-    let mut leaving = client.clone();
-    let call = tokio::spawn(async move { leaving.say("hang").await });
+    let mut caller = client.clone();
+    let call = tokio::spawn(async move { caller.say("hang").await });
     let in_progress = || sum_or_zero(&registry, "grpc_client_in_progress", &[]) == 1.0;
-    wait_until("the call is on its way", in_progress).await;
+    wait_until("the call is in progress", in_progress).await;
     call.abort();
     wait_for_calls_to_end(&registry, "client", 1).await;
     assert_eq!(handled(&registry, "Say", "Canceled"), 1.0);
 
-    // The channel keeps the time itself; its error comes when the time is up.
+    // The channel enforces the timeout itself: its error arrives at the deadline.
     let late = client.say_within("hang", Duration::from_millis(50)).await;
     late.unwrap_err();
     drop(client.list("hang").await.unwrap());

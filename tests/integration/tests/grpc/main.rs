@@ -2,7 +2,7 @@
 
 mod shop;
 
-mod bounds;
 mod calls;
 mod clients;
 mod methods;
+mod trait_bounds;

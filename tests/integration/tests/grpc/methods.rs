@@ -1,4 +1,4 @@
-//! Methods that a real server learns from its answers, and random paths.
+//! Undeclared methods of a real server: known once the service has answered a call. Random paths are not.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,11 +21,11 @@ fn series(registry: &Registry) -> usize {
 }
 
 #[tokio::test]
-async fn a_method_that_was_not_declared_is_learned_from_its_first_answer() {
+async fn undeclared_method_is_known_after_its_first_response() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let mut client = server.connect().await;
-    // Any answer proves that it is there, and the messages before it are counted.
+    // Any response proves that the method exists. The messages before the response are counted.
     assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
     client.collect(&["a", "b", "c"]).await.unwrap();
     wait_for_calls_to_end(&registry, "server", 2).await;
@@ -38,7 +38,7 @@ async fn a_method_that_was_not_declared_is_learned_from_its_first_answer() {
         1.0
     );
 
-    // From then on even this answer is its own.
+    // Once the method is known, even UNIMPLEMENTED is counted for it.
     client.say("unimplemented").await.unwrap_err();
     let chat = client.chat(futures_util::stream::iter([text("a"), text("b")]));
     assert_eq!(read(chat.await.unwrap()).await, (2, Code::Ok));
@@ -49,14 +49,14 @@ async fn a_method_that_was_not_declared_is_learned_from_its_first_answer() {
 }
 
 #[tokio::test]
-async fn what_is_not_implemented_is_unknown() {
+async fn unimplemented_methods_are_counted_as_unknown() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let mut client = server.connect().await;
-    // No such method, no such service, no method's path at all.
+    // An unknown method, an unknown service, and paths that are no gRPC methods.
     for path in ["/test.Shop/Rob", "/test.Bank/Rob", "/robots.txt", "/"] {
-        let asked = tonic::Request::new(text("please"));
-        let code = client.unary(path, asked).await.unwrap_err().code();
+        let request = tonic::Request::new(text("please"));
+        let code = client.unary(path, request).await.unwrap_err().code();
         assert_eq!(code, Code::Unimplemented, "{path}");
     }
     wait_for_calls_to_end(&registry, "server", 4).await;
@@ -74,7 +74,7 @@ async fn what_is_not_implemented_is_unknown() {
 
 /// A path becomes a known method only if the service has answered a call to it.
 #[tokio::test]
-async fn a_first_call_without_an_answer_is_unknown() {
+async fn calls_without_a_response_are_unknown_until_the_method_is_known() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     server.connect().await.say("panic").await.unwrap_err();
@@ -86,7 +86,7 @@ async fn a_first_call_without_an_answer_is_unknown() {
     assert_eq!(handled_calls(&registry, "unknown", "DeadlineExceeded"), 1.0);
     assert_eq!(message_counts(&registry, "unknown"), (2.0, 0.0));
 
-    // Once it has answered, it is known, and so is how it ends.
+    // After its first response, the method is known, and later calls are counted for it.
     server.connect().await.say("hello").await.unwrap();
     server.connect().await.say("panic").await.unwrap_err();
     wait_for_calls_to_end(&registry, "server", 4).await;
@@ -94,12 +94,12 @@ async fn a_first_call_without_an_answer_is_unknown() {
     assert_eq!(handled_calls(&registry, "Say", "Internal"), 1.0);
 }
 
-/// A service that answers every path with the same.
-async fn drive(layer: GrpcMetricsLayer, paths: &[String], content_type: &str, answer: &str) {
+/// Sends a call for each path to a service that answers every path with the same status.
+async fn call_each(layer: GrpcMetricsLayer, paths: &[String], content_type: &str, status: &str) {
     let answer = |_: Request<GrpcRequestBody<Full<Bytes>>>| {
         let response = Response::builder()
             .header("content-type", content_type)
-            .header("grpc-status", answer)
+            .header("grpc-status", status)
             .body(Empty::<Bytes>::new());
         std::future::ready(Ok::<_, Infallible>(response.unwrap()))
     };
@@ -114,16 +114,16 @@ async fn drive(layer: GrpcMetricsLayer, paths: &[String], content_type: &str, an
 }
 
 #[tokio::test]
-async fn a_scanner_leaves_one_set_of_series() {
+async fn scanner_adds_only_the_series_of_unknown() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let mut client = server.connect().await;
     let mut after_one = 0;
     for i in 0..2000 {
-        // Paths of a client have to live; those of a scanner may as well.
+        // tonic's client takes only `&'static str` paths.
         let path: &'static str = Box::leak(format!("/scan{}.Service/Method{i}", i % 7).into());
-        let asked = tonic::Request::new(text(""));
-        client.unary(path, asked).await.unwrap_err();
+        let request = tonic::Request::new(text(""));
+        client.unary(path, request).await.unwrap_err();
         if i == 0 {
             wait_for_calls_to_end(&registry, "server", 1).await;
             after_one = series(&registry);
@@ -137,9 +137,9 @@ async fn a_scanner_leaves_one_set_of_series() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever paths are tried, answered or not: as many series as the cap allows, and a page that can be read.
+    /// Random paths, with a random status: the number of series stays within `max_methods`.
     #[test]
-    fn random_paths_leave_bounded_series(
+    fn random_paths_stay_within_the_limit_of_methods(
         paths in prop::collection::vec("/[!-~&&[^#?]]{0,12}(/[!-~&&[^#?]]{0,12})?", 50..200),
         status in prop::sample::select(&["0", "5", "12", "16", "x"][..]),
     ) {
@@ -149,10 +149,10 @@ proptest! {
         let paths: Vec<_> = paths.into_iter().filter(|path| path.parse::<http::Uri>().is_ok()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            drive(layer, &paths, "application/grpc", status).await;
+            call_each(layer, &paths, "application/grpc", status).await;
             wait_for_calls_to_end(&registry, "server", paths.len() as u64).await;
         });
-        // Five methods, unknown, overflow: each has 11 buckets, +Inf, sum, count, and five more.
+        // Five methods, `unknown` and `overflow`. Each has 11 buckets, `+Inf`, sum, count and five other series.
         prop_assert!(series(&registry) <= 7 * 19 + 1);
     }
 }

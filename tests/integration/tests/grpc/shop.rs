@@ -1,4 +1,4 @@
-//! A shop with all four kinds of call, written as tonic's generated code is; and its server, its client.
+//! A gRPC service with all four types of calls, its server and its client, written like code that tonic generates.
 
 #![allow(
     unreachable_pub,
@@ -41,7 +41,7 @@ pub fn text(text: &str) -> Text {
 
 type Texts = Pin<Box<dyn Stream<Item = Result<Text, Status>> + Send>>;
 
-/// What a call does depends on the text it is sent.
+/// A service whose calls act on the text of the request: `fail`, `panic`, `hang` and so on.
 #[derive(Clone, Default)]
 pub struct Shop {
     pub gzip: bool,
@@ -70,15 +70,15 @@ async fn collect(request: Request<Streaming<Text>>) -> Result<Response<Text>, St
     Ok(Response::new(text(&all)))
 }
 
-/// Two pieces, and then whatever the text says.
+/// Sends two messages, then does what the text of the request says.
 async fn list(request: Request<Text>) -> Result<Response<Texts>, Status> {
-    let pieces = stream::iter([Ok(text("one")), Ok(text("two"))]);
+    let messages = stream::iter([Ok(text("one")), Ok(text("two"))]);
     Ok(Response::new(match &*request.into_inner().text {
         "refuse" => return Err(Status::permission_denied("not you")),
-        "fail" => Box::pin(pieces.chain(stream::iter([Err(Status::data_loss("lost"))]))),
-        "panic" => Box::pin(pieces.chain(stream::once(async { panic!("on fire") }))),
-        "hang" => Box::pin(pieces.chain(stream::pending())),
-        _ => Box::pin(pieces),
+        "fail" => Box::pin(messages.chain(stream::iter([Err(Status::data_loss("lost"))]))),
+        "panic" => Box::pin(messages.chain(stream::once(async { panic!("on fire") }))),
+        "hang" => Box::pin(messages.chain(stream::pending())),
+        _ => Box::pin(messages),
     }))
 }
 
@@ -118,14 +118,14 @@ where
     }
 }
 
-/// A tonic server on a free port of loopback, stopped when dropped.
+/// A tonic server on a free port of the loopback interface, stopped when dropped.
 pub struct Server {
     pub address: SocketAddr,
     task: AbortHandle,
 }
 
 impl Server {
-    /// The shop with its page beside it.
+    /// Starts the shop, with its metrics page on the same port.
     pub async fn start(registry: &Registry, layer: GrpcMetricsLayer) -> Self {
         Self::start_shop(registry, layer, Shop::default()).await
     }
@@ -157,16 +157,16 @@ impl Server {
         Endpoint::from_shared(format!("http://{}", self.address)).unwrap()
     }
 
-    /// The page, by HTTP/1.
+    /// Requests the metrics page over HTTP/1. Returns the status and the whole response.
     pub async fn page(&self) -> (u16, String) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
         let request = b"GET /metrics HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, answer)
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let status = response.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, response)
     }
 }
 
@@ -182,7 +182,7 @@ pub async fn listen() -> (TcpIncoming, SocketAddr) {
     (TcpIncoming::from(listener), address)
 }
 
-/// A client as tonic generates it.
+/// A client like those that tonic generates.
 #[derive(Clone)]
 pub struct Client<T> {
     grpc: tonic::client::Grpc<T>,
@@ -214,21 +214,25 @@ where
         Ok(ProstCodec::default())
     }
 
-    pub async fn unary(&mut self, path: &'static str, of: Request<Text>) -> Result<Text, Status> {
+    pub async fn unary(
+        &mut self,
+        path: &'static str,
+        request: Request<Text>,
+    ) -> Result<Text, Status> {
         let codec = self.ready().await?;
         let path = http::uri::PathAndQuery::from_static(path);
-        let answer = self.grpc.unary(of, path, codec).await?;
-        Ok(answer.into_inner())
+        let response = self.grpc.unary(request, path, codec).await?;
+        Ok(response.into_inner())
     }
 
     pub async fn say(&mut self, what: &str) -> Result<Text, Status> {
         self.unary("/test.Shop/Say", Request::new(text(what))).await
     }
 
-    /// Says something that has to be answered in time.
-    pub async fn say_within(&mut self, what: &str, time: Duration) -> Result<Text, Status> {
+    /// Calls `Say` with a timeout.
+    pub async fn say_within(&mut self, what: &str, timeout: Duration) -> Result<Text, Status> {
         let mut request = Request::new(text(what));
-        request.set_timeout(time);
+        request.set_timeout(timeout);
         self.unary("/test.Shop/Say", request).await
     }
 
@@ -237,16 +241,16 @@ where
         let path = http::uri::PathAndQuery::from_static("/test.Shop/Collect");
         let texts: Vec<_> = of.iter().map(|t| text(t)).collect();
         let request = Request::new(stream::iter(texts));
-        let answer = self.grpc.client_streaming(request, path, codec).await?;
-        Ok(answer.into_inner())
+        let response = self.grpc.client_streaming(request, path, codec).await?;
+        Ok(response.into_inner())
     }
 
     pub async fn list(&mut self, what: &str) -> Result<Streaming<Text>, Status> {
         let codec = self.ready().await?;
         let path = http::uri::PathAndQuery::from_static("/test.Shop/List");
         let request = Request::new(text(what));
-        let answer = self.grpc.server_streaming(request, path, codec).await?;
-        Ok(answer.into_inner())
+        let response = self.grpc.server_streaming(request, path, codec).await?;
+        Ok(response.into_inner())
     }
 
     pub async fn chat(
@@ -255,15 +259,15 @@ where
     ) -> Result<Streaming<Text>, Status> {
         let codec = self.ready().await?;
         let path = http::uri::PathAndQuery::from_static("/test.Shop/Chat");
-        let answer = self
+        let response = self
             .grpc
             .streaming(Request::new(texts), path, codec)
             .await?;
-        Ok(answer.into_inner())
+        Ok(response.into_inner())
     }
 }
 
-/// Reads a stream to its end: how many messages, and how it ended.
+/// Reads a stream to its end. Returns the number of messages and the final code.
 pub async fn read(mut texts: Streaming<Text>) -> (usize, Code) {
     let mut count = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The layer around clients: real requests, and every way that they fail.
+//! The client layer: requests over sockets, and every way in which they fail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn client(registry: &Registry, http2: bool) -> Measured {
     registry.http_client_layer().layer(client)
 }
 
-fn to(url: &str, endpoint: &'static str) -> Request<Empty<Bytes>> {
+fn request_to(url: &str, endpoint: &'static str) -> Request<Empty<Bytes>> {
     let request = Request::get(url).extension(Endpoint::from_static(endpoint));
     request.body(Empty::new()).unwrap()
 }
@@ -53,7 +53,7 @@ fn assert_ended(registry: &Registry, calls: u64, status: &str, count: f64) {
 }
 
 #[tokio::test]
-async fn responses_by_host_endpoint_and_status() {
+async fn responses_are_counted_by_host_endpoint_and_status() {
     for http2 in [false, true] {
         let registry = Registry::new();
         let app = Router::new()
@@ -70,11 +70,11 @@ async fn responses_by_host_endpoint_and_status() {
                 .ready()
                 .await
                 .unwrap()
-                .call(to(&server.url(path), endpoint))
+                .call(request_to(&server.url(path), endpoint))
                 .await;
             response.unwrap().into_body().collect().await.unwrap();
         }
-        // Without a name the endpoint is empty: a path is never a label.
+        // Without an `Endpoint` extension, the label is empty: a path never becomes a label.
         let request = Request::get(server.url("/users/3"))
             .body(Empty::new())
             .unwrap();
@@ -97,41 +97,41 @@ async fn responses_by_host_endpoint_and_status() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_refused_is_an_error() {
+async fn refused_connection_is_an_error() {
     let registry = Registry::new();
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0")
+    let unused_address = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
         .local_addr()
         .unwrap();
     let result = client(&registry, false)
-        .oneshot(to(&format!("http://{free}/"), "/"))
+        .oneshot(request_to(&format!("http://{unused_address}/"), "/"))
         .await;
     assert!(result.unwrap_err().is_connect());
     assert_ended(&registry, 1, "error", 1.0);
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_is_an_error() {
+async fn connection_closed_before_the_response_is_an_error() {
     let registry = Registry::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let hang_up = tokio::spawn(async move { drop(listener.accept().await.unwrap()) });
+    let server = tokio::spawn(async move { drop(listener.accept().await.unwrap()) });
     assert!(
         client(&registry, false)
-            .oneshot(to(&url, "/"))
+            .oneshot(request_to(&url, "/"))
             .await
             .is_err()
     );
-    hang_up.await.unwrap();
+    server.await.unwrap();
     assert_ended(&registry, 1, "error", 1.0);
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
+async fn dropped_call_is_cancelled_and_dropped_body_is_aborted() {
     let registry = Registry::new();
-    let asked = Arc::new(Notify::new());
-    let notify = Arc::clone(&asked);
+    let received = Arc::new(Notify::new());
+    let notify = Arc::clone(&received);
     let app = Router::new()
         .route(
             "/hang",
@@ -151,10 +151,14 @@ async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
     let server = Server::start(app).await;
     let client = client(&registry, false);
     {
-        let mut call = Box::pin(client.clone().oneshot(to(&server.url("/hang"), "/hang")));
+        let mut call = Box::pin(
+            client
+                .clone()
+                .oneshot(request_to(&server.url("/hang"), "/hang")),
+        );
         tokio::select! {
-            _ = &mut call => panic!("nobody answers"),
-            () = asked.notified() => {}
+            _ = &mut call => panic!("the server never answers"),
+            () = received.notified() => {}
         }
         assert_eq!(
             registry.sum("http_client_requests_in_progress", &[]),
@@ -164,7 +168,7 @@ async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
     assert_ended(&registry, 1, "cancelled", 1.0);
 
     let response = client
-        .oneshot(to(&server.url("/endless"), "/endless"))
+        .oneshot(request_to(&server.url("/endless"), "/endless"))
         .await
         .unwrap();
     let mut body = response.into_body();
@@ -177,19 +181,19 @@ async fn a_call_that_is_dropped_is_cancelled_and_a_body_aborted() {
 }
 
 #[tokio::test]
-async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
+async fn inner_timeout_is_an_error_and_outer_timeout_is_cancelled() {
     let app = || Router::new().route("/hang", get(std::future::pending::<()>));
-    let moment = Duration::from_millis(1);
+    let timeout = Duration::from_millis(1);
     let plain = || Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
 
     let (registry, server) = (Registry::new(), Server::start(app()).await);
     let inside = ServiceBuilder::new()
         .layer(registry.http_client_layer())
-        .timeout(moment)
+        .timeout(timeout)
         .service(plain());
     assert!(
         inside
-            .oneshot(to(&server.url("/hang"), "/hang"))
+            .oneshot(request_to(&server.url("/hang"), "/hang"))
             .await
             .is_err()
     );
@@ -197,12 +201,12 @@ async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
 
     let (registry, server) = (Registry::new(), Server::start(app()).await);
     let outside = ServiceBuilder::new()
-        .timeout(moment)
+        .timeout(timeout)
         .layer(registry.http_client_layer())
         .service(plain());
     assert!(
         outside
-            .oneshot(to(&server.url("/hang"), "/hang"))
+            .oneshot(request_to(&server.url("/hang"), "/hang"))
             .await
             .is_err()
     );
@@ -214,7 +218,7 @@ async fn a_timeout_is_an_error_inside_and_a_cancellation_outside() {
 }
 
 #[tokio::test]
-async fn hosts_are_bounded() {
+async fn number_of_hosts_is_limited() {
     let warnings = Warnings::capture();
     let registry = Registry::new();
     let answers =

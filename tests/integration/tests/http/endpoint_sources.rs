@@ -1,4 +1,4 @@
-//! Services without a router: patterns, a function, a fixed name.
+//! Endpoints of services without a router: route patterns, a function, a fixed name.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -20,7 +20,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyp
     Ok(response)
 }
 
-/// Asks a plain hyper server for each path, over both protocols, and expects each endpoint.
+/// Requests each path from a hyper server, over both protocols, and asserts the endpoint of each.
 async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
     let registry = Registry::new();
     let layer = metrics.build(&registry).unwrap();
@@ -36,17 +36,17 @@ async fn assert_endpoints(metrics: HttpMetrics, expected: &[(&str, &str)]) {
     }
     wait_for_requests_to_end(&registry, 2 * expected.len() as u64).await;
     for (path, endpoint) in expected {
-        let same = expected
+        let requests_of_endpoint = expected
             .iter()
             .filter(|(_, other)| other == endpoint)
             .count();
         let requests = registry.sum("http_requests_total", &[("endpoint", endpoint)]);
-        assert_eq!(requests, Some(2.0 * same as f64), "{path}");
+        assert_eq!(requests, Some(2.0 * requests_of_endpoint as f64), "{path}");
     }
 }
 
 #[tokio::test]
-async fn patterns_are_matched_by_path() {
+async fn route_patterns_set_the_endpoint() {
     let metrics =
         HttpMetrics::server().route_patterns(["/", "/users/{id}", "/users/me", "/files/{*path}"]);
     let expected = [
@@ -62,7 +62,7 @@ async fn patterns_are_matched_by_path() {
 }
 
 #[tokio::test]
-async fn a_function_says_it() {
+async fn endpoint_fn_sets_the_endpoint() {
     let metrics = HttpMetrics::server().endpoint_fn(|request| {
         let first = request
             .uri()
@@ -83,7 +83,7 @@ async fn a_function_says_it() {
 }
 
 #[tokio::test]
-async fn a_service_can_have_one_name() {
+async fn fixed_endpoint_is_set_for_every_path() {
     let warnings = Warnings::capture();
     let metrics = HttpMetrics::server().endpoint("upload");
     assert_endpoints(

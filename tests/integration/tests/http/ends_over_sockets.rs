@@ -1,4 +1,4 @@
-//! Every way a request can end, as hyper makes it happen over HTTP/1 and HTTP/2.
+//! Every way a request can end, served by hyper over HTTP/1 and HTTP/2 sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn boxed(body: ScriptedBody) -> UnsyncBoxBody<Bytes, BoxError> {
     body.map_err(BoxError::from).boxed_unsync()
 }
 
-/// A service with a path for each kind of answer.
+/// A service with a path for each kind of response.
 async fn answer(request: Request<Incoming>) -> Result<Answer, BoxError> {
     let response = Response::builder();
     Ok(match request.uri().path() {
@@ -65,7 +65,7 @@ async fn serve(registry: &Registry) -> Server {
     Server::start(service).await
 }
 
-/// The kinds of complete bodies, each with the method, the path and the status.
+/// Requests whose body is complete: method, path and status.
 const COMPLETE: [(&str, &str, u16); 10] = [
     ("GET", "/full", 200),
     ("GET", "/empty", 200),
@@ -80,7 +80,7 @@ const COMPLETE: [(&str, &str, u16); 10] = [
 ];
 
 #[tokio::test]
-async fn complete_bodies_are_complete() {
+async fn complete_bodies_are_not_aborted() {
     for protocol in BOTH_PROTOCOLS {
         for (method, path, status) in COMPLETE {
             let registry = Registry::new();
@@ -88,7 +88,7 @@ async fn complete_bodies_are_complete() {
             let mut client = server.connect(protocol).await;
             let response = client.send(method, path).await.unwrap();
             assert_eq!(response.status(), status, "{protocol:?} {method} {path}");
-            // Over HTTP/2, hyper sends bodies that may not be there, and clients say so.
+            // Over HTTP/2, hyper also sends bodies that are not allowed, and the client reports an error.
             let _ = response.into_body().collect().await;
             wait_for_requests_to_end(&registry, 1).await;
             assert_eq!(requests_with_status(&registry, &status.to_string()), 1.0);
@@ -99,13 +99,13 @@ async fn complete_bodies_are_complete() {
 }
 
 #[tokio::test]
-async fn a_body_longer_than_its_content_length_is_complete() {
+async fn body_longer_than_its_content_length_is_not_aborted() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
         let mut client = server.connect(protocol).await;
         let response = client.send("GET", "/longer").await.unwrap();
-        // What the client makes of it is not our business.
+        // The result of the client does not matter here.
         let _ = response.into_body().collect().await;
         wait_for_requests_to_end(&registry, 1).await;
         assert_eq!(requests_with_status(&registry, "200"), 1.0);
@@ -117,7 +117,7 @@ async fn a_body_longer_than_its_content_length_is_complete() {
 }
 
 #[tokio::test]
-async fn the_wrapped_body_keeps_its_content_length() {
+async fn wrapped_body_keeps_its_content_length() {
     let registry = Registry::new();
     let server = serve(&registry).await;
     let mut client = server.connect(Protocol::Http1).await;
@@ -129,7 +129,7 @@ async fn the_wrapped_body_keeps_its_content_length() {
 }
 
 #[tokio::test]
-async fn trailers_pass() {
+async fn trailers_are_forwarded() {
     let registry = Registry::new();
     let server = serve(&registry).await;
     let mut client = server.connect(Protocol::Http2).await;
@@ -140,12 +140,12 @@ async fn trailers_pass() {
 }
 
 #[tokio::test]
-async fn bodies_that_fail_are_aborted() {
+async fn failed_body_is_aborted_with_reason_error() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
         let mut client = server.connect(protocol).await;
-        // Over HTTP/1 the error may come before the head is sent.
+        // Over HTTP/1, the error may occur before the head is sent.
         if let Ok(response) = client.send("GET", "/error").await {
             assert!(response.into_body().collect().await.is_err());
         }
@@ -156,7 +156,7 @@ async fn bodies_that_fail_are_aborted() {
 }
 
 #[tokio::test]
-async fn bodies_that_the_client_leaves_are_aborted() {
+async fn body_of_a_disconnected_client_is_aborted_with_reason_dropped() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
@@ -174,7 +174,7 @@ async fn bodies_that_the_client_leaves_are_aborted() {
 }
 
 #[tokio::test]
-async fn clients_that_leave_before_the_response_are_cancelled() {
+async fn request_of_a_client_that_disconnects_before_the_response_is_cancelled() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let started = Arc::new(Notify::new());
@@ -196,10 +196,10 @@ async fn clients_that_leave_before_the_response_are_cancelled() {
         {
             let mut request = Box::pin(client.send("GET", "/"));
             tokio::select! {
-                _ = &mut request => panic!("nobody answers"),
+                _ = &mut request => panic!("the service never answers"),
                 () = started.notified() => {}
             }
-            wait_until("it is in progress", || {
+            wait_until("the request is in progress", || {
                 registry.sum("http_requests_in_progress", &[]) == Some(1.0)
             })
             .await;
@@ -211,7 +211,7 @@ async fn clients_that_leave_before_the_response_are_cancelled() {
 }
 
 #[tokio::test]
-async fn a_timeout_outside_is_a_cancellation() {
+async fn outer_timeout_is_cancelled() {
     let registry = Registry::new();
     let hang = |_: Request<Incoming>| std::future::pending::<Result<Answer, BoxError>>();
     let service = ServiceBuilder::new()
@@ -226,12 +226,11 @@ async fn a_timeout_outside_is_a_cancellation() {
 }
 
 #[tokio::test]
-async fn panics_are_counted_and_go_on_to_the_server() {
+async fn panics_are_counted_and_propagate_to_the_server() {
     for protocol in BOTH_PROTOCOLS {
-        for (path, status, reason) in [
-            ("/panic", "panicked", None),
-            ("/body-panic", "200", Some(())),
-        ] {
+        for (path, status, is_aborted) in
+            [("/panic", "panicked", false), ("/body-panic", "200", true)]
+        {
             let registry = Registry::new();
             let server = serve(&registry).await;
             let mut client = server.connect(protocol).await;
@@ -244,14 +243,14 @@ async fn panics_are_counted_and_go_on_to_the_server() {
                 1.0,
                 "{protocol:?} {path}"
             );
-            let expected = if reason.is_some() { 1.0 } else { 0.0 };
+            let expected = if is_aborted { 1.0 } else { 0.0 };
             assert_eq!(aborted_bodies(&registry, "panicked"), expected);
         }
     }
 }
 
 #[tokio::test]
-async fn errors_of_the_service_are_counted() {
+async fn service_errors_are_counted_as_error() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let server = serve(&registry).await;
@@ -262,10 +261,9 @@ async fn errors_of_the_service_are_counted() {
     }
 }
 
-/// A client with a pool of connections, as reqwest has one inside: several requests at once, over the
-/// same connections again.
+/// A client with a connection pool, like that of reqwest, sends concurrent requests and reuses connections.
 #[tokio::test]
-async fn a_pooling_client_is_counted_like_any_other() {
+async fn requests_of_a_pooling_client_are_each_counted_once() {
     use hyper_util::client::legacy::Client;
     use hyper_util::rt::TokioExecutor;
     let registry = Registry::new();
@@ -295,10 +293,10 @@ async fn a_pooling_client_is_counted_like_any_other() {
     );
 }
 
-/// A client that sends a request and hangs up at once, many times: whatever hyper makes of each, all
-/// that reached the service are counted, and none stays in progress.
+/// Many clients send a request and disconnect at once. hyper may or may not call the service for each; every call
+/// is counted, and none stays in progress.
 #[tokio::test]
-async fn clients_that_vanish_leave_nothing_behind() {
+async fn requests_of_disconnected_clients_do_not_stay_in_progress() {
     const CLIENTS: u64 = 50;
     let registry = Registry::new();
     let server = serve(&registry).await;
@@ -310,19 +308,23 @@ async fn clients_that_vanish_leave_nothing_behind() {
             let _ = stream.read(&mut [0; 16]).await.unwrap();
         }
     }
-    // One more request, answered after those before it were accepted.
+    // The response to one more request shows that the earlier connections were accepted.
     server
         .connect(Protocol::Http1)
         .await
         .fetch("GET", "/full")
         .await;
-    wait_for_requests_to_end(&registry, registry_total(&registry, CLIENTS + 1).await).await;
+    wait_for_requests_to_end(&registry, total_when_idle(&registry, CLIENTS + 1).await).await;
 }
 
-/// Half of the clients may be gone before their request is read; the others are counted for sure.
-async fn registry_total(registry: &Registry, most: u64) -> u64 {
+/// Waits until no request is in progress and returns the total. Half of the clients may disconnect before their
+/// request is read; the others are always counted.
+async fn total_when_idle(registry: &Registry, most: u64) -> u64 {
     let total = || registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64;
-    wait_until("the sure ones are counted", || total() > most / 2).await;
+    wait_until("the requests with a response are counted", || {
+        total() > most / 2
+    })
+    .await;
     wait_until("no request is in progress", || {
         registry.sum("http_requests_in_progress", &[]) == Some(0.0)
     })

@@ -1,5 +1,5 @@
-//! What comes from outside and means harm: whatever reaches the service is counted once, nothing stays in
-//! progress, and neither series nor memory grow with it.
+//! Hostile input: random requests, invalid bytes, many streams, clients that disconnect at any byte. Every request
+//! that reaches the service is counted once, none stays in progress, and neither series nor memory grow.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -47,48 +47,48 @@ fn in_progress(registry: &Registry) -> Option<f64> {
 
 // ===== random requests =====
 
-/// Eight batches of these, in four tests: a million.
+/// Requests per batch. Four tests send two batches each: a million requests.
 const REQUESTS: usize = 125_000;
 
-const KNOWN: [&str; 10] = [
+const KNOWN_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
 ];
-/// The known ones and `OTHER`.
-const METHODS: usize = KNOWN.len() + 1;
+/// Values of the label `method`: the known methods and `OTHER`.
+const METHODS: usize = KNOWN_METHODS.len() + 1;
 
-/// Numbers that look random and are the same each time.
-struct Dice(u64);
+/// A pseudo-random number generator (xorshift), so that every run sends the same requests.
+struct Random(u64);
 
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % sides
+        (self.0 >> 11) as usize % limit
     }
 
-    fn text(&mut self, alphabet: &[u8], most: usize) -> String {
-        let length = 1 + self.roll(most);
-        let letters = (0..length).map(|_| alphabet[self.roll(alphabet.len())]);
+    fn text(&mut self, alphabet: &[u8], max_length: usize) -> String {
+        let length = 1 + self.below(max_length);
+        let letters = (0..length).map(|_| alphabet[self.below(alphabet.len())]);
         letters.map(char::from).collect()
     }
 
-    /// One of the known methods, or any token.
+    /// Returns a known method or a random token.
     fn method(&mut self) -> Method {
-        let method = match self.roll(2) {
-            0 => KNOWN[self.roll(KNOWN.len())].to_owned(),
+        let method = match self.below(2) {
+            0 => KNOWN_METHODS[self.below(KNOWN_METHODS.len())].to_owned(),
             _ => self.text(b"GETPOSgetpos!#$%&'*+-.^_`|~019", 20),
         };
         Method::from_bytes(method.as_bytes()).unwrap()
     }
 
-    /// A path below a route or anywhere, with what scanners like to put in.
+    /// Returns a path with or without a matching route, with characters that scanners use.
     fn path(&mut self) -> String {
-        const BELOW: [&str; 4] = ["/users/", "/files/", "/", "/users/7/"];
-        let below = BELOW[self.roll(BELOW.len())];
+        const PREFIXES: [&str; 4] = ["/users/", "/files/", "/", "/users/7/"];
+        let prefix = PREFIXES[self.below(PREFIXES.len())];
         let rest = self.text(b"abcXYZ019/.-_~%{}*:;,=+@!$&'()\"|", 40);
-        // Each `%` is the start of an escape.
-        below.to_owned() + &rest.replace('%', "%00")
+        // Make each `%` a valid escape.
+        prefix.to_owned() + &rest.replace('%', "%00")
     }
 
     fn uri(&mut self) -> Uri {
@@ -100,8 +100,8 @@ impl Dice {
     }
 }
 
-/// Takes what is ready, to the end of its body.
-fn take<B, E>(future: impl Future<Output = Result<Response<B>, E>>)
+/// Polls a response that is ready, and reads its body to the end.
+fn finish<B, E>(future: impl Future<Output = Result<Response<B>, E>>)
 where
     B: http_body::Body,
 {
@@ -113,86 +113,86 @@ where
     while let Poll::Ready(Some(_)) = body.as_mut().poll_frame(cx) {}
 }
 
-/// Sends as many random requests twice: the second time brings no series and keeps no memory.
+/// Sends two batches of random requests. The second batch must add no series and keep no memory.
 #[track_caller]
-fn assert_bounded(registry: &Registry, most_series: usize, mut send: impl FnMut(&mut Dice)) {
+fn assert_bounded(registry: &Registry, max_series: usize, mut send: impl FnMut(&mut Random)) {
     let names = || -> BTreeSet<String> { samples(&registry.render()).into_keys().collect() };
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
-    let mut batch = || (0..REQUESTS).for_each(|_| send(&mut dice));
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut batch = || (0..REQUESTS).for_each(|_| send(&mut random));
     batch();
     let first = names();
-    assert!(first.len() <= most_series, "{} series", first.len());
+    assert!(first.len() <= max_series, "{} series", first.len());
     let second = allocation_counter::measure(&mut batch);
     assert_eq!(second.bytes_current, 0, "memory grows with requests");
     assert_eq!(names(), first);
     assert_requests_ended(registry, 2 * REQUESTS as u64);
 }
 
-/// The most lines of so many endpoints: for each method a histogram of 12 buckets with sum and count, the
-/// gauge, and the statuses; and open tunnels, because CONNECT is a method.
-const fn lines(endpoints: usize, statuses: usize) -> usize {
+/// Returns the maximum number of series of `endpoints`. Each has, per method, a histogram of 12 buckets with sum and
+/// count, the gauge, and `statuses` counters; and the gauge of open tunnels, because CONNECT is a method.
+const fn max_series_of(endpoints: usize, statuses: usize) -> usize {
     endpoints * (METHODS * (12 + 2 + 1 + statuses) + 1)
 }
 
 #[test]
-fn random_requests_to_a_router_leave_its_templates_only() {
+fn random_requests_to_a_router_add_series_of_its_route_templates_only() {
     let warnings = Warnings::capture();
     let registry = Registry::new();
     let mut app = Router::new()
         .route("/users/{id}", get(async || "ada"))
-        // Without a body: axum may log each answer to CONNECT that has one.
+        // Without a body, because axum may log each response to CONNECT that has one.
         .route("/files/{*path}", any(async || ()))
         .layer(registry.http_layer())
         .with_state(());
-    assert_bounded(&registry, lines(3, 2), |dice| {
+    assert_bounded(&registry, max_series_of(3, 2), |random| {
         let mut request = Request::new(Body::empty());
-        (*request.method_mut(), *request.uri_mut()) = (dice.method(), dice.uri());
-        take(Service::<Request<Body>>::call(&mut app, request));
+        (*request.method_mut(), *request.uri_mut()) = (random.method(), random.uri());
+        finish(Service::<Request<Body>>::call(&mut app, request));
     });
     assert_eq!(warnings.about("").len(), 0);
 }
 
-/// The mistake that cannot be stopped: a service that names its endpoints after paths.
+/// A mistake that the crate cannot prevent: the service uses paths as endpoints.
 #[test]
-fn random_endpoints_are_capped_with_one_warning() {
-    const MOST: usize = 20;
+fn random_endpoints_are_limited_with_one_warning() {
+    const LIMIT: usize = 20;
     let warnings = Warnings::capture();
     let registry = Registry::new();
-    let layer = HttpMetrics::server().max_endpoints(MOST);
-    let name_after_path = |mut request: Request<()>| {
+    let layer = HttpMetrics::server().max_endpoints(LIMIT);
+    let use_path_as_endpoint = |mut request: Request<()>| {
         let endpoint = Endpoint::new(request.uri().path());
         request.extensions_mut().insert(endpoint);
         request
     };
     let mut service = ServiceBuilder::new()
-        .map_request(name_after_path)
+        .map_request(use_path_as_endpoint)
         .layer(layer.build(&registry).unwrap())
         .service_fn(|_: Request<()>| {
             std::future::ready(Ok::<_, Infallible>(Response::new(ScriptedBody::full(
                 "hello",
             ))))
         });
-    let most_series = lines(MOST + 1, 1) + 1;
-    // Every known endpoint gets every method first, so that both batches find the same.
-    let methods = KNOWN.iter().chain(&["HACK"]);
-    let known = (0..MOST).flat_map(|i| methods.clone().map(move |method| (i, *method)));
+    let max_series = max_series_of(LIMIT + 1, 1) + 1;
+    // First every endpoint within the limit gets every method, so that both batches have the same series.
+    let methods = KNOWN_METHODS.iter().chain(&["HACK"]);
+    let known = (0..LIMIT).flat_map(|i| methods.clone().map(move |method| (i, *method)));
     let mut known = known.map(|(i, method)| {
         let endpoint = format!("/tenant{i}").parse().unwrap();
         (method.parse::<Method>().unwrap(), endpoint)
     });
-    assert_bounded(&registry, most_series, |dice| {
+    assert_bounded(&registry, max_series, |random| {
         let mut request = Request::new(());
-        let random = || (dice.method(), dice.uri());
-        (*request.method_mut(), *request.uri_mut()) = known.next().unwrap_or_else(random);
-        take(service.call(request));
+        let random_request = || (random.method(), random.uri());
+        (*request.method_mut(), *request.uri_mut()) = known.next().unwrap_or_else(random_request);
+        finish(service.call(request));
     });
     assert_eq!(warnings.about("").len(), 1);
     assert_eq!(warnings.about("overflow").len(), 1);
 }
 
-/// Hosts and values of labels of one's own, as many as there are requests.
+/// Every request has another host and another value of a custom label.
 #[test]
-fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
+fn random_hosts_and_label_values_are_limited_with_one_warning_each() {
     const HOSTS: usize = 20;
     const TENANTS: usize = 5;
     let warnings = Warnings::capture();
@@ -209,43 +209,43 @@ fn random_hosts_and_label_values_are_capped_with_one_warning_each() {
         ))))
     };
     let mut service = layer.build(&registry).unwrap().layer(service_fn(hello));
-    // Every known value with every method first, so that both batches find the same.
+    // First every value within the limit gets every method, so that both batches have the same series.
     let known = (0..HOSTS).flat_map(|host| (0..TENANTS).map(move |tenant| (host, tenant)));
     let mut known = known.flat_map(|values| {
-        let methods = KNOWN.iter().chain(&["HACK"]);
+        let methods = KNOWN_METHODS.iter().chain(&["HACK"]);
         methods.map(move |method| (values, method.parse::<Method>().unwrap()))
     });
     let requests = METHODS * (HOSTS * TENANTS + 1);
     let durations = METHODS * (HOSTS + 1) * (12 + 2);
     let in_progress_and_tunnels = METHODS + 1;
-    let most_series = requests + durations + in_progress_and_tunnels + 2;
-    assert_bounded(&registry, most_series, |dice| {
-        let random = || {
+    let max_series = requests + durations + in_progress_and_tunnels + 2;
+    assert_bounded(&registry, max_series, |random| {
+        let random_request = || {
             (
-                (dice.roll(usize::MAX), dice.roll(usize::MAX)),
-                dice.method(),
+                (random.below(usize::MAX), random.below(usize::MAX)),
+                random.method(),
             )
         };
-        let ((host, tenant), method) = known.next().unwrap_or_else(random);
+        let ((host, tenant), method) = known.next().unwrap_or_else(random_request);
         let request = Request::builder()
             .method(method)
             .uri(format!("http://h{host}.example/"))
             .header("x-tenant", tenant.to_string());
-        take(service.call(request.body(()).unwrap()));
+        finish(service.call(request.body(()).unwrap()));
     });
     assert_eq!(warnings.about("").len(), 2);
 }
 
 #[test]
-fn random_grpc_methods_are_capped_with_one_warning() {
-    const MOST: usize = 20;
+fn random_grpc_methods_are_limited_with_one_warning() {
+    const LIMIT: usize = 20;
     let warnings = Warnings::capture();
     let registry = Registry::new();
     let layer = GrpcMetrics::server()
-        .max_methods(MOST)
+        .max_methods(LIMIT)
         .build(&registry)
         .unwrap();
-    // The worst there is: a server that answers whatever it is asked for.
+    // The worst case: a server that answers every method.
     let answer = |_: Request<GrpcRequestBody<Empty<Bytes>>>| {
         let response = Response::builder()
             .header("content-type", "application/grpc")
@@ -255,14 +255,14 @@ fn random_grpc_methods_are_capped_with_one_warning() {
         ))
     };
     let mut service = layer.layer(service_fn(answer));
-    let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut batch = || {
         for _ in 0..REQUESTS {
-            let (service_name, method) = (dice.roll(usize::MAX), dice.roll(usize::MAX));
+            let (service_name, method) = (random.below(usize::MAX), random.below(usize::MAX));
             let request = Request::post(format!("/s{service_name}.S/M{method}"))
                 .header("content-type", "application/grpc")
                 .body(Empty::new());
-            take(service.call(request.unwrap()));
+            finish(service.call(request.unwrap()));
         }
     };
     batch();
@@ -270,9 +270,9 @@ fn random_grpc_methods_are_capped_with_one_warning() {
     let second = allocation_counter::measure(&mut batch);
     assert_eq!(second.bytes_current, 0, "memory grows with calls");
     assert_eq!(samples(&registry.render()).len(), first);
-    // For each method begun, one code, in progress, two of messages, and a histogram.
+    // Per method: started, one code, in progress, two message counters, and a histogram.
     assert!(
-        first <= (MOST + 1) * (1 + 1 + 1 + 2 + 12 + 2) + 1,
+        first <= (LIMIT + 1) * (1 + 1 + 1 + 2 + 12 + 2) + 1,
         "{first} series"
     );
     let total = |name| registry.sum(name, &[]);
@@ -288,9 +288,9 @@ fn random_grpc_methods_are_capped_with_one_warning() {
     assert_eq!(warnings.about("").len(), 1);
 }
 
-// ===== bytes =====
+// ===== invalid bytes =====
 
-/// A service that reads its request to the end, and how often it was called.
+/// A service that reads each request to its end and counts its calls.
 #[derive(Clone, Default)]
 struct Counting {
     calls: Arc<AtomicU64>,
@@ -332,18 +332,18 @@ impl Counting {
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Sends bytes on a connection of their own and reads until the server closes it.
-async fn converse(server: &Server, bytes: &[u8]) -> String {
+/// Sends bytes over a new connection and reads until the server closes it.
+async fn send_bytes(server: &Server, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    // A server that refuses may reset the connection.
+    // A server that rejects the request may reset the connection.
     let _ = stream.read_to_end(&mut answer).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test]
-async fn header_bytes_that_are_no_text() {
+async fn requests_with_invalid_header_bytes_are_counted() {
     let registry = Registry::new();
     let app = Router::new()
         .route("/", any(async || "hello"))
@@ -365,8 +365,8 @@ async fn header_bytes_that_are_no_text() {
         for name in names {
             let head = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n{name}: ");
             let bytes = [head.as_bytes(), b"\xff\xfe\x80\r\n\r\n"].concat();
-            let answer = converse(&server, &bytes).await;
-            // Only a length that is none is refused, and by the server.
+            let answer = send_bytes(&server, &bytes).await;
+            // Only an invalid content length is rejected, by the server itself.
             let expected = if name == "content-length" {
                 "400"
             } else {
@@ -380,7 +380,7 @@ async fn header_bytes_that_are_no_text() {
 }
 
 #[test]
-fn header_bytes_of_an_answer_that_are_no_text() {
+fn responses_with_invalid_header_values_are_counted_as_complete() {
     let registry = Registry::new();
     let mut calls = 0;
     for name in [
@@ -402,7 +402,7 @@ fn header_bytes_of_an_answer_that_are_no_text() {
                 let response = response.body(ScriptedBody::stream(&["a", "b"])).unwrap();
                 std::future::ready(Ok::<_, Infallible>(response))
             });
-            take(registry.http_layer().layer(service).call(Request::new(())));
+            finish(registry.http_layer().layer(service).call(Request::new(())));
             calls += 1;
             assert_requests_ended(&registry, calls);
         }
@@ -413,16 +413,16 @@ fn header_bytes_of_an_answer_that_are_no_text() {
     );
 }
 
-/// Some of these the server refuses by itself; what it lets through is counted.
+/// The server itself rejects some of these requests. Those that reach the service are counted.
 #[tokio::test]
-async fn paths_of_64_kib() {
+async fn paths_of_64_kib_are_counted_and_do_not_become_labels() {
     let (registry, service) = (Registry::new(), Counting::default());
     let server = Server::start(service.measured(&registry)).await;
     let path = |length: usize| "/".to_owned() + &"%2e".repeat(length)[1..length];
     for (length, status) in [(60_000, "200"), (65_534, "200"), (65_536, "414")] {
         let path = path(length);
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let answer = converse(&server, request.as_bytes()).await;
+        let answer = send_bytes(&server, request.as_bytes()).await;
         assert_eq!(answer.split(' ').nth(1), Some(status), "{length}");
     }
     for protocol in BOTH_PROTOCOLS {
@@ -435,13 +435,13 @@ async fn paths_of_64_kib() {
     }
     assert!(service.calls() >= 4);
     wait_for_requests_to_end(&registry, service.calls()).await;
-    assert!(registry.render().len() < 10_000, "a path got in");
+    assert!(registry.render().len() < 10_000, "the page contains a path");
 }
 
-// ===== many at once =====
+// ===== many concurrent requests =====
 
 #[tokio::test]
-async fn ten_thousand_streams_over_four_connections() {
+async fn ten_thousand_concurrent_streams_are_each_counted_once() {
     const CONNECTIONS: usize = 4;
     const STREAMS: usize = 2500;
     let registry = Registry::new();
@@ -493,11 +493,11 @@ async fn ten_thousand_streams_over_four_connections() {
     .await;
     assert_eq!(total(&registry), 0);
 
-    // One client leaves with all it asked for; the others get their answers.
+    // One client disconnects with all its requests; the others receive their responses.
     let (sender, connection, answers) = clients.pop().unwrap();
     connection.abort();
     drop((sender, answers));
-    wait_until("the client is gone", || {
+    wait_until("the requests of the disconnected client end", || {
         in_progress(&registry) == Some(7_500.0)
     })
     .await;
@@ -513,22 +513,26 @@ async fn ten_thousand_streams_over_four_connections() {
     assert_eq!(requests_with_status(&registry, "cancelled"), 2_500.0);
 }
 
-// ===== clients that vanish =====
+// ===== clients that disconnect =====
 
-/// How a client vanishes.
+/// When and how a client disconnects.
 #[derive(Clone, Copy, Debug)]
-enum Vanishing {
-    /// It hangs up before the server looks.
-    Early,
-    /// It hangs up, and the rest of the connection is void.
+enum Disconnect {
+    /// It closes the connection before the server reads.
+    BeforeRead,
+    /// It resets the connection before the server reads.
     Reset,
-    /// It waits until the server has done what it can.
-    Late,
+    /// It closes the connection after the server has processed all bytes.
+    AfterRead,
 }
 
-/// Sends what there is of a request and vanishes; returns when the server is done with the connection.
-async fn send_and_vanish<S, B>(listener: &TcpListener, service: S, bytes: &[u8], how: Vanishing)
-where
+/// Sends a part of a request and disconnects. Returns when the server has ended the connection.
+async fn send_and_disconnect<S, B>(
+    listener: &TcpListener,
+    service: S,
+    bytes: &[u8],
+    how: Disconnect,
+) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = BoxError>
         + Clone
         + Send
@@ -544,17 +548,17 @@ where
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(server.serve_connection(accepted, service));
     match how {
-        Vanishing::Early => drop(client),
-        Vanishing::Reset => {
+        Disconnect::BeforeRead => drop(client),
+        Disconnect::Reset => {
             client.set_zero_linger().unwrap();
             drop(client);
         }
-        Vanishing::Late => {
+        Disconnect::AfterRead => {
             let mut answer = [0; 4096];
             for _ in 0..50 {
                 tokio::select! {
                     biased;
-                    // Over already, because the request was complete or nonsense.
+                    // The server has already closed the connection: the request was complete or invalid.
                     _ = &mut connection => return,
                     _ = client.read(&mut answer) => {}
                     () = tokio::task::yield_now() => {}
@@ -566,22 +570,26 @@ where
     let _ = connection.await;
 }
 
-/// Every prefix of the bytes, every way to vanish: what reached the service is counted, once.
+/// Sends every prefix of the bytes and disconnects in every way. Each request that reached the service is counted once.
 async fn assert_every_prefix_counted(bytes: &[u8]) {
     let (registry, service) = (Registry::new(), Counting::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    for how in [Vanishing::Early, Vanishing::Reset, Vanishing::Late] {
+    for how in [
+        Disconnect::BeforeRead,
+        Disconnect::Reset,
+        Disconnect::AfterRead,
+    ] {
         let before = service.calls();
         for length in 0..=bytes.len() {
             let measured = service.measured(&registry);
-            send_and_vanish(&listener, measured, &bytes[..length], how).await;
+            send_and_disconnect(&listener, measured, &bytes[..length], how).await;
             let server = tokio::runtime::Handle::current().metrics();
-            wait_until("the server is done", || server.num_alive_tasks() == 0).await;
+            wait_until("the server has no tasks", || server.num_alive_tasks() == 0).await;
             assert_eq!(total(&registry), service.calls(), "{how:?} after {length}");
             assert_eq!(in_progress(&registry).unwrap_or(0.0), 0.0);
         }
-        if let Vanishing::Late = how {
-            assert!(service.calls() > before, "no request got through");
+        if let Disconnect::AfterRead = how {
+            assert!(service.calls() > before, "no request reached the service");
         }
     }
     wait_for_requests_to_end(&registry, service.calls()).await;
@@ -593,7 +601,7 @@ async fn assert_every_prefix_counted(bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn clients_that_vanish_at_every_byte_of_http_1() {
+async fn requests_are_counted_once_if_the_client_disconnects_at_any_byte_of_http1() {
     let request = b"POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello";
     assert_every_prefix_counted(request).await;
     let chunked =
@@ -602,37 +610,35 @@ async fn clients_that_vanish_at_every_byte_of_http_1() {
 }
 
 #[tokio::test]
-async fn clients_that_vanish_at_every_byte_of_http_2() {
-    assert_every_prefix_counted(&recorded_http_2().await).await;
+async fn requests_are_counted_once_if_the_client_disconnects_at_any_byte_of_http2() {
+    assert_every_prefix_counted(&recorded_http2_bytes().await).await;
 }
 
-/// What a client says over HTTP/2 while it sends one request and reads the answer.
-async fn recorded_http_2() -> Vec<u8> {
-    let (client, mut ear) = tokio::io::duplex(1 << 16);
-    let (mut mouth, server) = tokio::io::duplex(1 << 16);
+/// Returns the bytes that a client sends over HTTP/2 for one request.
+async fn recorded_http2_bytes() -> Vec<u8> {
+    let (client, mut client_side) = tokio::io::duplex(1 << 16);
+    let (mut server_side, server) = tokio::io::duplex(1 << 16);
     let service = TowerToHyperService::new(Counting::default().measured(&Registry::new()));
     tokio::spawn(async move {
-        let server_side = auto::Builder::new(TokioExecutor::new());
-        let _ = server_side
-            .serve_connection(TokioIo::new(server), service)
-            .await;
+        let http = auto::Builder::new(TokioExecutor::new());
+        let _ = http.serve_connection(TokioIo::new(server), service).await;
     });
-    // Between the two sits one who writes down what the client says.
+    // A proxy between client and server records the bytes of the client.
     let recording = tokio::spawn(async move {
-        let (mut said, mut heard) = (Vec::new(), [0; 4096]);
+        let (mut recorded, mut buffer) = (Vec::new(), [0; 4096]);
         let mut answer = [0; 4096];
         loop {
             tokio::select! {
-                read = ear.read(&mut heard) => match read {
-                    Ok(0) | Err(_) => return said,
+                read = client_side.read(&mut buffer) => match read {
+                    Ok(0) | Err(_) => return recorded,
                     Ok(read) => {
-                        said.extend_from_slice(&heard[..read]);
-                        let _ = mouth.write_all(&heard[..read]).await;
+                        recorded.extend_from_slice(&buffer[..read]);
+                        let _ = server_side.write_all(&buffer[..read]).await;
                     }
                 },
-                read = mouth.read(&mut answer) => match read {
-                    Ok(0) | Err(_) => return said,
-                    Ok(read) => drop(ear.write_all(&answer[..read]).await),
+                read = server_side.read(&mut answer) => match read {
+                    Ok(0) | Err(_) => return recorded,
+                    Ok(read) => drop(client_side.write_all(&answer[..read]).await),
                 },
             }
         }
@@ -650,7 +656,7 @@ async fn recorded_http_2() -> Vec<u8> {
     assert_eq!(body, "got it");
     drop(sender);
     let _ = connection.await;
-    let said = recording.await.unwrap();
-    assert!(said.starts_with(b"PRI * HTTP/2.0") && said.len() < 1000);
-    said
+    let recorded = recording.await.unwrap();
+    assert!(recorded.starts_with(b"PRI * HTTP/2.0") && recorded.len() < 1000);
+    recorded
 }

@@ -10,9 +10,9 @@ use test_support::body::ScriptedBody;
 use test_support::server::{Protocol, Server};
 use test_support::wait_for_requests_to_end;
 
-/// tower-http's `on_early_drop` fires for bodies that hyper merely stops polling.
+/// tower-http's `on_early_drop` fires for complete bodies that hyper stops polling before they return `None`.
 #[tokio::test]
-async fn a_body_that_hyper_stops_polling_is_complete() {
+async fn complete_body_that_hyper_stops_polling_is_not_aborted() {
     let registry = Registry::new();
     let with_length = async || {
         let body = ScriptedBody::stream(&["a", "b"]).map_err(axum::Error::new);

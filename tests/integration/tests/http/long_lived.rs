@@ -1,4 +1,4 @@
-//! Connections that outlive their request: counted at the head, open ones in a gauge of their own.
+//! Long-lived connections: the request ends at the response head, and a gauge counts the open connections.
 
 use std::future::ready;
 use std::pin::pin;
@@ -28,8 +28,8 @@ fn open(registry: &Registry, kind: &str) -> f64 {
     open.unwrap_or(0.0)
 }
 
-/// Answers one request of that method with that response; the request must be over at the head.
-async fn at_the_head(
+/// Sends a request that is answered with `response`, and asserts that the request ends at the response head.
+async fn respond(
     registry: &Registry,
     method: &str,
     response: Response<ScriptedBody>,
@@ -50,7 +50,7 @@ async fn at_the_head(
 }
 
 #[tokio::test]
-async fn tunnels_event_streams_and_marked_responses_are_held_by_their_body() {
+async fn tunnels_event_streams_and_marked_responses_are_open_until_their_body_is_dropped() {
     let hang = || ScriptedBody::new([Step::Data("a"), Step::Hang]);
     let events = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
     let marked = Response::builder().extension(LongLived::new("download"));
@@ -60,60 +60,60 @@ async fn tunnels_event_streams_and_marked_responses_are_held_by_their_body() {
         ("GET", "download", marked.body(hang()).unwrap()),
     ] {
         let registry = Registry::new();
-        let response = at_the_head(&registry, method, response).await;
+        let response = respond(&registry, method, response).await;
         assert_eq!(open(&registry, kind), 1.0, "{kind}");
         let mut body = Box::pin(response.into_body());
         body.frame().await;
         assert_eq!(open(&registry, kind), 1.0, "{kind}");
         drop(body);
         assert_eq!(open(&registry, kind), 0.0, "{kind}");
-        // A long life that ends is not an aborted body.
+        // The end of a long-lived connection is not an aborted body.
         assert_eq!(aborted_bodies(&registry, "dropped"), 0.0);
         assert_requests_ended(&registry, 1);
     }
 }
 
 #[tokio::test]
-async fn a_body_that_ends_closes_its_connection() {
+async fn connection_is_closed_when_its_body_ends() {
     let registry = Registry::new();
     let response = Response::builder().header("content-type", "text/event-stream");
     let response = response.body(ScriptedBody::stream(&["a"])).unwrap();
-    let mut body = pin!(at_the_head(&registry, "GET", response).await.into_body());
+    let mut body = pin!(respond(&registry, "GET", response).await.into_body());
     while body.frame().await.is_some() {}
     assert_eq!(open(&registry, "event-stream"), 0.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn an_upgrade_ends_at_its_head() {
+async fn upgrade_ends_at_the_response_head() {
     let registry = Registry::new();
     let upgrade = Response::builder()
         .status(101)
         .body(ScriptedBody::full(""))
         .unwrap();
-    drop(at_the_head(&registry, "GET", upgrade).await);
+    drop(respond(&registry, "GET", upgrade).await);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn refused_tunnels_and_short_answers_are_ordinary() {
+async fn refused_tunnel_is_an_ordinary_request() {
     let registry = Registry::new();
     let refused = Response::builder()
         .status(403)
         .body(ScriptedBody::full(""))
         .unwrap();
-    drop(at_the_head(&registry, "CONNECT", refused).await);
+    drop(respond(&registry, "CONNECT", refused).await);
     assert_eq!(registry.sum("http_connections_open", &[]), None);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_guard_that_is_gone_before_the_head_opens_nothing() {
+async fn guard_dropped_before_the_response_head_opens_no_connection() {
     let registry = Registry::new();
     let (mark, guard) = LongLived::guarded("websocket");
     drop(guard);
     let upgrade = Response::builder().status(101).extension(mark);
-    let _response = at_the_head(
+    let _response = respond(
         &registry,
         "GET",
         upgrade.body(ScriptedBody::full("")).unwrap(),
@@ -124,7 +124,7 @@ async fn a_guard_that_is_gone_before_the_head_opens_nothing() {
 }
 
 #[tokio::test]
-async fn every_layer_sees_the_connection_of_a_guard() {
+async fn connection_of_a_guard_is_counted_by_every_layer() {
     let (outer, inner) = (Registry::new(), Registry::new());
     let (mark, guard) = LongLived::guarded("websocket");
     let upgrade = Response::builder().status(101).extension(mark);
@@ -142,16 +142,16 @@ async fn every_layer_sees_the_connection_of_a_guard() {
 }
 
 #[tokio::test]
-async fn a_websocket_is_open_as_long_as_its_session() {
+async fn websocket_is_open_until_its_session_ends() {
     let registry = Registry::new();
-    let (hang_up, hung_up) = oneshot::channel::<()>();
-    let hung_up = Arc::new(Mutex::new(Some(hung_up)));
+    let (close, closed) = oneshot::channel::<()>();
+    let closed = Arc::new(Mutex::new(Some(closed)));
     let chat = async move |upgrade: WebSocketUpgrade| {
         let (mark, guard) = LongLived::guarded("websocket");
-        let hung_up = hung_up.lock().unwrap().take().unwrap();
+        let closed = closed.lock().unwrap().take().unwrap();
         let session = upgrade.on_upgrade(async move |_socket| {
             let _open = guard;
-            let _ = hung_up.await;
+            let _ = closed.await;
         });
         (Extension(mark), session).into_response()
     };
@@ -174,13 +174,13 @@ async fn a_websocket_is_open_as_long_as_its_session() {
     let _socket = hyper::upgrade::on(response).await.unwrap();
     assert_eq!(open(&registry, "websocket"), 1.0);
     assert_eq!(registry.sum("http_requests_in_progress", &[]), Some(0.0));
-    hang_up.send(()).unwrap();
+    close.send(()).unwrap();
     wait_for_requests_to_end(&registry, 1).await;
     assert_eq!(requests_with_status(&registry, "101"), 1.0);
 }
 
 #[tokio::test]
-async fn server_sent_events_are_open_until_the_client_leaves() {
+async fn server_sent_events_are_open_until_the_client_disconnects() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let events = async || {

@@ -1,4 +1,4 @@
-//! The page in axum, in tonic's router and in plain hyper.
+//! The metrics page can be served by axum, tonic's router, hyper, and from within another service.
 
 use bytes::Bytes;
 use http::Request;
@@ -26,26 +26,25 @@ async fn assert_served(server: Server) {
 }
 
 #[tokio::test]
-async fn in_axum() {
+async fn page_is_served_by_axum() {
     let app = axum::Router::new().route_service("/metrics", registry().handler());
     assert_served(Server::start(app).await).await;
 }
 
 #[tokio::test]
-async fn in_tonic() {
+async fn page_is_served_by_tonic() {
     let routes = tonic::service::Routes::default().into_axum_router();
     let routes = routes.route_service("/metrics", registry().handler());
     assert_served(Server::start(tonic::service::Routes::from(routes)).await).await;
 }
 
 #[tokio::test]
-async fn in_plain_hyper() {
+async fn page_is_served_by_hyper() {
     assert_served(Server::start(registry().handler()).await).await;
 }
 
-/// Called by hand, inside a service of one's own.
 #[tokio::test]
-async fn inside_a_service_fn() {
+async fn page_is_served_from_within_a_service_fn() {
     use tower::Service;
     let handler = registry().handler();
     let service =

@@ -1,11 +1,11 @@
-//! The metrics page behind a real server.
+//! The metrics page over a socket.
 
 use test_support::server::{Protocol, Server};
 use tower_prometheus::Registry;
 
-/// axum's `get_service` answers HEAD with GET's service; the length of what is not sent is not 0.
+/// axum's `get_service` answers HEAD with the service for GET. The response must not claim that the page is empty.
 #[tokio::test]
-async fn head_never_says_that_the_page_is_empty() {
+async fn head_response_has_no_content_length() {
     let registry = Registry::new();
     metrics::with_local_recorder(&registry, || {
         for i in 0..30 {

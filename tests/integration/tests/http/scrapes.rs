@@ -1,4 +1,4 @@
-//! A scrape is not measured, wherever the page is mounted, over both protocols.
+//! Scrapes are not measured, wherever the metrics page is mounted, over both protocols.
 
 use axum::Router;
 use axum::routing::get;
@@ -14,7 +14,7 @@ fn app(registry: &Registry) -> Router {
         .route_service("/metrics", registry.handler())
 }
 
-/// Every way to mount the page under a layer.
+/// Returns every way to mount the metrics page below a layer.
 fn mounted(registry: &Registry) -> Vec<(&'static str, Router, &'static str)> {
     let layer = registry.http_layer();
     vec![
@@ -59,7 +59,7 @@ fn mounted(registry: &Registry) -> Vec<(&'static str, Router, &'static str)> {
 }
 
 #[tokio::test]
-async fn a_scrape_leaves_no_trace_wherever_it_is_mounted() {
+async fn scrape_is_not_measured_wherever_the_page_is_mounted() {
     for protocol in BOTH_PROTOCOLS {
         for i in 0..7 {
             let registry = Registry::new();
@@ -76,11 +76,11 @@ async fn a_scrape_leaves_no_trace_wherever_it_is_mounted() {
 }
 
 #[tokio::test]
-async fn a_scrape_of_a_known_endpoint_reads_none_in_progress() {
+async fn scrape_does_not_count_itself_as_in_progress() {
     let registry = Registry::new();
     let server = Server::start(app(&registry).layer(registry.http_layer())).await;
     let mut client = server.connect(Protocol::Http1).await;
-    // A mistake of a client's is measured, and makes the endpoint known.
+    // A POST is measured, so the series of the endpoint exist.
     assert_eq!(client.fetch("POST", "/metrics").await.0, 405);
     let mut before = None;
     for _ in 0..3 {
@@ -97,7 +97,7 @@ async fn a_scrape_of_a_known_endpoint_reads_none_in_progress() {
 }
 
 #[tokio::test]
-async fn two_layers_see_neither() {
+async fn scrape_is_not_measured_by_two_nested_layers() {
     let (outer, inner) = (Registry::new(), Registry::new());
     let app = app(&inner)
         .layer(inner.http_layer())

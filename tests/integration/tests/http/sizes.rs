@@ -1,4 +1,4 @@
-//! Sizes of bodies as they really passed, and how long requests took to read.
+//! Body sizes count the bytes that passed. The duration of request bodies is measured, too.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -17,7 +17,7 @@ use test_support::body::{ScriptedBody, Step};
 use test_support::server::{BOTH_PROTOCOLS, Server};
 use test_support::{assert_requests_ended, wait_for_requests_to_end};
 
-/// The count and the sum of a family's sizes.
+/// Returns the count and the sum of a histogram.
 fn sizes(registry: &Registry, family: &str) -> (f64, f64) {
     let part = |part| {
         registry
@@ -31,7 +31,7 @@ const RESPONSE: &str = "http_response_body_size_bytes";
 const REQUEST: &str = "http_request_body_size_bytes";
 const READING: &str = "http_request_body_duration_seconds";
 
-/// What a client reads of a response, and what is measured then.
+/// Reads `frames` frames of a response and drops it. Returns the count and the sum of the response sizes.
 async fn measured(method: &str, response: Response<ScriptedBody>, frames: usize) -> (f64, f64) {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
@@ -53,11 +53,11 @@ async fn measured(method: &str, response: Response<ScriptedBody>, frames: usize)
 }
 
 #[tokio::test]
-async fn responses_are_as_large_as_what_passed() {
+async fn response_body_size_is_the_number_of_bytes_read() {
     let pieces = &["01234", "56789", "abcde"];
     let stream = || Response::new(ScriptedBody::stream(pieces));
     assert_eq!(measured("GET", stream(), 4).await, (1.0, 15.0));
-    // Half-way: what passed until then.
+    // Dropped after two of three frames.
     assert_eq!(measured("GET", stream(), 2).await, (1.0, 10.0));
     assert_eq!(
         measured("GET", Response::new(ScriptedBody::full("hello")), 1).await,
@@ -76,9 +76,9 @@ async fn responses_are_as_large_as_what_passed() {
     );
 }
 
-/// Over HTTP/2 a server polls these bodies, and sends nothing of them.
+/// HEAD, 204 and 304 have no body. Over HTTP/2, the server polls it all the same.
 #[tokio::test]
-async fn what_is_never_sent_has_no_size() {
+async fn response_without_a_body_has_size_0_and_a_long_lived_one_none() {
     assert_eq!(
         measured("HEAD", Response::new(ScriptedBody::stream(&["01234"])), 2).await,
         (1.0, 0.0)
@@ -89,7 +89,7 @@ async fn what_is_never_sent_has_no_size() {
             .body(ScriptedBody::stream(&["01234"]));
         assert_eq!(measured("GET", response.unwrap(), 2).await, (1.0, 0.0));
     }
-    // A long life has no size yet when it is counted.
+    // A long-lived response is counted at its head, so it has no size.
     let events = Response::builder().header("content-type", "text/event-stream");
     let events = events.body(ScriptedBody::stream(&["01234"])).unwrap();
     assert_eq!(measured("GET", events, 2).await, (0.0, 0.0));
@@ -97,19 +97,19 @@ async fn what_is_never_sent_has_no_size() {
 
 type Hint = (bool, Option<u64>);
 
-/// Reads the request's body or not, and says what it knew of its size before.
+/// Reads the request body, except for the path `/ignore`. Answers with the size hint before reading.
 async fn read(request: Request<RequestBody<Incoming>>) -> Result<Response<String>, hyper::Error> {
-    let ignores = request.uri().path() == "/ignore";
+    let is_ignored = request.uri().path() == "/ignore";
     let body = request.into_body();
     let hint: Hint = (body.is_end_stream(), body.size_hint().exact());
-    if !ignores {
+    if !is_ignored {
         body.collect().await?;
     }
     Ok(Response::new(format!("{hint:?}")))
 }
 
 #[tokio::test]
-async fn requests_are_as_large_as_what_was_read() {
+async fn request_body_size_is_the_number_of_bytes_the_handler_read() {
     for protocol in BOTH_PROTOCOLS {
         let registry = Registry::new();
         let layer = HttpMetrics::server()
@@ -129,7 +129,7 @@ async fn requests_are_as_large_as_what_was_read() {
             let body = response.into_body().collect().await.unwrap().to_bytes();
             String::from_utf8(body.to_vec()).unwrap()
         };
-        // The hints of the body are those of the body inside.
+        // The wrapped body keeps the size hint of the inner body.
         assert_eq!(post("/read", "0123456789").await, "(false, Some(10))");
         assert_eq!(post("/read", "").await, "(true, Some(0))");
         post("/ignore", "0123456789").await;
@@ -140,7 +140,7 @@ async fn requests_are_as_large_as_what_was_read() {
 }
 
 #[tokio::test]
-async fn a_request_is_measured_however_it_ends() {
+async fn request_body_is_measured_if_the_service_fails() {
     let registry = Registry::new();
     let layer = HttpMetrics::server()
         .with_request_body()

@@ -1,4 +1,4 @@
-//! A sample is in the bucket Prometheus would put it in, whatever the bounds.
+//! Histogram buckets with random bounds and samples.
 
 use proptest::prelude::*;
 use tower_prometheus::Registry;
@@ -7,7 +7,7 @@ fn registry(bounds: Vec<f64>) -> Registry {
     Registry::builder().buckets(bounds).build().unwrap()
 }
 
-/// Rising finite bounds: few, for the search from the front, and many, for the other.
+/// Increasing finite bounds: up to 16 are searched linearly, more by binary search.
 fn bounds() -> impl Strategy<Value = Vec<f64>> {
     proptest::collection::vec(-1e6..1e6_f64, 1..40).prop_map(|mut bounds| {
         bounds.sort_by(f64::total_cmp);
@@ -18,7 +18,7 @@ fn bounds() -> impl Strategy<Value = Vec<f64>> {
 
 proptest! {
     #[test]
-    fn le_means_less_or_equal(bounds in bounds(), samples in proptest::collection::vec(-2e6..2e6_f64, 0..50), exact: prop::sample::Index) {
+    fn bucket_counts_samples_less_than_or_equal_to_its_bound(bounds in bounds(), samples in proptest::collection::vec(-2e6..2e6_f64, 0..50), exact: prop::sample::Index) {
         let registry = registry(bounds.clone());
         let mut samples = samples;
         samples.push(bounds[exact.index(bounds.len())]);

@@ -1,4 +1,4 @@
-//! The metrics page and `Registry::gather` have the same samples, whatever was recorded.
+//! The metrics page and `Registry::gather` have the same samples, for random metrics.
 
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
@@ -40,7 +40,7 @@ fn record(registry: &Registry, recorded: &[Recorded]) {
     }
 }
 
-/// The durations of collectors differ from call to call.
+/// Clears the durations of collectors, which differ from call to call.
 fn without_durations(mut samples: SampleTexts) -> SampleTexts {
     for ((name, _), text) in &mut samples {
         if name == "scrape_collector_duration_seconds" {
@@ -54,7 +54,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn the_page_and_the_snapshot_have_the_same_samples(
+    fn page_and_snapshot_have_the_same_samples(
         recorded in metrics("[a_.\\-]{1,3}(_count|_total|_info)?", "[ab_.]{0,2}|le|zone"),
         collected in metrics("[xa]{1,2}(_count|_total|_info)?", "[ab]"),
         more in metrics("[a_.\\-]{1,3}(_total)?", "[ab]"),
@@ -80,7 +80,7 @@ proptest! {
             }
             Ok(())
         }).unwrap();
-        // A second time with an index that exists already.
+        // The second time, the index already exists.
         for _ in 0..2 {
             let page = async {
                 let response = registry.handler().oneshot(http::Request::new(())).await.unwrap();

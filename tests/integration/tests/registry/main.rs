@@ -1,4 +1,4 @@
-//! The registry under random names, labels, bounds and samples.
+//! The registry with random names, labels, bounds and samples.
 
 mod buckets;
 mod gather;

@@ -1,4 +1,4 @@
-//! Whatever keys are recorded, the page can be read, and no two series share a line.
+//! With random keys, the page is valid, and no two keys share a series.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ const METADATA: Metadata<'static> = Metadata::new("names", Level::INFO, None);
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever values there are, each has its own line, and reading it back gives it again.
+    /// Each label value has its own line, and unescaping the line results in the value again.
     #[test]
-    fn label_values_that_differ_stay_different(values in proptest::collection::hash_set("[\\\\\"\n,={}a é\u{0}]{0,6}", 1..20)) {
+    fn distinct_label_values_are_distinct_series(values in proptest::collection::hash_set("[\\\\\"\n,={}a é\u{0}]{0,6}", 1..20)) {
         let registry = Registry::new();
         for (i, value) in values.iter().enumerate() {
             let key = Key::from_parts("c", vec![Label::new("v", value.clone())]);
@@ -43,9 +43,9 @@ proptest! {
         }
     }
 
-    /// Whatever keys there are, of whatever kind: a readable page, no line twice, nothing lost.
+    /// The page is valid, every key has its own series, and no value is lost.
     #[test]
-    fn no_two_keys_share_a_line(
+    fn distinct_keys_are_distinct_series(
         keys in proptest::collection::vec(
             (0..3_u8, "[a_.\\-]{1,3}(_count|_sum|_total)?", proptest::collection::vec(("[a_.:]{0,2}|le|zone|__name__", "[ab]"), 0..4)),
             1..30,
@@ -72,7 +72,7 @@ proptest! {
         if page.lines().any(|line| !line.starts_with('#')) {
             assert_valid_text(&page);
         }
-        // One line for each series, of a histogram its count, and every event in one of them.
+        // One line per series, of a histogram its count. Together they hold every recorded event.
         let histograms: Vec<String> = page
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" histogram"))

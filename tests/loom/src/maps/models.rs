@@ -1,17 +1,23 @@
-//! Rules of the grow-only maps.
+//! Models of the grow-only maps.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 
 use super::slots::{SlotKey, Slots};
 use super::table::Table;
-use crate::{Work, all};
+use crate::{Task, run_threads};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
-    ("two threads find one value for a key", one_value_for_a_key),
-    ("a key that was added is found", what_was_added_is_found),
-    ("a table keeps its cap", a_table_keeps_its_cap),
-    ("a table has one value for a name", one_value_for_a_name),
+    (
+        "two threads get the same value for a key",
+        one_value_for_a_key,
+    ),
+    ("a key that was added is found", added_key_is_found),
+    ("a table does not exceed its limit", table_keeps_its_limit),
+    (
+        "two threads get the same value for a name",
+        one_value_for_a_name,
+    ),
 ];
 
 impl SlotKey for u32 {
@@ -23,7 +29,7 @@ impl SlotKey for u32 {
 fn one_value_for_a_key() {
     let slots = Arc::new(Slots::<u32, usize>::default());
     let made = Arc::new(AtomicUsize::new(0));
-    let ask = |keys: [u32; 2]| {
+    let insert = |keys: [u32; 2]| {
         let (slots, made) = (Arc::clone(&slots), Arc::clone(&made));
         Box::new(move || {
             for key in keys {
@@ -32,19 +38,19 @@ fn one_value_for_a_key() {
                 assert_eq!(value / 10, key as usize);
                 assert!(std::ptr::eq(value, slots.get(key).unwrap()));
             }
-        }) as Work
+        }) as Task
     };
-    all(vec![ask([1, 2]), ask([2, 1])]);
+    run_threads(vec![insert([1, 2]), insert([2, 1])]);
     assert_eq!(made.load(Ordering::Relaxed), 2);
 }
 
-/// Also by a thread that only heard of it, while another key is added.
-fn what_was_added_is_found() {
+/// A thread that learns of the key through another atomic finds it, while a third thread adds another key.
+fn added_key_is_found() {
     let slots = Arc::new(Slots::<u32, u32>::default());
     let [first, second, third] = [(); 3].map(|()| Arc::clone(&slots));
     let added = Arc::new(AtomicUsize::new(0));
-    let heard = Arc::clone(&added);
-    all(vec![
+    let is_added = Arc::clone(&added);
+    run_threads(vec![
         Box::new(move || {
             first.get_or_insert(1, || 10);
         }),
@@ -53,33 +59,33 @@ fn what_was_added_is_found() {
             added.store(1, Ordering::Release);
         }),
         Box::new(move || {
-            if heard.load(Ordering::Acquire) == 1 {
+            if is_added.load(Ordering::Acquire) == 1 {
                 assert_eq!(third.get(2), Some(&20));
             }
         }),
     ]);
 }
 
-fn a_table_keeps_its_cap() {
+fn table_keeps_its_limit() {
     let table = Arc::new(Table::<u32>::new(1));
-    let ask = |name: &'static str| {
+    let insert = |name: &'static str| {
         let table = Arc::clone(&table);
         Box::new(move || {
             let value = table.get_or_insert(name, |_| 7);
-            // Who is refused finds the table full, and its own name not there.
+            // If the insert is refused, the table is full and does not contain the name.
             assert!(value.is_some() || table.is_full());
             assert_eq!(table.get(name), value);
-        }) as Work
+        }) as Task
     };
-    all(vec![ask("one"), ask("two")]);
+    run_threads(vec![insert("one"), insert("two")]);
     let known = ["one", "two"].map(|name| table.get(name).is_some());
-    assert!(known[0] != known[1], "one name and no more: {known:?}");
+    assert!(known[0] != known[1], "exactly one name is known: {known:?}");
 }
 
 fn one_value_for_a_name() {
     let table = Arc::new(Table::<u32>::new(2));
     let made = Arc::new(AtomicUsize::new(0));
-    let ask = |names: [&'static str; 2]| {
+    let insert = |names: [&'static str; 2]| {
         let (table, made) = (Arc::clone(&table), Arc::clone(&made));
         Box::new(move || {
             for name in names {
@@ -87,8 +93,8 @@ fn one_value_for_a_name() {
                 let value = table.get_or_insert(name, make).unwrap();
                 assert!(std::ptr::eq(value, table.get(name).unwrap()));
             }
-        }) as Work
+        }) as Task
     };
-    all(vec![ask(["one", "two"]), ask(["two", "one"])]);
+    run_threads(vec![insert(["one", "two"]), insert(["two", "one"])]);
     assert_eq!(made.load(Ordering::Relaxed), 2);
 }

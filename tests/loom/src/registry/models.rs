@@ -1,4 +1,4 @@
-//! What the registry's cells promise.
+//! Models of the registry's cells.
 
 use loom::sync::Arc;
 use loom::sync::mpsc::channel;
@@ -6,22 +6,28 @@ use loom::thread;
 
 use super::cells::{Address, CellId, Store};
 use super::thread_slot;
-use crate::{Work, all};
+use crate::{Task, run_threads};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
     (
-        "in progress is never below 0",
+        "requests in progress are never negative",
         in_progress_is_never_negative,
     ),
     (
-        "nor where another thread ends it",
-        in_progress_ends_elsewhere,
+        "requests in progress are never negative if another thread ends the request",
+        request_ends_on_another_thread,
     ),
-    ("nothing is summed that is not counted", sums_are_counted),
-    ("no sum goes down", sums_only_grow),
-    ("a shard handed over loses nothing", a_shard_is_handed_over),
     (
-        "threads without a shard lose nothing",
+        "a histogram sum has no sample that is not counted",
+        sums_are_counted,
+    ),
+    ("counts never decrease", counts_never_decrease),
+    (
+        "a shard that another thread takes over loses no count",
+        shard_is_taken_over,
+    ),
+    (
+        "threads without a shard of their own lose no count",
         threads_share_a_shard,
     ),
 ];
@@ -36,31 +42,31 @@ fn add(store: &Store, cell: CellId) {
     store.add_count(Address::of(cell), 1);
 }
 
-/// Does the work on a store, each on a thread of its own, and waits until all slots are given back,
-/// which loom lets threads do after they were joined.
-fn on(store: &Arc<Store>, works: Vec<fn(&Store, CellId)>, cell: CellId) {
-    let works = works.into_iter().map(|work| {
+/// Runs each function on its own thread, then waits until all slots are returned. loom may let threads return
+/// their slots after they are joined.
+fn run_on(store: &Arc<Store>, functions: Vec<fn(&Store, CellId)>, cell: CellId) {
+    let tasks = functions.into_iter().map(|function| {
         let store = Arc::clone(store);
-        Box::new(move || work(&store, cell)) as Work
+        Box::new(move || function(&store, cell)) as Task
     });
-    all(works.collect());
-    settle();
+    run_threads(tasks.collect());
+    wait_for_returned_slots();
 }
 
-fn settle() {
+fn wait_for_returned_slots() {
     while thread_slot::lent() > 0 {
         thread::yield_now();
     }
 }
 
-fn look_at_progress(store: &Store, began: CellId) {
+fn check_in_progress(store: &Store, began: CellId) {
     let (ended, started) = store.count_pair(began + 1, began);
     assert!(ended <= started, "{ended} of {started}");
 }
 
 fn in_progress_is_never_negative() {
     let (store, began) = store(2);
-    // As a request does, if its thread has a copy of its own.
+    // As a request does: through a `Writer` if the thread owns a shard.
     let begin_and_end = |store: &Store, began| {
         for cell in [began, began + 1] {
             match store.writer() {
@@ -69,15 +75,15 @@ fn in_progress_is_never_negative() {
             }
         }
     };
-    on(&store, vec![begin_and_end, look_at_progress], began);
+    run_on(&store, vec![begin_and_end, check_in_progress], began);
     assert_eq!(store.count_pair(began + 1, began), (1, 1));
 }
 
-fn in_progress_ends_elsewhere() {
+fn request_ends_on_another_thread() {
     let (store, began) = store(2);
     let (send, receive) = channel();
     let [first, second, third] = [(); 3].map(|()| Arc::clone(&store));
-    all(vec![
+    run_threads(vec![
         Box::new(move || {
             add(&first, began);
             send.send(()).unwrap();
@@ -86,26 +92,24 @@ fn in_progress_ends_elsewhere() {
             receive.recv().unwrap();
             add(&second, began + 1);
         }),
-        Box::new(move || look_at_progress(&third, began)),
+        Box::new(move || check_in_progress(&third, began)),
     ]);
-    settle();
+    wait_for_returned_slots();
 }
 
-/// As a histogram writes a sample and a scrape reads it: the bucket before the sum, the sum first.
+/// A histogram writes the bucket before the sum, and a scrape reads the sum before the bucket.
 fn sums_are_counted() {
     let (store, bucket) = store(1);
-    // The first of its kind has the same number.
+    // The first cell of each kind has the same number.
     assert_eq!(store.reserve_sum(), bucket);
-    let observe = |store: &Store, cell| {
-        match store.writer() {
-            Some(writer) => {
-                writer.add_count(Address::of(cell), 1);
-                writer.add_sum(Address::of(cell), 2.0);
-            }
-            None => {
-                store.add_count(Address::of(cell), 1);
-                store.add_sum(Address::of(cell), 2.0);
-            }
+    let observe = |store: &Store, cell| match store.writer() {
+        Some(writer) => {
+            writer.add_count(Address::of(cell), 1);
+            writer.add_sum(Address::of(cell), 2.0);
+        }
+        None => {
+            store.add_count(Address::of(cell), 1);
+            store.add_sum(Address::of(cell), 2.0);
         }
     };
     let scrape = |store: &Store, cell| {
@@ -114,11 +118,11 @@ fn sums_are_counted() {
         store.gather_counts(cell..cell + 1, &mut counts);
         assert!(sums[0] <= 2.0 * counts[0] as f64, "{sums:?} of {counts:?}");
     };
-    on(&store, vec![observe], bucket);
-    on(&store, vec![observe, scrape], bucket);
+    run_on(&store, vec![observe], bucket);
+    run_on(&store, vec![observe, scrape], bucket);
 }
 
-fn sums_only_grow() {
+fn counts_never_decrease() {
     let (store, cell) = store(1);
     let record = |store: &Store, cell| {
         add(store, cell);
@@ -133,21 +137,21 @@ fn sums_only_grow() {
         let (first, second) = (gather(), gather());
         assert!(first <= second, "{first}, then {second}");
     };
-    on(&store, vec![record, scrape_twice], cell);
+    run_on(&store, vec![record, scrape_twice], cell);
     assert_eq!(store.count(cell), 2);
 }
 
-/// One thread ends while another begins, and may get its slot; a third gets one of theirs.
-fn a_shard_is_handed_over() {
+/// A thread ends while another starts and may get its slot. A third thread gets the slot of one of them.
+fn shard_is_taken_over() {
     let (store, cell) = store(1);
-    on(&store, vec![add, add], cell);
-    on(&store, vec![add], cell);
+    run_on(&store, vec![add, add], cell);
+    run_on(&store, vec![add], cell);
     assert_eq!(store.count(cell), 3);
 }
 
-/// Two threads more than there are slots.
+/// There are two more threads than slots.
 fn threads_share_a_shard() {
     let (store, cell) = store(1);
-    on(&store, vec![add; thread_slot::MAX_SLOTS + 2], cell);
+    run_on(&store, vec![add; thread_slot::MAX_SLOTS + 2], cell);
     assert_eq!(store.count(cell), thread_slot::MAX_SLOTS as u64 + 2);
 }

@@ -1,4 +1,4 @@
-//! What each order of layers counts: every statement of the page `order` in the crate's documentation.
+//! What each order of layers counts: every statement of docs/guide/layer_order.md.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -29,14 +29,15 @@ use test_support::{
     aborted_bodies, assert_one_request_completed, assert_requests_ended, requests_with_status,
 };
 
-const SOON: Duration = Duration::from_millis(1);
+const TIMEOUT: Duration = Duration::from_millis(1);
 
-fn to(path: &str) -> Request<Body> {
+fn request_to(path: &str) -> Request<Body> {
     let request = Request::get(path).header("accept-encoding", "gzip");
     request.body(Body::empty()).unwrap()
 }
 
-/// Asks a router and reads the answer to its end, or until it fails.
+/// Sends a request to a router and reads the response body to its end. Returns the head and the length of the body,
+/// or `None` if the body failed.
 async fn fetch(app: &Router, request: Request<Body>) -> (Response<()>, Option<usize>) {
     let response = app.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
@@ -45,8 +46,8 @@ async fn fetch(app: &Router, request: Request<Body>) -> (Response<()>, Option<us
     (Response::from_parts(head, ()), length)
 }
 
-/// Polls a future once; whether it is not ready.
-fn waits(future: Pin<&mut impl Future>) -> bool {
+/// Polls a future once and returns whether it is pending.
+fn poll_is_pending(future: Pin<&mut impl Future>) -> bool {
     let cx = &mut Context::from_waker(Waker::noop());
     future.poll(cx).is_pending()
 }
@@ -64,40 +65,40 @@ fn in_progress(registry: &Registry) -> f64 {
 
 // ===== compression =====
 
-const PAGE: usize = 100_000;
+const BODY_LENGTH: usize = 100_000;
 
-fn large() -> Router {
-    Router::new().route("/large", get(async || "x".repeat(PAGE)))
+fn router_with_a_large_body() -> Router {
+    Router::new().route("/large", get(async || "x".repeat(BODY_LENGTH)))
 }
 
 async fn assert_compressed_once(registry: &Registry, app: &Router) {
-    let (head, length) = fetch(app, to("/large")).await;
+    let (head, length) = fetch(app, request_to("/large")).await;
     assert_eq!(head.headers()["content-encoding"], "gzip");
-    assert!(length.unwrap() < PAGE / 10);
+    assert!(length.unwrap() < BODY_LENGTH / 10);
     assert_eq!(requests_with_status(registry, "200"), 1.0);
     assert_one_request_completed(registry);
 }
 
 #[tokio::test]
-async fn compression_inside_is_one_request_with_a_complete_body() {
+async fn inner_compression_counts_one_request_with_a_complete_body() {
     let registry = Registry::new();
-    let app = large()
+    let app = router_with_a_large_body()
         .layer(CompressionLayer::new())
         .layer(registry.http_layer());
     assert_compressed_once(&registry, &app).await;
 }
 
 #[tokio::test]
-async fn compression_outside_is_one_request_with_a_complete_body() {
+async fn outer_compression_counts_one_request_with_a_complete_body() {
     let registry = Registry::new();
-    let app = large()
+    let app = router_with_a_large_body()
         .layer(registry.http_layer())
         .layer(CompressionLayer::new());
     assert_compressed_once(&registry, &app).await;
 }
 
 #[tokio::test]
-async fn a_compressed_body_that_the_client_leaves_is_aborted_in_either_order() {
+async fn compressed_body_dropped_by_the_client_is_aborted_in_either_order() {
     let hang =
         || Body::new(ScriptedBody::new([Step::Data("a"), Step::Hang]).map_err(BoxError::from));
     for inside in [false, true] {
@@ -108,7 +109,7 @@ async fn a_compressed_body_that_the_client_leaves_is_aborted_in_either_order() {
             true => app.layer(compression).layer(metrics),
             false => app.layer(metrics).layer(compression),
         };
-        let response = app.oneshot(to("/hang")).await.unwrap();
+        let response = app.oneshot(request_to("/hang")).await.unwrap();
         assert_eq!(in_progress(&registry), 1.0);
         drop(response);
         assert_eq!(aborted_bodies(&registry, "dropped"), 1.0);
@@ -117,18 +118,18 @@ async fn a_compressed_body_that_the_client_leaves_is_aborted_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_scrape_through_compression_is_not_measured_in_either_order() {
+async fn scrape_through_compression_is_not_measured_in_either_order() {
     for inside in [false, true] {
         let registry = Registry::new();
         let (metrics, compression) = (registry.http_layer(), CompressionLayer::new());
-        let app = large().route_service("/metrics", registry.handler());
+        let app = router_with_a_large_body().route_service("/metrics", registry.handler());
         let app = match inside {
             true => app.layer(compression).layer(metrics),
             false => app.layer(metrics).layer(compression),
         };
-        fetch(&app, to("/large")).await;
+        fetch(&app, request_to("/large")).await;
         for _ in 0..2 {
-            let (head, length) = fetch(&app, to("/metrics")).await;
+            let (head, length) = fetch(&app, request_to("/metrics")).await;
             assert_eq!(head.status(), StatusCode::OK);
             assert!(length.unwrap() > 0);
         }
@@ -144,72 +145,75 @@ async fn hang(_: Request<Body>) -> Result<Response<Body>, Infallible> {
 }
 
 #[tokio::test]
-async fn towers_timeout_inside_is_an_error() {
+async fn inner_tower_timeout_is_counted_as_error() {
     let registry = Registry::new();
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
-        .layer(TowerTimeoutLayer::new(SOON))
+        .layer(TowerTimeoutLayer::new(TIMEOUT))
         .service(service_fn(hang));
-    assert!(app.oneshot(to("/")).await.is_err());
+    assert!(app.oneshot(request_to("/")).await.is_err());
     assert_eq!(requests_with_status(&registry, "error"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn towers_timeout_outside_is_cancelled() {
+async fn outer_tower_timeout_is_counted_as_cancelled() {
     let registry = Registry::new();
     let app = ServiceBuilder::new()
-        .layer(TowerTimeoutLayer::new(SOON))
+        .layer(TowerTimeoutLayer::new(TIMEOUT))
         .layer(registry.http_layer())
         .service(service_fn(hang));
-    assert!(app.oneshot(to("/")).await.is_err());
+    assert!(app.oneshot(request_to("/")).await.is_err());
     assert_eq!(requests_with_status(&registry, "cancelled"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn tower_https_timeout_inside_is_the_code_that_the_client_saw() {
+async fn inner_tower_http_timeout_is_counted_by_its_status() {
     for code in [StatusCode::REQUEST_TIMEOUT, StatusCode::GATEWAY_TIMEOUT] {
         let registry = Registry::new();
         let app = Router::new()
             .route("/hang", get(pending::<()>))
-            .layer(TimeoutLayer::with_status_code(code, SOON))
+            .layer(TimeoutLayer::with_status_code(code, TIMEOUT))
             .layer(registry.http_layer());
-        assert_eq!(fetch(&app, to("/hang")).await.0.status(), code);
+        assert_eq!(fetch(&app, request_to("/hang")).await.0.status(), code);
         assert_eq!(counted(&registry, "/hang", code.as_str()), 1.0);
         assert_requests_ended(&registry, 1);
     }
 }
 
 #[tokio::test]
-async fn tower_https_timeout_outside_is_cancelled_whatever_the_client_saw() {
+async fn outer_tower_http_timeout_is_counted_as_cancelled_not_by_its_status() {
     let registry = Registry::new();
     let code = StatusCode::REQUEST_TIMEOUT;
     let app = Router::new()
         .route("/hang", get(pending::<()>))
         .layer(registry.http_layer())
-        .layer(TimeoutLayer::with_status_code(code, SOON));
-    assert_eq!(fetch(&app, to("/hang")).await.0.status(), code);
+        .layer(TimeoutLayer::with_status_code(code, TIMEOUT));
+    assert_eq!(fetch(&app, request_to("/hang")).await.0.status(), code);
     assert_eq!(counted(&registry, "/hang", "cancelled"), 1.0);
     assert_eq!(counted(&registry, "/hang", "408"), 0.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_bodys_timeout_inside_is_a_failed_body_and_outside_a_dropped_one() {
+async fn inner_body_timeout_aborts_with_error_and_outer_one_with_dropped() {
     for (inside, reason) in [(true, "error"), (false, "dropped")] {
         let registry = Registry::new();
         let stuck = async || {
             let body = ScriptedBody::new([Step::Data("a"), Step::Hang]);
             Body::new(body.map_err(BoxError::from))
         };
-        let (metrics, timeout) = (registry.http_layer(), ResponseBodyTimeoutLayer::new(SOON));
+        let (metrics, timeout) = (
+            registry.http_layer(),
+            ResponseBodyTimeoutLayer::new(TIMEOUT),
+        );
         let app = Router::new().route("/stuck", get(stuck));
         let app = match inside {
             true => app.layer(timeout).layer(metrics),
             false => app.layer(metrics).layer(timeout),
         };
-        assert_eq!(fetch(&app, to("/stuck")).await.1, None);
+        assert_eq!(fetch(&app, request_to("/stuck")).await.1, None);
         assert_eq!(requests_with_status(&registry, "200"), 1.0);
         assert_eq!(aborted_bodies(&registry, reason), 1.0, "{reason}");
         assert_requests_ended(&registry, 1);
@@ -229,29 +233,29 @@ fn panics() -> Router {
 }
 
 #[tokio::test]
-async fn catch_panic_inside_is_a_500() {
+async fn inner_catch_panic_is_counted_as_500() {
     let registry = Registry::new();
     let app = panics()
         .layer(CatchPanicLayer::new())
         .layer(registry.http_layer());
-    assert_eq!(fetch(&app, to("/panic")).await.0.status(), 500);
+    assert_eq!(fetch(&app, request_to("/panic")).await.0.status(), 500);
     assert_eq!(counted(&registry, "/panic", "500"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn catch_panic_outside_is_panicked() {
+async fn outer_catch_panic_is_counted_as_panicked() {
     let registry = Registry::new();
     let app = panics()
         .layer(registry.http_layer())
         .layer(CatchPanicLayer::new());
-    assert_eq!(fetch(&app, to("/panic")).await.0.status(), 500);
+    assert_eq!(fetch(&app, request_to("/panic")).await.0.status(), 500);
     assert_eq!(counted(&registry, "/panic", "panicked"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_panic_in_a_body_is_an_aborted_body_in_either_order() {
+async fn panic_in_a_body_aborts_it_in_either_order() {
     for inside in [false, true] {
         let registry = Registry::new();
         let (metrics, catch) = (registry.http_layer(), CatchPanicLayer::new());
@@ -259,7 +263,7 @@ async fn a_panic_in_a_body_is_an_aborted_body_in_either_order() {
             true => panics().layer(catch).layer(metrics),
             false => panics().layer(metrics).layer(catch),
         };
-        let panicked = tokio::spawn(async move { fetch(&app, to("/body")).await }).await;
+        let panicked = tokio::spawn(async move { fetch(&app, request_to("/body")).await }).await;
         assert!(panicked.unwrap_err().is_panic());
         assert_eq!(requests_with_status(&registry, "200"), 1.0);
         assert_eq!(aborted_bodies(&registry, "panicked"), 1.0);
@@ -267,9 +271,9 @@ async fn a_panic_in_a_body_is_an_aborted_body_in_either_order() {
     }
 }
 
-// ===== limits and shedding =====
+// ===== concurrency limits and load shedding =====
 
-/// A service that waits for its gate, behind a limit of one at a time.
+/// A service that waits until the gate is opened. The tests put it behind a concurrency limit of 1.
 #[derive(Clone)]
 struct Gate(Arc<Semaphore>);
 
@@ -287,23 +291,23 @@ impl Gate {
         Ok(Response::new(Body::from("passed")))
     }
 
-    /// Without `with_state`, a router makes its layers, and so its limits, anew for each request.
+    /// Call `with_state` on the result: without it, a router makes new layers, and so new limits, for each request.
     fn router(&self) -> Router {
         let gate = self.clone();
         Router::new().route("/", get(async move |request| gate.pass(request).await))
     }
 }
 
-/// Sends two requests, of which the limit lets one through; what the layer has in progress meanwhile.
+/// Sends two requests, of which the limit admits one. Returns the number in progress while the other waits.
 async fn in_progress_behind_a_limit<S>(registry: &Registry, gate: &Gate, app: S) -> f64
 where
     S: Service<Request<Body>, Response: Send, Error: Send, Future: Send> + Clone + Send + 'static,
 {
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..2 {
-        let mut call = Box::pin(app.clone().oneshot(to("/")));
-        // Both get as far as they can.
-        assert!(waits(call.as_mut()));
+        let mut call = Box::pin(app.clone().oneshot(request_to("/")));
+        // Both proceed until they wait.
+        assert!(poll_is_pending(call.as_mut()));
         calls.spawn(async move { drop(call.await) });
     }
     let waiting = in_progress(registry);
@@ -314,32 +318,32 @@ where
 }
 
 #[tokio::test]
-async fn waiting_for_a_limit_outside_is_not_seen() {
+async fn request_waiting_for_an_outer_limit_is_not_in_progress() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let app = gate
         .router()
         .layer(registry.http_layer())
         .layer(ConcurrencyLimitLayer::new(1))
         .with_state(());
-    let seen = in_progress_behind_a_limit(&registry, &gate, app).await;
-    assert_eq!(seen, 1.0);
+    let while_waiting = in_progress_behind_a_limit(&registry, &gate, app).await;
+    assert_eq!(while_waiting, 1.0);
 }
 
 #[tokio::test]
-async fn waiting_for_a_limit_inside_a_router_is_in_progress() {
+async fn request_waiting_for_an_inner_limit_of_a_router_is_in_progress() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let app = gate
         .router()
         .layer(ConcurrencyLimitLayer::new(1))
         .layer(registry.http_layer())
         .with_state(());
-    let seen = in_progress_behind_a_limit(&registry, &gate, app).await;
-    assert_eq!(seen, 2.0);
+    let while_waiting = in_progress_behind_a_limit(&registry, &gate, app).await;
+    assert_eq!(while_waiting, 2.0);
 }
 
-/// A limit makes its caller wait in `poll_ready`, before there is a call to measure.
+/// The limit makes its caller wait in `poll_ready`, before the metrics layer is called.
 #[tokio::test]
-async fn waiting_for_a_limit_inside_a_service_builder_is_not_seen() {
+async fn request_waiting_for_an_inner_limit_of_a_service_builder_is_not_in_progress() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let service = {
         let gate = gate.clone();
@@ -349,25 +353,25 @@ async fn waiting_for_a_limit_inside_a_service_builder_is_not_seen() {
         .layer(registry.http_layer())
         .layer(ConcurrencyLimitLayer::new(1))
         .service(service);
-    let seen = in_progress_behind_a_limit(&registry, &gate, app).await;
-    assert_eq!(seen, 1.0);
+    let while_waiting = in_progress_behind_a_limit(&registry, &gate, app).await;
+    assert_eq!(while_waiting, 1.0);
 }
 
-/// One request takes the only place, another is shed; both are waited for.
+/// Sends two requests, of which the second is shed, and completes both. Returns the result of the second.
 async fn shed_one<S>(gate: &Gate, app: S) -> Result<S::Response, S::Error>
 where
     S: Service<Request<Body>, Error: std::fmt::Debug> + Clone,
 {
-    let mut first = pin!(app.clone().oneshot(to("/")));
-    assert!(waits(first.as_mut()));
-    let shed = app.oneshot(to("/")).now_or_never();
+    let mut first = pin!(app.clone().oneshot(request_to("/")));
+    assert!(poll_is_pending(first.as_mut()));
+    let shed = app.oneshot(request_to("/")).now_or_never();
     gate.open();
     drop(first.await.unwrap());
-    shed.expect("it is shed at once")
+    shed.expect("the request is shed at once")
 }
 
 #[tokio::test]
-async fn what_is_shed_outside_is_hidden() {
+async fn request_shed_by_an_outer_layer_is_not_counted() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let app = ServiceBuilder::new()
         .layer(LoadShedLayer::new())
@@ -379,7 +383,7 @@ async fn what_is_shed_outside_is_hidden() {
 }
 
 #[tokio::test]
-async fn what_is_shed_inside_is_an_error() {
+async fn request_shed_by_an_inner_layer_is_counted_as_error() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
@@ -392,7 +396,7 @@ async fn what_is_shed_inside_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_is_shed_and_answered_inside_is_its_code() {
+async fn request_shed_by_an_inner_layer_with_an_error_handler_is_counted_by_its_status() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let answer = async |_: BoxError| StatusCode::SERVICE_UNAVAILABLE;
     let shedding = ServiceBuilder::new()
@@ -418,17 +422,17 @@ fn users() -> Router {
     Router::new().route("/users/{id}", get(async || "ada"))
 }
 
-async fn visit(app: &Router) {
-    fetch(app, to("/users/7")).await;
-    fetch(app, to("/nowhere")).await;
+async fn fetch_200_404_405(app: &Router) {
+    fetch(app, request_to("/users/7")).await;
+    fetch(app, request_to("/nowhere")).await;
     let request = Request::post("/users/7").body(Body::empty()).unwrap();
     fetch(app, request).await;
 }
 
 #[tokio::test]
-async fn layer_sees_404_and_405() {
+async fn router_layer_counts_404_and_405() {
     let registry = Registry::new();
-    visit(&users().layer(registry.http_layer())).await;
+    fetch_200_404_405(&users().layer(registry.http_layer())).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
     assert_eq!(counted(&registry, "/users/{id}", "405"), 1.0);
     assert_eq!(counted(&registry, "unmatched", "404"), 1.0);
@@ -436,19 +440,19 @@ async fn layer_sees_404_and_405() {
 }
 
 #[tokio::test]
-async fn route_layer_sees_405_and_no_404() {
+async fn route_layer_counts_405_but_not_404() {
     let registry = Registry::new();
-    visit(&users().route_layer(registry.http_layer())).await;
+    fetch_200_404_405(&users().route_layer(registry.http_layer())).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
     assert_eq!(counted(&registry, "/users/{id}", "405"), 1.0);
     assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
-async fn route_layer_of_one_route_sees_neither() {
+async fn route_layer_of_one_route_counts_neither_404_nor_405() {
     let registry = Registry::new();
     let route = get(async || "ada").route_layer(registry.http_layer());
-    visit(&Router::new().route("/users/{id}", route)).await;
+    fetch_200_404_405(&Router::new().route("/users/{id}", route)).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
     assert_requests_ended(&registry, 1);
 }
@@ -459,113 +463,116 @@ async fn routes_added_after_the_layer_are_not_measured() {
     let app = users()
         .layer(registry.http_layer())
         .route("/late", get(async || "late"));
-    fetch(&app, to("/late")).await;
-    fetch(&app, to("/users/7")).await;
+    fetch(&app, request_to("/late")).await;
+    fetch(&app, request_to("/users/7")).await;
     assert_eq!(counted(&registry, "/users/{id}", "200"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_fallback_is_unmatched_with_its_own_code() {
+async fn fallback_is_unmatched_with_its_own_status() {
     let registry = Registry::new();
     let app = users()
         .fallback(async || (StatusCode::GONE, "gone"))
         .layer(registry.http_layer());
-    fetch(&app, to("/nowhere")).await;
+    fetch(&app, request_to("/nowhere")).await;
     assert_eq!(counted(&registry, "unmatched", "410"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn a_fallback_set_after_the_layer_is_not_measured() {
+async fn fallback_set_after_the_layer_is_not_measured() {
     let registry = Registry::new();
     let app = users()
         .layer(registry.http_layer())
         .fallback(async || (StatusCode::GONE, "gone"));
-    assert_eq!(fetch(&app, to("/nowhere")).await.0.status(), 410);
+    assert_eq!(fetch(&app, request_to("/nowhere")).await.0.status(), 410);
     assert_requests_ended(&registry, 0);
 }
 
-/// A middleware that lets nobody in.
-async fn nobody(_: axum::extract::Request, _: axum::middleware::Next) -> StatusCode {
+/// A middleware that answers every request with 401.
+async fn deny(_: axum::extract::Request, _: axum::middleware::Next) -> StatusCode {
     StatusCode::UNAUTHORIZED
 }
 
 #[tokio::test]
-async fn answers_of_a_layer_inside_are_counted_with_their_endpoint() {
+async fn responses_of_an_inner_layer_are_counted_with_their_endpoint() {
     let registry = Registry::new();
     let app = users()
-        .layer(axum::middleware::from_fn(nobody))
+        .layer(axum::middleware::from_fn(deny))
         .layer(registry.http_layer());
-    fetch(&app, to("/users/7")).await;
+    fetch(&app, request_to("/users/7")).await;
     assert_eq!(counted(&registry, "/users/{id}", "401"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
 #[tokio::test]
-async fn answers_of_a_layer_outside_are_hidden() {
+async fn responses_of_an_outer_layer_are_not_counted() {
     let registry = Registry::new();
     let app = users()
         .layer(registry.http_layer())
-        .layer(axum::middleware::from_fn(nobody));
-    assert_eq!(fetch(&app, to("/users/7")).await.0.status(), 401);
+        .layer(axum::middleware::from_fn(deny));
+    assert_eq!(fetch(&app, request_to("/users/7")).await.0.status(), 401);
     assert_requests_ended(&registry, 0);
 }
 
 // ===== EndpointLayer =====
 
-/// One answer of a router that a layer wraps from outside, where axum tells no route.
-async fn around(router: Router) -> Registry {
+/// Sends a request to a layer that wraps the whole router, where axum provides no matched route.
+async fn request_through_a_layer_around(router: Router) -> Registry {
     let registry = Registry::new();
     let app = ServiceBuilder::new()
         .layer(registry.http_layer())
         .service(router);
-    let response = app.oneshot(to("/users/7")).await.unwrap();
+    let response = app.oneshot(request_to("/users/7")).await.unwrap();
     drop(response.into_body().collect().await);
     assert_requests_ended(&registry, 1);
     registry
 }
 
 #[tokio::test]
-async fn a_layer_around_a_router_needs_an_endpoint_layer_on_it() {
-    let silent = around(users()).await;
-    assert_eq!(counted(&silent, "unmatched", "200"), 1.0);
-    let cured = around(users().layer(EndpointLayer::new())).await;
-    assert_eq!(counted(&cured, "/users/{id}", "200"), 1.0);
+async fn layer_that_wraps_a_router_needs_an_endpoint_layer_on_the_router() {
+    let without_endpoint_layer = request_through_a_layer_around(users()).await;
+    assert_eq!(counted(&without_endpoint_layer, "unmatched", "200"), 1.0);
+    let with_endpoint_layer =
+        request_through_a_layer_around(users().layer(EndpointLayer::new())).await;
+    assert_eq!(counted(&with_endpoint_layer, "/users/{id}", "200"), 1.0);
 }
 
 #[tokio::test]
-async fn an_endpoint_layer_names_the_answers_of_layers_inside_it_only() {
-    let nobody = || axum::middleware::from_fn(nobody);
-    let outermost = around(users().layer(nobody()).layer(EndpointLayer::new())).await;
-    assert_eq!(counted(&outermost, "/users/{id}", "401"), 1.0);
-    let further_in = around(users().layer(EndpointLayer::new()).layer(nobody())).await;
-    assert_eq!(counted(&further_in, "unmatched", "401"), 1.0);
+async fn endpoint_layer_sets_the_endpoint_for_responses_of_its_inner_layers_only() {
+    let deny = || axum::middleware::from_fn(deny);
+    let outer =
+        request_through_a_layer_around(users().layer(deny()).layer(EndpointLayer::new())).await;
+    assert_eq!(counted(&outer, "/users/{id}", "401"), 1.0);
+    let inner =
+        request_through_a_layer_around(users().layer(EndpointLayer::new()).layer(deny())).await;
+    assert_eq!(counted(&inner, "unmatched", "401"), 1.0);
 }
 
 #[tokio::test]
-async fn an_endpoint_layer_outside_names_nothing() {
+async fn endpoint_layer_outside_the_metrics_layer_has_no_effect() {
     let registry = Registry::new();
     let app = ServiceBuilder::new()
         .layer(EndpointLayer::new())
         .layer(registry.http_layer())
         .service(users());
-    drop(app.oneshot(to("/users/7")).await.unwrap());
+    drop(app.oneshot(request_to("/users/7")).await.unwrap());
     assert_eq!(counted(&registry, "unmatched", "200"), 1.0);
     assert_requests_ended(&registry, 1);
 }
 
-// ===== one layer twice =====
+// ===== two layers =====
 
 #[tokio::test]
-async fn the_same_registry_twice_counts_twice() {
+async fn two_layers_of_one_registry_count_twice() {
     let (registry, gate) = (Registry::new(), Gate::closed());
     let app = gate
         .router()
         .layer(registry.http_layer())
         .layer(registry.http_layer());
-    let mut call = pin!(fetch(&app, to("/")));
-    assert!(waits(call.as_mut()));
+    let mut call = pin!(fetch(&app, request_to("/")));
+    assert!(poll_is_pending(call.as_mut()));
     assert_eq!(in_progress(&registry), 2.0);
     gate.open();
     assert_eq!(call.await.0.status(), StatusCode::OK);
@@ -574,21 +581,21 @@ async fn the_same_registry_twice_counts_twice() {
 }
 
 #[tokio::test]
-async fn a_layer_on_a_nested_router_and_around_it_counts_twice() {
+async fn layers_on_a_nested_router_and_its_parent_count_twice() {
     let registry = Registry::new();
     let app = Router::new()
         .nest("/v1", users().layer(registry.http_layer()))
         .layer(registry.http_layer());
-    fetch(&app, to("/v1/users/7")).await;
+    fetch(&app, request_to("/v1/users/7")).await;
     assert_eq!(counted(&registry, "/v1/users/{id}", "200"), 2.0);
     assert_requests_ended(&registry, 2);
 }
 
 #[tokio::test]
-async fn two_registries_count_once_each() {
+async fn layers_of_two_registries_count_once_each() {
     let (outer, inner) = (Registry::new(), Registry::new());
     let app = users().layer(inner.http_layer()).layer(outer.http_layer());
-    fetch(&app, to("/users/7")).await;
+    fetch(&app, request_to("/users/7")).await;
     for registry in [&outer, &inner] {
         assert_eq!(counted(registry, "/users/{id}", "200"), 1.0);
         assert_requests_ended(registry, 1);

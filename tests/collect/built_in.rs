@@ -1,4 +1,4 @@
-//! The collectors of this crate: their metrics are those that they describe.
+//! Built-in collectors: they export the metrics that their `families` describe.
 
 use tower_prometheus::collectors::InfoCollector;
 use tower_prometheus::model::MetricKind;
@@ -6,7 +6,7 @@ use tower_prometheus::model::MetricKind;
 use test_support::scrape::{handler_with_collector, scrape_open_metrics, scrape_text};
 
 #[tokio::test]
-async fn build_info() {
+async fn build_info_collector_exports_an_info_metric() {
     let build = InfoCollector::build("1.2.0").label("commit", "5ba\"d");
     let [description] = build.families().try_into().unwrap();
     assert_eq!(
@@ -33,7 +33,7 @@ mod families {
 
     use tower_prometheus::model::{FamilyDescription, MetricKind};
 
-    /// The families of a page as `name type`, without those about collectors.
+    /// Returns the families of a page as `name type`, without the `scrape_collector_…` families.
     pub(super) fn families(page: &str) -> BTreeSet<String> {
         let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let own = types.filter(|line| !line.starts_with("scrape_"));
@@ -52,7 +52,7 @@ mod families {
     }
 }
 
-/// Of Linux, as the collector is.
+/// The process collector exists only on Linux.
 #[cfg(all(feature = "process", target_os = "linux"))]
 mod process {
     use tower_prometheus::collectors::{ProcessCollector, ProcessMemory};
@@ -64,12 +64,12 @@ mod process {
     };
 
     #[tokio::test]
-    async fn families_and_values() {
+    async fn process_collector_exports_its_described_metrics() {
         let handler = handler_with_collector("process", ProcessCollector::new().unwrap());
-        // The first page starts the parser, whose pipes are files of ours.
+        // The first call of `page` starts a parser process, whose pipes are open files of this process.
         scrape_text(&handler).await;
         let before = samples(&scrape_text(&handler).await);
-        // Something to measure: a file, and work until the clock of the processor has moved.
+        // Change the values: open a file, and use the processor until its counter increases.
         let _file = std::fs::File::open("/proc/self/stat").unwrap();
         let mut after = samples(&scrape_text(&handler).await);
         for work in 0_u64.. {
@@ -89,7 +89,7 @@ mod process {
         let memory = ProcessMemory::now().unwrap();
         let resident = after["process_resident_memory_bytes"];
         assert!(resident > 1e6 && resident < after["process_virtual_memory_bytes"]);
-        // The same thing, a little later.
+        // The same value, read a little later.
         assert!((memory.resident as f64 / resident - 1.0).abs() < 0.5);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let age = now.unwrap().as_secs_f64() - after["process_start_time_seconds"];
@@ -117,7 +117,7 @@ mod runtime {
     use test_support::scrape::{handler_with_collector, scrape_open_metrics, scrape_text};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-    async fn families_and_values() {
+    async fn runtime_collector_exports_its_described_metrics() {
         let handler = handler_with_collector("runtime", RuntimeCollector::current().unwrap());
         let (_keep, wait) = tokio::sync::oneshot::channel::<()>();
         let before = samples(&scrape_text(&handler).await)["tokio_alive_tasks"];
@@ -141,7 +141,7 @@ mod runtime {
     }
 
     #[test]
-    fn the_runtime_collector_needs_a_runtime() {
+    fn runtime_collector_without_a_runtime_is_an_error() {
         let error = RuntimeCollector::current().unwrap_err().to_string();
         assert!(error.contains("no tokio runtime"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! What the layers ask of a service: its shape, and nothing else.
+//! The gRPC layers wrap services with few trait bounds, and compose with other layers.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -19,12 +19,12 @@ use crate::shop::{Client, Server, Shop, listen};
 use test_support::grpc::{handled_calls, wait_for_calls_to_end};
 use test_support::server;
 
-/// Neither `Send` nor `Clone`, with an error that is nothing but itself.
-struct Homely(Rc<RefCell<u32>>);
+/// A service that is neither `Send` nor `Clone`, and whose error implements no traits.
+struct LocalService(Rc<RefCell<u32>>);
 
 struct OwnError;
 
-impl Service<Request<GrpcRequestBody<Full<Bytes>>>> for Homely {
+impl Service<Request<GrpcRequestBody<Full<Bytes>>>> for LocalService {
     type Response = Response<Full<Bytes>>;
     type Error = OwnError;
     type Future = LocalBoxFuture<'static, Result<Self::Response, OwnError>>;
@@ -46,19 +46,19 @@ impl Service<Request<GrpcRequestBody<Full<Bytes>>>> for Homely {
 }
 
 #[tokio::test]
-async fn neither_send_nor_clone_nor_an_errors_kind_is_asked_for() {
+async fn inner_service_needs_no_send_no_clone_and_no_error_trait() {
     let registry = Registry::new();
     let calls = Rc::default();
     let mut service = registry
         .grpc_client_layer()
-        .layer(Homely(Rc::clone(&calls)));
+        .layer(LocalService(Rc::clone(&calls)));
     let request = || {
         let request = Request::post("/a.B/C").header("content-type", "application/grpc");
         request.body(Full::from("\0\0\0\0\x01x")).unwrap()
     };
     let response: Result<_, OwnError> = service.call(request()).await;
     let Ok(response) = response else {
-        panic!("it was to answer")
+        panic!("the first call must succeed")
     };
     assert_eq!(
         response
@@ -80,9 +80,9 @@ async fn neither_send_nor_clone_nor_an_errors_kind_is_asked_for() {
     );
 }
 
-/// What wraps is as free as what is wrapped.
+/// The wrappers are `Send`, `Sync` and `Unpin` if the wrapped types are.
 #[test]
-fn auto_traits_pass_through() {
+fn wrappers_keep_auto_traits() {
     fn is_send_sync_unpin<T: Send + Sync + Unpin>() {}
     is_send_sync_unpin::<GrpcMetricsService<()>>();
     is_send_sync_unpin::<GrpcRequestBody<()>>();
@@ -91,7 +91,7 @@ fn auto_traits_pass_through() {
 }
 
 #[tokio::test]
-async fn around_tonics_routes_in_axum() {
+async fn layer_works_on_an_axum_router_with_tonic_routes() {
     let registry = Registry::new();
     let app = Routes::new(Shop::default())
         .into_axum_router()
@@ -104,9 +104,9 @@ async fn around_tonics_routes_in_axum() {
     assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
 }
 
-/// A stack of layers of tower and tonic keeps its error types, on both ends.
+/// The error types of the other layers are compatible, on server and client.
 #[tokio::test]
-async fn among_other_layers() {
+async fn layer_works_between_layers_of_tower_and_tonic() {
     let registry = Registry::new();
     let (incoming, address) = listen().await;
     let serving = tonic::transport::Server::builder()
@@ -137,7 +137,7 @@ async fn among_other_layers() {
         .service(channel);
     let mut client = Client::new(transport);
     client.say("hello").await.unwrap();
-    // The server's own timeout lies outside: the layer sees a drop, and no deadline was set.
+    // The timeout of the server is an outer layer: it drops the call, and the request has no deadline.
     let code = client.say("hang").await.unwrap_err().code();
     assert_ne!(code, Code::Ok);
     wait_for_calls_to_end(&registry, "server", 2).await;
