@@ -29,6 +29,6 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
         .unwrap();
     drop(runtime.block_on(layer.layer(ok).oneshot(http::Request::new(()))));
     assert_eq!(foreign.sum("http_requests_total", &[]), Some(1.0));
-    let help = "# HELP http_requests_total HTTP requests that ended";
+    let help = "# HELP http_requests_total Total number of HTTP requests, by final status.";
     assert!(foreign.render().contains(help));
 }

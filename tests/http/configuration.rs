@@ -333,7 +333,7 @@ async fn a_family_that_a_macro_began_gets_its_help() {
     assert!(
         registry
             .render()
-            .contains("# HELP http_requests_total HTTP requests that ended")
+            .contains("# HELP http_requests_total Total number of HTTP requests, by final status.")
     );
     assert_eq!(registry.sum("http_requests_total", &[]), Some(6.0));
     let other = HttpMetrics::server()

@@ -7,7 +7,7 @@ use crate::http::config::http_label::AllowedValues;
 use crate::http::config::http_label::MAX_LABELS;
 use crate::maps::slots::SlotKey;
 use crate::maps::table::Table;
-use crate::sink::overflow::OVERFLOW;
+use crate::sink::overflow::{OVERFLOW, OverflowCause};
 use crate::sync::lock;
 
 /// The ids of all custom label values of one request.
@@ -110,6 +110,20 @@ impl LabelValueIds {
             FIRST - 1 + names.len() as u16
         });
         id.copied().unwrap_or(TOO_MANY)
+    }
+
+    /// Why a value got the id of `overflow`. `values` is the configuration of this label.
+    pub(crate) fn overflow_cause(&self, values: &AllowedValues) -> OverflowCause {
+        match values {
+            AllowedValues::Declared(values) => OverflowCause::NotListed {
+                listed: distinct(values),
+            },
+            AllowedValues::AtMost(limit) if self.ids.is_full() => OverflowCause::Full {
+                limit: *limit,
+                advice: "raise `max_values`, or list the values with `values`",
+            },
+            AllowedValues::AtMost(_) => OverflowCause::TooLong,
+        }
     }
 
     pub(crate) fn name(&self, id: u16) -> &'static str {
