@@ -12,7 +12,7 @@ fn a_foreign_global_recorder_is_found_and_not_replaced() {
     assert!(error.is_already_installed() && !error.is_conflict());
     let error = error.to_string();
     assert!(
-        error.contains("another crate's recorder is already installed"),
+        error.contains("another global recorder is already installed"),
         "{error}"
     );
     assert!(Registry::global().is_none());

@@ -231,6 +231,9 @@ mod system {
     }
 
     fn missing() -> io::Error {
-        io::Error::new(io::ErrorKind::Unsupported, "/proc does not exist on this system")
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "/proc does not exist on this system",
+        )
     }
 }

@@ -83,8 +83,16 @@ impl CustomFamily {
         if self.labels == labels {
             return Ok(());
         }
+        // The names are equal: the registry compares them when the metric is registered.
+        let differing = self.labels.iter().zip(labels).find(|(a, b)| a != b);
+        let differing = differing.map_or_else(String::new, |(known, new)| {
+            format!(
+                ": label {:?} has {}, now {}",
+                known.name, known.values, new.values
+            )
+        });
         Err(Error::conflict(format!(
-            "{:?} is already registered with other values of its labels",
+            "{:?} is already registered with other label values{differing}; use the same labels or another name",
             self.name()
         )))
     }

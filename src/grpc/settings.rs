@@ -102,7 +102,7 @@ impl GrpcSettings {
         }
         if *max_methods > MOST_METHODS {
             return Err(Error::new(format!(
-                "max_methods is {max_methods}: it must be at most {MOST_METHODS}"
+                "max_methods must be at most {MOST_METHODS}, got {max_methods}"
             )));
         }
         if let Some(bounds) = handling_buckets {
@@ -115,7 +115,9 @@ impl GrpcSettings {
             taken.push(name);
         }
         if let Some(error) = undecoded {
-            return Err(Error::new(format!("file_descriptor_set: {error}")));
+            return Err(Error::new(format!(
+                "file_descriptor_set: cannot be decoded: {error}"
+            )));
         }
         check_methods(declared)
     }
@@ -140,13 +142,13 @@ fn check_methods(declared: &[DeclaredMethod]) -> Result<(), Error> {
             || [service, method].iter().any(|name| name.contains('/'))
         {
             return Err(Error::new(format!(
-                "method {method:?} of service {service:?} cannot be declared: \
-                 it is called as \"/package.Service/Method\""
+                "method {method:?} of service {service:?} cannot be preregistered: \
+                 names must not be empty and must not contain '/'"
             )));
         }
         if let Some(other) = types.insert((service, method), kind) {
             return Err(Error::new(format!(
-                "method {method:?} of service {service:?} is declared as {other:?} and as {kind:?}"
+                "method {method:?} of service {service:?} is preregistered as {other:?} and as {kind:?}"
             )));
         }
     }

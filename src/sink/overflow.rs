@@ -81,7 +81,8 @@ pub(crate) fn overflow_spec() -> FamilySpec {
         instrument: Instrument::Counter,
         metadata: FamilyMetadata {
             help: Some(
-                "Total number of label values recorded as \"overflow\", by metric and label.".into(),
+                "Total number of label values recorded as \"overflow\", by metric and label."
+                    .into(),
             ),
             unit: None,
         },

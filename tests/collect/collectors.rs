@@ -179,7 +179,7 @@ async fn a_collector_that_fails_loses_only_its_own_metrics() {
         ("fails", "no such pool"),
         ("io", &no_such_file),
         ("panics", "it panicked: out of cheese"),
-        ("hangs", "no answer within 0.9"),
+        ("hangs", "timed out after 0.9"),
     ] {
         let success = format!("scrape_collector_success{{collector=\"{name}\",service=\"shop\"}}");
         assert_eq!(known[&success], 0.0, "{name}");
@@ -232,7 +232,7 @@ fn a_collector_name_that_is_taken_is_refused() {
     ] {
         assert_eq!(
             error.to_string(),
-            "collector \"twice\" is already registered: every collector needs a name of its own"
+            "collector \"twice\" is already registered; use another name, or remove it first"
         );
         assert!(error.is_conflict());
     }
@@ -254,7 +254,7 @@ async fn a_scrape_can_fail_with_the_reasons() {
         lines
             .next()
             .unwrap()
-            .starts_with("collector \"hangs\" failed: no answer within 1.9")
+            .starts_with("collector \"hangs\" failed: timed out after 1.9")
     );
     assert_eq!(
         lines.next(),
@@ -316,7 +316,7 @@ async fn a_blocking_collector_that_panics_fails_and_is_called_again() {
 async fn a_blocking_collector_that_hangs_has_one_thread() {
     let warnings = Warnings::catch();
     let (release, calls, handler) = held();
-    for reason in ["no answer within", "is still at it", "is still at it"] {
+    for reason in ["timed out after", "is still running", "is still running"] {
         let (_, page) = scrape(&handler, 0.2).await;
         assert!(!succeeded(&page, "disk"));
         assert!(!page.contains("disk_free_bytes"));

@@ -211,6 +211,8 @@ fn too_many_values_are_one_overflow_with_one_warning() {
     let labels = [("family", "shop_orders_total"), ("label", "country")];
     let overflown = || registry.sum("metrics_label_overflow_total", &labels);
     assert_eq!(overflown(), Some(99.0));
+    let expected = "shop_orders_total: label \"country\" reached its limit of 2 values";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_eq!(warnings.about("country").len(), 1);
 
     // Of several labels each has a bound of its own.
@@ -337,11 +339,11 @@ fn conflicting_definitions_are_refused_by_name() {
         ),
         (
             other::Values::on(&registry).err(),
-            "with other values of its labels",
+            "with other label values: label \"payment\" has the values",
         ),
         (
             other::Bound::on(&registry).err(),
-            "with other values of its labels",
+            "with other label values: label \"country\" has `open(2)`, now `open(3)`",
         ),
         (
             other::Buckets::on(&registry).err(),
@@ -421,6 +423,9 @@ fn an_info_keeps_what_it_was_first_set_to() {
         version: "2",
         debug: false,
     });
+    let expected = "shop_build_info: the labels are already set to {debug=\"false\",version=\"1\"} and \
+                    cannot be changed; {debug=\"false\",version=\"2\"} is ignored";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_eq!(warnings.about("shop_build_info").len(), 1);
     assert_eq!(registry.sum("shop_build_info", &[]), Some(1.0));
     assert_eq!(registry.sum("shop_build_info", &[("version", "2")]), None);

@@ -108,7 +108,7 @@ fn mistakes_are_found_at_the_start() {
     for (service, method) in [("", "M"), ("s.S", ""), ("s.S", "M/N")] {
         let wrong = server().method(service, method, GrpcType::Unary);
         assert!(
-            error(wrong).contains("cannot be declared"),
+            error(wrong).contains("cannot be preregistered"),
             "{service}/{method}"
         );
     }
@@ -155,7 +155,7 @@ async fn any_recorder_can_be_the_target() {
         .build(target)
         .unwrap();
     call(layer).await;
-    assert_eq!(warnings.about("handling_buckets").len(), 1);
+    assert_eq!(warnings.about("handling_buckets is ignored").len(), 1);
     let labels = [("grpc_method", "Say"), ("grpc_code", "OK")];
     let handled = registry.sum("grpc_server_handled_total", &labels);
     assert_eq!(handled, Some(1.0));

@@ -184,7 +184,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
         ),
         (
             server().naming(naming().method_label("status")),
-            "\"status\" is the name of two labels",
+            "two labels have the name \"status\"",
         ),
     ];
     for (layer, expected) in cases {
@@ -359,5 +359,5 @@ fn a_foreign_recorder_decides_on_its_buckets_and_says_so() {
         .duration_buckets([1.0])
         .build(target)
         .unwrap();
-    assert_eq!(warnings.about("duration_buckets").len(), 1);
+    assert_eq!(warnings.about("duration_buckets is ignored").len(), 1);
 }

@@ -248,7 +248,7 @@ fn limits_and_names_are_checked_for_every_target() {
         (
             server()
                 .naming(Naming::classic().family(HttpMetric::AbortedBodies, "http_requests_total")),
-            "is the name of two families",
+            "two metrics have the name",
         ),
         (
             server().max_endpoints(1_000_001),

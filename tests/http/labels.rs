@@ -140,6 +140,11 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
         let labels = [("family", "http_requests_total"), ("label", "client")];
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(3.0));
+        let expected = match declared {
+            true => "label \"client\" got a value that is not one of the 2 in `values`",
+            false => "label \"client\" reached its limit of 2 values",
+        };
+        assert_eq!(warnings.about(expected).len(), 1);
         assert_eq!(warnings.about("overflow").len(), 1);
         assert_settled(&registry, 6);
     }
@@ -162,6 +167,7 @@ async fn only_declared_values_find_a_place() {
 /// A value is kept for ever, so one that is as long as a header may be is none.
 #[tokio::test]
 async fn a_value_of_many_kilobytes_is_overflow() {
+    let warnings = Warnings::catch();
     let registry = Registry::new();
     let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
@@ -170,6 +176,8 @@ async fn a_value_of_many_kilobytes_is_overflow() {
     assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0);
     assert_eq!(requests(&registry, &[("client", "short")]), 1.0);
     assert!(registry.render().len() < 10_000);
+    let expected = "label \"client\" got a value longer than 1024 bytes";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_settled(&registry, 2);
 }
 
@@ -413,7 +421,7 @@ fn mistakes_are_named_when_the_layer_is_built() {
         (nine, "too many custom labels: at most 8 are allowed, got 9"),
         (
             server().preregister(Method::GET, "/x", [42]),
-            "42 is not a status code",
+            "preregister: status codes must be 100 to 999, got 42",
         ),
         (
             server()

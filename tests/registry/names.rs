@@ -76,6 +76,7 @@ fn a_family_does_not_take_the_samples_of_a_histogram() {
 
 #[test]
 fn labels_that_would_be_the_same_stay_apart() {
+    let warnings = Warnings::catch();
     let registry = Registry::builder()
         .constant_label("zone", "eu")
         .build()
@@ -114,6 +115,8 @@ fn labels_that_would_be_the_same_stay_apart() {
         registry.sum("five_bucket", &[("U__le", "mine"), ("le", "1")]),
         Some(1.0)
     );
+    let expected = "five: label \"le\" is exported as \"U__le\"; ";
+    assert_eq!(warnings.about(expected).len(), 1);
 }
 
 #[test]

@@ -263,7 +263,7 @@ impl HttpSeries {
         self.note_match();
         let endpoint = self.endpoints.get(name)?;
         let series = endpoint.get_plain(Method::of(method))?;
-        debug_assert!(!endpoint.is_skipped(), "it has series");
+        debug_assert!(!endpoint.is_skipped(), "a skipped endpoint has no series");
         series.begin();
         Some(series)
     }
@@ -563,7 +563,8 @@ impl HttpSeries {
             tracing::warn!(
                 "{}: no request had a matched route so far. {ENOUGH} responses with a status other than 404 \
                  and 405 are recorded with {}={:?}. Apply the layer with `Router::layer`, or add \
-                 `EndpointLayer` inside the router.",
+                 `EndpointLayer` inside the router. Without a router, set `route_patterns`, `endpoint_fn` or \
+                 `endpoint`.",
                 self.main_name(),
                 self.settings.naming.endpoint,
                 self.unmatched.name,

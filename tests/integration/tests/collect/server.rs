@@ -188,7 +188,9 @@ fn the_environment_says_the_port() {
     test(Some("127.0.0.1:0"), &|said| said.starts_with("127.0.0.1:"));
     for wrong in ["http", "65536", "-1"] {
         test(Some(wrong), &|said| {
-            said == format!("METRICS_PORT: {wrong:?} is neither a port nor an address")
+            said == format!(
+                "METRICS_PORT: must be a port such as 8081 or an address such as 127.0.0.1:8081, got {wrong:?}"
+            )
         });
     }
 }
