@@ -69,8 +69,8 @@ impl RuntimeCollector {
     pub fn current() -> Result<Self, Error> {
         let handle = Handle::try_current().map_err(|_| {
             Error::new(
-                "RuntimeCollector::current must be called inside a tokio runtime; elsewhere, pass a handle to \
-                 `RuntimeCollector::of`",
+                "RuntimeCollector::current: no tokio runtime on this thread; call it inside a runtime, or pass a \
+                 handle to `RuntimeCollector::of`",
             )
         })?;
         Ok(Self::of(&handle))

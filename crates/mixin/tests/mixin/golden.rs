@@ -122,7 +122,7 @@ fn nothing_is_written_if_a_file_cannot_be_generated() {
     );
     assert_eq!(
         refused(Mixin::new().dashboard(good()).dashboard(good())),
-        "two files have the path dashboards/process.json"
+        "two files have the path dashboards/process.json; rename one"
     );
     let rules = Rules::new(families::process());
     assert!(refused(Mixin::new().rules("../rules", rules)).contains("the name of a rule file"));

@@ -75,7 +75,7 @@ fn jobs_that_are_not_valid_are_refused() {
     assert_eq!(refused(ScrapeConfig::new()), "no job; add at least one");
     assert_eq!(
         refused(ScrapeConfig::new().job(job()).job(job())),
-        "two jobs have the name \"shop\""
+        "two jobs have the name \"shop\"; rename one"
     );
     assert_eq!(
         refused(ScrapeConfig::new().job(ScrapeJob::new("shop"))),
