@@ -19,7 +19,7 @@ pub(crate) enum OverflowCause {
     /// The label has its maximum number of values. `advice` names the setting to change.
     Full { limit: usize, advice: &'static str },
     /// The value is not among the values that the configuration lists.
-    NotListed { listed: usize },
+    NotListed { listed: usize, advice: &'static str },
     /// The value is longer than [`MAX_NAME_LEN`].
     TooLong,
 }
@@ -31,10 +31,10 @@ impl fmt::Display for OverflowCause {
                 f,
                 "reached its limit of {limit} values; new values are recorded as {OVERFLOW:?}; {advice}"
             ),
-            Self::NotListed { listed } => write!(
+            Self::NotListed { listed, advice } => write!(
                 f,
-                "got a value that is not one of the {listed} in `values`; such values are recorded as \
-                 {OVERFLOW:?}; add the value to `values`"
+                "got a value that is not one of its {listed} listed values; such values are recorded as \
+                 {OVERFLOW:?}; {advice}"
             ),
             Self::TooLong => write!(
                 f,

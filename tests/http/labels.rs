@@ -141,7 +141,7 @@ async fn values_beyond_the_declared_or_the_cap_are_overflow() {
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(3.0));
         let expected = match declared {
-            true => "label \"client\" got a value that is not one of the 2 in `values`",
+            true => "label \"client\" got a value that is not one of its 2 listed values",
             false => "label \"client\" reached its limit of 2 values",
         };
         assert_eq!(warnings.about(expected).len(), 1);

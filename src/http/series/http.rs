@@ -8,7 +8,7 @@ use metrics::{Key, Label};
 
 use crate::clock;
 use crate::error::Error;
-use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
+use crate::http::config::http_label::{AllowedValues, On};
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::naming::Naming;
 use crate::http::config::settings::{HttpSettings, LabelSource, MeasureUntil};
@@ -176,8 +176,8 @@ impl HttpSeries {
     pub(crate) fn notice_nesting(&self) {
         if !self.is_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "{}: a request passed the same metrics layer twice. If the layer is applied twice, requests \
-                 are counted twice: remove one. If the service calls itself, ignore this warning.",
+                "{}: a request came to a metrics layer from inside the same layer. If the layer is applied \
+                 twice, requests are counted twice: remove one. If the service calls itself, ignore this warning.",
                 self.main_name(),
             );
         }
@@ -540,9 +540,9 @@ impl HttpSeries {
             }
         }
         for label in series.labels.overflowed() {
-            let HttpLabel { name, values, .. } = &settings.labels[label];
-            let cause = || self.values[label].overflow_cause(values);
-            self.label_overflow[label].count(sink, family, name, cause);
+            let configured = &settings.labels[label];
+            let cause = || self.values[label].overflow_cause(configured);
+            self.label_overflow[label].count(sink, family, &configured.name, cause);
         }
     }
 
