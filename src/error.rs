@@ -140,10 +140,7 @@ impl Extend<Error> for Errors {
 
 /// Returns the value or panics with the error. For functions that are documented to panic at start-up.
 #[track_caller]
-#[expect(
-    clippy::panic,
-    reason = "a mistake in the program, found when it starts"
-)]
+#[expect(clippy::panic, reason = "a programming error, found at start-up")]
 pub(crate) fn start_up<T>(built: Result<T, Error>) -> T {
     match built {
         Ok(built) => built,

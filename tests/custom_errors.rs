@@ -85,11 +85,11 @@ const VALID: [(&str, &str); 5] = [
 ];
 
 /// Programs that do not compile: a name, the code that follows in `main` or after it, and a part of the messages.
-const INVALID: [(&str, &str, &str); 18] = [
+const INVALID: [(&str, &str, &str); 24] = [
     (
         "labels_of_another_type",
         "shop.refunds_total.with(Reason::Late).increment(); }",
-        "this family has the labels `Payment`, not `Reason`",
+        "this metric has the labels `Payment`, not `Reason`",
     ),
     (
         "no_labels",
@@ -109,7 +109,7 @@ const INVALID: [(&str, &str, &str); 18] = [
     (
         "text_instead_of_labels",
         r#"shop.refunds_total.with("card").increment(); }"#,
-        "this family has the labels `Payment`, not `&str`",
+        "this metric has the labels `Payment`, not `&str`",
     ),
     (
         "type_that_is_no_label_set",
@@ -122,7 +122,7 @@ const INVALID: [(&str, &str, &str); 18] = [
     (
         "type_that_is_no_label",
         "} labels! { struct Wrong { country: String } }",
-        "`String` is not the type of a label",
+        "`String` is not a label type",
     ),
     (
         "type_that_is_no_metric",
@@ -130,7 +130,7 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             one_total: u64,
         } }",
-        "`u64` is not a kind of metric",
+        "`u64` is not a metric type",
     ),
     (
         "counter_name",
@@ -138,7 +138,7 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             orders: Counter,
         } }",
-        "`orders` is a counter, and must end in `_total`",
+        "`orders`: the name of a counter must end in `_total`",
     ),
     (
         "gauge_name",
@@ -146,7 +146,7 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             jobs_total: Gauge,
         } }",
-        "`jobs_total` ends in `_total` and is not a counter: rename it, or set `unconventional: true`",
+        "`jobs_total`: only the name of a counter may end in `_total`; rename it, or set `unconventional: true`",
     ),
     (
         "info_name",
@@ -154,7 +154,7 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             build: Info<Payment>,
         } }",
-        "`build` is an info, and must end in `_info`",
+        "`build`: the name of an info metric must end in `_info`",
     ),
     (
         "metric_name",
@@ -162,12 +162,12 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             one: Gauge { name: "my.gauge" },
         } }"#,
-        "`one` is not a valid metric name: allowed are letters, digits and `_`",
+        "`one`: the metric name must be letters, digits and `_`, and must not start with a digit",
     ),
     (
         "no_help",
         "} catalogue! { struct Wrong { one: Gauge } }",
-        "`one` has no documentation comment, which is its HELP text",
+        "`one`: the doc comment is missing; its first paragraph is the HELP text",
     ),
     (
         "no_buckets",
@@ -175,7 +175,7 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             cost: Histogram,
         } }",
-        "`cost` needs `buckets`: the default buckets are for seconds",
+        "`cost`: set `buckets`; the default buckets are only for metrics in seconds",
     ),
     (
         "decreasing_buckets",
@@ -183,7 +183,7 @@ const INVALID: [(&str, &str, &str); 18] = [
             /// Counts problems.
             cost: Histogram { buckets: [1.0, 0.5] },
         } }",
-        "`cost` has buckets that are not finite and increasing",
+        "`cost`: `buckets` must be finite and in increasing order",
     ),
     (
         "unknown_option",
@@ -196,12 +196,52 @@ const INVALID: [(&str, &str, &str); 18] = [
     (
         "reserved_label",
         "} labels! { struct Wrong { le: open } }",
-        "a label cannot be called `le`, `quantile` or `__",
+        "`Wrong`: a label name must not be `le` or `quantile` and must not start with `__`",
     ),
     (
         "duplicate_value",
         r#"} labels! { enum Wrong { One = "same", Two = "same" } }"#,
-        "a value of `Wrong` is there twice",
+        "`Wrong`: two variants have the same label value",
+    ),
+    (
+        "histogram_sample_name",
+        "} catalogue! { struct Wrong {
+            /// Counts problems.
+            jobs_count: Gauge,
+        } }",
+        "`jobs_count`: a name that ends in `_bucket`, `_sum` or `_count` looks like a sample of a histogram; \
+         rename it, or set `unconventional: true`",
+    ),
+    (
+        "buckets_of_a_gauge",
+        "} catalogue! { struct Wrong {
+            /// Counts problems.
+            jobs: Gauge { buckets: [1.0] },
+        } }",
+        "`jobs`: only a histogram can have `buckets`",
+    ),
+    (
+        "label_name",
+        r#"} labels! { enum Wrong("1st") { One = "one" } }"#,
+        "`Wrong`: a label name must be letters, digits and `_`, and must not start with a digit",
+    ),
+    (
+        "open_label_without_values",
+        "} labels! { struct Wrong { country: open(0) } }",
+        "`Wrong`: the limit of an open label must be at least 1, got `open(0)`",
+    ),
+    (
+        "seven_open_labels",
+        "} labels! { struct Wrong { a: open, b: open, c: open, d: open, e: open, f: open, g: open } }",
+        "`Wrong`: a label set can have at most 6 open labels",
+    ),
+    (
+        "too_many_combinations",
+        "} labels! { struct Wrong {
+            a: bool, b: bool, c: bool, d: bool, e: bool, f: bool, g: bool,
+            h: bool, i: bool, j: bool, k: bool, l: bool, m: bool, n: bool,
+        } }",
+        "`Wrong`: the closed labels of a set can have at most 10,000 combinations of values",
     ),
 ];
 

@@ -18,7 +18,7 @@ fn one_of_many_threads_installs_and_the_errors_of_the_others_name_its_place() {
             .collect()
     });
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    let place = format!("already installed: at {}:", file!());
+    let place = format!("already installed as the global recorder, at {}:", file!());
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
         assert!(error.to_string().contains(&place), "{error}");
         assert!(error.is_already_installed() && !error.is_conflict());

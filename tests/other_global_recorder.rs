@@ -12,7 +12,7 @@ fn install_fails_and_layers_can_record_to_the_global_recorder_of_another_crate()
     assert!(error.is_already_installed() && !error.is_conflict());
     let error = error.to_string();
     assert!(
-        error.contains("another crate's recorder is already installed"),
+        error.contains("another global recorder is already installed"),
         "{error}"
     );
     assert!(Registry::global().is_none());
@@ -29,6 +29,6 @@ fn install_fails_and_layers_can_record_to_the_global_recorder_of_another_crate()
         .unwrap();
     drop(runtime.block_on(layer.layer(ok).oneshot(http::Request::new(()))));
     assert_eq!(other.sum("http_requests_total", &[]), Some(1.0));
-    let help = "# HELP http_requests_total HTTP requests that ended";
+    let help = "# HELP http_requests_total Total number of HTTP requests, by final status.";
     assert!(other.render().contains(help));
 }

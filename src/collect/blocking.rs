@@ -51,7 +51,7 @@ where
 
     fn start(&self) -> Result<oneshot::Receiver<Result<Samples, CollectError>>, CollectError> {
         let running = RunningFlag::begin(&self.is_running)
-            .ok_or("the thread that an earlier scrape started is still at it")?;
+            .ok_or("the thread of an earlier scrape is still running")?;
         let read = Arc::clone(&self.read);
         let (answer, answered) = oneshot::channel();
         let work = move || {

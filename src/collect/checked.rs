@@ -1,6 +1,6 @@
 //! [`CheckedFamily`]: a metric of a collector, validated and ready to export.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use metrics::Unit;
@@ -35,13 +35,14 @@ pub(crate) fn check(
     samples: Samples,
     constant_labels: &[(String, String)],
 ) -> Result<Vec<Arc<CheckedFamily>>, String> {
-    let mut names = HashSet::new();
+    let mut kinds = HashMap::new();
     let mut families = Vec::with_capacity(samples.families.len());
     for family in samples.families {
-        if !names.insert(family.name.clone()) {
+        let SampledFamily { name, kind, .. } = &family;
+        if let Some(other) = kinds.insert(name.clone(), *kind) {
+            let (other, kind) = (other.as_str(), kind.as_str());
             return Err(format!(
-                "{:?} is reported as two kinds of metric",
-                family.name
+                "metric {name:?} is added as two types, {other} and {kind}; use one"
             ));
         }
         // A family without samples is not exported, as in a registry.
@@ -68,7 +69,10 @@ impl CheckedFamily {
         let mut samples = Vec::with_capacity(reported.len());
         for (labels, number) in reported {
             if kind == MetricKind::Counter && !can_be_counted(number) {
-                return Err(format!("counter {name:?} cannot be {}", number.as_f64()));
+                return Err(format!(
+                    "counter {name:?} must be 0 or more, got {}",
+                    number.as_f64()
+                ));
             }
             let prefix = prefix(&name, labels, constant_labels)?;
             samples.push(CheckedSample { prefix, number });
@@ -79,7 +83,7 @@ impl CheckedFamily {
             .find(|pair| pair[0].prefix == pair[1].prefix);
         if let Some(twice) = twice {
             return Err(format!(
-                "series {:?} is reported twice",
+                "series {:?} is added twice; add each series once",
                 twice[0].prefix.trim_end()
             ));
         }
@@ -114,10 +118,16 @@ fn prefix(
     for (label, _) in &labels {
         check_label_name(label).map_err(|error| format!("{name:?}: {error}"))?;
     }
+    let is_constant = |label: &str| constant_labels.iter().any(|(name, _)| name == label);
+    if let Some((label, _)) = labels.iter().find(|(label, _)| is_constant(label)) {
+        return Err(format!(
+            "{name:?}: label {label:?} is a constant label of the registry; use another name"
+        ));
+    }
     labels.extend_from_slice(constant_labels);
     labels.sort_by(|(a, _), (b, _)| a.cmp(b));
     if let Some(twice) = labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(format!("{name:?} has the label {:?} twice", twice[0].0));
+        return Err(format!("{name:?}: label {:?} is set twice", twice[0].0));
     }
     let labels = labels
         .iter()

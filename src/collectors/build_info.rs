@@ -13,7 +13,7 @@ use crate::model::kind::MetricKind;
 /// use tower_prometheus::collectors::InfoCollector;
 ///
 /// let build = InfoCollector::build("1.2.0").label("commit", "5ba3d1e");
-/// let engine = InfoCollector::new("engine_info", "Which engine answers.").label("engine", "v8");
+/// let engine = InfoCollector::new("engine_info", "Name of the query engine.").label("engine", "v8");
 /// let metrics = Registry::new();
 /// metrics.collector("build", build)?;
 /// metrics.collector("engine", engine)?;
@@ -38,7 +38,7 @@ impl InfoCollector {
 
     /// Creates `build_info{version="…"}`. The version of most programs is `env!("CARGO_PKG_VERSION")`.
     pub fn build(version: impl Into<String>) -> Self {
-        Self::new("build_info", "Which version of the program this is.").label("version", version)
+        Self::new("build_info", "Build information of the program.").label("version", version)
     }
 
     /// Adds a label.

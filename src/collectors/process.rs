@@ -104,7 +104,7 @@ impl ProcessCollector {
     pub fn new() -> Result<Self, Error> {
         let start_time = system::start_time().map_err(|error| {
             Error::new(format!(
-                "process metrics are read from /proc, as Linux and Android have it: {error}"
+                "process metrics are read from /proc, on Linux and Android only: {error}"
             ))
         })?;
         Ok(Self { start_time })
@@ -231,6 +231,9 @@ mod system {
     }
 
     fn missing() -> io::Error {
-        io::Error::new(io::ErrorKind::Unsupported, "there is no /proc")
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "/proc does not exist on this system",
+        )
     }
 }

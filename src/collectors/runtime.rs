@@ -17,31 +17,31 @@ const WORKERS: ReadyMade = ReadyMade::new(
     "tokio_workers",
     MetricKind::Gauge,
     None,
-    "Worker threads of the runtime.",
+    "Number of worker threads of the tokio runtime.",
 );
 const ALIVE_TASKS: ReadyMade = ReadyMade::new(
     "tokio_alive_tasks",
     MetricKind::Gauge,
     None,
-    "Tasks that have not ended.",
+    "Number of alive tasks of the tokio runtime.",
 );
 const QUEUE_DEPTH: ReadyMade = ReadyMade::new(
     "tokio_global_queue_depth",
     MetricKind::Gauge,
     None,
-    "Tasks that wait in the runtime's global queue.",
+    "Number of tasks in the global queue of the tokio runtime.",
 );
 const BUSY: ReadyMade = ReadyMade::new(
     "tokio_worker_busy_seconds_total",
     MetricKind::Counter,
     Some(Unit::Seconds),
-    "Time that a worker was busy.",
+    "Total busy time of worker threads in seconds, by worker.",
 );
 const PARKS: ReadyMade = ReadyMade::new(
     "tokio_worker_parks_total",
     MetricKind::Counter,
     None,
-    "Times that a worker went to sleep.",
+    "Total number of times worker threads parked, by worker.",
 );
 
 /// A collector of the metrics of a tokio runtime that do not require `tokio_unstable`.
@@ -68,7 +68,10 @@ impl RuntimeCollector {
     /// If it is called outside of a tokio runtime.
     pub fn current() -> Result<Self, Error> {
         let handle = Handle::try_current().map_err(|_| {
-            Error::new("there is no tokio runtime here: call this inside one, or name one by `of`")
+            Error::new(
+                "RuntimeCollector::current: no tokio runtime on this thread; call it inside a runtime, or pass a \
+                 handle to `RuntimeCollector::of`",
+            )
         })?;
         Ok(Self::of(&handle))
     }

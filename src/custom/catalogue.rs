@@ -153,29 +153,30 @@ macro_rules! catalogue {
                     ::core::option::Option::None => {}
                     ::core::option::Option::Some(problem) => match problem {
                         __Problem::Name => $crate::catalogue!(@wrong $field
-                            "is not a valid metric name: allowed are letters, digits and `_`"),
+                            "the metric name must be letters, digits and `_`, and must not start with a digit"),
                         __Problem::Help => $crate::catalogue!(@wrong $field
-                            "has no documentation comment, which is its HELP text"),
+                            "the doc comment is missing; its first paragraph is the HELP text"),
                         __Problem::CounterWithoutTotal => $crate::catalogue!(@wrong $field
-                            "is a counter, and must end in `_total`"),
+                            "the name of a counter must end in `_total`"),
                         __Problem::InfoWithoutInfo => $crate::catalogue!(@wrong $field
-                            "is an info, and must end in `_info`"),
+                            "the name of an info metric must end in `_info`"),
                         __Problem::TotalWithoutCounter => $crate::catalogue!(@wrong $field
-                            "ends in `_total` and is not a counter: rename it, or set `unconventional: true`"),
+                            "only the name of a counter may end in `_total`; rename it, or set `unconventional: true`"),
                         __Problem::PartOfHistogram => $crate::catalogue!(@wrong $field
-                            "ends like a sample of a histogram: rename it, or set `unconventional: true`"),
+                            "a name that ends in `_bucket`, `_sum` or `_count` looks like a sample of a histogram; rename it, \
+                             or set `unconventional: true`"),
                         __Problem::BucketsOfOther => $crate::catalogue!(@wrong $field
-                            "has buckets and is not a histogram"),
+                            "only a histogram can have `buckets`"),
                         __Problem::BucketsMissing => $crate::catalogue!(@wrong $field
-                            "needs `buckets`: the default buckets are for seconds"),
+                            "set `buckets`; the default buckets are only for metrics in seconds"),
                         __Problem::BucketsWrong => $crate::catalogue!(@wrong $field
-                            "has buckets that are not finite and increasing"),
+                            "`buckets` must be finite and in increasing order"),
                     },
                 }
             )+
         };
     };
     (@wrong $field:ident $what:literal) => {
-        ::core::panic!(::core::concat!("`", ::core::stringify!($field), "` ", $what))
+        ::core::panic!(::core::concat!("`", ::core::stringify!($field), "`: ", $what))
     };
 }

@@ -45,34 +45,41 @@ pub const fn are_distinct(values: &[&str]) -> bool {
     true
 }
 
+/// Why a label set is not allowed. `labels!` has the message for each variant.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelProblem {
+    Name,
+    ReservedName,
+    NoValues,
+    OpenLabels,
+    Combinations,
+}
+
 /// Returns why a label set is not allowed, or `None` if it is.
 #[doc(hidden)]
 #[must_use]
-pub const fn label_problem(labels: &[LabelSpec]) -> Option<&'static str> {
+pub const fn label_problem(labels: &[LabelSpec]) -> Option<LabelProblem> {
     const MOST_SERIES: usize = 10_000;
     let mut i = 0;
     while i < labels.len() {
         let LabelSpec { name, values } = labels[i];
         if !is_label_name(name) {
-            return Some(
-                "a label's name is letters, digits and `_`, and does not start with a digit",
-            );
+            return Some(LabelProblem::Name);
         }
         if is_reserved_label(name) {
-            return Some(
-                "a label cannot be called `le`, `quantile` or `__…`: Prometheus uses them",
-            );
+            return Some(LabelProblem::ReservedName);
         }
         if matches!(values, SpecValues::Open(0)) {
-            return Some("an open label must be allowed at least one value");
+            return Some(LabelProblem::NoValues);
         }
         i += 1;
     }
     if open_labels(labels) > MAX_OPEN {
-        return Some("a set has at most six open labels");
+        return Some(LabelProblem::OpenLabels);
     }
     if combinations(labels) > MOST_SERIES {
-        return Some("the closed labels of a set make more than 10,000 series");
+        return Some(LabelProblem::Combinations);
     }
     None
 }

@@ -6,7 +6,7 @@ use metrics::Unit;
 
 use crate::buckets;
 use crate::custom::checks;
-pub use crate::custom::checks::{Problem, are_distinct, label_problem};
+pub use crate::custom::checks::{LabelProblem, Problem, are_distinct, label_problem};
 pub use crate::custom::destination::Destination;
 use crate::custom::label_spec::LabelValue;
 pub use crate::custom::label_spec::{LabelSpec, OpenValues, SpecValues};

@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 use crate::custom::definition::Definition;
 use crate::custom::label_spec::{LabelSpec, SpecValues};
 use crate::error::Error;
+use crate::maps::MAX_NAME_LEN;
 use crate::maps::name_set::NameSet;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::hooks;
 use crate::sink::Sink;
-use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
+use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
 
 /// A metric of a catalogue and its sink, which may become known later.
 pub(super) struct CustomFamily {
@@ -26,6 +27,7 @@ pub(super) struct CustomFamily {
 /// The values of an open label so far.
 struct OpenLabel {
     name: &'static str,
+    limit: usize,
     values: NameSet,
     overflow: Overflow,
 }
@@ -81,8 +83,16 @@ impl CustomFamily {
         if self.labels == labels {
             return Ok(());
         }
+        // The names are equal: the registry compares them when the metric is registered.
+        let differing = self.labels.iter().zip(labels).find(|(a, b)| a != b);
+        let differing = differing.map_or_else(String::new, |(known, new)| {
+            format!(
+                ": label {:?} has {}, now {}",
+                known.name, known.values, new.values
+            )
+        });
         Err(Error::conflict(format!(
-            "{:?} is already registered with other values of its labels",
+            "{:?} is already registered with other label values{differing}; use the same labels or another name",
             self.name()
         )))
     }
@@ -127,9 +137,11 @@ impl CustomFamily {
     pub(super) fn admit(&self, values: &mut [&str]) {
         for (label, value) in self.open.iter().zip(values) {
             if !label.values.admit(value) {
+                let len = value.len();
                 *value = OVERFLOW;
                 if let Some(sink) = self.target() {
-                    label.overflow.count(sink, self.name(), label.name);
+                    let cause = || label.overflow_cause(len);
+                    label.overflow.count(sink, self.name(), label.name, cause);
                 }
             }
         }
@@ -140,8 +152,20 @@ impl OpenLabel {
     fn new(name: &'static str, at_most: usize) -> Self {
         Self {
             name,
+            limit: at_most,
             values: NameSet::new(at_most),
             overflow: Overflow::default(),
+        }
+    }
+
+    /// Why a value of `len` bytes is recorded as overflow.
+    fn overflow_cause(&self, len: usize) -> OverflowCause {
+        if len > MAX_NAME_LEN {
+            return OverflowCause::TooLong;
+        }
+        OverflowCause::Full {
+            limit: self.limit,
+            advice: "raise the limit of `open` in `labels!`",
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::model::description::FamilyDescription;
 use crate::model::kind::Instrument;
 use crate::model::kind::MetricKind;
+use crate::model::label_text::label_text;
 use crate::registry::hooks::{self, InstallHook};
 use crate::sink::owned_key;
 
@@ -33,6 +34,12 @@ struct InfoState {
 }
 
 impl InfoState {
+    /// The labels as text, for a warning.
+    fn text(&self, (closed, open): &(usize, Vec<String>)) -> String {
+        let open: Vec<_> = open.iter().map(String::as_str).collect();
+        label_text(pairs(self.family.labels, *closed, &open).into_iter())
+    }
+
     fn show(&self) {
         let (Some((closed, open)), Some(sink)) = (self.values.get(), self.family.target()) else {
             return;
@@ -55,16 +62,19 @@ impl<Labels: LabelSet> Info<Labels> {
     /// They cannot be changed: other values are ignored later, with a warning.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "as the other kinds take them"
+        reason = "the other metric types take labels by value as well"
     )]
     pub fn set(self, labels: impl LabelsOf<Labels>) {
         let open = labels.open();
         let open = open.as_slice().iter().map(|value| (*value).to_owned());
         let values = (labels.closed(), open.collect());
-        if *self.state.values.get_or_init(|| values.clone()) != values {
+        let kept = self.state.values.get_or_init(|| values.clone());
+        if *kept != values {
             tracing::warn!(
-                "{} is set already, and keeps its labels",
-                self.state.family.name()
+                "{}: the labels are already set to {{{}}} and cannot be changed; {{{}}} is ignored",
+                self.state.family.name(),
+                self.state.text(kept),
+                self.state.text(&values),
             );
         }
         self.state.show();

@@ -1,13 +1,16 @@
 //! [`LabelSpec`]: a label as defined with `labels!`, and the indices of its values.
 
+use std::fmt;
+
 /// The maximum number of open labels in a set.
 pub(crate) const MAX_OPEN: usize = 6;
 
 /// A closed label, which has a fixed set of values: an enum from [`labels!`](crate::labels!), or `bool`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not the type of a label",
+    message = "`{Self}` is not a label type",
     label = "not a closed set of values",
-    note = "a label is an enum from `tower_prometheus::labels!`, or `open(1000)` for any text, up to so many values"
+    note = "a label is an enum defined by `tower_prometheus::labels!`, a `bool`, or `open(1000)`: any string, up to 1000 \
+            different ones"
 )]
 pub trait LabelValue: Copy + 'static {
     /// All values as they are exported, in the order of [`index`](Self::index).
@@ -39,6 +42,15 @@ pub enum SpecValues {
     Closed(&'static [&'static str]),
     /// Any value, up to this number of different ones.
     Open(usize),
+}
+
+impl fmt::Display for SpecValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(values) => write!(f, "the values {values:?}"),
+            Self::Open(limit) => write!(f, "`open({limit})`"),
+        }
+    }
 }
 
 impl LabelSpec {

@@ -7,8 +7,8 @@ use crate::custom::label_spec::{LabelSpec, OpenValues};
 /// Defined with [`labels!`](crate::labels!). `()` is the empty set.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of labels",
-    label = "not made by `labels!`",
-    note = "a set of labels is a struct, or an enum with a label's name, from `tower_prometheus::labels!`"
+    label = "not defined by `labels!`",
+    note = "a set of labels is a struct, or an enum with a label name, defined by `tower_prometheus::labels!`"
 )]
 pub trait LabelSet: 'static {
     #[doc(hidden)]
@@ -17,9 +17,9 @@ pub trait LabelSet: 'static {
 
 /// Values for the labels of a `Set`, which identify one series.
 #[diagnostic::on_unimplemented(
-    message = "this family has the labels `{Set}`, not `{Self}`",
-    label = "other labels than those of the family",
-    note = "the labels of a family are in its type, where the catalogue defines it"
+    message = "this metric has the labels `{Set}`, not `{Self}`",
+    label = "not the labels of this metric",
+    note = "the labels of a metric are the type parameter of its field in the catalogue: `Counter<{Set}>`"
 )]
 pub trait LabelsOf<Set: LabelSet> {
     /// The row-major index of the closed values among all their combinations.
@@ -115,7 +115,7 @@ macro_rules! labels {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         $vis enum $name {
-            $( $(#[$variant_meta])* #[doc = concat!("`", $value, "` on the page.")] $variant ),+
+            $( $(#[$variant_meta])* #[doc = concat!("Exported as `", $value, "`.")] $variant ),+
         }
 
         #[allow(dead_code)]
@@ -141,7 +141,7 @@ macro_rules! labels {
 
         const _: () = ::core::assert!(
             $crate::custom::definition::are_distinct(<$name as $crate::custom::LabelValue>::VALUES),
-            ::core::concat!("a value of `", ::core::stringify!($name), "` is there twice"),
+            ::core::concat!("`", ::core::stringify!($name), "`: two variants have the same label value"),
         );
 
         $( $crate::labels!(@one_label $name $label); )?
@@ -260,7 +260,22 @@ macro_rules! labels {
             <$name as $crate::custom::LabelSet>::LABELS,
         ) {
             ::core::option::Option::None => {}
-            ::core::option::Option::Some(problem) => ::core::panic!("{}", problem),
+            ::core::option::Option::Some(problem) => match problem {
+                $crate::custom::definition::LabelProblem::Name => $crate::labels!(@wrong $name
+                    "a label name must be letters, digits and `_`, and must not start with a digit"),
+                $crate::custom::definition::LabelProblem::ReservedName => $crate::labels!(@wrong $name
+                    "a label name must not be `le` or `quantile` and must not start with `__`, because \
+                     Prometheus reserves these names"),
+                $crate::custom::definition::LabelProblem::NoValues => $crate::labels!(@wrong $name
+                    "the limit of an open label must be at least 1, got `open(0)`"),
+                $crate::custom::definition::LabelProblem::OpenLabels => $crate::labels!(@wrong $name
+                    "a label set can have at most 6 open labels"),
+                $crate::custom::definition::LabelProblem::Combinations => $crate::labels!(@wrong $name
+                    "the closed labels of a set can have at most 10,000 combinations of values"),
+            },
         };
+    };
+    (@wrong $name:ident $what:literal) => {
+        ::core::panic!(::core::concat!("`", ::core::stringify!($name), "`: ", $what))
     };
 }

@@ -18,9 +18,10 @@ use crate::sink::{Sink, owned_key};
 
 /// A metric type: the type of a field of a [catalogue](crate::catalogue!).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a kind of metric",
-    label = "not a kind of metric",
-    note = "a field of a catalogue is a `Counter`, `FloatCounter`, `Gauge`, `InProgress`, `Histogram`, `Info` or `Summary`, of a set of labels"
+    message = "`{Self}` is not a metric type",
+    label = "not a metric type",
+    note = "metric types are `Counter`, `FloatCounter`, `Gauge`, `InProgress`, `Histogram`, `Info` and, with the feature \
+            `summary`, `Summary`; their parameter is a set of labels: `Counter<Labels>`"
 )]
 pub trait Metric: Sized {
     #[doc(hidden)]
@@ -206,7 +207,7 @@ impl InProgress {
 }
 
 /// A guard that decrements an [`InProgress`] gauge when it is dropped.
-#[must_use = "what is in progress ends when this is dropped"]
+#[must_use = "dropping the guard decrements the gauge"]
 pub struct InProgressGuard {
     /// The gauge that was incremented; `None` if no recorder was installed then, so it is not decremented.
     gauge: Option<&'static handles::InProgressHandle>,

@@ -30,7 +30,7 @@ use crate::sink::layer_options::LayerOptions;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a configuration does nothing until a layer is made of it"]
+#[must_use = "a configuration does nothing until a layer is built from it"]
 pub struct GrpcMetrics {
     settings: GrpcSettings,
 }

@@ -13,7 +13,7 @@ use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 use crate::sink::overflow::OVERFLOW;
-use crate::sink::overflow::{Overflow, overflow_spec};
+use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
 use crate::sink::{Sink, owned_key};
 
 /// The label value for an unknown service, method or type.
@@ -126,7 +126,12 @@ impl GrpcSeries {
         let known = self.by_path.get_or_insert(path, |_| self.series(name));
         known.unwrap_or_else(|| {
             let family = self.families.handled.as_str();
-            self.overflowed.count(&self.sink, family, "grpc_method");
+            let cause = || OverflowCause::Full {
+                limit: self.settings.declared.len() + self.settings.max_methods,
+                advice: "raise `max_methods`, or preregister all methods",
+            };
+            self.overflowed
+                .count(&self.sink, family, "grpc_method", cause);
             self.overflow()
         })
     }
@@ -297,7 +302,7 @@ impl GrpcFamilies {
             &self.handling,
             Instrument::Histogram,
             None,
-            "Time from a call's begin to the end of its response, in seconds.",
+            "Duration of gRPC calls in seconds.",
         );
         handling.metadata.unit = Some(metrics::Unit::Seconds);
         let bounds = settings.options.duration_buckets.as_ref();
@@ -305,21 +310,21 @@ impl GrpcFamilies {
             .map(|b| Buckets::new(b.iter().copied()))
             .transpose()?;
         Ok([
-            counter(&self.started, "gRPC calls that began."),
+            counter(&self.started, "Total number of gRPC calls started."),
             family(
                 &self.handled,
                 Instrument::Counter,
                 Some("grpc_code"),
-                "gRPC calls that ended, by the code they ended with.",
+                "Total number of gRPC calls ended, by status code.",
             ),
             handling,
-            counter(&self.received, "gRPC messages received."),
-            counter(&self.sent, "gRPC messages sent."),
+            counter(&self.received, "Total number of gRPC messages received."),
+            counter(&self.sent, "Total number of gRPC messages sent."),
             family(
                 &self.in_progress,
                 Instrument::InProgress,
                 None,
-                "gRPC calls whose response has not ended.",
+                "Number of gRPC calls in progress.",
             ),
             overflow_spec(),
         ])

@@ -106,7 +106,7 @@ impl GrpcSettings {
             &mut errors,
         );
         if let Some(error) = undecoded {
-            errors.push(format!("file_descriptor_set: {error}"));
+            errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }
         check_methods(declared, &mut errors);
         errors.into_result()
@@ -126,13 +126,13 @@ fn check_methods(declared: &[DeclaredMethod], errors: &mut Errors) {
             || [service, method].iter().any(|name| name.contains('/'))
         {
             errors.push(format!(
-                "method {method:?} of service {service:?} cannot be declared: \
-                 it is called as \"/package.Service/Method\""
+                "method {method:?} of service {service:?} cannot be preregistered: \
+                 names must not be empty and must not contain '/'"
             ));
         }
         if let Some(other) = types.insert((service, method), kind) {
             errors.push(format!(
-                "method {method:?} of service {service:?} is declared as {other:?} and as {kind:?}"
+                "method {method:?} of service {service:?} is preregistered as {other:?} and as {kind:?}"
             ));
         }
     }

@@ -42,7 +42,9 @@ pub(crate) fn check_constant_label<'a>(
 ) -> Result<(), Error> {
     check_label_name(name)?;
     if taken.any(|other| other == name) {
-        return Err(Error::new(format!("label {name:?} is set twice")));
+        return Err(Error::new(format!(
+            "label {name:?} is set twice; use each label name once"
+        )));
     }
     Ok(())
 }

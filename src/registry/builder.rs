@@ -95,9 +95,12 @@ impl RegistryBuilder {
             )?;
         }
         let rules = BucketRules {
-            default: default.map_or_else(|| Ok(Buckets::default()), |bounds| named("", bounds))?,
-            by_name: all_named(by_name)?,
-            by_prefix: all_named(by_prefix)?,
+            default: default.map_or_else(
+                || Ok(Buckets::default()),
+                |bounds| buckets_of("buckets", bounds),
+            )?,
+            by_name: all_named("buckets_for", by_name)?,
+            by_prefix: all_named("buckets_for_prefix", by_prefix)?,
         };
         Ok(Registry::with_rules(rules, constant_labels))
     }
@@ -118,20 +121,18 @@ impl RegistryBuilder {
     }
 }
 
-fn all_named(rules: Vec<(String, Vec<f64>)>) -> Result<Vec<(String, Buckets)>, Error> {
+fn all_named(
+    setting: &str,
+    rules: Vec<(String, Vec<f64>)>,
+) -> Result<Vec<(String, Buckets)>, Error> {
     let checked = rules.into_iter().map(|(name, bounds)| {
-        check_metric_name(&name)?;
-        let buckets = named(&name, bounds)?;
+        check_metric_name(&name).map_err(|error| Error::new(format!("{setting}: {error}")))?;
+        let buckets = buckets_of(&format!("{setting} {name:?}"), bounds)?;
         Ok((name, buckets))
     });
     checked.collect()
 }
 
-fn named(family: &str, bounds: Vec<f64>) -> Result<Buckets, Error> {
-    let which = if family.is_empty() {
-        "all histograms"
-    } else {
-        family
-    };
-    Buckets::new(bounds).map_err(|error| Error::new(format!("buckets for {which}: {error}")))
+fn buckets_of(setting: &str, bounds: Vec<f64>) -> Result<Buckets, Error> {
+    Buckets::new(bounds).map_err(|error| Error::new(format!("{setting}: {error}")))
 }

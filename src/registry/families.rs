@@ -67,7 +67,8 @@ impl Families {
             None => {
                 if let Some(taken) = known.taken(*instrument, name) {
                     return Err(Error::conflict(format!(
-                        "{} {name:?} cannot be registered: the name {taken:?} is taken by another metric of this registry",
+                        "{} {name:?} cannot be registered: the name {taken:?} is taken by another metric of this registry; \
+                         use another name",
                         instrument.kind().as_str()
                     )));
                 }
@@ -107,7 +108,7 @@ impl Families {
         // Not under the lock: a tracing subscriber may record metrics.
         if let Some(taken) = taken {
             tracing::warn!(
-                "{} {source:?} is exported as {:?}: the name {taken:?} is taken by another metric",
+                "{} {source:?} is exported as {:?}: the name {taken:?} is taken by another metric; use another name",
                 instrument.kind().as_str(),
                 family.name,
             );

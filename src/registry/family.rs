@@ -84,13 +84,17 @@ impl Family {
         let name = &self.name;
         if self.instrument == Instrument::Histogram && self.buckets != *buckets {
             return Err(Error::conflict(format!(
-                "histogram {name:?} is already registered with other buckets"
+                "histogram {name:?} is already registered with other buckets: {:?}, now {:?}; use the same buckets \
+                 or another name",
+                self.buckets.bounds(),
+                buckets.bounds(),
             )));
         }
         let known = self.label_names.get_or_init(|| label_names.to_vec());
         if known != label_names {
             return Err(Error::conflict(format!(
-                "{name:?} is already registered with the labels {known:?}, now with {label_names:?}"
+                "{name:?} is already registered with the labels {known:?}, now with {label_names:?}; use the same \
+                 labels or another name"
             )));
         }
         let mut known = lock(&self.metadata);

@@ -27,13 +27,13 @@ pub(crate) fn install(
     let one = lock(&ONE_AT_A_TIME);
     if let Some((_, first)) = GLOBAL.get() {
         return Err(Error::already_installed(format!(
-            "a global registry is already installed: at {first}"
+            "a registry is already installed as the global recorder, at {first}; get it with `Registry::global`"
         )));
     }
     if metrics::set_global_recorder(registry.clone()).is_err() {
         return Err(Error::already_installed(
-            "another crate's recorder is already installed as the global one: \
-             build this registry with `build` and record into it by name, or install it first",
+            "another global recorder is already installed; install the registry before it, or create the \
+             registry with `build` and pass it to layers and catalogues",
         ));
     }
     let (registry, _) = GLOBAL.get_or_init(|| (registry, caller));

@@ -97,7 +97,7 @@ impl Registry {
     #[must_use]
     #[expect(
         clippy::new_without_default,
-        reason = "a default registry would look like the global one"
+        reason = "a `Default` registry could be mistaken for the global one"
     )]
     pub fn new() -> Self {
         Self::with_rules(BucketRules::default(), Vec::new())
@@ -182,7 +182,7 @@ impl Registry {
         match labels.into_iter().find(is_constant) {
             None => Ok(()),
             Some(name) => Err(Error::new(format!(
-                "label {name:?} is a constant label of the registry and a label of {whose}"
+                "label {name:?} is a constant label of the registry and a label of {whose}; rename one of them"
             ))),
         }
     }

@@ -200,7 +200,6 @@ impl Registry {
             names = names.iter().map(|name| escaped_label_name(name)).collect();
             claimed = prefix(&names);
         }
-        let labels = family.labels_of(&claimed).to_owned();
         let (handle, cells) = make(family);
         family.add(claimed, cells);
         let handle = Arc::new(handle);
@@ -208,7 +207,17 @@ impl Registry {
             .insert(key.to_retained(), Arc::clone(&handle));
         drop(one);
         // Not under the lock: a tracing subscriber may record metrics.
-        tracing::warn!("the labels of {key} are shown as {{{labels}}}: names had to be mended");
+        let changed = key.labels().zip(&names);
+        let changed = changed.filter(|(label, name)| label.key() != *name);
+        let changed: Vec<_> = changed
+            .map(|(label, name)| format!("label {:?} is exported as {name:?}", label.key()))
+            .collect();
+        tracing::warn!(
+            "{}: {}; label names must be letters, digits and '_', must not be reserved, repeated in a series \
+             or constant labels of the registry, and must not be equal to changed names of another series",
+            family.name,
+            changed.join(", "),
+        );
         handle
     }
 

@@ -78,8 +78,8 @@ impl Sink {
     pub fn global() -> Result<Self, Error> {
         Self::installed().ok_or_else(|| {
             Error::new(
-                "no global recorder is installed: install one first, \
-                 or name the registry or recorder to record into",
+                "no global recorder is installed; install one first, \
+                 or pass a `Registry` or `Sink::recorder` instead",
             )
         })
     }
@@ -138,7 +138,9 @@ impl Sink {
             return registry.layer_state(same, leak);
         }
         if options.duration_buckets.is_some() {
-            tracing::warn!("{buckets} have no effect: the recorder decides on its buckets");
+            tracing::warn!(
+                "{buckets} is ignored: this recorder sets its own buckets; configure them in the recorder"
+            );
         }
         leak()
     }

@@ -182,7 +182,7 @@ async fn failing_collector_loses_only_its_own_metrics() {
         ("fails", "no such pool"),
         ("io", &no_such_file),
         ("panics", "it panicked: out of cheese"),
-        ("hangs", "no answer within 0.9"),
+        ("hangs", "timed out after 0.9"),
     ] {
         let success = format!("scrape_collector_success{{collector=\"{name}\",service=\"shop\"}}");
         assert_eq!(known[&success], 0.0, "{name}");
@@ -239,7 +239,7 @@ fn duplicate_collector_name_is_an_error() {
     ] {
         assert_eq!(
             error.to_string(),
-            "collector \"twice\" is already registered: every collector needs a name of its own"
+            "collector \"twice\" is already registered; use another name, or remove it first"
         );
         assert!(error.is_conflict());
     }
@@ -261,7 +261,7 @@ async fn fail_on_collect_error_answers_500_with_the_reasons() {
         lines
             .next()
             .unwrap()
-            .starts_with("collector \"hangs\" failed: no answer within 1.9")
+            .starts_with("collector \"hangs\" failed: timed out after 1.9")
     );
     assert_eq!(
         lines.next(),
@@ -324,7 +324,7 @@ async fn blocking_collector_is_called_again_after_a_panic() {
 async fn hanging_blocking_collector_occupies_one_thread() {
     let warnings = Warnings::capture();
     let (release, calls, handler) = waiting_blocking_collector();
-    for reason in ["no answer within", "is still at it", "is still at it"] {
+    for reason in ["timed out after", "is still running", "is still running"] {
         let (_, page) = scrape_with_timeout(&handler, 0.2).await;
         assert!(!collector_succeeded(&page, "disk"));
         assert!(!page.contains("disk_free_bytes"));

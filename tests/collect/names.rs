@@ -38,29 +38,29 @@ async fn collector_with_an_invalid_metric_loses_all_its_metrics() {
             s.gauge("g", "").sample(&[("le", "1")], 1_u64);
             Ok(())
         }),
-        ("the label \"a\" twice", |s| {
+        ("label \"a\" is set twice", |s| {
             s.gauge("g", "").sample(&[("a", "1"), ("a", "2")], 1_u64);
             Ok(())
         }),
-        ("the label \"service\" twice", |s| {
+        ("label \"service\" is a constant label", |s| {
             s.gauge("g", "").sample(&[("service", "mine")], 1_u64);
             Ok(())
         }),
-        ("is reported twice", |s| {
+        ("is added twice", |s| {
             s.gauge("g", "").sample(&[("a", "1"), ("b", "2")], 1_u64);
             s.gauge("g", "").sample(&[("b", "2"), ("a", "1")], 2_u64);
             Ok(())
         }),
-        ("two kinds of metric", |s| {
+        ("added as two types, gauge and counter", |s| {
             s.gauge("g_total", "").value(1_u64);
             s.counter("g_total", "").value(1_u64);
             Ok(())
         }),
-        ("cannot be", |s| {
+        ("\"g_total\" must be 0 or more, got -1", |s| {
             s.counter("g_total", "").value(-1.0);
             Ok(())
         }),
-        ("cannot be", |s| {
+        ("\"g_total\" must be 0 or more, got NaN", |s| {
             s.counter("g_total", "").value(f64::NAN);
             Ok(())
         }),

@@ -213,6 +213,8 @@ fn values_beyond_the_limit_are_recorded_as_overflow_with_one_warning() {
     let labels = [("family", "shop_orders_total"), ("label", "country")];
     let overflowed = || registry.sum("metrics_label_overflow_total", &labels);
     assert_eq!(overflowed(), Some(99.0));
+    let expected = "shop_orders_total: label \"country\" reached its limit of 2 values";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_eq!(warnings.about("country").len(), 1);
 
     // Each free-form label has its own limit.
@@ -339,11 +341,11 @@ fn conflicting_definition_is_an_error_that_names_the_metric() {
         ),
         (
             other::Values::on(&registry).err(),
-            "with other values of its labels",
+            "with other label values: label \"payment\" has the values",
         ),
         (
             other::Bound::on(&registry).err(),
-            "with other values of its labels",
+            "with other label values: label \"country\" has `open(2)`, now `open(3)`",
         ),
         (
             other::Buckets::on(&registry).err(),
@@ -423,6 +425,9 @@ fn info_keeps_its_first_values_and_warns_about_others() {
         version: "2",
         debug: false,
     });
+    let expected = "shop_build_info: the labels are already set to {debug=\"false\",version=\"1\"} and \
+                    cannot be changed; {debug=\"false\",version=\"2\"} is ignored";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_eq!(warnings.about("shop_build_info").len(), 1);
     assert_eq!(registry.sum("shop_build_info", &[]), Some(1.0));
     assert_eq!(registry.sum("shop_build_info", &[("version", "2")]), None);

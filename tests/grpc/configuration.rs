@@ -108,7 +108,7 @@ fn invalid_settings_are_named_in_the_error() {
     for (service, method) in [("", "M"), ("s.S", ""), ("s.S", "M/N")] {
         let invalid = server().method(service, method, GrpcType::Unary);
         assert!(
-            error(invalid).contains("cannot be declared"),
+            error(invalid).contains("cannot be preregistered"),
             "{service}/{method}"
         );
     }
@@ -156,7 +156,7 @@ async fn layer_records_to_any_recorder() {
         .build(sink)
         .unwrap();
     call(layer).await;
-    assert_eq!(warnings.about("handling_buckets").len(), 1);
+    assert_eq!(warnings.about("handling_buckets is ignored").len(), 1);
     let labels = [("grpc_method", "Say"), ("grpc_code", "OK")];
     let handled = registry.sum("grpc_server_handled_total", &labels);
     assert_eq!(handled, Some(1.0));

@@ -144,6 +144,9 @@ async fn methods_beyond_max_methods_are_recorded_as_overflow_with_one_warning() 
         let labels = [("family", family.as_str()), ("label", "grpc_method")];
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(2990.0));
+        // Ten methods and the preregistered one.
+        let expected = format!("{family}: label \"grpc_method\" reached its limit of 11 values");
+        assert_eq!(warnings.about(&expected).len(), 1);
         assert_eq!(warnings.about("overflow").len(), 1);
         wait_for_calls_to_end(&registry, side, 3002).await;
     }

@@ -78,6 +78,8 @@ async fn endpoints_beyond_max_endpoints_are_recorded_as_overflow_with_one_warnin
     let labels = [("family", "http_requests_total"), ("label", "endpoint")];
     let overflowed = registry.sum("metrics_label_overflow_total", &labels);
     assert_eq!(overflowed, Some(90.0));
+    let expected = "http_requests_total: label \"endpoint\" reached its limit of 10 values";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_eq!(warnings.about("overflow").len(), 1);
 
     // Known endpoints and unmatched requests are recorded as before.

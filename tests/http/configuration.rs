@@ -184,7 +184,7 @@ fn invalid_settings_are_named_in_the_error() {
         ),
         (
             server().naming(naming().method_label("status")),
-            "\"status\" is the name of two labels",
+            "two labels have the name \"status\"",
         ),
     ];
     for (layer, expected) in cases {
@@ -336,7 +336,7 @@ async fn layer_adds_help_to_a_family_that_a_macro_registered() {
     assert!(
         registry
             .render()
-            .contains("# HELP http_requests_total HTTP requests that ended")
+            .contains("# HELP http_requests_total Total number of HTTP requests, by final status.")
     );
     assert_eq!(registry.sum("http_requests_total", &[]), Some(6.0));
     let other = HttpMetrics::server()
@@ -375,7 +375,7 @@ fn settings_are_checked_also_for_another_recorder() {
         (
             server()
                 .naming(Naming::classic().family(HttpMetric::AbortedBodies, "http_requests_total")),
-            "is the name of two families",
+            "two metrics have the name",
         ),
         (
             server().max_endpoints(1_000_001),

@@ -141,6 +141,11 @@ async fn values_that_are_not_listed_or_beyond_max_values_are_recorded_as_overflo
         let labels = [("family", "http_requests_total"), ("label", "client")];
         let overflowed = registry.sum("metrics_label_overflow_total", &labels);
         assert_eq!(overflowed, Some(3.0));
+        let expected = match is_listed {
+            true => "label \"client\" got a value that is not one of its 2 listed values",
+            false => "label \"client\" reached its limit of 2 values",
+        };
+        assert_eq!(warnings.about(expected).len(), 1);
         assert_eq!(warnings.about("overflow").len(), 1);
         assert_requests_ended(&registry, 6);
     }
@@ -164,6 +169,7 @@ async fn duplicate_and_empty_listed_values_do_not_admit_other_values() {
 /// Label values are kept until the process ends, so their length is limited too.
 #[tokio::test]
 async fn very_long_label_value_is_recorded_as_overflow() {
+    let warnings = Warnings::capture();
     let registry = Registry::new();
     let label = HttpLabel::from_request("client", |request| request.header("x-client"));
     let layer = HttpMetrics::server().label(label).build(&registry).unwrap();
@@ -172,6 +178,8 @@ async fn very_long_label_value_is_recorded_as_overflow() {
     assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0);
     assert_eq!(requests(&registry, &[("client", "short")]), 1.0);
     assert!(registry.render().len() < 10_000);
+    let expected = "label \"client\" got a value longer than 1024 bytes";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_requests_ended(&registry, 2);
 }
 
@@ -420,7 +428,7 @@ fn invalid_labels_and_routes_are_named_in_the_error() {
         (nine, "too many custom labels: at most 8 are allowed, got 9"),
         (
             server().preregister(Method::GET, "/x", [42]),
-            "42 is not a status code",
+            "preregister: status codes must be 100 to 999, got 42",
         ),
         (
             server()

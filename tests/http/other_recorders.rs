@@ -36,7 +36,7 @@ fn duration_buckets_cause_a_warning_because_the_recorder_sets_its_own() {
         .duration_buckets([1.0])
         .build(sink)
         .unwrap();
-    assert_eq!(warnings.about("duration_buckets").len(), 1);
+    assert_eq!(warnings.about("duration_buckets is ignored").len(), 1);
 }
 
 /// A recorder that panics when a counter is registered.

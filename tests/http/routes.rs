@@ -225,6 +225,9 @@ async fn layer_without_matched_routes_warns_once() {
         let request = Request::get("/users/7").body(Body::empty()).unwrap();
         drop(app.clone().oneshot(request).await);
     }
+    let expected = "10 responses with a status other than 404 and 405 are recorded with \
+                    endpoint=\"unmatched\"";
+    assert_eq!(warnings.about(expected).len(), 1);
     assert_eq!(warnings.about("EndpointLayer").len(), 1);
 }
 

@@ -76,6 +76,7 @@ fn metric_with_the_name_of_a_histogram_sample_stays_distinct() {
 
 #[test]
 fn labels_equal_after_sanitizing_stay_distinct() {
+    let warnings = Warnings::capture();
     let registry = Registry::builder()
         .constant_label("zone", "eu")
         .build()
@@ -114,6 +115,8 @@ fn labels_equal_after_sanitizing_stay_distinct() {
         registry.sum("five_bucket", &[("U__le", "mine"), ("le", "1")]),
         Some(1.0)
     );
+    let expected = "five: label \"le\" is exported as \"U__le\"; ";
+    assert_eq!(warnings.about(expected).len(), 1);
 }
 
 #[test]

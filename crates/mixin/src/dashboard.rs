@@ -202,7 +202,7 @@ impl Dashboard {
         let mut families = self.every_panel().flat_map(Panel::families);
         let family = families
             .next()
-            .ok_or_else(|| Error::new("no panel queries a metric family"))?;
+            .ok_or_else(|| Error::new("no panel queries a metric family; add a query"))?;
         let index = self.definitions.index()?;
         let is_counted = index
             .family(family)

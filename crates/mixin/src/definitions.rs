@@ -71,7 +71,7 @@ impl Definitions {
             let before = index.by_name.insert(family.name.clone(), indexed.clone());
             if before.is_some_and(|before| before != indexed) {
                 return Err(Error::new(format!(
-                    "{:?} is the name of two different metric families",
+                    "{:?} is the name of two different metric families; rename one",
                     family.name
                 )));
             }
@@ -174,7 +174,8 @@ impl FamilyIndex {
         let before = self.by_name.insert(name.to_owned(), recorded.clone());
         if before.is_some_and(|before| before != recorded) {
             return Err(Error::new(format!(
-                "{name:?} is recorded twice with different labels, or is the name of a metric family"
+                "the recorded series {name:?} has the name of a metric family, or of a recorded series with other \
+                 labels; use another name"
             )));
         }
         Ok(())

@@ -78,7 +78,7 @@ impl Mixin {
             let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if name.is_empty() || !name.chars().all(is_name) {
                 return Err(Error::new(format!(
-                    "the name of a file of rules must be letters, digits, '-' and '_', got {name:?}"
+                    "the name of a rule file must be letters, digits, '-' and '_', got {name:?}"
                 )));
             }
             files.add(format!("rules/{name}.yml"), rules.to_yaml()?)?;
@@ -120,7 +120,9 @@ impl FilesByPath {
         let path = PathBuf::from(path);
         if self.0.contains_key(&path) {
             let path = path.display();
-            return Err(Error::new(format!("two files have the path {path}")));
+            return Err(Error::new(format!(
+                "two files have the path {path}; rename one"
+            )));
         }
         self.0.insert(path, text);
         Ok(())

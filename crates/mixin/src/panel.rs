@@ -9,7 +9,7 @@ use crate::text::{LabelNames, check_label_in_text};
 
 /// A row of a dashboard with its panels.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a row does nothing until a dashboard has it"]
+#[must_use = "a row does nothing until it is added to a dashboard"]
 pub struct Row {
     pub(crate) title: String,
     pub(crate) panels: Vec<Panel>,
@@ -46,7 +46,7 @@ impl Row {
 ///     .query(Query::rate("http_requests_total").matching("status", "5..").by(["endpoint"]));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a panel does nothing until a dashboard has it"]
+#[must_use = "a panel does nothing until it is added to a dashboard"]
 pub struct Panel {
     pub(crate) title: String,
     kind: grafana::PanelKind,
@@ -170,7 +170,8 @@ impl Panel {
         self
     }
 
-    /// Adds a threshold: values from `from` upwards have this severity. Thresholds must rise.
+    /// Adds a threshold: values from `from` upwards have this severity. Thresholds must be
+    /// in increasing order.
     pub fn threshold(mut self, from: f64, severity: Severity) -> Self {
         self.thresholds.push((from, severity));
         self
@@ -248,11 +249,18 @@ impl Panel {
         if let Some((what, _)) = missing.into_iter().find(|(_, missing)| *missing) {
             return Err(Error::new(format!("{what} is missing")));
         }
-        if self.queries.len() > 26 {
-            return Err(Error::new("more than 26 queries"));
+        const MAX_QUERIES: usize = 26;
+        if self.queries.len() > MAX_QUERIES {
+            return Err(Error::new(format!(
+                "at most {MAX_QUERIES} queries are allowed, got {}",
+                self.queries.len()
+            )));
         }
-        if self.thresholds.windows(2).any(|two| two[0].0 >= two[1].0) {
-            return Err(Error::new("thresholds must rise"));
+        if let Some(two) = self.thresholds.windows(2).find(|two| two[0].0 >= two[1].0) {
+            return Err(Error::new(format!(
+                "thresholds must be in increasing order, got {} after {}",
+                two[1].0, two[0].0
+            )));
         }
         Ok(())
     }

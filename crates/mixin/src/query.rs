@@ -29,7 +29,7 @@ use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE, Selector};
 /// The range of a rate is `$__rate_interval` in a dashboard and 5 minutes in a rule, unless
 /// [`over`](Self::over) sets another.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a query does nothing until a panel or a rule has it"]
+#[must_use = "a query does nothing until it is added to a panel or a rule"]
 pub struct Query {
     pub(crate) expression: Expression,
     pub(crate) legend: Option<String>,

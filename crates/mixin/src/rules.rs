@@ -44,7 +44,7 @@ pub struct Rules {
 
 /// A group of rules that Prometheus evaluates in order.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a group does nothing until a file of rules has it"]
+#[must_use = "a group does nothing until it is added to rules"]
 pub struct RuleGroup {
     name: String,
     interval: Option<String>,
@@ -53,7 +53,7 @@ pub struct RuleGroup {
 
 /// An alert or a recording rule.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a rule does nothing until a group has it"]
+#[must_use = "a rule does nothing until it is added to a group"]
 pub struct Rule {
     name: String,
     query: Query,
@@ -115,7 +115,7 @@ impl Rules {
         for group in &self.groups {
             if groups.iter().any(|other| other.name == group.name) {
                 return Err(Error::new(format!(
-                    "two groups of rules have the name {:?}",
+                    "two rule groups have the name {:?}; rename one",
                     group.name
                 )));
             }
@@ -130,7 +130,7 @@ impl Rules {
         for rule in self.groups.iter().flat_map(|group| &group.rules) {
             if !seen.insert((&rule.name, &rule.labels)) {
                 return Err(Error::new(format!(
-                    "two rules have the name {:?} and the same labels: add a label that differs",
+                    "two rules have the name {:?} and the same labels; add a label that differs",
                     rule.name
                 )));
             }

@@ -32,7 +32,7 @@ pub struct ScrapeConfig {
 
 /// Targets that are scraped with the same settings. The name becomes their label `job`.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a job does nothing until a configuration has it"]
+#[must_use = "a job does nothing until it is added to a configuration"]
 pub struct ScrapeJob {
     name: String,
     targets: Vec<String>,
@@ -90,7 +90,7 @@ impl ScrapeConfig {
         let interval = self.interval.as_deref();
         interval.map(check_duration).transpose()?;
         if self.jobs.is_empty() {
-            return Err(Error::new("no job: add at least one"));
+            return Err(Error::new("no job; add at least one"));
         }
         let mut scrape_configs: Vec<JobYaml<'_>> = Vec::new();
         for job in &self.jobs {
@@ -98,7 +98,10 @@ impl ScrapeConfig {
                 .iter()
                 .any(|other| other.job_name == job.name)
             {
-                return Err(Error::new(format!("two jobs have the name {:?}", job.name)));
+                return Err(Error::new(format!(
+                    "two jobs have the name {:?}; rename one",
+                    job.name
+                )));
             }
             let yaml = job.to_yaml_model();
             let yaml = yaml.map_err(|error| error.within(format_args!("job {:?}", job.name)));
@@ -193,7 +196,7 @@ impl ScrapeJob {
             return Err(Error::new("name is missing"));
         }
         if self.targets.is_empty() && self.namespace.is_none() {
-            return Err(Error::new("no target: add at least one"));
+            return Err(Error::new("no target; add at least one"));
         }
         for target in &self.targets {
             let port = target.rsplit_once(':').filter(|(host, _)| !host.is_empty());

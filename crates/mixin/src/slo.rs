@@ -39,7 +39,7 @@ use crate::text::percent;
 /// # Ok::<(), tower_prometheus_mixin::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "an objective does nothing until its group is in a file of rules"]
+#[must_use = "an objective does nothing until its group is added to rules"]
 pub struct Slo {
     name: String,
     objective: f64,

@@ -146,7 +146,7 @@ impl PushGateway {
     fn credentials(mut self, credentials: Credentials) -> Result<Self, Error> {
         if self.credentials.is_some() {
             return Err(Error::new(
-                "credentials: are set twice; use one of the URL, basic_auth and bearer_token",
+                "credentials are set twice; set them once: in the URL, by basic_auth or by bearer_token",
             ));
         }
         self.credentials = Some(credentials);

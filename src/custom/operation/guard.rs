@@ -23,7 +23,7 @@ use crate::lifecycle::panic_guard::OnPanic;
 ///
 /// For a future or stream, only a panic of the polled code counts. If it is dropped while the thread unwinds
 /// from another panic, the last row applies.
-#[must_use = "dropped at once, the operation was cancelled"]
+#[must_use = "dropping the guard records the operation as cancelled"]
 pub struct OperationGuard<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> {
     labels: Labels,
     /// `None` once the operation is recorded or discarded.

@@ -55,9 +55,11 @@ impl Patterns {
     pub(crate) fn new(patterns: Vec<String>) -> Result<Self, Error> {
         let mut router = matchit::Router::new();
         for (i, pattern) in patterns.iter().enumerate() {
-            router
-                .insert(pattern, i)
-                .map_err(|error| Error::new(format!("route pattern {pattern:?}: {error}")))?;
+            router.insert(pattern, i).map_err(|error| {
+                Error::new(format!(
+                    "route_patterns: invalid route pattern {pattern:?}: {error}"
+                ))
+            })?;
         }
         Ok(Self { patterns, router })
     }

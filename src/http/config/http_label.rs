@@ -36,7 +36,7 @@ type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + 
 /// Closures are compared by identity: layers share their series only if they use clones of the same
 /// `HttpLabel`.
 #[derive(Clone)]
-#[must_use = "a label does nothing until a layer has it"]
+#[must_use = "a label does nothing until it is added to a layer"]
 pub struct HttpLabel {
     pub(crate) name: String,
     from_request: Option<Arc<RequestValue>>,

@@ -75,47 +75,47 @@ impl HttpMetric {
             HttpMetric::Requests => (
                 Instrument::Counter,
                 None,
-                "HTTP requests that ended, by how they ended.",
+                "Total number of HTTP requests, by final status.",
             ),
             HttpMetric::Duration => (
                 Instrument::Histogram,
                 Some(Seconds),
-                "Time from a request's arrival to the end of its response, in seconds.",
+                "Duration of HTTP requests in seconds.",
             ),
             HttpMetric::InProgress => (
                 Instrument::InProgress,
                 None,
-                "HTTP requests whose response has not ended.",
+                "Number of HTTP requests in progress.",
             ),
             HttpMetric::AbortedBodies => (
                 Instrument::Counter,
                 None,
-                "HTTP response bodies that did not reach their end.",
+                "Total number of aborted HTTP response bodies, by reason.",
             ),
             HttpMetric::OpenConnections => (
                 Instrument::InProgress,
                 None,
-                "Long-lived connections that are open: upgrades, tunnels, event streams.",
+                "Number of open long-lived connections (upgrades, tunnels, event streams), by kind.",
             ),
             HttpMetric::HeadDuration => (
                 Instrument::Histogram,
                 Some(Seconds),
-                "Time from a request's arrival to the head of its response, in seconds.",
+                "Time to the HTTP response head in seconds.",
             ),
             HttpMetric::ResponseBodySize => (
                 Instrument::Histogram,
                 Some(Bytes),
-                "Bytes of response bodies, as they passed.",
+                "Size of HTTP response bodies in bytes, up to their end or abort.",
             ),
             HttpMetric::RequestBodySize => (
                 Instrument::Histogram,
                 Some(Bytes),
-                "Bytes of request bodies, as the service read them.",
+                "Size of HTTP request bodies in bytes, as far as they were read.",
             ),
             HttpMetric::RequestBodyDuration => (
                 Instrument::Histogram,
                 Some(Seconds),
-                "Time from the first look at a request's body to its end, in seconds.",
+                "Time to read HTTP request bodies in seconds, from the first poll.",
             ),
         }
     }

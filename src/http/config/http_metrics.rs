@@ -34,7 +34,7 @@ use crate::sink::layer_options::LayerOptions;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a configuration does nothing until a layer is made of it"]
+#[must_use = "a configuration does nothing until a layer is built from it"]
 pub struct HttpMetrics {
     settings: HttpSettings,
     /// Invalid arguments, reported by [`build`](Self::build) together with all other errors.
@@ -287,7 +287,7 @@ impl HttpMetrics {
     ) -> Self {
         let statuses = statuses.into_iter().map(|code| {
             StatusCode::from_u16(code)
-                .map_err(|_| format!("{code} is not a status code: they are 100 to 999"))
+                .map_err(|_| format!("preregister: status codes must be 100 to 999, got {code}"))
         });
         match statuses.collect() {
             Ok(statuses) => self.settings.routes.push(Route {
@@ -382,7 +382,7 @@ impl HttpMetrics {
 
 /// The configuration of a layer that also measures request bodies; see [`HttpMetrics::with_request_body`].
 #[derive(Clone, Debug)]
-#[must_use = "a configuration does nothing until a layer is made of it"]
+#[must_use = "a configuration does nothing until a layer is built from it"]
 pub struct WithRequestBody(pub(crate) HttpMetrics);
 
 impl AsRef<HttpMetrics> for HttpMetrics {

@@ -208,14 +208,18 @@ impl Naming {
         for (i, name) in self.families.iter().enumerate() {
             errors.extend(check_metric_name(name).err());
             if self.families[..i].contains(name) {
-                errors.push(Error::new(format!("{name:?} is the name of two families")));
+                errors.push(Error::new(format!(
+                    "two metrics have the name {name:?}; rename one"
+                )));
             }
         }
         let labels: Vec<_> = self.labels().collect();
         for (i, name) in labels.iter().enumerate() {
             errors.extend(check_label_name(name).err());
             if labels[..i].contains(name) {
-                errors.push(Error::new(format!("{name:?} is the name of two labels")));
+                errors.push(Error::new(format!(
+                    "two labels have the name {name:?}; rename one"
+                )));
             }
         }
         errors

@@ -103,7 +103,7 @@ impl InFlight {
     }
 
     /// Moves the value out and leaves [`CLOSED`].
-    #[must_use = "dropped, it leaks its box"]
+    #[must_use = "dropping it leaks its box"]
     #[inline]
     pub(super) fn take(&mut self) -> Self {
         std::mem::replace(self, CLOSED)

@@ -28,7 +28,7 @@ use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 use crate::sink::overflow::OVERFLOW;
-use crate::sink::overflow::{Overflow, overflow_spec};
+use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
 use crate::sink::{Sink, Writing};
 
 /// The series of a layer. Leaked: see the [module](super).
@@ -173,8 +173,8 @@ impl HttpSeries {
     pub(crate) fn notice_nesting(&self) {
         if !self.is_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "a request came out of the service inside its own layer: if that layer is around itself, \
-                 requests are counted twice in {:?}; if the service asks itself, nothing is wrong",
+                "{}: a request came to a metrics layer from inside the same layer. If the layer is applied \
+                 twice, requests are counted twice: remove one. If the service calls itself, ignore this warning.",
                 self.main_name(),
             );
         }
@@ -260,7 +260,7 @@ impl HttpSeries {
         self.note_match();
         let endpoint = self.endpoints.get(name)?;
         let series = endpoint.get_plain(Method::of(method))?;
-        debug_assert!(!endpoint.is_skipped(), "it has series");
+        debug_assert!(!endpoint.is_skipped(), "a skipped endpoint has no series");
         series.begin();
         Some(series)
     }
@@ -524,12 +524,21 @@ impl HttpSeries {
             EndpointKind::Unmatched => self.notice_silence(status),
             EndpointKind::Overflow => {
                 let label = &settings.naming.endpoint;
-                self.endpoint_overflow.count(sink, family, label);
+                let cause = || match self.endpoints.is_full() {
+                    true => OverflowCause::Full {
+                        limit: settings.max_endpoints,
+                        advice: "raise `max_endpoints`, or check that endpoints are route templates and \
+                                 not paths",
+                    },
+                    false => OverflowCause::TooLong,
+                };
+                self.endpoint_overflow.count(sink, family, label, cause);
             }
         }
         for label in series.labels.overflowed() {
-            let name = &settings.labels[label].name;
-            self.label_overflow[label].count(sink, family, name);
+            let configured = &settings.labels[label];
+            let cause = || self.values[label].overflow_cause(configured);
+            self.label_overflow[label].count(sink, family, &configured.name, cause);
         }
     }
 
@@ -548,8 +557,12 @@ impl HttpSeries {
         }
         if self.silent.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
             tracing::warn!(
-                "every request so far is counted as endpoint {:?}: this layer sits where the route is not \
-                 known; add `EndpointLayer` inside the router, or move the layer onto it",
+                "{}: no request had a matched route so far. {ENOUGH} responses with a status other than 404 \
+                 and 405 are recorded with {}={:?}. Apply the layer with `Router::layer`, or add \
+                 `EndpointLayer` inside the router. Without a router, set `route_patterns`, `endpoint_fn` or \
+                 `endpoint`.",
+                self.main_name(),
+                self.settings.naming.endpoint,
                 self.unmatched.name,
             );
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use crate::http::config::http_label::AllowedValues;
 use crate::http::config::http_label::MAX_LABELS;
+use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
 use crate::maps::slots::SlotKey;
 use crate::maps::table::Table;
-use crate::sink::overflow::OVERFLOW;
+use crate::sink::overflow::{OVERFLOW, OverflowCause};
 use crate::sync::lock;
 
 /// The ids of all custom label values of one request.
@@ -110,6 +110,29 @@ impl LabelValueIds {
             FIRST - 1 + names.len() as u16
         });
         id.copied().unwrap_or(TOO_MANY)
+    }
+
+    /// Why a value got the id of `overflow`. `label` is the configuration of this label.
+    pub(crate) fn overflow_cause(&self, label: &HttpLabel) -> OverflowCause {
+        // Only the presets have labels on all metrics. Users cannot change the values of these labels.
+        let is_preset = label.on == On::Everything;
+        match &label.values {
+            AllowedValues::Declared(values) => OverflowCause::NotListed {
+                listed: distinct(values),
+                advice: match is_preset {
+                    true => "the list of this label is fixed",
+                    false => "add the value to `values`",
+                },
+            },
+            AllowedValues::AtMost(limit) if self.ids.is_full() => OverflowCause::Full {
+                limit: *limit,
+                advice: match is_preset {
+                    true => "the limit of this label is fixed",
+                    false => "raise `max_values`, or list the values with `values`",
+                },
+            },
+            AllowedValues::AtMost(_) => OverflowCause::TooLong,
+        }
     }
 
     pub(crate) fn name(&self, id: u16) -> &'static str {

@@ -114,7 +114,7 @@ impl CollectorCall {
     /// polling it.
     pub(crate) fn expire(&self) {
         self.end(Err(format!(
-            "no answer within {:.3} s",
+            "timed out after {:.3} s",
             self.began.elapsed().as_secs_f64()
         )));
         self.try_answer(drop_caught);
@@ -123,8 +123,7 @@ impl CollectorCall {
     /// Returns the report for a scrape whose deadline is earlier than that of the call. The call continues.
     pub(crate) fn impatient(&self) -> Arc<Report> {
         let seconds = self.began.elapsed().as_secs_f64();
-        let reason =
-            format!("no answer within {seconds:.3} s, in which this scraper wants its page");
+        let reason = format!("still running after {seconds:.3} s, when this scrape timed out");
         self.warn(&reason);
         Arc::new(Report {
             collector: Arc::clone(&self.collector),

@@ -178,13 +178,13 @@ impl Collected {
         let seconds = self.0.iter().map(|report| Number::Float(report.seconds));
         let success = self.gauge(
             Self::SUCCESS,
-            "Whether the collector succeeded: 1 or 0.",
+            "Whether the collector succeeded (1) or its metrics are missing (0).",
             None,
             successes,
         );
         let duration = self.gauge(
             Self::DURATION,
-            "Run time of the collector in seconds, or the time until it timed out.",
+            "Run time of the collector in seconds, until it ended or timed out.",
             Some(Unit::Seconds),
             seconds,
         );

@@ -63,7 +63,7 @@ impl Collectors {
         let mut entries = lock(&self.entries);
         if entries.iter().any(|entry| *entry.name == *name) {
             return Err(Error::conflict(format!(
-                "collector {name:?} is already registered: every collector needs a name of its own"
+                "collector {name:?} is already registered; use another name, or remove it first"
             )));
         }
         let registered = Arc::downgrade(&collector);

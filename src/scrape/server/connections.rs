@@ -69,7 +69,7 @@ impl Connections {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(timeout, all).await.is_err() {
             tracing::warn!(
-                "the metrics server ends with {} connections still open after {timeout:?}",
+                "metrics server stopped with {} connections still open after the shutdown_timeout of {timeout:?}",
                 self.tasks.len()
             );
         }

@@ -51,7 +51,7 @@ impl Listener {
             Self::tcp(&value).await
         } else {
             Err(Error::new(format!(
-                "{value:?} is neither a port nor an address"
+                "must be a port such as 8081 or an address such as 127.0.0.1:8081, got {value:?}"
             )))
         };
         let named = |error: Error| error.within(variable);
@@ -131,7 +131,7 @@ pub(super) async fn pause_after(error: &io::Error) {
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     ) {
-        tracing::warn!("the metrics server cannot accept connections, tries again in 1 s: {error}");
+        tracing::warn!("metrics server cannot accept connections, retrying in 1 s: {error}");
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -41,7 +41,7 @@ use crate::scrape::server::listener::Listener;
 /// | [`max_connections`](Self::max_connections) | 64 | further connections wait to be accepted |
 /// | [`idle_timeout`](Self::idle_timeout) | 75 s | connections without progress for this long are closed |
 /// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | time for running scrapes at shutdown |
-#[must_use = "nothing is served until `serve`"]
+#[must_use = "a server does nothing until `serve` is called"]
 pub struct MetricsServer {
     listener: Listener,
     settings: ServerSettings,

@@ -118,14 +118,14 @@ fn nothing_is_written_if_a_file_cannot_be_generated() {
     };
     assert_eq!(
         refused(Mixin::new().dashboard(good()).dashboard(bad)),
-        "dashboard \"Other\": no panel queries a metric family"
+        "dashboard \"Other\": no panel queries a metric family; add a query"
     );
     assert_eq!(
         refused(Mixin::new().dashboard(good()).dashboard(good())),
-        "two files have the path dashboards/process.json"
+        "two files have the path dashboards/process.json; rename one"
     );
     let rules = Rules::new(families::process());
-    assert!(refused(Mixin::new().rules("../rules", rules)).contains("the name of a file of rules"));
+    assert!(refused(Mixin::new().rules("../rules", rules)).contains("the name of a rule file"));
     // An error of the file system names the path and keeps its source.
     let file = directory.write("file", "");
     let error = Mixin::new().dashboard(good()).write_to(&file).unwrap_err();

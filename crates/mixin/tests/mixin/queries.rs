@@ -243,7 +243,7 @@ fn dashboard_errors_name_the_panel() {
             panel()
                 .threshold(2.0, Severity::Warning)
                 .threshold(1.0, Severity::Critical),
-            "thresholds must rise",
+            "thresholds must be in increasing order, got 1 after 2",
         ),
         (
             panel().query(
@@ -258,7 +258,7 @@ fn dashboard_errors_name_the_panel() {
     }
     assert_no_dashboard(
         dashboard(),
-        "dashboard \"Aria\": no panel queries a metric family",
+        "dashboard \"Aria\": no panel queries a metric family; add a query",
     );
     assert_no_dashboard(
         Dashboard::new("a b", "Aria", families::aria()).panel(panel()),

@@ -72,14 +72,14 @@ fn jobs_that_are_not_valid_are_refused() {
         config.to_prometheus_yaml().unwrap_err().to_string()
     };
     let job = || ScrapeJob::new("shop").target("shop:8080");
-    assert_eq!(refused(ScrapeConfig::new()), "no job: add at least one");
+    assert_eq!(refused(ScrapeConfig::new()), "no job; add at least one");
     assert_eq!(
         refused(ScrapeConfig::new().job(job()).job(job())),
-        "two jobs have the name \"shop\""
+        "two jobs have the name \"shop\"; rename one"
     );
     assert_eq!(
         refused(ScrapeConfig::new().job(ScrapeJob::new("shop"))),
-        "job \"shop\": no target: add at least one"
+        "job \"shop\": no target; add at least one"
     );
     assert!(
         refused(ScrapeConfig::new().interval("often").job(job())).contains("is not a duration")

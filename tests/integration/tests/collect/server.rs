@@ -191,7 +191,10 @@ fn metrics_port_variable_sets_the_address() {
     });
     for wrong in ["http", "65536", "-1"] {
         test(Some(wrong), &|result| {
-            result == format!("METRICS_PORT: {wrong:?} is neither a port nor an address")
+            result
+                == format!(
+                    "METRICS_PORT: must be a port such as 8081 or an address such as 127.0.0.1:8081, got {wrong:?}"
+                )
         });
     }
 }
