@@ -129,7 +129,7 @@ fn main() {
             },
         ),
         Variant::new("in progress: catalogue", move |n| {
-            (0..n).for_each(|i| drop(shop.packing.with(payment(i)).begin()));
+            (0..n).for_each(|i| drop(shop.packing.with(payment(i)).start()));
         }),
         Variant::new("histogram: atomics", move |n| {
             (0..n).for_each(|i| atomics.durations[payment(i) as usize].observe(sample(i)));

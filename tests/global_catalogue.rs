@@ -50,7 +50,7 @@ fn global_catalogue_works_before_and_after_install() {
     nz.increment();
     shop.stock.set(5.0);
     shop.build_info.set(Build { version: "1" });
-    let packing = shop.packing.begin();
+    let packing = shop.packing.start();
 
     shop.refused_total.with(Service::Web).increment();
 

@@ -50,7 +50,7 @@ where
     }
 
     fn start(&self) -> Result<oneshot::Receiver<Result<Samples, CollectError>>, CollectError> {
-        let running = RunningFlag::begin(&self.is_running)
+        let running = RunningFlag::start(&self.is_running)
             .ok_or("the thread of an earlier scrape is still running")?;
         let read = Arc::clone(&self.read);
         let (answer, answered) = oneshot::channel();
@@ -83,7 +83,7 @@ where
 struct RunningFlag(Arc<AtomicBool>);
 
 impl RunningFlag {
-    fn begin(is_running: &Arc<AtomicBool>) -> Option<Self> {
+    fn start(is_running: &Arc<AtomicBool>) -> Option<Self> {
         let was_running = is_running.swap(true, Ordering::AcqRel);
         (!was_running).then(|| Self(Arc::clone(is_running)))
     }

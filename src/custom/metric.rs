@@ -190,17 +190,17 @@ impl Gauge {
 metric! {
     /// A gauge of what is in progress.
     ///
-    /// [`begin`](Self::begin) increments it and returns a guard, which decrements it when dropped.
+    /// [`start`](Self::start) increments it and returns a guard, which decrements it when dropped.
     InProgress of handles::InProgressHandle: InProgress, Sink::in_progress
 }
 
 impl InProgress {
     /// Increments the gauge until the returned guard is dropped.
     #[inline]
-    pub fn begin(self) -> InProgressGuard {
+    pub fn start(self) -> InProgressGuard {
         let gauge = self.series.get();
         if let Some(gauge) = gauge {
-            gauge.begin();
+            gauge.start();
         }
         InProgressGuard { gauge }
     }

@@ -61,7 +61,7 @@
 //! shop.order_duration_seconds.with(Payment::Card).observe(0.25);
 //! shop.stock.set(1200.0);
 //! shop.build_info.set(Build { version: env!("CARGO_PKG_VERSION") });
-//! let packing = shop.orders_packing.begin();
+//! let packing = shop.orders_packing.start();
 //! assert_eq!(registry.sum("shop_orders_packing", &[]), Some(1.0));
 //! drop(packing);
 //!
@@ -80,7 +80,7 @@
 //! | [`Counter`](crate::Counter) | an integer that only increases | `increment`, `add` |
 //! | [`FloatCounter`](crate::FloatCounter) | a counter that also increases by fractions | `add` |
 //! | [`Gauge`](crate::Gauge) | a number that increases and decreases | `set`, `add`, `increment`, `decrement` |
-//! | [`InProgress`](crate::InProgress) | a gauge of what is in progress | `begin`, which returns a guard |
+//! | [`InProgress`](crate::InProgress) | a gauge of what is in progress | `start`, which returns a guard |
 //! | [`Histogram`](crate::Histogram) | observations counted in buckets | `observe`, `observe_duration` |
 //! | `Summary` | quantiles of the last ten minutes (feature `summary`) | `observe`, `observe_duration` |
 //! | [`Info`](crate::Info) | a gauge at 1 with constant labels | `set` |

@@ -16,21 +16,21 @@ use crate::lifecycle::end::{End, Exchange};
 
 pub(crate) struct GrpcCall {
     methods: &'static GrpcSeries,
-    place: CallState,
+    state: CallState,
     started: Instant,
     /// The timeout of the client, in seconds.
     timeout: Option<f64>,
     /// The code of the response head, replaced by that of the trailers if they have one.
-    answered: Option<Code>,
+    response_code: Option<Code>,
 }
 
 /// Whether a call is in progress, and in which series.
 enum CallState {
-    Open(&'static MethodSeries),
+    InProgress(&'static MethodSeries),
     /// In progress, but it is not known yet whether the method exists.
     DeferredCall(Arc<DeferredCall>),
     /// Ended, or not a gRPC call.
-    Closed,
+    Ended,
 }
 
 /// A call to a method that is not known yet, and the number of messages received before it is.
@@ -54,11 +54,11 @@ impl GrpcCall {
         request: &Request<B>,
     ) -> (Self, MessageCounter) {
         let headers = request.headers();
-        let (place, messages) = if !is_grpc(headers) {
-            (CallState::Closed, MessageCounter::Nowhere)
+        let (state, messages) = if !is_grpc(headers) {
+            (CallState::Ended, MessageCounter::Nowhere)
         } else if let Some(series) = methods.find(request.uri().path()) {
-            series.begin();
-            (CallState::Open(series), MessageCounter::Of(series))
+            series.start();
+            (CallState::InProgress(series), MessageCounter::Of(series))
         } else {
             let call = Arc::new(DeferredCall {
                 path: request.uri().path().into(),
@@ -70,10 +70,10 @@ impl GrpcCall {
         };
         let call = Self {
             methods,
-            place,
+            state,
             started: Instant::now(),
             timeout: timeout(headers),
-            answered: None,
+            response_code: None,
         };
         (call, messages)
     }
@@ -81,24 +81,24 @@ impl GrpcCall {
     /// Moves the call out and leaves a closed one.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
-        let place = std::mem::replace(&mut self.place, CallState::Closed);
-        Self { place, ..*self }
+        let state = std::mem::replace(&mut self.state, CallState::Ended);
+        Self { state, ..*self }
     }
 
     /// Reads the response head. The call ends if the response has no body.
     #[inline]
-    pub(crate) fn answer<B: Body>(&mut self, response: &Response<B>) {
-        if let CallState::Closed = self.place {
+    pub(crate) fn read_head<B: Body>(&mut self, response: &Response<B>) {
+        if let CallState::Ended = self.state {
             return;
         }
         let status = response.status();
         // The HTTP status gives the code only if it is not 200; otherwise the trailers have it.
-        self.answered = Code::of_headers(response.headers())
+        self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
-        if let CallState::DeferredCall(_) = self.place {
+        if let CallState::DeferredCall(_) = self.state {
             // A gRPC response with any other code than `Unimplemented` proves that the method exists.
             let proven = is_grpc(response.headers())
-                && self.answered.is_none_or(|c| c != Code::Unimplemented);
+                && self.response_code.is_none_or(|c| c != Code::Unimplemented);
             self.label(proven);
         }
         if response.body().is_end_stream() {
@@ -109,7 +109,7 @@ impl GrpcCall {
     /// Counts messages of the response.
     #[inline]
     pub(crate) fn count_messages(&self, messages: u64) {
-        if let CallState::Open(series) = self.place {
+        if let CallState::InProgress(series) = self.state {
             series.response_messages.add(messages);
         }
     }
@@ -117,7 +117,7 @@ impl GrpcCall {
     /// Labels a deferred call: with its path if the method is proven to exist, otherwise as `unknown`.
     #[cold]
     fn label(&mut self, proven: bool) {
-        let CallState::DeferredCall(call) = &self.place else {
+        let CallState::DeferredCall(call) = &self.state else {
             return;
         };
         let series = if proven {
@@ -125,22 +125,23 @@ impl GrpcCall {
         } else {
             self.methods.unknown()
         };
-        series.begin();
-        call.settle(series);
-        self.place = CallState::Open(series);
+        series.start();
+        call.register(series);
+        self.state = CallState::InProgress(series);
     }
 
     /// Reads the code from the trailers. Without `grpc-status`, the code of the head is kept.
     pub(crate) fn read_trailers(&mut self, trailers: &HeaderMap) {
-        self.answered = Code::of_headers(trailers).or(self.answered);
+        self.response_code = Code::of_headers(trailers).or(self.response_code);
     }
 
     #[inline]
-    fn close(&mut self, end: End) {
-        if let CallState::DeferredCall(_) = self.place {
+    fn record_end(&mut self, end: End) {
+        if let CallState::DeferredCall(_) = self.state {
             self.label(false);
         }
-        let CallState::Open(series) = std::mem::replace(&mut self.place, CallState::Closed) else {
+        let CallState::InProgress(series) = std::mem::replace(&mut self.state, CallState::Ended)
+        else {
             return;
         };
         let seconds = self.started.elapsed_seconds();
@@ -158,10 +159,10 @@ impl GrpcCall {
         };
         let failed = || or_timed_out(self.methods.side().code_of_errors());
         match end {
-            End::Complete => self.answered.unwrap_or(Code::Unknown),
-            End::Failed => self.answered.unwrap_or_else(failed),
+            End::Complete => self.response_code.unwrap_or(Code::Unknown),
+            End::Failed => self.response_code.unwrap_or_else(failed),
             End::Dropped => self
-                .answered
+                .response_code
                 .unwrap_or_else(|| or_timed_out(Code::Canceled)),
             End::Panicked => Code::Internal,
         }
@@ -171,25 +172,25 @@ impl GrpcCall {
 impl Exchange for GrpcCall {
     #[inline]
     fn end(&mut self, end: End) {
-        self.close(end);
+        self.record_end(end);
     }
 }
 
 impl Drop for GrpcCall {
     fn drop(&mut self) {
-        self.close(End::Dropped);
+        self.record_end(End::Dropped);
     }
 }
 
 impl DeferredCall {
-    fn settle(&self, series: &'static MethodSeries) {
+    fn register(&self, series: &'static MethodSeries) {
         let series = self.series.get_or_init(|| series);
         self.flush(series);
     }
 
     fn count(&self, messages: u64) {
         self.early.fetch_add(messages, Ordering::SeqCst);
-        // `settle` sets the series and then flushes. Whichever of the two runs second sees the write of the
+        // `register` sets the series and then flushes. Whichever of the two runs second sees the write of the
         // other, so no message is lost.
         if let Some(series) = self.series.get() {
             self.flush(series);
@@ -261,7 +262,7 @@ fn has_passed(timeout: f64, seconds: f64) -> bool {
 
 impl fmt::Debug for GrpcCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let open = !matches!(self.place, CallState::Closed);
+        let open = !matches!(self.state, CallState::Ended);
         f.debug_struct("GrpcCall")
             .field("open", &open)
             .finish_non_exhaustive()

@@ -49,7 +49,7 @@ where
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(response)) => {
                 let mut call = this.call.take();
-                call.answer(&response);
+                call.read_head(&response);
                 Poll::Ready(Ok(response.map(|body| GrpcResponseBody::new(body, call))))
             }
             Poll::Ready(Err(error)) => {

@@ -199,9 +199,9 @@ impl GrpcSeries {
 
 impl MethodSeries {
     #[inline]
-    pub(crate) fn begin(&self) {
+    pub(crate) fn start(&self) {
         self.started.increment();
-        self.in_progress.begin();
+        self.in_progress.start();
     }
 }
 

@@ -481,21 +481,21 @@ mod tests {
     #[test]
     fn request_in_progress_is_always_seen() {
         let cells = Store::default();
-        let began = cells.reserve_counts(2);
+        let started = cells.reserve_counts(2);
         let done = AtomicBool::new(false);
-        cells.add_count(Address::of(began), 1);
+        cells.add_count(Address::of(started), 1);
         let open = std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
-                        cells.add_count(Address::of(began), 1);
-                        cells.add_count(Address::of(began + 1), 1);
+                        cells.add_count(Address::of(started), 1);
+                        cells.add_count(Address::of(started + 1), 1);
                     }
                 });
             }
             let open = (0..100_000).all(|_| {
-                let (ended, began) = cells.count_pair(began + 1, began);
-                began > ended
+                let (ended, started) = cells.count_pair(started + 1, started);
+                started > ended
             });
             done.store(true, Ordering::Relaxed);
             open

@@ -99,43 +99,45 @@ impl metrics::GaugeFn for RegistryGauge {
 #[derive(Clone)]
 pub(crate) struct RegistryInProgress {
     store: Arc<Store>,
-    began: Address,
+    started: Address,
 }
 
 impl RegistryInProgress {
-    pub(crate) fn new(store: Arc<Store>, began: CellId) -> Self {
-        let began = Address::of(began);
-        Self { store, began }
+    pub(crate) fn new(store: Arc<Store>, started: CellId) -> Self {
+        let started = Address::of(started);
+        Self { store, started }
     }
 
-    pub(crate) fn begin(&self) {
-        self.store.add_count(self.began, 1);
+    pub(crate) fn start(&self) {
+        self.store.add_count(self.started, 1);
     }
 
     pub(crate) fn end(&self) {
-        self.store.add_count(self.began.plus(1), 1);
+        self.store.add_count(self.started.plus(1), 1);
     }
 
     pub(crate) fn cells(&self) -> InProgressCells {
-        InProgressCells { began: self.began }
+        InProgressCells {
+            started: self.started,
+        }
     }
 }
 
 /// The cells of a [`RegistryInProgress`], for callers that hold a [`Writer`] of its store.
 #[derive(Clone, Copy)]
 pub(crate) struct InProgressCells {
-    began: Address,
+    started: Address,
 }
 
 impl InProgressCells {
     #[inline]
-    pub(crate) fn begin(self, writer: Writer<'_>) {
-        writer.increment(self.began);
+    pub(crate) fn start(self, writer: Writer<'_>) {
+        writer.increment(self.started);
     }
 
     #[inline]
     pub(crate) fn end(self, writer: Writer<'_>) {
-        writer.increment(self.began.plus(1));
+        writer.increment(self.started.plus(1));
     }
 }
 

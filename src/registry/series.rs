@@ -114,12 +114,12 @@ impl Registry {
     pub(crate) fn register_in_progress_series(&self, key: Cow<'_, Key>) -> Arc<RegistryInProgress> {
         self.register(&self.inner.in_progress, Instrument::InProgress, key, |_| {
             let store = Arc::clone(&self.inner.store);
-            let began = store.reserve_counts(2);
+            let started = store.reserve_counts(2);
             let cells = SeriesCells {
-                cell: began,
+                cell: started,
                 sum: 0,
             };
-            (RegistryInProgress::new(store, began), cells)
+            (RegistryInProgress::new(store, started), cells)
         })
     }
 

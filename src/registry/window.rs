@@ -22,7 +22,7 @@ const SLICE_SECONDS: f64 = 120.0;
 
 /// The observations of the last ten minutes. Quantiles have a relative error of at most 1 %.
 pub(crate) struct Window {
-    began: Instant,
+    started: Instant,
     stripes: [Mutex<[Slice; SLICES]>; STRIPES],
 }
 
@@ -35,13 +35,13 @@ struct Slice {
 impl Window {
     pub(crate) fn new() -> Self {
         Self {
-            began: Instant::now(),
+            started: Instant::now(),
             stripes: std::array::from_fn(|_| Mutex::default()),
         }
     }
 
     fn now(&self) -> u64 {
-        (self.began.elapsed_seconds() / SLICE_SECONDS) as u64
+        (self.started.elapsed_seconds() / SLICE_SECONDS) as u64
     }
 
     /// Adds an observation, which must be finite.

@@ -73,9 +73,9 @@ pub(crate) enum InProgressHandle {
 
 impl InProgressHandle {
     #[inline]
-    pub(crate) fn begin(&self) {
+    pub(crate) fn start(&self) {
         match self {
-            Self::Registry(gauge) => gauge.begin(),
+            Self::Registry(gauge) => gauge.start(),
             Self::Foreign(gauge) => gauge.increment(1.0),
         }
     }

@@ -136,7 +136,7 @@ fn every_metric_type_records_its_values() {
     shop.stock.add(-2.5);
     shop.stock.decrement();
     let cash = shop.packing.with(Payment::Cash);
-    let (one, _other) = (cash.begin(), cash.begin());
+    let (one, _other) = (cash.start(), cash.start());
     drop(one);
     shop.packing_seconds.with(Payment::Card).observe(0.3);
     shop.packing_seconds
@@ -450,7 +450,7 @@ fn catalogue_records_into_any_metrics_recorder() {
         version: "1",
         debug: false,
     });
-    let packing = shop.packing.with(Payment::Card).begin();
+    let packing = shop.packing.with(Payment::Card).start();
     let value = |name| foreign.sum(name, &[]);
     assert_eq!(value("shop_packing"), Some(1.0));
     drop(packing);

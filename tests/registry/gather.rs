@@ -285,7 +285,7 @@ async fn integer_counters_are_exact() {
 #[tokio::test]
 async fn gauges_and_infos_have_their_values() {
     let (registry, shop) = registry();
-    let _packing = [shop.packing.begin(), shop.packing.begin()];
+    let _packing = [shop.packing.start(), shop.packing.start()];
     registry.collector("stats", collect).unwrap();
     let snapshot = registry.gather().await;
     assert!(matches!(
@@ -422,7 +422,7 @@ async fn series_of_the_registry_have_a_creation_time() {
 async fn page_and_snapshot_have_the_same_samples() {
     let (registry, shop) = registry();
     registry.collector("stats", collect).unwrap();
-    let _packing = shop.packing.begin();
+    let _packing = shop.packing.start();
     let service = service_fn(async |_: Request<()>| Ok::<_, ()>(Response::new(String::new())));
     let measured = registry.http_layer().layer(service);
     drop(measured.oneshot(Request::new(())).await);

@@ -17,7 +17,7 @@ use crate::regex_cost;
 /// Stack size per byte of the query. At worst the tree is as deep as the query is long (`((((…`), and it is walked,
 /// printed, compared and dropped recursively. Only the used part of the stack takes memory.
 const STACK_PER_BYTE: usize = 8 * 1024;
-const MIN_STACK: usize = 1028 * 1024;
+const MIN_STACK: usize = 1024 * 1024;
 
 /// Equality matchers that are added to every selector.
 #[derive(Clone, Debug, Default)]

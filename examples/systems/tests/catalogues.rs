@@ -206,7 +206,7 @@ fn aria_records_fractions_escaped_labels_and_a_gauge_named_like_a_counter() {
     let request = metrics
         .requests_in_progress
         .with(aria::Method { method: &method })
-        .begin();
+        .start();
     metrics
         .requests_total
         .with(aria::Request {

@@ -29,7 +29,7 @@ pub struct OperationGuard<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> {
     /// `None` once the operation is recorded or discarded.
     record: Option<Record>,
     in_progress: Option<InProgressGuard>,
-    began: Instant,
+    started: Instant,
     /// The duration, if the clock was stopped.
     seconds: Option<f64>,
     outcome: Outcome,
@@ -48,7 +48,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
             labels,
             record: Some(record),
             in_progress,
-            began: Instant::now(),
+            started: Instant::now(),
             seconds: None,
             outcome: Outcome::Cancelled,
             error_type: None,
@@ -66,7 +66,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
     /// Returns the time since the operation started.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        Duration::try_from_secs_f64(self.began.elapsed_seconds()).unwrap_or_default()
+        Duration::try_from_secs_f64(self.started.elapsed_seconds()).unwrap_or_default()
     }
 
     /// Ends the measured duration now, while the operation stays in progress.
@@ -74,7 +74,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
     /// An example is the time to the first token of a stream. Only the first call has an effect.
     pub fn stop_clock(&mut self) {
         if self.seconds.is_none() {
-            self.seconds = Some(self.began.elapsed_seconds());
+            self.seconds = Some(self.started.elapsed_seconds());
         }
     }
 
@@ -123,7 +123,9 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
         let Some(record) = self.record.take() else {
             return;
         };
-        let seconds = self.seconds.unwrap_or_else(|| self.began.elapsed_seconds());
+        let seconds = self
+            .seconds
+            .unwrap_or_else(|| self.started.elapsed_seconds());
         let error_type = match outcome {
             Outcome::Error => self.error_type,
             _ => None,

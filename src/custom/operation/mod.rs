@@ -215,7 +215,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
             in_progress,
             record,
         } = self;
-        OperationGuard::new(labels, in_progress.map(InProgress::begin), record)
+        OperationGuard::new(labels, in_progress.map(InProgress::start), record)
     }
 
     /// Starts the operation now. It ends with the future.

@@ -171,7 +171,7 @@ impl HttpLabel {
             .and_then(|value| value(response))
     }
 
-    pub(crate) fn asks_response(&self) -> bool {
+    pub(crate) fn reads_response(&self) -> bool {
         self.from_response.is_some()
     }
 }

@@ -60,7 +60,7 @@ impl HttpMetric {
     ];
 
     /// The label that only this metric has.
-    pub(crate) fn own_label(self) -> Option<&'static str> {
+    pub(crate) fn extra_label(self) -> Option<&'static str> {
         match self {
             Self::AbortedBodies => Some("reason"),
             Self::OpenConnections => Some("kind"),

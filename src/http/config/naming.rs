@@ -198,7 +198,7 @@ impl Naming {
         let set = [method, endpoint, status].map(String::as_str);
         let fixed = HttpMetric::ALL
             .into_iter()
-            .filter_map(|family| family.own_label());
+            .filter_map(|family| family.extra_label());
         set.into_iter().chain(fixed).chain(error_type.as_deref())
     }
 

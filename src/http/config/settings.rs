@@ -88,7 +88,7 @@ pub(crate) enum LabelSource {
     Method,
     Endpoint,
     /// The custom label with this index.
-    Own(usize),
+    Custom(usize),
     Status,
     ErrorType,
 }
@@ -127,8 +127,8 @@ impl HttpSettings {
     }
 
     /// The labels of a family, without those that only this family has and without constant labels.
-    pub(crate) fn parts(&self, family: HttpMetric) -> Vec<LabelSource> {
-        let (endpoint, own, status) = match family {
+    pub(crate) fn label_sources(&self, family: HttpMetric) -> Vec<LabelSource> {
+        let (endpoint, custom_on, status) = match family {
             HttpMetric::Requests => (true, On::Requests, true),
             HttpMetric::Duration
             | HttpMetric::HeadDuration
@@ -139,27 +139,27 @@ impl HttpSettings {
             HttpMetric::AbortedBodies => (true, On::Everything, false),
             HttpMetric::OpenConnections => return vec![LabelSource::Endpoint],
         };
-        let mut parts = vec![LabelSource::Method];
-        parts.extend(endpoint.then_some(LabelSource::Endpoint));
-        let own = (0..self.labels.len()).filter(|i| self.labels[*i].on >= own);
-        parts.extend(own.map(LabelSource::Own));
+        let mut sources = vec![LabelSource::Method];
+        sources.extend(endpoint.then_some(LabelSource::Endpoint));
+        let custom = (0..self.labels.len()).filter(|i| self.labels[*i].on >= custom_on);
+        sources.extend(custom.map(LabelSource::Custom));
         if status {
-            parts.push(LabelSource::Status);
-            parts.extend(
+            sources.push(LabelSource::Status);
+            sources.extend(
                 self.naming
                     .error_type
                     .is_some()
                     .then_some(LabelSource::ErrorType),
             );
         }
-        parts
+        sources
     }
 
-    pub(crate) fn label_name(&self, part: LabelSource) -> &str {
-        match part {
+    pub(crate) fn label_name(&self, source: LabelSource) -> &str {
+        match source {
             LabelSource::Method => &self.naming.method,
             LabelSource::Endpoint => &self.naming.endpoint,
-            LabelSource::Own(i) => &self.labels[i].name,
+            LabelSource::Custom(i) => &self.labels[i].name,
             LabelSource::Status => &self.naming.status,
             LabelSource::ErrorType => self.naming.error_type.as_deref().unwrap_or_default(),
         }
@@ -201,9 +201,9 @@ impl HttpSettings {
         let mut description = FamilyDescription::new(name, instrument.kind());
         description.help = help.to_owned();
         description.unit = unit;
-        let parts = self.parts(family).into_iter();
-        description.labels = parts.map(|part| self.describe_label(part)).collect();
-        description.labels.extend(own_label(family));
+        let sources = self.label_sources(family).into_iter();
+        description.labels = sources.map(|source| self.describe_label(source)).collect();
+        description.labels.extend(describe_extra_label(family));
         if instrument == Instrument::Histogram {
             let buckets = self.buckets_of(family)?;
             let buckets = buckets.unwrap_or_else(|| rules(&description.name));
@@ -212,9 +212,9 @@ impl HttpSettings {
         Ok(Some(description))
     }
 
-    fn describe_label(&self, part: LabelSource) -> LabelDescription {
-        let label = LabelDescription::new(self.label_name(part).to_owned());
-        match part {
+    fn describe_label(&self, source: LabelSource) -> LabelDescription {
+        let label = LabelDescription::new(self.label_name(source).to_owned());
+        match source {
             LabelSource::Method => {
                 let other = self.naming.other_method;
                 let methods = Method::ALL.iter().map(|method| method.label(other));
@@ -224,7 +224,7 @@ impl HttpSettings {
             LabelSource::Endpoint => label
                 .role(LabelRole::Endpoint)
                 .fallback(self.naming.unmatched),
-            LabelSource::Own(i) => match &self.labels[i].values {
+            LabelSource::Custom(i) => match &self.labels[i].values {
                 AllowedValues::Declared(values) => {
                     let values = values.iter().map(|value| value.clone().into());
                     let values = values.chain(["".into(), OVERFLOW.into()]);
@@ -323,8 +323,8 @@ impl HttpSettings {
 }
 
 /// The description of the label that only this family has.
-fn own_label(family: HttpMetric) -> Option<LabelDescription> {
-    let label = LabelDescription::new(family.own_label()?);
+fn describe_extra_label(family: HttpMetric) -> Option<LabelDescription> {
+    let label = LabelDescription::new(family.extra_label()?);
     Some(match family {
         HttpMetric::AbortedBodies => label
             .role(LabelRole::Reason)

@@ -12,24 +12,24 @@ use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
 use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::middleware::in_flight::{CLOSED, Extras, InFlight, SeriesPair};
+use crate::http::middleware::in_flight::{ENDED, Extras, InFlight, SeriesPair};
 use crate::http::middleware::long_lived::OpenConnection;
 use crate::http::middleware::nesting;
 use crate::http::middleware::outcome::RequestEnd;
 use crate::http::series::completion::Measured;
 use crate::http::series::endpoint::EndpointSeries;
-use crate::http::series::http::HttpSeries;
+use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
 use crate::lifecycle::end::{End, Exchange};
 
 pub(crate) struct HttpExchange {
-    place: InFlight,
+    in_flight: InFlight,
     started: Instant,
     /// The time to the response head in seconds, if it is measured; NaN before the head.
     head_seconds: f64,
     /// Bytes of the response body so far.
     sent: u64,
-    answered: Answered,
+    response_status: ResponseStatus,
 }
 
 // It is moved often: from the future to the body, and between stack frames.
@@ -39,10 +39,10 @@ const _: () = assert!(size_of::<HttpExchange>() <= 56);
 ///
 /// A full word, because an exchange is moved several times and copies around padding are slow.
 #[derive(Clone, Copy)]
-struct Answered(u64);
+struct ResponseStatus(u64);
 
-impl Answered {
-    const NOT_YET: Self = Self(0);
+impl ResponseStatus {
+    const NONE: Self = Self(0);
 
     #[inline]
     fn with(code: StatusCode) -> Self {
@@ -58,54 +58,54 @@ impl Answered {
 impl HttpExchange {
     /// Starts the exchange of a request.
     #[inline]
-    pub(crate) fn open<B>(layer: &'static HttpSeries, request: &Request<B>) -> Self {
+    pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
         nesting::check(layer);
-        match layer.begin_known(request.method(), request.extensions()) {
-            Some(series) => Self::at(InFlight::begun(series)),
-            None => Self::open_asking(layer, RequestHead::new(request)),
+        match layer.start_known(request.method(), request.extensions()) {
+            Some(series) => Self::new(InFlight::started(series)),
+            None => Self::start_from_head(layer, RequestHead::new(request)),
         }
     }
 
-    /// Slow path of [`open`](Self::open): the series is not found by route and method alone.
+    /// Slow path of [`start`](Self::start): the series is not found by route and method alone.
     // Not inlined, to keep the code that is generic over the service small.
     #[inline(never)]
-    fn open_asking(layer: &'static HttpSeries, request: RequestHead<'_>) -> Self {
+    fn start_from_head(layer: &'static LayerSeries, request: RequestHead<'_>) -> Self {
         let method = Method::of(request.method());
         let name = layer.endpoint_of(request);
         let endpoint = layer.endpoint(name);
         if endpoint.is_some_and(EndpointSeries::is_skipped) {
             // A skipped request leaves no trace, not even in the tables of label values.
-            return Self::at(CLOSED);
+            return Self::new(ENDED);
         }
         // Functions of the application run first: if one panics, nothing has started yet.
         let labels = layer.request_labels(request);
         let trace = layer.trace(request);
-        let mut place = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
-            Some(series) => InFlight::open(series),
+        let mut in_flight = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
+            Some(series) => InFlight::start(series),
             None => InFlight::deferred(layer, method, name, labels),
         };
         if let Some(trace) = trace
-            && let Some(extras) = place.extras()
+            && let Some(extras) = in_flight.extras()
         {
             extras.trace = Some(trace);
         }
-        Self::at(place)
+        Self::new(in_flight)
     }
 
     #[inline]
-    fn at(place: InFlight) -> Self {
+    fn new(in_flight: InFlight) -> Self {
         Self {
-            place,
+            in_flight,
             started: Instant::now(),
             head_seconds: f64::NAN,
             sent: 0,
-            answered: Answered::NOT_YET,
+            response_status: ResponseStatus::NONE,
         }
     }
 
     /// Attaches the progress of the request body, which is recorded at the end.
     pub(super) fn set_body_progress(&mut self, progress: Arc<BodyProgress>) {
-        if let Some(extras) = self.place.extras() {
+        if let Some(extras) = self.in_flight.extras() {
             extras.progress = Some(progress);
         }
     }
@@ -114,91 +114,91 @@ impl HttpExchange {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Self {
-            place: self.place.take(),
+            in_flight: self.in_flight.take(),
             ..*self
         }
     }
 
     /// The layer that measures the request, unless it has ended.
     #[inline]
-    pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
-        self.place.layer()
+    pub(super) fn layer(&self) -> Option<&'static LayerSeries> {
+        self.in_flight.layer()
     }
 
     /// Whether the request is measured and has not ended.
     #[inline]
     pub(crate) fn is_live(&self) -> bool {
-        self.place.is_live()
+        self.in_flight.is_live()
     }
 
     /// Registers a deferred request once it is known not to be a scrape: its future is pending, or it has a
     /// response.
     #[inline]
-    pub(crate) fn settle(&mut self) {
-        self.place.settle();
+    pub(crate) fn register_deferred(&mut self) {
+        self.in_flight.register_deferred();
     }
 
     /// Records the status and, if needed, the time of the response head. Returns the method, if the request
     /// is measured and has not ended.
     #[inline]
-    pub(crate) fn answer(&mut self, code: StatusCode) -> Option<Method> {
-        let (layer, method) = self.place.measured_by()?;
+    pub(crate) fn record_head(&mut self, code: StatusCode) -> Option<Method> {
+        let (layer, method) = self.in_flight.measured_by()?;
         if layer.times_head() {
             self.head_seconds = self.started.elapsed_seconds();
         }
-        self.answer_alone(code);
+        self.record_status(code);
         Some(method)
     }
 
-    /// Like [`answer`](Self::answer), if only the status matters.
+    /// Like [`record_head`](Self::record_head), if only the status matters.
     #[inline]
-    pub(super) fn answer_alone(&mut self, code: StatusCode) {
-        self.answered = Answered::with(code);
+    pub(super) fn record_status(&mut self, code: StatusCode) {
+        self.response_status = ResponseStatus::with(code);
     }
 
     /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn takes_status_alone(&self) -> bool {
-        self.place.takes_status_alone()
+        self.in_flight.takes_status_alone()
     }
 
     /// Applies the labels of the response, and its endpoint if it has `named` one.
-    pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        self.place.learn(response, named);
+    pub(super) fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
+        self.in_flight.apply_response(response, named);
     }
 
     /// Ends the exchange. Only the first call counts.
-    pub(crate) fn close(&mut self, outcome: RequestEnd) {
+    pub(crate) fn end_as(&mut self, outcome: RequestEnd) {
         if outcome.status().is_some() {
-            self.settle();
+            self.register_deferred();
         }
-        self.close_after(self.started.elapsed_seconds(), outcome);
+        self.record_end(self.started.elapsed_seconds(), outcome);
     }
 
     /// Ends the exchange of a completed request: by the fast path
     /// [`count_ordinary`](RequestSeries::count_ordinary) if possible.
     #[inline(never)]
-    fn complete(&mut self) {
-        let Some(status) = self.answered.status() else {
+    fn end_complete(&mut self) {
+        let Some(status) = self.response_status.status() else {
             return;
         };
         let seconds = self.started.elapsed_seconds();
-        if let &InFlight::SeriesPair(SeriesPair { began, counted }) = &self.place
-            && counted.count_ordinary(began, status, seconds)
+        if let &InFlight::SeriesPair(SeriesPair { started, counted }) = &self.in_flight
+            && counted.count_ordinary(started, status, seconds)
         {
-            self.place = CLOSED;
+            self.in_flight = ENDED;
         } else {
-            self.close_after(seconds, RequestEnd::Complete(status));
+            self.record_end(seconds, RequestEnd::Complete(status));
         }
     }
 
     /// Ends the exchange of a request that took `seconds` in total.
-    fn close_after(&mut self, seconds: f64, outcome: RequestEnd) {
-        let Some((SeriesPair { began, counted }, extras)) = self.place.take_open() else {
+    fn record_end(&mut self, seconds: f64, outcome: RequestEnd) {
+        let Some((SeriesPair { started, counted }, extras)) = self.in_flight.take_series() else {
             return;
         };
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-        let _ending = Ending(began);
+        let _ending = Ending(started);
         if let Some(status) = outcome.status() {
             let measured = self.measured(outcome, &extras);
             let seconds = match measured.head_seconds {
@@ -224,7 +224,7 @@ impl HttpExchange {
 
     /// Opens a long-lived connection. The gauge counts it until it is dropped. `None` if it is not measured.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
-        let SeriesPair { counted, .. } = self.place.opened()?;
+        let SeriesPair { counted, .. } = self.in_flight.series()?;
         let gauge = counted.layer().connections(counted, kind);
         gauge.map(OpenConnection::open)
     }
@@ -249,8 +249,8 @@ impl Exchange for HttpExchange {
     #[inline]
     fn end(&mut self, end: End) {
         match end {
-            End::Complete => self.complete(),
-            end => self.abort(end),
+            End::Complete => self.end_complete(),
+            end => self.end_early(end),
         }
     }
 }
@@ -259,16 +259,16 @@ impl Drop for HttpExchange {
     #[inline]
     fn drop(&mut self) {
         if self.is_live() {
-            self.abort(End::Dropped);
+            self.end_early(End::Dropped);
         }
     }
 }
 
 impl HttpExchange {
     #[cold]
-    fn abort(&mut self, end: End) {
-        if let Some(end) = RequestEnd::of(end, self.answered.status()) {
-            self.close(end);
+    fn end_early(&mut self, end: End) {
+        if let Some(end) = RequestEnd::of(end, self.response_status.status()) {
+            self.end_as(end);
         }
     }
 }
@@ -276,7 +276,7 @@ impl HttpExchange {
 impl fmt::Debug for HttpExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpExchange")
-            .field("answered", &self.answered.status())
+            .field("response_status", &self.response_status.status())
             .field("open", &self.is_live())
             .finish_non_exhaustive()
     }
@@ -297,10 +297,10 @@ mod tests {
     fn measured(metrics: HttpMetrics) -> Registry {
         let registry = Registry::new();
         let layer = metrics.build(&registry).unwrap();
-        let mut exchange = HttpExchange::open(layer.series(), &Request::new(()));
+        let mut exchange = HttpExchange::start(layer.series(), &Request::new(()));
         stepped::advance(Duration::from_secs(1));
-        exchange.settle();
-        exchange.answer(StatusCode::OK);
+        exchange.register_deferred();
+        exchange.record_head(StatusCode::OK);
         stepped::advance(Duration::from_secs(3));
         exchange.end(End::Complete);
         stepped::advance(Duration::from_secs(5));

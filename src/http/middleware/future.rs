@@ -46,11 +46,11 @@ where
         let inside = Inside::enter(this.exchange);
         let polled = this.inner.poll(cx);
         inside.leave();
-        let Poll::Ready(answered) = polled else {
-            this.exchange.settle();
+        let Poll::Ready(result) = polled else {
+            this.exchange.register_deferred();
             return Poll::Pending;
         };
-        let response = answered.inspect_err(|_| this.exchange.end(End::Failed))?;
+        let response = result.inspect_err(|_| this.exchange.end(End::Failed))?;
         Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
     }
 }

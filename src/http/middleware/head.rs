@@ -66,8 +66,8 @@ impl HttpExchange {
         if says_more || !may_have_body(code) || !self.takes_status_alone() {
             return None;
         }
-        self.answer_alone(code);
-        Some(self.begin_body(body))
+        self.record_status(code);
+        Some(self.start_body(body))
     }
 
     /// Reads a response head. It may end the request or start a long-lived connection.
@@ -81,15 +81,15 @@ impl HttpExchange {
     ) -> BodyPlan {
         let response = ResponseHead::new(code, headers, extensions);
         if extensions.get::<SkipMetrics>().is_some() {
-            self.close(RequestEnd::Skipped);
+            self.end_as(RequestEnd::Skipped);
         }
-        let Some(method) = self.answer(code) else {
+        let Some(method) = self.record_head(code) else {
             return BodyPlan::of(Remaining::UNKNOWN);
         };
-        self.learn(response, extensions.get::<Endpoint>());
+        self.apply_response(response, extensions.get::<Endpoint>());
         let marked = extensions.get::<LongLived>();
-        if marked.is_some() || !begins_body(code, method) {
-            return self.begin_other(code, method, marked);
+        if marked.is_some() || !body_follows(code, method) {
+            return self.start_other(code, method, marked);
         }
         if body.remaining.is_unknown() {
             if is_event_stream(headers) {
@@ -97,12 +97,12 @@ impl HttpExchange {
             }
             body.remaining = Remaining::of(declared_length(headers));
         }
-        self.begin_body(body)
+        self.start_body(body)
     }
 
     /// A body follows. If it is empty, the request ends.
     #[inline]
-    fn begin_body(&mut self, body: BodyHints) -> BodyPlan {
+    fn start_body(&mut self, body: BodyHints) -> BodyPlan {
         if body.is_end || body.remaining.is_nothing() {
             self.end(End::Complete);
         }
@@ -111,7 +111,7 @@ impl HttpExchange {
 
     /// A long-lived connection follows, or nothing that reaches the client.
     #[cold]
-    fn begin_other(
+    fn start_other(
         &mut self,
         code: StatusCode,
         method: Method,
@@ -134,7 +134,7 @@ impl HttpExchange {
         marked: Option<&LongLived>,
     ) -> BodyPlan {
         let connection = self.connection(kind);
-        self.close(RequestEnd::LongLived(Status::of(code)));
+        self.end_as(RequestEnd::LongLived(Status::of(code)));
         BodyPlan {
             remaining: Remaining::UNKNOWN,
             connection: match marked {
@@ -148,7 +148,7 @@ impl HttpExchange {
 /// Whether a body for the client follows the head: not after an upgrade, in a tunnel, or if HTTP forbids a
 /// body.
 #[inline]
-fn begins_body(code: StatusCode, method: Method) -> bool {
+fn body_follows(code: StatusCode, method: Method) -> bool {
     may_have_body(code) && method != Method::Head && !is_tunnel(code, method)
 }
 

@@ -7,8 +7,8 @@ use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::series::http::HttpSeries;
 use crate::http::series::label_values::LabelIds;
+use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
 use crate::model::trace::TraceId;
 
@@ -16,20 +16,20 @@ use crate::model::trace::TraceId;
 pub(super) enum InFlight {
     /// Fast path: the series is registered and the request has no trace or request body to track.
     SeriesPair(SeriesPair),
-    /// `None` if the exchange has ended or is not measured: see [`CLOSED`]. Otherwise a box with what most
+    /// `None` if the exchange has ended or is not measured: see [`ENDED`]. Otherwise a box with what most
     /// exchanges do not need.
     ///
-    /// `ManuallyDrop`, so that dropping a closed exchange, which every request does twice, only tests two
+    /// `ManuallyDrop`, so that dropping an ended exchange, which every request does twice, only tests two
     /// words. The box is freed when the exchange ends, and every exchange ends.
     Boxed(Option<ManuallyDrop<Box<Boxed>>>),
 }
 
 /// Not a separate variant, which would make [`InFlight`] one word larger.
-pub(super) const CLOSED: InFlight = InFlight::Boxed(None);
+pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 
 #[derive(Clone, Copy)]
 pub(super) struct SeriesPair {
-    pub(super) began: &'static RequestSeries,
+    pub(super) started: &'static RequestSeries,
     /// Where the request will be counted. It can differ: the response may set another endpoint or other
     /// labels.
     pub(super) counted: &'static RequestSeries,
@@ -49,7 +49,7 @@ enum Stage {
 }
 
 struct Deferred {
-    layer: &'static HttpSeries,
+    layer: &'static LayerSeries,
     method: Method,
     endpoint: Option<Endpoint>,
     labels: LabelIds,
@@ -65,20 +65,20 @@ pub(super) struct Extras {
 
 impl InFlight {
     /// Increments the in-progress gauge of the series.
-    pub(super) fn open(series: &'static RequestSeries) -> Self {
-        series.begin();
-        Self::begun(series)
+    pub(super) fn start(series: &'static RequestSeries) -> Self {
+        series.start();
+        Self::started(series)
     }
 
     /// For a series whose in-progress gauge has just been incremented.
     #[inline]
-    pub(super) fn begun(series: &'static RequestSeries) -> Self {
+    pub(super) fn started(series: &'static RequestSeries) -> Self {
         Self::SeriesPair(SeriesPair::at(series))
     }
 
     #[cold]
     pub(super) fn deferred(
-        layer: &'static HttpSeries,
+        layer: &'static LayerSeries,
         method: Method,
         endpoint: Option<&str>,
         labels: LabelIds,
@@ -102,17 +102,17 @@ impl InFlight {
         !matches!(self, Self::Boxed(None))
     }
 
-    /// Moves the value out and leaves [`CLOSED`].
+    /// Moves the value out and leaves [`ENDED`].
     #[must_use = "dropping it leaks its box"]
     #[inline]
     pub(super) fn take(&mut self) -> Self {
-        std::mem::replace(self, CLOSED)
+        std::mem::replace(self, ENDED)
     }
 
     /// The state that only some layers need, boxed on first use; `None` if the exchange has ended.
     pub(super) fn extras(&mut self) -> Option<&mut Extras> {
-        if let &mut Self::SeriesPair(open) = self {
-            *self = Self::boxed(Stage::SeriesPair(open));
+        if let &mut Self::SeriesPair(pair) = self {
+            *self = Self::boxed(Stage::SeriesPair(pair));
         }
         match self {
             Self::Boxed(Some(boxed)) => Some(&mut boxed.extras),
@@ -122,15 +122,15 @@ impl InFlight {
 
     /// The layer of a request that is measured.
     #[inline]
-    pub(super) fn layer(&self) -> Option<&'static HttpSeries> {
+    pub(super) fn layer(&self) -> Option<&'static LayerSeries> {
         Some(self.measured_by()?.0)
     }
 
     /// The layer and the method of a request that is measured.
     #[inline]
-    pub(super) fn measured_by(&self) -> Option<(&'static HttpSeries, Method)> {
+    pub(super) fn measured_by(&self) -> Option<(&'static LayerSeries, Method)> {
         match self {
-            Self::SeriesPair(open) => Some(open.measured_by()),
+            Self::SeriesPair(pair) => Some(pair.measured_by()),
             Self::Boxed(boxed) => Some(boxed.as_ref()?.measured_by()),
         }
     }
@@ -138,41 +138,41 @@ impl InFlight {
     /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn takes_status_alone(&self) -> bool {
-        matches!(self, Self::SeriesPair(open) if open.counted.takes_status_alone())
+        matches!(self, Self::SeriesPair(pair) if pair.counted.takes_status_alone())
     }
 
     /// The series, if the request is in progress.
-    pub(super) fn opened(&self) -> Option<SeriesPair> {
+    pub(super) fn series(&self) -> Option<SeriesPair> {
         match self {
-            Self::SeriesPair(open) => Some(*open),
-            Self::Boxed(boxed) => boxed.as_ref()?.opened(),
+            Self::SeriesPair(pair) => Some(*pair),
+            Self::Boxed(boxed) => boxed.as_ref()?.series(),
         }
     }
 
-    fn opened_mut(&mut self) -> Option<&mut SeriesPair> {
+    fn series_mut(&mut self) -> Option<&mut SeriesPair> {
         match self {
-            Self::SeriesPair(open) => Some(open),
+            Self::SeriesPair(pair) => Some(pair),
             Self::Boxed(boxed) => match &mut boxed.as_mut()?.stage {
-                Stage::SeriesPair(open) => Some(open),
+                Stage::SeriesPair(pair) => Some(pair),
                 Stage::Deferred(_) => None,
             },
         }
     }
 
-    /// Moves out the series, if the request is in progress, and the extras. Leaves [`CLOSED`].
-    pub(super) fn take_open(&mut self) -> Option<(SeriesPair, Extras)> {
+    /// Moves out the series, if the request is in progress, and the extras. Leaves [`ENDED`].
+    pub(super) fn take_series(&mut self) -> Option<(SeriesPair, Extras)> {
         match self.take() {
-            Self::SeriesPair(open) => Some((open, Extras::default())),
+            Self::SeriesPair(pair) => Some((pair, Extras::default())),
             Self::Boxed(boxed) => {
                 let boxed = *ManuallyDrop::into_inner(boxed?);
-                Some((boxed.opened()?, boxed.extras))
+                Some((boxed.series()?, boxed.extras))
             }
         }
     }
 
     /// Registers a deferred request: it is in progress from now on.
     #[inline]
-    pub(super) fn settle(&mut self) {
+    pub(super) fn register_deferred(&mut self) {
         if let Self::Boxed(Some(boxed)) = self
             && boxed.is_deferred()
         {
@@ -185,42 +185,44 @@ impl InFlight {
     #[cold]
     fn register(&mut self, named: Option<&Endpoint>) {
         // Taken out until it is registered: if a recorder panics, the exchange has ended.
-        if let Self::Boxed(place) = self
-            && let Some(boxed) = place.take()
+        if let Self::Boxed(in_flight) = self
+            && let Some(boxed) = in_flight.take()
         {
             let mut boxed = ManuallyDrop::into_inner(boxed);
             if boxed.register(named) {
-                *place = Some(ManuallyDrop::new(boxed));
+                *in_flight = Some(ManuallyDrop::new(boxed));
             }
         }
     }
 
     /// Applies the labels and the endpoint of the response to the series that counts the request. The
     /// in-progress series stays the same.
-    pub(super) fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
+    pub(super) fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
         // A deferred request is registered with the labels of the request: those of the response are applied
         // next.
         self.register(named);
-        let learnt = self.opened_mut().map(|open| open.learn(response, named));
-        if learnt == Some(false)
-            && let Some((open, _)) = self.take_open()
+        let is_counted = self
+            .series_mut()
+            .map(|pair| pair.apply_response(response, named));
+        if is_counted == Some(false)
+            && let Some((pair, _)) = self.take_series()
         {
-            open.began.end();
+            pair.started.end();
         }
     }
 }
 
 impl Boxed {
-    fn measured_by(&self) -> (&'static HttpSeries, Method) {
+    fn measured_by(&self) -> (&'static LayerSeries, Method) {
         match &self.stage {
-            Stage::SeriesPair(open) => open.measured_by(),
+            Stage::SeriesPair(pair) => pair.measured_by(),
             Stage::Deferred(deferred) => (deferred.layer, deferred.method),
         }
     }
 
-    fn opened(&self) -> Option<SeriesPair> {
+    fn series(&self) -> Option<SeriesPair> {
         match self.stage {
-            Stage::SeriesPair(open) => Some(open),
+            Stage::SeriesPair(pair) => Some(pair),
             Stage::Deferred(_) => None,
         }
     }
@@ -235,7 +237,7 @@ impl Boxed {
             let Some(series) = deferred.series(named) else {
                 return false;
             };
-            series.begin();
+            series.start();
             self.stage = Stage::SeriesPair(SeriesPair::at(series));
         }
         true
@@ -253,19 +255,19 @@ impl SeriesPair {
     #[inline]
     fn at(series: &'static RequestSeries) -> Self {
         Self {
-            began: series,
+            started: series,
             counted: series,
         }
     }
 
     #[inline]
-    fn measured_by(self) -> (&'static HttpSeries, Method) {
+    fn measured_by(self) -> (&'static LayerSeries, Method) {
         (self.counted.layer(), self.counted.method())
     }
 
     /// Applies the response. Returns `false` if the endpoint it names is skipped: such a request is not
     /// counted.
-    fn learn(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> bool {
+    fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> bool {
         let counted = self.counted;
         let layer = counted.layer();
         let mut labels = counted.labels();

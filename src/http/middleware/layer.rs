@@ -8,7 +8,7 @@ use crate::error::{Error, start_up};
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::http_metrics::HttpMetrics;
 use crate::http::middleware::service::HttpMetricsService;
-use crate::http::series::http::HttpSeries;
+use crate::http::series::layer::LayerSeries;
 use crate::registry::Registry;
 use crate::sink::Sink;
 
@@ -31,12 +31,12 @@ use crate::sink::Sink;
 /// In the last two cases, build the layer once and clone it.
 #[derive(Clone, Copy)]
 pub struct HttpMetricsLayer {
-    series: &'static HttpSeries,
+    series: &'static LayerSeries,
 }
 
 impl HttpMetricsLayer {
     #[cfg(test)]
-    pub(crate) fn series(self) -> &'static HttpSeries {
+    pub(crate) fn series(self) -> &'static LayerSeries {
         self.series
     }
 }
@@ -78,7 +78,7 @@ impl HttpMetrics {
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer, Error> {
         let of_request_bodies = [HttpMetric::RequestBodySize, HttpMetric::RequestBodyDuration];
         let settings = self.settings_without(&of_request_bodies)?;
-        let series = HttpSeries::shared(settings, &sink.into())?;
+        let series = LayerSeries::shared(settings, &sink.into())?;
         Ok(HttpMetricsLayer { series })
     }
 }

@@ -104,7 +104,7 @@ pub(crate) struct OpenConnection(&'static InProgressHandle);
 
 impl OpenConnection {
     pub(super) fn open(gauge: &'static InProgressHandle) -> Self {
-        gauge.begin();
+        gauge.start();
         Self(gauge)
     }
 }

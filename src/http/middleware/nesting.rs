@@ -2,20 +2,20 @@
 
 use std::cell::Cell;
 
-use crate::http::series::http::HttpSeries;
+use crate::http::series::layer::LayerSeries;
 
 thread_local! {
     /// The layer whose inner service runs on this thread.
-    static CURRENT: Cell<Option<&'static HttpSeries>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<&'static LayerSeries>> = const { Cell::new(None) };
 }
 
 /// A guard that exists while the inner service of a layer runs on this thread. Restores the previous layer
 /// when it is dropped.
-pub(crate) struct InnerServiceScope(Option<&'static HttpSeries>);
+pub(crate) struct InnerServiceScope(Option<&'static LayerSeries>);
 
 impl InnerServiceScope {
     #[inline]
-    pub(crate) fn enter(layer: Option<&'static HttpSeries>) -> Self {
+    pub(crate) fn enter(layer: Option<&'static LayerSeries>) -> Self {
         Self(CURRENT.replace(layer))
     }
 }
@@ -29,7 +29,7 @@ impl Drop for InnerServiceScope {
 
 /// Warns if the request came from the inner service of the same layer.
 #[inline]
-pub(crate) fn check(series: &'static HttpSeries) {
+pub(crate) fn check(series: &'static LayerSeries) {
     if CURRENT
         .get()
         .is_some_and(|current| std::ptr::eq(current, series))

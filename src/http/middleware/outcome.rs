@@ -26,8 +26,8 @@ pub(crate) enum RequestEnd {
 impl RequestEnd {
     /// The end of an exchange, before or after the response head; `None` for an exchange that is complete
     /// without a response, which does not happen.
-    pub(crate) fn of(end: End, answered: Option<Status>) -> Option<Self> {
-        Some(match (end, answered) {
+    pub(crate) fn of(end: End, response_status: Option<Status>) -> Option<Self> {
+        Some(match (end, response_status) {
             (End::Complete, status) => Self::Complete(status?),
             (End::Failed, None) => Self::Failed,
             (End::Dropped, None) => Self::Cancelled,

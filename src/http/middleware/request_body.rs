@@ -19,7 +19,7 @@ use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
-use crate::http::series::http::HttpSeries;
+use crate::http::series::layer::LayerSeries;
 use crate::sink::Sink;
 
 /// A layer like [`HttpMetricsLayer`](crate::HttpMetricsLayer) that also measures request bodies.
@@ -27,7 +27,7 @@ use crate::sink::Sink;
 /// The inner service gets a `Request<RequestBody<B>>`. Build it with [`WithRequestBody::build`].
 #[derive(Clone, Copy)]
 pub struct RequestBodyMetricsLayer {
-    series: &'static HttpSeries,
+    series: &'static LayerSeries,
 }
 
 impl WithRequestBody {
@@ -38,7 +38,7 @@ impl WithRequestBody {
     ///
     /// The same as [`HttpMetrics::build`](crate::HttpMetrics::build).
     pub fn build(self, sink: impl Into<Sink>) -> Result<RequestBodyMetricsLayer, Error> {
-        let series = HttpSeries::shared(self.0.settings()?, &sink.into())?;
+        let series = LayerSeries::shared(self.0.settings()?, &sink.into())?;
         Ok(RequestBodyMetricsLayer { series })
     }
 }
@@ -56,7 +56,7 @@ impl<S> Layer<S> for RequestBodyMetricsLayer {
 #[derive(Clone)]
 pub struct RequestBodyMetricsService<S> {
     inner: S,
-    series: &'static HttpSeries,
+    series: &'static LayerSeries,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequestBodyMetricsService<S>
@@ -73,7 +73,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = HttpExchange::open(self.series, &request);
+        let mut exchange = HttpExchange::start(self.series, &request);
         let progress = Arc::new(BodyProgress::default());
         exchange.set_body_progress(Arc::clone(&progress));
         let request = request.map(|inner| RequestBody { inner, progress });

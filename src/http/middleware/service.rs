@@ -11,7 +11,7 @@ use crate::http::middleware::body::ResponseBody;
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
-use crate::http::series::http::HttpSeries;
+use crate::http::series::layer::LayerSeries;
 
 /// The service of an [`HttpMetricsLayer`](crate::HttpMetricsLayer).
 ///
@@ -21,11 +21,11 @@ use crate::http::series::http::HttpSeries;
 #[derive(Clone)]
 pub struct HttpMetricsService<S> {
     inner: S,
-    series: &'static HttpSeries,
+    series: &'static LayerSeries,
 }
 
 impl<S> HttpMetricsService<S> {
-    pub(super) fn new(inner: S, series: &'static HttpSeries) -> Self {
+    pub(super) fn new(inner: S, series: &'static LayerSeries) -> Self {
         Self { inner, series }
     }
 }
@@ -46,7 +46,7 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let mut exchange = HttpExchange::open(self.series, &request);
+        let mut exchange = HttpExchange::start(self.series, &request);
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();

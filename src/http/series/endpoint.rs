@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use crate::http::config::settings::HttpSettings;
 use crate::http::labels::method::Method;
-use crate::http::series::http::HttpSeries;
 use crate::http::series::label_values::LabelIds;
+use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
 use crate::maps::slots::{SlotKey, Slots};
 use crate::sink::handles::InProgressHandle;
@@ -88,7 +88,7 @@ impl EndpointSeries {
     #[cold]
     pub(super) fn get_or_insert(
         &'static self,
-        layer: &'static HttpSeries,
+        layer: &'static LayerSeries,
         method: Method,
         labels: LabelIds,
     ) -> Option<&'static RequestSeries> {
@@ -98,7 +98,7 @@ impl EndpointSeries {
     /// Like [`get_or_insert`](Self::get_or_insert), for an endpoint that is known not to be skipped.
     pub(super) fn make(
         &'static self,
-        layer: &'static HttpSeries,
+        layer: &'static LayerSeries,
         method: Method,
         labels: LabelIds,
     ) -> &'static RequestSeries {

@@ -5,6 +5,6 @@
 
 pub(crate) mod completion;
 pub(crate) mod endpoint;
-pub(crate) mod http;
 pub(crate) mod label_values;
+pub(crate) mod layer;
 pub(crate) mod request;

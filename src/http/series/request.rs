@@ -7,8 +7,8 @@ use crate::http::labels::method::Method;
 use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Measured};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
-use crate::http::series::http::HttpSeries;
 use crate::http::series::label_values::LabelIds;
+use crate::http::series::layer::LayerSeries;
 use crate::maps::slots::{SlotKey, Slots};
 use crate::registry::handles::InProgressCells;
 use crate::sink::handles::{CounterHandle, InProgressHandle};
@@ -18,7 +18,7 @@ use crate::sink::handles::{CounterHandle, InProgressHandle};
 /// The fields that most requests read are in the first cache line.
 #[repr(C, align(64))]
 pub(crate) struct RequestSeries {
-    layer: &'static HttpSeries,
+    layer: &'static LayerSeries,
     /// The cells of the in-progress gauge, if it is measured and in a registry.
     in_progress_cells: OnceLock<InProgressCells>,
     pub(super) method: Method,
@@ -50,7 +50,7 @@ impl SlotKey for AbortReason {
 
 impl RequestSeries {
     pub(super) fn new(
-        layer: &'static HttpSeries,
+        layer: &'static LayerSeries,
         endpoint: &'static EndpointSeries,
         method: Method,
         labels: LabelIds,
@@ -60,7 +60,7 @@ impl RequestSeries {
             layer,
             in_progress_cells: OnceLock::new(),
             method,
-            takes_status_alone: layer.asks_status_alone() && !method.may_lack_body(),
+            takes_status_alone: layer.needs_status_alone() && !method.may_lack_body(),
             is_notable: overflowed || endpoint.kind != EndpointKind::Route,
             ended: Slots::default(),
             endpoint,
@@ -71,7 +71,7 @@ impl RequestSeries {
     }
 
     #[inline]
-    pub(crate) fn layer(&self) -> &'static HttpSeries {
+    pub(crate) fn layer(&self) -> &'static LayerSeries {
         self.layer
     }
 
@@ -99,17 +99,17 @@ impl RequestSeries {
 
     /// Increments the in-progress gauge.
     #[inline(always)]
-    pub(crate) fn begin(&'static self) {
+    pub(crate) fn start(&'static self) {
         match (self.layer.writer(), self.in_progress_cells.get()) {
-            (Some(writer), Some(cells)) => cells.begin(writer),
-            _ => self.begin_anywhere(),
+            (Some(writer), Some(cells)) => cells.start(writer),
+            _ => self.start_anywhere(),
         }
     }
 
     #[cold]
-    fn begin_anywhere(&'static self) {
+    fn start_anywhere(&'static self) {
         if let Some(in_progress) = self.in_progress() {
-            in_progress.begin();
+            in_progress.start();
         }
     }
 
@@ -132,14 +132,14 @@ impl RequestSeries {
         in_progress
     }
 
-    /// Fast path: counts a completed request and decrements the in-progress gauge of `began`.
+    /// Fast path: counts a completed request and decrements the in-progress gauge of `started`.
     ///
     /// Returns `false`, without recording anything, unless all of it is in cells of the calling thread's
     /// shard and there is nothing to warn of.
     #[inline]
     pub(crate) fn count_ordinary(
         &'static self,
-        began: &'static Self,
+        started: &'static Self,
         status: Status,
         seconds: f64,
     ) -> bool {
@@ -153,7 +153,7 @@ impl RequestSeries {
         };
         cells.count(writer, layer.duration_bounds(), seconds);
         // Set at the start of the request, if the gauge is measured.
-        if let Some(cells) = began.in_progress_cells.get() {
+        if let Some(cells) = started.in_progress_cells.get() {
             cells.end(writer);
         }
         true

@@ -37,7 +37,7 @@ pub(crate) struct Report {
 pub(crate) struct CollectorCall {
     collector: Arc<str>,
     constant_labels: Arc<[(String, String)]>,
-    began: Instant,
+    started: Instant,
     deadline: Deadline,
     /// `None` after the call has ended.
     answer: Mutex<Option<Answer>>,
@@ -55,7 +55,7 @@ impl CollectorCall {
         Self {
             collector,
             constant_labels,
-            began: Instant::now(),
+            started: Instant::now(),
             deadline,
             answer: Mutex::new(Some(answer)),
             signal: Arc::default(),
@@ -115,14 +115,14 @@ impl CollectorCall {
     pub(crate) fn expire(&self) {
         self.end(Err(format!(
             "timed out after {:.3} s",
-            self.began.elapsed().as_secs_f64()
+            self.started.elapsed().as_secs_f64()
         )));
         self.try_answer(drop_caught);
     }
 
     /// Returns the report for a scrape whose deadline is earlier than that of the call. The call continues.
     pub(crate) fn impatient(&self) -> Arc<Report> {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = self.started.elapsed().as_secs_f64();
         let reason = format!("still running after {seconds:.3} s, when this scrape timed out");
         self.warn(&reason);
         Arc::new(Report {
@@ -133,7 +133,7 @@ impl CollectorCall {
     }
 
     fn end(&self, samples: Result<Samples, String>) {
-        let seconds = self.began.elapsed().as_secs_f64();
+        let seconds = self.started.elapsed().as_secs_f64();
         let families = samples.and_then(|samples| check(samples, &self.constant_labels));
         let report = Report {
             collector: Arc::clone(&self.collector),

@@ -66,10 +66,10 @@ impl RegistryValues {
     }
 
     /// Returns starts minus ends, see [`RegistryInProgress`](crate::registry::handles::RegistryInProgress).
-    pub(crate) fn in_progress(&self, began: CellId) -> u64 {
+    pub(crate) fn in_progress(&self, started: CellId) -> u64 {
         let store = &self.registry.inner.store;
-        let (ended, began) = store.count_pair(began + 1, began);
-        began.saturating_sub(ended)
+        let (ended, started) = store.count_pair(started + 1, started);
+        started.saturating_sub(ended)
     }
 }
 

@@ -30,7 +30,7 @@ struct ActivityState {
 }
 
 impl Activity {
-    pub(super) fn begin() -> Self {
+    pub(super) fn start() -> Self {
         let state = ActivityState {
             waiting: 0,
             latest: Instant::now(),

@@ -78,7 +78,7 @@ impl Connections {
 
 async fn serve_connection(pages: Arc<Routes>, stream: Stream, mut closing: watch::Receiver<bool>) {
     let idle_timeout = pages.settings.idle_timeout;
-    let activity = Activity::begin();
+    let activity = Activity::start();
     let mut server = auto::Builder::new(TokioExecutor::new());
     // `Activity` detects incomplete request heads instead.
     server

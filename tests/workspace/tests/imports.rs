@@ -44,7 +44,7 @@ const CORE: Rules = Rules {
     ],
     allowed_cycles: &[AllowedCycle {
         folder: "http::series",
-        modules: &["endpoint", "http", "request"],
+        modules: &["endpoint", "layer", "request"],
         reason: "the series of a request refer to the index, for other labels, and to the settings of the layer",
     }],
 };

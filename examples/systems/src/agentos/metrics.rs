@@ -184,7 +184,7 @@ impl AgentOs {
             status,
         };
         self.a2a_requests_total.with(request).add(0);
-        drop(self.a2a_active_tasks.with(Agent { agent }).begin());
+        drop(self.a2a_active_tasks.with(Agent { agent }).start());
     }
 
     /// The timer of a request. It is a guard: if it is dropped without an outcome, the request counts as cancelled.

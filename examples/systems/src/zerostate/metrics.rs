@@ -285,12 +285,12 @@ impl ZeroState {
     pub fn channel_opened(&self, state: ChannelState, party: Party) -> InProgressGuard {
         let channels = Channels { state, party };
         self.channels_total.with(channels).increment();
-        self.channels_active.with(channels).begin()
+        self.channels_active.with(channels).start()
     }
 
     /// The new guard replaces the channel's previous one.
     pub fn channel_changed(&self, state: ChannelState, party: Party) -> InProgressGuard {
-        self.channels_active.with(Channels { state, party }).begin()
+        self.channels_active.with(Channels { state, party }).start()
     }
 
     pub fn payment(&self, status: PaymentStatus, amount: Millicredits, took: Duration) {

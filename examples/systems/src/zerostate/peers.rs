@@ -89,7 +89,7 @@ impl Peers {
 
     /// One that is watched, until the guard is dropped.
     pub fn monitor(&self) -> InProgressGuard {
-        self.metrics.active_peer_monitors.begin()
+        self.metrics.active_peer_monitors.start()
     }
 }
 

@@ -54,7 +54,7 @@ impl Pool {
         let stream = TcpStream::connect(self.origin).await?;
         Ok(Connection {
             stream: BufStream::new(stream),
-            _open: self.metrics.connection_pool_size.begin(),
+            _open: self.metrics.connection_pool_size.start(),
         })
     }
 

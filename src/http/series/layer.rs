@@ -1,4 +1,4 @@
-//! [`HttpSeries`]: all series of one HTTP layer, registered on first use.
+//! [`LayerSeries`]: all series of one HTTP layer, registered on first use.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -35,8 +35,8 @@ use crate::sink::{Sink, Writing};
 ///
 /// The fields that every request reads come first, in two cache lines.
 #[repr(C, align(64))]
-pub(crate) struct HttpSeries {
-    asks: Needs,
+pub(crate) struct LayerSeries {
+    needs: Needs,
     /// Whether any request has had an endpoint.
     matched: AtomicBool,
     writing: Writing,
@@ -49,7 +49,7 @@ pub(crate) struct HttpSeries {
     /// The full names of the measured families.
     names: [Option<String>; HttpMetric::COUNT],
     /// The labels of the families, without those that only one family has and without constant labels.
-    parts: [Vec<LabelSource>; HttpMetric::COUNT],
+    label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
     values: Vec<LabelValueIds>,
     /// A mask of the custom labels that all families have.
     everywhere: LabelIds,
@@ -84,7 +84,7 @@ impl Needs {
         let duration_to_head = settings.measure_until == MeasureUntil::Head;
         let only_router = settings.endpoint_source.is_router();
         let labels = !settings.labels.is_empty();
-        let response = settings.labels.iter().any(|label| label.asks_response());
+        let response = settings.labels.iter().any(|label| label.reads_response());
         let head_time = duration_to_head || settings.is_measured(HttpMetric::HeadDuration);
         Self {
             route_alone: only_router && !labels && settings.exemplar.is_none(),
@@ -100,7 +100,7 @@ impl Needs {
     }
 }
 
-impl HttpSeries {
+impl LayerSeries {
     /// Returns the series of a configuration; on the same registry, always the same ones.
     pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
         let same = |series: &Self| series.settings == *settings;
@@ -117,9 +117,9 @@ impl HttpSeries {
     /// Registers the families and allocates the tables.
     fn new(settings: HttpSettings, sink: Sink) -> Result<Self, Error> {
         let names = HttpMetric::ALL.map(|family| settings.family_name(family));
-        let parts = HttpMetric::ALL.map(|family| settings.parts(family));
+        let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
         let mut series = Self {
-            asks: Needs::of(&settings),
+            needs: Needs::of(&settings),
             endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
             unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
             overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
@@ -139,7 +139,7 @@ impl HttpSeries {
             silent: AtomicU32::new(0),
             is_nested: AtomicBool::new(false),
             names,
-            parts,
+            label_sources,
             settings,
             writing: sink.writing(),
             duration_bounds: Buckets::default(),
@@ -221,24 +221,24 @@ impl HttpSeries {
     /// Whether the time to the response head is needed.
     #[inline]
     pub(crate) fn times_head(&self) -> bool {
-        self.asks.head_time
+        self.needs.head_time
     }
 
     /// Whether the duration of a request ends at its response head.
     #[inline]
     pub(crate) fn ends_at_head(&self) -> bool {
-        self.asks.duration_to_head
+        self.needs.duration_to_head
     }
 
     /// Whether only the status of a response head is needed.
-    pub(super) fn asks_status_alone(&self) -> bool {
-        self.asks.status_alone
+    pub(super) fn needs_status_alone(&self) -> bool {
+        self.needs.status_alone
     }
 
     /// The trace of a request, if the layer records exemplars.
     #[inline]
     pub(crate) fn trace(&self, request: RequestHead<'_>) -> Option<TraceId> {
-        match self.asks.trace {
+        match self.needs.trace {
             true => self.settings.exemplar.as_ref()?.of(request),
             false => None,
         }
@@ -248,12 +248,12 @@ impl HttpSeries {
     /// registered.
     // Not inlined, to keep the code that is generic over the service small.
     #[inline(never)]
-    pub(crate) fn begin_known(
+    pub(crate) fn start_known(
         &'static self,
         method: &http::Method,
         extensions: &Extensions,
     ) -> Option<&'static RequestSeries> {
-        if !self.asks.route_alone {
+        if !self.needs.route_alone {
             return None;
         }
         let name = endpoint_of_request(extensions)?;
@@ -261,14 +261,14 @@ impl HttpSeries {
         let endpoint = self.endpoints.get(name)?;
         let series = endpoint.get_plain(Method::of(method))?;
         debug_assert!(!endpoint.is_skipped(), "a skipped endpoint has no series");
-        series.begin();
+        series.start();
         Some(series)
     }
 
     /// The name of the endpoint of a request, if it is known.
     #[inline]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
-        match self.asks.only_router {
+        match self.needs.only_router {
             true => endpoint_of_request(request.extensions()),
             false => self.settings.endpoint_source.endpoint_of(request),
         }
@@ -277,14 +277,14 @@ impl HttpSeries {
     /// The custom label values that are read from the request.
     #[inline]
     pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
-        match self.asks.labels {
-            true => self.own_labels(request),
+        match self.needs.labels {
+            true => self.custom_labels(request),
             false => LabelIds::default(),
         }
     }
 
     #[inline(never)]
-    fn own_labels(&self, request: RequestHead<'_>) -> LabelIds {
+    fn custom_labels(&self, request: RequestHead<'_>) -> LabelIds {
         let mut ids = LabelIds::default();
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
             ids.set(i, values.id(label.of_request(request).as_deref()));
@@ -294,7 +294,7 @@ impl HttpSeries {
 
     /// Replaces the custom label values that are read from the response.
     pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
-        if !self.asks.response {
+        if !self.needs.response {
             return;
         }
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
@@ -376,7 +376,7 @@ impl HttpSeries {
     /// The status as it is exported: itself, or its class.
     #[inline]
     pub(super) fn shown_status(&self, status: Status) -> Status {
-        if self.asks.status_class {
+        if self.needs.status_class {
             return status.class();
         }
         status
@@ -452,7 +452,7 @@ impl HttpSeries {
         self.names[family as usize].as_deref()
     }
 
-    /// The key of a series; `None` if the family is not measured. `own` is the value of the label that only
+    /// The key of a series; `None` if the family is not measured. `extra` is the value of the label that only
     /// this family has. No string is copied, because the strings of a layer are leaked with it.
     fn key(
         &'static self,
@@ -460,30 +460,30 @@ impl HttpSeries {
         series: &RequestSeries,
         ids: LabelIds,
         status: Option<Status>,
-        own: Option<&'static str>,
+        extra: Option<&'static str>,
     ) -> Option<Key> {
         let name = self.name(family)?;
         let HttpSettings { naming, .. } = &self.settings;
         let status = |value: fn(&Naming, Status) -> Cow<'static, str>| {
             status.map_or("".into(), |status| value(naming, status))
         };
-        let value = |part| match part {
+        let value = |source| match source {
             LabelSource::Method => series.method.label(naming.other_method).into(),
             LabelSource::Endpoint => series.endpoint.name.into(),
-            LabelSource::Own(i) => self.values[i].name(ids.get(i)).into(),
+            LabelSource::Custom(i) => self.values[i].name(ids.get(i)).into(),
             LabelSource::Status => status(Naming::status_value),
             LabelSource::ErrorType => status(|_, status| status.error_type()),
         };
         let constants = &self.settings.options.constant_labels;
-        let parts = &self.parts[family as usize];
-        let mut labels = Vec::with_capacity(parts.len() + 1 + constants.len());
+        let sources = &self.label_sources[family as usize];
+        let mut labels = Vec::with_capacity(sources.len() + 1 + constants.len());
         labels.extend(
-            parts
+            sources
                 .iter()
-                .map(|part| Label::new(self.settings.label_name(*part), value(*part))),
+                .map(|source| Label::new(self.settings.label_name(*source), value(*source))),
         );
-        let own = family.own_label().zip(own);
-        labels.extend(own.map(|(name, value)| Label::from_static_parts(name, value)));
+        let extra = family.extra_label().zip(extra);
+        labels.extend(extra.map(|(name, value)| Label::from_static_parts(name, value)));
         labels.extend(
             constants
                 .iter()
@@ -498,9 +498,9 @@ impl HttpSeries {
         };
         let (instrument, unit, help) = family.about();
         let constants = self.settings.options.constant_label_names();
-        let parts = self.parts[family as usize].iter();
-        let names = parts.map(|part| self.settings.label_name(*part));
-        let names = names.chain(family.own_label()).chain(constants);
+        let sources = self.label_sources[family as usize].iter();
+        let names = sources.map(|source| self.settings.label_name(*source));
+        let names = names.chain(family.extra_label()).chain(constants);
         Ok(Some(FamilySpec {
             name: name.to_owned(),
             instrument,
@@ -548,7 +548,7 @@ impl HttpSeries {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)
             || !self.settings.warns_of_silence
-            || !self.asks.only_router
+            || !self.needs.only_router
             || !status.is_response()
             || status.is_unknown_route()
             || self.silent.load(Ordering::Relaxed) >= ENOUGH
