@@ -113,8 +113,9 @@ impl Collector for Yields {
     }
 }
 
+/// One test, because the warning is logged once per process.
 #[test]
-fn collectors_run_without_a_tokio_runtime() {
+fn collectors_run_without_a_tokio_timer_and_one_warning_is_logged() {
     let warnings = test_support::warnings::Warnings::catch();
     let handler = handler_of("yields", Yields);
     for _ in 0..2 {
@@ -122,6 +123,12 @@ fn collectors_run_without_a_tokio_runtime() {
             .unwrap_or_else(|| block_on(scrape(&handler, 1.0)));
         assert!(page.contains("\ngood 1\n"), "{page}");
     }
+    let without_timer = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let handler = handler_of("yields", Yields);
+    let (_, page) = without_timer.block_on(scrape(&handler, 1.0));
+    assert!(page.contains("\ngood 1\n"), "{page}");
     assert_eq!(
         warnings
             .about("scrape timeout is not enforced for collectors")
@@ -147,14 +154,4 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         }
         std::thread::park();
     }
-}
-
-#[test]
-fn collectors_run_on_a_runtime_without_a_timer() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let handler = handler_of("yields", Yields);
-    let (_, page) = runtime.block_on(scrape(&handler, 1.0));
-    assert!(page.contains("\ngood 1\n"), "{page}");
 }
