@@ -9,7 +9,7 @@ use crate::text::{LabelNames, check_label_in_text};
 
 /// A titled row of panels in a dashboard.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a row does nothing until it is added to a dashboard"]
+#[must_use = "a row does nothing until a dashboard has it"]
 pub struct Row {
     pub(crate) title: String,
     pub(crate) panels: Vec<Panel>,
@@ -46,7 +46,7 @@ impl Row {
 ///     .query(Query::rate("http_requests_total").matching("status", "5..").by(["endpoint"]));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a panel does nothing until it is added to a dashboard"]
+#[must_use = "a panel does nothing until a dashboard has it"]
 pub struct Panel {
     pub(crate) title: String,
     kind: grafana::PanelKind,

@@ -41,7 +41,7 @@ use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE, Selector};
 /// The range of rates and increases is `$__rate_interval` in a dashboard, and 5 minutes in rules and in
 /// [`to_promql`](Self::to_promql), unless [`over`](Self::over) sets another.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a query does nothing until it is added to a panel or a rule"]
+#[must_use = "a query does nothing until a panel or a rule has it"]
 pub struct Query {
     pub(crate) expression: Expression,
     pub(crate) legend: Option<String>,

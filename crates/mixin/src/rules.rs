@@ -44,7 +44,7 @@ pub struct Rules {
 
 /// A group of rules that Prometheus evaluates in order.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a group does nothing until it is added to `Rules`"]
+#[must_use = "a group does nothing until a file of rules has it"]
 pub struct RuleGroup {
     name: String,
     interval: Option<String>,
@@ -56,7 +56,7 @@ pub struct RuleGroup {
 /// Create it with [`Rule::alert`] or [`Rule::record`]. [`for_duration`](Self::for_duration), [`summary`](Self::summary) and
 /// [`description`](Self::description) are only for alerts.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a rule does nothing until it is added to a group"]
+#[must_use = "a rule does nothing until a group has it"]
 pub struct Rule {
     name: String,
     query: Query,

@@ -34,7 +34,7 @@ pub struct ScrapeConfig {
 ///
 /// The name of the job becomes the label `job` of all series.
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "a job does nothing until it is added to a configuration"]
+#[must_use = "a job does nothing until a configuration has it"]
 pub struct ScrapeJob {
     name: String,
     targets: Vec<String>,

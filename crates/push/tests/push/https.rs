@@ -190,7 +190,9 @@ mod with_feature_tls {
             assert!(trusted.status.success(), "{output}");
             assert!(output.contains("1 passed"), "{output}");
             let other = TlsGateway::start().await;
-            let untrusted = run_in_child(&other.pem, &gateway.url("localhost")).await.unwrap();
+            let untrusted = run_in_child(&other.pem, &gateway.url("localhost"))
+                .await
+                .unwrap();
             assert!(!untrusted.status.success());
             let no_certificates = run_in_child("", &gateway.url("localhost")).await.unwrap();
             let output = format!("{no_certificates:?}");

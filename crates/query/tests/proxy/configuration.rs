@@ -86,7 +86,9 @@ fn invalid_labels_are_rejected() {
     }
     assert_rejected(builder().force_label("tenant", ""), "empty");
     assert_rejected(
-        builder().force_label("tenant", "a").force_label("tenant", "b"),
+        builder()
+            .force_label("tenant", "a")
+            .force_label("tenant", "b"),
         "twice",
     );
     assert!(
@@ -95,8 +97,14 @@ fn invalid_labels_are_rejected() {
             .build()
             .is_ok()
     );
-    assert_rejected(builder().services_of("up} or {", "job"), "invalid metric name");
-    assert_rejected(builder().services_of("up", "job) or (x"), "invalid label name");
+    assert_rejected(
+        builder().services_of("up} or {", "job"),
+        "invalid metric name",
+    );
+    assert_rejected(
+        builder().services_of("up", "job) or (x"),
+        "invalid label name",
+    );
     assert!(builder().services_of("job:up:sum", "job").build().is_ok());
 }
 
@@ -109,7 +117,10 @@ fn limits_of_zero_are_rejected() {
     assert_rejected(builder().max_concurrent(0), "max_concurrent");
     assert_rejected(builder().max_concurrent(usize::MAX), "must be 1 to");
     assert_rejected(builder().query_timeout(Duration::ZERO), "query_timeout");
-    assert_rejected(builder().services_timeout(Duration::ZERO), "services_timeout");
+    assert_rejected(
+        builder().services_timeout(Duration::ZERO),
+        "services_timeout",
+    );
     assert_rejected(builder().health_timeout(Duration::ZERO), "health_timeout");
 }
 

@@ -30,13 +30,22 @@ async fn endpoint_label_includes_axum_nest_path() {
         .nest("/deep/{tenant}", inner)
         .layer(registry.http_layer());
     let server = Server::start(app).await;
-    assert_eq!(server.get(&format!("/api/metrics{VALID_QUERY}")).await.0, 200);
+    assert_eq!(
+        server.get(&format!("/api/metrics{VALID_QUERY}")).await.0,
+        200
+    );
     assert_eq!(server.get("/api/metrics/services").await.0, 200);
     assert_eq!(server.get("/api/metrics/health").await.0, 200);
     assert_eq!(server.get("/api/metrics/query_range").await.0, 400);
     assert_eq!(server.get("/api/metrics/scanned/4711").await.0, 404);
-    assert_eq!(server.get(&format!("/deep/a/metrics{VALID_QUERY}")).await.0, 200);
-    assert_eq!(server.get(&format!("/deep/b/metrics{VALID_QUERY}")).await.0, 200);
+    assert_eq!(
+        server.get(&format!("/deep/a/metrics{VALID_QUERY}")).await.0,
+        200
+    );
+    assert_eq!(
+        server.get(&format!("/deep/b/metrics{VALID_QUERY}")).await.0,
+        200
+    );
     test_support::settle(&registry, 7).await;
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "200"),
@@ -95,7 +104,8 @@ async fn cancelled_request_has_the_endpoint_of_its_route() {
     let app: Router = Router::new()
         .route_service("/api/metrics/query_range", proxy)
         .layer(registry.http_layer());
-    let request = Request::get(format!("/api/metrics{VALID_QUERY}")).body(axum::body::Body::empty());
+    let request =
+        Request::get(format!("/api/metrics{VALID_QUERY}")).body(axum::body::Body::empty());
     let request = tokio::spawn(app.oneshot(request.unwrap()));
     let _connection = listener.accept().await.unwrap();
     request.abort();

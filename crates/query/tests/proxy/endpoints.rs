@@ -106,7 +106,9 @@ async fn response_is_streamed() {
 #[tokio::test]
 async fn unreachable_upstream_is_503_with_the_reason() {
     let proxy = QueryProxy::builder(unused_url().await).build().unwrap();
-    let reason = get(&proxy, VALID_QUERY).await.assert_error(503, "unavailable");
+    let reason = get(&proxy, VALID_QUERY)
+        .await
+        .assert_error(503, "unavailable");
     assert!(reason.contains("refused"), "{reason}");
     let health = get(&proxy, "/health").await;
     assert_eq!(
@@ -129,7 +131,9 @@ async fn upstream_that_does_not_speak_http_is_503() {
     };
     let query = async {
         let proxy = QueryProxy::builder(url).build().unwrap();
-        get(&proxy, VALID_QUERY).await.assert_error(503, "unavailable");
+        get(&proxy, VALID_QUERY)
+            .await
+            .assert_error(503, "unavailable");
         assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     };
     tokio::select! { () = serve => {}, () = query => {} }
@@ -333,7 +337,7 @@ async fn status_once_admitted(proxy: &QueryProxy) -> u16 {
     let wait = async {
         loop {
             let request = Request::get(VALID_QUERY).body(()).unwrap();
-            match head(proxy, request).await.status().as_u16() {
+            match send(proxy, request).await.status().as_u16() {
                 503 => tokio::task::yield_now().await,
                 status => return status,
             }

@@ -46,7 +46,9 @@ pub(crate) struct FakeUpstream {
 
 impl FakeUpstream {
     /// Starts an upstream that calls `respond` with the path of each request.
-    pub(crate) async fn start<R>(respond: impl Fn(&str) -> R + Clone + Send + Sync + 'static) -> Self
+    pub(crate) async fn start<R>(
+        respond: impl Fn(&str) -> R + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         R: IntoResponse,
     {
@@ -88,7 +90,8 @@ impl FakeUpstream {
 }
 
 /// The target of a valid range query.
-pub(crate) const VALID_QUERY: &str = "/query_range?query=up&start=1700000000&end=1700000060&step=15";
+pub(crate) const VALID_QUERY: &str =
+    "/query_range?query=up&start=1700000000&end=1700000060&step=15";
 
 /// Returns a response whose body has these chunks and does not end.
 pub(crate) fn hanging(chunks: Vec<&'static str>) -> Response {

@@ -106,8 +106,14 @@ async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
     let tenant = builder().force_label("tenant", "a").build().unwrap();
 
     // Wait until the scraped samples of all series cover at least five seconds.
-    let has_all_series = |response: &FullResponse| response.status == 200 && series(&response.text).len() == 4;
-    wait_for(&proxy, || range("orders_total offset 5s", now()), has_all_series).await;
+    let has_all_series =
+        |response: &FullResponse| response.status == 200 && series(&response.text).len() == 4;
+    wait_for(
+        &proxy,
+        || range("orders_total offset 5s", now()),
+        has_all_series,
+    )
+    .await;
     let end = now() - 4;
     assert_eq!(get(&proxy, "/health").await.text, r#"{"status":"healthy"}"#);
 
@@ -197,8 +203,14 @@ async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
         |response| response.json()["status"] == "healthy",
     )
     .await;
-    let has_all_series_again = |response: &FullResponse| response.status == 200 && series(&response.text).len() == 4;
-    wait_for(&proxy, || range("orders_total", now()), has_all_series_again).await;
+    let has_all_series_again =
+        |response: &FullResponse| response.status == 200 && series(&response.text).len() == 4;
+    wait_for(
+        &proxy,
+        || range("orders_total", now()),
+        has_all_series_again,
+    )
+    .await;
     let is_listed = |response: &FullResponse| response.text == r#"["a-shop","b-shop"]"#;
     wait_for(&proxy, || "/services".into(), is_listed).await;
 }

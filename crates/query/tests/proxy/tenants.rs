@@ -6,7 +6,7 @@ use promql_parser::parser::{Expr, parse};
 use proptest::prelude::*;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FullResponse, FakeUpstream, ReceivedRequest, get};
+use crate::fake_upstream::{FakeUpstream, FullResponse, ReceivedRequest, get};
 
 /// Returns the target of a range query.
 fn range_query(query: &str) -> String {
@@ -227,7 +227,10 @@ async fn deeply_nested_and_malformed_queries_get_a_response() {
         "'\\777'".into(),
     ] {
         let response = get(&proxy, &range_query(&query)).await;
-        assert!(matches!(response.status, 200 | 400), "{query}: {response:?}");
+        assert!(
+            matches!(response.status, 200 | 400),
+            "{query}: {response:?}"
+        );
     }
     // Deep trees are not rejected: the query is rewritten.
     let deep = sent(&upstream, &proxy, &nested("(", "x", ")")).await;
@@ -296,7 +299,9 @@ fn matcher() -> impl Strategy<Value = String> {
         prop::sample::select(vec!["=~", "!~"]),
         "[a-z.|*]{1,6}",
     )
-        .prop_filter("a valid regular expression", |(_, _, text)| is_valid_regex(text))
+        .prop_filter("a valid regular expression", |(_, _, text)| {
+            is_valid_regex(text)
+        })
         .prop_map(|(name, op, text)| format!("{name}{op}\"{text}\""));
     prop_oneof![equality, regex]
 }

@@ -34,7 +34,8 @@ async fn upstream() -> (u16, String, impl Future<Output = ()>) {
                 continue;
             };
             let _ = stream.read(&mut [0; 4096]).await;
-            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
+            let response =
+                b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
             let _ = stream.write_all(response).await;
             let _ = stream.shutdown().await;
         }
