@@ -1,8 +1,8 @@
 //! Grafana dashboards, Prometheus rules and scrape configurations, generated from the metric definitions of
 //! [`tower_prometheus`].
 //!
-//! A handwritten dashboard breaks silently: after a label is renamed, a panel is empty, and nobody notices until the
-//! panel is needed. This crate generates dashboards and rules from the configuration of the layer and from the catalogue
+//! A handwritten dashboard breaks silently: after a label is renamed, a panel is empty, which is often noticed only when
+//! the panel is needed. This crate generates dashboards and rules from the configuration of the layer and from the catalogue
 //! of custom metrics. It looks up every metric, label and label value of a query while it generates a file. If one does
 //! not exist, generation fails with an error that lists the alternatives.
 //!
@@ -47,10 +47,11 @@
 //!         .scrape_config(ScrapeConfig::new().job(ScrapeJob::new("shop").target("shop:8080"))))
 //! }
 //!
-//! # let directory = std::env::temp_dir().join(format!("tower-prometheus-mixin-{}", std::process::id()));
-//! # let deploy = |to: &str| directory.join(to);
-//! mixin()?.write_to(deploy("monitoring"))?;
-//! # std::fs::remove_dir_all(directory).unwrap();
+//! let directory = "deploy/monitoring";
+//! # let name = format!("tower-prometheus-mixin-{}", std::process::id());
+//! # let directory = std::env::temp_dir().join(name).join(directory);
+//! mixin()?.write_to(&directory)?;
+//! # std::fs::remove_dir_all(directory.ancestors().nth(2).unwrap()).unwrap();
 //! # Ok::<(), Error>(())
 //! ```
 //!

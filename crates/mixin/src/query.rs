@@ -170,8 +170,8 @@ impl Query {
 
     /// Aggregates to these labels: sums all series that differ only in other labels.
     ///
-    /// Quantiles, means and fractions are not summed, but calculated for each combination of these labels. If the query is an
-    /// operation, both operands are aggregated, because a sum of ratios has no meaning.
+    /// Quantiles, means and fractions are not summed, but calculated for each combination of these labels. If the query has an
+    /// operator, both operands are aggregated, because a sum of ratios has no meaning.
     pub fn by<L: Into<String>>(mut self, labels: impl IntoIterator<Item = L>) -> Self {
         let labels: Vec<_> = labels.into_iter().map(L::into).collect();
         self.expression = self.expression.by(&labels);

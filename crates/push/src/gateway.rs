@@ -46,7 +46,8 @@ use crate::page::{gather, read};
 /// | the metrics cannot be gathered | no |
 ///
 /// The number of retries is 5 by default ([`retries`](Self::retries)). The pause before a retry starts at 0.1 s and
-/// doubles each time, up to 5 s. The metrics are gathered once: each attempt sends the same values.
+/// doubles each time, up to 5 s. Each attempt has 10 s to get a response. The metrics are gathered once: each attempt sends
+/// the same values.
 ///
 /// # Credentials
 ///

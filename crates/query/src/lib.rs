@@ -2,8 +2,8 @@
 //!
 //! A browser should not query Prometheus directly: Prometheus often has no authentication, a browser cannot keep
 //! credentials secret, and Prometheus limits neither the time range nor the size of a response. [`QueryProxy`] adds three
-//! endpoints to an application. It validates parameters, limits queries and responses, and adds the credentials on the server. Below, *upstream* is
-//! Prometheus, VictoriaMetrics or another server with Prometheus' HTTP API.
+//! endpoints to an application. It validates parameters, limits queries and responses, and adds the credentials on the
+//! server. Below, *upstream* is Prometheus, VictoriaMetrics or another server with Prometheus' HTTP API.
 //!
 //! ```
 //! # fn app() -> Result<(), tower_prometheus_query::Error> {
@@ -37,7 +37,8 @@
 //! | `degraded` | responded with another status, which is in `error` |
 //! | `unhealthy` | did not respond; the reason is in `error` |
 //!
-//! Other methods, including HEAD, get 405.
+//! Other methods, including HEAD, get 405. All responses have the headers `x-content-type-options: nosniff` and
+//! `content-security-policy: default-src 'none'; sandbox`, so that a browser does not render them as a page.
 //!
 //! | parameter | value | required |
 //! |---|---|---|
@@ -61,7 +62,7 @@
 //! | 405 | `method_not_allowed` | another method than GET |
 //! | 502 | `bad_gateway` | the upstream redirects (redirects are not followed), or announces a body larger than [`max_response_bytes`] |
 //! | 503 | `too_many_queries` | [`max_concurrent`] queries are in progress; the response has `retry-after` |
-//! | 503 | `unavailable` | the upstream is unreachable or does not speak HTTP; `detail` has the reason |
+//! | 503 | `unavailable` | the upstream is unreachable or does not speak HTTP, or no thread can be started to add the [forced labels]; `detail` has the reason |
 //! | 504 | `timeout` | no response head within the time limit |
 //!
 //! After the response head is sent, the proxy can only abort the body, which clients see as a truncated response. It
