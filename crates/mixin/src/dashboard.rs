@@ -1,4 +1,4 @@
-//! [`Dashboard`]: rows and panels over definitions, and their JSON for Grafana.
+//! [`Dashboard`]: rows and panels, and their JSON for Grafana.
 
 use tower_prometheus::model::MetricKind;
 
@@ -11,7 +11,8 @@ use crate::text::check_duration;
 
 /// A Grafana dashboard.
 ///
-/// It has the variables `datasource`, `job` and `instance`, and every query of every panel uses them.
+/// Every dashboard has the variables `datasource`, `job` and `instance`, and every query of every panel uses them. In
+/// Grafana, it is read-only.
 ///
 /// ```
 /// use tower_prometheus::HttpMetrics;
@@ -49,18 +50,19 @@ pub struct Dashboard {
     tags: Vec<String>,
     refresh: String,
     from: String,
-    /// Panels above all rows.
+    /// The panels above all rows.
     panels: Vec<Panel>,
     rows: Vec<Row>,
 }
 
-/// The width of Grafana's grid.
+/// The width of Grafana's grid in columns.
 const COLUMNS: u32 = 24;
 
 impl Dashboard {
-    /// Creates an empty dashboard over these definitions.
+    /// Creates an empty dashboard, whose queries are checked against these definitions.
     ///
-    /// `uid` identifies the dashboard in URLs and on import: 1 to 40 letters, digits, `-` and `_`.
+    /// `uid` identifies the dashboard in Grafana: importing a dashboard replaces the one with the same `uid`. It consists
+    /// of 1 to 40 letters, digits, `-` and `_`.
     pub fn new(
         uid: impl Into<String>,
         title: impl Into<String>,
@@ -79,31 +81,31 @@ impl Dashboard {
         }
     }
 
-    /// Sets the description.
+    /// Sets the description of the dashboard. Default: empty.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Adds a tag.
+    /// Adds a tag, which Grafana's search can filter by.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// Sets the refresh interval; 30 seconds by default.
+    /// Sets the refresh interval, such as `10s` or `5m`. Default: `30s`.
     pub fn refresh(mut self, interval: impl Into<String>) -> Self {
         self.refresh = interval.into();
         self
     }
 
-    /// Sets the initial time range, which ends now; 1 hour by default.
+    /// Sets the length of the initial time range, such as `6h` or `7d`. The range ends now. Default: `1h`.
     pub fn time_range(mut self, duration: impl AsRef<str>) -> Self {
         self.from = format!("now-{}", duration.as_ref());
         self
     }
 
-    /// Adds a row.
+    /// Adds a row below all panels and rows.
     pub fn row(mut self, row: Row) -> Self {
         self.rows.push(row);
         self
@@ -123,19 +125,20 @@ impl Dashboard {
     ///
     /// # Errors
     ///
-    /// Returns an error, with the title of the panel, if
+    /// Returns an error that names the dashboard and the panel if
     ///
     /// - a query is not valid, as described at [`Query::to_promql`](crate::Query::to_promql);
-    /// - a panel has no title, description or query, its thresholds do not rise, or its legend uses a label
-    ///   that the query does not keep;
-    /// - the `uid`, the title or a duration is not valid;
+    /// - a panel has no title, no description, no query or more than 26 queries, its thresholds do not rise, or its legend
+    ///   uses a label that the query does not keep;
+    /// - the `uid`, the title or a duration of the dashboard is not valid;
+    /// - two different metric families have the same name;
     /// - no panel queries a metric family.
     pub fn to_json(&self) -> Result<String, Error> {
         json(&self.to_json_model()?)
     }
 
-    /// Returns the JSON for Grafana's API, `POST /api/dashboards/db`. It replaces the dashboard with this
-    /// `uid`.
+    /// Returns the request body for Grafana's API, `POST /api/dashboards/db`. The request replaces the dashboard with the
+    /// same `uid`.
     ///
     /// # Errors
     ///
@@ -172,13 +175,13 @@ impl Dashboard {
             templating: self.variables()?,
             annotations: grafana::List { list: Vec::new() },
             links: [],
-            panels: self.items()?,
+            panels: self.rows_and_panels()?,
         })
     }
 
     fn check(&self) -> Result<(), Error> {
-        let of_uid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if !(1..=40).contains(&self.uid.len()) || !self.uid.chars().all(of_uid) {
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if !(1..=40).contains(&self.uid.len()) || !self.uid.chars().all(is_allowed) {
             return Err(Error::new(format!(
                 "uid must be 1 to 40 letters, digits, '-' and '_', got {:?}",
                 self.uid
@@ -197,17 +200,17 @@ impl Dashboard {
         self.panels.iter().chain(in_rows)
     }
 
-    /// The variables; jobs and instances are read from the first metric family of the first panel.
+    /// Returns the variables. Their values come from the first metric family that a panel queries.
     fn variables(&self) -> Result<grafana::List<grafana::Variable>, Error> {
         let mut families = self.every_panel().flat_map(Panel::families);
         let family = families
             .next()
             .ok_or_else(|| Error::new("no panel queries a metric family; add a query"))?;
         let index = self.definitions.index()?;
-        let is_counted = index
+        let has_count = index
             .family(family)
             .is_ok_and(|family| matches!(family.kind, MetricKind::Histogram | MetricKind::Summary));
-        let series = if is_counted {
+        let series = if has_count {
             format!("{family}_count")
         } else {
             family.to_owned()
@@ -225,8 +228,8 @@ impl Dashboard {
         })
     }
 
-    /// Rows and panels with their positions in the grid.
-    fn items(&self) -> Result<Vec<grafana::Item>, Error> {
+    /// Returns the rows and panels with their positions in the grid.
+    fn rows_and_panels(&self) -> Result<Vec<grafana::Item>, Error> {
         let index = self.definitions.index()?;
         let common_matchers = ["job", "instance"].map(|label| Matcher {
             label: label.to_owned(),
@@ -237,23 +240,23 @@ impl Dashboard {
             common_matchers: &common_matchers,
             default_range: "$__rate_interval",
         };
-        let mut items = Vec::new();
+        let mut rows_and_panels = Vec::new();
         let mut y = 0;
-        let below = |panels: &[Panel], y: u32, items: &mut Vec<grafana::Item>| {
+        let place_below = |panels: &[Panel], y: u32, rows_and_panels: &mut Vec<grafana::Item>| {
             let (grid, end) = grid_positions(panels, y);
             for (panel, grid_pos) in panels.iter().zip(grid) {
-                let id = items.len() as u32 + 1;
+                let id = rows_and_panels.len() as u32 + 1;
                 let json = panel
                     .to_json_model(&scope, id, grid_pos)
                     .map_err(|error| error.within(format_args!("panel {:?}", panel.title)))?;
-                items.push(grafana::Item::Panel(Box::new(json)));
+                rows_and_panels.push(grafana::Item::Panel(Box::new(json)));
             }
             Ok::<_, Error>(end)
         };
-        y = below(&self.panels, y, &mut items)?;
+        y = place_below(&self.panels, y, &mut rows_and_panels)?;
         for row in &self.rows {
-            items.push(grafana::Item::Row(grafana::RowJson {
-                id: items.len() as u32 + 1,
+            rows_and_panels.push(grafana::Item::Row(grafana::RowJson {
+                id: rows_and_panels.len() as u32 + 1,
                 kind: "row",
                 title: row.title.clone(),
                 collapsed: false,
@@ -265,13 +268,13 @@ impl Dashboard {
                 },
                 panels: [],
             }));
-            y = below(&row.panels, y + 1, &mut items)?;
+            y = place_below(&row.panels, y + 1, &mut rows_and_panels)?;
         }
-        Ok(items)
+        Ok(rows_and_panels)
     }
 }
 
-/// Places panels from left to right, starting at line `y`; returns their positions and the line below them.
+/// Places panels from left to right, starting at line `y`. Returns their positions and the first line below them.
 fn grid_positions(panels: &[Panel], mut y: u32) -> (Vec<grafana::GridPos>, u32) {
     let (mut x, mut height) = (0, 0);
     let place = |panel: &Panel| {

@@ -9,8 +9,10 @@ use crate::text::LabelNames;
 
 /// The metric families that a dashboard or a file of rules can query.
 ///
-/// Every metric name, label and label value of a query is looked up here when the file is generated. One
-/// that is not defined is an error, and the error names the alternatives.
+/// When a file is generated, every metric name, label and label value of its queries is looked up here. If one is not
+/// defined, generation fails with an error that lists the alternatives.
+///
+/// A `Vec` or a slice of [`FamilyDescription`]s, as `families()` of a layer returns, converts into definitions.
 ///
 /// ```
 /// use tower_prometheus::HttpMetrics;
@@ -35,31 +37,29 @@ impl Definitions {
         }
     }
 
-    /// Adds more families. Equal families are one; different families of one name are an error when a file
-    /// is generated.
+    /// Adds more families.
+    ///
+    /// A family may be added twice. If two different families have the same name, generating a file returns an error.
     pub fn and(mut self, families: impl IntoIterator<Item = FamilyDescription>) -> Self {
         self.families.extend(families);
         self
     }
 
-    /// Adds a label that every series has besides `job` and `instance`: a constant label of the registry or
-    /// the layer, or a label that is added when Prometheus scrapes.
+    /// Adds a label that every series has, besides `job` and `instance`.
+    ///
+    /// Examples are a constant label of the registry or the layer, and a label that Prometheus adds to the target.
     pub fn common_label(mut self, name: impl Into<String>) -> Self {
         self.common_labels.push(name.into());
         self
     }
 
-    /// Returns the families in the order in which they were added.
+    /// Returns the families in the order in which they were added, including duplicates.
     #[must_use]
     pub fn families(&self) -> &[FamilyDescription] {
         &self.families
     }
 
-    /// Builds the index by name.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if two different families have the same name.
+    /// Builds an index of the families by name. Returns an error if two different families have the same name.
     pub(crate) fn index(&self) -> Result<FamilyIndex, Error> {
         let common = ["job", "instance"].map(str::to_owned).into_iter();
         let mut index = FamilyIndex {
@@ -98,25 +98,25 @@ impl From<&Vec<FamilyDescription>> for Definitions {
     }
 }
 
-/// Families by name, and the series that recording rules add.
+/// Metric families by name, and the series of recording rules.
 #[derive(Clone, Debug)]
 pub(crate) struct FamilyIndex {
     by_name: BTreeMap<String, IndexedFamily>,
     common_labels: BTreeSet<String>,
 }
 
-/// The part of a definition that queries use.
+/// The parts of a family's definition that queries are checked against.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct IndexedFamily {
     pub(crate) kind: MetricKind,
-    /// By name, with the values if they are closed.
+    /// Label names, with the values of labels that have a fixed set of values.
     pub(crate) labels: BTreeMap<String, Option<Vec<String>>>,
     pub(crate) buckets: Vec<f64>,
 }
 
 impl IndexedFamily {
     fn new(family: &FamilyDescription, common_labels: &BTreeSet<String>) -> Self {
-        let own = family.labels.iter().map(|label| {
+        let labels = family.labels.iter().map(|label| {
             let values = match &label.values {
                 LabelValues::Closed(values) => {
                     Some(values.iter().map(|value| value.to_string()).collect())
@@ -125,7 +125,7 @@ impl IndexedFamily {
             };
             (label.name.to_string(), values)
         });
-        let mut labels: BTreeMap<_, _> = own.collect();
+        let mut labels: BTreeMap<_, _> = labels.collect();
         labels.extend(common_labels.iter().map(|name| (name.clone(), None)));
         if family.kind == MetricKind::Summary {
             labels.insert("quantile".to_owned(), None);
@@ -137,7 +137,7 @@ impl IndexedFamily {
         }
     }
 
-    /// A gauge whose labels can have any value.
+    /// Returns a gauge whose labels can have any value.
     fn gauge(labels: impl IntoIterator<Item = String>) -> Self {
         Self {
             kind: MetricKind::Gauge,
@@ -163,7 +163,7 @@ impl FamilyIndex {
         })
     }
 
-    /// `up` and its companions, which Prometheus adds for every target.
+    /// Returns the definition of `up`, which Prometheus records for every target.
     pub(crate) fn target_metric(&self) -> IndexedFamily {
         IndexedFamily::gauge(self.common_labels.iter().cloned())
     }
@@ -181,20 +181,20 @@ impl FamilyIndex {
         Ok(())
     }
 
-    /// The name with the longest common prefix and suffix.
+    /// Returns the name with the longest common prefix and suffix, for "did you mean".
     fn nearest(&self, name: &str) -> Option<&str> {
-        let shared = |other: &str| {
-            let same = |pair: &(u8, u8)| pair.0 == pair.1;
-            let prefix = other.bytes().zip(name.bytes()).take_while(same).count();
+        let common_length = |other: &str| {
+            let is_equal = |pair: &(u8, u8)| pair.0 == pair.1;
+            let prefix = other.bytes().zip(name.bytes()).take_while(is_equal).count();
             let suffix = other
                 .bytes()
                 .rev()
                 .zip(name.bytes().rev())
-                .take_while(same)
+                .take_while(is_equal)
                 .count();
             prefix + suffix
         };
         let names = self.by_name.keys().map(String::as_str);
-        names.max_by_key(|other| shared(other))
+        names.max_by_key(|other| common_length(other))
     }
 }

@@ -1,14 +1,13 @@
-//! [`Error`]: why a file cannot be generated or written.
+//! [`Error`]: a file cannot be generated or written.
 
 use std::fmt;
 
-/// The reason why a dashboard, a file of rules or a scrape configuration cannot be generated or written.
+/// An error of generating or writing a dashboard, a file of rules or a scrape configuration.
 ///
-/// The message names the file or panel, what is wrong with it and what is allowed. It is complete in
-/// itself: where a cause exists, the message includes its text, and [`source`](std::error::Error::source)
-/// returns it.
+/// The message names the file or panel, what is wrong with it and what is allowed. The message already includes that of
+/// the [`source`](std::error::Error::source), so print only one of them.
 ///
-/// | what happened | `source` | [`is_io`](Self::is_io) |
+/// | cause | `source` | [`is_io`](Self::is_io) |
 /// |---|---|---|
 /// | a query, panel, rule or job is not valid | none | no |
 /// | the configuration of a layer is not valid | [`tower_prometheus::Error`] | no |
@@ -34,7 +33,7 @@ impl Error {
         }
     }
 
-    /// A file that cannot be written.
+    /// Returns an error for a file that cannot be written.
     pub(crate) fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
         Self {
             message: format!("{what}: {error}"),
@@ -42,7 +41,7 @@ impl Error {
         }
     }
 
-    /// A value that cannot be serialized.
+    /// Returns an error for a value that cannot be serialized.
     pub(crate) fn format(
         what: impl fmt::Display,
         error: impl std::error::Error + Send + Sync + 'static,
@@ -53,15 +52,15 @@ impl Error {
         }
     }
 
-    /// The same error, with its place in front.
-    pub(crate) fn within(mut self, place: impl fmt::Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+    /// Prepends the location of the error to its message, such as the panel.
+    pub(crate) fn within(mut self, location: impl fmt::Display) -> Self {
+        self.message = format!("{location}: {}", self.message);
         self
     }
 
     /// Returns `true` if a directory or file could not be written.
     ///
-    /// Every other error is a mistake in the program: it is the same on every attempt.
+    /// Every other error is a mistake in the program: a retry returns the same error.
     #[must_use]
     pub fn is_io(&self) -> bool {
         matches!(self.source, Some(Source::Io(_)))
@@ -84,7 +83,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// The configuration of a layer is not valid.
+/// Converts the error of an invalid layer configuration.
 impl From<tower_prometheus::Error> for Error {
     fn from(error: tower_prometheus::Error) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! [`Expression`]: a query as a tree, checked against the definitions while it becomes PromQL.
+//! [`Expression`]: the syntax tree of a query, and its conversion to PromQL.
 
 use tower_prometheus::model::MetricKind;
 
@@ -9,7 +9,7 @@ use crate::selector::{
 };
 use crate::text::{LabelNames, quoted_list};
 
-/// A part of a query.
+/// A node of the syntax tree. [`Expression::to_promql`] checks it against the definitions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Expression {
     Number(f64),
@@ -74,11 +74,11 @@ pub(crate) enum Operator {
     Or,
 }
 
-/// PromQL with the labels of its result.
+/// A PromQL expression and the labels of its result.
 #[derive(Clone, Debug)]
 pub(crate) struct PromQl {
     pub(crate) text: String,
-    /// `None` for a number, which an operator combines with every series.
+    /// `None` for a number, which has no labels and can be combined with any series.
     pub(crate) labels: Option<LabelNames>,
 }
 
@@ -126,8 +126,7 @@ impl Expression {
         }
     }
 
-    /// Keeps only these labels. Both operands of an operator keep them, because a sum of ratios means
-    /// nothing.
+    /// Aggregates to these labels. Both operands of an operator are aggregated, because a sum of ratios has no meaning.
     pub(crate) fn by(self, labels: &[String]) -> Self {
         let by = labels.to_vec();
         match self {
@@ -190,7 +189,7 @@ impl Expression {
         )
     }
 
-    /// The first metric family in it.
+    /// Returns the first metric family in the expression.
     pub(crate) fn family(&self) -> Option<&str> {
         match self {
             Self::Number(_) | Self::Now => None,
@@ -361,8 +360,8 @@ impl Operator {
     }
 }
 
-/// Refuses a threshold that a quantile cannot reach: `histogram_quantile` never exceeds the last finite
-/// bucket bound.
+/// Returns an error if a quantile is compared with a threshold that it cannot reach: `histogram_quantile` never exceeds the
+/// last finite bucket bound.
 fn check_quantile_threshold(
     operator: Operator,
     left: &Expression,

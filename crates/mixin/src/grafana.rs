@@ -1,4 +1,4 @@
-//! Grafana's JSON model of dashboards: the part that this crate writes.
+//! Types for Grafana's JSON model of dashboards, as far as this crate uses it.
 //!
 //! The schema is that of Grafana 10 (`schemaVersion` 38). Later versions read and migrate it.
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DashboardJson {
-    /// Grafana assigns one.
+    /// Always `None`: Grafana assigns the database id.
     pub(crate) id: Option<u32>,
     pub(crate) uid: String,
     pub(crate) title: String,
@@ -44,11 +44,11 @@ pub(crate) struct List<T> {
     pub(crate) list: Vec<T>,
 }
 
-/// This crate writes no annotations.
+/// An annotation. It has no variants, because generated dashboards have no annotations.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) enum Annotation {}
 
-/// A variable: the data source, or the values of a label.
+/// A variable of the dashboard: the data source, or the values of a label.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Variable {
@@ -166,7 +166,7 @@ impl DataSource {
     }
 }
 
-/// A row or a panel: Grafana lists them together.
+/// A row or a panel. Grafana's model has both in one list.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Item {
@@ -183,7 +183,7 @@ pub(crate) struct RowJson {
     pub(crate) title: String,
     pub(crate) collapsed: bool,
     pub(crate) grid_pos: GridPos,
-    /// Only a collapsed row contains its panels.
+    /// Always empty: only a collapsed row contains its panels.
     pub(crate) panels: [(); 0],
 }
 
@@ -276,14 +276,14 @@ pub(crate) struct Thresholds {
     pub(crate) steps: Vec<Step>,
 }
 
-/// A color from a value upwards; the first step has no value.
+/// A color for values from `value` upwards. The first step has no value.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Step {
     pub(crate) color: &'static str,
     pub(crate) value: Option<f64>,
 }
 
-/// Texts that replace values.
+/// A mapping of values to texts.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Mapping {
     #[serde(rename = "type")]
@@ -417,7 +417,7 @@ pub(crate) struct Reduce {
     values: bool,
 }
 
-/// A change of the query result before it is shown.
+/// A transformation of the query result before it is shown.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Transformation {
     id: &'static str,
@@ -490,7 +490,7 @@ impl PanelKind {
         }
     }
 
-    /// A table shows labels and the value, not the time and the metric name.
+    /// Returns the transformation for a table, which hides the time and the metric name.
     pub(crate) fn transformations(self) -> Vec<Transformation> {
         if self != Self::Table {
             return Vec::new();

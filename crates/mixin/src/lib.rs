@@ -1,10 +1,10 @@
 //! Grafana dashboards, Prometheus rules and scrape configurations, generated from the metric definitions of
 //! [`tower_prometheus`].
 //!
-//! A dashboard written by hand breaks silently: a renamed label leaves an empty panel, which goes unnoticed until
-//! it is needed. This crate generates dashboards and rules from the configuration that creates the layer and from
-//! the catalogue that the application records into. Every metric, label and label value of a query is looked up
-//! while the file is generated. One that does not exist is an error, and the error names the alternatives.
+//! A handwritten dashboard breaks silently: after a label is renamed, a panel is empty, which is often noticed only when
+//! the panel is needed. This crate generates dashboards and rules from the configuration of the layer and from the catalogue
+//! of custom metrics. It looks up every metric, label and label value of a query while it generates a file. If one does
+//! not exist, generation fails with an error that lists the alternatives.
 //!
 //! ```
 //! use tower_prometheus::HttpMetrics;
@@ -47,15 +47,16 @@
 //!         .scrape_config(ScrapeConfig::new().job(ScrapeJob::new("shop").target("shop:8080"))))
 //! }
 //!
-//! # let directory = std::env::temp_dir().join(format!("tower-prometheus-mixin-{}", std::process::id()));
-//! # let deploy = |to: &str| directory.join(to);
-//! mixin()?.write_to(deploy("monitoring"))?;
-//! # std::fs::remove_dir_all(directory).unwrap();
+//! let directory = "deploy/monitoring";
+//! # let name = format!("tower-prometheus-mixin-{}", std::process::id());
+//! # let directory = std::env::temp_dir().join(name).join(directory);
+//! mixin()?.write_to(&directory)?;
+//! # std::fs::remove_dir_all(directory.ancestors().nth(2).unwrap()).unwrap();
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! Keep the generated files in the repository, with a test that generates them again and compares. A renamed label
-//! then changes the dashboard in the same review.
+//! Keep the generated files in the repository, with a test that compares them with the output of [`Mixin::files`]. If a
+//! label is renamed, the same review then shows the changed dashboard.
 //!
 //! # What is generated
 //!
@@ -66,30 +67,32 @@
 //! | [`Dashboard::of_families`] | one panel or two for each metric family of any catalogue |
 //! | [`Dashboard::new`] | a custom dashboard of [`Row`]s, [`Panel`]s and [`Query`]s |
 //! | [`RuleGroup::http`], [`RuleGroup::grpc`] | recording rules of a layer |
-//! | [`RuleGroup::health`] | alerts: a scrape fails, a label overflows, a collector fails |
+//! | [`RuleGroup::health`] | alerts: a scrape fails, a label exceeds its limit, a collector fails |
 //! | [`Slo`] | recording rules and four burn-rate alerts of a service level objective |
 //! | [`RuleGroup::new`] | custom [`Rule`]s |
 //! | [`ScrapeConfig`] | the configuration of Prometheus and of vmagent |
-//! | [`Mixin`] | all of them, as files in a directory |
+//! | [`Mixin`] | all files of a deployment, in a directory |
 //!
 //! # What is checked
 //!
-//! | | |
+//! | part | rule |
 //! |---|---|
 //! | metric families, labels, values of labels with a fixed set of values | are defined |
-//! | what is queried of a family | exists for its kind: the rate of a counter, the value of a gauge, a quantile of a histogram |
+//! | functions | fit the type of the metric: the rate of a counter, the value of a gauge, a quantile of a histogram |
 //! | operands of an operator | have the same labels, so that their series match |
-//! | the threshold of a quantile | can be reached: a quantile never exceeds the last finite bucket bound |
-//! | the bound of a latency objective | is a bucket bound; between bounds, Prometheus only estimates |
-//! | legends, and `{{ $labels.… }}` in texts | use labels that the query keeps |
+//! | threshold of a quantile | can be reached: a quantile never exceeds the last finite bucket bound |
+//! | bound of a latency objective | is a bucket bound; between bounds, Prometheus only estimates |
+//! | legends, and `{{ $labels.… }}` in summaries and descriptions | use labels that the query keeps |
 //! | panels | have a title, a unit, a description and a query |
-//! | alerts | have a severity, a summary and a description, and differ in name or labels |
+//! | alerts | have a severity, a summary and a description; two rules differ in name or labels |
+//!
+//! Regular expressions of [`Query::matching`] and [`Query::not_matching`] are not compared with the defined label values.
 //!
 //! Dashboards use the JSON model of Grafana 10. Every query uses the variables `job` and `instance`. Rates use
 //! `$__rate_interval` unless [`Query::over`] sets another range.
 //!
-//! Queries to run by hand are in the [PromQL guide](tower_prometheus::_guide::promql). How many series a layer has,
-//! and when recording rules pay off, is in the [cardinality guide](tower_prometheus::_guide::cardinality).
+//! For queries to run by hand, see the [PromQL guide](tower_prometheus::_guide::promql). For the number of series of a
+//! layer, and when to use recording rules, see the [cardinality guide](tower_prometheus::_guide::cardinality).
 
 #![forbid(unsafe_code)]
 #![warn(
@@ -102,7 +105,7 @@
     clippy::unreachable
 )]
 
-// From low to high: a file uses only files above it in this list.
+// Sorted by dependency: a module uses only modules above it in this list.
 mod error;
 mod severity;
 mod text;
@@ -138,7 +141,7 @@ pub use self::{
     slo::Slo,
 };
 
-/// The code of the README, compiled and run as a test.
+/// Runs the README's code blocks as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

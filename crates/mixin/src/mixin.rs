@@ -1,4 +1,4 @@
-//! [`Mixin`]: all files of a deployment.
+//! [`Mixin`]: all generated files of a deployment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::rules::Rules;
 use crate::scrape_config::ScrapeConfig;
 
-/// Dashboards, rules and scrape configurations that are written to a directory together.
+/// A set of dashboards, rules and scrape configurations that is written to a directory.
 ///
 /// | file | content |
 /// |---|---|
@@ -43,30 +43,36 @@ impl Mixin {
         Self::default()
     }
 
-    /// Adds a dashboard. Its `uid` is the name of its file.
+    /// Adds a dashboard, as `dashboards/{uid}.json` and `dashboards/{uid}.api.json`.
     pub fn dashboard(mut self, dashboard: Dashboard) -> Self {
         self.dashboards.push(dashboard);
         self
     }
 
     /// Adds a file of rules, `rules/{name}.yml`.
+    ///
+    /// `name` consists of letters, digits, `-` and `_`.
     pub fn rules(mut self, name: impl Into<String>, rules: Rules) -> Self {
         self.rules.push((name.into(), rules));
         self
     }
 
-    /// Sets the scrape configuration.
+    /// Sets the scrape configuration, for `prometheus.yml` and `vmagent.yml`. Without it, these files are not written.
     pub fn scrape_config(mut self, config: ScrapeConfig) -> Self {
         self.scrape_config = Some(config);
         self
     }
 
-    /// Returns the text of each file by its path in the directory.
+    /// Returns the content of each file, by its path in the directory.
     ///
     /// # Errors
     ///
-    /// Returns an error if a file cannot be generated, two files have the same name, or the name of a file of
-    /// rules is not letters, digits, `-` and `_`.
+    /// Returns an error if
+    ///
+    /// - a file cannot be generated: see [`Dashboard::to_json`], [`Rules::to_yaml`] and
+    ///   [`ScrapeConfig::to_prometheus_yaml`];
+    /// - two dashboards have the same `uid`, or two files of rules the same name;
+    /// - the name of a file of rules has characters other than letters, digits, `-` and `_`.
     pub fn files(&self) -> Result<BTreeMap<PathBuf, String>, Error> {
         let mut files = FilesByPath::default();
         for dashboard in &self.dashboards {
@@ -90,14 +96,15 @@ impl Mixin {
         Ok(files.0)
     }
 
-    /// Writes all files to a directory, which is created if it does not exist.
+    /// Writes all files to a directory. Creates the directory if it does not exist.
     ///
-    /// Existing files of the same names are replaced; other files are left unchanged. If a file cannot be
-    /// generated, nothing is written.
+    /// Existing files of the same names are replaced. Other files are left unchanged: delete files that are no longer
+    /// generated yourself. All files are generated before the first one is written.
     ///
     /// # Errors
     ///
-    /// As [`files`](Self::files). If a directory or file cannot be written, [`Error::is_io`] returns `true`.
+    /// Returns the errors of [`files`](Self::files); nothing is written then. Returns an error with [`Error::is_io`] if a
+    /// directory or file cannot be written; some files may be written already.
     pub fn write_to(&self, directory: impl AsRef<Path>) -> Result<(), Error> {
         for (path, text) in self.files()? {
             let path = directory.as_ref().join(path);

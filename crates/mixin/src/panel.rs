@@ -1,4 +1,4 @@
-//! [`Panel`] and [`Row`]: what a dashboard shows.
+//! [`Panel`] and [`Row`]: the parts of a dashboard.
 
 use crate::error::Error;
 use crate::grafana;
@@ -7,7 +7,7 @@ use crate::selector::QueryScope;
 use crate::severity::Severity;
 use crate::text::{LabelNames, check_label_in_text};
 
-/// A row of a dashboard with its panels.
+/// A titled row of panels in a dashboard.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a row does nothing until it is added to a dashboard"]
 pub struct Row {
@@ -24,7 +24,7 @@ impl Row {
         }
     }
 
-    /// Adds a panel to the right of the previous one, or below it if the row of the grid is full.
+    /// Adds a panel to the right of the previous one, or below it if the 24 columns of the grid are used.
     pub fn panel(mut self, panel: Panel) -> Self {
         self.panels.push(panel);
         self
@@ -33,8 +33,8 @@ impl Row {
 
 /// A panel of a dashboard.
 ///
-/// A panel needs a title, a unit, a query, and a description that tells the reader what to do about what it
-/// shows. Generating a dashboard with a panel that lacks one of them is an error.
+/// A panel needs a title, a unit, at least one query, and a description that says what to do about the values. If one of
+/// them is missing, generating the dashboard returns an error.
 ///
 /// ```
 /// use tower_prometheus_mixin::{Panel, PanelUnit, Query, Severity};
@@ -64,13 +64,13 @@ pub struct Panel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanelUnit {
-    /// A count of items.
+    /// A number of items, with SI prefixes.
     Count,
     /// Requests per second.
     RequestsPerSecond,
     /// Other events per second.
     OpsPerSecond,
-    /// Seconds; Grafana scales them to ms, min and so on.
+    /// Seconds. Grafana scales them to ms, min and so on.
     Seconds,
     /// Bytes, with binary prefixes.
     Bytes,
@@ -78,7 +78,7 @@ pub enum PanelUnit {
     BytesPerSecond,
     /// Mebibytes.
     Mebibytes,
-    /// A value from 0 to 1, shown as a percentage.
+    /// A fraction from 0 to 1, shown as a percentage.
     Ratio,
     /// A value from 0 to 100, shown as a percentage.
     Percent,
@@ -88,7 +88,7 @@ pub enum PanelUnit {
     DateTime,
     /// Yes or no, from 1 or 0.
     Bool,
-    /// Another unit, by its identifier in Grafana.
+    /// Another unit, by its identifier in Grafana, such as `"ms"`.
     Other(&'static str),
 }
 
@@ -113,32 +113,32 @@ impl PanelUnit {
 }
 
 impl Panel {
-    /// Creates a panel with a line over time for each series, 12 columns wide.
+    /// Creates a panel with a line over time for each series. Default size: 12 columns, 8 lines.
     pub fn time_series(title: impl Into<String>, unit: PanelUnit) -> Self {
         Self::new(title.into(), unit, grafana::PanelKind::Timeseries, (12, 8))
     }
 
-    /// Creates a panel with the current value of one series, 4 columns wide.
+    /// Creates a panel with the current value of each series as a number. Default size: 4 columns, 4 lines.
     pub fn stat(title: impl Into<String>, unit: PanelUnit) -> Self {
         Self::new(title.into(), unit, grafana::PanelKind::Stat, (4, 4))
     }
 
-    /// Creates a panel with the current value of one series on a dial, 6 columns wide.
+    /// Creates a panel with the current value of each series on a dial. Default size: 6 columns, 8 lines.
     pub fn gauge(title: impl Into<String>, unit: PanelUnit) -> Self {
         Self::new(title.into(), unit, grafana::PanelKind::Gauge, (6, 8))
     }
 
-    /// Creates a panel with a bar for each series, 12 columns wide.
+    /// Creates a panel with a horizontal bar for the current value of each series. Default size: 12 columns, 8 lines.
     pub fn bar_gauge(title: impl Into<String>, unit: PanelUnit) -> Self {
         Self::new(title.into(), unit, grafana::PanelKind::Bargauge, (12, 8))
     }
 
-    /// Creates a panel with a slice of a pie for each series, 12 columns wide.
+    /// Creates a pie chart with a slice for the current value of each series. Default size: 12 columns, 8 lines.
     pub fn pie_chart(title: impl Into<String>, unit: PanelUnit) -> Self {
         Self::new(title.into(), unit, grafana::PanelKind::Piechart, (12, 8))
     }
 
-    /// Creates a table with a line for each series, 12 columns wide.
+    /// Creates a table with a row for each series: its labels and its current value. Default size: 12 columns, 8 lines.
     pub fn table(title: impl Into<String>, unit: PanelUnit) -> Self {
         Self::new(title.into(), unit, grafana::PanelKind::Table, (12, 8))
     }
@@ -164,38 +164,37 @@ impl Panel {
         self
     }
 
-    /// Adds a query, at most 26.
+    /// Adds a query. A panel has 1 to 26 queries.
     pub fn query(mut self, query: Query) -> Self {
         self.queries.push(query);
         self
     }
 
-    /// Adds a threshold: values from `from` upwards have this severity. Thresholds must be
-    /// in increasing order.
+    /// Adds a threshold: values from `from` upwards have the color of this severity. Add thresholds in ascending order.
     pub fn threshold(mut self, from: f64, severity: Severity) -> Self {
         self.thresholds.push((from, severity));
         self
     }
 
-    /// Shows a text in place of a value, for gauges that are states.
+    /// Shows a text instead of a value, for gauges whose values are states.
     pub fn text(mut self, value: f64, text: impl Into<String>) -> Self {
         self.texts.push((value, text.into()));
         self
     }
 
-    /// Sets the minimum of the scale.
+    /// Sets the minimum of the scale. By default, Grafana chooses it.
     pub fn min(mut self, min: f64) -> Self {
         self.range.0 = Some(min);
         self
     }
 
-    /// Sets the maximum of the scale.
+    /// Sets the maximum of the scale. By default, Grafana chooses it.
     pub fn max(mut self, max: f64) -> Self {
         self.range.1 = Some(max);
         self
     }
 
-    /// Stacks the lines, for parts of a whole.
+    /// Stacks the lines of a time series panel, for series that add up to a total.
     pub fn stacked(mut self) -> Self {
         self.stacked = true;
         self
@@ -207,7 +206,7 @@ impl Panel {
         self
     }
 
-    /// The first metric family of each query.
+    /// Returns the first metric family of each query.
     pub(crate) fn families(&self) -> impl Iterator<Item = &str> {
         self.queries
             .iter()
@@ -337,7 +336,7 @@ impl Panel {
     }
 }
 
-/// Refuses `{{label}}` for a label that the series do not have.
+/// Returns an error if a legend uses `{{label}}` for a label that the series do not have.
 fn check_legend(legend: &str, labels: &LabelNames) -> Result<(), Error> {
     for part in legend.split("{{").skip(1) {
         let label = part.split("}}").next().unwrap_or_default().trim();

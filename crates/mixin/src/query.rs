@@ -1,4 +1,4 @@
-//! [`Query`]: a PromQL expression that is checked against definitions.
+//! [`Query`]: a PromQL expression over defined metric families.
 
 use std::ops::{Add, Div, Mul, Sub};
 
@@ -9,13 +9,25 @@ use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE, Selector};
 
 /// A PromQL expression over defined metric families.
 ///
-/// A query is built from metric names and checked when the panel or rule that contains it is generated:
+/// A query is built from metric names and checked when the panel or rule that contains it is generated, or by
+/// [`to_promql`](Self::to_promql). PromQL cannot be given as text, because text cannot be checked.
 ///
-/// - the family exists, and its kind has what the query reads;
-/// - the family has the labels, and a label with a fixed set of values has the value;
-/// - the operands of an operator have the same labels, so that their series match.
-///
-/// PromQL cannot be given as text, because text cannot be checked.
+/// | function | PromQL |
+/// |---|---|
+/// | [`value`](Self::value) | `name` |
+/// | [`rate`](Self::rate), [`increase`](Self::increase) | `rate(name[5m])`, `increase(name[5m])` |
+/// | [`quantile`](Self::quantile) | `histogram_quantile(0.95, sum by (le) (rate(name_bucket[5m])))` |
+/// | [`mean`](Self::mean) | `sum(rate(name_sum[5m])) / sum(rate(name_count[5m]))` |
+/// | [`fraction_below`](Self::fraction_below) | `sum(rate(name_bucket{le="0.25"}[5m])) / sum(rate(name_count[5m]))` |
+/// | [`ratio`](Self::ratio) | `(part or (whole * 0)) / whole` |
+/// | [`up`](Self::up), [`now`](Self::now) | `up`, `time()` |
+/// | [`with`](Self::with), [`without`](Self::without), [`matching`](Self::matching), [`not_matching`](Self::not_matching) | `{label="a"}`, `!=`, `=~`, `!~` |
+/// | [`by`](Self::by), [`sum`](Self::sum) | `sum by (label) (…)`, `sum(…)` |
+/// | [`max_by`](Self::max_by), [`min_by`](Self::min_by), [`avg_by`](Self::avg_by), [`count_by`](Self::count_by), [`quantile_by`](Self::quantile_by) | `max by (label) (…)` and so on |
+/// | [`top`](Self::top) | `topk(3, …)` |
+/// | [`above`](Self::above), [`at_least`](Self::at_least), [`below`](Self::below), [`equal_to`](Self::equal_to) | `>`, `>=`, `<`, `==` |
+/// | [`and`](Self::and), [`or`](Self::or) | `and`, `or` |
+/// | the operators `+`, `-`, `*` and `/` | the same; the right operand is a query or an `f64` |
 ///
 /// ```
 /// use tower_prometheus_mixin::Query;
@@ -26,8 +38,8 @@ use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE, Selector};
 /// let p95 = Query::quantile(0.95, "http_request_duration_seconds").by(["endpoint"]);
 /// ```
 ///
-/// The range of a rate is `$__rate_interval` in a dashboard and 5 minutes in a rule, unless
-/// [`over`](Self::over) sets another.
+/// The range of rates and increases is `$__rate_interval` in a dashboard, and 5 minutes in rules and in
+/// [`to_promql`](Self::to_promql), unless [`over`](Self::over) sets another.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a query does nothing until it is added to a panel or a rule"]
 pub struct Query {
@@ -43,13 +55,13 @@ impl Query {
         }
     }
 
-    /// The value of a gauge or an info, the quantiles of a summary, or a series that an earlier rule
-    /// records.
+    /// Selects the value of a gauge or an info metric, the quantiles of a summary, or the series of an earlier recording
+    /// rule.
     pub fn value(family: impl Into<String>) -> Self {
         Self::new(Expression::Instant(Selector::new(family)))
     }
 
-    /// The rate of a counter, per second; for a histogram or a summary, the rate of its observations.
+    /// Calculates the rate of a counter per second, or the rate of a histogram's or a summary's observations (`_count`).
     pub fn rate(family: impl Into<String>) -> Self {
         Self::new(Expression::Range(
             RangeFunction::Rate,
@@ -57,8 +69,8 @@ impl Query {
         ))
     }
 
-    /// The increase of a counter over the range; for a histogram or a summary, the increase of its
-    /// observations.
+    /// Calculates the increase of a counter over the range, or the number of observations of a histogram or a summary
+    /// (`_count`) in the range.
     pub fn increase(family: impl Into<String>) -> Self {
         Self::new(Expression::Range(
             RangeFunction::Increase,
@@ -66,9 +78,9 @@ impl Query {
         ))
     }
 
-    /// The quantile of a histogram, over all series unless [`by`](Self::by) keeps labels.
+    /// Calculates a quantile of a histogram, over all series unless [`by`](Self::by) keeps labels.
     ///
-    /// `quantile` is 0 to 1. The result never exceeds the last finite bucket bound.
+    /// `quantile` is 0 to 1: 0.95 for p95. The result never exceeds the last finite bucket bound.
     pub fn quantile(quantile: f64, family: impl Into<String>) -> Self {
         Self::new(Expression::Quantile {
             quantile,
@@ -77,7 +89,7 @@ impl Query {
         })
     }
 
-    /// The mean of a histogram's or summary's observations, over all series unless [`by`](Self::by) keeps
+    /// Calculates the mean of a histogram's or a summary's observations, over all series unless [`by`](Self::by) keeps
     /// labels.
     pub fn mean(family: impl Into<String>) -> Self {
         Self::new(Expression::Mean {
@@ -86,9 +98,10 @@ impl Query {
         })
     }
 
-    /// The fraction of a histogram's observations that are at most `bound`, from 0 to 1.
+    /// Calculates the fraction of a histogram's observations that are at most `bound`, from 0 to 1, over all series unless
+    /// [`by`](Self::by) keeps labels.
     ///
-    /// `bound` must be one of the histogram's bucket bounds.
+    /// `bound` must be a bucket bound of the histogram, in its unit.
     pub fn fraction_below(bound: f64, family: impl Into<String>) -> Self {
         Self::new(Expression::FractionBelow {
             bound,
@@ -97,38 +110,43 @@ impl Query {
         })
     }
 
-    /// The ratio of `part` to `whole`, from 0 to 1: 0 where `part` has no series, no result where `whole`
-    /// has none.
+    /// Calculates the ratio of `part` to `whole`.
+    ///
+    /// For labels without a series in `part`, the ratio is 0. For labels without a series in `whole`, there is no result.
     pub fn ratio(part: Self, whole: Self) -> Self {
         (part.or(whole.clone() * 0.0)) / whole
     }
 
-    /// 1 for each target whose last scrape succeeded, else 0. Prometheus records it.
+    /// Selects `up`, which Prometheus records for each target: 1 if the last scrape succeeded, else 0.
     pub fn up() -> Self {
         Self::new(Expression::Up(Vec::new()))
     }
 
-    /// The current time in Unix seconds.
+    /// Returns the evaluation time in Unix seconds (`time()`).
     pub fn now() -> Self {
         Self::new(Expression::Now)
     }
 
     /// Selects series whose label has this value.
+    ///
+    /// Like all matchers, it is added to every selector of the query, also to both operands of an operator. If the label
+    /// has a fixed set of values, another value is an error.
     pub fn with(self, label: impl Into<String>, value: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::Equal(value.into()))
     }
 
-    /// Selects series whose label has any other value.
+    /// Selects series whose label does not have this value.
     pub fn without(self, label: impl Into<String>, value: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::NotEqual(value.into()))
     }
 
-    /// Selects series whose label matches a regular expression, which is anchored.
+    /// Selects series whose label matches a regular expression. As in Prometheus, it must match the whole value.
     pub fn matching(self, label: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::Regex(pattern.into()))
     }
 
-    /// Selects series whose label does not match a regular expression, which is anchored.
+    /// Selects series whose label does not match a regular expression. As in Prometheus, it is compared with the whole
+    /// value.
     pub fn not_matching(self, label: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::NotRegex(pattern.into()))
     }
@@ -141,7 +159,7 @@ impl Query {
         self
     }
 
-    /// Sets the range of rates and increases, in Prometheus' format: `5m`, `1h30m`.
+    /// Sets the range of all rates and increases in the query, in Prometheus' format: `5m`, `1h30m`.
     pub fn over(mut self, range: impl Into<String>) -> Self {
         let range = range.into();
         self.expression.for_each_selector(&mut |selector| {
@@ -150,45 +168,44 @@ impl Query {
         self
     }
 
-    /// Keeps only these labels.
+    /// Aggregates to these labels: sums all series that differ only in other labels.
     ///
-    /// Series that differ in other labels are summed. Quantiles, means and fractions are not summed: they are
-    /// computed for each combination of these labels. Both operands of an operator keep the labels.
+    /// Quantiles, means and fractions are not summed, but calculated for each combination of these labels. If the query has an
+    /// operator, both operands are aggregated, because a sum of ratios has no meaning.
     pub fn by<L: Into<String>>(mut self, labels: impl IntoIterator<Item = L>) -> Self {
         let labels: Vec<_> = labels.into_iter().map(L::into).collect();
         self.expression = self.expression.by(&labels);
         self
     }
 
-    /// Sums all series.
+    /// Sums all series. Equals [`by`](Self::by) without labels.
     pub fn sum(self) -> Self {
         self.by::<String>([])
     }
 
-    /// The maximum for each combination of these labels.
+    /// Calculates the maximum for each combination of these labels.
     pub fn max_by<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
         self.aggregated(Aggregation::Max, labels)
     }
 
-    /// The minimum for each combination of these labels.
+    /// Calculates the minimum for each combination of these labels.
     pub fn min_by<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
         self.aggregated(Aggregation::Min, labels)
     }
 
-    /// The average for each combination of these labels.
+    /// Calculates the average for each combination of these labels.
     pub fn avg_by<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
         self.aggregated(Aggregation::Avg, labels)
     }
 
-    /// The number of series for each combination of these labels.
+    /// Counts the series for each combination of these labels.
     pub fn count_by<L: Into<String>>(self, labels: impl IntoIterator<Item = L>) -> Self {
         self.aggregated(Aggregation::Count, labels)
     }
 
-    /// The quantile over the values of several series, for each combination of these labels.
+    /// Calculates a quantile of the values of several series, for each combination of these labels.
     ///
-    /// It is for gauges: `0.5` is the median of the series. For a histogram, use
-    /// [`quantile`](Self::quantile).
+    /// Use it for gauges: `0.5` is the median of the series. For a histogram, use [`quantile`](Self::quantile).
     pub fn quantile_by<L: Into<String>>(
         self,
         quantile: f64,
@@ -197,7 +214,7 @@ impl Query {
         self.aggregated(Aggregation::Quantile(quantile), labels)
     }
 
-    /// The `count` series with the largest values.
+    /// Selects the `count` series with the largest values.
     pub fn top(self, count: u32) -> Self {
         self.aggregated::<String>(Aggregation::Top(count), [])
     }
@@ -215,32 +232,32 @@ impl Query {
         self
     }
 
-    /// Keeps samples that are greater than `other`.
+    /// Keeps samples that are greater than `other`. `other` is a query or a number.
     pub fn above(self, other: impl Into<Self>) -> Self {
         self.binary(Operator::Above, other.into())
     }
 
-    /// Keeps samples that are greater than or equal to `other`.
+    /// Keeps samples that are greater than or equal to `other`. `other` is a query or a number.
     pub fn at_least(self, other: impl Into<Self>) -> Self {
         self.binary(Operator::AtLeast, other.into())
     }
 
-    /// Keeps samples that are less than `other`.
+    /// Keeps samples that are less than `other`. `other` is a query or a number.
     pub fn below(self, other: impl Into<Self>) -> Self {
         self.binary(Operator::Below, other.into())
     }
 
-    /// Keeps samples that are equal to `other`.
+    /// Keeps samples that are equal to `other`. `other` is a query or a number.
     pub fn equal_to(self, other: impl Into<Self>) -> Self {
         self.binary(Operator::Equal, other.into())
     }
 
-    /// Keeps series that `other` has as well.
+    /// Keeps series whose labels equal those of a series of `other`.
     pub fn and(self, other: Self) -> Self {
         self.binary(Operator::And, other)
     }
 
-    /// Adds the series of `other` that this query does not have.
+    /// Adds the series of `other` whose labels no series of this query has.
     pub fn or(self, other: Self) -> Self {
         self.binary(Operator::Or, other)
     }
@@ -257,7 +274,7 @@ impl Query {
         }
     }
 
-    /// Returns the expression as PromQL, with a range of 5 minutes unless [`over`](Self::over) sets another.
+    /// Returns the query as PromQL, with a range of 5 minutes unless [`over`](Self::over) sets another.
     ///
     /// ```
     /// use tower_prometheus::HttpMetrics;
@@ -277,9 +294,12 @@ impl Query {
     /// Returns an error if
     ///
     /// - a family, a label or a label value is not defined;
-    /// - the kind of a family does not have what is queried;
+    /// - a function does not fit the type of the metric, such as the rate of a gauge;
+    /// - a quantile is not 0 to 1, a range is not a duration, or a bound is not a bucket bound;
     /// - a quantile is compared with a threshold that it cannot reach;
-    /// - the operands of an operator have different labels.
+    /// - the operands of an operator have different labels, so that their series would not match;
+    /// - a number is aggregated;
+    /// - two different families in `definitions` have the same name.
     pub fn to_promql(&self, definitions: &Definitions) -> Result<String, Error> {
         let scope = QueryScope {
             index: &definitions.index()?,
@@ -289,15 +309,17 @@ impl Query {
         Ok(self.expression.to_promql(&scope)?.text)
     }
 
-    /// Sets the legend of the series in a panel, with labels as `{{method}}`; by default, all labels except
-    /// `job`.
+    /// Sets the legend of the series in a panel. `{{method}}` stands for the value of the label `method`.
+    ///
+    /// By default, the legend has the values of all labels except `job`, or the title of the panel if there are none.
+    /// Operators keep the legend of their left operand. Rules ignore the legend.
     pub fn legend(mut self, legend: impl Into<String>) -> Self {
         self.legend = Some(legend.into());
         self
     }
 }
 
-/// A constant.
+/// Converts a number into a query, for operators and comparisons.
 impl From<f64> for Query {
     fn from(number: f64) -> Self {
         Self::new(Expression::Number(number))

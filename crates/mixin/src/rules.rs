@@ -1,4 +1,4 @@
-//! [`Rules`], [`RuleGroup`] and [`Rule`]: recording rules and alerts.
+//! [`Rules`], [`RuleGroup`] and [`Rule`]: alerting and recording rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +52,9 @@ pub struct RuleGroup {
 }
 
 /// An alert or a recording rule.
+///
+/// Create it with [`Rule::alert`] or [`Rule::record`]. [`for_duration`](Self::for_duration), [`summary`](Self::summary) and
+/// [`description`](Self::description) are only for alerts.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule does nothing until it is added to a group"]
 pub struct Rule {
@@ -61,7 +64,7 @@ pub struct Rule {
     labels: BTreeMap<String, String>,
 }
 
-/// The part of a rule that only an alert has.
+/// The settings that only alerts have.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Alert {
     for_duration: Option<String>,
@@ -70,7 +73,7 @@ struct Alert {
 }
 
 impl Rules {
-    /// Creates an empty file over these definitions.
+    /// Creates a file without groups, whose queries are checked against these definitions.
     pub fn new(definitions: impl Into<Definitions>) -> Self {
         Self {
             definitions: definitions.into(),
@@ -79,7 +82,7 @@ impl Rules {
         }
     }
 
-    /// Restricts all queries to series of this scrape job; by default, series of all jobs are queried.
+    /// Restricts all queries to series of this scrape job. By default, the rules query the series of all jobs.
     pub fn job(mut self, job: impl Into<String>) -> Self {
         self.job = Some(job.into());
         self
@@ -95,14 +98,16 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// Returns an error, with the name of the rule, if
+    /// Returns an error that names the rule if
     ///
     /// - a query is not valid, as described at [`Query::to_promql`];
-    /// - an alert has no severity, summary or description, or one of its texts uses a label that the query
-    ///   does not keep;
-    /// - the name of an alert is not letters and digits, or the name of a recorded series is not
+    /// - an alert has no severity, summary or description, or its summary or description uses a label that the alert does
+    ///   not have;
+    /// - the name of an alert has characters other than letters and digits, or the name of a recorded series is not
     ///   `level:metric:operations`;
-    /// - two groups have the same name, or two rules the same name and labels.
+    /// - a label name or a duration is not valid;
+    /// - two groups have the same name, or two rules have the same name and labels;
+    /// - two recording rules with the same name keep different labels, or a recorded series has the name of a metric family.
     pub fn to_yaml(&self) -> Result<String, Error> {
         let mut index = self.definitions.index()?;
         let job = self.job.as_ref().map(|job| Matcher {
@@ -124,7 +129,7 @@ impl Rules {
         yaml::write(&RulesYaml { groups }, "rules")
     }
 
-    /// Refuses two rules with the same name and labels: they would write the same series.
+    /// Returns an error if two rules have the same name and labels, because they would write the same series.
     fn check_rules_differ(&self) -> Result<(), Error> {
         let mut seen = BTreeSet::new();
         for rule in self.groups.iter().flat_map(|group| &group.rules) {
@@ -140,7 +145,7 @@ impl Rules {
 }
 
 impl RuleGroup {
-    /// Creates an empty group.
+    /// Creates an empty group. The name is unique in the file.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -149,13 +154,13 @@ impl RuleGroup {
         }
     }
 
-    /// Sets the evaluation interval; by default, Prometheus' `evaluation_interval`.
+    /// Sets the evaluation interval, such as `30s`. Default: `evaluation_interval` of Prometheus.
     pub fn interval(mut self, interval: impl Into<String>) -> Self {
         self.interval = Some(interval.into());
         self
     }
 
-    /// Adds a rule.
+    /// Adds a rule after the existing ones.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
@@ -183,10 +188,10 @@ impl RuleGroup {
 }
 
 impl Rule {
-    /// Creates an alert for each series in the result of the query.
+    /// Creates an alerting rule: each series in the result of the query is an alert.
     ///
-    /// The name is letters and digits, usually `LikeThis`. The alert needs a [`severity`](Self::severity), a
-    /// [`summary`](Self::summary) and a [`description`](Self::description).
+    /// The name consists of letters and digits, usually in `CamelCase`. [`severity`](Self::severity),
+    /// [`summary`](Self::summary) and [`description`](Self::description) are required.
     pub fn alert(name: impl Into<String>, query: Query) -> Self {
         let alert = Some(Alert::default());
         Self::new(name.into(), query, alert)
@@ -195,7 +200,7 @@ impl Rule {
     /// Creates a recording rule.
     ///
     /// The name is `level:metric:operations`, where the level lists the labels that the query keeps:
-    /// `job_endpoint:http_requests:rate5m`. [`Query::value`] reads the series in later rules.
+    /// `job_endpoint:http_requests:rate5m`. Later rules query the recorded series with [`Query::value`].
     pub fn record(name: impl Into<String>, query: Query) -> Self {
         Self::new(name.into(), query, None)
     }
@@ -209,32 +214,35 @@ impl Rule {
         }
     }
 
-    /// Sets how long the query must have a result before the alert fires: `for` in the file. By default, the
-    /// alert fires at once.
+    /// Sets how long the query must have a result before the alert fires, such as `10m` (`for` in the file). By default, the
+    /// alert fires immediately.
     pub fn for_duration(mut self, duration: impl Into<String>) -> Self {
         self.alert.get_or_insert_default().for_duration = Some(duration.into());
         self
     }
 
-    /// Sets the label `severity`.
+    /// Sets the label `severity` to `info`, `warning` or `critical`.
     pub fn severity(self, severity: Severity) -> Self {
         self.label("severity", severity.label())
     }
 
-    /// Adds a label to the alert or the recorded series.
+    /// Adds a label to the alert or the recorded series. It replaces a label of the same name.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
     }
 
-    /// Sets the summary: one line that says what happened. Prometheus expands `{{ $labels.endpoint }}` and
-    /// `{{ $value }}`.
+    /// Sets the summary of an alert: one line that says what is wrong.
+    ///
+    /// Prometheus replaces `{{ $labels.endpoint }}` with the value of the label, and `{{ $value }}` with the value of the
+    /// query.
     pub fn summary(mut self, summary: impl Into<String>) -> Self {
         self.alert.get_or_insert_default().summary = summary.into();
         self
     }
 
-    /// Sets the description: what the alert means, and what to do about it.
+    /// Sets the description of an alert: what it means, and what to do about it. Placeholders are the same as in the
+    /// [`summary`](Self::summary).
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.alert.get_or_insert_default().description = description.into();
         self
@@ -305,7 +313,7 @@ impl Alert {
     }
 }
 
-/// Refuses `$labels.label` for a label that the alert does not have.
+/// Returns an error if a text uses `$labels.label` for a label that the alert does not have.
 fn check_placeholders(text: &str, labels: &LabelNames) -> Result<(), Error> {
     for part in text.split("$labels.").skip(1) {
         let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';

@@ -1,4 +1,4 @@
-//! [`ScrapeConfig`] and [`ScrapeJob`]: the configuration of Prometheus and vmagent.
+//! [`ScrapeConfig`] and [`ScrapeJob`]: scrape configurations of Prometheus and vmagent.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::yaml;
 ///     .job(ScrapeJob::kubernetes_pods("shop-pods", "shop"))
 ///     .rule_file("rules/*.yml");
 /// assert!(config.to_prometheus_yaml()?.contains("rule_files"));
-/// // vmagent evaluates no rules and does not start if its configuration has `rule_files`.
+/// // vmagent does not evaluate rules, and does not start if its configuration has `rule_files`.
 /// assert!(!config.to_vmagent_yaml()?.contains("rule_files"));
 /// # Ok::<(), tower_prometheus_mixin::Error>(())
 /// ```
@@ -30,7 +30,9 @@ pub struct ScrapeConfig {
     rule_files: Vec<String>,
 }
 
-/// Targets that are scraped with the same settings. The name becomes their label `job`.
+/// A scrape job: targets that are scraped with the same settings.
+///
+/// The name of the job becomes the label `job` of all series.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a job does nothing until it is added to a configuration"]
 pub struct ScrapeJob {
@@ -43,25 +45,26 @@ pub struct ScrapeJob {
 }
 
 impl ScrapeConfig {
-    /// Creates a configuration without jobs.
+    /// Creates a configuration without jobs. Add at least one with [`job`](Self::job).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the scrape interval of all jobs; by default, that of Prometheus or vmagent, 1 minute.
+    /// Sets the scrape interval of all jobs, such as `15s`. Default: 1 minute, the default of Prometheus and vmagent.
     pub fn interval(mut self, interval: impl Into<String>) -> Self {
         self.interval = Some(interval.into());
         self
     }
 
-    /// Adds a job.
+    /// Adds a job. Names of jobs must be unique.
     pub fn job(mut self, job: ScrapeJob) -> Self {
         self.jobs.push(job);
         self
     }
 
-    /// Adds files of rules for Prometheus, as a path or pattern relative to the configuration. The file for
-    /// vmagent leaves them out.
+    /// Adds files of rules for Prometheus: a path or a pattern such as `rules/*.yml`, relative to the configuration file.
+    ///
+    /// The configuration of vmagent omits them.
     pub fn rule_file(mut self, file: impl Into<String>) -> Self {
         self.rule_files.push(file.into());
         self
@@ -71,13 +74,13 @@ impl ScrapeConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no job, two jobs have the same name, a job has no target, a target is not
+    /// Returns an error if there is no job, two jobs have the same name, a job has no name or no target, a target is not
     /// `host:port`, a path does not start with `/`, or an interval is not a duration.
     pub fn to_prometheus_yaml(&self) -> Result<String, Error> {
         self.yaml(&self.rule_files)
     }
 
-    /// Returns the file for vmagent, as YAML, without keys that only Prometheus accepts.
+    /// Returns the file for vmagent and VictoriaMetrics, as YAML. It omits keys that only Prometheus accepts.
     ///
     /// # Errors
     ///
@@ -117,7 +120,8 @@ impl ScrapeConfig {
 }
 
 impl ScrapeJob {
-    /// Creates a job that scrapes its [`target`](Self::target)s over HTTP at `/metrics`.
+    /// Creates a job that scrapes its [`target`](Self::target)s over HTTP at `/metrics`, unless [`https`](Self::https) or
+    /// [`path`](Self::path) is set.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -131,13 +135,14 @@ impl ScrapeJob {
 
     /// Creates a job that scrapes the annotated pods of a Kubernetes namespace.
     ///
-    /// | annotation | |
-    /// |---|---|
-    /// | `prometheus.io/scrape: "true"` | the pod is scraped |
-    /// | `prometheus.io/path` | the path, if not `/metrics` |
-    /// | `prometheus.io/port` | the port, if not that of the container |
+    /// | annotation of the pod | meaning | default |
+    /// |---|---|---|
+    /// | `prometheus.io/scrape: "true"` | scrape the pod | not scraped |
+    /// | `prometheus.io/path` | path of the metrics page | [`path`](Self::path), else `/metrics` |
+    /// | `prometheus.io/port` | port | the port of the container |
     ///
-    /// Series get the labels `namespace` and `pod`.
+    /// Series have the labels `namespace` and `pod`. Add them with
+    /// [`Definitions::common_label`](crate::Definitions::common_label) to use them in queries.
     pub fn kubernetes_pods(name: impl Into<String>, namespace: impl Into<String>) -> Self {
         let mut job = Self::new(name);
         job.namespace = Some(namespace.into());
@@ -150,19 +155,19 @@ impl ScrapeJob {
         self
     }
 
-    /// Sets the path of the metrics page; `/metrics` by default.
+    /// Sets the path of the metrics page. Default: `/metrics`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Sets the scrape interval of this job; by default, that of the configuration.
+    /// Sets the scrape interval of this job. Default: the interval of the [`ScrapeConfig`].
     pub fn interval(mut self, interval: impl Into<String>) -> Self {
         self.interval = Some(interval.into());
         self
     }
 
-    /// Scrapes over HTTPS and verifies certificates with those of the system.
+    /// Scrapes over HTTPS. Certificates are verified with the CA certificates of Prometheus' or vmagent's system.
     pub fn https(mut self) -> Self {
         self.https = true;
         self
@@ -217,7 +222,7 @@ impl ScrapeJob {
     }
 }
 
-/// Relabeling by the annotations that most Helm charts use.
+/// Returns relabeling rules for the annotations that most Helm charts use.
 fn annotation_rules() -> Vec<Relabel> {
     const SCRAPE: &str = "__meta_kubernetes_pod_annotation_prometheus_io_scrape";
     const PATH: &str = "__meta_kubernetes_pod_annotation_prometheus_io_path";

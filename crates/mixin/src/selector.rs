@@ -1,4 +1,4 @@
-//! [`Selector`]: series of a metric family, checked against the definitions while it becomes PromQL.
+//! [`Selector`]: a metric family with matchers, and its PromQL.
 
 use std::fmt::Write;
 
@@ -9,20 +9,20 @@ use crate::definitions::{FamilyIndex, IndexedFamily};
 use crate::error::Error;
 use crate::text::{LabelNames, check_duration, quoted_list};
 
-/// What a query is checked against, and what every selector in it gets.
+/// The definitions that a query is checked against, and the settings of its place: a dashboard or rules.
 #[derive(Clone, Debug)]
 pub(crate) struct QueryScope<'a> {
     pub(crate) index: &'a FamilyIndex,
     /// Added to every selector whose family has the label.
     pub(crate) common_matchers: &'a [Matcher],
-    /// The range of a rate that does not set one.
+    /// The range of rates and increases that do not set one.
     pub(crate) default_range: &'a str,
 }
 
-/// The range of a rate in rules, unless set: several scrapes at any usual interval.
+/// The default range in rules. It contains several scrapes at any usual scrape interval.
 pub(crate) const RULE_RANGE: &str = "5m";
 
-/// Series of a metric family.
+/// A metric family with matchers and a range.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Selector {
     pub(crate) family: String,
@@ -53,7 +53,7 @@ impl Selector {
         }
     }
 
-    /// `name{…}`, with `extra` as an additional matcher.
+    /// Returns `name{…}`. `extra` is an additional matcher in PromQL, or empty.
     pub(crate) fn instant(
         &self,
         scope: &QueryScope<'_>,
@@ -66,7 +66,7 @@ impl Selector {
         Ok(name + &matchers)
     }
 
-    /// `name{…}[…]`.
+    /// Returns `name{…}[…]`.
     pub(crate) fn ranged(
         &self,
         scope: &QueryScope<'_>,
@@ -80,7 +80,7 @@ impl Selector {
         Ok(format!("{}[{range}]", self.instant(scope, suffix, extra)?))
     }
 
-    /// `sum by (…) (rate(name{…}[…]))`.
+    /// Returns `sum by (…) (rate(name{…}[…]))`.
     pub(crate) fn summed_rate(
         &self,
         scope: &QueryScope<'_>,
@@ -91,7 +91,7 @@ impl Selector {
         Ok(aggregated("sum", by, "", &rate))
     }
 
-    /// Refuses labels that the family does not have.
+    /// Returns an error if the family does not have one of the labels.
     pub(crate) fn check_by(
         &self,
         family: &IndexedFamily,
@@ -104,7 +104,7 @@ impl Selector {
         }
     }
 
-    /// The family, if it is a histogram; `what` names what only a histogram has.
+    /// Returns the family if it is a histogram, else an error that the family has no `what`.
     pub(crate) fn histogram<'a>(
         &self,
         scope: &QueryScope<'a>,
@@ -123,7 +123,7 @@ impl Selector {
     }
 }
 
-/// `{label="value",…}` with the matchers of the scope; nothing if there is nothing to match.
+/// Returns `{label="value",…}` with the selector's matchers and those of the scope, or an empty text without matchers.
 pub(crate) fn matchers(
     name: &str,
     family: &IndexedFamily,
@@ -136,7 +136,7 @@ pub(crate) fn matchers(
         matcher.check(name, family)?;
         parts.push(matcher.to_promql());
     }
-    // Recorded series have only the labels that their rule keeps.
+    // Not every family has the labels: recorded series have only those that their rule keeps.
     let common = scope.common_matchers.iter();
     let common = common.filter(|matcher| family.labels.contains_key(&matcher.label));
     parts.extend(common.map(Matcher::to_promql));
@@ -182,7 +182,7 @@ impl Matcher {
     }
 }
 
-/// `sum by (…) (…)`.
+/// Returns `sum by (…) (…)`, or `sum(…)` without labels.
 pub(crate) fn aggregated(function: &str, by: &[String], parameter: &str, of: &str) -> String {
     match by {
         [] => format!("{function}({parameter}{of})"),
@@ -190,8 +190,8 @@ pub(crate) fn aggregated(function: &str, by: &[String], parameter: &str, of: &st
     }
 }
 
-/// The matcher of a bucket, in every spelling of its bound: a whole bound is `1` in the text format and
-/// `1.0` in OpenMetrics, and Prometheus 3 rewrites large and small bounds as Go prints them.
+/// Returns a matcher for the label `le` that matches all spellings of a bound. A whole number is `1` in the text format and
+/// `1.0` in OpenMetrics, and Prometheus 3 rewrites large and small bounds to Go's notation, such as `2e-05`.
 pub(crate) fn le_matcher(bound: f64) -> String {
     let plain = bound.to_string();
     let mut spellings = vec![plain.clone()];
@@ -220,7 +220,7 @@ pub(crate) fn le_matcher(bound: f64) -> String {
     }
 }
 
-/// Refuses a bound that no bucket has: the fraction below it could only be estimated.
+/// Returns an error if the bound is not a bucket bound, because the fraction below it could only be estimated.
 pub(crate) fn check_bound(name: &str, bound: f64, buckets: &[f64]) -> Result<(), Error> {
     if buckets.contains(&bound) {
         return Ok(());

@@ -1,14 +1,20 @@
-//! [`Severity`]: how urgent an alert or a threshold is.
+//! [`Severity`]: the urgency of an alert or a threshold.
 
-/// How urgent an alert is, or a value above a panel's threshold.
+/// The urgency of an alert, or of a value above a panel's threshold.
+///
+/// | severity | label `severity` of an alert | color in a panel |
+/// |---|---|---|
+/// | `Info` | `info` | green |
+/// | `Warning` | `warning` | yellow |
+/// | `Critical` | `critical` | red |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Severity {
-    /// No action needed. Green in a panel.
+    /// No action is needed.
     Info,
-    /// To be looked at in working hours. Yellow in a panel.
+    /// Needs action during working hours.
     Warning,
-    /// To be looked at immediately. Red in a panel.
+    /// Needs action immediately.
     Critical,
 }
 

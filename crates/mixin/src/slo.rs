@@ -6,20 +6,21 @@ use crate::rules::{Rule, RuleGroup};
 use crate::severity::Severity;
 use crate::text::percent;
 
-/// A service level objective over 30 days.
+/// A service level objective (SLO) over 30 days.
 ///
-/// [`group`](Self::group) returns its rules. The error ratio over each window is recorded as
-/// `job:slo_errors:ratio_rate1h{slo="…"}`. Each of four alerts fires if the error ratios over a long and a
-/// short window both exceed the allowed ratio times a factor (Google's SRE workbook, "Alerting on SLOs"):
+/// [`group`](Self::group) returns its recording rules and its alerts. The recording rules record the error ratio over each
+/// window, as `job:slo_errors:ratio_rate1h{slo="…"}` and so on. Four alerts named `ErrorBudgetBurn` compare it with the
+/// allowed error ratio, which is 1 minus the objective. An alert fires if the error ratios over its long and its short
+/// window both exceed the allowed ratio times its factor (Google's SRE workbook, "Alerting on SLOs"):
 ///
-/// | severity | long window | short window | factor | part of the 30-day error budget spent when it fires |
+/// | severity | long window | short window | factor | 30-day error budget spent when it fires |
 /// |---|---|---|---|---|
 /// | critical | 1h | 5m | 14.4 | 2 % |
 /// | critical | 6h | 30m | 6 | 5 % |
 /// | warning | 1d | 2h | 3 | 10 % |
 /// | warning | 3d | 6h | 1 | 10 % |
 ///
-/// The long window makes sure that the errors matter, the short window that they still occur.
+/// The long window ignores short spikes. The short window ends the alert soon after the errors stop.
 ///
 /// ```
 /// use tower_prometheus::HttpMetrics;
@@ -32,7 +33,7 @@ use crate::text::percent;
 /// let yaml = rules.to_yaml()?;
 /// assert!(yaml.contains("> (14.4 * (1 - 0.999))"));
 ///
-/// // No bucket ends at 0.3 s, so requests within 0.3 s could only be estimated.
+/// // 0.3 s is not a bucket bound, so the number of requests within 0.3 s could only be estimated.
 /// let estimated = Slo::http_latency("shop_fast", 0.99, 0.3, &http)?.group()?;
 /// let error = Rules::new(http.families()?).group(estimated).to_yaml().unwrap_err();
 /// assert!(error.to_string().ends_with("the nearest are 0.25 and 0.5"));
@@ -48,7 +49,7 @@ pub struct Slo {
     description: String,
 }
 
-/// Long window, short window, factor of the allowed error ratio, severity.
+/// The long window, the short window, the factor of the allowed error ratio and the severity of each alert.
 const BURN_RATES: [(&str, &str, f64, Severity); 4] = [
     ("1h", "5m", 14.4, Severity::Critical),
     ("6h", "30m", 6.0, Severity::Critical),
@@ -56,14 +57,18 @@ const BURN_RATES: [(&str, &str, f64, Severity); 4] = [
     ("3d", "6h", 1.0, Severity::Warning),
 ];
 
+/// The windows over which error ratios are recorded: all windows of [`BURN_RATES`].
 const WINDOWS: [&str; 7] = ["5m", "30m", "1h", "2h", "6h", "1d", "3d"];
 
-/// The metric and the operation of the recorded error ratios, without the window.
+/// The end of the names of recorded error ratios, without the window.
 const RECORDED: &str = "slo_errors:ratio_rate";
 
 impl Slo {
-    /// Creates the objective that at least this fraction of `all` is not `bad`. Both are usually rates of
-    /// counters.
+    /// Creates an objective for the fraction of `all` that is not `bad`: at least `objective`, such as 0.999.
+    ///
+    /// `name` becomes the label `slo`. `bad` and `all` are usually rates of counters. Series missing in `bad` count as 0.
+    /// For the metrics of a layer, use [`http_availability`](Self::http_availability) or
+    /// [`grpc_availability`](Self::grpc_availability).
     pub fn availability(name: impl Into<String>, objective: f64, bad: Query, all: Query) -> Self {
         Self::new(
             name.into(),
@@ -73,8 +78,11 @@ impl Slo {
         )
     }
 
-    /// Creates the objective that at least this fraction of a histogram's observations is at most `within`,
-    /// which must be one of its bucket bounds.
+    /// Creates an objective for the fraction of a histogram's observations that are at most `within`: at least
+    /// `objective`, such as 0.99.
+    ///
+    /// `name` becomes the label `slo`. `within` must be a bucket bound of the histogram, in its unit. For the metrics of a
+    /// layer, use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
     pub fn latency(
         name: impl Into<String>,
         objective: f64,
@@ -99,24 +107,27 @@ impl Slo {
         }
     }
 
-    /// Applies the objective to each combination of these labels, besides `job`.
+    /// Applies the objective to each combination of these labels and `job`. By default, it applies to each `job`.
+    ///
+    /// The labels become part of the recorded names: `job_endpoint:slo_errors:ratio_rate1h`.
     pub fn by<L: Into<String>>(mut self, labels: impl IntoIterator<Item = L>) -> Self {
         self.by.extend(labels.into_iter().map(L::into));
         self
     }
 
-    /// Sets what the alerts tell the reader to do, after the numbers.
+    /// Sets the last part of the alerts' descriptions: what to do. The first part has the error ratio and the allowed
+    /// ratio. By default, it depends on the kind of the objective.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// Returns the recording rules and the alerts.
+    /// Returns the group `slo-{name}` with seven recording rules and four alerts.
     ///
     /// # Errors
     ///
-    /// Returns an error if the objective is not below 1, or not above 0.9306. At 0.9306, 14.4 times the
-    /// allowed error ratio is 1: the first alert could not fire.
+    /// Returns an error if the objective is not above 0.9306 and below 1. At 0.9306, 14.4 times the allowed error ratio is
+    /// 1, so the first alert could not fire.
     pub fn group(&self) -> Result<RuleGroup, Error> {
         let fastest = BURN_RATES[0].2;
         let least = 1.0 - 1.0 / fastest;
@@ -139,6 +150,7 @@ impl Slo {
         Ok(group)
     }
 
+    /// Returns the name of the recorded error ratio over a window.
     fn recorded(&self, window: &str) -> String {
         format!("{}:{RECORDED}{window}", self.by.join("_"))
     }

@@ -1,13 +1,13 @@
-//! Text that error messages and generated files share: lists of names, durations, placeholders.
+//! Helpers for texts in error messages and generated files: lists of names, durations, labels, percentages.
 
 use std::collections::BTreeSet;
 
 use crate::error::Error;
 
-/// Names of labels.
+/// A set of label names.
 pub(crate) type LabelNames = BTreeSet<String>;
 
-/// Names in quotes, separated by commas; `none` if there are none.
+/// Returns the names in quotes, separated by commas, or `none` for an empty list.
 pub(crate) fn quoted_list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<_> = names
         .into_iter()
@@ -19,7 +19,8 @@ pub(crate) fn quoted_list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> 
     }
 }
 
-/// Refuses what Prometheus does not read as a duration: units from large to small, each at most once.
+/// Returns an error if the text is not a duration of Prometheus: whole numbers with units, from the largest unit to the
+/// smallest, each at most once.
 pub(crate) fn check_duration(duration: &str) -> Result<(), Error> {
     match promql_parser::util::parse_duration(duration) {
         Ok(_) => Ok(()),
@@ -30,7 +31,7 @@ pub(crate) fn check_duration(duration: &str) -> Result<(), Error> {
     }
 }
 
-/// Refuses a label that a text uses and the series do not have.
+/// Returns an error if the text uses a label that the series do not have.
 pub(crate) fn check_label_in_text(
     text: &str,
     label: &str,
@@ -45,7 +46,7 @@ pub(crate) fn check_label_in_text(
     )))
 }
 
-/// `0.1 %`, without the rounding errors of binary fractions.
+/// Returns the ratio as a percentage such as `0.1 %`, without the rounding errors of binary fractions.
 pub(crate) fn percent(ratio: f64) -> String {
     let rounded = (ratio * 100.0 * 1e6).round() / 1e6;
     format!("{rounded} %")

@@ -1,4 +1,4 @@
-//! YAML, the format of Prometheus' files.
+//! Serialization as YAML, the format of rules and scrape configurations.
 
 use serde::Serialize;
 

@@ -1,24 +1,24 @@
 //! Prometheus and VictoriaMetrics scrape several machines of one service. The results of the generated rules over all
-//! machines equal what the driver sent and measured.
+//! machines must equal the requests that the test sent and their durations.
 //!
-//! The loads of the three machines differ in volume, failures and durations. In between, one machine restarts with its
-//! counters at 0. Prometheus scrapes OpenMetrics and evaluates the generated rules; VictoriaMetrics scrapes the text
+//! The loads of the three machines differ in volume, failures and durations. Between two loads, one machine restarts with
+//! its counters at 0. Prometheus scrapes OpenMetrics and evaluates the generated rules; VictoriaMetrics scrapes the text
 //! format and is queried with the expressions of the rules.
 //!
 //! | result | precision, and why |
 //! |---|---|
 //! | counts | Exact: the samples of a counter are whole numbers, and their sum over the machines is the number of requests. |
-//! | ratios | Exact to the last digits, once the rates of the machines are weighted (see below). |
-//! | quantiles | The right bucket: the layer measures at least what the handler slept, and at most what the driver waited. |
+//! | ratios | Exact except for rounding, if the rates of the machines are weighted (see below). |
+//! | quantiles | The correct bucket: the measured duration is at least the time that the handler slept, and at most the time that the test waited for the response. |
 //!
-//! `rate` divides by time, and each store computes the time differently: Prometheus extrapolates to the ends of the
-//! window, VictoriaMetrics divides by the time between samples. All series of one machine come from the same scrapes, so
-//! their rates have the same error; the scrapes of two machines happen at different moments, so their errors differ by
-//! about one scrape interval of the window. The rate of a machine is therefore its number of requests times a weight. The
-//! test queries the weights, checks that they are nearly equal, and computes the expected ratio from them.
+//! `rate` divides by time, and the stores calculate this time differently: Prometheus extrapolates to the ends of the
+//! window, VictoriaMetrics divides by the time between samples. All series of a machine come from the same scrapes, so
+//! their rates have the same relative error. Two machines are scraped at different times, so their errors differ, by about
+//! one scrape interval relative to the window. The rate of a machine is therefore its number of requests times a weight.
+//! The test queries the weights, checks that they are nearly equal, and calculates the expected ratio from them.
 //!
-//! All series must exist at 0 before the first request, because `rate` does not count the first sample that it sees: if a
-//! series starts with its third error, those three errors are never counted. `HttpMetrics::preregister` creates the series.
+//! All series must be scraped with the value 0 before the first request, because `rate` ignores the first sample: if the
+//! first sample of a series is 3, these three requests are never counted. `HttpMetrics::preregister` creates the series.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -39,10 +39,10 @@ use test_support::skip_without;
 use test_support::store::Store;
 use test_support::{check_equal, retry_until_ok};
 
-/// Far apart, so that a request does not reach the next bucket on a busy test machine.
+/// Bucket bounds. They are far apart, so that a delayed request does not reach the next bucket on a busy test machine.
 const BUCKETS: [f64; 3] = [0.1, 1.0, 10.0];
 
-/// Path, endpoint, seconds that the handler sleeps, and status.
+/// Kinds of requests: path, endpoint, seconds that the handler sleeps, status.
 const REQUESTS: [(&str, &str, f64, StatusCode); 5] = [
     ("/orders/1", "/orders/{id}", 0.0, StatusCode::OK),
     (
@@ -59,10 +59,10 @@ const REQUESTS: [(&str, &str, f64, StatusCode); 5] = [
 /// The number of requests of each kind to one machine.
 type Load = [u32; REQUESTS.len()];
 
-const FIRST: [Load; 3] = [[120, 2, 5, 30, 1], [40, 0, 0, 50, 9], [30, 33, 0, 8, 0]];
-/// The load after the second machine has restarted.
-const SECOND: [Load; 3] = [[10, 0, 0, 0, 0], [20, 17, 3, 20, 4], [0, 11, 0, 2, 0]];
+const LOADS_BEFORE_RESTART: [Load; 3] = [[120, 2, 5, 30, 1], [40, 0, 0, 50, 9], [30, 33, 0, 8, 0]];
+const LOADS_AFTER_RESTART: [Load; 3] = [[10, 0, 0, 0, 0], [20, 17, 3, 20, 4], [0, 11, 0, 2, 0]];
 
+/// The index of the machine that restarts.
 const RESTARTED: usize = 1;
 
 fn http() -> HttpMetrics {
@@ -74,7 +74,7 @@ fn http() -> HttpMetrics {
         })
 }
 
-/// The service of a process that has just started.
+/// Returns the service of a newly started process, with all counters at 0.
 fn service() -> Result<Router, Error> {
     let registry = Registry::new();
     let sleeping = |seconds| get(move || tokio::time::sleep(Duration::from_secs_f64(seconds)));
@@ -94,7 +94,7 @@ async fn order(Path(id): Path<String>) -> StatusCode {
     }
 }
 
-/// A machine. It keeps its address when its process restarts.
+/// A machine, which keeps its address when its process restarts.
 struct Machine {
     server: Server,
     process: Arc<RwLock<Router>>,
@@ -124,17 +124,17 @@ impl Machine {
     }
 }
 
-/// A request that the driver sent.
+/// A request that the test sent, and its duration.
 #[derive(Clone, Copy, Debug)]
-struct Sent {
+struct SentRequest {
     machine: usize,
-    /// Which of [`REQUESTS`].
+    /// The index in [`REQUESTS`].
     request: usize,
-    /// Seconds from before it was sent until its response was read.
+    /// Seconds from before the request was sent until its response was read.
     waited: f64,
 }
 
-impl Sent {
+impl SentRequest {
     fn endpoint(&self) -> &'static str {
         REQUESTS[self.request].1
     }
@@ -148,8 +148,8 @@ impl Sent {
     }
 }
 
-/// Sends all requests of the loads, interleaved, sixteen at a time.
-async fn drive(machines: &[Machine], loads: &[Load]) -> Vec<Sent> {
+/// Sends all requests of the loads, interleaved, with up to 16 in progress.
+async fn send_loads(machines: &[Machine], loads: &[Load]) -> Vec<SentRequest> {
     let client = reqwest::Client::new();
     let mut requests = Vec::new();
     for (machine, load) in loads.iter().enumerate() {
@@ -161,28 +161,28 @@ async fn drive(machines: &[Machine], loads: &[Load]) -> Vec<Sent> {
     let sent = stream::iter(requests).map(async |(_, machine, request)| {
         let (path, _, _, status) = REQUESTS[request];
         let url = machines[machine].server.url(path);
-        let began = Instant::now();
-        let answer = client.get(url).send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), status.as_u16(), "{path}");
-        answer.bytes().await.unwrap();
-        Sent {
+        let start = Instant::now();
+        let response = client.get(url).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status.as_u16(), "{path}");
+        response.bytes().await.unwrap();
+        SentRequest {
             machine,
             request,
-            waited: began.elapsed().as_secs_f64(),
+            waited: start.elapsed().as_secs_f64(),
         }
     });
     sent.buffer_unordered(16).collect().await
 }
 
-/// Compares except for rounding: floats may be added in any order.
-fn nearly(found: f64, expected: f64) -> Result<(), String> {
+/// Compares two numbers except for rounding, because the stores add floats in any order.
+fn check_nearly_equal(found: f64, expected: f64) -> Result<(), String> {
     match (found - expected).abs() <= 1e-9 * expected.abs() {
         true => Ok(()),
         false => Err(format!("{found}, not {expected}")),
     }
 }
 
-/// Values that are not 0, by machine, endpoint and status, as far as these are labels.
+/// Values other than 0, by machine, endpoint and status. A missing label is an empty text.
 type Counts = BTreeMap<[String; 3], f64>;
 
 fn counts(store: &Store, query: &str) -> Counts {
@@ -198,8 +198,8 @@ fn counts(store: &Store, query: &str) -> Counts {
         .collect()
 }
 
-/// The expected values for the requests that were sent.
-fn counts_of(sent: &[Sent], machines: &[Machine]) -> Counts {
+/// Returns the expected counts of the requests that were sent.
+fn counts_of(sent: &[SentRequest], machines: &[Machine]) -> Counts {
     let mut counts = Counts::new();
     for sent in sent {
         let status = REQUESTS[sent.request].3.as_u16().to_string();
@@ -210,10 +210,10 @@ fn counts_of(sent: &[Sent], machines: &[Machine]) -> Counts {
     counts
 }
 
-/// Checks the counters in a store: no request is lost, none is counted twice.
-fn assert_counts(store: &Store, sent: &[Sent], machines: &[Machine]) {
+/// Waits until the counters in a store equal the requests that were sent: none is missing, none is counted twice.
+fn assert_counts(store: &Store, sent: &[SentRequest], machines: &[Machine]) {
     let expected = counts_of(sent, machines);
-    retry_until_ok("the counts are what was sent", || {
+    retry_until_ok("the counts equal the sent requests", || {
         check_equal(&counts(store, "http_requests_total"), &expected)?;
         let total = store.query("sum(http_requests_total)", None);
         let durations = store.query("sum(http_request_duration_seconds_count)", None);
@@ -223,17 +223,17 @@ fn assert_counts(store: &Store, sent: &[Sent], machines: &[Machine]) {
     });
 }
 
-/// The requests that were sent, with a store's rate per request of each machine.
-struct Weighed<'a> {
-    sent: &'a [Sent],
+/// The requests that were sent, and a weight for each machine: the rate in a store, divided by the number of requests.
+struct WeightedRequests<'a> {
+    sent: &'a [SentRequest],
     weights: Vec<f64>,
 }
 
-impl<'a> Weighed<'a> {
+impl<'a> WeightedRequests<'a> {
     fn at(
         store: &Store,
         time: f64,
-        sent: &'a [Sent],
+        sent: &'a [SentRequest],
         machines: &[Machine],
     ) -> Result<Self, String> {
         let rates = store.query(
@@ -254,27 +254,29 @@ impl<'a> Weighed<'a> {
         let most = weights.iter().copied().fold(0.0, f64::max);
         match most <= 1.2 * least {
             true => Ok(Self { sent, weights }),
-            false => Err(format!("machines do not count alike: {weights:?}")),
+            false => Err(format!(
+                "the weights of the machines differ too much: {weights:?}"
+            )),
         }
     }
 
-    /// The rate of the requests that `which` selects.
-    fn rate(&self, which: impl Fn(&Sent) -> bool) -> f64 {
-        let which = self.sent.iter().filter(|sent| which(sent));
-        which.map(|sent| self.weights[sent.machine]).sum()
+    /// Returns the expected rate of the selected requests.
+    fn rate(&self, is_selected: impl Fn(&SentRequest) -> bool) -> f64 {
+        let selected = self.sent.iter().filter(|sent| is_selected(sent));
+        selected.map(|sent| self.weights[sent.machine]).sum()
     }
 
-    /// The bounds of the bucket that contains a quantile of the selected requests.
+    /// Returns the bounds of the bucket that contains a quantile of the selected requests.
     fn bucket(
         &self,
         quantile: f64,
-        which: impl Fn(&Sent) -> bool,
-        duration: fn(&Sent) -> f64,
+        is_selected: impl Fn(&SentRequest) -> bool,
+        duration: fn(&SentRequest) -> f64,
     ) -> (f64, f64) {
-        let rank = quantile * self.rate(&which);
+        let rank = quantile * self.rate(&is_selected);
         let mut lower = 0.0;
         for upper in BUCKETS {
-            if self.rate(|sent| which(sent) && duration(sent) <= upper) >= rank {
+            if self.rate(|sent| is_selected(sent) && duration(sent) <= upper) >= rank {
                 return (lower, upper);
             }
             lower = upper;
@@ -282,31 +284,32 @@ impl<'a> Weighed<'a> {
         panic!("a request took longer than {lower} s");
     }
 
-    /// Checks the value of a rule for the selected requests.
+    /// Checks the result of a rule for the selected requests.
     fn check(
         &self,
         rule: &str,
         value: f64,
-        which: impl Fn(&Sent) -> bool + Copy,
+        is_selected: impl Fn(&SentRequest) -> bool + Copy,
     ) -> Result<(), String> {
-        let waited = |sent: &Sent| sent.waited;
+        let waited = |sent: &SentRequest| sent.waited;
         let quantiles = [(":p50_", 0.5), (":p95_", 0.95), (":p99_", 0.99)];
         let quantile = quantiles.iter().find(|(word, _)| rule.contains(word));
         let (least, most) = if let Some((_, quantile)) = quantile {
-            let (lower, _) = self.bucket(*quantile, which, Sent::slept);
-            let (_, upper) = self.bucket(*quantile, which, waited);
+            let (lower, _) = self.bucket(*quantile, is_selected, SentRequest::slept);
+            let (_, upper) = self.bucket(*quantile, is_selected, waited);
             (lower, upper)
         } else if rule.ends_with("{fast}") {
-            let share = |duration: fn(&Sent) -> f64| {
-                self.rate(|sent| which(sent) && duration(sent) > BUCKETS[0]) / self.rate(which)
+            let share = |duration: fn(&SentRequest) -> f64| {
+                self.rate(|sent| is_selected(sent) && duration(sent) > BUCKETS[0])
+                    / self.rate(is_selected)
             };
-            (share(Sent::slept) - 1e-9, share(waited) + 1e-9)
+            (share(SentRequest::slept) - 1e-9, share(waited) + 1e-9)
         } else if rule.contains("errors:ratio_rate") {
-            let failed = self.rate(|sent| which(sent) && sent.failed());
-            return nearly(value, failed / self.rate(which));
+            let failed = self.rate(|sent| is_selected(sent) && sent.failed());
+            return check_nearly_equal(value, failed / self.rate(is_selected));
         } else {
             assert!(rule.ends_with("http_requests:rate5m"), "{rule}");
-            return nearly(value, self.rate(which));
+            return check_nearly_equal(value, self.rate(is_selected));
         };
         match least <= value && value <= most {
             true => Ok(()),
@@ -316,8 +319,8 @@ impl<'a> Weighed<'a> {
 }
 
 /// A recording rule.
-struct Recording {
-    /// Its name, with the objective in braces if it has one.
+struct RecordingRule {
+    /// The name of the rule, with the name of the objective in braces if it has one.
     name: String,
     /// The selector of the recorded series, with the labels that the rule adds.
     recorded: String,
@@ -343,25 +346,25 @@ fn rules() -> Result<String, Error> {
         .to_yaml()
 }
 
-fn recordings(rules: &str) -> Vec<Recording> {
+fn recording_rules(rules: &str) -> Vec<RecordingRule> {
     let rules: serde_json::Value = yaml_serde::from_str(rules).unwrap();
     let groups = rules["groups"].as_array().unwrap().iter();
     let rules = groups.flat_map(|group| group["rules"].as_array().unwrap());
-    let recordings = rules.filter_map(|rule| {
+    let recording_rules = rules.filter_map(|rule| {
         let name = rule["record"].as_str()?;
         let slo = rule["labels"]["slo"].as_str();
-        Some(Recording {
+        Some(RecordingRule {
             name: slo.map_or(name.to_owned(), |slo| format!("{name}{{{slo}}}")),
             recorded: slo.map_or(name.to_owned(), |slo| format!("{name}{{slo=\"{slo}\"}}")),
             expression: rule["expr"].as_str().unwrap().to_owned(),
         })
     });
-    recordings.collect()
+    recording_rules.collect()
 }
 
-/// Checks each series of a rule.
+/// Checks all series of a rule.
 fn check_rule(
-    weighed: &Weighed<'_>,
+    weighted: &WeightedRequests<'_>,
     rule: &str,
     samples: &[(BTreeMap<String, String>, f64)],
 ) -> Result<(), String> {
@@ -373,8 +376,9 @@ fn check_rule(
         assert!(!labels.contains_key("instance"), "{labels:?}");
         let endpoint = labels.get("endpoint");
         assert_eq!(endpoint.is_some(), by_endpoint, "{rule}: {labels:?}");
-        let which = |sent: &Sent| endpoint.is_none_or(|endpoint| sent.endpoint() == endpoint);
-        weighed.check(rule, *value, which)?;
+        let is_selected =
+            |sent: &SentRequest| endpoint.is_none_or(|endpoint| sent.endpoint() == endpoint);
+        weighted.check(rule, *value, is_selected)?;
     }
     Ok(())
 }
@@ -385,10 +389,10 @@ fn now() -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rules_over_all_machines_equal_what_was_sent() {
+async fn rules_over_all_machines_equal_the_sent_requests() {
     skip_without!(Curl, Prometheus, VictoriaMetrics);
     let mut machines = Vec::new();
-    for _ in FIRST {
+    for _ in LOADS_BEFORE_RESTART {
         machines.push(Machine::start().await);
     }
     let job = ScrapeJob::new("shop");
@@ -407,73 +411,83 @@ async fn rules_over_all_machines_equal_what_was_sent() {
     let victoria = Store::victoria_metrics(&config.to_vmagent_yaml().unwrap());
     let stores = [&prometheus, &victoria];
 
-    // Every series is scraped at 0 before its first request: three endpoints with three statuses, on three machines.
-    let begun = "count(http_requests_total == 0)";
+    // All series are scraped at 0 before the first request: three endpoints with three statuses, on three machines.
+    let series_at_zero = "count(http_requests_total == 0)";
     for store in stores {
-        retry_until_ok("it scrapes all machines", || {
-            check_equal(&store.query(begun, None), &vec![(BTreeMap::new(), 27.0)])
+        retry_until_ok("the store has scraped all machines", || {
+            check_equal(
+                &store.query(series_at_zero, None),
+                &vec![(BTreeMap::new(), 27.0)],
+            )
         });
     }
-    // The stores have the bounds of their formats: `1.0` in OpenMetrics, `1` in the text format.
+    // The label `le` is as in the scraped format: `1.0` in OpenMetrics, `1` in the text format.
     for (store, bound) in [(&prometheus, "1.0"), (&victoria, "1")] {
         let buckets = format!("count(http_request_duration_seconds_bucket{{le=\"{bound}\"}})");
         let found = store.query(&buckets, None);
         assert_eq!(found, [(BTreeMap::new(), 9.0)], "{bound}");
     }
-    let mut sent = drive(&machines, &FIRST).await;
+    let mut sent = send_loads(&machines, &LOADS_BEFORE_RESTART).await;
     for store in stores {
         assert_counts(store, &sent, &machines);
     }
     machines[RESTARTED].restart();
     let instance = machines[RESTARTED].instance();
-    let begun = format!("sum(http_requests_total{{instance=\"{instance}\"}})");
+    let requests_since_restart = format!("sum(http_requests_total{{instance=\"{instance}\"}})");
     for store in stores {
-        retry_until_ok("it sees the new process", || {
-            check_equal(&store.query(&begun, None), &vec![(BTreeMap::new(), 0.0)])
+        retry_until_ok("the store has scraped the new process", || {
+            check_equal(
+                &store.query(&requests_since_restart, None),
+                &vec![(BTreeMap::new(), 0.0)],
+            )
         });
     }
-    let second = drive(&machines, &SECOND).await;
-    let is_kept = |sent: &&Sent| sent.machine != RESTARTED;
-    let on_pages: Vec<_> = sent
+    let second = send_loads(&machines, &LOADS_AFTER_RESTART).await;
+    let is_kept = |sent: &&SentRequest| sent.machine != RESTARTED;
+    let sent_since_start: Vec<_> = sent
         .iter()
         .filter(is_kept)
         .chain(&second)
         .copied()
         .collect();
     for store in stores {
-        assert_counts(store, &on_pages, &machines);
+        assert_counts(store, &sent_since_start, &machines);
     }
     sent.extend(second);
-    let asked: u32 = FIRST.iter().chain(&SECOND).flatten().sum();
-    assert_eq!(sent.len(), asked as usize);
+    let total: u32 = LOADS_BEFORE_RESTART
+        .iter()
+        .chain(&LOADS_AFTER_RESTART)
+        .flatten()
+        .sum();
+    assert_eq!(sent.len(), total as usize);
 
-    let recordings = recordings(&rules);
-    assert_eq!(recordings.len(), 10 + 7 + 7);
-    for Recording {
+    let recording_rules = recording_rules(&rules);
+    assert_eq!(recording_rules.len(), 10 + 7 + 7);
+    for RecordingRule {
         name,
         recorded,
         expression,
-    } in &recordings
+    } in &recording_rules
     {
         retry_until_ok(&format!("Prometheus records {name}"), || {
             let newest = prometheus.query(&format!("max(timestamp({recorded}))"), None);
-            let (_, time) = newest.first().ok_or("nothing is recorded")?;
-            let weighed = Weighed::at(&prometheus, *time, &sent, &machines)?;
-            check_rule(&weighed, name, &prometheus.query(recorded, Some(*time)))
+            let (_, time) = newest.first().ok_or("no recorded sample")?;
+            let weighted = WeightedRequests::at(&prometheus, *time, &sent, &machines)?;
+            check_rule(&weighted, name, &prometheus.query(recorded, Some(*time)))
         });
         retry_until_ok(&format!("VictoriaMetrics computes {name}"), || {
             let time = now();
-            let weighed = Weighed::at(&victoria, time, &sent, &machines)?;
-            check_rule(&weighed, name, &victoria.query(expression, Some(time)))
+            let weighted = WeightedRequests::at(&victoria, time, &sent, &machines)?;
+            check_rule(&weighted, name, &victoria.query(expression, Some(time)))
         });
     }
 
-    // VictoriaMetrics does not extrapolate: over all machines and across the restart, the increase is the number of requests.
-    retry_until_ok("nothing was lost in between", || {
+    // VictoriaMetrics does not extrapolate, so the increase over all machines and the restart is the number of requests.
+    retry_until_ok("the increase equals the sent requests", || {
         let increase = victoria.query("sum(increase(http_requests_total[10m]))", None);
-        check_equal(&increase, &vec![(BTreeMap::new(), f64::from(asked))])
+        check_equal(&increase, &vec![(BTreeMap::new(), f64::from(total))])
     });
-    // Over all machines, too many requests fail, although the first machine alone would not cause an alert.
+    // The error ratio over all machines fires the alert, although that of the first machine alone would not.
     retry_until_ok("the alert fires", || {
         let query = "ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"all\",long=\"1h\"}";
         let alerts = prometheus.query(query, None);

@@ -1,4 +1,4 @@
-//! [`Address`]: where the Pushgateway is.
+//! [`Address`]: the base URL of the Pushgateway.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use crate::credentials::Credentials;
 use crate::error::Error;
 
-/// A checked base URL without user and password, so that it can be printed.
+/// A validated base URL without credentials, so that errors and logs can show it.
 #[derive(Clone)]
 pub(crate) struct Address {
     scheme: Scheme,
     authority: Authority,
-    /// The path without a slash at its end.
-    base: String,
+    /// Without a trailing slash.
+    path: String,
 }
 
 impl Address {
-    /// Splits a URL into the address and the credentials in it.
+    /// Splits a URL into the address and its credentials.
     pub(crate) fn parse(url: &str) -> Result<(Self, Option<Credentials>), Error> {
-        // `http::Uri` cuts off what follows a `#`: of `http://ada:1#2@host` it would leave the host `ada`.
+        // `http::Uri` drops everything after a `#`, so `http://ada:1#2@host` would be parsed with the host `ada`.
         if url.contains(['?', '#']) {
             return Err(wrong(
                 "must not have a query or a fragment; write ? and # in a password as %3F and %23",
@@ -44,11 +44,11 @@ impl Address {
             return Err(wrong("the port must be a number up to 65535"));
         }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
-        let base = path.trim_end_matches('/').to_owned();
+        let path = path.trim_end_matches('/').to_owned();
         let address = Self {
             scheme,
             authority,
-            base,
+            path,
         };
         Ok((address, credentials))
     }
@@ -57,12 +57,12 @@ impl Address {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Returns the URL of a path below the base path, unless it is too long.
+    /// Appends a path to the base path. Fails if the URL is too long.
     pub(crate) fn join(&self, path: &str) -> Result<Uri, http::Error> {
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
-            .path_and_query(format!("{}{path}", self.base))
+            .path_and_query(format!("{}{path}", self.path))
             .build()
     }
 }
@@ -88,7 +88,7 @@ fn wrong(what: &str) -> Error {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
     }
 }
 

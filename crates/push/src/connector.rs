@@ -1,4 +1,4 @@
-//! [`Connector`]: how connections to the Pushgateway are established.
+//! [`Connector`]: opens connections to the Pushgateway.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -13,10 +13,14 @@ use tower_service::Service;
 
 use crate::error::{BoxError, Error};
 
-/// Establishes connections to the Pushgateway: over a Unix socket, through a proxy or with custom TLS settings.
+/// A custom connector for a [`PushGateway`](crate::PushGateway): over a Unix socket, through a proxy or with your own TLS
+/// settings.
 ///
-/// [`PushGateway::new`](crate::PushGateway::new) chooses one itself. It is made from any service of a URL that returns a
-/// connection, as hyper-util's `HttpConnector`, hyper-rustls' `HttpsConnector` and a `service_fn` are:
+/// Pass it to [`PushGateway::with_connector`](crate::PushGateway::with_connector). You do not need one for
+/// [`PushGateway::new`](crate::PushGateway::new), which creates a connector for the scheme of its URL.
+///
+/// A connector wraps a Tower service that takes a URL and returns a connection. hyper-util's `HttpConnector`,
+/// hyper-rustls' `HttpsConnector` and a `service_fn` are such services:
 ///
 /// ```
 /// # #[cfg(unix)]
@@ -35,8 +39,8 @@ use crate::error::{BoxError, Error};
 /// # #[cfg(unix)]
 /// # gateway().unwrap();
 /// ```
-// `Connector::new` does without hyper-util's trait `Connection`, which would bind this API to a version before 1.0. What
-// that trait would tell about a connection to a proxy, `forward_proxy` does.
+// `Connector::new` does not require hyper-util's trait `Connection`, because that would make a crate before version 1.0
+// part of this API. `forward_proxy` sets the property that the trait would report: whether the connection leads to a proxy.
 #[derive(Clone)]
 pub struct Connector {
     connect: Arc<Connect>,
@@ -47,10 +51,11 @@ type Connect = dyn Fn(Uri) -> Connecting + Send + Sync;
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, BoxError>> + Send>>;
 
 impl Connector {
-    /// Makes a connector from a service.
+    /// Creates a connector from a service that takes a URL and returns a connection.
     ///
-    /// The service gets the Pushgateway's URL without user and password. The connection must speak HTTP/1.1: if the service
-    /// uses TLS, it must not offer HTTP/2.
+    /// The service receives the Pushgateway's URL without user and password. The connection must use HTTP/1.1: if the
+    /// service uses TLS, it must not offer HTTP/2 (ALPN `h2`). An error of the service is retried and is reported as
+    /// [`PushError::is_connect`](crate::PushError::is_connect).
     pub fn new<S>(service: S) -> Self
     where
         S: Service<Uri> + Clone + Send + Sync + 'static,
@@ -74,29 +79,29 @@ impl Connector {
         }
     }
 
-    /// Declares that the connections lead to an HTTP forward proxy: a request for an `http://` URL then names the whole URL.
+    /// Sends requests for `http://` URLs with the absolute URL in the request line, as HTTP forward proxies expect.
     ///
-    /// A tunnel that was established with `CONNECT` does not need it.
+    /// Call this if the connections lead to a forward proxy. Do not call it if the connector opens a tunnel with `CONNECT`.
     #[must_use]
     pub fn forward_proxy(mut self) -> Self {
         self.is_forward_proxy = true;
         self
     }
 
-    /// Makes a connector for `http://` and `https://` URLs that trusts these certificates instead of the system's.
+    /// Creates a connector for `http://` and `https://` URLs that trusts these CA certificates instead of the system's.
     ///
-    /// `pem` holds one or more certificates of authorities in PEM.
+    /// `pem` contains one or more CA certificates in PEM format.
     ///
     /// # Errors
     ///
-    /// If `pem` has no certificate, or one that cannot be read.
+    /// Returns an error if `pem` contains no certificate, or one that cannot be parsed.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn with_ca_certificate(pem: impl AsRef<[u8]>) -> Result<Self, Error> {
         crate::tls::https_connector(crate::tls::roots_from_pem(pem.as_ref())?).map(Self::new)
     }
 
-    /// Makes the connector of [`PushGateway::new`](crate::PushGateway::new).
+    /// Creates the default connector of [`PushGateway::new`](crate::PushGateway::new).
     pub(crate) fn for_scheme(is_https: bool) -> Result<Self, Error> {
         if !is_https {
             return Ok(Self::new(HttpConnector::new()));

@@ -1,4 +1,4 @@
-//! [`Credentials`]: the `Authorization` header, never printed.
+//! [`Credentials`]: the value of the `Authorization` header.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,10 +10,11 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::Error;
 
+/// The value of an `Authorization` header. `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     header: HeaderValue,
-    /// The header's value after the scheme: base64 or the token.
+    /// The value without the scheme: `user:password` in base64, or the token.
     secret: String,
 }
 
@@ -24,7 +25,7 @@ impl Credentials {
                 "basic credentials: the user must not contain a colon",
             ));
         }
-        // RFC 7617 forbids them. The usual one is the newline at the end of a password that was read from a file.
+        // RFC 7617 forbids control characters. Usually it is the trailing newline of a password read from a file.
         if user.chars().chain(password.chars()).any(char::is_control) {
             return Err(Error::new(
                 "basic credentials: user and password must not contain control characters, such as a newline at the end",
@@ -40,7 +41,7 @@ impl Credentials {
         Self::new("Bearer", token.to_owned())
     }
 
-    /// Reads `user:password`, percent-encoded as in a URL.
+    /// Parses `user:password` from a URL, both percent-encoded.
     pub(crate) fn from_userinfo(userinfo: &str) -> Result<Self, Error> {
         let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
         Self::basic(&decoded(user)?, &decoded(password)?)
@@ -61,7 +62,7 @@ impl Credentials {
         self.header.clone()
     }
 
-    /// Returns whether a text repeats the credentials, as an error page that lists the request's headers does.
+    /// Returns whether a text contains the credentials. Some proxies list the request's headers in error pages.
     pub(crate) fn are_in(&self, text: &str) -> bool {
         text.contains(&self.secret)
     }

@@ -1,4 +1,4 @@
-//! [`Error`] for a wrong configuration, [`PushError`] for a push that failed.
+//! [`Error`]: an invalid configuration. [`PushError`]: a failed push.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,9 +7,9 @@ use http::StatusCode;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// A configuration that cannot work: of a [`PushGateway`](crate::PushGateway) or a [`Connector`](crate::Connector).
+/// An invalid setting of a [`PushGateway`](crate::PushGateway) or a [`Connector`](crate::Connector).
 ///
-/// The text names the setting and what is allowed. It never contains the URL, which may hold a password.
+/// The message names the setting and what is allowed. It never contains the URL, which may include a password.
 #[derive(Debug)]
 pub struct Error {
     message: String,
@@ -44,16 +44,21 @@ impl StdError for Error {
     }
 }
 
-/// A push or deletion that failed after all retries.
+/// The error of a push or a deletion, after all retries.
 ///
-/// | predicate | the cause | retried |
+/// The message contains the Pushgateway's URL without credentials and, if it responded, the start of the response (at most
+/// 4 KiB). If gathering failed, the message contains the errors of the collectors instead.
+///
+/// | predicate | cause | retried |
 /// |---|---|---|
 /// | [`is_connect`](Self::is_connect) | no connection: unknown host, refused, TLS | yes |
 /// | [`is_timeout`](Self::is_timeout) | no response within 10 s | yes |
 /// | [`is_rejected`](Self::is_rejected) | a response that is neither 2xx nor 5xx | no |
-/// | [`is_gather`](Self::is_gather) | a collector failed, and the handler fails its scrapes for that; nothing was sent | no |
+/// | [`is_gather`](Self::is_gather) | a collector failed, and the handler is set to [`fail_on_collect_error`]; nothing was sent | no |
 /// | none, with a [`status`](Self::status) | a 5xx response | yes |
 /// | none, without a status | the connection broke, or the response is not HTTP | yes |
+///
+/// [`fail_on_collect_error`]: tower_prometheus::MetricsHandler::fail_on_collect_error
 #[derive(Debug)]
 pub struct PushError {
     message: String,
@@ -66,7 +71,7 @@ pub(crate) enum Cause {
     Gather,
     Connect,
     /// The connection broke, or the response is not HTTP.
-    Exchange,
+    InvalidResponse,
     Timeout,
     Status(StatusCode),
 }
@@ -88,7 +93,7 @@ impl PushError {
         }
     }
 
-    /// Returns the status of the Pushgateway's response, if it responded.
+    /// Returns the status of the Pushgateway's response, or `None` if it sent no valid response.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self.cause {
@@ -109,8 +114,9 @@ impl PushError {
         self.cause == Cause::Timeout
     }
 
-    /// Returns whether the Pushgateway refused the request, and would refuse it again: its [`status`](Self::status)
-    /// is not 5xx.
+    /// Returns whether the Pushgateway rejected the request: its [`status`](Self::status) is neither 2xx nor 5xx.
+    ///
+    /// Such a request is not retried, because it would be rejected again.
     #[must_use]
     pub fn is_rejected(&self) -> bool {
         self.status()
@@ -123,10 +129,10 @@ impl PushError {
         self.cause == Cause::Gather
     }
 
-    /// Returns whether the same request may succeed later.
+    /// Returns whether a retry can succeed.
     pub(crate) fn is_transient(&self) -> bool {
         match self.cause {
-            Cause::Connect | Cause::Exchange | Cause::Timeout => true,
+            Cause::Connect | Cause::InvalidResponse | Cause::Timeout => true,
             Cause::Status(status) => status.is_server_error(),
             Cause::Gather => false,
         }

@@ -24,14 +24,18 @@ use crate::page::{gather, read};
 ///
 /// let registry = Registry::builder().install()?;
 /// let gateway = PushGateway::new("http://localhost:9091", "nightly_backup")?.group("disk", "/dev/sda")?;
-/// // Run the job.
+/// // … run the job …
 /// gateway.push(&registry).await?;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// The Pushgateway keeps one group of metrics for each job and its grouping labels until the group is replaced or deleted.
-/// Services should be scraped instead: a failed scrape tells Prometheus that a service is down.
+/// The Pushgateway stores one group of metrics for each combination of `job` and grouping labels. It keeps a group until
+/// the group is replaced or deleted. Do not push the metrics of services: if Prometheus scrapes them, a failed scrape shows
+/// that a service is down.
+///
+/// [`push`](Self::push), [`push_add`](Self::push_add) and [`delete`](Self::delete) panic outside of a Tokio runtime with I/O
+/// and time enabled. `#[tokio::main]` starts such a runtime.
 ///
 /// # Retries
 ///
@@ -39,19 +43,22 @@ use crate::page::{gather, read};
 /// |---|---|
 /// | no connection, a broken connection, no valid response within 10 s, 5xx | yes |
 /// | any other response that is not 2xx; redirects are not followed | no |
+/// | the metrics cannot be gathered | no |
 ///
-/// Pauses between attempts are 0.1, 0.2, 0.4 s and so on up to 5 s. The number of retries is set by
-/// [`retries`](Self::retries).
+/// The number of retries is 5 by default ([`retries`](Self::retries)). The pause before a retry starts at 0.1 s and
+/// doubles each time, up to 5 s. Each attempt has 10 s to get a response. The metrics are gathered once: each attempt sends
+/// the same values.
 ///
 /// # Credentials
 ///
-/// User and password come from the URL (`http://user:password@host`) or from [`basic_auth`](Self::basic_auth), a token
-/// from [`bearer_token`](Self::bearer_token). They are never printed: not in errors, not in `Debug` output, not in logs.
-/// Over `http://` they are sent unencrypted.
+/// Set user and password in the URL (`http://user:password@host`, percent-encoded) or with
+/// [`basic_auth`](Self::basic_auth), or set a token with [`bearer_token`](Self::bearer_token). Credentials never appear in
+/// errors, `Debug` output or logs. Over `http://` they are sent unencrypted.
 ///
 /// # Cancellation
 ///
-/// If the future of a method is dropped, the push is given up. The Pushgateway may have stored the metrics or not.
+/// Dropping the future of a method cancels the request and its retries. The Pushgateway may already have applied the
+/// request.
 #[derive(Debug)]
 pub struct PushGateway {
     client: Client<ConnectorService, String>,
@@ -64,24 +71,34 @@ pub struct PushGateway {
 }
 
 impl PushGateway {
-    /// Makes a client for the group of a job, without further labels.
+    /// Creates a client for the group of a job, without further grouping labels.
     ///
-    /// `url` is the Pushgateway's base URL, such as `http://pushgateway:9091`.
+    /// `url` is the Pushgateway's base URL, such as `http://pushgateway:9091` or `https://user:password@host/base`.
+    /// Requests go to `/metrics/job/…` below it. `job` becomes the label `job`. The client does not connect until the first
+    /// push.
     ///
     /// # Errors
     ///
-    /// If `url` is not an `http` or `https` URL, if it is `https` and the feature `tls` is not enabled, or if `job` is empty.
+    /// Returns an error if
+    ///
+    /// - `url` is not an `http` or `https` URL with a host, or has a query, a fragment or an invalid port;
+    /// - the credentials in `url` are not percent-encoded UTF-8 or are not valid, as described at
+    ///   [`basic_auth`](Self::basic_auth);
+    /// - `url` is `https` and the feature `tls` is not enabled, or the system has no CA certificates;
+    /// - `job` is empty;
+    /// - `url` and `job` together are longer than 64 KiB.
     pub fn new(url: &str, job: &str) -> Result<Self, Error> {
         let (address, credentials) = Address::parse(url)?;
         let connector = Connector::for_scheme(address.is_https())?;
         Self::build(address, credentials, job, connector)
     }
 
-    /// As [`new`](Self::new), with a custom connector.
+    /// Creates a client as [`new`](Self::new) does, but with a custom connector.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), but `https` needs no feature: the connector is responsible for TLS.
+    /// As [`new`](Self::new), except that `https` needs neither the feature `tls` nor CA certificates: the connector is
+    /// responsible for TLS.
     pub fn with_connector(url: &str, job: &str, connector: Connector) -> Result<Self, Error> {
         let (address, credentials) = Address::parse(url)?;
         Self::build(address, credentials, job, connector)
@@ -107,38 +124,46 @@ impl PushGateway {
         })
     }
 
-    /// Adds a grouping label beside `job`. Each combination of values identifies a separate group.
+    /// Adds a grouping label besides `job`.
+    ///
+    /// Each combination of values identifies a separate group. The Pushgateway adds the grouping labels to all metrics of
+    /// the group. `value` may be empty and may contain any characters.
     ///
     /// # Errors
     ///
-    /// If `label` is not a valid label name, or is set twice.
+    /// Returns an error if
+    ///
+    /// - `label` is not a valid label name, is reserved (`le`, `quantile`, names that start with `__`) or is set already;
+    /// - the URL with all labels is longer than 64 KiB.
     pub fn group(mut self, label: &str, value: &str) -> Result<Self, Error> {
         self.grouping.add(label, value)?;
         self.url = group_url(&self.address, &self.grouping)?;
         Ok(self)
     }
 
-    /// Sets the number of retries after a failed attempt. Default: 5.
+    /// Sets the maximum number of retries after a failed attempt. 0 disables retries. Default: 5.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// Sets user and password of HTTP basic authentication.
+    /// Sets the user and the password for HTTP basic authentication.
     ///
     /// # Errors
     ///
-    /// If credentials are set already, if `user` contains a colon, or if one of them contains a control character.
+    /// Returns an error if credentials are already set, `user` contains a colon, or `user` or `password` contains a control
+    /// character, such as a trailing newline.
     pub fn basic_auth(self, user: &str, password: &str) -> Result<Self, Error> {
         self.credentials(Credentials::basic(user, password)?)
     }
 
-    /// Sets a bearer token.
+    /// Sets a bearer token, sent as `Authorization: Bearer …`.
     ///
     /// # Errors
     ///
-    /// If credentials are set already, or if `token` is empty or contains a control character.
+    /// Returns an error if credentials are already set, or `token` is empty or contains a control character, such as a
+    /// trailing newline.
     pub fn bearer_token(self, token: &str) -> Result<Self, Error> {
         self.credentials(Credentials::bearer(token)?)
     }
@@ -153,19 +178,21 @@ impl PushGateway {
         Ok(self)
     }
 
-    /// Replaces all metrics of the group (PUT).
+    /// Replaces all metrics of the group with those of `source` (HTTP `PUT`).
     ///
-    /// `source` is a `&Registry`, or a `&MetricsHandler` with its settings.
+    /// `source` is a `&Registry`, or a [`MetricsHandler`] or a reference to one. The handler's collectors and settings
+    /// apply, such as its scrape timeout. Metrics are sent in the text format 0.0.4.
     ///
     /// # Errors
     ///
-    /// If the Pushgateway cannot be reached or refuses the metrics, or if a collector fails and the handler is set to fail
-    /// then.
+    /// Returns an error if the Pushgateway cannot be reached or rejects the metrics, or if a collector fails and the handler
+    /// is set to [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error). See [`PushError`].
     pub async fn push(&self, source: impl Into<MetricsHandler>) -> Result<(), PushError> {
         self.send(Method::PUT, gather(source.into()).await?).await
     }
 
-    /// Replaces the group's metrics of the same names, and keeps the others (POST).
+    /// Replaces metrics of the group that have the same names as those of `source`, and keeps its other metrics (HTTP
+    /// `POST`).
     ///
     /// # Errors
     ///
@@ -174,18 +201,18 @@ impl PushGateway {
         self.send(Method::POST, gather(source.into()).await?).await
     }
 
-    /// Deletes the group (DELETE).
+    /// Deletes the group with all its metrics (HTTP `DELETE`).
     ///
     /// # Errors
     ///
-    /// If the Pushgateway cannot be reached or refuses the request.
+    /// Returns an error if the Pushgateway cannot be reached or rejects the request. See [`PushError`].
     pub async fn delete(&self) -> Result<(), PushError> {
         self.send(Method::DELETE, String::new()).await
     }
 
     async fn send(&self, method: Method, page: String) -> Result<(), PushError> {
         const FIRST_PAUSE: Duration = Duration::from_millis(100);
-        const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+        const MAX_PAUSE: Duration = Duration::from_secs(5);
         let mut pause = FIRST_PAUSE;
         let mut retries_left = self.retries;
         loop {
@@ -198,29 +225,29 @@ impl PushGateway {
             }
             retries_left -= 1;
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
     async fn send_once(&self, method: Method, page: String) -> Result<(), PushError> {
         const TIMEOUT: Duration = Duration::from_secs(10);
-        match tokio::time::timeout(TIMEOUT, self.exchange(method, page)).await {
+        match tokio::time::timeout(TIMEOUT, self.request_once(method, page)).await {
             Ok(result) => result,
             Err(elapsed) => {
                 let what = format!("did not respond within {} s", TIMEOUT.as_secs());
-                Err(self.failed(Cause::Timeout, &what, elapsed))
+                Err(self.error(Cause::Timeout, &what, elapsed))
             }
         }
     }
 
-    async fn exchange(&self, method: Method, page: String) -> Result<(), PushError> {
+    async fn request_once(&self, method: Method, page: String) -> Result<(), PushError> {
         let response = self.client.request(self.request(method, page)).await;
         let response = response.map_err(|error| {
             let (cause, what) = match error.is_connect() {
                 true => (Cause::Connect, "cannot be reached"),
-                false => (Cause::Exchange, "sent no valid HTTP response"),
+                false => (Cause::InvalidResponse, "sent no valid HTTP response"),
             };
-            self.failed(cause, what, error)
+            self.error(cause, what, error)
         })?;
         let status = response.status();
         if status.is_success() {
@@ -244,21 +271,21 @@ impl PushGateway {
         request
     }
 
-    /// Returns the start of a response's body, unless it repeats the credentials.
+    /// Returns the start of a response's body, for the error message, unless it contains the credentials.
     async fn reason(&self, body: hyper::body::Incoming) -> String {
-        const SHOWN: usize = 4096;
-        // The rest is read so that credentials are found, too, that only begin in the part that is shown.
-        let bytes = read(body, 2 * SHOWN).await;
+        const MAX_SHOWN: usize = 4096;
+        // Reads twice the shown length, to find credentials that start within the shown part and end after it.
+        let bytes = read(body, 2 * MAX_SHOWN).await;
         let text = String::from_utf8_lossy(&bytes);
         let credentials = self.credentials.as_ref();
         if credentials.is_some_and(|credentials| credentials.are_in(&text)) {
             return "(response body left out: it repeats the credentials)".to_owned();
         }
-        let shown = &bytes[..bytes.len().min(SHOWN)];
+        let shown = &bytes[..bytes.len().min(MAX_SHOWN)];
         String::from_utf8_lossy(shown).trim().to_owned()
     }
 
-    fn failed(&self, cause: Cause, what: &str, source: impl Into<BoxError>) -> PushError {
+    fn error(&self, cause: Cause, what: &str, source: impl Into<BoxError>) -> PushError {
         PushError::with_source(
             cause,
             format!("Pushgateway {} {what}", self.address),

@@ -1,4 +1,4 @@
-//! [`Grouping`]: the labels that identify a group on the Pushgateway, as a URL path.
+//! [`Grouping`]: the labels that identify a group of metrics on the Pushgateway, as a URL path.
 
 use tower_prometheus::model::names::check_label_name;
 
@@ -10,7 +10,7 @@ use crate::error::Error;
 #[derive(Clone, Debug)]
 pub(crate) struct Grouping {
     labels: Vec<String>,
-    /// `/metrics/job/nightly/disk@base64/L2Rldi9zZGE`.
+    /// For example, `/metrics/job/nightly/disk@base64/L2Rldi9zZGE`.
     path: String,
 }
 
@@ -43,10 +43,10 @@ impl Grouping {
     }
 }
 
-/// Writes one label as part of the path. Values that a path cannot hold are written in base64, an empty value as `=`.
+/// Returns one label as path segments. Values that are not allowed in a path are encoded in base64, an empty value as `=`.
 fn segment(label: &str, value: &str) -> String {
     let is_unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    // `.` and `..` have a meaning in paths.
+    // Dot segments: clients and servers would resolve them to another path.
     let is_only_dots = value.bytes().all(|b| b == b'.');
     if value.is_empty() {
         format!("/{label}@base64/=")
@@ -62,7 +62,7 @@ mod tests {
     use super::segment;
 
     #[test]
-    fn values_that_a_path_cannot_hold_are_base64() {
+    fn values_not_allowed_in_a_path_are_base64() {
         for (value, expected) in [
             ("nightly-1.2_x~", "/job/nightly-1.2_x~"),
             ("", "/job@base64/="),

@@ -1,6 +1,6 @@
 //! Pushes the metrics of batch jobs to a Prometheus [Pushgateway].
 //!
-//! A job that ends before Prometheus could scrape it pushes its metrics when it is done:
+//! A batch job can end before Prometheus scrapes it. Instead, it pushes its metrics when it is done:
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,11 +9,19 @@
 //!
 //! let registry = Registry::builder().install()?;
 //! let gateway = PushGateway::new("http://localhost:9091", "nightly_backup")?.group("disk", "/dev/sda")?;
-//! // Run the job.
+//! metrics::counter!("backup_bytes_total").increment(4096);
 //! gateway.push(&registry).await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! | topic | see |
+//! |---|---|
+//! | replace, extend or delete the metrics of a group | [`PushGateway::push`], [`push_add`], [`delete`] |
+//! | grouping labels | [`PushGateway::group`] |
+//! | retries, credentials, cancellation | [`PushGateway`] |
+//! | causes of errors | [`PushError`] |
+//! | Unix sockets, proxies, other TLS libraries | [`Connector`] |
 //!
 //! # Features
 //!
@@ -21,6 +29,8 @@
 //! |---|---|---|
 //! | `tls` | no | `https://` URLs in [`PushGateway::new`] (rustls with ring), `Connector::with_ca_certificate` |
 //!
+//! [`push_add`]: PushGateway::push_add
+//! [`delete`]: PushGateway::delete
 //! [Pushgateway]: https://github.com/prometheus/pushgateway
 
 #![forbid(unsafe_code)]
@@ -51,7 +61,7 @@ pub use self::{
     gateway::PushGateway,
 };
 
-/// Runs the README's code as a test.
+/// Runs the README's code blocks as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! Reading bodies: the metrics page to push, and the Pushgateway's reason for an error.
+//! Reads response bodies: the metrics page to push, and the Pushgateway's error message.
 
 use bytes::Bytes;
 use http::Request;
@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use crate::error::{Cause, PushError};
 
-/// Returns what a scrape of the handler gets, in the text format 0.0.4.
+/// Runs a scrape of the handler and returns its body, in the text format 0.0.4.
 pub(crate) async fn gather(mut handler: MetricsHandler) -> Result<String, PushError> {
     let response = match handler.call(Request::new(())).await {
         Ok(response) => response,
@@ -24,7 +24,7 @@ pub(crate) async fn gather(mut handler: MetricsHandler) -> Result<String, PushEr
     Err(PushError::new(Cause::Gather, message))
 }
 
-/// Reads frames until there are at least `limit` bytes. An error ends the body.
+/// Reads a body to its end, its first error or the first frame that reaches `limit` bytes.
 pub(crate) async fn read(body: impl Body<Data = Bytes>, limit: usize) -> Vec<u8> {
     let mut body = std::pin::pin!(body);
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! Connectors with TLS: rustls with ring.
+//! The connector of the feature `tls`: rustls with ring.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{BoxError, Error};
 
-/// Connects to `http` and `https` URLs.
+/// Returns a connector for `http` and `https` URLs.
 pub(crate) fn https_connector(
     roots: RootCertStore,
 ) -> Result<HttpsConnector<HttpConnector>, Error> {

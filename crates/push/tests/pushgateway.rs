@@ -1,4 +1,4 @@
-//! Metrics pushed to Prometheus' own Pushgateway. Needs Debian's `prometheus-pushgateway` and `curl`.
+//! Pushes to a real Pushgateway. Needs the Debian packages `prometheus-pushgateway` and `curl`.
 
 use http::StatusCode;
 use test_support::pushgateway::Pushgateway;
@@ -32,7 +32,7 @@ async fn group_is_replaced_extended_and_deleted() {
     gateway.push(&second.handler()).await.unwrap();
     assert_eq!(pushgateway.group_contents(), [line("second")]);
 
-    // Collectors are pushed, too, and grouping labels may have any value.
+    // Metrics of collectors are pushed as well, and grouping labels can have any value.
     let other = PushGateway::new(&pushgateway.url(), "a/b c").unwrap();
     let other = other
         .group("path", "/var/tmp")
@@ -58,12 +58,12 @@ async fn group_is_replaced_extended_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rejection_has_status_and_reason() {
+async fn rejected_push_returns_status_and_reason() {
     skip_without!(Curl, Pushgateway);
     let pushgateway = Pushgateway::start();
     let gateway = PushGateway::new(&pushgateway.url(), "nightly").unwrap();
     gateway.push(&registry("first_total")).await.unwrap();
-    // The same name with another type in another group is inconsistent.
+    // The Pushgateway rejects a metric that has another type in another group.
     let other = PushGateway::new(&pushgateway.url(), "other").unwrap();
     let gauge = Registry::new();
     gauge.gauge("first_total", "", || 1_u64).unwrap();

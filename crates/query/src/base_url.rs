@@ -1,4 +1,4 @@
-//! [`BaseUrl`]: the upstream's URL.
+//! [`BaseUrl`]: the base URL of the upstream.
 
 use std::fmt;
 
@@ -57,12 +57,12 @@ impl BaseUrl {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Appends a path and query to the base path.
+    /// Appends a path and query to the base path. Returns `None` if the URL is too long.
     pub(crate) fn join(&self, path_and_query: &str) -> Option<Uri> {
         self.with_path(&format!("{}{path_and_query}", self.path))
     }
 
-    /// Replaces the base path.
+    /// Replaces the base path. Returns `None` if the path is not valid or too long.
     pub(crate) fn with_path(&self, path_and_query: &str) -> Option<Uri> {
         let builder = Uri::builder()
             .scheme(self.scheme.clone())
@@ -75,7 +75,7 @@ pub(crate) fn without_trailing_slash(path: &str) -> &str {
     path.trim_end_matches('/')
 }
 
-/// Returns whether a segment is `.` or `..`, percent-encoded or not: a server could resolve it to another path.
+/// Returns whether a segment is `.` or `..`, percent-encoded or not. A server could resolve it to another path.
 pub(crate) fn has_dot_segment(path: &str) -> bool {
     path.split('/').any(|segment| {
         let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
@@ -95,7 +95,7 @@ fn no_host() -> Error {
     invalid("it has no host")
 }
 
-/// The message does not quote the URL, which may contain a password.
+/// Returns an error that does not quote the URL, because the URL may contain a password.
 fn invalid(reason: &str) -> Error {
     Error::url(format!(
         "invalid upstream URL: {reason}; expected a URL such as http://victoriametrics:8428 or https://user:password@host/base/path"

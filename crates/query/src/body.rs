@@ -15,16 +15,19 @@ use crate::concurrency::ConcurrencyPermit;
 
 /// The response body of a [`QueryProxy`](crate::QueryProxy).
 ///
-/// Data of the upstream is forwarded as it arrives; the body is not buffered. The body fails if
+/// The response of the upstream is forwarded as it arrives, without buffering. Trailers are not forwarded. The body fails
+/// if
 ///
-/// - the upstream's body fails,
-/// - it exceeds [`max_response_bytes`](crate::QueryProxyBuilder::max_response_bytes),
-/// - the request's time limit is over.
+/// - the upstream's body fails;
+/// - it exceeds [`max_response_bytes`](crate::QueryProxyBuilder::max_response_bytes);
+/// - the time limit of the request is exceeded.
 ///
-/// The client then sees a truncated response instead of a wrong one. Dropping the body cancels the query.
+/// If the body fails, the server aborts the response, so the client does not mistake it for a complete one. Dropping the
+/// body cancels the query.
 pub struct QueryBody {
-    /// `None` if it ended or failed, and if the proxy itself wrote the response.
+    /// `None` after the end or an error of the upstream's body, and for responses that the proxy itself creates.
     upstream: Option<Box<UpstreamBody>>,
+    /// The body of a response that the proxy itself creates.
     text: Bytes,
 }
 
@@ -52,7 +55,7 @@ impl UpstreamBody {
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        // Polled before the data: an upstream that always has a little more data must not outlive the deadline.
+        // Polled before the data: otherwise, an upstream that always has more data could exceed the deadline.
         if self.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(BodyError::Deadline)));
         }
@@ -69,6 +72,7 @@ impl UpstreamBody {
         }
     }
 
+    /// Counts the bytes, and fails if they exceed the limit.
     fn count(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
         let remaining = self.remaining_bytes.checked_sub(data.len() as u64);
         self.remaining_bytes = remaining.ok_or(BodyError::TooLarge)?;
@@ -115,7 +119,7 @@ impl Body for QueryBody {
         };
         let data = ready!(upstream.poll_data(cx));
         if !matches!(data, Some(Ok(_))) {
-            // Releases the connection and the permit now, even if the client keeps the body.
+            // Releases the connection and the permit now, even if the body is not dropped.
             self.upstream = None;
         }
         Poll::Ready(data.map(|data| data.map(Frame::data).map_err(Into::into)))

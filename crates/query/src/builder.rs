@@ -24,6 +24,20 @@ const URL_VARIABLE: &str = "VICTORIAMETRICS_URL";
 /// A builder for a [`QueryProxy`].
 ///
 /// [`build`](Self::build) validates all settings. `Debug` shows no credentials.
+///
+/// | setting | default |
+/// |---|---|
+/// | [`max_time_range`](Self::max_time_range) | 31 days |
+/// | [`max_points`](Self::max_points) | 11,000 per series |
+/// | [`max_query_bytes`](Self::max_query_bytes) | 8 KiB |
+/// | [`max_response_bytes`](Self::max_response_bytes) | 32 MiB |
+/// | [`max_concurrent`](Self::max_concurrent) | 20 |
+/// | [`query_timeout`](Self::query_timeout) | 30 s |
+/// | [`services_timeout`](Self::services_timeout) | 10 s |
+/// | [`health_timeout`](Self::health_timeout) | 5 s |
+/// | [`services_of`](Self::services_of) | label `job` of `up` |
+/// | [`health_path`](Self::health_path) | `/-/healthy` below the base URL |
+/// | credentials, headers, forced labels, fallback services, mount path | none |
 #[derive(Debug)]
 pub struct QueryProxyBuilder {
     url: Result<(BaseUrl, Option<Credentials>), Error>,
@@ -36,7 +50,7 @@ pub struct QueryProxyBuilder {
     max_concurrent: usize,
     timeouts: Timeouts,
     health_path: Option<String>,
-    /// A metric and its label.
+    /// The name of a metric and the name of a label.
     services_of: (String, String),
     fallback_services: Vec<String>,
     mount: String,
@@ -44,19 +58,23 @@ pub struct QueryProxyBuilder {
     ca_certificate: Option<Vec<u8>>,
 }
 
-/// Here and not beside the type, so that the proxy's module does not depend on the builder's.
+// These functions are here so that the module `proxy` does not depend on the module `builder`.
 impl QueryProxy {
     /// Returns a builder for a proxy to the upstream with this base URL.
     ///
-    /// The URL is `http://host:port`, and a path if the API is below one:
-    /// `http://vmselect:8481/select/0/prometheus`. A user name and password in it
-    /// (`https://user:password@host`) are sent as basic authentication.
+    /// The URL has a path if the API is below one: `http://vmselect:8481/select/0/prometheus`. Requests go to
+    /// `/api/v1/query_range` and `/api/v1/query` below it. A percent-encoded user name and password in the URL
+    /// (`https://user:password@host`) are sent as basic authentication. `https` needs the feature `tls`.
+    ///
+    /// An invalid URL is reported by [`QueryProxyBuilder::build`].
     pub fn builder(url: impl AsRef<str>) -> QueryProxyBuilder {
         QueryProxyBuilder::new(url.as_ref())
     }
 
     /// Returns a builder with the base URL of the environment variable `VICTORIAMETRICS_URL`, or
     /// `http://victoriametrics:8428` if it is unset or empty.
+    ///
+    /// Reads the variable once, when it is called.
     #[must_use]
     pub fn from_env() -> QueryProxyBuilder {
         match env::var(URL_VARIABLE) {
@@ -100,7 +118,10 @@ impl QueryProxyBuilder {
         }
     }
 
-    /// Authenticates at the upstream with a user name and a password.
+    /// Authenticates at the upstream with a user name and a password (HTTP basic authentication).
+    ///
+    /// The user name must not contain a colon. Credentials can be set once: here, with [`bearer_auth`](Self::bearer_auth)
+    /// or in the URL.
     #[must_use]
     pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         let credentials = Credentials::basic(user.as_ref(), password.as_ref());
@@ -109,14 +130,18 @@ impl QueryProxyBuilder {
     }
 
     /// Authenticates at the upstream with a bearer token.
+    ///
+    /// Credentials can be set once: here, with [`basic_auth`](Self::basic_auth) or in the URL.
     #[must_use]
     pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
         self.credentials.push(Credentials::bearer(token.as_ref()));
         self
     }
 
-    /// Adds a header to every request to the upstream, such as Mimir's `X-Scope-OrgID`. The value is kept secret like
-    /// credentials.
+    /// Adds a header to every request to the upstream, such as Mimir's `X-Scope-OrgID`.
+    ///
+    /// Like credentials, the value never appears in responses, logs or `Debug` output. Headers of a single connection or
+    /// message, such as `connection` and `content-length`, cannot be set.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let header = constant_header(name.as_ref(), value.as_ref());
@@ -124,42 +149,46 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// Forwards a header of the client's request to the upstream, such as `traceparent` or `accept-encoding`. By
-    /// default none is forwarded.
+    /// Forwards a header of the client's request to the upstream, such as `traceparent` or `accept-encoding`.
+    ///
+    /// By default, no header is forwarded. Headers of a single connection or message, such as `connection` and
+    /// `content-length`, cannot be forwarded.
     #[must_use]
     pub fn forward_header(mut self, name: impl Into<String>) -> Self {
         self.forwarded_headers.push(name.into());
         self
     }
 
-    /// Restricts every query to series with this label.
+    /// Restricts every query to series with this label and value.
     ///
-    /// An equality matcher is added to every selector of the query, also in subqueries and parameters. The client's
-    /// matchers stay: all must match.
+    /// The matcher `name="value"` is added to every selector of the query, also in subqueries and in parameters of
+    /// aggregations. The client's matchers on the same label are kept: all must match. Call this once for each label. Without
+    /// forced labels, queries are forwarded unchanged.
     ///
     /// With forced labels, these queries are rejected with 400:
     ///
-    /// - queries that are not PromQL; some of MetricsQL's extensions are not,
-    /// - queries with `info()`, which reads series without a selector,
+    /// - queries that are not PromQL, including some of MetricsQL's extensions;
+    /// - queries with `info()`, because it reads series without a selector;
     /// - queries whose regular expressions would take too long to compile, and queries with numeric escapes such as
-    ///   `\x41` in strings, which could hide them.
+    ///   `\x41` in strings, because these could hide such a regular expression.
     ///
-    /// No other function selects more series: `label_replace` and `label_join` change the labels of selected series.
-    /// Without forced labels, queries are forwarded unchanged.
+    /// No other function can read other series: `label_replace` and `label_join` only change the labels of the result.
     #[must_use]
     pub fn force_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.forced_labels.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the metric and the label whose values the services endpoint lists. Default: the label `job` of `up`.
+    /// Sets the metric and the label whose values `/services` lists. Default: the label `job` of `up`.
     #[must_use]
     pub fn services_of(mut self, metric: impl Into<String>, label: impl Into<String>) -> Self {
         self.services_of = (metric.into(), label.into());
         self
     }
 
-    /// Sets the response of the services endpoint if the query fails, in this order. Default: an empty list.
+    /// Sets the list that `/services` returns if its query fails, in this order. Default: an empty list.
+    ///
+    /// An empty query result is not a failure: `/services` then returns an empty list.
     #[must_use]
     pub fn fallback_services<I>(mut self, names: I) -> Self
     where
@@ -169,19 +198,19 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// Sets the path of the upstream's health page on its host, not below the base URL. Default: `/-/healthy` below
-    /// the base URL.
+    /// Sets the path of the upstream's health page. Default: `/-/healthy` below the base URL.
     ///
-    /// Clusters need it: `/-/healthy` for vmselect, `/ready` for Mimir.
+    /// The path starts at the root of the upstream's host and is not appended to the base URL. Clusters need it:
+    /// `/-/healthy` for vmselect, `/ready` for Mimir.
     #[must_use]
     pub fn health_path(mut self, path: impl Into<String>) -> Self {
         self.health_path = Some(path.into());
         self
     }
 
-    /// Sets the path prefix of the proxy, such as `/api/metrics`, if the router does not strip it. Default: none.
+    /// Sets the path prefix of the proxy, such as `/api/metrics`, for routers that do not strip it. Default: none.
     ///
-    /// axum's `nest_service` strips the prefix and needs no setting.
+    /// axum's `nest_service` strips the prefix and does not need this setting; `route_service` does.
     #[must_use]
     pub fn mounted_at(mut self, path: impl Into<String>) -> Self {
         self.mount = path.into();
@@ -197,56 +226,64 @@ impl QueryProxyBuilder {
 
     /// Sets the maximum number of points per series. Default: 11,000, as in Prometheus.
     ///
-    /// They are counted as in Prometheus: `(end - start) / step`.
+    /// Points are counted as in Prometheus: `(end - start) / step`.
     #[must_use]
     pub fn max_points(mut self, points: u32) -> Self {
         self.limits.max_points = points;
         self
     }
 
-    /// Sets the maximum length of a query in bytes. Default: 8 KiB.
+    /// Sets the maximum length of a query in bytes, after percent-decoding. Default: 8 KiB.
+    ///
+    /// In addition, the percent-encoded path and query below the base URL are limited to 60,000 bytes.
     #[must_use]
     pub fn max_query_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_query_bytes = bytes;
         self
     }
 
-    /// Sets the maximum size of a response in bytes as sent by the upstream. Default: 32 MiB.
+    /// Sets the maximum size of a response body in bytes. Default: 32 MiB.
+    ///
+    /// Compressed responses are measured as the upstream sends them, without decompressing. The limit applies to
+    /// `/query_range`; a response for `/services` has at most 1 MiB.
     #[must_use]
     pub fn max_response_bytes(mut self, bytes: u64) -> Self {
         self.max_response_bytes = bytes;
         self
     }
 
-    /// Sets the maximum number of queries that are sent to the upstream at once. Default: 20, as in Prometheus.
+    /// Sets the maximum number of queries in progress. Default: 20, as in Prometheus.
+    ///
+    /// `/query_range` and `/services` share this limit. Beyond it, `/query_range` returns 503 and `/services` returns the
+    /// fallback. Health checks have a separate limit of the same size, and wait for it.
     #[must_use]
     pub fn max_concurrent(mut self, queries: usize) -> Self {
         self.max_concurrent = queries;
         self
     }
 
-    /// Sets the time limit of a range query, to the last byte of its response. Default: 30 s.
+    /// Sets the time limit of a range query, from the request to the last byte of the response. Default: 30 s.
     #[must_use]
     pub fn query_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.query_range = timeout;
         self
     }
 
-    /// Sets how long the services endpoint waits for the upstream before it responds with the fallback. Default: 10 s.
+    /// Sets how long `/services` waits for the upstream before it returns the fallback. Default: 10 s.
     #[must_use]
     pub fn services_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.services = timeout;
         self
     }
 
-    /// Sets how long the health endpoint waits for the upstream before it reports it as unhealthy. Default: 5 s.
+    /// Sets how long `/health` waits for the upstream before it reports `unhealthy`. Default: 5 s.
     #[must_use]
     pub fn health_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.health = timeout;
         self
     }
 
-    /// Sets the CA certificates, in PEM, that are trusted for an `https` upstream instead of the system's.
+    /// Sets the CA certificates that are trusted for an `https` upstream, in PEM format. Default: those of the system.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     #[must_use]
@@ -255,17 +292,18 @@ impl QueryProxyBuilder {
         self
     }
 
-    /// Builds the proxy. It does not connect to the upstream yet.
+    /// Validates the settings and creates the proxy. It connects to the upstream with the first request.
     ///
     /// # Errors
     ///
     /// Returns the first invalid setting:
     ///
-    /// - a URL that is not `http` or `https`, has no host, or has a query, a fragment or a segment `..`,
-    /// - an `https` URL without the feature `tls`, or without valid CA certificates,
+    /// - a URL that is not `http` or `https`, has no host, has an invalid port, or has a query, a fragment or a segment `.`
+    ///   or `..`;
+    /// - an `https` URL without the feature `tls`, or without valid CA certificates;
     /// - credentials or a header that are set twice, an invalid header name or value, a header that is both set and
-    ///   forwarded,
-    /// - an invalid label name, metric name or path,
+    ///   forwarded;
+    /// - an invalid label name, metric name or path; a forced label that is set twice or has an empty value;
     /// - a limit or a time limit of 0.
     pub fn build(self) -> Result<QueryProxy, Error> {
         self.check_limits()?;

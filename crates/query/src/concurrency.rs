@@ -1,4 +1,4 @@
-//! [`ConcurrencyLimit`]: how many requests to the upstream are in progress at once.
+//! [`ConcurrencyLimit`]: the maximum number of requests to the upstream in progress.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,17 +13,17 @@ pub(crate) struct ConcurrencyLimit {
     max: usize,
 }
 
-/// The right to one request in progress.
+/// A permit for one request in progress.
 ///
-/// It is released when dropped, and at the latest at the request's deadline. So a client that does not read its
-/// response cannot hold it longer.
+/// The permit is released when it is dropped, or at the deadline of the request. Without the deadline, a client that does
+/// not read its response could hold the permit indefinitely.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyPermit {
     permit: SharedPermit,
     timer: AbortHandle,
 }
 
-/// Emptied by the drop or by the timer, whichever comes first.
+/// `None` once the permit is released, by `drop` or by the timer.
 type SharedPermit = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
 
 impl ConcurrencyLimit {
@@ -38,6 +38,7 @@ impl ConcurrencyLimit {
         self.max
     }
 
+    /// Returns a permit, or `None` if the limit is reached.
     pub(crate) fn try_acquire(&self, deadline: Instant) -> Option<ConcurrencyPermit> {
         let permit = Arc::clone(&self.semaphore).try_acquire_owned().ok()?;
         Some(ConcurrencyPermit::new(permit, deadline))
@@ -67,7 +68,7 @@ impl ConcurrencyPermit {
 
 fn release(permit: &SharedPermit) {
     let permit = permit.lock().unwrap_or_else(PoisonError::into_inner).take();
-    // After the lock: the semaphore wakes a waiting task.
+    // Dropped after the lock is released, because dropping it wakes a waiting task.
     drop(permit);
 }
 

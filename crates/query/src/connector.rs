@@ -6,7 +6,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::error::Error;
 
-/// The upstream is unreachable if it does not accept a connection within this time.
+/// If the upstream does not accept a connection within this time, it is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(feature = "tls")]

@@ -1,4 +1,4 @@
-//! [`Credentials`]: what the proxy authenticates with at the upstream.
+//! [`Credentials`]: a user and password or a token for the upstream.
 
 use std::borrow::Cow;
 use std::fmt;

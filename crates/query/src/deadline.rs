@@ -6,10 +6,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error_response::ErrorResponse;
 
-/// In place of a time limit that ends later than an `Instant` can represent.
+/// Replaces a time limit whose end is too late for an `Instant`.
 const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// A deadline, and the limit it comes from, for the error message.
+/// A deadline. It keeps the time limit for the error message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
@@ -23,7 +23,7 @@ impl Deadline {
         Self { at, limit }
     }
 
-    /// Awaits a future, or fails at the deadline.
+    /// Awaits a future. Returns a timeout error at the deadline.
     pub(crate) async fn timeout<T>(
         self,
         work: impl Future<Output = T>,

@@ -1,13 +1,13 @@
-//! [`Error`]: why a [`QueryProxy`](crate::QueryProxy) cannot be built.
+//! [`Error`]: an invalid configuration of a [`QueryProxy`](crate::QueryProxy).
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// A configuration that cannot work, returned by [`QueryProxyBuilder::build`](crate::QueryProxyBuilder::build).
+/// An invalid configuration, returned by [`QueryProxyBuilder::build`](crate::QueryProxyBuilder::build).
 ///
 /// The message names the setting, what is wrong with it and what is allowed. Neither the message, `Debug` nor
-/// [`source`](StdError::source) contains credentials. All errors occur at start-up: once it is built, a proxy
-/// answers every failure with a response.
+/// [`source`](StdError::source) contains credentials. After start-up there are no further errors: a running proxy turns
+/// every failure into a response.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,

@@ -1,4 +1,4 @@
-//! [`ErrorResponse`]: a failed request, as the client sees it.
+//! [`ErrorResponse`]: the proxy's own error responses.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::body::QueryBody;
 
-/// Why a request has no response of the upstream. It contains no credentials and no URL.
+/// An error that the proxy reports to the client. It must not contain credentials or a URL.
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
     status: StatusCode,
@@ -60,7 +60,7 @@ impl ErrorResponse {
         Self::new(status, "timeout", "the upstream timed out", detail)
     }
 
-    /// For a response of the upstream that the proxy does not forward.
+    /// Returns an error for a response of the upstream that the proxy does not forward.
     pub(crate) fn bad_gateway(error: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", error, detail)
     }
@@ -103,7 +103,7 @@ impl ErrorResponse {
     }
 }
 
-/// A response that the proxy itself writes.
+/// Returns a response that the proxy itself creates.
 pub(crate) fn json_response(status: StatusCode, text: String) -> Response<QueryBody> {
     let mut response = Response::new(QueryBody::text(text));
     *response.status_mut() = status;

@@ -14,12 +14,12 @@ use crate::error_response::ErrorResponse;
 use crate::names::is_label_name;
 use crate::regex_cost;
 
-/// Stack size per byte of the query. At worst the tree is as deep as the query is long (`((((…`), and it is walked,
-/// printed, compared and dropped recursively. Only the used part of the stack takes memory.
+/// Stack size per byte of the query. In the worst case, the syntax tree is as deep as the query is long (`((((…`), and
+/// the tree is walked, printed, compared and dropped recursively. Only the used part of the stack takes memory.
 const STACK_PER_BYTE: usize = 8 * 1024;
 const MIN_STACK: usize = 1024 * 1024;
 
-/// Equality matchers that are added to every selector.
+/// Equality matchers to add to every selector of a query.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ForcedMatchers(Vec<Matcher>);
 
@@ -81,8 +81,8 @@ impl ForcedMatchers {
 
     /// Returns the query with the matchers in every selector, or the reason why it is rejected.
     ///
-    /// The printed query is parsed again and must give the same tree. So a query that the printer gets wrong, or that
-    /// reads as a different query, is rejected.
+    /// The printed query is parsed again, and the query is rejected unless the result is the same tree. This detects bugs
+    /// of the printer.
     pub(crate) fn rewrite(&self, query: &str) -> Result<String, String> {
         regex_cost::check(query)?;
         let mut tree = parse(query)?;
@@ -96,8 +96,8 @@ impl ForcedMatchers {
 
     /// Adds the matchers to every selector of a tree.
     ///
-    /// All variants and fields are listed, so that a new one in the parser breaks the build. The parser's own visitor
-    /// skips the parameter of `topk` and `quantile`.
+    /// The match lists all variants and fields, so that a new one in the parser is a compile error. The parser's own
+    /// visitor is not used, because it skips the parameters of `topk` and `quantile`.
     fn add_to(&self, tree: &mut Expr) -> Result<(), String> {
         match tree {
             Expr::Aggregate(AggregateExpr {
@@ -106,7 +106,7 @@ impl ForcedMatchers {
                 param,
                 modifier,
             }) => {
-                // `by ()` is the default and is printed as nothing.
+                // The printer omits `by ()`, so the parsed print has no modifier.
                 if matches!(modifier, Some(LabelModifier::Include(labels)) if labels.is_empty()) {
                     *modifier = None;
                 }
@@ -133,7 +133,7 @@ impl ForcedMatchers {
                 step: _,
             }) => self.add_to(expr),
             Expr::Call(Call { func, args }) => {
-                // It reads `target_info` without a selector in the query.
+                // `info()` reads `target_info`, which has no selector in the query.
                 if func.name == "info" {
                     return Err("info() reads series that the forced labels do not restrict".into());
                 }
@@ -152,8 +152,8 @@ impl ForcedMatchers {
         }
     }
 
-    /// Keeps the client's matchers, also on the same label: all must match. VictoriaMetrics' `or` separates
-    /// alternatives, and each needs the matchers.
+    /// Adds the matchers to one selector and keeps the client's matchers, also on the same label, because all must match.
+    /// `or` in VictoriaMetrics' selectors separates alternatives: each gets the matchers.
     fn add_to_selector(&self, matchers: &mut Matchers) {
         let Matchers {
             matchers,
@@ -162,10 +162,10 @@ impl ForcedMatchers {
         for alternative in or_matchers.iter_mut() {
             alternative.extend_from_slice(&self.0);
         }
-        // With alternatives, the parser leaves the plain list empty and the printer ignores it.
+        // With alternatives, the parser leaves `matchers` empty and the printer ignores it.
         if or_matchers.is_empty() {
             matchers.extend_from_slice(&self.0);
-            // The printer sorts them, so the parsed print has this order.
+            // The printer sorts the matchers, so the parsed print has this order.
             matchers.sort_by_cached_key(Matcher::to_string);
         }
     }

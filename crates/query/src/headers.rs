@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::credentials::Credentials;
 use crate::error::Error;
 
-/// Headers of one connection or one message. They are neither set nor forwarded.
+/// Headers of a single connection or message. They cannot be set or forwarded.
 const HOP_BY_HOP: [&str; 11] = [
     "connection",
     "content-length",
@@ -21,7 +21,7 @@ const HOP_BY_HOP: [&str; 11] = [
     "upgrade",
 ];
 
-/// The configured headers, and which headers of the client are forwarded.
+/// The headers that are set on every request, and the names of the client's headers that are forwarded.
 #[derive(Debug)]
 pub(crate) struct UpstreamHeaders {
     /// Includes the credentials. Values are marked sensitive, so `Debug` does not show them.
@@ -65,7 +65,7 @@ impl UpstreamHeaders {
         })
     }
 
-    /// Returns the headers for the upstream of a request with these headers.
+    /// Returns the headers of a request to the upstream, given those of the client's request.
     pub(crate) fn for_request(&self, from_client: &HeaderMap) -> HeaderMap {
         let mut headers = self.constant.clone();
         for name in &self.forwarded {
@@ -77,7 +77,7 @@ impl UpstreamHeaders {
     }
 }
 
-/// Parses a header that every request carries. The value is treated as a secret.
+/// Parses a header that is set on every request. Marks the value as sensitive, so that `Debug` does not show it.
 pub(crate) fn constant_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
     let name = header_name("header", name)?;
     let mut value = HeaderValue::from_str(value).map_err(|error| {
@@ -90,7 +90,7 @@ pub(crate) fn constant_header(name: &str, value: &str) -> Result<(HeaderName, He
     Ok((name, value))
 }
 
-/// Parses names of headers that are forwarded. A repeated name counts once.
+/// Parses the names of forwarded headers and removes duplicates.
 pub(crate) fn forwarded_headers(names: &[String]) -> Result<Vec<HeaderName>, Error> {
     let mut parsed = Vec::new();
     for name in names {

@@ -1,9 +1,9 @@
 //! A PromQL proxy for dashboards: a Tower service between a browser and Prometheus or VictoriaMetrics.
 //!
 //! A browser should not query Prometheus directly: Prometheus often has no authentication, a browser cannot keep
-//! credentials secret, and nothing limits its queries. [`QueryProxy`] adds three endpoints to an application. It
-//! validates parameters, limits queries and responses, and keeps the credentials. Below, *upstream* is Prometheus,
-//! VictoriaMetrics or another server with Prometheus' HTTP API.
+//! credentials secret, and Prometheus limits neither the time range nor the size of a response. [`QueryProxy`] adds three
+//! endpoints to an application. It validates parameters, limits queries and responses, and adds the credentials on the
+//! server. Below, *upstream* is Prometheus, VictoriaMetrics or another server with Prometheus' HTTP API.
 //!
 //! ```
 //! # fn app() -> Result<(), tower_prometheus_query::Error> {
@@ -11,8 +11,8 @@
 //! use tower_prometheus_query::QueryProxy;
 //!
 //! let proxy = QueryProxy::builder("http://victoriametrics:8428")
-//!     .services_of("asdlc_service_info", "service")
-//!     .fallback_services(["orchestrator", "workers"])
+//!     .services_of("service_info", "service") // the label `service` of the metric `service_info`
+//!     .fallback_services(["shop", "workers"])
 //!     .build()?;
 //! let app: Router = Router::new().nest_service("/api/metrics", proxy);
 //! # let _ = app;
@@ -33,11 +33,12 @@
 //!
 //! | `status` of `/health` | the upstream |
 //! |---|---|
-//! | `healthy` | answered its health page with 200 |
-//! | `degraded` | answered with another status; `error` has it |
-//! | `unhealthy` | did not answer; `error` has the reason |
+//! | `healthy` | responded to its [health path](QueryProxyBuilder::health_path) with 200 |
+//! | `degraded` | responded with another status, which is in `error` |
+//! | `unhealthy` | did not respond; the reason is in `error` |
 //!
-//! Other methods, including HEAD, are answered with 405.
+//! Other methods, including HEAD, get 405. All responses have the headers `x-content-type-options: nosniff` and
+//! `content-security-policy: default-src 'none'; sandbox`, so that a browser does not render them as a page.
 //!
 //! | parameter | value | required |
 //! |---|---|---|
@@ -61,30 +62,37 @@
 //! | 405 | `method_not_allowed` | another method than GET |
 //! | 502 | `bad_gateway` | the upstream redirects (redirects are not followed), or announces a body larger than [`max_response_bytes`] |
 //! | 503 | `too_many_queries` | [`max_concurrent`] queries are in progress; the response has `retry-after` |
-//! | 503 | `unavailable` | the upstream is unreachable or does not speak HTTP; `detail` has the reason |
+//! | 503 | `unavailable` | the upstream is unreachable or does not speak HTTP, or no thread can be started to add the [forced labels]; `detail` has the reason |
 //! | 504 | `timeout` | no response head within the time limit |
 //!
 //! After the response head is sent, the proxy can only abort the body, which clients see as a truncated response. It
 //! aborts the body if the upstream's body fails, exceeds [`max_response_bytes`] or exceeds the time limit.
 //!
+//! Log events (crate `tracing`): a warning when the upstream becomes unreachable, and an info event when it is reachable
+//! again.
+//!
 //! # Cancellation
 //!
 //! If the client disconnects, its query is cancelled: the connection to the upstream is closed. A client that does not
-//! read the response counts towards [`max_concurrent`] until the time limit; the server decides how long it keeps the
-//! client's connection open.
+//! read the response counts towards [`max_concurrent`] until the time limit. How long its connection stays open is a
+//! setting of the server.
 //!
 //! # Requests to the upstream
 //!
-//! A request has the four parameters, the configured [credentials] and [headers](QueryProxyBuilder::header), and those
-//! headers of the client that are [forwarded](QueryProxyBuilder::forward_header), by default none. Its path is the base
-//! path of the URL followed by a fixed path. Credentials never appear in responses, logs or `Debug` output.
-//! Connections are pooled. After an upstream restarts, the proxy uses it again without any action.
+//! | part | content |
+//! |---|---|
+//! | path | the base path of the URL, followed by a fixed path |
+//! | parameters of a range query | `query`, `start`, `end`, `step` |
+//! | headers | the configured [credentials] and [headers](QueryProxyBuilder::header); those of the client that are [forwarded](QueryProxyBuilder::forward_header), by default none |
+//!
+//! Credentials never appear in responses, logs or `Debug` output. Connections are pooled. After the upstream restarts, the
+//! proxy reconnects with the next request.
 //!
 //! # Tenants
 //!
 //! [`force_label`] restricts every query to series with a label: the query is parsed, the matcher is added to each
-//! selector, and the query is printed again. If the upstream itself separates tenants, configure its base path or
-//! header instead:
+//! selector, and the rewritten query is sent. If the upstream itself separates tenants, configure the tenant's base path
+//! or header instead:
 //!
 //! ```
 //! # fn tenants() -> Result<(), tower_prometheus_query::Error> {
@@ -106,11 +114,12 @@
 //! # tenants().unwrap();
 //! ```
 //!
-//! A proxy serves one tenant. It does not authenticate clients: add a layer that does.
+//! A proxy serves one tenant. For several tenants, build a proxy for each. The proxy does not authenticate clients: add a
+//! layer that does.
 //!
 //! # Metrics
 //!
-//! The layer of `tower-prometheus` measures the proxy like any other service. The proxy sets the
+//! The HTTP layer of `tower-prometheus` measures the proxy like any other service. The proxy sets the
 //! [`Endpoint`](tower_prometheus::http::Endpoint) extension on its responses, so the `endpoint` label is
 //! `/api/metrics/query_range` and so on, without configuration.
 //!
@@ -131,15 +140,15 @@
 //! # app().unwrap();
 //! ```
 //!
-//! A request that is cancelled before the response head has the endpoint `unmatched`. To avoid this, make each
-//! endpoint its own route: `route_service` with [`mounted_at`](QueryProxyBuilder::mounted_at).
+//! With `nest_service`, a request that is cancelled before the response head has the endpoint `unmatched`. To avoid this,
+//! add a route for each endpoint with `route_service`, and set [`mounted_at`](QueryProxyBuilder::mounted_at).
 //!
 //! # Features
 //!
 //! | feature | default | adds |
 //! |---|---|---|
 //! | `axum` | yes | the path at which axum nested the proxy is part of the `endpoint` label |
-//! | `tls` | no | `https` upstreams (rustls with ring), with the system's CA certificates or those of `ca_certificate` |
+//! | `tls` | no | `https` upstreams (rustls with ring), with the system's CA certificates or those of `QueryProxyBuilder::ca_certificate` |
 //!
 //! [`services_of`]: QueryProxyBuilder::services_of
 //! [`max_response_bytes`]: QueryProxyBuilder::max_response_bytes
@@ -189,7 +198,7 @@ pub use self::{
     proxy::QueryProxy,
 };
 
-/// The README's code, compiled and run as tests.
+/// Runs the README's code blocks as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! [`QueryProxy`]: the service.
+//! [`QueryProxy`]: the Tower service.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,22 +33,34 @@ const RESPONSE_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, VARY,
 
 /// A Tower service that forwards range queries to Prometheus, VictoriaMetrics or a server with the same HTTP API.
 ///
-/// The [crate documentation](crate) lists endpoints, limits and errors. Create one with
-/// [`QueryProxy::builder`]. Clones share connections and limits.
+/// The [crate documentation](crate) lists endpoints, limits and errors. Create a proxy with [`QueryProxy::builder`] or
+/// [`QueryProxy::from_env`]. Clones share connections and limits.
 ///
-/// The service needs a Tokio runtime with time and I/O enabled. It is always ready and never returns an error: every
-/// failure is a response.
+/// The service is always ready and never returns an error: every failure is a response. Dropping the future or the
+/// response body cancels the query. Request bodies are ignored. Outside of a Tokio runtime with time and I/O enabled, the
+/// future panics.
+///
+/// ```
+/// # fn proxy() -> Result<(), tower_prometheus_query::Error> {
+/// use tower_prometheus_query::QueryProxy;
+///
+/// let proxy = QueryProxy::builder("http://prometheus:9090").build()?;
+/// # let _ = proxy;
+/// # Ok(())
+/// # }
+/// # proxy().unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct QueryProxy {
     state: Arc<ProxyState>,
 }
 
-/// The state that all clones share.
+/// The state shared by all clones.
 #[derive(Debug)]
 pub(crate) struct ProxyState {
     pub(crate) upstream: Upstream,
     pub(crate) query_concurrency: ConcurrencyLimit,
-    /// Separate from queries, so that a busy upstream is not reported as unhealthy.
+    /// Separate from `query_concurrency`, so that a busy upstream is not reported as unhealthy.
     pub(crate) health_concurrency: ConcurrencyLimit,
     pub(crate) forced: ForcedMatchers,
     pub(crate) limits: QueryLimits,
@@ -225,7 +237,7 @@ impl ProxyState {
     }
 }
 
-/// Keeps a browser from rendering the upstream's response as a page of the application.
+/// Adds headers that stop a browser from rendering the upstream's response as a page of the application.
 fn with_security_headers(mut response: Response<QueryBody>) -> Response<QueryBody> {
     let headers = response.headers_mut();
     let nosniff = HeaderValue::from_static("nosniff");

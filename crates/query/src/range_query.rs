@@ -15,7 +15,8 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// The longest path and query sent, in bytes. The `http` crate and many servers reject longer ones.
+/// The maximum length in bytes of the path and query of a request to the upstream. The `http` crate and many servers
+/// reject a longer one.
 const MAX_TARGET: usize = 60_000;
 
 /// Limits of a range query.
@@ -26,7 +27,7 @@ pub(crate) struct QueryLimits {
     pub(crate) max_query_bytes: usize,
 }
 
-/// The parameters of a range query. Times and the step are sent as numbers, so the upstream reads the values that
+/// The parameters of a range query. The upstream gets times and the step as numbers, so it uses exactly the values that
 /// were validated.
 #[derive(Debug)]
 pub(crate) struct RangeQuery {
@@ -36,7 +37,7 @@ pub(crate) struct RangeQuery {
     step: Millis,
 }
 
-/// The known parameters of a request, percent-decoded.
+/// The parameters of a request that the proxy knows, percent-decoded.
 #[derive(Default)]
 struct RawParameters<'a> {
     query: Option<Cow<'a, str>>,
@@ -115,7 +116,7 @@ impl RangeQuery {
         Ok(())
     }
 
-    /// Returns the path and query, relative to the base URL.
+    /// Returns the path and query of the upstream request, relative to the base URL.
     pub(crate) fn target(&self) -> Result<String, ErrorResponse> {
         let Self {
             query,

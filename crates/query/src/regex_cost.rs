@@ -1,14 +1,15 @@
-//! Limits how long the regular expressions of a query take to compile, before the parser compiles them.
+//! Estimates how long the regular expressions of a query take to compile, before the parser compiles them.
 
-/// The largest sum, over all strings, of the product of the counted repetitions in a string. A UUID,
-/// `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, is 6,144.
+/// The maximum cost of a query: the product of all repetition counts in a string literal, summed over all literals. The
+/// regular expression of a UUID, `[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, costs 6,144.
 const MAX_REPETITIONS: u64 = 10_000;
 
-/// Rejects a query whose regular expressions would take long to compile. The parser compiles them while it parses.
+/// Returns an error if the regular expressions of a query would take too long to compile.
 ///
-/// `{300}` repeats the expression before it 300 times; nested repetitions multiply. All other operators cost linear
-/// time in the length of the query. Every string literal is checked, whether or not it is a regular expression. An
-/// escape such as `\x7b` could hide a brace, so numeric escapes are rejected.
+/// The parser compiles them while it parses. `{300}` repeats the expression before it 300 times, and nested repetitions
+/// multiply. All other operators cost time linear in the length of the query. All string literals are checked, because it
+/// is not known before parsing which of them are regular expressions. Numeric escapes such as `\x7b` are rejected, because
+/// they could hide a brace.
 pub(crate) fn check(query: &str) -> Result<(), String> {
     let mut total = 0_u64;
     let mut rest = query;
@@ -49,7 +50,7 @@ fn end_of_string(text: &str, quote: &str) -> Result<Option<usize>, String> {
     Ok(None)
 }
 
-/// Returns the product of all `{3}` and `{3,5}` in a string, or 0 if there are none.
+/// Returns the product of all repetition counts (`{3}`, `{3,5}`) in a string, or 0 without repetitions.
 fn repetitions(string: &str) -> u64 {
     let counts = string.split('{').skip(1).filter_map(max_count);
     counts
@@ -57,7 +58,7 @@ fn repetitions(string: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// Returns the larger number of `3}` or `3,5}`. Whitespace is allowed there.
+/// Parses `3}` or `3,5}`, with optional whitespace, and returns the larger number.
 fn max_count(after_brace: &str) -> Option<u64> {
     let is_count = |c: char| c.is_ascii_digit() || c == ',' || c.is_whitespace();
     let end = after_brace.find(|c: char| !is_count(c))?;

@@ -1,9 +1,9 @@
-//! [`Route`]: the endpoint of a request, and its name in the metrics.
+//! [`Route`]: the endpoint of a request, and the value of its `endpoint` label.
 
 use http::request::Parts;
 use tower_prometheus::http::Endpoint;
 
-/// One of the proxy's endpoints.
+/// An endpoint of the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     QueryRange,
@@ -12,11 +12,11 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Finds the endpoint of a path, with or without the mount path as a prefix.
+    /// Returns the endpoint of a path, with or without the mount path as a prefix.
     pub(crate) fn find(path: &str, mount: &str) -> Option<Self> {
         let path = match path.strip_prefix(mount) {
             Some(below) if below.starts_with('/') => below,
-            // The router has stripped the mount path.
+            // The router may have stripped the mount path.
             _ => path,
         };
         match path {
@@ -35,7 +35,8 @@ impl Route {
         }
     }
 
-    /// Returns the endpoint name for tower-prometheus' layer, unless the request already has one.
+    /// Returns the `endpoint` label for the layer of tower-prometheus, unless the request already has an [`Endpoint`]
+    /// extension.
     pub(crate) fn endpoint(self, request: &Parts, mount: &str) -> Option<Endpoint> {
         if request.extensions.get::<Endpoint>().is_some() {
             return None;

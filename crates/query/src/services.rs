@@ -1,4 +1,4 @@
-//! [`ServicesQuery`]: the list of services, from the values of a label.
+//! [`ServicesQuery`]: the query of the endpoint `/services`, and its response.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::forced_matchers::ForcedMatchers;
 use crate::names::{is_label_name, is_metric_name};
 use crate::range_query::instant_target;
 
-/// The largest response that is read: it has one short entry per service.
+/// The maximum size of the upstream's response, which has one short entry per service.
 pub(crate) const MAX_RESPONSE_BYTES: u64 = 1024 * 1024;
 
 #[derive(Debug)]
@@ -52,8 +52,8 @@ impl ServicesQuery {
         })
     }
 
-    /// Returns the sorted distinct values in the response to an instant query as a JSON array, or `None` if the
-    /// response is not one.
+    /// Extracts the values of the label from the response to an instant query: a sorted JSON array without duplicates.
+    /// Returns `None` if the response is not a successful query result.
     pub(crate) fn names(&self, response: &[u8]) -> Option<String> {
         let response: Value = serde_json::from_slice(response).ok()?;
         if response.get("status")?.as_str()? != "success" {
@@ -67,6 +67,7 @@ impl ServicesQuery {
         Some(json_array(names))
     }
 
+    /// Returns the configured list as a JSON array.
     pub(crate) fn fallback(&self) -> String {
         json_array(self.fallback.iter().map(String::as_str))
     }

@@ -1,14 +1,14 @@
-//! [`Millis`]: times and durations of Prometheus' HTTP API.
+//! [`Millis`]: times and durations in Prometheus' HTTP API.
 
 use std::fmt;
 
 use chrono::DateTime;
 use promql_parser::util::parse_duration;
 
-/// The largest number of seconds: larger numbers are milliseconds to newer versions of VictoriaMetrics.
+/// The maximum number of seconds. Newer versions of VictoriaMetrics read larger numbers as milliseconds.
 const MAX_SECONDS: f64 = u32::MAX as f64;
 
-/// Milliseconds. `Display` writes seconds, which all upstreams read the same way.
+/// A number of milliseconds. `Display` writes seconds, which all upstreams read the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Millis(pub(crate) u64);
 
@@ -24,15 +24,15 @@ impl Millis {
         range.contains(&millis).then_some(Self(millis as u64))
     }
 
-    /// Parses a duration of at least 1 ms: seconds, or whole numbers with units such as `1h30m`. Each unit occurs at
-    /// most once, the longest first. A fraction of a millisecond is cut off, as the upstreams do.
+    /// Parses a duration of at least 1 ms: seconds, or whole numbers with units such as `1h30m`. Each unit is used at
+    /// most once, from the longest to the shortest. Fractions of a millisecond are truncated, as the upstreams do.
     pub(crate) fn parse_duration(text: &str) -> Option<Self> {
         if let Ok(seconds) = text.parse::<f64>() {
             let millis = seconds * 1000.0;
             let range = 1.0..=MAX_SECONDS * 1000.0;
             return range.contains(&millis).then_some(Self(millis as u64));
         }
-        // The parser silently reads a number beyond u32 as 0: `1h5000000000s` would be one hour.
+        // The parser reads a number above `u32::MAX` as 0 without an error: `1h5000000000s` would be one hour.
         let mut numbers = text.split(|c: char| !c.is_ascii_digit());
         if !numbers.all(|number| number.is_empty() || number.parse::<u32>().is_ok()) {
             return None;
@@ -117,7 +117,7 @@ mod tests {
             "\u{ff11}h",
             "5m-1s",
             "4294967296",
-            // One number beyond u32 beside others; more milliseconds than a u64 holds.
+            // A number above `u32::MAX`, also next to smaller ones; more milliseconds than `u64::MAX`.
             "4294967296ms",
             "1h4294967296s",
             "4294967295y",

@@ -14,13 +14,13 @@ use crate::deadline::Deadline;
 use crate::error_response::ErrorResponse;
 use crate::headers::UpstreamHeaders;
 
-/// A server with Prometheus' HTTP API, and the pool of connections to it.
+/// A client for a server with Prometheus' HTTP API, with a connection pool.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     client: legacy::Client<Connector, String>,
     base_url: BaseUrl,
     headers: UpstreamHeaders,
-    /// The outcome of the last request, so that only changes are logged.
+    /// Whether the last request got a response. Only changes are logged.
     is_reachable: AtomicBool,
 }
 
@@ -46,7 +46,7 @@ impl Upstream {
         &self.base_url
     }
 
-    /// Sends a GET request and returns the response, whatever its status.
+    /// Sends a GET request and returns the response, with any status.
     pub(crate) async fn get(
         &self,
         uri: Uri,
@@ -62,7 +62,7 @@ impl Upstream {
         response
     }
 
-    /// Logs when the upstream becomes unreachable or reachable, not every request.
+    /// Logs when the upstream becomes unreachable or reachable again, not every failed request.
     fn log_change(&self, error: Option<&ErrorResponse>) {
         let is_reachable = error.is_none();
         if self.is_reachable.swap(is_reachable, Ordering::Relaxed) == is_reachable {
@@ -80,7 +80,8 @@ impl Upstream {
     }
 }
 
-/// Joins the messages of all sources: the client's own message does not say why it failed.
+/// Returns an error response with the messages of all sources, because that of `legacy::Error` does not say why the
+/// request failed.
 fn unreachable(error: &legacy::Error) -> ErrorResponse {
     let mut reason = error.to_string();
     let mut source = error.source();

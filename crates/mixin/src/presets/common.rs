@@ -4,13 +4,13 @@ use crate::panel::{Panel, PanelUnit};
 use crate::query::Query;
 use crate::severity::Severity;
 
-/// The metric of every layer that counts label values beyond a limit.
+/// The counter of observations that were recorded as `overflow`. Every layer records it.
 pub(super) const OVERFLOW: &str = "metrics_label_overflow_total";
 
-/// The quantiles that dashboards show and rules record, with their legends.
+/// The quantiles of durations in dashboards and recording rules, with their names.
 pub(super) const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99)];
 
-/// p50, p95 and p99 of a histogram.
+/// Adds p50, p95 and p99 of a histogram to a panel.
 pub(super) fn quantiles(panel: Panel, family: &str) -> Panel {
     QUANTILES
         .into_iter()
@@ -19,13 +19,13 @@ pub(super) fn quantiles(panel: Panel, family: &str) -> Panel {
         })
 }
 
-/// p50, p95 and p99 of a histogram of seconds.
+/// Returns a panel with p50, p95 and p99 of a histogram of seconds.
 pub(super) fn duration_quantiles(title: &str, description: &str, family: &str) -> Panel {
     let panel = Panel::time_series(title, PanelUnit::Seconds).description(description);
     quantiles(panel, family)
 }
 
-/// Label values beyond their limit, by metric and label.
+/// Returns a panel with the rate of observations recorded as `overflow`, by metric and label.
 pub(super) fn overflow() -> Panel {
     Panel::time_series("Overflow by label", PanelUnit::OpsPerSecond)
         .description("What was counted as `overflow` because a label had too many values. Raise its cap, or find who invents values.")

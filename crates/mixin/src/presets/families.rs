@@ -1,4 +1,4 @@
-//! [`Dashboard::of_families`]: a panel for each metric family, by its kind.
+//! [`Dashboard::of_families`]: panels for each metric family, by its type.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,20 @@ use crate::panel::{Panel, PanelUnit, Row};
 use crate::query::Query;
 
 impl Dashboard {
-    /// Creates a dashboard with one or two panels for each metric family, in rows by the first word of the name.
+    /// Creates a dashboard with one or two panels for each metric family.
     ///
-    /// | kind | panels |
+    /// | type | panels |
     /// |---|---|
-    /// | counter | its rate, by its labels |
+    /// | counter | its rate, by all its labels |
     /// | gauge | its value |
-    /// | gauge with `timestamp` in its name | the date and time |
+    /// | gauge with `timestamp` in its name (in seconds) | the date and time |
     /// | histogram | p50, p95 and p99; the rate of its observations |
     /// | summary | its quantiles |
-    /// | info | a table |
+    /// | info | a table of its labels |
     ///
-    /// A prefix that all names share is left out of titles. The dashboard is a starting point for a catalogue that
-    /// has no dashboard of its own.
+    /// Rows are named after the first word of the metric names. Families that are alone in their row are in the row
+    /// `Others`. If all names share a prefix, row and panel titles omit it. Use this dashboard as a starting point for a
+    /// catalogue that has no dashboard yet.
     pub fn of_families(
         uid: impl Into<String>,
         title: impl Into<String>,
@@ -69,7 +70,7 @@ fn rows(families: &[FamilyDescription]) -> Vec<Row> {
     rows
 }
 
-/// The length of the prefix that all names share, up to and including a `_`. The overflow metric is left out:
+/// Returns the length of the prefix that all names share, up to and including a `_`. The overflow metric is ignored, because
 /// it has no prefix in any registry.
 fn shared_prefix(families: &[FamilyDescription]) -> usize {
     let families: Vec<_> = families.iter().filter(|f| f.name != OVERFLOW).collect();
@@ -87,7 +88,7 @@ fn shared_prefix(families: &[FamilyDescription]) -> usize {
     ends.take_while(is_shared).last().unwrap_or(0)
 }
 
-/// The panels of one family; titles leave out the first `prefix` bytes of its name.
+/// Returns the panels of one family. Titles omit the first `prefix` bytes of its name.
 pub(crate) fn panels(family: &FamilyDescription, prefix: usize) -> Vec<Panel> {
     let name = family.name.as_str();
     let title = words(&name[prefix..]);
@@ -158,7 +159,7 @@ fn unit_of(family: &FamilyDescription) -> PanelUnit {
 fn per_second(family: &FamilyDescription) -> PanelUnit {
     match unit_of(family) {
         PanelUnit::Bytes => PanelUnit::BytesPerSecond,
-        // Seconds per second: the number of processors in use, or the fraction of the time.
+        // Seconds per second have no unit: a number of used processors, or a fraction of the time.
         PanelUnit::Seconds => PanelUnit::Count,
         _ => PanelUnit::OpsPerSecond,
     }

@@ -15,13 +15,16 @@ use crate::query::Query;
 use crate::rules::{Rule, RuleGroup};
 use crate::slo::Slo;
 
-/// Codes that are the server's fault. `Unimplemented` is not: any client that calls methods that do not exist
-/// could spend the error budget.
+/// Status codes that count as failures of the server. `Unimplemented` does not count, because otherwise a client could spend
+/// the error budget by calling methods that do not exist.
 const FAILED: &str = "Unknown|DeadlineExceeded|Internal|Unavailable|DataLoss";
 
 impl Dashboard {
-    /// Creates the dashboard of a gRPC layer: calls by method and status code, errors, durations, messages and
-    /// calls in progress.
+    /// Creates the dashboard of a gRPC layer.
+    ///
+    /// It shows calls by method and by status code, error ratios, durations, messages, calls in progress, and labels that
+    /// exceed their limit. `grpc` is the configuration from which the service creates its layer, so that names and labels are
+    /// the same.
     ///
     /// # Errors
     ///
@@ -43,11 +46,15 @@ impl Dashboard {
 }
 
 impl RuleGroup {
-    /// Creates recording rules of a gRPC layer, by job and by job, service and method, over 5 minutes: calls
-    /// per second, the error ratio, and p50, p95 and p99 of the duration.
+    /// Creates recording rules of a gRPC layer, over 5 minutes: for each job, and for each job, service and method.
     ///
-    /// Series are named like those of [`RuleGroup::http`]: `job:grpc_server_handled:rate5m`,
-    /// `job_grpc_service_grpc_method:grpc_server_handled:rate5m`.
+    /// | recorded series for each job, with default names | value |
+    /// |---|---|
+    /// | `job:grpc_server_handled:rate5m` | calls per second |
+    /// | `job:grpc_server_handled_errors:ratio_rate5m` | error ratio |
+    /// | `job:grpc_server_handling_seconds:p50_rate5m`, `…:p95_rate5m`, `…:p99_rate5m` | quantiles of the duration |
+    ///
+    /// The series for each method have the same names with `job_grpc_service_grpc_method:` at the start.
     ///
     /// # Errors
     ///
@@ -56,7 +63,7 @@ impl RuleGroup {
         let layer = GrpcFamilies::new(grpc)?;
         let calls = layer.handled.trim_end_matches("_total");
         let mut group = Self::new(name);
-        let [service, method] = layer.method();
+        let [service, method] = layer.method_labels();
         for by in [&["job"][..], &["job", service, method]] {
             let by = || by.iter().copied();
             let level = by().collect::<Vec<_>>().join("_");
@@ -81,10 +88,11 @@ impl RuleGroup {
 }
 
 impl Slo {
-    /// Creates the objective that at least this fraction of a layer's calls does not fail by the server's fault.
+    /// Creates an objective for the fraction of a layer's calls that do not fail because of the server: at least
+    /// `objective`, such as 0.999.
     ///
-    /// Failed calls are those with the status code `Unknown`, `DeadlineExceeded`, `Internal`, `Unavailable` or
-    /// `DataLoss`.
+    /// Failed calls have the status code `Unknown`, `DeadlineExceeded`, `Internal`, `Unavailable` or `DataLoss`. `name`
+    /// becomes the label `slo`.
     ///
     /// # Errors
     ///
@@ -96,15 +104,18 @@ impl Slo {
     ) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
         let slo = Self::availability(name, objective, layer.failed(), layer.handled_rate());
-        let [_, method] = layer.method();
+        let [_, method] = layer.method_labels();
         Ok(slo.description(format!(
             "Look at which `{method}` fails, and with which `{}`.",
             layer.code
         )))
     }
 
-    /// Creates the objective that at least this fraction of a layer's calls takes at most `within` seconds, which
-    /// must be one of its bucket bounds.
+    /// Creates an objective for the fraction of a layer's calls that take at most `within` seconds: at least `objective`,
+    /// such as 0.99.
+    ///
+    /// `name` becomes the label `slo`. `within` must be a bucket bound of the layer's durations; otherwise,
+    /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
     ///
     /// # Errors
     ///
@@ -117,14 +128,14 @@ impl Slo {
     ) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
         let slo = Self::latency(name, objective, within, layer.handling.as_str());
-        let [_, method] = layer.method();
+        let [_, method] = layer.method_labels();
         Ok(slo.description(format!(
             "Look at which `{method}` is slow, and at what it waits for."
         )))
     }
 }
 
-/// The names of one layer's metric families and labels.
+/// The names of a layer's metric families and labels.
 struct GrpcFamilies {
     started: String,
     handled: String,
@@ -154,8 +165,8 @@ impl GrpcFamilies {
         })
     }
 
-    /// The two labels that identify a method.
-    fn method(&self) -> [&str; 2] {
+    /// Returns the names of the two labels that identify a method: service and method.
+    fn method_labels(&self) -> [&str; 2] {
         [&self.service, &self.method]
     }
 
@@ -209,7 +220,7 @@ fn calls(layer: &GrpcFamilies) -> Row {
     let by_method = |title: &str, query: Query| {
         Panel::time_series(title, PanelUnit::RequestsPerSecond)
             .stacked()
-            .query(query.by(layer.method()))
+            .query(query.by(layer.method_labels()))
     };
     Row::new("Calls")
         .panel(
@@ -225,7 +236,7 @@ fn calls(layer: &GrpcFamilies) -> Row {
         .panel(
             with_error_thresholds(Panel::time_series("Error ratio by method", PanelUnit::Ratio))
                 .description("Calls that failed by the server's fault, of all of a method. Look at the log of the one that stands out.")
-                .query(layer.error_ratio().by(layer.method())),
+                .query(layer.error_ratio().by(layer.method_labels())),
         )
         .panel(overflow())
 }
@@ -242,7 +253,7 @@ fn durations(layer: &GrpcFamilies) -> Row {
                 .description("One call in 20 took longer. Look at what the slowest method waits for.")
                 .query(
                     Query::quantile(0.95, layer.handling.as_str())
-                        .by(layer.method()),
+                        .by(layer.method_labels()),
                 ),
         )
 }
@@ -251,7 +262,7 @@ fn messages(layer: &GrpcFamilies) -> Row {
     let messages = |title: &str, family: &str, description: &str| {
         Panel::time_series(title, PanelUnit::OpsPerSecond)
             .description(description)
-            .query(Query::rate(family).by(layer.method()))
+            .query(Query::rate(family).by(layer.method_labels()))
     };
     Row::new("Messages and calls in progress")
         .panel(messages(
@@ -269,6 +280,6 @@ fn messages(layer: &GrpcFamilies) -> Row {
                 .size(8, 8)
                 .description("Calls whose response has not ended. One that only rises waits for something that hangs, or is a stream that is never closed.")
                 .stacked()
-                .query(Query::value(layer.in_progress.as_str()).by(layer.method())),
+                .query(Query::value(layer.in_progress.as_str()).by(layer.method_labels())),
         )
 }

@@ -1,4 +1,4 @@
-//! Dashboard, recording rules and objectives of an HTTP layer, under whatever names its metrics have.
+//! Dashboard, recording rules and objectives of an HTTP layer, with the names that its configuration sets.
 
 use tower_prometheus::{
     HttpMetrics,
@@ -19,10 +19,12 @@ use crate::severity::Severity;
 use crate::slo::Slo;
 
 impl Dashboard {
-    /// Creates the dashboard of an HTTP layer: requests, errors and durations by endpoint, method and status;
-    /// requests in progress, aborted bodies, body sizes, and labels that exceed their limit.
+    /// Creates the dashboard of an HTTP layer.
     ///
-    /// Metric families that the layer does not record have no panels.
+    /// It shows requests by endpoint, method and status, error ratios, durations, requests in progress, open connections,
+    /// aborted bodies, body sizes, and labels that exceed their limit. Metrics that the layer does not record have no panels.
+    ///
+    /// `http` is the configuration from which the service creates its layer, so that names and labels are the same.
     ///
     /// # Errors
     ///
@@ -54,17 +56,19 @@ impl Dashboard {
 }
 
 impl RuleGroup {
-    /// Creates recording rules of an HTTP layer, by job and by job and endpoint, over 5 minutes.
+    /// Creates recording rules of an HTTP layer, over 5 minutes: for each job, and for each job and endpoint.
     ///
-    /// | recorded by default, for each job | |
+    /// | recorded series for each job, with default names | value |
     /// |---|---|
     /// | `job:http_requests:rate5m` | requests per second |
     /// | `job:http_requests_errors:ratio_rate5m` | error ratio |
-    /// | `job:http_request_duration_seconds:p50_rate5m`, `p95`, `p99` | quantiles of the duration |
+    /// | `job:http_request_duration_seconds:p50_rate5m`, `…:p95_rate5m`, `…:p99_rate5m` | quantiles of the duration |
     ///
-    /// The same series for each endpoint start with `job_endpoint:`. Names follow the
-    /// [naming](tower_prometheus::http::Naming) of the layer. Dashboards of many instances are faster if they query these
-    /// series, because every bucket of every instance is read once per evaluation instead of once per view.
+    /// The series for each endpoint have the same names with `job_endpoint:` at the start. Names follow the
+    /// [naming](tower_prometheus::http::Naming) of the layer. A series is omitted if the layer does not record its metric.
+    ///
+    /// With many instances, dashboards are faster if they query these series: Prometheus then reads every bucket of every
+    /// instance once per evaluation, instead of once each time that a dashboard is viewed.
     ///
     /// # Errors
     ///
@@ -101,15 +105,20 @@ impl RuleGroup {
 }
 
 impl Slo {
-    /// Creates the objective that at least this fraction of a layer's requests does not fail.
+    /// Creates an objective for the fraction of a layer's requests that do not fail: at least `objective`, such as 0.999.
     ///
-    /// Failed requests are those with a 5xx response, an error of the service or a panic. Cancelled requests and
-    /// 4xx responses are not failures.
+    /// | request | failed |
+    /// |---|---|
+    /// | 5xx response, error of the service, panic | yes |
+    /// | 4xx response, cancelled | no |
+    ///
+    /// `name` becomes the label `slo`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the configuration of the layer is not valid, or no family that counts requests has the
-    /// status.
+    /// Returns an error if the configuration of the layer is not valid, or its metrics do not have the status: it records
+    /// neither [`HttpMetric::Requests`], nor durations with
+    /// [`status_on_durations`](HttpMetrics::status_on_durations).
     pub fn http_availability(
         name: impl Into<String>,
         objective: f64,
@@ -126,8 +135,11 @@ impl Slo {
         )))
     }
 
-    /// Creates the objective that at least this fraction of a layer's requests takes at most `within` seconds,
-    /// which must be one of its bucket bounds.
+    /// Creates an objective for the fraction of a layer's requests that take at most `within` seconds: at least
+    /// `objective`, such as 0.99.
+    ///
+    /// `name` becomes the label `slo`. `within` must be one of the layer's `duration_buckets`; otherwise,
+    /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
     ///
     /// # Errors
     ///
@@ -146,9 +158,9 @@ impl Slo {
     }
 }
 
-/// The metric families of one layer, as far as it records them, and the labels of its requests.
+/// The metric families that a layer records, and the labels of its requests.
 struct HttpFamilies {
-    /// The counter of requests, else the durations, whose histogram counts requests as well.
+    /// The counter of requests, or the histogram of durations if there is no counter: its `_count` counts the same requests.
     total: FamilyDescription,
     duration: Option<FamilyDescription>,
     head_duration: Option<FamilyDescription>,
@@ -160,7 +172,7 @@ struct HttpFamilies {
     request_body_size: Option<FamilyDescription>,
     method: String,
     endpoint: String,
-    /// The endpoint of requests that no route matched.
+    /// The value of the endpoint label for requests without a matched route.
     unmatched: String,
 }
 
@@ -200,7 +212,7 @@ impl HttpFamilies {
         Query::rate(self.total.name.as_str())
     }
 
-    /// The metric in the names of recorded series: a recorded rate is not a `_total`.
+    /// Returns the metric part of the names of recorded series, without `_total`, because a rate is not a counter.
     fn recorded_name(&self) -> &str {
         let name = self.total.name.as_str();
         name.strip_suffix("_total").unwrap_or(name)
@@ -211,14 +223,14 @@ impl HttpFamilies {
         Some(&status.name)
     }
 
-    /// Requests that failed, if a label tells which.
+    /// Returns the rate of failed requests, or `None` if the metric has no label with the status.
     fn failed(&self) -> Option<Query> {
         let requests = self.requests_rate();
         if let Some(error_type) = self.total.label_with_role(LabelRole::ErrorType) {
             return Some(requests.not_matching(error_type.name.as_ref(), "|cancelled"));
         }
         let status = self.total.label_with_role(LabelRole::Status)?;
-        // Only classes are a closed set of values.
+        // Status classes are a fixed set of values, status codes are not.
         let failed = match status.values {
             LabelValues::Closed(_) => "5xx|error|panicked",
             _ => "5..|error|panicked",
@@ -418,7 +430,7 @@ fn name_of(family: &Option<FamilyDescription>) -> Option<&str> {
     family.as_ref().map(|family| family.name.as_str())
 }
 
-/// The names of the labels with these roles, in this order.
+/// Returns the names of the labels with these roles, in this order.
 fn labels_of<const N: usize>(family: &FamilyDescription, roles: [LabelRole; N]) -> Vec<String> {
     let labels = roles.into_iter();
     let labels = labels.filter_map(|role| family.label_with_role(role));

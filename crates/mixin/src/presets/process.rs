@@ -1,4 +1,4 @@
-//! Dashboards and alerts for collectors: the process, the runtime, and the scrape itself.
+//! Dashboard of process, runtime and collectors; alerts for scrapes, collectors and labels.
 
 use tower_prometheus::model::FamilyDescription;
 
@@ -12,16 +12,16 @@ use crate::rules::{Rule, RuleGroup};
 use crate::severity::Severity;
 
 impl Dashboard {
-    /// Creates a dashboard of the process and its runtime.
+    /// Creates a dashboard of the process, the tokio runtime and the collectors.
     ///
     /// | row | panels |
     /// |---|---|
-    /// | Process | processors, memory, open files, time since start; every other `process_…` family |
-    /// | Runtime | every `tokio_…` family |
+    /// | Process | processors, memory, open files, time since start; every other defined `process_…` family |
+    /// | Runtime | every defined `tokio_…` family |
     /// | Collectors | success and duration of each collector |
     ///
-    /// Families without a definition have no panel, because not every platform has all of them. Other families
-    /// are left out.
+    /// Only families in `definitions` have panels, because not every platform has all of them. Families with other names
+    /// are ignored. If none of these families is defined, [`to_json`](Self::to_json) returns an error.
     pub fn process(
         uid: impl Into<String>,
         title: impl Into<String>,
@@ -42,15 +42,15 @@ impl Dashboard {
 }
 
 impl RuleGroup {
-    /// Creates alerts for the measurement itself.
+    /// Creates alerts for problems of the metrics themselves: failed scrapes, failed collectors, labels beyond their limit.
     ///
     /// | alert | fires if | needs |
     /// |---|---|---|
-    /// | `ScrapeFailing` | a target cannot be scraped for 5 minutes | |
-    /// | `CardinalityOverflow` | a label exceeded its limit within 15 minutes | `metrics_label_overflow_total` |
-    /// | `CollectorFailing` | a collector fails for 10 minutes | `scrape_collector_success` |
+    /// | `ScrapeFailing` (critical) | a target cannot be scraped for 5 minutes | |
+    /// | `CardinalityOverflow` (warning) | a label exceeded its limit in the last 15 minutes | `metrics_label_overflow_total` |
+    /// | `CollectorFailing` (warning) | a collector fails for 10 minutes | `scrape_collector_success` |
     ///
-    /// An alert is left out if its metric family is not defined.
+    /// An alert is omitted if the metric family that it needs is not defined.
     pub fn health(name: impl Into<String>, definitions: impl Into<Definitions>) -> Self {
         let definitions = definitions.into();
         let mut group = Self::new(name).rule(scrape_failing());
@@ -95,7 +95,7 @@ fn collector_failing() -> Rule {
         .description("Its gauges are missing from the page, the rest is whole. The service's log has the error.")
 }
 
-/// The metrics of a process, by the names that Prometheus' client libraries share.
+/// Returns the row of process metrics, which have the same names in all of Prometheus' client libraries.
 fn process(families: &[FamilyDescription]) -> Row {
     const DRAWN: [&str; 6] = [
         "process_cpu_seconds_total",

@@ -1,5 +1,5 @@
-//! Every query of the PromQL guide, and every query of the dashboard and rules of a layer, has a result in a
-//! Prometheus that scrapes a service.
+//! All queries of the PromQL guide, and all queries of the dashboard and the rules of a layer, have a result in a Prometheus
+//! that scrapes a service.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,10 +16,10 @@ use test_support::server::Server;
 use test_support::skip_without;
 use test_support::store::Store;
 
-/// The PromQL blocks of a page of documentation.
-fn queries_of(page: &str) -> Vec<String> {
+/// Returns the PromQL code blocks of a Markdown text.
+fn queries_of(markdown: &str) -> Vec<String> {
     let mut queries = Vec::new();
-    let mut lines = page
+    let mut lines = markdown
         .lines()
         .map(|line| line.trim_start_matches("//!").trim());
     while lines.by_ref().any(|line| line == "```promql") {
@@ -35,7 +35,7 @@ fn http() -> HttpMetrics {
         .max_endpoints(6)
 }
 
-/// A service in which everything happens that the queries are about.
+/// Starts a service that has data for all queries: failures, panics, aborted bodies, open event streams, label overflow.
 async fn shop() -> (Server, Registry) {
     let registry = Registry::new();
     let mut app = Router::new()
@@ -44,7 +44,7 @@ async fn shop() -> (Server, Registry) {
         .route(
             "/panic",
             get(async || -> &'static str {
-                // Without the hook, which would print each of them.
+                // Unlike `panic!`, this does not call the panic hook, which would print each panic.
                 std::panic::resume_unwind(Box::new("on purpose"))
             }),
         )
@@ -52,8 +52,8 @@ async fn shop() -> (Server, Registry) {
             "/cut",
             get(async || {
                 let broken = futures_util::stream::iter([
-                    Ok("half of it"),
-                    Err(std::io::Error::other("cut off on purpose")),
+                    Ok("first half"),
+                    Err(std::io::Error::other("aborted on purpose")),
                 ]);
                 axum::body::Body::from_stream(broken)
             }),
@@ -78,8 +78,8 @@ async fn shop() -> (Server, Registry) {
     (Server::start(app).await, registry)
 }
 
-/// Sends requests until the test is done: a rate needs a counter that increases.
-async fn visit(url: String, done: &AtomicBool) {
+/// Sends requests until the test is done, because a rate needs a counter that increases.
+async fn send_requests(url: String, done: &AtomicBool) {
     let client = reqwest::Client::new();
     let get = async |path: &str| {
         if let Ok(response) = client.get(format!("{url}{path}")).send().await {
@@ -99,7 +99,7 @@ async fn visit(url: String, done: &AtomicBool) {
     drop(open);
 }
 
-/// Queries that have a result only while something is wrong.
+/// Queries that have a result only if there is a problem.
 const EMPTY_WITHOUT_PROBLEMS: [&str; 1] = ["up == 0"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -135,25 +135,25 @@ async fn every_query_has_a_result() {
         config.to_prometheus_yaml().unwrap(),
         rules.to_yaml().unwrap(),
     );
-    let asked = tokio::task::spawn_blocking({
+    let checks = tokio::task::spawn_blocking({
         let rules = rules.clone();
         move || {
             let store = Store::prometheus(&config, &[("rules.yml", &rules)]);
-            ask(&store, &rules);
+            check_queries(&store, &rules);
         }
     });
-    let asked = async {
-        let asked = asked.await;
+    let checks = async {
+        let result = checks.await;
         done.store(true, Ordering::Relaxed);
-        asked.unwrap();
+        result.unwrap();
     };
-    tokio::join!(asked, visit(server.url(""), &done));
+    tokio::join!(checks, send_requests(server.url(""), &done));
 }
 
-fn ask(store: &Store, rules: &str) {
-    let cookbook = queries_of(include_str!("../../../../docs/guide/promql.md"));
-    assert!(cookbook.len() >= 17, "{cookbook:#?}");
-    for query in &cookbook {
+fn check_queries(store: &Store, rules: &str) {
+    let guide = queries_of(include_str!("../../../../docs/guide/promql.md"));
+    assert!(guide.len() >= 17, "{guide:#?}");
+    for query in &guide {
         promql_parser::parser::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         match EMPTY_WITHOUT_PROBLEMS.contains(&query.as_str()) {
             true => drop(
@@ -167,7 +167,7 @@ fn ask(store: &Store, rules: &str) {
             false => assert!(!store.wait_for_values(query).is_empty(), "{query}"),
         }
     }
-    // Every panel of the layer's dashboard.
+    // All panels of the layer's dashboard.
     let dashboard = tower_prometheus_mixin::Dashboard::http("shop", "Shop", http()).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard.to_json().unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -175,7 +175,7 @@ fn ask(store: &Store, rules: &str) {
         .iter()
         .filter_map(|panel| panel["targets"].as_array())
         .flatten();
-    let mut asked = 0;
+    let mut checked = 0;
     for target in targets {
         let query = target["expr"].as_str().unwrap();
         let query = query
@@ -183,25 +183,24 @@ fn ask(store: &Store, rules: &str) {
             .replace("$job", ".+")
             .replace("$instance", ".+");
         assert!(!store.wait_for_values(&query).is_empty(), "{query}");
-        asked += 1;
+        checked += 1;
     }
-    assert!(asked > 20, "{asked}");
-    // Every recording rule; and the error alert fires, because two of nine requests fail.
+    assert!(checked > 20, "{checked}");
+    // All recording rules. Two of nine requests fail, so both critical burn-rate alerts fire.
     for line in rules.lines() {
         if let Some(name) = line.trim_start_matches(['-', ' ']).strip_prefix("record: ") {
             assert!(!store.wait_for_values(name).is_empty(), "{name}");
         }
     }
-    let alerts = store.wait_for_values(
-        "ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}",
-    );
+    let alerts =
+        store.wait_for_values("ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}");
     assert_eq!(alerts, [1.0, 1.0]);
     assert!(
         !store
             .wait_for_values("ALERTS{alertname=\"CardinalityOverflow\"}")
             .is_empty()
     );
-    // All requests are fast, and the query matches the bound of 1 s as Prometheus scraped it.
+    // No request takes longer than 1 s. This needs a matcher for `le` as Prometheus scraped it, `1.0`.
     assert_eq!(
         store.wait_for_values("job:slo_errors:ratio_rate5m{slo=\"fast\"}"),
         [0.0]

@@ -1,4 +1,4 @@
-//! Every generated dashboard keeps the rules of Grafana's linter and the schema of Grafana 10.
+//! All generated dashboards follow the schema of Grafana 10 and the rules of Grafana's linter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,12 @@ use tower_prometheus::{
     HttpMetrics,
     http::{HttpMetric, Naming},
 };
-use tower_prometheus_mixin::Dashboard as Built;
+use tower_prometheus_mixin::Dashboard as MixinDashboard;
 
 use crate::families;
 use crate::generated::{self, files_ending};
 
-/// The generated dashboards of layers with their default configurations, and of others. The package `systems` checks
+/// Returns the dashboards of layers with default and other configurations, and of catalogues. The package `systems` checks
 /// those of the example systems.
 fn dashboards() -> Vec<Dashboard> {
     let files = files_ending(".json").into_iter();
@@ -21,14 +21,14 @@ fn dashboards() -> Vec<Dashboard> {
         path.starts_with("layers") && !path.to_string_lossy().ends_with(".api.json")
     });
     let mut texts: Vec<_> = files.map(|(_, text)| text).collect();
-    let own = Naming::classic()
+    let custom_naming = Naming::classic()
         .status_label("code")
         .endpoint_label("route");
     for http in [
         HttpMetrics::client().prefix("shop"),
         HttpMetrics::axum_prometheus(),
         HttpMetrics::server()
-            .naming(own)
+            .naming(custom_naming)
             .status_classes()
             .measure(HttpMetric::HeadDuration),
         HttpMetrics::server()
@@ -39,7 +39,7 @@ fn dashboards() -> Vec<Dashboard> {
         HttpMetrics::server().without(HttpMetric::Duration),
     ] {
         texts.push(
-            Built::http("shop", "Shop", &http)
+            MixinDashboard::http("shop", "Shop", &http)
                 .unwrap()
                 .to_json()
                 .unwrap(),
@@ -47,18 +47,18 @@ fn dashboards() -> Vec<Dashboard> {
     }
     let with_bodies = HttpMetrics::server().with_request_body();
     texts.push(
-        Built::http("shop", "Shop", &with_bodies)
+        MixinDashboard::http("shop", "Shop", &with_bodies)
             .unwrap()
             .to_json()
             .unwrap(),
     );
     texts.push(
-        Built::of_families("aria", "Aria", families::aria())
+        MixinDashboard::of_families("aria", "Aria", families::aria())
             .to_json()
             .unwrap(),
     );
     texts.push(
-        Built::of_families("cache", "Cache", families::cache())
+        MixinDashboard::of_families("cache", "Cache", families::cache())
             .to_json()
             .unwrap(),
     );
@@ -68,7 +68,7 @@ fn dashboards() -> Vec<Dashboard> {
 #[test]
 fn dashboards_follow_grafanas_schema_and_linter() {
     for dashboard in dashboards() {
-        // A gauge with the name of a counter.
+        // A gauge whose name ends with `_total`, like a counter's.
         let ranges = dashboard.assert_valid(&["aria_scheduler_jobs_total"]);
         assert!(ranges.is_empty(), "{}: {ranges:?}", dashboard.title);
     }
@@ -80,25 +80,25 @@ fn api_json_wraps_the_import_json() {
     for (path, text) in apis {
         let api: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
         assert_eq!(api.keys().collect::<Vec<_>>(), ["dashboard", "overwrite"]);
-        let page = path.to_string_lossy().replace(".api.json", ".json");
-        let page: Value =
-            serde_json::from_str(&generated::files()[std::path::Path::new(&page)]).unwrap();
-        assert_eq!(api["dashboard"], page);
+        let import = path.to_string_lossy().replace(".api.json", ".json");
+        let import: Value =
+            serde_json::from_str(&generated::files()[std::path::Path::new(&import)]).unwrap();
+        assert_eq!(api["dashboard"], import);
     }
 }
 
-/// Every family has a panel, and no panel queries another one.
+/// Every family has a panel, and no panel queries an undefined family.
 #[test]
 fn of_families_shows_every_family() {
     let http = HttpMetrics::server().families().unwrap();
-    let of_app = families::aria().into_iter().chain(families::cache());
-    let families: Vec<_> = of_app.chain(families::process()).chain(http).collect();
+    let custom = families::aria().into_iter().chain(families::cache());
+    let families: Vec<_> = custom.chain(families::process()).chain(http).collect();
     let dashboard = Dashboard::parse(
-        &Built::of_families("all", "All", families.clone())
+        &MixinDashboard::of_families("all", "All", families.clone())
             .to_json()
             .unwrap(),
     );
-    let asked: BTreeSet<_> = dashboard
+    let queried: BTreeSet<_> = dashboard
         .panels_without_rows()
         .flat_map(|panel| &panel.targets)
         .flat_map(|target| selectors(&target.expr))
@@ -112,14 +112,14 @@ fn of_families_shows_every_family() {
         })
         .collect();
     let defined: BTreeSet<_> = families.iter().map(|family| family.name.clone()).collect();
-    assert_eq!(asked, defined);
+    assert_eq!(queried, defined);
 }
 
-/// The overflow metric has no prefix and does not count.
+/// The overflow metric, which has no prefix, is ignored.
 #[test]
-fn of_families_leaves_the_shared_prefix_out_of_titles() {
+fn of_families_omits_the_shared_prefix_from_titles() {
     let http = HttpMetrics::server().prefix("shop");
-    let json = Built::of_families("shop", "Shop", http.families().unwrap())
+    let json = MixinDashboard::of_families("shop", "Shop", http.families().unwrap())
         .to_json()
         .unwrap();
     // The shared prefix is `shop_http_`.
@@ -131,14 +131,14 @@ fn of_families_leaves_the_shared_prefix_out_of_titles() {
     assert!(!json.contains(r#""title": "Shop "#), "{json}");
 }
 
-/// The dashboard of a layer has every family that the layer records.
+/// The dashboard of a layer contains all metric families that the layer records.
 #[test]
 fn layer_dashboards_show_every_family() {
     let http = HttpMetrics::server()
         .measure(HttpMetric::HeadDuration)
         .measure(HttpMetric::ResponseBodySize)
         .with_request_body();
-    let json = Built::http("shop", "Shop", &http)
+    let json = MixinDashboard::http("shop", "Shop", &http)
         .unwrap()
         .to_json()
         .unwrap();
@@ -146,14 +146,15 @@ fn layer_dashboards_show_every_family() {
     for family in http.families().unwrap() {
         assert!(json.contains(&family.name), "{}", family.name);
     }
-    let json = Built::grpc("grpc", "gRPC", &tower_prometheus::GrpcMetrics::client()).unwrap();
+    let json =
+        MixinDashboard::grpc("grpc", "gRPC", &tower_prometheus::GrpcMetrics::client()).unwrap();
     let json = json.to_json().unwrap();
     for family in tower_prometheus::GrpcMetrics::client().families().unwrap() {
         assert!(json.contains(&family.name), "{}", family.name);
     }
 }
 
-/// Texts for values, the scale, the tags and the time range.
+/// Texts for values, the maximum, tags, the time range and the default legend.
 #[test]
 fn panel_settings_are_in_the_json() {
     use tower_prometheus_mixin::{Panel, PanelUnit, Query};
@@ -164,11 +165,11 @@ fn panel_settings_are_in_the_json() {
         .text(2.0, "half-open")
         .max(2.0)
         .query(Query::value("aria_llm_circuit_breaker_state").max_by(["model"]));
-    let made = Built::new("state", "State", families::aria())
+    let built = MixinDashboard::new("state", "State", families::aria())
         .tag("llm")
         .time_range("6h")
         .panel(state);
-    let dashboard = Dashboard::parse(&made.to_json().unwrap());
+    let dashboard = Dashboard::parse(&built.to_json().unwrap());
     assert_eq!(dashboard.tags, ["llm"]);
     assert_eq!(dashboard.time.from, "now-6h");
     let panel = &dashboard.panels[0];

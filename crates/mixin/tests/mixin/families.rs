@@ -1,10 +1,11 @@
-//! Metric families to query: those of an application, of a cache with closed labels, and of collectors.
+//! Example definitions: the metric families of an application, of a cache and of collectors.
 
 use tower_prometheus::model::{FamilyDescription, LabelDescription, MetricKind};
 
 use MetricKind::{Counter, Gauge, Histogram, Info, Summary};
 
-/// `labels` are names, with `=a,b` for closed ones: `"status=success,failed type"`.
+/// `labels` are label names separated by spaces. `name=a,b` is a label with a fixed set of values: `"status=success,failed
+/// type"`.
 fn family(name: &str, kind: MetricKind, labels: &str, buckets: &[f64]) -> FamilyDescription {
     let labels = labels.split_whitespace();
     let labels = labels.map(|label| match label.split_once('=') {
@@ -19,6 +20,7 @@ fn family(name: &str, kind: MetricKind, labels: &str, buckets: &[f64]) -> Family
     labels.fold(family, FamilyDescription::label)
 }
 
+/// Name without prefix, type, labels, bucket bounds.
 type Table<'a> = &'a [(&'a str, MetricKind, &'a str, &'a [f64])];
 
 fn prefixed(prefix: &str, table: Table<'_>) -> Vec<FamilyDescription> {
@@ -28,6 +30,7 @@ fn prefixed(prefix: &str, table: Table<'_>) -> Vec<FamilyDescription> {
     families.collect()
 }
 
+/// The metric families of an application.
 pub(crate) fn aria() -> Vec<FamilyDescription> {
     prefixed(
         "aria_",
@@ -74,7 +77,7 @@ pub(crate) fn aria() -> Vec<FamilyDescription> {
     )
 }
 
-/// A cache whose results are a closed label, and sizes in bytes.
+/// The metric families of a cache, with a label that has a fixed set of values, sizes in bytes and a summary.
 pub(crate) fn cache() -> Vec<FamilyDescription> {
     prefixed(
         "cache_",
@@ -87,7 +90,7 @@ pub(crate) fn cache() -> Vec<FamilyDescription> {
     )
 }
 
-/// The metrics of collectors: of a process, of a runtime, and of the collectors themselves.
+/// The metric families of collectors: of the process, of the runtime, and of collectors themselves.
 pub(crate) fn process() -> Vec<FamilyDescription> {
     prefixed(
         "",

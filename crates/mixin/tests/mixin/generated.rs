@@ -1,22 +1,21 @@
-//! The generated files in the repository: of the layers, and of the example systems.
+//! Reads the generated files in the repository: those of the layers and those of the example systems.
 //!
-//! They are read, not generated again: `golden` checks that those of the layers are up to date, and the package
-//! `systems` does so for its own.
+//! Other tests check that the files are up to date: `golden` for the layers, the package `systems` for the example systems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The files of layers with their default configurations.
+/// Returns the directory with the files of layers with the default configuration.
 pub(crate) fn layers_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("generated")
 }
 
-/// One directory for each example system.
+/// Returns the directory that has a subdirectory for each example system.
 fn systems_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/systems/generated")
 }
 
-/// Every file below a directory.
+/// Returns the paths of all files below a directory.
 pub(crate) fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -30,7 +29,7 @@ pub(crate) fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
     files
 }
 
-/// The text of every generated file, by a path that starts with `layers` or the name of a system.
+/// Returns the content of all generated files, by a path that starts with `layers` or the name of a system.
 pub(crate) fn files() -> BTreeMap<PathBuf, String> {
     let mut files = BTreeMap::new();
     for (directory, prefix) in [(layers_directory(), "layers"), (systems_directory(), "")] {
@@ -42,7 +41,7 @@ pub(crate) fn files() -> BTreeMap<PathBuf, String> {
     files
 }
 
-/// The files whose path ends with `end`.
+/// Returns the generated files whose path ends with `end`. Panics if there are none.
 pub(crate) fn files_ending(end: &str) -> Vec<(PathBuf, String)> {
     let files = files().into_iter();
     let files: Vec<_> = files

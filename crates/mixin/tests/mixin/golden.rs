@@ -1,5 +1,4 @@
-//! The generated files in the repository are up to date, and nothing else is written.
-//! `MIXIN_OVERWRITE=1` writes them again.
+//! The generated files in the repository are up to date and complete. `MIXIN_OVERWRITE=1` writes them again.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,7 +14,7 @@ use tower_prometheus_mixin::{
 use crate::families;
 use crate::generated::{files_in, layers_directory};
 
-/// The deployment of a service with default layers and collectors.
+/// The mixin of a service with default layers and with collectors.
 fn layers() -> Mixin {
     let http = HttpMetrics::server().measure(HttpMetric::ResponseBodySize);
     let otel = HttpMetrics::open_telemetry();
@@ -56,8 +55,8 @@ fn layers() -> Mixin {
         )
 }
 
-fn slo(made: Result<Slo, Error>) -> RuleGroup {
-    made.unwrap().group().unwrap()
+fn slo(slo: Result<Slo, Error>) -> RuleGroup {
+    slo.unwrap().group().unwrap()
 }
 
 #[test]
@@ -77,7 +76,7 @@ fn generated_files_are_up_to_date() {
         );
         expected.insert(path);
     }
-    // No file is left over that is no longer generated.
+    // Files that are no longer generated must be deleted.
     assert_eq!(files_in(&directory), expected);
 }
 
@@ -102,7 +101,7 @@ fn example_writes_files_that_promtool_accepts() {
     ];
     assert_eq!(files, expected.into_iter().map(PathBuf::from).collect());
     skip_without!(Promtool);
-    // The configuration refers to the rules, so promtool checks both.
+    // The configuration includes the rules, so promtool checks both.
     promtool(&["check", "config", "prometheus.yml"], &directory);
 }
 
@@ -111,22 +110,24 @@ fn nothing_is_written_if_a_file_cannot_be_generated() {
     let good = || Dashboard::process("process", "Process", families::process());
     let bad = Dashboard::process("other", "Other", families::aria());
     let directory = Directory::new();
-    let refused = |mixin: Mixin| {
+    let error_of = |mixin: Mixin| {
         let error = mixin.write_to(&directory.0).unwrap_err().to_string();
         assert!(files_in(&directory.0).is_empty(), "{error}");
         error
     };
     assert_eq!(
-        refused(Mixin::new().dashboard(good()).dashboard(bad)),
+        error_of(Mixin::new().dashboard(good()).dashboard(bad)),
         "dashboard \"Other\": no panel queries a metric family; add a query"
     );
     assert_eq!(
-        refused(Mixin::new().dashboard(good()).dashboard(good())),
+        error_of(Mixin::new().dashboard(good()).dashboard(good())),
         "two files have the path dashboards/process.json; rename one"
     );
     let rules = Rules::new(families::process());
-    assert!(refused(Mixin::new().rules("../rules", rules)).contains("the name of a rule file"));
-    // An error of the file system names the path and keeps its source.
+    assert!(
+        error_of(Mixin::new().rules("../rules", rules)).contains("the name of a rule file")
+    );
+    // An I/O error names the path and has a source.
     let file = directory.write("file", "");
     let error = Mixin::new().dashboard(good()).write_to(&file).unwrap_err();
     assert!(error.to_string().starts_with("cannot write "), "{error}");

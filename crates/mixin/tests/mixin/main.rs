@@ -1,5 +1,5 @@
-//! Dashboards, rules and scrape configurations are checked by their own tests, by promtool and by real servers, and
-//! equal the generated files in the repository. `tests/run` installs the programs.
+//! Tests of generated dashboards, rules and scrape configurations: their content, and that promtool and real servers
+//! accept them. They must equal the generated files in the repository. `tests/run` installs the programs.
 
 mod cookbook;
 mod dashboards;

@@ -1,4 +1,4 @@
-//! A query that is not valid is an error that names the alternatives.
+//! PromQL of queries; errors for invalid queries, panels, rules and objectives.
 
 use tower_prometheus::{
     HttpMetrics,
@@ -12,7 +12,7 @@ use crate::families;
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "queries are made where they are asked"
+    reason = "callers create the query in the argument"
 )]
 fn promql(query: Query) -> Result<String, String> {
     let definitions = Definitions::from(families::aria());
@@ -24,12 +24,12 @@ fn promql(query: Query) -> Result<String, String> {
 }
 
 #[track_caller]
-fn assert_refused(query: Query, because: &str) {
-    assert_eq!(promql(query).unwrap_err(), because);
+fn assert_rejected(query: Query, expected: &str) {
+    assert_eq!(promql(query).unwrap_err(), expected);
 }
 
 #[test]
-fn queries_become_promql() {
+fn queries_are_converted_to_promql() {
     let rate = || Query::rate("aria_requests_total");
     let duration = "aria_request_duration_seconds";
     for (query, expected) in [
@@ -67,7 +67,7 @@ fn queries_become_promql() {
             Query::fraction_below(0.25, duration),
             "sum(rate(aria_request_duration_seconds_bucket{le=\"0.25\"}[5m])) / sum(rate(aria_request_duration_seconds_count[5m]))",
         ),
-        // The text format writes 1, OpenMetrics 1.0: both are found.
+        // The label `le` is `1` in the text format and `1.0` in OpenMetrics: the matcher must match both.
         (
             Query::fraction_below(1.0, duration),
             "sum(rate(aria_request_duration_seconds_bucket{le=~\"1|1[.]0\"}[5m])) / sum(rate(aria_request_duration_seconds_count[5m]))",
@@ -99,21 +99,21 @@ fn queries_become_promql() {
 }
 
 #[test]
-fn undefined_names_are_refused() {
-    assert_refused(
+fn undefined_names_are_rejected() {
+    assert_rejected(
         Query::rate("aria_request_total"),
         "no metric family \"aria_request_total\" among the 23 defined; did you mean \"aria_requests_total\"?",
     );
-    assert_refused(
+    assert_rejected(
         Query::rate("aria_requests_total").by(["path"]),
         "\"aria_requests_total\" has no label \"path\"; its labels are \"instance\", \"job\", \"method\", \"status\"",
     );
-    assert_refused(
+    assert_rejected(
         Query::rate("aria_requests_total").with("path", "/"),
         "\"aria_requests_total\" has no label \"path\"; its labels are \"instance\", \"job\", \"method\", \"status\"",
     );
-    // A label that an inner sum has lost.
-    assert_refused(
+    // The inner sum does not keep the label.
+    assert_rejected(
         Query::rate("aria_requests_total")
             .by(["method"])
             .max_by(["status"]),
@@ -130,17 +130,17 @@ fn undefined_names_are_refused() {
 }
 
 #[test]
-fn queries_that_do_not_fit_the_kind_are_refused() {
-    assert_refused(
+fn functions_that_do_not_fit_the_metric_type_are_rejected() {
+    assert_rejected(
         Query::value("aria_requests_total"),
         "counter \"aria_requests_total\" has no value: query its rate or increase",
     );
-    // A gauge whose name ends like a counter's.
-    assert_refused(
+    // A gauge whose name ends with `_total`, like a counter's.
+    assert_rejected(
         Query::rate("aria_scheduler_jobs_total"),
         "gauge \"aria_scheduler_jobs_total\" has no rate: query its value",
     );
-    assert_refused(
+    assert_rejected(
         Query::quantile(0.5, "aria_requests_total"),
         "counter \"aria_requests_total\" has no quantile: only a histogram has one",
     );
@@ -149,20 +149,20 @@ fn queries_that_do_not_fit_the_kind_are_refused() {
     assert!(promql(Query::fraction_below(1.0, "aria_sessions_active")).is_err());
     assert!(promql(Query::quantile(95.0, "aria_request_duration_seconds")).is_err());
     assert!(promql(Query::from(1.0).max_by(["job"])).is_err());
-    for wrong in ["", "5", "m", "5 m", "0m", "5m1h", "-5m", "1.5h"] {
-        let query = Query::rate("aria_requests_total").over(wrong);
+    for range in ["", "5", "m", "5 m", "0m", "5m1h", "-5m", "1.5h"] {
+        let query = Query::rate("aria_requests_total").over(range);
         assert!(
             promql(query).unwrap_err().contains("is not a duration"),
-            "{wrong}"
+            "{range}"
         );
     }
 }
 
 #[test]
-fn operands_with_different_labels_are_refused() {
+fn operands_with_different_labels_are_rejected() {
     let sessions = Query::value("aria_sessions_active");
     let scores = Query::value("aria_agent_pheromone_score");
-    assert_refused(
+    assert_rejected(
         sessions.clone() - scores.clone(),
         "the operands of `-` have different labels, so no series match: the left has \"instance\", \"job\", the \
          right has \"agent_id\", \"instance\", \"job\"; aggregate both by the same labels",
@@ -171,10 +171,10 @@ fn operands_with_different_labels_are_refused() {
 }
 
 #[test]
-fn unreachable_quantile_thresholds_are_refused() {
+fn unreachable_quantile_thresholds_are_rejected() {
     let p99 = || Query::quantile(0.99, "aria_request_duration_seconds").by(["method"]);
-    // Buckets end at 30.
-    assert_refused(
+    // The last finite bucket bound is 30.
+    assert_rejected(
         p99().above(30.0),
         "a quantile of \"aria_request_duration_seconds\" is never > 30: it does not exceed the last finite bucket \
          bound, 30; use `at_least(30)` or a lower threshold",
@@ -188,11 +188,11 @@ fn unreachable_quantile_thresholds_are_refused() {
 #[test]
 fn fraction_below_needs_a_bucket_bound() {
     let fraction = |bound| Query::fraction_below(bound, "aria_request_duration_seconds");
-    let nearest = |bound| promql(fraction(bound)).unwrap_err();
-    assert!(nearest(0.3).ends_with("the nearest are 0.25 and 0.5"));
-    assert!(nearest(0.001).ends_with("the nearest is 0.01"));
-    assert!(nearest(60.0).ends_with("the nearest is 30"));
-    // Prometheus 3 rewrites very small and very large bounds.
+    let error = |bound| promql(fraction(bound)).unwrap_err();
+    assert!(error(0.3).ends_with("the nearest are 0.25 and 0.5"));
+    assert!(error(0.001).ends_with("the nearest is 0.01"));
+    assert!(error(60.0).ends_with("the nearest is 30"));
+    // Prometheus 3 rewrites very small and very large bounds to Go's notation.
     let family = FamilyDescription::new("size_bytes", MetricKind::Histogram).buckets([
         0.00002,
         256.0,
@@ -222,10 +222,10 @@ fn panel() -> Panel {
 #[track_caller]
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "dashboards are made where they are refused"
+    reason = "callers create the dashboard in the argument"
 )]
-fn assert_no_dashboard(dashboard: Dashboard, because: &str) {
-    assert_eq!(dashboard.to_json().unwrap_err().to_string(), because);
+fn assert_dashboard_error(dashboard: Dashboard, expected: &str) {
+    assert_eq!(dashboard.to_json().unwrap_err().to_string(), expected);
     assert!(dashboard.to_api_json().is_err());
 }
 
@@ -233,8 +233,8 @@ fn assert_no_dashboard(dashboard: Dashboard, because: &str) {
 fn dashboard_errors_name_the_panel() {
     let dashboard = || Dashboard::new("aria", "Aria", families::aria());
     assert!(dashboard().panel(panel()).to_json().is_ok());
-    let about = "dashboard \"Aria\": panel \"Requests\": ";
-    for (panel, because) in [
+    let location = "dashboard \"Aria\": panel \"Requests\": ";
+    for (panel, expected) in [
         (
             Panel::stat("Requests", PanelUnit::Count).query(Query::up()),
             "description is missing",
@@ -254,13 +254,13 @@ fn dashboard_errors_name_the_panel() {
             "\"{{status}}\" uses the label \"status\", which the query does not keep; it keeps \"method\"",
         ),
     ] {
-        assert_no_dashboard(dashboard().panel(panel), &format!("{about}{because}"));
+        assert_dashboard_error(dashboard().panel(panel), &format!("{location}{expected}"));
     }
-    assert_no_dashboard(
+    assert_dashboard_error(
         dashboard(),
         "dashboard \"Aria\": no panel queries a metric family; add a query",
     );
-    assert_no_dashboard(
+    assert_dashboard_error(
         Dashboard::new("a b", "Aria", families::aria()).panel(panel()),
         "dashboard \"Aria\": uid must be 1 to 40 letters, digits, '-' and '_', got \"a b\"",
     );
@@ -271,7 +271,7 @@ fn dashboard_errors_name_the_panel() {
             .to_json()
             .is_err()
     );
-    // A constant label of the registry can be queried once it is defined as a common label.
+    // A constant label of the registry can be used only if it is defined as a common label.
     let by_service = || panel().query(Query::rate("aria_requests_total").by(["service"]));
     assert!(dashboard().panel(by_service()).to_json().is_err());
     let common = Definitions::from(families::aria()).common_label("service");
@@ -281,10 +281,10 @@ fn dashboard_errors_name_the_panel() {
             .to_json()
             .is_ok()
     );
-    let mut other = families::aria();
-    other[1].labels.clear();
-    let both = Definitions::from(families::aria()).and(other);
-    let error = Dashboard::new("aria", "Aria", both)
+    let mut changed = families::aria();
+    changed[1].labels.clear();
+    let conflicting = Definitions::from(families::aria()).and(changed);
+    let error = Dashboard::new("aria", "Aria", conflicting)
         .panel(panel())
         .to_json()
         .unwrap_err();
@@ -313,31 +313,31 @@ fn rule_errors_name_the_rule() {
         rules.to_yaml().map_err(|error| error.to_string())
     };
     assert!(yaml(&[alert()]).is_ok());
-    let refused = |rules: &[Rule]| yaml(rules).unwrap_err();
+    let error_of = |rules: &[Rule]| yaml(rules).unwrap_err();
     assert_eq!(
-        refused(&[Rule::alert("Busy", query())]),
+        error_of(&[Rule::alert("Busy", query())]),
         "rule \"Busy\": severity is missing"
     );
     assert_eq!(
-        refused(&[alert().summary("")]),
+        error_of(&[alert().summary("")]),
         "rule \"Busy\": summary is missing"
     );
     assert_eq!(
-        refused(&[alert().description("")]),
+        error_of(&[alert().description("")]),
         "rule \"Busy\": description is missing"
     );
     assert_eq!(
-        refused(&[alert().summary("{{ $labels.model }}")]),
+        error_of(&[alert().summary("{{ $labels.model }}")]),
         "rule \"Busy\": \"{{ $labels.model }}\" uses the label \"model\", which the query does not keep; it keeps \"method\", \"severity\"",
     );
-    assert!(refused(&[Rule::alert("very busy", query())]).contains("must be letters and digits"));
-    assert!(refused(&[alert().for_duration("soon")]).contains("is not a duration"));
+    assert!(error_of(&[Rule::alert("very busy", query())]).contains("must be letters and digits"));
+    assert!(error_of(&[alert().for_duration("soon")]).contains("is not a duration"));
     assert!(
-        refused(&[alert(), alert()])
+        error_of(&[alert(), alert()])
             .contains("two rules have the name \"Busy\" and the same labels")
     );
-    assert!(refused(&[Rule::record("busy", query())]).contains("level:metric:operations"));
-    // Later rules can query a recorded series by the labels that its rule keeps.
+    assert!(error_of(&[Rule::record("busy", query())]).contains("level:metric:operations"));
+    // Later rules can use the labels of a recorded series that its rule keeps.
     let record = || {
         Rule::record(
             "method:aria_requests:rate5m",
@@ -351,12 +351,12 @@ fn rule_errors_name_the_rule() {
         )
     };
     assert!(yaml(&[record(), recorded("method")]).is_ok());
-    assert!(refused(&[recorded("method"), record()]).contains("no metric family"));
-    assert!(refused(&[record(), recorded("status")]).contains("has no label"));
+    assert!(error_of(&[recorded("method"), record()]).contains("no metric family"));
+    assert!(error_of(&[record(), recorded("status")]).contains("has no label"));
 }
 
 #[test]
-fn objectives_out_of_range_are_refused() {
+fn invalid_objectives_are_rejected() {
     let http = HttpMetrics::server();
     let group = |objective| {
         Slo::http_availability("http", objective, &http)
@@ -368,25 +368,27 @@ fn objectives_out_of_range_are_refused() {
         let error = group(objective).unwrap_err().to_string();
         assert!(error.contains("above 0.9306"), "{error}");
     }
-    let silent = HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Duration);
-    assert!(Slo::http_latency("http", 0.99, 0.25, &silent).is_err());
-    let blind = HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Requests);
-    assert!(Slo::http_availability("http", 0.99, &blind).is_err());
-    // With the status on durations, their count is enough.
-    assert!(Slo::http_availability("http", 0.99, blind.status_on_durations()).is_ok());
+    let without_durations =
+        HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Duration);
+    assert!(Slo::http_latency("http", 0.99, 0.25, &without_durations).is_err());
+    let without_requests =
+        HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Requests);
+    assert!(Slo::http_availability("http", 0.99, &without_requests).is_err());
+    // With the status on durations, the histogram's count replaces the counter of requests.
+    assert!(Slo::http_availability("http", 0.99, without_requests.status_on_durations()).is_ok());
 }
 
-/// The layer's own error is the source, so that a program can tell it from a mistake in a query.
+/// The source allows programs to distinguish an invalid layer configuration from an invalid query.
 #[test]
-fn errors_of_the_layer_are_kept_as_source() {
-    let wrong = HttpMetrics::server().prefix("9");
-    let core = wrong.families().unwrap_err();
-    let error = Dashboard::http("shop", "Shop", &wrong).unwrap_err();
-    assert_eq!(error.to_string(), core.to_string());
+fn layer_errors_are_kept_as_source() {
+    let invalid = HttpMetrics::server().prefix("9");
+    let layer_error = invalid.families().unwrap_err();
+    let error = Dashboard::http("shop", "Shop", &invalid).unwrap_err();
+    assert_eq!(error.to_string(), layer_error.to_string());
     assert!(!error.is_io());
     let source = std::error::Error::source(&error).unwrap();
     assert!(source.is::<tower_prometheus::Error>());
-    // A label name is checked by the core as well; the message says where it was.
+    // tower-prometheus also checks label names; the message names the rule.
     let rule = Rule::record(
         "job:aria_requests:rate5m",
         Query::rate("aria_requests_total"),

@@ -1,4 +1,4 @@
-//! promtool accepts the generated rules, and alerts fire exactly when they should.
+//! Generated rules: promtool accepts them, and alerts fire only in the cases in which they should.
 
 use tower_prometheus::{HttpMetrics, http::Naming};
 use tower_prometheus_mixin::{RuleGroup, Rules, Slo};
@@ -29,13 +29,13 @@ fn promtool_accepts_all_rules() {
     assert!(rules.len() >= 2);
     for (name, text) in rules {
         directory.write(&name, &text);
-        let said = promtool(&["check", "rules", "--lint-fatal", &name], &directory.0);
-        assert!(said.contains("SUCCESS"), "{said}");
+        let output = promtool(&["check", "rules", "--lint-fatal", &name], &directory.0);
+        assert!(output.contains("SUCCESS"), "{output}");
     }
 }
 
 #[test]
-fn alerts_fire_exactly_when_they_should() {
+fn alerts_fire_only_in_the_expected_cases() {
     skip_without!(Promtool);
     let directory = Directory::new();
     for (name, text) in rules() {
@@ -64,7 +64,7 @@ fn every_alert_has_severity_summary_and_description() {
     assert!(alerts > 20, "{alerts}");
 }
 
-/// Each pair has its factor of the allowed error ratio.
+/// Each pair of windows has its own factor of the allowed error ratio.
 #[test]
 fn burn_rate_alerts_use_four_pairs_of_windows() {
     let http = HttpMetrics::server();
@@ -90,7 +90,7 @@ fn burn_rate_alerts_use_four_pairs_of_windows() {
         format!("{} and {}", exceeds(long), exceeds(short))
     });
     assert_eq!(alerts, expected);
-    // The error ratio over each window of an alert is recorded over exactly that window.
+    // The error ratio over each window of an alert is recorded, with that window as its range.
     let recorded = yaml_values(&yaml, "record: ");
     for (window, name) in ["5m", "30m", "1h", "2h", "6h", "1d", "3d"]
         .iter()
@@ -102,9 +102,9 @@ fn burn_rate_alerts_use_four_pairs_of_windows() {
     assert_eq!(recorded.len(), 7);
 }
 
-/// Custom names appear in recorded names and in queries.
+/// Custom names are used in the names of recorded series and in queries.
 #[test]
-fn rules_follow_the_layers_naming() {
+fn rules_use_the_naming_of_the_layer() {
     let naming = Naming::classic()
         .family(tower_prometheus::http::HttpMetric::Requests, "hits_total")
         .endpoint_label("route")

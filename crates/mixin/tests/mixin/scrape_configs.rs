@@ -1,4 +1,4 @@
-//! Prometheus and VictoriaMetrics load the generated scrape configurations.
+//! Scrape configurations: their content, and that Prometheus and VictoriaMetrics load them.
 
 use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
@@ -14,13 +14,13 @@ fn promtool_accepts_all_scrape_configurations() {
     for file in ["prometheus.yml", "vmagent.yml"] {
         for (_, text) in files_ending(file) {
             directory.write(file, &with_static_target(&text));
-            let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
-            assert!(said.contains("SUCCESS"), "{said}");
+            let output = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
+            assert!(output.contains("SUCCESS"), "{output}");
         }
     }
 }
 
-/// Both servers load every kind of job and have its targets. The pod is not a target, because it has no annotation.
+/// Both servers load all kinds of jobs and list their targets. The pod is not listed, because it has no annotation.
 #[test]
 fn prometheus_and_victoria_metrics_load_every_kind_of_job() {
     skip_without!(Curl, Prometheus, VictoriaMetrics);
@@ -66,26 +66,26 @@ fn job_settings_are_in_the_file() {
 }
 
 #[test]
-fn jobs_that_are_not_valid_are_refused() {
-    let refused = |config: ScrapeConfig| {
+fn invalid_jobs_are_rejected() {
+    let error_of = |config: ScrapeConfig| {
         assert!(config.to_vmagent_yaml().is_err());
         config.to_prometheus_yaml().unwrap_err().to_string()
     };
     let job = || ScrapeJob::new("shop").target("shop:8080");
-    assert_eq!(refused(ScrapeConfig::new()), "no job; add at least one");
+    assert_eq!(error_of(ScrapeConfig::new()), "no job; add at least one");
     assert_eq!(
-        refused(ScrapeConfig::new().job(job()).job(job())),
+        error_of(ScrapeConfig::new().job(job()).job(job())),
         "two jobs have the name \"shop\"; rename one"
     );
     assert_eq!(
-        refused(ScrapeConfig::new().job(ScrapeJob::new("shop"))),
+        error_of(ScrapeConfig::new().job(ScrapeJob::new("shop"))),
         "job \"shop\": no target; add at least one"
     );
     assert!(
-        refused(ScrapeConfig::new().interval("often").job(job())).contains("is not a duration")
+        error_of(ScrapeConfig::new().interval("often").job(job())).contains("is not a duration")
     );
     assert!(
-        refused(ScrapeConfig::new().job(job().path("metrics")))
+        error_of(ScrapeConfig::new().job(job().path("metrics")))
             .contains("path must start with '/'")
     );
     for target in [
@@ -96,7 +96,7 @@ fn jobs_that_are_not_valid_are_refused() {
         "shop:99999",
         "shop:80/metrics",
     ] {
-        let error = refused(ScrapeConfig::new().job(ScrapeJob::new("shop").target(target)));
+        let error = error_of(ScrapeConfig::new().job(ScrapeJob::new("shop").target(target)));
         assert!(
             error.contains("target must be host:port, without scheme or path"),
             "{error}"

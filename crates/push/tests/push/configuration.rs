@@ -1,4 +1,4 @@
-//! Configurations that are refused, and sources that are accepted.
+//! Invalid settings are errors, and pushes can be spawned as tasks.
 
 use tower_prometheus::Registry;
 use tower_prometheus_push::{Error, PushError, PushGateway};
@@ -6,7 +6,7 @@ use tower_prometheus_push::{Error, PushError, PushGateway};
 use crate::registry;
 
 #[test]
-fn wrong_configuration_is_an_error() {
+fn invalid_configuration_is_an_error() {
     for (url, job, reason) in [
         ("localhost:9091", "nightly", "must start with http://"),
         ("http://a b", "nightly", "cannot be parsed"),
@@ -32,8 +32,8 @@ fn wrong_configuration_is_an_error() {
 }
 
 #[test]
-fn wrong_credentials_are_an_error() {
-    for wrong in [
+fn invalid_credentials_are_an_error() {
+    for result in [
         gateway().basic_auth("a:b", "x"),
         gateway().basic_auth("ada", "x\n"),
         gateway().basic_auth("a\u{7f}", "x"),
@@ -46,7 +46,7 @@ fn wrong_credentials_are_an_error() {
         PushGateway::new("http://ada:%0A@gateway", "nightly"),
         PushGateway::new("http://ada:%FF@gateway", "nightly"),
     ] {
-        wrong.unwrap_err();
+        result.unwrap_err();
     }
 }
 
@@ -54,9 +54,9 @@ fn gateway() -> PushGateway {
     PushGateway::new("http://gateway", "nightly").unwrap()
 }
 
-/// Compiles if a push can be spawned as a task, for every source.
+/// Compiles only if a push can be spawned as a task, for every kind of source.
 #[test]
-fn futures_and_types_can_be_sent_to_other_threads() {
+fn futures_and_types_are_send() {
     fn check<T: Send>(_: T) {}
     fn check_type<T: Send + Sync + 'static>() {}
     let (gateway, registry): (_, Registry) = (gateway(), registry());

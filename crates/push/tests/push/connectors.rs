@@ -1,4 +1,4 @@
-//! Connectors of the user: what they get, and how requests look on their connections.
+//! Custom connectors: the URL that they receive, and the requests on their connections.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use tower_prometheus_push::{Connector, PushGateway};
 use crate::{Gateway, chain, registry};
 
 #[tokio::test]
-async fn connector_of_hyper_util_is_accepted() {
+async fn hyper_util_connector_is_accepted() {
     let gateway = Gateway::answering(&[202]).await;
     let connector = Connector::new(HttpConnector::new());
     let client = PushGateway::with_connector(&gateway.server.url(""), "nightly", connector);
@@ -20,13 +20,13 @@ async fn connector_of_hyper_util_is_accepted() {
 }
 
 #[tokio::test]
-async fn connector_gets_the_url_without_credentials() {
+async fn connector_receives_url_without_credentials() {
     let gateway = Gateway::answering(&[202]).await;
     let address = gateway.address();
     let urls = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&urls);
+    let received = Arc::clone(&urls);
     let connector = Connector::new(tower::service_fn(move |url: Uri| {
-        seen.lock().unwrap().push(url.to_string());
+        received.lock().unwrap().push(url.to_string());
         async move { TcpStream::connect(address).await.map(TokioIo::new) }
     }));
     assert_eq!(
@@ -44,7 +44,7 @@ async fn connector_gets_the_url_without_credentials() {
 }
 
 #[tokio::test]
-async fn forward_proxy_gets_the_whole_url() {
+async fn forward_proxy_receives_absolute_url() {
     let gateway = Gateway::answering(&[202]).await;
     let address = gateway.address();
     let connector = Connector::new(tower::service_fn(move |_: Uri| async move {
@@ -59,7 +59,7 @@ async fn forward_proxy_gets_the_whole_url() {
 }
 
 #[tokio::test]
-async fn connector_that_fails_is_a_connection_error() {
+async fn connector_error_is_a_connection_error() {
     let connector = Connector::new(tower::service_fn(async |_: Uri| {
         Err::<TokioIo<TcpStream>, _>("no route to the gateway")
     }));

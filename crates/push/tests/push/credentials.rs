@@ -1,4 +1,4 @@
-//! Credentials reach the gateway and are printed nowhere.
+//! Credentials are sent to the gateway and do not appear anywhere else.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ const SECRET: &str = "hunter2-s3cret";
 /// `ada:hunter2-s3cret` in base64.
 const ENCODED: &str = "YWRhOmh1bnRlcjItczNjcmV0";
 
-/// Returns clients that have the secret, each way that a client can get it.
+/// Returns a client for each way to set credentials, and the `Authorization` header that it must send.
 fn clients(host: impl std::fmt::Display) -> [(PushGateway, String); 4] {
     let new = |userinfo: &str| {
         let url = format!("http://{userinfo}{host}/base");
@@ -77,9 +77,9 @@ fn assert_redacted(text: &str) {
     }
 }
 
-/// Everything that can be logged is caught: the test runs on one thread.
+/// Captures all log events, because the test runs on one thread.
 #[tokio::test]
-async fn credentials_are_in_no_message_debug_output_or_log() {
+async fn credentials_do_not_appear_in_errors_debug_output_or_logs() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -89,12 +89,13 @@ async fn credentials_are_in_no_message_debug_output_or_log() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
 
-    let refusing = Gateway::answering(&[503, 401]).await;
-    // An error page that lists the request's headers, as some proxies send.
+    let rejecting = Gateway::answering(&[503, 401]).await;
+    // Some proxies send error pages that list the request's headers.
     let echoing = Gateway::start(&[400], |headers| {
         headers["authorization"].to_str().unwrap().repeat(3)
     })
     .await;
+    // The credentials start within the shown 4096 bytes and end after them.
     let padded = Gateway::start(&[400], |headers| {
         let value = headers["authorization"].to_str().unwrap();
         format!("{}{value}", "x".repeat(4096 - value.len() / 2))
@@ -103,7 +104,7 @@ async fn credentials_are_in_no_message_debug_output_or_log() {
     let hosts = [
         unused_address().to_string(),
         "name.invalid".to_owned(),
-        refusing.address().to_string(),
+        rejecting.address().to_string(),
         echoing.address().to_string(),
         padded.address().to_string(),
     ];
@@ -126,7 +127,7 @@ async fn credentials_are_in_no_message_debug_output_or_log() {
 }
 
 #[test]
-fn credentials_are_in_no_configuration_error() {
+fn credentials_do_not_appear_in_configuration_errors() {
     let new = |url: &str| PushGateway::new(url, "nightly");
     let client = || new("http://gateway").unwrap();
     let assert_error = |result: Result<PushGateway, Error>| {

@@ -1,4 +1,4 @@
-//! Which failures are retried, and what an error tells.
+//! Retries, and the causes and messages of errors.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -51,39 +51,39 @@ async fn server_errors_are_retried_and_other_statuses_are_not() {
         )
     );
 
-    for refusal in [&[400], &[404], &[302]] {
-        let gateway = Gateway::answering(refusal).await;
+    for rejection in [&[400], &[404], &[302]] {
+        let gateway = Gateway::answering(rejection).await;
         let error = push(&gateway.server.url(""), 2).await.unwrap_err();
         assert_eq!(gateway.requests().len(), 1);
-        assert_eq!(error.status().unwrap().as_u16(), refusal[0]);
+        assert_eq!(error.status().unwrap().as_u16(), rejection[0]);
         assert!(error.is_rejected());
     }
 }
 
 #[tokio::test]
-async fn unreachable_gateway_is_named() {
-    let nowhere = unused_address();
-    let error = push(&format!("http://{nowhere}"), 1).await.unwrap_err();
+async fn error_names_the_unreachable_gateway() {
+    let address = unused_address();
+    let error = push(&format!("http://{address}"), 1).await.unwrap_err();
     assert_eq!(error.status(), None);
     assert!(error.is_connect());
     assert!(!error.is_timeout() && !error.is_rejected() && !error.is_gather());
     assert_eq!(
         error.to_string(),
-        format!("Pushgateway http://{nowhere} cannot be reached")
+        format!("Pushgateway http://{address} cannot be reached")
     );
     assert!(error.source().is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn gateway_that_does_not_respond_is_a_timeout() {
+async fn missing_response_is_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let began = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let error = push(&url, 1).await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
     assert!(error.source().is_some());
-    // Two attempts, and the pause between them.
-    let waited = began.elapsed();
+    // Two attempts of 10 s, and a pause of 0.1 s between them.
+    let waited = start.elapsed();
     assert!(
         (Duration::from_millis(20_100)..Duration::from_millis(20_200)).contains(&waited),
         "{waited:?}"
@@ -119,7 +119,7 @@ async fn broken_connection_is_retried() {
 }
 
 #[tokio::test]
-async fn metrics_that_cannot_be_gathered_are_not_pushed() {
+async fn nothing_is_pushed_if_gathering_fails() {
     let gateway = Gateway::answering(&[202]).await;
     let registry = Registry::new();
     let fails = |_: &mut Samples| Err("no such pool".into());

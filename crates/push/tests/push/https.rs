@@ -52,7 +52,7 @@ impl TlsGateway {
         format!("https://{host}:{port}")
     }
 
-    /// Answers connections for ever.
+    /// Accepts connections and responds with 202, forever.
     async fn serve(&self) {
         loop {
             let (stream, _) = self.listener.accept().await.unwrap();
@@ -69,7 +69,7 @@ impl TlsGateway {
     async fn push(&self, client: PushGateway) -> Result<(), PushError> {
         let (client, registry) = (client.retries(0), registry());
         tokio::select! {
-            () = self.serve() => unreachable!("it serves for ever"),
+            () = self.serve() => unreachable!("the accept loop does not end"),
             result = client.push(&registry) => result,
         }
     }
@@ -103,7 +103,7 @@ async fn https_works_with_a_custom_tls_connector() {
 
 #[cfg(not(feature = "tls"))]
 #[test]
-fn https_without_the_feature_is_an_error_at_once() {
+fn https_without_the_feature_tls_is_an_error() {
     let error = PushGateway::new("https://gateway", "nightly").unwrap_err();
     let message = error.to_string();
     assert!(message.contains("enable the feature `tls`"), "{message}");
@@ -111,7 +111,7 @@ fn https_without_the_feature_is_an_error_at_once() {
 }
 
 #[cfg(feature = "tls")]
-mod with_the_feature {
+mod with_feature_tls {
     use std::process::Command;
 
     use super::{Connector, PushGateway, TlsGateway};
@@ -123,14 +123,14 @@ mod with_the_feature {
     }
 
     #[tokio::test]
-    async fn gateway_with_a_trusted_certificate_is_accepted() {
+    async fn trusted_certificate_is_accepted() {
         let gateway = TlsGateway::start().await;
         let client = client(&gateway, "localhost", &gateway.pem);
         gateway.push(client).await.unwrap();
     }
 
     #[tokio::test]
-    async fn gateway_with_another_certificate_is_refused() {
+    async fn untrusted_certificate_is_rejected() {
         let (gateway, other) = (TlsGateway::start().await, TlsGateway::start().await);
         let client = client(&gateway, "localhost", &other.pem);
         let error = gateway.push(client).await.unwrap_err();
@@ -139,7 +139,7 @@ mod with_the_feature {
     }
 
     #[tokio::test]
-    async fn gateway_under_another_name_is_refused() {
+    async fn certificate_for_another_name_is_rejected() {
         let gateway = TlsGateway::start().await;
         let client = client(&gateway, "127.0.0.1", &gateway.pem);
         let error = gateway.push(client).await.unwrap_err();
@@ -148,7 +148,7 @@ mod with_the_feature {
     }
 
     #[test]
-    fn wrong_ca_certificate_is_an_error() {
+    fn invalid_ca_certificate_is_an_error() {
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for pem in ["", "nonsense", broken] {
             let error = Connector::with_ca_certificate(pem).unwrap_err();
@@ -156,10 +156,10 @@ mod with_the_feature {
         }
     }
 
-    /// `SSL_CERT_FILE` names the system's certificates. A process cannot set its own variables without `unsafe`, so the
-    /// test starts itself again.
+    /// Runs this test in a child process with `SSL_CERT_FILE`, which replaces the system's certificates. A process cannot
+    /// set its own environment variables without `unsafe`.
     #[tokio::test]
-    async fn new_trusts_the_certificates_of_the_system() {
+    async fn new_trusts_system_certificates() {
         const URL: &str = "PUSH_TO";
         if let Ok(url) = std::env::var(URL) {
             let client = PushGateway::new(&url, "nightly").unwrap().retries(0);
@@ -168,13 +168,13 @@ mod with_the_feature {
         let gateway = TlsGateway::start().await;
         let name = format!("tower-prometheus-push-{}.pem", std::process::id());
         let file = std::env::temp_dir().join(name);
-        let itself = |pem: &str, url: &str| {
+        let run_in_child = |pem: &str, url: &str| {
             std::fs::write(&file, pem).unwrap();
             let mut command = Command::new(std::env::current_exe().unwrap());
             command
                 .args([
                     "--exact",
-                    "https::with_the_feature::new_trusts_the_certificates_of_the_system",
+                    "https::with_feature_tls::new_trusts_system_certificates",
                 ])
                 .env("SSL_CERT_FILE", &file)
                 .env_remove("SSL_CERT_DIR")
@@ -183,21 +183,23 @@ mod with_the_feature {
         };
         let serve = gateway.serve();
         let check = async {
-            let accepted = itself(&gateway.pem, &gateway.url("localhost"))
+            let trusted = run_in_child(&gateway.pem, &gateway.url("localhost"))
                 .await
                 .unwrap();
-            let said = String::from_utf8_lossy(&accepted.stdout);
-            assert!(accepted.status.success(), "{said}");
-            assert!(said.contains("1 passed"), "{said}");
+            let output = String::from_utf8_lossy(&trusted.stdout);
+            assert!(trusted.status.success(), "{output}");
+            assert!(output.contains("1 passed"), "{output}");
             let other = TlsGateway::start().await;
-            let refused = itself(&other.pem, &gateway.url("localhost")).await.unwrap();
-            assert!(!refused.status.success());
-            let none = itself("", &gateway.url("localhost")).await.unwrap();
-            let said = format!("{none:?}");
-            assert!(said.contains("needs CA certificates"), "{said}");
+            let untrusted = run_in_child(&other.pem, &gateway.url("localhost"))
+                .await
+                .unwrap();
+            assert!(!untrusted.status.success());
+            let no_certificates = run_in_child("", &gateway.url("localhost")).await.unwrap();
+            let output = format!("{no_certificates:?}");
+            assert!(output.contains("needs CA certificates"), "{output}");
         };
         tokio::select! {
-            () = serve => unreachable!("it serves for ever"),
+            () = serve => unreachable!("the accept loop does not end"),
             () = check => (),
         }
         std::fs::remove_file(&file).unwrap();

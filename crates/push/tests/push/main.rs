@@ -1,4 +1,4 @@
-//! The client against gateways on loopback that answer as the test wants.
+//! The client against local HTTP servers with scripted responses.
 
 mod configuration;
 mod connectors;
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use test_support::server::Server;
 use tower_prometheus::Registry;
 
-/// A gateway that answers with the given statuses in order, then always with the last one.
+/// A fake Pushgateway. It responds with the given statuses in order, then always with the last one.
 struct Gateway {
     server: Server,
     requests: Arc<Mutex<Vec<(Method, Uri, HeaderMap)>>>,
@@ -49,13 +49,13 @@ impl Gateway {
         self.server.address
     }
 
-    /// Returns the requests since the last call.
+    /// Returns the requests received since the last call.
     fn requests(&self) -> Vec<(Method, Uri, HeaderMap)> {
         std::mem::take(&mut self.requests.lock().unwrap())
     }
 }
 
-/// An address on which nothing listens.
+/// Returns a local address that refuses connections.
 fn unused_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
@@ -67,7 +67,7 @@ fn registry() -> Registry {
     registry
 }
 
-/// Returns the messages of an error and of its sources.
+/// Returns the messages of an error and all its sources.
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     let messages: Vec<_> = sources.map(ToString::to_string).collect();

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tower_prometheus_query::{QueryProxy, QueryProxyBuilder};
 
 #[track_caller]
-fn assert_refused(builder: QueryProxyBuilder, why: &str) {
+fn assert_rejected(builder: QueryProxyBuilder, expected: &str) {
     let error = builder.build().unwrap_err().to_string();
-    assert!(error.contains(why), "{error}");
+    assert!(error.contains(expected), "{error}");
 }
 
-fn good() -> QueryProxyBuilder {
+fn builder() -> QueryProxyBuilder {
     QueryProxy::builder("http://victoriametrics:8428")
 }
 
@@ -28,7 +28,7 @@ fn invalid_urls_are_rejected() {
     }
     #[cfg(feature = "tls")]
     assert!(QueryProxy::builder("https://host/a/b/").build().is_ok());
-    for (url, why) in [
+    for (url, expected) in [
         ("", "URL"),
         ("victoriametrics:8428", "URL"),
         ("/path", "scheme"),
@@ -41,7 +41,7 @@ fn invalid_urls_are_rejected() {
         ("http://host:99999", "port"),
         ("http://host:", "port"),
     ] {
-        assert_refused(QueryProxy::builder(url), why);
+        assert_rejected(QueryProxy::builder(url), expected);
     }
 }
 
@@ -57,69 +57,80 @@ fn invalid_headers_are_rejected() {
         "a b",
         "",
     ] {
-        assert!(good().forward_header(name).build().is_err(), "{name}");
-        assert!(good().header(name, "x").build().is_err(), "{name}");
+        assert!(builder().forward_header(name).build().is_err(), "{name}");
+        assert!(builder().header(name, "x").build().is_err(), "{name}");
     }
-    assert_refused(good().header("a", "1").header("A", "2"), "twice");
-    assert_refused(
-        good()
+    assert_rejected(builder().header("a", "1").header("A", "2"), "twice");
+    assert_rejected(
+        builder()
             .header("x-scope-orgid", "1")
             .forward_header("X-Scope-OrgID"),
         "both",
     );
-    assert_refused(
-        good().bearer_auth("x").forward_header("authorization"),
+    assert_rejected(
+        builder().bearer_auth("x").forward_header("authorization"),
         "both",
     );
-    assert_refused(
-        good().bearer_auth("x").header("authorization", "y"),
+    assert_rejected(
+        builder().bearer_auth("x").header("authorization", "y"),
         "twice",
     );
-    assert_refused(good().bearer_auth(""), "empty");
-    assert!(good().forward_header("authorization").build().is_ok());
+    assert_rejected(builder().bearer_auth(""), "empty");
+    assert!(builder().forward_header("authorization").build().is_ok());
 }
 
 #[test]
 fn invalid_labels_are_rejected() {
     for name in ["", "1a", "a-b", "a b", "ä", "__name__", "a\"}", "a:b"] {
-        assert_refused(good().force_label(name, "x"), "invalid label name");
+        assert_rejected(builder().force_label(name, "x"), "invalid label name");
     }
-    assert_refused(good().force_label("tenant", ""), "empty");
-    assert_refused(
-        good().force_label("tenant", "a").force_label("tenant", "b"),
+    assert_rejected(builder().force_label("tenant", ""), "empty");
+    assert_rejected(
+        builder()
+            .force_label("tenant", "a")
+            .force_label("tenant", "b"),
         "twice",
     );
     assert!(
-        good()
+        builder()
             .force_label("tenant", "a\"} or {x=\"")
             .build()
             .is_ok()
     );
-    assert_refused(good().services_of("up} or {", "job"), "invalid metric name");
-    assert_refused(good().services_of("up", "job) or (x"), "invalid label name");
-    assert!(good().services_of("job:up:sum", "job").build().is_ok());
+    assert_rejected(
+        builder().services_of("up} or {", "job"),
+        "invalid metric name",
+    );
+    assert_rejected(
+        builder().services_of("up", "job) or (x"),
+        "invalid label name",
+    );
+    assert!(builder().services_of("job:up:sum", "job").build().is_ok());
 }
 
 #[test]
 fn limits_of_zero_are_rejected() {
-    assert_refused(good().max_time_range(Duration::ZERO), "max_time_range");
-    assert_refused(good().max_points(0), "max_points");
-    assert_refused(good().max_query_bytes(0), "max_query_bytes");
-    assert_refused(good().max_response_bytes(0), "max_response_bytes");
-    assert_refused(good().max_concurrent(0), "max_concurrent");
-    assert_refused(good().max_concurrent(usize::MAX), "must be 1 to");
-    assert_refused(good().query_timeout(Duration::ZERO), "query_timeout");
-    assert_refused(good().services_timeout(Duration::ZERO), "services_timeout");
-    assert_refused(good().health_timeout(Duration::ZERO), "health_timeout");
+    assert_rejected(builder().max_time_range(Duration::ZERO), "max_time_range");
+    assert_rejected(builder().max_points(0), "max_points");
+    assert_rejected(builder().max_query_bytes(0), "max_query_bytes");
+    assert_rejected(builder().max_response_bytes(0), "max_response_bytes");
+    assert_rejected(builder().max_concurrent(0), "max_concurrent");
+    assert_rejected(builder().max_concurrent(usize::MAX), "must be 1 to");
+    assert_rejected(builder().query_timeout(Duration::ZERO), "query_timeout");
+    assert_rejected(
+        builder().services_timeout(Duration::ZERO),
+        "services_timeout",
+    );
+    assert_rejected(builder().health_timeout(Duration::ZERO), "health_timeout");
 }
 
 #[test]
 fn invalid_paths_are_rejected() {
     for path in ["", "healthy", "/../x", "/a b"] {
-        assert_refused(good().health_path(path), "health_path");
+        assert_rejected(builder().health_path(path), "health_path");
     }
-    assert_refused(good().mounted_at("api"), "mounted_at");
-    assert!(good().mounted_at("/api/metrics/").build().is_ok());
+    assert_rejected(builder().mounted_at("api"), "mounted_at");
+    assert!(builder().mounted_at("/api/metrics/").build().is_ok());
 }
 
 #[test]
@@ -128,10 +139,10 @@ fn errors_have_predicates_and_sources() {
     let url = error(QueryProxy::builder("http://ho st"));
     assert!(url.is_url() && !url.is_tls());
     assert!(url.source().is_some());
-    let setting = error(good().header("x-scope-orgid", "\n"));
+    let setting = error(builder().header("x-scope-orgid", "\n"));
     assert!(!setting.is_url() && !setting.is_tls());
     assert!(setting.source().is_some());
-    assert!(error(good().max_points(0)).source().is_none());
+    assert!(error(builder().max_points(0)).source().is_none());
 }
 
 #[cfg(not(feature = "tls"))]
@@ -142,7 +153,7 @@ fn https_needs_the_feature_tls() {
     assert!(error.to_string().contains("feature `tls`"), "{error}");
 }
 
-/// In child processes, because the variable is global.
+/// Runs child processes, because environment variables are global.
 #[test]
 fn from_env_reads_the_url() {
     let child = |url: Option<&OsStr>| {
@@ -160,27 +171,27 @@ fn from_env_reads_the_url() {
         String::from_utf8(test.output().unwrap().stdout).unwrap()
     };
     for unset in [None, Some(OsStr::new(""))] {
-        let shown = child(unset);
-        assert!(shown.contains("http://victoriametrics:8428"), "{shown}");
+        let output = child(unset);
+        assert!(output.contains("http://victoriametrics:8428"), "{output}");
     }
-    let shown = child(Some(OsStr::new("http://ada:secret@prometheus:9090/base")));
-    assert!(shown.contains("http://prometheus:9090/base"), "{shown}");
-    assert!(!shown.contains("secret"), "{shown}");
-    let shown = child(Some(OsStr::new("nonsense")));
-    assert!(shown.contains("invalid upstream URL"), "{shown}");
+    let output = child(Some(OsStr::new("http://ada:secret@prometheus:9090/base")));
+    assert!(output.contains("http://prometheus:9090/base"), "{output}");
+    assert!(!output.contains("secret"), "{output}");
+    let output = child(Some(OsStr::new("nonsense")));
+    assert!(output.contains("invalid upstream URL"), "{output}");
     #[cfg(unix)]
     {
         use std::os::unix::ffi::OsStrExt;
-        let shown = child(Some(OsStr::from_bytes(
+        let output = child(Some(OsStr::from_bytes(
             b"http://ada:secret\xff@prometheus:9090",
         )));
-        assert!(shown.contains("is not UTF-8"), "{shown}");
-        assert!(!shown.contains("secret"), "{shown}");
+        assert!(output.contains("is not UTF-8"), "{output}");
+        assert!(!output.contains("secret"), "{output}");
     }
 }
 
 #[test]
-#[ignore = "run by `from_env_reads_the_url`, which sets the variable"]
+#[ignore = "run by `from_env_reads_the_url` in child processes"]
 fn prints_the_proxy_of_from_env() {
     println!("{:?}", QueryProxy::from_env().build());
 }

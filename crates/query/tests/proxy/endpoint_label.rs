@@ -1,4 +1,4 @@
-//! The `endpoint` label of the proxy in the metrics of `tower-prometheus`.
+//! The `endpoint` label of the proxy in the metrics of tower-prometheus.
 
 use axum::Router;
 use http::Request;
@@ -6,7 +6,7 @@ use tower::{Layer, ServiceExt};
 use tower_prometheus::Registry;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FakeUpstream, GOOD, get};
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get};
 use test_support::assert_requests_ended;
 #[cfg(feature = "axum")]
 use test_support::server::Server;
@@ -20,9 +20,9 @@ fn requests(registry: &Registry, endpoint: &str, status: &str) -> Option<f64> {
 
 #[cfg(feature = "axum")]
 #[tokio::test]
-async fn endpoint_includes_the_path_of_axum_nesting() {
+async fn endpoint_label_includes_axum_nest_path() {
     let registry = Registry::new();
-    let upstream = FakeUpstream::answering("{}").await;
+    let upstream = FakeUpstream::with_text("{}").await;
     let proxy = upstream.proxy().build().unwrap();
     let inner: Router = Router::new().nest_service("/metrics", proxy.clone());
     let app: Router = Router::new()
@@ -30,13 +30,22 @@ async fn endpoint_includes_the_path_of_axum_nesting() {
         .nest("/deep/{tenant}", inner)
         .layer(registry.http_layer());
     let server = Server::start(app).await;
-    assert_eq!(server.get(&format!("/api/metrics{GOOD}")).await.0, 200);
+    assert_eq!(
+        server.get(&format!("/api/metrics{VALID_QUERY}")).await.0,
+        200
+    );
     assert_eq!(server.get("/api/metrics/services").await.0, 200);
     assert_eq!(server.get("/api/metrics/health").await.0, 200);
     assert_eq!(server.get("/api/metrics/query_range").await.0, 400);
     assert_eq!(server.get("/api/metrics/scanned/4711").await.0, 404);
-    assert_eq!(server.get(&format!("/deep/a/metrics{GOOD}")).await.0, 200);
-    assert_eq!(server.get(&format!("/deep/b/metrics{GOOD}")).await.0, 200);
+    assert_eq!(
+        server.get(&format!("/deep/a/metrics{VALID_QUERY}")).await.0,
+        200
+    );
+    assert_eq!(
+        server.get(&format!("/deep/b/metrics{VALID_QUERY}")).await.0,
+        200
+    );
     test_support::wait_for_requests_to_end(&registry, 7).await;
     assert_eq!(
         requests(&registry, "/api/metrics/query_range", "200"),
@@ -59,13 +68,13 @@ async fn endpoint_includes_the_path_of_axum_nesting() {
 }
 
 #[tokio::test]
-async fn endpoint_includes_the_configured_mount_path() {
+async fn endpoint_label_includes_configured_mount_path() {
     let registry = Registry::new();
-    let upstream = FakeUpstream::answering("{}").await;
+    let upstream = FakeUpstream::with_text("{}").await;
     let proxy = upstream.proxy().mounted_at("/api/metrics").build().unwrap();
     let service = registry.http_layer().layer(proxy.clone());
     for (target, status) in [
-        (format!("/api/metrics{GOOD}"), 200),
+        (format!("/api/metrics{VALID_QUERY}"), 200),
         ("/api/metrics/health".to_owned(), 200),
         ("/api/metricshealth".to_owned(), 404),
         ("/api/metrics".to_owned(), 404),
@@ -84,9 +93,9 @@ async fn endpoint_includes_the_configured_mount_path() {
     assert_eq!(requests(&registry, "unmatched", "404"), Some(2.0));
 }
 
-/// The router sets the endpoint before there is a response.
+/// With a route for each endpoint, the matched route is known before the response.
 #[tokio::test]
-async fn cancelled_request_on_its_own_route_has_its_endpoint() {
+async fn cancelled_request_has_the_endpoint_of_its_route() {
     let registry = Registry::new();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -95,7 +104,8 @@ async fn cancelled_request_on_its_own_route_has_its_endpoint() {
     let app: Router = Router::new()
         .route_service("/api/metrics/query_range", proxy)
         .layer(registry.http_layer());
-    let request = Request::get(format!("/api/metrics{GOOD}")).body(axum::body::Body::empty());
+    let request =
+        Request::get(format!("/api/metrics{VALID_QUERY}")).body(axum::body::Body::empty());
     let request = tokio::spawn(app.oneshot(request.unwrap()));
     let _connection = listener.accept().await.unwrap();
     request.abort();
@@ -110,7 +120,7 @@ async fn cancelled_request_on_its_own_route_has_its_endpoint() {
 #[tokio::test]
 async fn endpoint_set_on_the_request_is_kept() {
     let registry = Registry::new();
-    let upstream = FakeUpstream::answering("{}").await;
+    let upstream = FakeUpstream::with_text("{}").await;
     let service = registry
         .http_layer()
         .layer(upstream.proxy().build().unwrap());

@@ -1,4 +1,4 @@
-//! The three endpoints, with upstreams that work, fail, hang and misbehave.
+//! The three endpoints, with upstreams that work, fail, hang or send invalid responses.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FakeUpstream, GOOD, get, hanging, head};
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send};
 use test_support::wait_until;
 
 const SHORT: Duration = Duration::from_millis(200);
 
-/// The URL of a port that refuses connections.
+/// Returns a URL whose port refuses connections.
 async fn unused_url() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}", listener.local_addr().unwrap())
@@ -22,12 +22,12 @@ async fn unused_url() -> String {
 
 #[tokio::test]
 async fn valid_query_and_its_response_are_forwarded() {
-    let upstream = FakeUpstream::answering(r#"{"status":"success"}"#).await;
+    let upstream = FakeUpstream::with_text(r#"{"status":"success"}"#).await;
     let proxy = upstream.proxy().build().unwrap();
     let target = "/query_range?query=sum(rate(x%7Ba%3D%22b%20c%22%7D%5B5m%5D))%2B1&start=2023-11-14T22:13:20Z&end=1700000060.5";
-    let answer = get(&proxy, target).await;
+    let response = get(&proxy, target).await;
     assert_eq!(
-        (answer.status, answer.text.as_str()),
+        (response.status, response.text.as_str()),
         (200, r#"{"status":"success"}"#)
     );
     let request = upstream.only_request();
@@ -48,11 +48,11 @@ async fn errors_of_the_upstream_keep_status_and_body() {
         let status = StatusCode::from_u16(status).unwrap();
         let upstream = FakeUpstream::start(move |_| (status, "the message of the upstream")).await;
         let proxy = upstream.proxy().build().unwrap();
-        let answer = get(&proxy, GOOD).await;
-        assert_eq!(answer.status, status.as_u16());
-        assert_eq!(answer.text, "the message of the upstream");
+        let response = get(&proxy, VALID_QUERY).await;
+        assert_eq!(response.status, status.as_u16());
+        assert_eq!(response.text, "the message of the upstream");
         assert!(
-            answer.headers[CONTENT_TYPE]
+            response.headers[CONTENT_TYPE]
                 .to_str()
                 .unwrap()
                 .starts_with("text/plain")
@@ -76,8 +76,8 @@ async fn only_listed_response_headers_are_forwarded() {
     })
     .await;
     let proxy = upstream.proxy().build().unwrap();
-    let answer = get(&proxy, GOOD).await;
-    let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+    let response = get(&proxy, VALID_QUERY).await;
+    let mut names: Vec<_> = response.headers.keys().map(|name| name.as_str()).collect();
     names.sort_unstable();
     // The security headers keep a browser from rendering the upstream's HTML.
     assert_eq!(
@@ -89,14 +89,14 @@ async fn only_listed_response_headers_are_forwarded() {
             "x-content-type-options"
         ]
     );
-    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    assert_eq!(response.headers["x-content-type-options"], "nosniff");
 }
 
 #[tokio::test]
 async fn response_is_streamed() {
     let upstream = FakeUpstream::start(|_| hanging(vec!["first ", "second"])).await;
     let proxy = upstream.proxy().build().unwrap();
-    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    let response = send(&proxy, Request::get(VALID_QUERY).body(()).unwrap()).await;
     assert_eq!(response.status(), 200);
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -106,7 +106,9 @@ async fn response_is_streamed() {
 #[tokio::test]
 async fn unreachable_upstream_is_503_with_the_reason() {
     let proxy = QueryProxy::builder(unused_url().await).build().unwrap();
-    let reason = get(&proxy, GOOD).await.assert_error(503, "unavailable");
+    let reason = get(&proxy, VALID_QUERY)
+        .await
+        .assert_error(503, "unavailable");
     assert!(reason.contains("refused"), "{reason}");
     let health = get(&proxy, "/health").await;
     assert_eq!(
@@ -120,24 +122,26 @@ async fn unreachable_upstream_is_503_with_the_reason() {
 async fn upstream_that_does_not_speak_http_is_503() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let garbage = async {
+    let serve = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 4096]).await;
             let _ = stream.write_all(b"SSH-2.0-not http\r\n\r\n").await;
         }
     };
-    let ask = async {
+    let query = async {
         let proxy = QueryProxy::builder(url).build().unwrap();
-        get(&proxy, GOOD).await.assert_error(503, "unavailable");
+        get(&proxy, VALID_QUERY)
+            .await
+            .assert_error(503, "unavailable");
         assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     };
-    tokio::select! { () = garbage => {}, () = ask => {} }
+    tokio::select! { () = serve => {}, () = query => {} }
 }
 
 #[tokio::test]
-async fn hanging_upstream_is_504_and_unhealthy_and_services_fall_back() {
-    // The kernel accepts the connection; nothing answers.
+async fn hanging_upstream_is_504_unhealthy_and_gives_fallback_services() {
+    // The kernel accepts the connection, but no response is sent.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = QueryProxy::builder(format!("http://{}", listener.local_addr().unwrap()))
         .query_timeout(SHORT)
@@ -146,7 +150,7 @@ async fn hanging_upstream_is_504_and_unhealthy_and_services_fall_back() {
         .fallback_services(["workers", "orchestrator"])
         .build()
         .unwrap();
-    let limit = get(&proxy, GOOD).await.assert_error(504, "timeout");
+    let limit = get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
     assert!(limit.contains("200ms"), "{limit}");
     assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     let services = get(&proxy, "/services").await;
@@ -157,7 +161,7 @@ async fn hanging_upstream_is_504_and_unhealthy_and_services_fall_back() {
 async fn endless_response_is_aborted_at_the_time_limit() {
     let upstream = FakeUpstream::start(|_| hanging(vec!["first"])).await;
     let proxy = upstream.proxy().query_timeout(SHORT).build().unwrap();
-    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    let response = send(&proxy, Request::get(VALID_QUERY).body(()).unwrap()).await;
     assert_eq!(response.status(), 200);
     let error = response.into_body().collect().await.unwrap_err();
     assert!(error.to_string().contains("longer than allowed"), "{error}");
@@ -167,15 +171,15 @@ async fn endless_response_is_aborted_at_the_time_limit() {
 async fn truncated_response_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let cut_off = async {
+    let serve = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 4096]).await;
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"status\":";
-        stream.write_all(answer).await.unwrap();
+        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"status\":";
+        stream.write_all(response).await.unwrap();
     };
     let proxy = QueryProxy::builder(url).build().unwrap();
-    let ask = head(&proxy, Request::get(GOOD).body(()).unwrap());
-    let ((), response) = tokio::join!(cut_off, ask);
+    let query = send(&proxy, Request::get(VALID_QUERY).body(()).unwrap());
+    let ((), response) = tokio::join!(serve, query);
     assert_eq!(response.status(), 200);
     let error = response.into_body().collect().await.unwrap_err();
     assert!(error.to_string().contains("incomplete"), "{error}");
@@ -188,10 +192,10 @@ async fn redirects_are_neither_followed_nor_forwarded() {
         let upstream =
             FakeUpstream::start(move |_| (status, [(LOCATION, "http://internal/secret")])).await;
         let proxy = upstream.proxy().build().unwrap();
-        let answer = get(&proxy, GOOD).await;
-        answer.assert_error(502, "bad_gateway");
-        assert!(!answer.headers.contains_key(LOCATION));
-        assert!(!answer.text.contains("internal"), "{answer:?}");
+        let response = get(&proxy, VALID_QUERY).await;
+        response.assert_error(502, "bad_gateway");
+        assert!(!response.headers.contains_key(LOCATION));
+        assert!(!response.text.contains("internal"), "{response:?}");
         upstream.only_request();
         assert_eq!(get(&proxy, "/health").await.json()["status"], "degraded");
     }
@@ -222,15 +226,15 @@ async fn health_distinguishes_healthy_from_degraded() {
 
 #[tokio::test]
 async fn services_are_sorted_and_distinct() {
-    let answer = r#"{"status":"success","data":{"resultType":"vector","result":[
+    let response = r#"{"status":"success","data":{"resultType":"vector","result":[
         {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{"service":"api"},"value":[1,"1"]},
         {"metric":{"service":"workers"},"value":[1,"1"]},{"metric":{},"value":[1,"1"]},
         {"metric":{"service":""},"value":[1,"1"]},{"metric":{"service":"a\"<b"},"value":[1,"1"]}]}}"#;
-    let upstream = FakeUpstream::answering(answer).await;
+    let upstream = FakeUpstream::with_text(response).await;
     let proxy = upstream
         .proxy()
         .services_of("asdlc_service_info", "service");
-    let proxy = proxy.fallback_services(["nobody"]).build().unwrap();
+    let proxy = proxy.fallback_services(["fallback"]).build().unwrap();
     let services = get(&proxy, "/services").await;
     assert_eq!(services.status, 200);
     assert_eq!(services.headers[CONTENT_TYPE], "application/json");
@@ -248,10 +252,10 @@ async fn services_are_sorted_and_distinct() {
 
 #[tokio::test]
 async fn empty_list_of_services_is_not_replaced_by_the_fallback() {
-    let upstream = FakeUpstream::answering(r#"{"status":"success","data":{"result":[]}}"#).await;
+    let upstream = FakeUpstream::with_text(r#"{"status":"success","data":{"result":[]}}"#).await;
     let proxy = upstream
         .proxy()
-        .fallback_services(["nobody"])
+        .fallback_services(["fallback"])
         .build()
         .unwrap();
     assert_eq!(get(&proxy, "/services").await.text, "[]");
@@ -263,7 +267,7 @@ async fn invalid_services_response_is_replaced_by_the_fallback() {
         r#"{{"status":"success","data":{{"result":[]}},"x":"{}"}}"#,
         "x".repeat(1024 * 1024)
     );
-    let answers = [
+    let responses = [
         (200, "not JSON".to_owned()),
         (200, "{}".to_owned()),
         (200, "[".repeat(10_000)),
@@ -282,7 +286,7 @@ async fn invalid_services_response_is_replaced_by_the_fallback() {
             r#"{"status":"success","data":{"result":[]}}"#.to_owned(),
         ),
     ];
-    for (status, text) in answers {
+    for (status, text) in responses {
         let status = StatusCode::from_u16(status).unwrap();
         let upstream = FakeUpstream::start(move |_| (status, text.clone())).await;
         let proxy = upstream
@@ -300,18 +304,18 @@ async fn invalid_services_response_is_replaced_by_the_fallback() {
 
 #[tokio::test]
 async fn other_methods_are_405_and_other_paths_are_404() {
-    let upstream = FakeUpstream::answering("").await;
+    let upstream = FakeUpstream::with_text("").await;
     let proxy = upstream.proxy().build().unwrap();
     for method in ["HEAD", "POST", "PUT", "DELETE", "OPTIONS", "CONNECT"] {
-        for target in [GOOD, "/services", "/health"] {
+        for target in [VALID_QUERY, "/services", "/health"] {
             let request = Request::builder()
                 .method(method)
                 .uri(target)
                 .body(())
                 .unwrap();
-            let answer = crate::fake_upstream::ask(&proxy, request).await;
-            answer.assert_error(405, "method_not_allowed");
-            assert_eq!(answer.headers["allow"], "GET");
+            let response = crate::fake_upstream::send_and_read(&proxy, request).await;
+            response.assert_error(405, "method_not_allowed");
+            assert_eq!(response.headers["allow"], "GET");
         }
     }
     for target in [
@@ -328,12 +332,12 @@ async fn other_methods_are_405_and_other_paths_are_404() {
     assert!(upstream.requests().is_empty());
 }
 
-/// Retries a query until the concurrency limit admits it, and returns its status.
+/// Repeats a query until the concurrency limit admits it, and returns its status.
 async fn status_once_admitted(proxy: &QueryProxy) -> u16 {
     let wait = async {
         loop {
-            let request = Request::get(GOOD).body(()).unwrap();
-            match head(proxy, request).await.status().as_u16() {
+            let request = Request::get(VALID_QUERY).body(()).unwrap();
+            match send(proxy, request).await.status().as_u16() {
                 503 => tokio::task::yield_now().await,
                 status => return status,
             }
@@ -356,17 +360,17 @@ async fn queries_beyond_the_concurrency_limit_are_503() {
         .fallback_services(["busy"])
         .build()
         .unwrap();
-    let request = || Request::get(GOOD).body(()).unwrap();
-    let first = head(&proxy, request()).await;
-    let second = head(&proxy.clone(), request()).await;
+    let request = || Request::get(VALID_QUERY).body(()).unwrap();
+    let first = send(&proxy, request()).await;
+    let second = send(&proxy.clone(), request()).await;
     assert_eq!(
         (first.status(), second.status()),
         (StatusCode::OK, StatusCode::OK)
     );
-    let answer = get(&proxy, GOOD).await;
-    let detail = answer.assert_error(503, "too_many_queries");
+    let response = get(&proxy, VALID_QUERY).await;
+    let detail = response.assert_error(503, "too_many_queries");
     assert!(detail.contains("at most 2"), "{detail}");
-    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(response.headers["retry-after"], "1");
     assert_eq!(get(&proxy, "/services").await.text, r#"["busy"]"#);
     assert_eq!(get(&proxy, "/health").await.json()["status"], "healthy");
     // Dropping a response releases its permit.
@@ -374,7 +378,7 @@ async fn queries_beyond_the_concurrency_limit_are_503() {
     assert_eq!(status_once_admitted(&proxy).await, 200);
 }
 
-/// The client keeps its response, but the permit is released at the time limit.
+/// The permit is released at the time limit, although the client keeps its response.
 #[tokio::test]
 async fn unread_response_releases_its_permit_at_the_time_limit() {
     let upstream = FakeUpstream::start(|_| hanging(vec!["first"])).await;
@@ -384,9 +388,9 @@ async fn unread_response_releases_its_permit_at_the_time_limit() {
         .query_timeout(SHORT)
         .build()
         .unwrap();
-    let request = || Request::get(GOOD).body(()).unwrap();
-    let unread = head(&proxy, request()).await;
-    assert_eq!(head(&proxy, request()).await.status(), 503);
+    let request = || Request::get(VALID_QUERY).body(()).unwrap();
+    let unread = send(&proxy, request()).await;
+    assert_eq!(send(&proxy, request()).await.status(), 503);
     assert_eq!(status_once_admitted(&proxy).await, 200);
     drop(unread);
 }
@@ -396,19 +400,19 @@ async fn disconnected_client_cancels_its_query() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let proxy = QueryProxy::builder(url).build().unwrap();
-    let ask = tokio::spawn(async move { get(&proxy, GOOD).await });
+    let query = tokio::spawn(async move { get(&proxy, VALID_QUERY).await });
     let (mut stream, _) = listener.accept().await.unwrap();
     assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
-    ask.abort();
+    query.abort();
     let closed = tokio::time::timeout(Duration::from_secs(20), stream.read(&mut [0; 1])).await;
     assert_eq!(closed.unwrap().unwrap(), 0, "the connection is closed");
-    wait_until("the task ends", || ask.is_finished()).await;
+    wait_until("the task ends", || query.is_finished()).await;
 }
 
 #[tokio::test]
-async fn longest_possible_timeout_does_not_expire_at_once() {
-    let upstream = FakeUpstream::answering("ok").await;
+async fn maximum_timeout_does_not_expire_immediately() {
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream.proxy().query_timeout(Duration::MAX);
-    let answer = get(&proxy.build().unwrap(), GOOD).await;
-    assert_eq!((answer.status, answer.text.as_str()), (200, "ok"));
+    let response = get(&proxy.build().unwrap(), VALID_QUERY).await;
+    assert_eq!((response.status, response.text.as_str()), (200, "ok"));
 }

@@ -1,4 +1,4 @@
-//! [`FakeUpstream`]: an HTTP server that answers as told and keeps the requests.
+//! [`FakeUpstream`]: an HTTP server with scripted responses that stores the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ pub(crate) struct ReceivedRequest {
 }
 
 impl ReceivedRequest {
-    /// A parameter's value, decoded by a parser other than the proxy's.
+    /// Returns a parameter's value, decoded by another library than the proxy uses.
     pub(crate) fn parameter(&self, name: &str) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         let pairs = form_urlencoded::parse(query.as_bytes());
@@ -31,6 +31,7 @@ impl ReceivedRequest {
         value
     }
 
+    /// Returns the names of all parameters.
     pub(crate) fn parameters(&self) -> Vec<String> {
         let (_, query) = self.target.split_once('?').unwrap_or(("", ""));
         let names = query.split('&').map(|pair| pair.split('=').next().unwrap());
@@ -44,28 +45,30 @@ pub(crate) struct FakeUpstream {
 }
 
 impl FakeUpstream {
-    /// Starts an upstream that answers every request with the result of a function of its path.
-    pub(crate) async fn start<R>(answer: impl Fn(&str) -> R + Clone + Send + Sync + 'static) -> Self
+    /// Starts an upstream that calls `respond` with the path of each request.
+    pub(crate) async fn start<R>(
+        respond: impl Fn(&str) -> R + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         R: IntoResponse,
     {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let received = Arc::clone(&requests);
-        let answer = move |request: Request| {
+        let handler = move |request: Request| {
             let target = request.uri().to_string();
             let headers = request.headers().clone();
             received
                 .lock()
                 .unwrap()
                 .push(ReceivedRequest { target, headers });
-            std::future::ready(answer(request.uri().path()).into_response())
+            std::future::ready(respond(request.uri().path()).into_response())
         };
-        let server = Server::start(Router::new().fallback(answer)).await;
+        let server = Server::start(Router::new().fallback(handler)).await;
         Self { server, requests }
     }
 
-    /// Starts an upstream that answers every request with this text.
-    pub(crate) async fn answering(text: &'static str) -> Self {
+    /// Starts an upstream that responds to every request with this text.
+    pub(crate) async fn with_text(text: &'static str) -> Self {
         Self::start(move |_| text).await
     }
 
@@ -77,7 +80,7 @@ impl FakeUpstream {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Returns the request, if there was exactly one.
+    /// Returns the only request. Panics if there was none or more than one.
     #[track_caller]
     pub(crate) fn only_request(&self) -> ReceivedRequest {
         let requests = self.requests();
@@ -86,32 +89,33 @@ impl FakeUpstream {
     }
 }
 
-/// A valid range query.
-pub(crate) const GOOD: &str = "/query_range?query=up&start=1700000000&end=1700000060&step=15";
+/// The target of a valid range query.
+pub(crate) const VALID_QUERY: &str =
+    "/query_range?query=up&start=1700000000&end=1700000060&step=15";
 
-/// A response whose body has these pieces and never ends.
-pub(crate) fn hanging(pieces: Vec<&'static str>) -> Response {
+/// Returns a response whose body has these chunks and does not end.
+pub(crate) fn hanging(chunks: Vec<&'static str>) -> Response {
     use futures_util::StreamExt;
-    let pieces = futures_util::stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
-    Body::from_stream(pieces.chain(futures_util::stream::pending())).into_response()
+    let chunks = futures_util::stream::iter(chunks.into_iter().map(Ok::<_, std::io::Error>));
+    Body::from_stream(chunks.chain(futures_util::stream::pending())).into_response()
 }
 
-/// A response, read to its end.
+/// A response with its complete body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct FullResponse {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
 }
 
-impl Answer {
+impl FullResponse {
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         let json = serde_json::from_str(&self.text);
         json.unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Asserts that it is an error of the proxy with exactly the four fields, and returns `detail`.
+    /// Asserts that the response is an error of the proxy with exactly its four fields, and returns `detail`.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, kind: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
@@ -126,23 +130,25 @@ impl Answer {
     }
 }
 
-pub(crate) async fn head(
+/// Sends a request and returns the response without reading its body.
+pub(crate) async fn send(
     proxy: &QueryProxy,
     request: http::Request<()>,
 ) -> http::Response<QueryBody> {
     proxy.clone().oneshot(request).await.unwrap()
 }
 
-pub(crate) async fn ask(proxy: &QueryProxy, request: http::Request<()>) -> Answer {
-    let (head, body) = head(proxy, request).await.into_parts();
+/// Sends a request and reads the response.
+pub(crate) async fn send_and_read(proxy: &QueryProxy, request: http::Request<()>) -> FullResponse {
+    let (head, body) = send(proxy, request).await.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Answer {
+    FullResponse {
         status: head.status.as_u16(),
         headers: head.headers,
         text: String::from_utf8(body.to_vec()).unwrap(),
     }
 }
 
-pub(crate) async fn get(proxy: &QueryProxy, target: &str) -> Answer {
-    ask(proxy, http::Request::get(target).body(()).unwrap()).await
+pub(crate) async fn get(proxy: &QueryProxy, target: &str) -> FullResponse {
+    send_and_read(proxy, http::Request::get(target).body(()).unwrap()).await
 }

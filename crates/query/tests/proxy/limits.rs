@@ -1,4 +1,4 @@
-//! Queries and responses beyond a limit are rejected; the response names the limit.
+//! Queries and responses beyond a limit are rejected, and the response names the limit.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FakeUpstream, GOOD, get, hanging, head};
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send};
 
-/// A range query with these parameters.
+/// Returns the target of a range query with these parameters.
 fn range_query(parameters: &str) -> String {
     format!("/query_range?{parameters}")
 }
 
 #[tokio::test]
 async fn invalid_parameters_are_rejected() {
-    let upstream = FakeUpstream::answering("").await;
+    let upstream = FakeUpstream::with_text("").await;
     let proxy = upstream.proxy().build().unwrap();
-    let wrong = [
+    let cases = [
         ("", "query"),
         ("start=1&end=2", "query"),
         ("query=&start=1&end=2", "query"),
@@ -41,18 +41,18 @@ async fn invalid_parameters_are_rejected() {
         ("query=%ff&start=1&end=2", "UTF-8"),
         ("query=up&start=3&end=2", "start is 3"),
     ];
-    for (parameters, detail) in wrong {
-        let reported = get(&proxy, &range_query(parameters))
+    for (parameters, detail) in cases {
+        let actual = get(&proxy, &range_query(parameters))
             .await
             .assert_error(400, "bad_data");
-        assert!(reported.contains(detail), "{parameters}: {reported}");
+        assert!(actual.contains(detail), "{parameters}: {actual}");
     }
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn time_range_points_and_query_length_are_limited() {
-    let upstream = FakeUpstream::answering("ok").await;
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream.proxy();
     let proxy = proxy
         .max_time_range(Duration::from_secs(86_400))
@@ -64,14 +64,14 @@ async fn time_range_points_and_query_length_are_limited() {
         ("query=up&start=0&end=101&step=1s", "at most 100"),
         ("query=up&start=0&end=101&step=1", "101 per series"),
         ("query=up&start=0&end=1.01&step=0.01", "at most 100"),
-        // The step is cut to milliseconds before the division, as the upstream does.
+        // The step is truncated to milliseconds before the division, as in the upstream.
         ("query=up&start=0&end=0.101&step=0.0019", "101 per series"),
         ("query=12345678901&start=0&end=1", "at most 10"),
     ] {
-        let reported = get(&proxy, &range_query(parameters))
+        let actual = get(&proxy, &range_query(parameters))
             .await
             .assert_error(400, "bad_data");
-        assert!(reported.contains(detail), "{parameters}: {reported}");
+        assert!(actual.contains(detail), "{parameters}: {actual}");
     }
     assert!(upstream.requests().is_empty());
     for parameters in [
@@ -79,9 +79,9 @@ async fn time_range_points_and_query_length_are_limited() {
         "query=up&start=0&end=100&step=1s",
         "query=1234567890&start=5&end=5",
     ] {
-        let answer = get(&proxy, &range_query(parameters)).await;
+        let response = get(&proxy, &range_query(parameters)).await;
         assert_eq!(
-            (answer.status, answer.text.as_str()),
+            (response.status, response.text.as_str()),
             (200, "ok"),
             "{parameters}"
         );
@@ -90,7 +90,7 @@ async fn time_range_points_and_query_length_are_limited() {
 
 #[tokio::test]
 async fn default_limits() {
-    let upstream = FakeUpstream::answering("ok").await;
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream.proxy().build().unwrap();
     let days = |days: u32, step| {
         range_query(&format!(
@@ -117,20 +117,20 @@ async fn default_limits() {
     assert_eq!(get(&proxy, &query(8193)).await.status, 400);
 }
 
-/// Percent-encoding makes it longer than a request line may be.
+/// The percent-encoded query is longer than allowed in a request line.
 #[tokio::test]
 async fn query_too_long_for_a_url_is_rejected() {
-    let upstream = FakeUpstream::answering("ok").await;
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream.proxy().max_query_bytes(1_000_000).build().unwrap();
-    let quotes = range_query(&format!("query={}&start=0&end=1", "%22".repeat(20_500)));
-    assert!(quotes.len() > 60_000 && quotes.len() < 65_000);
-    get(&proxy, &quotes).await.assert_error(400, "bad_data");
+    let target = range_query(&format!("query={}&start=0&end=1", "%22".repeat(20_500)));
+    assert!(target.len() > 60_000 && target.len() < 65_000);
+    get(&proxy, &target).await.assert_error(400, "bad_data");
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn only_known_parameters_are_forwarded() {
-    let upstream = FakeUpstream::answering("ok").await;
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream.proxy().build().unwrap();
     let target = range_query(
         "timeout=1h&query=up%26extra_label%3Da%3Db%26nocache%3D1%0d%0aX:%20y%23%00&start=1&end=2&dedup=false&extra_filters[]=%7B%7D&%26query=x&Query=x",
@@ -145,7 +145,7 @@ async fn only_known_parameters_are_forwarded() {
 
 #[tokio::test]
 async fn requests_reach_only_fixed_paths_of_the_upstream() {
-    let upstream = FakeUpstream::answering("ok").await;
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = QueryProxy::builder(upstream.server.url("/select/0/prometheus/"))
         .build()
         .unwrap();
@@ -159,7 +159,7 @@ async fn requests_reach_only_fixed_paths_of_the_upstream() {
         assert_eq!(get(&proxy, target).await.status, 404);
     }
     assert!(upstream.requests().is_empty());
-    get(&proxy, GOOD).await;
+    get(&proxy, VALID_QUERY).await;
     get(&proxy, "/services").await;
     get(&proxy, "/health").await;
     let requests: Vec<_> = upstream
@@ -179,13 +179,13 @@ async fn requests_reach_only_fixed_paths_of_the_upstream() {
 
 #[tokio::test]
 async fn response_announced_as_too_large_is_502() {
-    let upstream = FakeUpstream::answering("0123456789").await;
+    let upstream = FakeUpstream::with_text("0123456789").await;
     let proxy = upstream.proxy().max_response_bytes(9).build().unwrap();
-    let answer = get(&proxy, GOOD).await;
-    let detail = answer.assert_error(502, "bad_gateway");
+    let response = get(&proxy, VALID_QUERY).await;
+    let detail = response.assert_error(502, "bad_gateway");
     assert_eq!(detail, "10 bytes; at most 9");
     let proxy = upstream.proxy().max_response_bytes(10).build().unwrap();
-    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    let response = send(&proxy, Request::get(VALID_QUERY).body(()).unwrap()).await;
     assert_eq!(
         http_body::Body::size_hint(response.body()).exact(),
         Some(10)
@@ -204,7 +204,7 @@ async fn response_announced_as_too_large_is_502() {
 async fn response_that_grows_too_large_is_aborted() {
     let upstream = FakeUpstream::start(|_| hanging(vec!["01234", "56789"])).await;
     let proxy = upstream.proxy().max_response_bytes(9).build().unwrap();
-    let response = head(&proxy, Request::get(GOOD).body(()).unwrap()).await;
+    let response = send(&proxy, Request::get(VALID_QUERY).body(()).unwrap()).await;
     assert_eq!(response.status(), 200);
     let error = response.into_body().collect().await.unwrap_err();
     assert!(error.to_string().contains("larger than allowed"), "{error}");

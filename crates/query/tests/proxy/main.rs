@@ -1,4 +1,4 @@
-//! The query proxy against a scripted upstream, and against Prometheus and VictoriaMetrics.
+//! The query proxy in front of a fake upstream, and in front of Prometheus and VictoriaMetrics.
 
 mod configuration;
 mod endpoint_label;

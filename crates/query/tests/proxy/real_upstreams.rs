@@ -1,5 +1,5 @@
-//! The proxy in front of Prometheus and VictoriaMetrics, which scrape an application, are killed and are
-//! restarted. Needs both programs; `tests/run` installs them.
+//! The proxy in front of Prometheus and VictoriaMetrics. Both scrape an application, are killed and are restarted. The
+//! tests need both programs; `tests/run` installs them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -12,12 +12,12 @@ use serde_json::Value;
 use tower_prometheus::Registry;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{Answer, get};
+use crate::fake_upstream::{FullResponse, get};
 use test_support::server::Server;
 use test_support::skip_without;
 use test_support::store::{Kind, Store};
 
-/// Starts an upstream that scrapes one service.
+/// Starts an upstream that scrapes one target.
 fn scraping(kind: Kind, target: SocketAddr) -> Store {
     let mut upstream = Store::new(kind);
     upstream.start_with_config(&format!(
@@ -66,17 +66,17 @@ fn now() -> u64 {
     now.unwrap().as_secs()
 }
 
-/// Queries until the response meets the condition: an upstream takes time to start, scrape and store.
+/// Repeats a request until its response meets the condition. An upstream needs time to start, scrape and store.
 async fn wait_for(
     proxy: &QueryProxy,
     target: impl Fn() -> String,
-    is_met: impl Fn(&Answer) -> bool,
-) -> Answer {
+    is_met: impl Fn(&FullResponse) -> bool,
+) -> FullResponse {
     let wait = async {
         loop {
-            let answer = get(proxy, &target()).await;
-            if is_met(&answer) {
-                return answer;
+            let response = get(proxy, &target()).await;
+            if is_met(&response) {
+                return response;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -85,10 +85,10 @@ async fn wait_for(
     waited.unwrap_or_else(|_| panic!("condition never met: {}", target()))
 }
 
-/// The series of a response, sorted.
-fn series(answer: &str) -> Vec<String> {
-    let answer: Value = serde_json::from_str(answer).unwrap();
-    let series = answer["data"]["result"].as_array().unwrap();
+/// Returns the series of a response, sorted.
+fn series(response: &str) -> Vec<String> {
+    let response: Value = serde_json::from_str(response).unwrap();
+    let series = response["data"]["result"].as_array().unwrap();
     let mut series: Vec<_> = series.iter().map(Value::to_string).collect();
     series.sort();
     series
@@ -105,36 +105,42 @@ async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
     let proxy = builder().build().unwrap();
     let tenant = builder().force_label("tenant", "a").build().unwrap();
 
-    // Until at least five seconds of all series are scraped.
-    let is_there = |answer: &Answer| answer.status == 200 && series(&answer.text).len() == 4;
-    wait_for(&proxy, || range("orders_total offset 5s", now()), is_there).await;
+    // Wait until the scraped samples of all series cover at least five seconds.
+    let has_all_series =
+        |response: &FullResponse| response.status == 200 && series(&response.text).len() == 4;
+    wait_for(
+        &proxy,
+        || range("orders_total offset 5s", now()),
+        has_all_series,
+    )
+    .await;
     let end = now() - 4;
     assert_eq!(get(&proxy, "/health").await.text, r#"{"status":"healthy"}"#);
 
-    // A valid query has the same series as without the proxy.
+    // The proxy returns the same series for a valid query as the upstream.
     for query in [
         "orders_total",
         "sum by (kind) (orders_total)",
         "rate(orders_total[10s])",
     ] {
         let target = range(query, end);
-        let through = get(&proxy, &target).await;
+        let proxied = get(&proxy, &target).await;
         let (status, direct) = get_directly(&upstream, &target).await;
-        assert_eq!((through.status, status), (200, 200), "{through:?}");
-        assert_eq!(through.headers["content-type"], "application/json");
-        assert_eq!(series(&through.text), series(&direct), "{query}");
+        assert_eq!((proxied.status, status), (200, 200), "{proxied:?}");
+        assert_eq!(proxied.headers["content-type"], "application/json");
+        assert_eq!(series(&proxied.text), series(&direct), "{query}");
         assert!(!series(&direct).is_empty(), "{query}");
     }
     // The upstream's error for an invalid query is forwarded.
     let target = range("sum(orders_total", end);
-    let through = get(&proxy, &target).await;
+    let proxied = get(&proxy, &target).await;
     assert_eq!(
-        (through.status, through.text.clone()),
+        (proxied.status, proxied.text.clone()),
         get_directly(&upstream, &target).await
     );
-    assert_eq!(through.status, bad_query);
+    assert_eq!(proxied.status, bad_query);
 
-    // With a forced label, the series are those of the query with the matcher written out.
+    // With a forced label, the proxy returns the same series as the upstream for the query with explicit matchers.
     for (query, filtered) in [
         ("orders_total", r#"orders_total{tenant="a"}"#),
         (
@@ -162,14 +168,14 @@ async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
             r#"label_replace(orders_total{tenant="a"}, "tenant", "b", "kind", "book") and orders_total{tenant="a"} @ end()"#,
         ),
     ] {
-        let through = get(&tenant, &range(query, end)).await;
+        let proxied = get(&tenant, &range(query, end)).await;
         let (status, direct) = get_directly(&upstream, &range(filtered, end)).await;
         assert_eq!(
-            (through.status, status),
+            (proxied.status, status),
             (200, 200),
-            "{query}: {through:?} {direct}"
+            "{query}: {proxied:?} {direct}"
         );
-        assert_eq!(series(&through.text), series(&direct), "{query}");
+        assert_eq!(series(&proxied.text), series(&direct), "{query}");
         assert!(!series(&direct).is_empty(), "{query}");
     }
     let others = get(&tenant, &range(r#"orders_total{tenant="b"}"#, end)).await;
@@ -189,28 +195,34 @@ async fn forwards_queries_and_recovers(kind: Kind, bad_query: u16) {
     assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     assert_eq!(get(&proxy, "/services").await.text, r#"["configured"]"#);
 
-    // It restarts at the same address; the proxy uses it again.
+    // After the upstream has restarted at the same address, the proxy works again.
     upstream.restart();
     wait_for(
         &proxy,
         || "/health".into(),
-        |answer| answer.json()["status"] == "healthy",
+        |response| response.json()["status"] == "healthy",
     )
     .await;
-    let is_back = |answer: &Answer| answer.status == 200 && series(&answer.text).len() == 4;
-    wait_for(&proxy, || range("orders_total", now()), is_back).await;
-    let is_listed = |answer: &Answer| answer.text == r#"["a-shop","b-shop"]"#;
+    let has_all_series_again =
+        |response: &FullResponse| response.status == 200 && series(&response.text).len() == 4;
+    wait_for(
+        &proxy,
+        || range("orders_total", now()),
+        has_all_series_again,
+    )
+    .await;
+    let is_listed = |response: &FullResponse| response.text == r#"["a-shop","b-shop"]"#;
     wait_for(&proxy, || "/services".into(), is_listed).await;
 }
 
 #[tokio::test]
-async fn prometheus_receives_queries_and_may_restart() {
+async fn proxy_forwards_to_prometheus_and_recovers_after_its_restart() {
     skip_without!(Prometheus);
     forwards_queries_and_recovers(Kind::Prometheus, 400).await;
 }
 
 #[tokio::test]
-async fn victoria_metrics_receives_queries_and_may_restart() {
+async fn proxy_forwards_to_victoria_metrics_and_recovers_after_its_restart() {
     skip_without!(VictoriaMetrics);
     forwards_queries_and_recovers(Kind::VictoriaMetrics, 422).await;
 }

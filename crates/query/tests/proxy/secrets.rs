@@ -1,9 +1,9 @@
-//! Credentials reach only the upstream, and headers of clients are not forwarded by default.
+//! Credentials are sent only to the upstream, and headers of clients are not forwarded by default.
 
 use http::Request;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FakeUpstream, GOOD, ask, get};
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, send_and_read};
 use test_support::warnings::Warnings;
 
 const SECRET: &str = "hunter2-s3cret";
@@ -12,7 +12,7 @@ const BASIC: &str = "Basic YWRhOmh1bnRlcjItczNjcmV0";
 
 #[tokio::test]
 async fn upstream_receives_the_credentials() {
-    let upstream = FakeUpstream::answering("[]").await;
+    let upstream = FakeUpstream::with_text("[]").await;
     let address = upstream.server.address;
     for (proxy, value) in [
         (
@@ -30,7 +30,7 @@ async fn upstream_receives_the_credentials() {
         ),
     ] {
         let proxy = proxy.build().unwrap();
-        for target in [GOOD, "/services", "/health"] {
+        for target in [VALID_QUERY, "/services", "/health"] {
             get(&proxy, target).await;
             let request = upstream.requests().pop().unwrap();
             assert_eq!(request.headers["authorization"], value);
@@ -39,9 +39,9 @@ async fn upstream_receives_the_credentials() {
     }
 }
 
-/// In `Debug` output, responses and logs, when requests fail.
+/// All requests fail: an error message could contain the URL or a header of the upstream request.
 #[tokio::test]
-async fn credentials_appear_nowhere_else() {
+async fn credentials_do_not_appear_in_debug_output_responses_or_logs() {
     let warnings = Warnings::capture();
     let unused = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -58,13 +58,13 @@ async fn credentials_appear_nowhere_else() {
         with_secret(&format!("http://{unused}")).bearer_auth(SECRET),
         with_secret(&format!("http://ada:{SECRET}@name.invalid")),
     ] {
-        let shown = format!("{proxy:?} {proxy:#?}");
+        let output = format!("{proxy:?} {proxy:#?}");
         let proxy = proxy.build().unwrap();
-        let shown = format!("{shown} {proxy:?} {proxy:#?}");
-        assert_no_secret(&shown);
-        for target in [GOOD, "/services", "/health"] {
-            let answer = get(&proxy, target).await;
-            assert_no_secret(&format!("{answer:?}"));
+        let output = format!("{output} {proxy:?} {proxy:#?}");
+        assert_no_secret(&output);
+        for target in [VALID_QUERY, "/services", "/health"] {
+            let response = get(&proxy, target).await;
+            assert_no_secret(&format!("{response:?}"));
         }
     }
     let logged = warnings.about("");
@@ -75,7 +75,7 @@ async fn credentials_appear_nowhere_else() {
     assert_no_secret(&logged.join("\n"));
 }
 
-/// `Display` and `Debug` of an error and all its sources.
+/// Returns `Display` and `Debug` of an error and all its sources.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     sources
@@ -90,10 +90,10 @@ fn assert_no_secret(text: &str) {
     }
 }
 
-/// Applications log errors of `build`.
+/// Errors of `build` must not contain credentials, because applications log them.
 #[test]
 fn credentials_do_not_appear_in_build_errors() {
-    let wrong = [
+    let invalid_urls = [
         format!("ftp://ada:{SECRET}@host"),
         format!("http://ada:{SECRET}@"),
         format!("http://ada:{SECRET}@host:port"),
@@ -103,16 +103,16 @@ fn credentials_do_not_appear_in_build_errors() {
         format!("http://ada:{SECRET}%ff@host"),
         SECRET.to_owned(),
     ];
-    for url in wrong {
+    for url in invalid_urls {
         let builder = QueryProxy::builder(&url);
         assert_no_secret(&format!("{builder:?}"));
         let error = builder.build().unwrap_err();
         assert_no_secret(&with_sources(&error));
     }
-    let newline = format!("{SECRET}\n");
+    let secret_with_newline = format!("{SECRET}\n");
     for builder in [
-        QueryProxy::builder("http://host").bearer_auth(&newline),
-        QueryProxy::builder("http://host").header("x-scope-orgid", &newline),
+        QueryProxy::builder("http://host").bearer_auth(&secret_with_newline),
+        QueryProxy::builder("http://host").header("x-scope-orgid", &secret_with_newline),
         QueryProxy::builder("http://host").basic_auth("a:da", SECRET),
         QueryProxy::builder("http://host")
             .basic_auth("ada", SECRET)
@@ -125,8 +125,8 @@ fn credentials_do_not_appear_in_build_errors() {
     }
 }
 
-fn from_a_browser() -> Request<()> {
-    Request::get(GOOD)
+fn browser_request() -> Request<()> {
+    Request::get(VALID_QUERY)
         .header("authorization", "Bearer of-the-client")
         .header("cookie", "session=1")
         .header("x-scope-orgid", "another")
@@ -147,9 +147,9 @@ fn from_a_browser() -> Request<()> {
 
 #[tokio::test]
 async fn headers_of_the_client_are_not_forwarded_by_default() {
-    let upstream = FakeUpstream::answering("ok").await;
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream.proxy().build().unwrap();
-    assert_eq!(ask(&proxy, from_a_browser()).await.status, 200);
+    assert_eq!(send_and_read(&proxy, browser_request()).await.status, 200);
     let request = upstream.only_request();
     let names: Vec<_> = request.headers.keys().map(|name| name.as_str()).collect();
     assert_eq!(names, ["host"], "{request:?}");
@@ -157,8 +157,8 @@ async fn headers_of_the_client_are_not_forwarded_by_default() {
 }
 
 #[tokio::test]
-async fn selected_headers_are_forwarded_and_constant_ones_added() {
-    let upstream = FakeUpstream::answering("ok").await;
+async fn selected_headers_are_forwarded_and_constant_headers_are_added() {
+    let upstream = FakeUpstream::with_text("ok").await;
     let proxy = upstream
         .proxy()
         .header("X-Scope-OrgID", "mine")
@@ -168,7 +168,7 @@ async fn selected_headers_are_forwarded_and_constant_ones_added() {
         .forward_header("cookie")
         .build()
         .unwrap();
-    assert_eq!(ask(&proxy, from_a_browser()).await.status, 200);
+    assert_eq!(send_and_read(&proxy, browser_request()).await.status, 200);
     let headers = upstream.only_request().headers;
     let mut names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! With forced labels, every selector that reaches the upstream has the matchers.
+//! With forced labels, every selector of every query to the upstream has their matchers.
 
 use std::sync::LazyLock;
 
@@ -6,30 +6,31 @@ use promql_parser::parser::{Expr, parse};
 use proptest::prelude::*;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{Answer, FakeUpstream, ReceivedRequest, get};
+use crate::fake_upstream::{FakeUpstream, FullResponse, ReceivedRequest, get};
 
-/// A range query with this text.
+/// Returns the target of a range query.
 fn range_query(query: &str) -> String {
     let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
     format!("/query_range?query={query}&start=0&end=60")
 }
 
-/// The parser's tree, with matchers in one order.
+/// Parses a query. The tree is comparable, because the printer sorts the matchers.
 #[track_caller]
 fn tree(query: &str) -> Expr {
-    let once = parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-    parse(&once.to_string()).unwrap()
+    let tree = parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+    parse(&tree.to_string()).unwrap()
 }
 
 async fn upstream_and_proxy() -> (FakeUpstream, QueryProxy) {
-    let upstream = FakeUpstream::answering(r#"{"status":"success","data":{"result":[]}}"#).await;
+    let upstream = FakeUpstream::with_text(r#"{"status":"success","data":{"result":[]}}"#).await;
     let proxy = upstream.proxy().force_label("tenant", "a").build().unwrap();
     (upstream, proxy)
 }
 
+/// Sends a query through the proxy and returns the query that the upstream received.
 async fn sent(upstream: &FakeUpstream, proxy: &QueryProxy, query: &str) -> String {
-    let answer = get(proxy, &range_query(query)).await;
-    assert_eq!(answer.status, 200, "{query}: {answer:?}");
+    let response = get(proxy, &range_query(query)).await;
+    assert_eq!(response.status, 200, "{query}: {response:?}");
     let request: ReceivedRequest = upstream.requests().pop().unwrap();
     request.parameter("query").unwrap()
 }
@@ -37,7 +38,7 @@ async fn sent(upstream: &FakeUpstream, proxy: &QueryProxy, query: &str) -> Strin
 #[tokio::test]
 async fn matcher_is_added_to_every_selector() {
     let (upstream, proxy) = upstream_and_proxy().await;
-    for (query, bound) in [
+    for (query, expected) in [
         ("up", r#"up{tenant="a"}"#),
         (r#"{__name__=~".+"}"#, r#"{__name__=~".+",tenant="a"}"#),
         (r#"{"utf8.name"}"#, r#"{__name__="utf8.name",tenant="a"}"#),
@@ -57,7 +58,7 @@ async fn matcher_is_added_to_every_selector() {
             "max_over_time(rate(x[1m])[1h:5m])",
             r#"max_over_time(rate(x{tenant="a"}[1m])[1h:5m])"#,
         ),
-        // Parameters of aggregations, which the parser's visitor skips.
+        // The parser's visitor skips parameters of aggregations.
         (
             "topk(scalar(y), x)",
             r#"topk(scalar(y{tenant="a"}), x{tenant="a"})"#,
@@ -79,20 +80,20 @@ async fn matcher_is_added_to_every_selector() {
         ),
     ] {
         let sent = sent(&upstream, &proxy, query).await;
-        assert_eq!(tree(&sent), tree(bound), "{query}: {sent}");
+        assert_eq!(tree(&sent), tree(expected), "{query}: {sent}");
     }
 }
 
-/// Matchers of the client on the forced label stay: both must match.
+/// Matchers of the client on the forced label are kept: both must match.
 #[tokio::test]
-async fn matchers_of_the_client_cannot_select_more() {
+async fn client_matchers_cannot_select_other_tenants() {
     let (upstream, proxy) = upstream_and_proxy().await;
-    for (query, bound) in [
+    for (query, expected) in [
         (r#"x{tenant="b"}"#, r#"x{tenant="b",tenant="a"}"#),
         (r#"x{tenant=~".*"}"#, r#"x{tenant=~".*",tenant="a"}"#),
         (r#"x{tenant!="a"}"#, r#"x{tenant!="a",tenant="a"}"#),
         (r#"x{tenant=""}"#, r#"x{tenant="",tenant="a"}"#),
-        // VictoriaMetrics' alternatives.
+        // Alternatives in VictoriaMetrics' selectors.
         (
             r#"x{tenant="b" or job="y"}"#,
             r#"x{tenant="b",tenant="a" or job="y",tenant="a"}"#,
@@ -101,7 +102,7 @@ async fn matchers_of_the_client_cannot_select_more() {
             r#"x{a="1",b="2" or c="3" or d="4"}"#,
             r#"x{a="1",b="2",tenant="a" or c="3",tenant="a" or d="4",tenant="a"}"#,
         ),
-        // Quotes inside strings that look like their end.
+        // Quotes inside of strings that look like the end of the string.
         (
             r#"x{y="\"} or {z=\""}"#,
             r#"x{y="\"} or {z=\"",tenant="a"}"#,
@@ -110,23 +111,23 @@ async fn matchers_of_the_client_cannot_select_more() {
         ("x{y=`\"} or {z=\"`}", r#"x{y="\"} or {z=\"",tenant="a"}"#),
         (r#"x{y="\\"}"#, r#"x{y="\\",tenant="a"}"#),
         ("x # } or y\n", r#"x{tenant="a"}"#),
-        // Changes the labels of the result, not which series are selected.
+        // `label_replace` changes the labels of the result, not the selected series.
         (
             r#"label_replace(x, "tenant", "b", "", "")"#,
             r#"label_replace(x{tenant="a"}, "tenant", "b", "", "")"#,
         ),
     ] {
         let sent = sent(&upstream, &proxy, query).await;
-        assert_eq!(tree(&sent), tree(bound), "{query}: {sent}");
+        assert_eq!(tree(&sent), tree(expected), "{query}: {sent}");
     }
 }
 
-fn assert_refused(answer: &Answer, query: &str) {
-    let json = answer.json();
+fn assert_rejected(response: &FullResponse, query: &str) {
+    let json = response.json();
     assert_eq!(
-        (answer.status, &json["errorType"]),
+        (response.status, &json["errorType"]),
         (400, &"bad_data".into()),
-        "{query}: {answer:?}"
+        "{query}: {response:?}"
     );
     assert_eq!(
         json["error"],
@@ -137,8 +138,8 @@ fn assert_refused(answer: &Answer, query: &str) {
 #[tokio::test]
 async fn unsupported_queries_are_rejected_only_with_forced_labels() {
     let (upstream, proxy) = upstream_and_proxy().await;
-    let free = upstream.proxy().build().unwrap();
-    let extensions = [
+    let unrestricted = upstream.proxy().build().unwrap();
+    let unsupported = [
         "WITH (x = up) x",
         "rate(x)",
         "x default 0",
@@ -154,7 +155,7 @@ async fn unsupported_queries_are_rejected_only_with_forced_labels() {
         "x{tenant=\"a\"",
         "x; y",
         "{}",
-        // Regular expressions that take long to compile, in every notation.
+        // Regular expressions that take long to compile, in every notation of strings.
         r#"x{a=~"(a{100}){101}"}"#,
         r#"x{a=~"(a{ 100 ,}){ 1 , 101 }"}"#,
         r#"x{a=~"((a{100})'\"`#){101}"}"#,
@@ -165,18 +166,18 @@ async fn unsupported_queries_are_rejected_only_with_forced_labels() {
         r#"x{a=~"(a\173100}){101}"}"#,
         r#"x{a=~"(a\u007b100}){101}"}"#,
     ];
-    for query in extensions {
-        assert_refused(&get(&proxy, &range_query(query)).await, query);
+    for query in unsupported {
+        assert_rejected(&get(&proxy, &range_query(query)).await, query);
     }
     assert!(upstream.requests().is_empty());
-    for query in extensions {
-        assert_eq!(sent(&upstream, &free, query).await, query);
+    for query in unsupported {
+        assert_eq!(sent(&upstream, &unrestricted, query).await, query);
     }
 }
 
-/// Deep trees do not exhaust the stack, and a panic of the parser is a 400.
+/// Deep syntax trees do not overflow the stack, and a panic of the parser is a 400.
 #[tokio::test]
-async fn hostile_queries_get_a_response() {
+async fn deeply_nested_and_malformed_queries_get_a_response() {
     let (upstream, proxy) = upstream_and_proxy().await;
     let nested = |open: &str, inner: &str, close: &str| {
         let times = (8192 - inner.len()) / (open.len() + close.len());
@@ -225,25 +226,28 @@ async fn hostile_queries_get_a_response() {
         "'\\ud800'".into(),
         "'\\777'".into(),
     ] {
-        let answer = get(&proxy, &range_query(&query)).await;
-        assert!(matches!(answer.status, 200 | 400), "{query}: {answer:?}");
+        let response = get(&proxy, &range_query(&query)).await;
+        assert!(
+            matches!(response.status, 200 | 400),
+            "{query}: {response:?}"
+        );
     }
-    // A deep tree is rewritten as well.
+    // Deep trees are not rejected: the query is rewritten.
     let deep = sent(&upstream, &proxy, &nested("(", "x", ")")).await;
     assert!(deep.contains(r#"x{tenant="a"}"#));
 }
 
 #[tokio::test]
 async fn several_labels_and_values_with_quotes_are_added() {
-    let upstream = FakeUpstream::answering("").await;
+    let upstream = FakeUpstream::with_text("").await;
     let proxy = upstream
         .proxy()
         .force_label("tenant", "a\"} or {x=\"\\\n")
         .force_label("zone", "b");
     let proxy = proxy.build().unwrap();
     let sent = sent(&upstream, &proxy, "x").await;
-    let bound = r#"x{tenant="a\"} or {x=\"\\\n",zone="b"}"#;
-    assert_eq!(tree(&sent), tree(bound), "{sent}");
+    let expected = r#"x{tenant="a\"} or {x=\"\\\n",zone="b"}"#;
+    assert_eq!(tree(&sent), tree(expected), "{sent}");
 }
 
 #[tokio::test]
@@ -254,18 +258,18 @@ async fn services_query_has_the_forced_labels() {
     assert_eq!(tree(&request), tree(r#"group by (job) (up{tenant="a"})"#));
 }
 
-/// A query, and the query that must reach the upstream.
+/// A query of the client, and the expected query to the upstream.
 #[derive(Clone, Debug)]
-struct Pair {
+struct QueryPair {
     query: String,
-    bound: String,
+    expected: String,
 }
 
-impl Pair {
+impl QueryPair {
     fn plain(text: &str) -> Self {
         Self {
             query: text.into(),
-            bound: text.into(),
+            expected: text.into(),
         }
     }
 
@@ -279,8 +283,8 @@ impl Pair {
             all
         };
         Self {
-            query: join(|pair| &pair.query),
-            bound: join(|pair| &pair.bound),
+            query: join(|queries| &queries.query),
+            expected: join(|queries| &queries.expected),
         }
     }
 }
@@ -295,12 +299,14 @@ fn matcher() -> impl Strategy<Value = String> {
         prop::sample::select(vec!["=~", "!~"]),
         "[a-z.|*]{1,6}",
     )
-        .prop_filter("a regular expression", |(_, _, text)| regex_is_fine(text))
+        .prop_filter("a valid regular expression", |(_, _, text)| {
+            is_valid_regex(text)
+        })
         .prop_map(|(name, op, text)| format!("{name}{op}\"{text}\""));
     prop_oneof![equality, regex]
 }
 
-fn regex_is_fine(text: &str) -> bool {
+fn is_valid_regex(text: &str) -> bool {
     parse(&format!("x{{a=~\"{text}\"}}")).is_ok()
 }
 
@@ -312,19 +318,19 @@ fn quoted(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn selector() -> impl Strategy<Value = Pair> {
+fn selector() -> impl Strategy<Value = QueryPair> {
     let name = prop::sample::select(vec!["up", "x:y", "start", "http_requests_total"]);
     (name, prop::collection::vec(matcher(), 0..3)).prop_map(|(name, matchers)| {
-        let mut bound = matchers.clone();
-        bound.push("tenant=\"a\"".to_owned());
-        Pair {
+        let mut expected = matchers.clone();
+        expected.push("tenant=\"a\"".to_owned());
+        QueryPair {
             query: format!("{name}{{{}}}", matchers.join(",")),
-            bound: format!("{name}{{{}}}", bound.join(" , ")),
+            expected: format!("{name}{{{}}}", expected.join(" , ")),
         }
     })
 }
 
-fn vector() -> impl Strategy<Value = Pair> {
+fn vector() -> impl Strategy<Value = QueryPair> {
     let timed = (
         selector(),
         prop::sample::select(vec![
@@ -336,19 +342,19 @@ fn vector() -> impl Strategy<Value = Pair> {
             " @ start() offset 1w",
         ]),
     )
-        .prop_map(|(selector, time)| Pair::wrapped(&["", time], &[&selector]));
+        .prop_map(|(selector, time)| QueryPair::wrapped(&["", time], &[&selector]));
     let ranged = (
         selector(),
         prop::sample::select(vec!["[5m]", "[1h30m] offset 5m", "[500ms]", "[1d] @ 1.5"]),
     )
         .prop_map(|(selector, range)| {
-            Pair::wrapped(&["rate(", &format!("{range})")], &[&selector])
+            QueryPair::wrapped(&["rate(", &format!("{range})")], &[&selector])
         });
     let leaf = prop_oneof![
         timed,
         ranged,
-        Just(Pair::plain("vector(1.5e-3)")),
-        Just(Pair::plain("vector(-Inf)"))
+        Just(QueryPair::plain("vector(1.5e-3)")),
+        Just(QueryPair::plain("vector(-Inf)"))
     ];
     leaf.prop_recursive(5, 32, 3, |inner| {
         let unary = prop::sample::select(vec![
@@ -384,14 +390,14 @@ fn vector() -> impl Strategy<Value = Pair> {
             ["clamp_max(", ", scalar(", "))"],
         ]);
         prop_oneof![
-            (unary, inner.clone()).prop_map(|(parts, a)| Pair::wrapped(&parts, &[&a])),
+            (unary, inner.clone()).prop_map(|(parts, a)| QueryPair::wrapped(&parts, &[&a])),
             (binary, inner.clone(), inner)
-                .prop_map(|(parts, a, b)| Pair::wrapped(&parts, &[&a, &b])),
+                .prop_map(|(parts, a, b)| QueryPair::wrapped(&parts, &[&a, &b])),
         ]
     })
 }
 
-/// One upstream for all cases.
+/// The upstream is shared by all generated cases.
 static UPSTREAM: LazyLock<(tokio::runtime::Runtime, FakeUpstream, QueryProxy)> =
     LazyLock::new(|| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -404,23 +410,23 @@ proptest! {
 
     /// The rewritten query has the tree of the original, with the matcher in every selector.
     #[test]
-    fn rewriting_adds_only_the_matcher(pair in vector()) {
+    fn rewriting_adds_only_the_matcher(queries in vector()) {
         let (runtime, upstream, proxy) = &*UPSTREAM;
-        if parse(&pair.bound).is_err() {
-            // Generated queries may be invalid; the proxy rejects them, too.
-            let answer = runtime.block_on(get(proxy, &range_query(&pair.query)));
-            prop_assert_eq!(answer.status, 400);
+        if parse(&queries.expected).is_err() {
+            // Some generated queries are invalid, and the proxy must reject them.
+            let response = runtime.block_on(get(proxy, &range_query(&queries.query)));
+            prop_assert_eq!(response.status, 400);
             return Ok(());
         }
-        let sent = runtime.block_on(sent(upstream, proxy, &pair.query));
-        prop_assert_eq!(tree(&sent), tree(&pair.bound), "{}", sent);
+        let sent = runtime.block_on(sent(upstream, proxy, &queries.query));
+        prop_assert_eq!(tree(&sent), tree(&queries.expected), "{}", sent);
     }
 
-    /// Any text gets a response.
+    /// The response is 200 or 400, not a panic or a hang.
     #[test]
     fn any_text_gets_a_response(query in "[a-z{}()\\[\\]=~!\"'`\\\\#:@0-9.,+*/ \n-]{1,40}") {
         let (runtime, _, proxy) = &*UPSTREAM;
-        let answer = runtime.block_on(get(proxy, &range_query(&query)));
-        prop_assert!(matches!(answer.status, 200 | 400), "{:?}", answer);
+        let response = runtime.block_on(get(proxy, &range_query(&query)));
+        prop_assert!(matches!(response.status, 200 | 400), "{:?}", response);
     }
 }

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tower_prometheus_query::{QueryProxy, QueryProxyBuilder};
 
-use crate::fake_upstream::{GOOD, get};
+use crate::fake_upstream::{VALID_QUERY, get};
 
 /// Returns the port of a server for `localhost`, its self-signed certificate, and its accept loop.
 async fn upstream() -> (u16, String, impl Future<Output = ()>) {
@@ -34,8 +34,9 @@ async fn upstream() -> (u16, String, impl Future<Output = ()>) {
                 continue;
             };
             let _ = stream.read(&mut [0; 4096]).await;
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
-            let _ = stream.write_all(answer).await;
+            let response =
+                b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
+            let _ = stream.write_all(response).await;
             let _ = stream.shutdown().await;
         }
     };
@@ -45,11 +46,11 @@ async fn upstream() -> (u16, String, impl Future<Output = ()>) {
 async fn response(
     builder: QueryProxyBuilder,
     serve: impl Future<Output = ()>,
-) -> crate::fake_upstream::Answer {
+) -> crate::fake_upstream::FullResponse {
     let proxy = builder.build().unwrap();
     tokio::select! {
         () = serve => unreachable!("the accept loop does not end"),
-        answer = get(&proxy, GOOD) => answer,
+        response = get(&proxy, VALID_QUERY) => response,
     }
 }
 
@@ -57,8 +58,8 @@ async fn response(
 async fn upstream_with_a_trusted_certificate_is_used() {
     let (port, certificate, serve) = upstream().await;
     let proxy = QueryProxy::builder(format!("https://localhost:{port}"));
-    let answer = response(proxy.ca_certificate(certificate), serve).await;
-    assert_eq!((answer.status, answer.text.as_str()), (200, "secret"));
+    let response = response(proxy.ca_certificate(certificate), serve).await;
+    assert_eq!((response.status, response.text.as_str()), (200, "secret"));
 }
 
 #[tokio::test]
@@ -66,8 +67,8 @@ async fn untrusted_certificate_is_rejected() {
     let (port, _, serve) = upstream().await;
     let (_, another, _) = upstream().await;
     let proxy = QueryProxy::builder(format!("https://localhost:{port}"));
-    let answer = response(proxy.ca_certificate(another), serve).await;
-    let reason = answer.assert_error(503, "unavailable");
+    let response = response(proxy.ca_certificate(another), serve).await;
+    let reason = response.assert_error(503, "unavailable");
     assert!(reason.contains("certificate"), "{reason}");
 }
 
@@ -75,8 +76,8 @@ async fn untrusted_certificate_is_rejected() {
 async fn certificate_for_another_name_is_rejected() {
     let (port, certificate, serve) = upstream().await;
     let proxy = QueryProxy::builder(format!("https://127.0.0.1:{port}"));
-    let answer = response(proxy.ca_certificate(certificate), serve).await;
-    let reason = answer.assert_error(503, "unavailable");
+    let response = response(proxy.ca_certificate(certificate), serve).await;
+    let reason = response.assert_error(503, "unavailable");
     assert!(reason.contains("certificate"), "{reason}");
 }
 
