@@ -312,7 +312,9 @@ fn stopped_program_leaves_no_redis_and_no_files() {
         asdlc.running.signal(signal);
         let status = asdlc.running.ended();
         assert_eq!(status.success(), signal != "KILL", "{signal}: {status}");
-        poll("redis-server has ended", || name_of(redis) != "redis-server");
+        poll("redis-server has ended", || {
+            name_of(redis) != "redis-server"
+        });
         poll("the directory is removed", || !directory.exists());
     }
 }
@@ -480,7 +482,9 @@ fn event_taken_by_a_stopped_worker_is_processed_later() {
     redis.cli(&["LPUSH", "asdlc:events:1:worker-3", event]);
     let asdlc = Asdlc::without_traffic(&redis);
     let url = format!("{}/api/tasks/7", asdlc.orchestrator);
-    poll("the task has succeeded", || send(&[&url]).1["state"] == "success");
+    poll("the task has succeeded", || {
+        send(&[&url]).1["state"] == "success"
+    });
 }
 
 /// Returns the scrape configuration of the example, with the targets and the interval of the test.

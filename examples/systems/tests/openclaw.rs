@@ -225,7 +225,9 @@ fn built_in_traffic_updates_every_family() {
         "openclaw_buffer_utilization_percent",
         "openclaw_partition_degraded",
     ] {
-        page_with(&claw.metrics_url(), gauge, |page| is_above_zero(page, gauge));
+        page_with(&claw.metrics_url(), gauge, |page| {
+            is_above_zero(page, gauge)
+        });
     }
     let http = "openclaw_http_requests_total{endpoint=\"/tasks\",method=\"POST\",status=\"202\"}";
     assert!(samples(&page)[http] > 0.0, "{page}");
@@ -358,12 +360,17 @@ fn leases_and_tokens_are_revoked_manually_and_after_forgery() {
         (r#"audit_events_total{type="message_rejected"}"#, 1.0),
     ]);
     // One token per node at start, and one for each revoked token. Tokens rotate meanwhile, so compare within one page.
-    page_with(&claw.metrics_url(), "a new token for each revoked token", |page| {
-        let samples = samples(page);
-        let of = |reason| samples[&format!("openclaw_tokens_revoked_total{{reason=\"{reason}\"}}")];
-        let revoked = of("rotation") + of("compromise") + of("manual");
-        samples["openclaw_tokens_issued_total"] == 2.0 + revoked
-    });
+    page_with(
+        &claw.metrics_url(),
+        "a new token for each revoked token",
+        |page| {
+            let samples = samples(page);
+            let of =
+                |reason| samples[&format!("openclaw_tokens_revoked_total{{reason=\"{reason}\"}}")];
+            let revoked = of("rotation") + of("compromise") + of("manual");
+            samples["openclaw_tokens_issued_total"] == 2.0 + revoked
+        },
+    );
 }
 
 #[test]

@@ -89,8 +89,9 @@ async fn limit(
     next: Next,
 ) -> Response {
     let Some(workspace_id) = workspace_of(request.headers()) else {
-        let reason =
-            format!("header {WORKSPACE_ID} is required: 1 to 64 ASCII letters, digits or hyphens\n");
+        let reason = format!(
+            "header {WORKSPACE_ID} is required: 1 to 64 ASCII letters, digits or hyphens\n"
+        );
         return (StatusCode::BAD_REQUEST, reason).into_response();
     };
     match gateway.limits.decide(endpoint, workspace_id) {

@@ -56,7 +56,8 @@ impl Limits {
             Ok(()) => Decision::Allowed,
             Err(_) => Decision::Denied,
         };
-        self.metrics.record_decision(endpoint, workspace_id, decision);
+        self.metrics
+            .record_decision(endpoint, workspace_id, decision);
         taken
     }
 

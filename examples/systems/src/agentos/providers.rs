@@ -31,7 +31,8 @@ impl ProviderRouter {
         let work = model.complete(task_type, prompt);
         let completed = self.metrics.provider_request(provider, task_type, work);
         let text = completed.await?;
-        self.metrics.record_tokens(provider, tokens(prompt), tokens(&text));
+        self.metrics
+            .record_tokens(provider, tokens(prompt), tokens(&text));
         Ok(text)
     }
 }

@@ -27,7 +27,10 @@ impl ErrorType for PoolTimeout {
 
 impl fmt::Display for PoolTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no database connection was available within {ACQUIRE_TIMEOUT:?}")
+        write!(
+            f,
+            "no database connection was available within {ACQUIRE_TIMEOUT:?}"
+        )
     }
 }
 

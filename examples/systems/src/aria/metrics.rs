@@ -201,7 +201,9 @@ impl Aria {
         model: &str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.llm_operation(model).run_with(work, set_error_type).await
+        self.llm_operation(model)
+            .run_with(work, set_error_type)
+            .await
     }
 
     /// A streaming LLM call; its duration is the time to the first token.

@@ -70,7 +70,9 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
         None => true,
         Some("--no-traffic") => false,
         Some(other) => {
-            return Err(format!("unknown argument {other:?}; the only argument is `--no-traffic`").into());
+            return Err(
+                format!("unknown argument {other:?}; the only argument is `--no-traffic`").into(),
+            );
         }
     };
 

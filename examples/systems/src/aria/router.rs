@@ -95,8 +95,13 @@ impl Router {
         let start = Instant::now();
         let mut inner = self.lock();
         inner.position = (inner.position + 0.618_033_988_75).fract();
-        let active = inner.candidates.iter().filter(|candidate| candidate.is_active);
-        let scores: Vec<_> = active.map(|candidate| (candidate.agent, candidate.score())).collect();
+        let active = inner
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.is_active);
+        let scores: Vec<_> = active
+            .map(|candidate| (candidate.agent, candidate.score()))
+            .collect();
         let total: f64 = scores.iter().map(|(_, score)| score).sum();
         let mut rest = inner.position * total;
         let chosen = scores.iter().find(|(_, score)| {
@@ -124,19 +129,28 @@ impl Router {
 
     fn change(&self, id: &str, change: impl FnOnce(&mut Candidate)) -> bool {
         let mut inner = self.lock();
-        let found = inner.candidates.iter_mut().find(|candidate| candidate.agent.id == id);
+        let found = inner
+            .candidates
+            .iter_mut()
+            .find(|candidate| candidate.agent.id == id);
         found.map(change).is_some()
     }
 
     pub fn active(&self) -> usize {
         let inner = self.lock();
-        inner.candidates.iter().filter(|candidate| candidate.is_active).count()
+        inner
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.is_active)
+            .count()
     }
 
     pub fn scores(&self) -> Vec<(&'static str, f64)> {
         let inner = self.lock();
         let scores = inner.candidates.iter();
-        scores.map(|candidate| (candidate.agent.id, candidate.score())).collect()
+        scores
+            .map(|candidate| (candidate.agent.id, candidate.score()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -73,10 +73,7 @@ impl Broker {
             payload,
         };
         let mut transaction = redis::pipe();
-        transaction
-            .atomic()
-            .lpush(EVENTS, event.to_json())
-            .ignore();
+        transaction.atomic().lpush(EVENTS, event.to_json()).ignore();
         set_state(&mut transaction, task, "queued");
         let exec = transaction.exec_async(&mut connection);
         self.metrics.redis(RedisOperation::Exec, exec).await?;
@@ -159,7 +156,9 @@ impl Consumer {
 
 /// Adds a command that sets the state of a task.
 pub fn set_state(transaction: &mut Pipeline, task: u64, state: &str) {
-    transaction.set_ex(state_key(task), state, STATE_TTL).ignore();
+    transaction
+        .set_ex(state_key(task), state, STATE_TTL)
+        .ignore();
 }
 
 fn state_key(task: u64) -> String {

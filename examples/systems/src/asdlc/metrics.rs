@@ -93,7 +93,8 @@ pub struct CollectedGauge {
     label: Option<(&'static str, &'static [&'static str])>,
 }
 
-pub const ACTIVE_TASKS: CollectedGauge = CollectedGauge::new("asdlc_active_tasks", "Number of events in progress.");
+pub const ACTIVE_TASKS: CollectedGauge =
+    CollectedGauge::new("asdlc_active_tasks", "Number of events in progress.");
 pub const ACTIVE_WORKERS: CollectedGauge =
     CollectedGauge::new("asdlc_active_workers", "Number of workers in the pool.");
 pub const QUEUE_LENGTH: CollectedGauge = CollectedGauge::new(

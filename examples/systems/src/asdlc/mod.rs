@@ -186,9 +186,9 @@ async fn listen(variable: &str, default: u16) -> Result<TcpListener, Box<dyn Err
     };
     match env::var(variable) {
         Ok(port) => {
-            let port = port
-                .parse()
-                .map_err(|_| format!("{variable} must be a port number, 0 to 65535, got {port:?}"))?;
+            let port = port.parse().map_err(|_| {
+                format!("{variable} must be a port number, 0 to 65535, got {port:?}")
+            })?;
             Ok(bind(port).await?)
         }
         Err(_) => match bind(default).await {

@@ -81,9 +81,10 @@ impl RedisServer {
         let deadline = Instant::now() + Duration::from_secs(10);
         while let Err(error) = client.get_multiplexed_async_connection().await {
             if Instant::now() > deadline {
-                return Err(
-                    format!("redis-server did not accept connections within 10 s: {error}").into(),
-                );
+                return Err(format!(
+                    "redis-server did not accept connections within 10 s: {error}"
+                )
+                .into());
             }
             sleep(Duration::from_millis(10)).await;
         }

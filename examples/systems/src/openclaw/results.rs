@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
-use super::metrics::{OpenClaw, AttemptResult};
+use super::metrics::{AttemptResult, OpenClaw};
 use super::partition::{Network, PartitionDetector, Unreachable};
 
 pub struct ResultBuffer {

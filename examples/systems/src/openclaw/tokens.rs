@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::audit::AuditLog;
-use super::metrics::{Audit, OpenClaw, TokenRevocation, AttemptResult};
+use super::metrics::{AttemptResult, Audit, OpenClaw, TokenRevocation};
 
 /// One token per node. Tokens are rotated, and revoked after a forged message.
 pub struct Tokens {
