@@ -126,7 +126,8 @@ impl Measured {
         self.durations.keys().copied()
     }
 
-    /// Returns the exact quantile in seconds: the smallest duration that at least this share of requests does not exceed.
+    /// Returns the exact quantile in seconds: the smallest duration that at least this share of
+    /// requests does not exceed.
     pub fn quantile(&self, endpoint: &str, quantile: f64) -> Option<f64> {
         let durations = self.durations.get(endpoint)?;
         let rank = (quantile * durations.len() as f64).ceil() as usize;
@@ -149,8 +150,9 @@ impl Driver {
         })
     }
 
-    /// Sends requests for `duration`, at 40 to 100 requests per second in waves. From 45 % to 65 % of the time, the simulated
-    /// bank is down. Calls `progress` with the elapsed time before each request.
+    /// Sends requests for `duration`, at 40 to 100 requests per second in waves. From 45 % to 65 %
+    /// of the time, the simulated bank is down. Calls `progress` with the elapsed time before each
+    /// request.
     pub async fn run(&self, duration: Duration, progress: impl Fn(Duration)) -> Result<Measured> {
         let (start, mut rng) = (Instant::now(), Rng::new(7));
         let semaphore = Arc::new(Semaphore::new(MAX_CONCURRENT));

@@ -1,5 +1,5 @@
-//! The common parts of `observe` and `previews`: a demo shop, clients that generate load, a Prometheus that scrapes the
-//! shop, and a query proxy in front of Prometheus.
+//! The common parts of `observe` and `previews`: a demo shop, clients that generate load, a
+//! Prometheus that scrapes the shop, and a query proxy in front of Prometheus.
 
 pub mod driver;
 pub mod prometheus;

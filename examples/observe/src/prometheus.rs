@@ -12,7 +12,8 @@ use tower_prometheus_mixin::Mixin;
 
 use crate::Result;
 
-/// A Prometheus with the configuration of a [`Mixin`], on a free port. Dropping this stops it and removes its data.
+/// A Prometheus with the configuration of a [`Mixin`], on a free port. Dropping this stops it and
+/// removes its data.
 pub struct Prometheus {
     child: Child,
     _directory: Directory,
@@ -60,8 +61,8 @@ impl Drop for Prometheus {
     }
 }
 
-/// Returns the address in the log line `… msg="Listening on" address=127.0.0.1:41937`. The thread reads the log until
-/// Prometheus ends, because Prometheus ends if it cannot write its log.
+/// Returns the address in the log line `… msg="Listening on" address=127.0.0.1:41937`. The thread
+/// reads the log until Prometheus ends, because Prometheus ends if it cannot write its log.
 fn logged_address(log: ChildStderr) -> Option<String> {
     let (found, address) = mpsc::channel();
     thread::spawn(move || {

@@ -21,8 +21,9 @@ use tower_prometheus::{Error, HttpMetrics, Registry, http::HttpMetric};
 use crate::Result;
 use crate::rng::Rng;
 
-/// Returns the configuration of the layer, from which the dashboard and the rules are also generated. All series are
-/// preregistered, because `rate` misses the first request of a series that did not exist as 0.
+/// Returns the configuration of the layer, from which the dashboard and the rules are also
+/// generated. All series are preregistered, because `rate` misses the first request of a series
+/// that did not exist as 0.
 pub fn http() -> HttpMetrics {
     HttpMetrics::server()
         .measure(HttpMetric::ResponseBodySize)
@@ -80,14 +81,15 @@ impl Shop {
         self.state.bank_is_down.store(down, Ordering::Relaxed);
     }
 
-    /// Waits until the shop handles one more request for a quote. A client that disconnects after that has a request that
-    /// the layer counts.
+    /// Waits until the shop handles one more request for a quote. A client that disconnects after
+    /// that has a request that the layer counts.
     pub async fn quote_started(&self) -> Result<()> {
         self.state.quotes_started.acquire().await?.forget();
         Ok(())
     }
 
-    /// Returns the number of ended requests and the number of open ones (in progress, or long-lived), from the shop's metrics.
+    /// Returns the number of ended requests and the number of open ones (in progress, or
+    /// long-lived), from the shop's metrics.
     pub fn requests(&self) -> (f64, f64) {
         let value = |family| self.metrics.sum(family, &[]).unwrap_or(0.0);
         let open = value("http_requests_in_progress") + value("http_connections_open");
@@ -143,7 +145,8 @@ async fn order(State(shop): State<Arc<ShopState>>) -> (StatusCode, &'static str)
     (StatusCode::CREATED, "ordered\n")
 }
 
-/// Streams pieces of 4 KiB, 10 ms apart. The request ends with the last piece, or when the client disconnects.
+/// Streams pieces of 4 KiB, 10 ms apart. The request ends with the last piece, or when the client
+/// disconnects.
 async fn export(Path(pieces): Path<u32>) -> Body {
     Body::from_stream(stream::unfold(0, move |piece| async move {
         tokio::time::sleep(Duration::from_millis(10)).await;

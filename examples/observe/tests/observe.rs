@@ -1,5 +1,5 @@
-//! `observe` and `previews`: the metrics and the clients have equal counts, with a real Prometheus and without one, and every
-//! panel is drawn. `tests/run` installs Prometheus.
+//! `observe` and `previews`: the metrics and the clients have equal counts, with a real Prometheus
+//! and without one, and every panel is drawn. `tests/run` installs Prometheus.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,7 +39,8 @@ fn processes_in(directory: &Path) -> Vec<u32> {
     ids.filter(is_in).collect()
 }
 
-/// Returns the two numbers of each line of the report, by its heading: that of the clients, and that of the metrics.
+/// Returns the two numbers of each line of the report, by its heading: that of the clients, and
+/// that of the metrics.
 fn compared(report: &str) -> BTreeMap<&str, (f64, f64)> {
     let pair = |line: &str| {
         let mut words = line.split_whitespace().rev();

@@ -8,8 +8,8 @@
 //! | [`zerostate`] | an agent economy with a gRPC API and an HTTP API |
 //! | [`agentos`] | a gateway between agents, with a cache and rate limits |
 //!
-//! The binaries in `src/bin` start them. In every module, `metrics` is the catalogue, and `mixin` builds the dashboard, the
-//! rules and the scrape configuration in `generated/`.
+//! The binaries in `src/bin` start them. In every module, `metrics` is the catalogue, and `mixin`
+//! builds the dashboard, the rules and the scrape configuration in `generated/`.
 
 pub mod agentos;
 pub mod aria;

@@ -1,5 +1,5 @@
-//! AgentOS, started as a program and called over HTTP: its metric families, counts and rate limits, and the queries of its
-//! dashboard in a real Prometheus.
+//! AgentOS, started as a program and called over HTTP: its metric families, counts and rate limits,
+//! and the queries of its dashboard in a real Prometheus.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -71,13 +71,13 @@ impl Gateway {
     }
 
     fn page(&self) -> BTreeMap<String, f64> {
-        samples(&curl(&[&self.metrics()]))
+        samples(&curl(&[&self.metrics_url()]))
     }
 
     /// The samples of the metrics page, once `sample` has this value.
     #[track_caller]
     fn page_when(&self, sample: &str, value: f64) -> BTreeMap<String, f64> {
-        let page = page_with(&self.metrics(), sample, |page| {
+        let page = page_with(&self.metrics_url(), sample, |page| {
             samples(page).get(sample) == Some(&value)
         });
         samples(&page)
@@ -349,8 +349,8 @@ async fn counts_equal_the_requests_sent() {
     }
     assert_eq!(sum(&page, "ccr_requests_total"), 6.0);
     assert_eq!(sum(&page, "ccr_latency_seconds_count"), 6.0);
-    // Each word is a token. Input of `small`: the question twice, and the text. Output: "You asked: …" twice, and the
-    // summary of five words. A plan has two words for each input word.
+    // Each word is a token. Input of `small`: the question twice, and the text. Output: "You asked:
+    // …" twice, and the summary of five words. A plan has two words for each input word.
     for (provider, direction, expected) in [
         ("small", "input", 6.0 + 6.0 + 6.0),
         ("small", "output", 8.0 + 8.0 + 5.0),

@@ -1,5 +1,6 @@
-//! Aria, started as a program and called over HTTP: its metric families on a separate port, its counts for every way in
-//! which requests and LLM calls end, and the queries of its dashboard in a real Prometheus.
+//! Aria, started as a program and called over HTTP: its metric families on a separate port, its
+//! counts for every way in which requests and LLM calls end, and the queries of its dashboard in a
+//! real Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -364,8 +365,8 @@ fn counts_equal_the_requests_sent() {
     assert_http(&page, &failed);
 }
 
-/// Sends six messages that are answered, one of them streamed, one that fails because no agent is active, and one to an
-/// unknown agent. Returns the session of the first.
+/// Sends six messages that are answered, one of them streamed, one that fails because no agent is
+/// active, and one to an unknown agent. Returns the session of the first.
 fn converse(aria: &Aria) -> Value {
     let message = |agent: &str| json!({ "agent": agent, "message": "one two three" });
     let first = aria.reply(&message("coder"));
@@ -812,7 +813,8 @@ fn assert_http(page: &BTreeMap<String, f64>, failed: &Failed) {
     }
 }
 
-/// A trial of a half-open breaker closes or opens it. A cancelled trial does neither, and the next call is a trial again.
+/// A trial of a half-open breaker closes or opens it. A cancelled trial does neither, and the next
+/// call is a trial again.
 #[test]
 fn half_open_breaker_closes_or_opens_by_one_trial() {
     skip_without!(Curl);

@@ -1,5 +1,6 @@
-//! aSDLC, started as programs: its metric families, its counts, its gauges when Redis stops and restarts, and its query
-//! proxy in front of real stores. `tests/run` installs Redis, Prometheus and VictoriaMetrics.
+//! aSDLC, started as programs: its metric families, its counts, its gauges when Redis stops and
+//! restarts, and its query proxy in front of real stores. `tests/run` installs Redis, Prometheus
+//! and VictoriaMetrics.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -282,8 +283,8 @@ fn counts_equal_the_requests_sent() {
     }
 }
 
-/// With the built-in client and a Redis that the program starts, all counts increase. After SIGTERM and SIGINT the program
-/// exits with success and Redis ends; after SIGKILL Redis ends, too.
+/// With the built-in client and a Redis that the program starts, all counts increase. After SIGTERM
+/// and SIGINT the program exits with success and Redis ends; after SIGKILL Redis ends, too.
 #[test]
 fn stopped_program_leaves_no_redis_and_no_files() {
     skip_without!(Curl, Redis);
@@ -380,8 +381,8 @@ fn missing_programs_and_settings_are_named_in_errors() {
     assert!(error.contains("--no-traffic"), "{error}");
 }
 
-/// Scrapes with a timeout of two seconds. Asserts that the page is complete whether Redis is up or not, and returns the
-/// value of `asdlc_redis_connection_up`.
+/// Scrapes with a timeout of two seconds. Asserts that the page is complete whether Redis is up or
+/// not, and returns the value of `asdlc_redis_connection_up`.
 fn scrape(url: &str, service: &str) -> f64 {
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 2";
     let start = Instant::now();

@@ -1,5 +1,5 @@
-//! The catalogues of three systems, recorded into directly: the whole metrics page, names that differ from the Rust fields,
-//! and the limits of labels.
+//! The catalogues of three systems, recorded into directly: the whole metrics page, names that
+//! differ from the Rust fields, and the limits of labels.
 
 use systems::aria::metrics::{self as aria, Aria};
 use systems::openclaw::metrics::{self as openclaw, Assignment, AttemptResult, OpenClaw};

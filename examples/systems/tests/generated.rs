@@ -1,5 +1,5 @@
-//! Dashboards, rules and scrape configurations of the five systems: equal to the files in `generated/`, valid for
-//! Grafana, promtool and real servers, and as specified by the teams.
+//! Dashboards, rules and scrape configurations of the five systems: equal to the files in
+//! `generated/`, valid for Grafana, promtool and real servers, and as specified by the teams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -327,8 +327,8 @@ fn promtool_accepts_the_scrape_configurations() {
     }
 }
 
-/// aSDLC's configuration has every kind of job. Both servers load it and list its static targets. VictoriaMetrics finds no
-/// pod outside of Kubernetes.
+/// aSDLC's configuration has every kind of job. Both servers load it and list its static targets.
+/// VictoriaMetrics finds no pod outside of Kubernetes.
 #[test]
 fn real_servers_load_the_scrape_configuration() {
     skip_without!(Prometheus, VictoriaMetrics);

@@ -1,18 +1,21 @@
-//! All five systems as they are deployed: Prometheus and VictoriaMetrics scrape them with the configurations in
-//! `generated/`, and every panel and every rule has a result, or a reason in [`EMPTY`].
+//! All five systems as they are deployed: Prometheus and VictoriaMetrics scrape them with the
+//! configurations in `generated/`, and every panel and every rule has a result, or a reason in
+//! [`EMPTY`].
 //!
-//! Each system runs twice. In one process the built-in client sends requests, so that every metric of a panel changes.
-//! Only this test calls the other process, so both stores must have exactly the counts of the requests that it sent.
+//! Each system runs twice. In one process the built-in client sends requests, so that every metric
+//! of a panel changes. Only this test calls the other process, so both stores must have exactly the
+//! counts of the requests that it sent.
 //!
 //! Behaviour of the stores that the test allows for:
 //!
 //! - Debian's Prometheus is built without Kubernetes discovery and refuses a configuration with such a job.
 //!   VictoriaMetrics accepts it, and finds no pod.
-//! - An alert that does not fire has an empty result, and so has an alert on a metric that does not exist. So the test
-//!   queries the compared expression, which must have a result.
-//! - A series that is exported only for a moment, such as the balance of a channel that is settled soon, is stale at the
-//!   next scrape. Instant queries, repeated for a minute, once returned no such series from VictoriaMetrics, although
-//!   they did from Prometheus. So every query is a range query, as in Grafana.
+//! - An alert that does not fire has an empty result, and so has an alert on a metric that does not
+//!   exist. So the test queries the compared expression, which must have a result.
+//! - A series that is exported only for a moment, such as the balance of a channel that is settled
+//!   soon, is stale at the next scrape. Instant queries, repeated for a minute, once returned no
+//!   such series from VictoriaMetrics, although they did from Prometheus. So every query is a range
+//!   query, as in Grafana.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -225,8 +228,9 @@ const NO_CONNECTION: &str = "the system has no WebSocket, tunnel or event stream
 const NO_ABORT: &str = "the client reads every response body to its end";
 const NO_OVERFLOW: &str = "no label exceeds its limit";
 
-/// Panels and rules without a result, with the reason. All others must have one. aSDLC's overflow rule has one, because it
-/// applies to all jobs and ZeroState has more auctions than the limit of `auction_id`.
+/// Panels and rules without a result, with the reason. All others must have one. aSDLC's overflow
+/// rule has one, because it applies to all jobs and ZeroState has more auctions than the limit of
+/// `auction_id`.
 const EMPTY: &[(&str, &str, &str)] = &[
     ("asdlc", "Http connections open", NO_CONNECTION),
     ("asdlc", "Http response bodies aborted", NO_ABORT),

@@ -153,8 +153,8 @@ impl Claw {
         format!("{}/metrics", self.url)
     }
 
-    /// Scrapes until one metrics page has all these values: metrics are updated while a page is rendered, so the first
-    /// pages can have only some of them.
+    /// Scrapes until one metrics page has all these values: metrics are updated while a page is
+    /// rendered, so the first pages can have only some of them.
     #[track_caller]
     fn wait_for_values(&self, expected: &[(&str, f64)]) {
         page_with(&self.metrics_url(), &format!("{expected:?}"), |page| {
@@ -249,8 +249,8 @@ fn tasks_are_assigned_to_capable_nodes() {
     ] {
         assert_eq!(claw.submit(task), "503");
     }
-    // The node executes one task and its inbox holds four. It may not have taken the first task yet, so two or three are
-    // rejected.
+    // The node executes one task and its inbox holds four. It may not have taken the first task
+    // yet, so two or three are rejected.
     let hangs = r#"{"capability":"train","complexity":"high","work_ms":60000}"#;
     let rejected = (0..7).filter(|_| claw.submit(hangs) == "503").count();
     assert!((2..=3).contains(&rejected), "{rejected}");
@@ -359,7 +359,8 @@ fn leases_and_tokens_are_revoked_manually_and_after_forgery() {
         (r#"tokens_revoked_total{reason="manual"}"#, 1.0),
         (r#"audit_events_total{type="message_rejected"}"#, 1.0),
     ]);
-    // One token per node at start, and one for each revoked token. Tokens rotate meanwhile, so compare within one page.
+    // One token per node at start, and one for each revoked token. Tokens rotate meanwhile, so
+    // compare within one page.
     page_with(
         &claw.metrics_url(),
         "a new token for each revoked token",

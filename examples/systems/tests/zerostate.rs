@@ -1,5 +1,5 @@
-//! ZeroState, started as a program and called over gRPC: its metric families, its counts, the limits of its labels, and its
-//! queries in a real Prometheus.
+//! ZeroState, started as a program and called over gRPC: its metric families, its counts, the
+//! limits of its labels, and its queries in a real Prometheus.
 
 use std::collections::BTreeMap;
 
@@ -281,7 +281,8 @@ const TABLE: &[Row] = &[
 /// Recorded families with a free-form label: they have no series before the first call.
 const FREE_FORM: usize = 6;
 
-/// `families()` describes exactly the metric families of the table, except those of the process and the runtime.
+/// `families()` describes exactly the metric families of the table, except those of the process and
+/// the runtime.
 #[test]
 fn descriptions_match_the_table() {
     let mut described: Vec<_> = metrics::families()
@@ -557,7 +558,8 @@ async fn channels(zero: &ZeroState) {
     );
 }
 
-/// Submits six valid tasks: four succeed, one of them after its caller disconnected. A task of unknown type is rejected.
+/// Submits six valid tasks: four succeed, one of them after its caller disconnected. A task of
+/// unknown type is rejected.
 async fn tasks(zero: &ZeroState) {
     for cost in [1_000, 2_000, 3_000] {
         zero.call(task("compute", "ada", cost)).await.unwrap();
@@ -594,8 +596,8 @@ async fn tasks(zero: &ZeroState) {
     );
 }
 
-/// Holds three auctions: one is sold and delivered, one is sold and not delivered, one has no bids. Returns the price of the
-/// first.
+/// Holds three auctions: one is sold and delivered, one is sold and not delivered, one has no bids.
+/// Returns the price of the first.
 async fn auctions(zero: &ZeroState) -> u64 {
     let english = zero.auction("english", 3_000, &[2_000, 3_000]).await;
     zero.auction("sealed", 3_000, &[10, 5]).await;

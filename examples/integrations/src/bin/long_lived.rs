@@ -15,8 +15,9 @@
 //! http_request_duration_seconds_sum{endpoint="/ticks",method="GET"} 0.000024841
 //! ```
 //!
-//! The program keeps three WebSockets and two event streams open for 300 ms, and prints the metrics before and after they
-//! close. With `SERVE=1` it continues to serve. `PORT` sets the port, 3000 by default.
+//! The program keeps three WebSockets and two event streams open for 300 ms, and prints the metrics
+//! before and after they close. With `SERVE=1` it continues to serve. `PORT` sets the port, 3000 by
+//! default.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -55,8 +56,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The extension marks the response as long-lived. The session holds the guard: the connection counts as open until the
-/// guard is dropped.
+/// The extension marks the response as long-lived. The session holds the guard: the connection
+/// counts as open until the guard is dropped.
 async fn chat(upgrade: WebSocketUpgrade) -> impl IntoResponse {
     let (mark, guard) = LongLived::guarded("websocket");
     let echo = async move |mut socket: WebSocket| {

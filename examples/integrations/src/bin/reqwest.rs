@@ -24,7 +24,8 @@ async fn main() -> Result<(), BoxError> {
     let server = serve().await?;
     let metrics = Registry::new();
 
-    // The layer wraps services of `http::Request`. reqwest has a different request type, so the adapter converts it.
+    // The layer wraps services of `http::Request`. reqwest has a different request type, so the
+    // adapter converts it.
     let reqwest = reqwest::Client::new();
     let service = service_fn(move |request: Request<reqwest::Body>| {
         let sent = request.try_into().map(|request| reqwest.execute(request));
@@ -37,7 +38,8 @@ async fn main() -> Result<(), BoxError> {
         response.into_body().collect().await?;
     }
 
-    // Failed and cancelled requests are counted too: nothing listens on port 1, and `/slow` takes longer than 50 ms.
+    // Failed and cancelled requests are counted too: nothing listens on port 1, and `/slow` takes
+    // longer than 50 ms.
     let unreachable = request("http://127.0.0.1:1/down", "/down")?;
     assert!(client.call(unreachable).await.is_err());
     let slow = client.call(request(&format!("{server}/slow"), "/slow")?);

@@ -1,5 +1,5 @@
-//! [`Cache`]: an LRU cache of answers. Entries expire after a fixed time to live, and beyond `capacity` entries the
-//! least recently used one is evicted.
+//! [`Cache`]: an LRU cache of answers. Entries expire after a fixed time to live, and beyond
+//! `capacity` entries the least recently used one is evicted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

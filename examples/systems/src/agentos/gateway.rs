@@ -125,7 +125,8 @@ async fn card(
     Ok(description)
 }
 
-/// If the client disconnects, this future is dropped at an `await`, and so is the timer: the request is cancelled.
+/// If the client disconnects, this future is dropped at an `await`, and so is the timer: the
+/// request is cancelled.
 async fn operation(
     State(gateway): State<Arc<Gateway>>,
     Path((agent, operation)): Path<(String, String)>,

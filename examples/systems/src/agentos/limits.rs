@@ -1,5 +1,5 @@
-//! [`Limits`]: rate limits by token buckets. Each endpoint has a bucket per workspace and one for all workspaces. A
-//! request takes a token from both or from neither.
+//! [`Limits`]: rate limits by token buckets. Each endpoint has a bucket per workspace and one for
+//! all workspaces. A request takes a token from both or from neither.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,8 +16,8 @@ pub struct Limit {
     pub per_second: f64,
 }
 
-/// Maximum number of workspace buckets. Beyond it, full buckets are removed; if none is full, new workspaces share one
-/// bucket per endpoint.
+/// Maximum number of workspace buckets. Beyond it, full buckets are removed; if none is full, new
+/// workspaces share one bucket per endpoint.
 pub const MAX_BUCKETS: usize = 10_000;
 /// Workspace id of the shared bucket. No client can send it, because the gateway rejects an empty id.
 const SHARED: &str = "";

@@ -1,7 +1,8 @@
 //! The catalogue of the gateway, and a method per event that updates all metrics of the event.
 //!
-//! The number of workspaces is not known in advance, so the label is limited: the first [`MAX_WORKSPACES`] workspaces get
-//! separate series, and further ones are recorded as `overflow`. Sums over all workspaces stay correct.
+//! The number of workspaces is not known in advance, so the label is limited: the first
+//! [`MAX_WORKSPACES`] workspaces get separate series, and further ones are recorded as `overflow`.
+//! Sums over all workspaces stay correct.
 
 use std::time::Duration;
 
@@ -174,8 +175,8 @@ pub struct AgentRequest<'a> {
 }
 
 impl AgentOs {
-    /// Exports the series of an agent as 0 before its first request: `rate` misses what happens before the first scrape
-    /// of a series.
+    /// Exports the series of an agent as 0 before its first request: `rate` misses what happens
+    /// before the first scrape of a series.
     pub fn agent_registered(self, agent: &str) {
         let (operation, status) = (AgentOperation::Card, Status::Success);
         let request = Request {
@@ -187,7 +188,8 @@ impl AgentOs {
         drop(self.a2a_active_tasks.with(Agent { agent }).begin());
     }
 
-    /// Starts the timer of a request. If the guard is dropped without an outcome, the request counts as cancelled.
+    /// Starts the timer of a request. If the guard is dropped without an outcome, the request
+    /// counts as cancelled.
     pub fn request_timer<'a>(
         self,
         agent: &'a str,

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - It has an isolated registry, without process or runtime metrics.
-//! - The timer of a request is a guard: if the client disconnects, the request counts as `cancelled`, and leaves
-//!   `a2a_active_tasks` at that moment.
+//! - The timer of a request is a guard: if the client disconnects, the request counts as
+//!   `cancelled`, and leaves `a2a_active_tasks` at that moment.
 //! - Rate limits are counted where the decision is final: `limits.rs`.
 //! - `metrics.rs` documents the limit on workspaces.
 //!

@@ -1,8 +1,8 @@
 //! The HTTP API of the engine.
 //!
-//! `aria_requests_total` counts the requests that reach the engine, by method name. It does not count requests that are
-//! rejected before (unknown session, invalid body) or the operators' settings (paused jobs, active agents, faults). The
-//! HTTP layer counts all of them.
+//! `aria_requests_total` counts the requests that reach the engine, by method name. It does not
+//! count requests that are rejected before (unknown session, invalid body) or the operators'
+//! settings (paused jobs, active agents, faults). The HTTP layer counts all of them.
 
 use std::sync::Arc;
 

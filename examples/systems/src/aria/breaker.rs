@@ -37,8 +37,8 @@ struct Inner {
     trial: bool,
 }
 
-/// Permission for one call. If it is dropped without a result, because the client disconnected, the breaker's state
-/// does not change.
+/// Permission for one call. If it is dropped without a result, because the client disconnected, the
+/// breaker's state does not change.
 #[must_use = "call `succeeded` or `failed` when the call ends"]
 pub struct Permit<'a> {
     breaker: &'a CircuitBreaker,

@@ -175,7 +175,8 @@ impl From<Outcome> for Status {
     }
 }
 
-/// Operations. Each is counted exactly once, with its outcome, and decrements its in-progress gauge when it ends.
+/// Operations. Each is counted exactly once, with its outcome, and decrements its in-progress gauge
+/// when it ends.
 impl Aria {
     /// A request: any async function, by the name of its method.
     pub async fn request<T, E: ErrorType>(
@@ -324,8 +325,8 @@ fn set_error_type<Record, T, E: ErrorType>(
     }
 }
 
-/// Preregistration of the values of free-form labels that are known at start-up: `with` alone exports the series as 0, for
-/// every value of the enum labels.
+/// Preregistration of the values of free-form labels that are known at start-up: `with` alone
+/// exports the series as 0, for every value of the enum labels.
 impl Aria {
     pub fn preregister_method(self, method: &str) {
         let status = Status::Ok;

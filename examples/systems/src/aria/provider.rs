@@ -1,4 +1,5 @@
-//! [`Provider`]: a simulated provider of a language model. It streams its answer line by line, and can be made to fail.
+//! [`Provider`]: a simulated provider of a language model. It streams its answer line by line, and
+//! can be made to fail.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

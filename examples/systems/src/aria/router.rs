@@ -1,5 +1,5 @@
-//! [`Router`]: chooses agents by pheromone scores, as in ant colony optimization. Success raises the score of an agent,
-//! failure lowers it, and all scores decay over time.
+//! [`Router`]: chooses agents by pheromone scores, as in ant colony optimization. Success raises
+//! the score of an agent, failure lowers it, and all scores decay over time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,7 +61,8 @@ impl Candidate {
 #[derive(Debug)]
 struct Inner {
     candidates: Vec<Candidate>,
-    /// Position of the latest choice in the unit interval: a low-discrepancy sequence with steps of the golden ratio.
+    /// Position of the latest choice in the unit interval: a low-discrepancy sequence with steps of
+    /// the golden ratio.
     position: f64,
 }
 
@@ -90,7 +91,8 @@ impl Router {
         Self { inner, aria }
     }
 
-    /// Chooses an active agent, with a probability proportional to its score; `None` if all agents are inactive.
+    /// Chooses an active agent, with a probability proportional to its score; `None` if all agents
+    /// are inactive.
     pub fn choose(&self) -> Option<Agent> {
         let start = Instant::now();
         let mut inner = self.lock();

@@ -1,4 +1,5 @@
-//! A built-in client that calls the whole API: conversations, skills, jobs, an overloaded model, cancelled requests.
+//! A built-in client that calls the whole API: conversations, skills, jobs, an overloaded model,
+//! cancelled requests.
 
 use std::time::Duration;
 

@@ -94,8 +94,9 @@ impl Broker {
         self.metrics.redis(RedisOperation::Llen, length).await
     }
 
-    /// Returns a consumer with a separate connection, because a blocking pop blocks the connection. Events that an
-    /// earlier consumer of the same name took and did not finish are first put back into the queue.
+    /// Returns a consumer with a separate connection, because a blocking pop blocks the connection.
+    /// Events that an earlier consumer of the same name took and did not finish are first put back
+    /// into the queue.
     pub async fn consumer(&self, queue: &'static str, name: &str) -> RedisResult<Consumer> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(TIMEOUT))
@@ -114,8 +115,9 @@ impl Broker {
     }
 }
 
-/// Takes events from a queue, one at a time. Until an event is finished, it is in a list of its consumer, so that it
-/// survives a lost connection or a killed process (the reliable queue pattern of Redis).
+/// Takes events from a queue, one at a time. Until an event is finished, it is in a list of its
+/// consumer, so that it survives a lost connection or a killed process (the reliable queue pattern
+/// of Redis).
 pub struct Consumer {
     connection: MultiplexedConnection,
     metrics: Asdlc,

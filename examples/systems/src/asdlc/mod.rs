@@ -12,12 +12,13 @@
 //! ["orchestrator","workers"]
 //! ```
 //!
-//! The orchestrator pushes events to a Redis queue; workers process them and push the results to another queue. Each
-//! service has its own registry with the constant label `service`. If Redis is down or slow,
-//! `asdlc_redis_connection_up` is 0 (a PING within the scraper's deadline), and the rest of the metrics page is complete.
+//! The orchestrator pushes events to a Redis queue; workers process them and push the results to
+//! another queue. Each service has its own registry with the constant label `service`. If Redis is
+//! down or slow, `asdlc_redis_connection_up` is 0 (a PING within the scraper's deadline), and the
+//! rest of the metrics page is complete.
 //!
-//! A collector that fails (`queue`, without Redis) loses only its own samples, and a warning is logged. With `--strict`
-//! such a scrape gets a 500 with the reason.
+//! A collector that fails (`queue`, without Redis) loses only its own samples, and a warning is
+//! logged. With `--strict` such a scrape gets a 500 with the reason.
 //!
 //! | argument or variable | |
 //! |---|---|
@@ -178,7 +179,8 @@ async fn serve(redis: &str, options: &Options, shutdown: &Shutdown) -> Result<()
     Ok(())
 }
 
-/// Listens on the port in the environment variable. If it is not set: on `default`, or if that is in use, on a free port.
+/// Listens on the port in the environment variable. If it is not set: on `default`, or if that is
+/// in use, on a free port.
 async fn listen(variable: &str, default: u16) -> Result<TcpListener, Box<dyn Error>> {
     let bind = async |port: u16| {
         let bound = TcpListener::bind(("127.0.0.1", port)).await;

@@ -1,4 +1,5 @@
-//! The orchestrator: an axum API that queues events, a worker pool that stores the results, and the query proxy.
+//! The orchestrator: an axum API that queues events, a worker pool that stores the results, and the
+//! query proxy.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -64,8 +65,9 @@ pub async fn serve(
     };
     let service = Service::start(role, redis, options, &shutdown)?;
     let app = app(&service)?;
-    // The metrics page is written in two parts: the response head, and the body with the collected samples. Without
-    // TCP_NODELAY the second part waits until the client acknowledges the first (Nagle's algorithm and delayed ACK).
+    // The metrics page is written in two parts: the response head, and the body with the collected
+    // samples. Without TCP_NODELAY the second part waits until the client acknowledges the first
+    // (Nagle's algorithm and delayed ACK).
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });

@@ -115,7 +115,8 @@ struct Worker<W> {
 }
 
 impl<W: Work> Worker<W> {
-    /// Processes events until shutdown, and reconnects whenever Redis is unreachable. Logs one warning per outage.
+    /// Processes events until shutdown, and reconnects whenever Redis is unreachable. Logs one
+    /// warning per outage.
     async fn run(self, shutdown: Shutdown) {
         let _active = self.state.workers.increment();
         let mut is_unreachable = false;

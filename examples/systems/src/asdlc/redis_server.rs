@@ -16,7 +16,8 @@ pub struct RedisServer {
     directory: PathBuf,
 }
 
-/// Creates an empty directory. Its name has a number, because an earlier process with the same id may have left one.
+/// Creates an empty directory. Its name has a number, because an earlier process with the same id
+/// may have left one.
 fn new_directory() -> io::Result<PathBuf> {
     for number in 0.. {
         let name = format!("asdlc-{}-{number}", std::process::id());
@@ -30,9 +31,10 @@ fn new_directory() -> io::Result<PathBuf> {
     unreachable!("the loop has no end")
 }
 
-/// Runs Redis and stops it when the program ends. Redis does not notice the end of its parent process. The shell does,
-/// even after SIGKILL, because its standard input is a pipe from the program; it then stops Redis and removes the
-/// directory. It ignores Ctrl-C: the program handles that and closes the pipe.
+/// Runs Redis and stops it when the program ends. Redis does not notice the end of its parent
+/// process. The shell does, even after SIGKILL, because its standard input is a pipe from the
+/// program; it then stops Redis and removes the directory. It ignores Ctrl-C: the program handles
+/// that and closes the pipe.
 const SCRIPT: &str = r#"
 trap '' INT
 directory=$1

@@ -1,4 +1,5 @@
-//! The workers: a pool of agents that process events, and a plain hyper server for health, pool state and metrics.
+//! The workers: a pool of agents that process events, and a plain hyper server for health, pool
+//! state and metrics.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -95,7 +96,8 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         let (stream, _) = accepted?;
-        // As in the orchestrator: otherwise the body of the metrics page waits for the acknowledgement of its head.
+        // As in the orchestrator: otherwise the body of the metrics page waits for the
+        // acknowledgement of its head.
         stream.set_nodelay(true)?;
         let app = TowerToHyperService::new(app.clone());
         let connection = server.serve_connection(TokioIo::new(stream), app);

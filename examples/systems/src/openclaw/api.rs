@@ -1,4 +1,5 @@
-//! The HTTP API: clients submit tasks, nodes report results, and operators revoke leases and tokens and simulate failures.
+//! The HTTP API: clients submit tasks, nodes report results, and operators revoke leases and tokens
+//! and simulate failures.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Collectors for the gauges of the services.
 //!
-//! Each service has a separate collector. If a collector is not registered or fails, only its gauges are missing.
+//! Each service has a separate collector. If a collector is not registered or fails, only its
+//! gauges are missing.
 
 use std::sync::Arc;
 

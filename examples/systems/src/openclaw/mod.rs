@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - Counters and histograms are recorded where the event happens, by the methods in `metrics.rs`.
-//! - Gauges (active leases, buffered results, network partition) come from collectors, which read the services at scrape
-//!   time: `collectors.rs`.
+//! - Gauges (active leases, buffered results, network partition) come from collectors, which read
+//!   the services at scrape time: `collectors.rs`.
 //! - `/metrics` is served on the port of the application.
 //!
 //! | argument or variable | |

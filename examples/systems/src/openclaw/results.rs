@@ -55,8 +55,8 @@ impl ResultBuffer {
         self.metrics.result_buffered();
     }
 
-    /// Stores the buffered results, the oldest first, until the buffer is empty or a result cannot be stored. Returns the
-    /// number of results stored.
+    /// Stores the buffered results, the oldest first, until the buffer is empty or a result cannot
+    /// be stored. Returns the number of results stored.
     ///
     /// # Errors
     ///

@@ -47,7 +47,8 @@ impl Tokens {
         Some(by_node.get(node)?.current.hash_one((node, body)))
     }
 
-    /// Verifies the signature of a message. If it is invalid, revokes the token of the node, because it may be compromised.
+    /// Verifies the signature of a message. If it is invalid, revokes the token of the node,
+    /// because it may be compromised.
     pub fn verify(&self, node: &str, body: &str, signature: u64) -> bool {
         let matches = |token: &Token| token.hash_one((node, body)) == signature;
         let is_valid = self.by_node().get(node).is_some_and(|tokens| {

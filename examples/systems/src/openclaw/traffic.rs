@@ -1,4 +1,5 @@
-//! A built-in client that calls the API in rounds of about two seconds, each with every kind of success and failure.
+//! A built-in client that calls the API in rounds of about two seconds, each with every kind of
+//! success and failure.
 
 use std::error::Error;
 use std::time::Duration;
@@ -38,7 +39,8 @@ impl Traffic {
         Ok(())
     }
 
-    /// Submits tasks that no node can execute, for each of three reasons, and more tasks than the inbox of a node holds.
+    /// Submits tasks that no node can execute, for each of three reasons, and more tasks than the
+    /// inbox of a node holds.
     async fn submit_rejected_tasks(&self) -> reqwest::Result<()> {
         for task in [
             json!({ "capability": "levitate", "complexity": "low" }),

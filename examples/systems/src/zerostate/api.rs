@@ -1,4 +1,5 @@
-//! The gRPC API: its messages, as `prost-build` would generate them, and a client. Amounts are in thousandths of a credit.
+//! The gRPC API: its messages, as `prost-build` would generate them, and a client. Amounts are in
+//! thousandths of a credit.
 
 use futures_util::Stream;
 use http::uri::PathAndQuery;

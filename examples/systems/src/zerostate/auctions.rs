@@ -1,4 +1,5 @@
-//! [`Auctions`]: one tokio task per auction, which accepts bids until the auction ends and then waits for the delivery.
+//! [`Auctions`]: one tokio task per auction, which accepts bids until the auction ends and then
+//! waits for the delivery.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

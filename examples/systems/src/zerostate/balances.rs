@@ -1,4 +1,5 @@
-//! [`ChannelBalances`]: a collector for the balances of the channels, read from the [`Ledger`] at scrape time.
+//! [`ChannelBalances`]: a collector for the balances of the channels, read from the [`Ledger`] at
+//! scrape time.
 
 use std::sync::Arc;
 

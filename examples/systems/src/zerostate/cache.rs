@@ -37,7 +37,8 @@ impl Cache {
         Some(content.clone())
     }
 
-    /// Inserts content, unless it alone exceeds the size limit. Evicts the least recently used entries to make room.
+    /// Inserts content, unless it alone exceeds the size limit. Evicts the least recently used
+    /// entries to make room.
     pub fn insert(&mut self, id: &str, content: Bytes) {
         if content.len() > self.max_bytes {
             return;

@@ -45,7 +45,8 @@ impl Economy {
         })
     }
 
-    /// Counts the heartbeats of a peer, until the stream ends or no heartbeat arrives within [`HEARTBEAT_TIMEOUT`].
+    /// Counts the heartbeats of a peer, until the stream ends or no heartbeat arrives within
+    /// [`HEARTBEAT_TIMEOUT`].
     pub async fn monitor(
         &self,
         heartbeats: impl Stream<Item = Result<api::Heartbeat, Status>>,

@@ -2,14 +2,16 @@
 //!
 //! # Labels with unbounded cardinality
 //!
-//! **Peers and auctions:** the labels have limits, [`MAX_PEERS`] and [`MAX_AUCTIONS`]. The first values get separate series;
-//! further values are recorded as `overflow` and counted in `metrics_label_overflow_total`. Sums of counters stay
-//! correct. A gauge that is set has the latest value of any further peer as `overflow`.
+//! **Peers and auctions:** the labels have limits, [`MAX_PEERS`] and [`MAX_AUCTIONS`]. The first
+//! values get separate series; further values are recorded as `overflow` and counted in
+//! `metrics_label_overflow_total`. Sums of counters stay correct. A gauge that is set has the
+//! latest value of any further peer as `overflow`.
 //!
-//! **Channels** end, but a recorded series exists until the process ends. So a collector exports the balances at scrape
-//! time. A settled channel is missing from the next scrape (it does not stay at 0), and another channel can take its
-//! place. At most [`MAX_CHANNELS`] are exported: those that have been open the longest, so that a series exists until its
-//! channel is settled. `overflow` is the sum over all others.
+//! **Channels** end, but a recorded series exists until the process ends. So a collector exports
+//! the balances at scrape time. A settled channel is missing from the next scrape (it does not stay
+//! at 0), and another channel can take its place. At most [`MAX_CHANNELS`] are exported: those that
+//! have been open the longest, so that a series exists until its channel is settled. `overflow` is
+//! the sum over all others.
 
 use std::time::Duration;
 

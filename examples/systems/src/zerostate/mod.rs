@@ -7,9 +7,10 @@
 //! $ curl -s http://127.0.0.1:38817/metrics | grep zerostate_
 //! ```
 //!
-//! Parties open payment channels, pay, and settle or dispute them. Peers execute tasks and get a reputation. Auctions take
-//! bids, escrow holds prices until delivery, and a cache fetches content over a connection pool. `metrics.rs` documents
-//! the limits of the labels with unbounded cardinality: peers, auctions and channels.
+//! Parties open payment channels, pay, and settle or dispute them. Peers execute tasks and get a
+//! reputation. Auctions take bids, escrow holds prices until delivery, and a cache fetches content
+//! over a connection pool. `metrics.rs` documents the limits of the labels with unbounded
+//! cardinality: peers, auctions and channels.
 //!
 //! | argument or variable | |
 //! |---|---|

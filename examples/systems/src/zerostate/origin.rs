@@ -1,4 +1,5 @@
-//! [`Origin`]: a simulated origin server. A request is a line with a content id; the response is a length and the bytes.
+//! [`Origin`]: a simulated origin server. A request is a line with a content id; the response is a
+//! length and the bytes.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -47,7 +47,8 @@ impl Peers {
         Self { metrics, records }
     }
 
-    /// Executes a task while its price is in escrow. Returns the result, and the statistics of the peer afterwards.
+    /// Executes a task while its price is in escrow. Returns the result, and the statistics of the
+    /// peer afterwards.
     pub async fn execute(&self, task: Task) -> (Result<(), TaskError>, PeerStatistics) {
         self.metrics.task_submitted(task.kind);
         let escrow = Escrow::hold(self.metrics, EscrowType::Task, task.cost);

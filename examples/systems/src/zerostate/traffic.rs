@@ -1,4 +1,5 @@
-//! A built-in client that calls the gRPC API: opens channels, pays, submits tasks, bids in auctions and fetches content.
+//! A built-in client that calls the gRPC API: opens channels, pays, submits tasks, bids in auctions
+//! and fetches content.
 
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ async fn heartbeats(client: &Client, peer_id: String) -> Result<(), Status> {
     Ok(())
 }
 
-/// Opens a channel, pays and settles it. One channel in three is pending at first, one in five ends with a dispute, and one
-/// in seven stays open for longer.
+/// Opens a channel, pays and settles it. One channel in three is pending at first, one in five ends
+/// with a dispute, and one in seven stays open for longer.
 async fn channel(client: &Client, round: u64) -> Result<(), Status> {
     let opened_by = ["client", "provider"][(round % 2) as usize].to_owned();
     let provider_deposit = if round.is_multiple_of(3) { 0 } else { 500 };
@@ -141,7 +142,8 @@ async fn fetch(client: &Client, content_id: &str) -> Result<(), Status> {
     unless_rejected(fetched).map(drop)
 }
 
-/// Returns the reply, or `None` if the call was rejected, as some are on purpose. Fails only if the server is unavailable.
+/// Returns the reply, or `None` if the call was rejected, as some are on purpose. Fails only if the
+/// server is unavailable.
 fn unless_rejected<T>(result: Result<T, Status>) -> Result<Option<T>, Status> {
     match result {
         Ok(reply) => Ok(Some(reply)),

@@ -51,8 +51,8 @@ impl Reported {
         })
     }
 
-    /// Reads the metrics page. One page has no history, so there are no rates. A quantile is an upper bound: that of its
-    /// bucket.
+    /// Reads the metrics page. One page has no history, so there are no rates. A quantile is an
+    /// upper bound: that of its bucket.
     pub(crate) fn by_page(page: &str) -> Self {
         let samples: Vec<_> = page.lines().filter_map(Sample::parse).collect();
         let samples_of = |name| samples.iter().filter(move |sample| sample.name == name);

@@ -4,9 +4,10 @@
 //! cargo run --release -p observe --bin previews
 //! ```
 //!
-//! loads the shop of `observe` for three minutes while a real Prometheus scrapes it, runs every query of every panel
-//! through the query proxy, and draws the dashboards of the HTTP layer and of the process. `-- 30` takes 30 seconds
-//! instead. It also draws the dashboard of any running service that already has traffic:
+//! loads the shop of `observe` for three minutes while a real Prometheus scrapes it, runs every
+//! query of every panel through the query proxy, and draws the dashboards of the HTTP layer and of
+//! the process. `-- 30` takes 30 seconds instead. It also draws the dashboard of any running
+//! service that already has traffic:
 //!
 //! ```text
 //! … --bin previews -- 180 examples/systems/generated/aria/dashboards/aria-engine-prod.json 127.0.0.1:8081
@@ -38,8 +39,8 @@ use self::picture::Line;
 /// Number of points of a line.
 const POINTS: f64 = 75.0;
 
-/// Value of Grafana's `$__rate_interval`, in seconds. The load starts this long before the picture, so that the first rates
-/// cover as much data as the last ones.
+/// Value of Grafana's `$__rate_interval`, in seconds. The load starts this long before the picture,
+/// so that the first rates cover as much data as the last ones.
 const RATE_INTERVAL: u32 = 15;
 
 #[tokio::main]
