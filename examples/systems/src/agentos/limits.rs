@@ -116,7 +116,7 @@ impl Bucket {
         limit.burst.min(self.tokens + since * limit.per_second)
     }
 
-    /// Adds the tokens due by now. Returns the time until a token is available: zero if there is one.
+    /// Adds the tokens due by now. Returns the time until a token is available, zero if one is available now.
     fn refill(&mut self, limit: Limit, now: Instant) -> Duration {
         self.tokens = self.tokens_at(limit, now);
         self.filled = now;

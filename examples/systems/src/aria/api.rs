@@ -1,8 +1,9 @@
 //! The HTTP API of the engine.
 //!
 //! `aria_requests_total` counts the requests that reach the engine, by method name. It does not
-//! count requests that are rejected before (unknown session, invalid body) or the operators'
-//! settings (paused jobs, active agents, faults). The HTTP layer counts all of them.
+//! count requests that are rejected before (such as those with an unknown session or an invalid
+//! body) or the operators' settings (paused jobs, active agents, faults). The HTTP layer counts all
+//! of them.
 
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ impl IntoResponse for EngineError {
 }
 
 impl Api {
-    /// Returns the session and the agent of a message; opens a session if the message has none.
+    /// Returns the session and the agent of a message; opens a session if the message names none.
     fn resolve(&self, message: &Message) -> Result<(u64, Option<Agent>), StatusCode> {
         let by_name = |name: &String| {
             let agent = AGENTS.into_iter().find(|agent| agent.id == *name);

@@ -13,7 +13,7 @@ use tower_prometheus::{
 };
 
 labels! {
-    /// The final status of a request, with the values that Aria's dashboards use.
+    /// The final status of a request, with the label values that Aria's clients know.
     pub enum Status {
         Ok = "200",
         Failed = "500",

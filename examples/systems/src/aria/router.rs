@@ -116,7 +116,7 @@ impl Router {
         Some(*agent)
     }
 
-    /// Raises the score of an agent after a successful task, and halves it after a failed candidate.
+    /// Raises the score of an agent after a successful task, and halves it after a failed one.
     pub fn update_score(&self, agent: Agent, success: bool) {
         self.change(agent.id, |candidate| {
             let score = candidate.score();

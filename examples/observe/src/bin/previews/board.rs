@@ -18,7 +18,7 @@ pub(crate) struct Panel {
     pub(crate) grid_pos: GridPos,
     #[serde(default)]
     pub(crate) field_config: FieldConfig,
-    /// A row has none.
+    /// Empty for rows.
     #[serde(default)]
     pub(crate) targets: Vec<Target>,
 }
