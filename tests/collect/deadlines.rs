@@ -10,7 +10,9 @@ use tower_prometheus::Registry;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
 
 use test_support::page::samples;
-use test_support::scrape::{handler_with_collector, scrape_with_timeout, collector_succeeded, measure_time};
+use test_support::scrape::{
+    collector_succeeded, handler_with_collector, measure_time, scrape_with_timeout,
+};
 
 /// A collector that waits for a response that never comes, and reports 0 at its deadline.
 struct Ping {
@@ -119,8 +121,9 @@ fn collectors_run_without_a_tokio_timer_and_one_warning_is_logged() {
     let warnings = test_support::warnings::Warnings::capture();
     let handler = handler_with_collector("yields", Yields);
     for _ in 0..2 {
-        let (_, page) = futures_util::future::FutureExt::now_or_never(scrape_with_timeout(&handler, 1.0))
-            .unwrap_or_else(|| block_on(scrape_with_timeout(&handler, 1.0)));
+        let (_, page) =
+            futures_util::future::FutureExt::now_or_never(scrape_with_timeout(&handler, 1.0))
+                .unwrap_or_else(|| block_on(scrape_with_timeout(&handler, 1.0)));
         assert!(page.contains("\ngood 1\n"), "{page}");
     }
     let without_timer = tokio::runtime::Builder::new_current_thread()

@@ -1,4 +1,4 @@
-//! The examples print what their documentation says.
+//! The examples print the metrics that their documentation shows.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use test_support::page::{assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl};
 use test_support::skip_without;
 
-/// An example of this package on a free port.
+/// Returns the command of an example, on a free port.
 fn example(path: &str) -> Command {
     let mut example = Command::new(path);
     example.env("PORT", "0").env_remove("SERVE");
@@ -21,7 +21,7 @@ fn output(path: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The part of a text between two lines of it.
+/// Returns the part of `text` after `from` and before `to`, or up to the end if `to` is missing.
 fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     let (_, rest) = text
         .split_once(from)
@@ -30,16 +30,16 @@ fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
 }
 
 #[test]
-fn long_lived_connections_are_in_a_gauge_and_in_no_duration() {
+fn long_lived_connections_are_a_gauge_and_not_in_durations() {
     let text = output(env!("CARGO_BIN_EXE_long_lived"));
-    let open = samples(between(&text, "while they are open:\n", "\n\n"));
-    let closed = samples(between(&text, "after they were closed:\n", "\n\n"));
+    let open = samples(between(&text, "connections open:\n", "\n\n"));
+    let closed = samples(between(&text, "connections closed:\n", "\n\n"));
     for (endpoint, kind, connections) in
         [("/chat", "websocket", 3.0), ("/ticks", "event-stream", 2.0)]
     {
         let gauge = format!("http_connections_open{{endpoint=\"{endpoint}\",kind=\"{kind}\"}}");
         assert_eq!((open[&gauge], closed[&gauge]), (connections, 0.0), "{text}");
-        // Timed when they were opened; that they closed changed nothing.
+        // The duration ends when the connection opens, so closing it changes nothing.
         let sum = "http_request_duration_seconds_sum";
         let sum = format!("{sum}{{endpoint=\"{endpoint}\",method=\"GET\"}}");
         assert_eq!(open[&sum], closed[&sum], "{text}");

@@ -1,4 +1,4 @@
-//! [`Driver`]: customers, and what they saw with their own watches.
+//! [`Driver`]: clients that send requests, and record the results and durations themselves.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -9,63 +9,64 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::Result;
-use crate::dice::Dice;
+use crate::rng::Rng;
 use crate::shop::Shop;
 
-/// Never more requests than this at one time, however slow the shop is.
-const MOST_AT_ONCE: usize = 64;
+/// Maximum number of requests in progress, however slow the shop is.
+const MAX_CONCURRENT: usize = 64;
 
-/// What customers do, and how often out of 100 times.
+/// A kind of request.
 #[derive(Clone, Copy, Debug)]
-enum Visit {
+enum RequestKind {
     User,
     Search,
     Order,
     Export,
-    /// Leaves in the middle of the body.
-    ExportLeft,
+    /// The client disconnects in the middle of the response body.
+    ExportAborted,
     Legacy,
-    /// Leaves before there is an answer.
-    QuoteLeft,
+    /// The client disconnects before the response.
+    QuoteCancelled,
     Events,
-    Nowhere,
+    Unmatched,
 }
 
-const HABITS: [(Visit, f64); 9] = [
-    (Visit::User, 50.0),
-    (Visit::Search, 15.0),
-    (Visit::Order, 18.0),
-    (Visit::Export, 4.0),
-    (Visit::ExportLeft, 2.0),
-    (Visit::Legacy, 2.0),
-    (Visit::QuoteLeft, 3.0),
-    (Visit::Events, 1.0),
-    (Visit::Nowhere, 5.0),
+/// The kinds of request, with their shares in percent.
+const MIX: [(RequestKind, f64); 9] = [
+    (RequestKind::User, 50.0),
+    (RequestKind::Search, 15.0),
+    (RequestKind::Order, 18.0),
+    (RequestKind::Export, 4.0),
+    (RequestKind::ExportAborted, 2.0),
+    (RequestKind::Legacy, 2.0),
+    (RequestKind::QuoteCancelled, 3.0),
+    (RequestKind::Events, 1.0),
+    (RequestKind::Unmatched, 5.0),
 ];
 
-impl Visit {
-    fn by(dice: &mut Dice) -> Self {
-        let mut left = dice.share() * 100.0;
-        for (visit, share) in HABITS {
-            left -= share;
-            if left < 0.0 {
-                return visit;
+impl RequestKind {
+    fn random(rng: &mut Rng) -> Self {
+        let mut rest = rng.next_f64() * 100.0;
+        for (kind, share) in MIX {
+            rest -= share;
+            if rest < 0.0 {
+                return kind;
             }
         }
         Self::User
     }
 
-    /// The route, by its template.
+    /// Returns the route template.
     fn endpoint(self) -> &'static str {
         match self {
             Self::User => "/users/{id}",
             Self::Search => "/search",
             Self::Order => "/orders",
-            Self::Export | Self::ExportLeft => "/export/{pieces}",
+            Self::Export | Self::ExportAborted => "/export/{pieces}",
             Self::Legacy => "/legacy",
-            Self::QuoteLeft => "/quotes",
+            Self::QuoteCancelled => "/quotes",
             Self::Events => "/events",
-            Self::Nowhere => "unmatched",
+            Self::Unmatched => "unmatched",
         }
     }
 
@@ -73,49 +74,51 @@ impl Visit {
         match self {
             Self::User => "/users/42",
             Self::Export => "/export/15",
-            Self::ExportLeft => "/export/1000",
-            Self::Nowhere => "/wp-login.php",
+            Self::ExportAborted => "/export/1000",
+            Self::Unmatched => "/wp-login.php",
             other => other.endpoint(),
         }
     }
 }
 
-/// One request, as the customer saw it.
-struct Seen {
+/// A finished request, as the client measured it.
+struct Finished {
     endpoint: &'static str,
-    /// As the layer calls it; the client saw a 500 where the handler panicked.
-    end: String,
-    left_the_body: bool,
+    /// The status as the layer records it: `panicked` instead of the 500 that the client received.
+    status: String,
+    is_body_aborted: bool,
     duration: Duration,
 }
 
-/// Everything that customers saw.
+/// The measurements of all clients.
 #[derive(Default)]
 pub struct Measured {
-    pub ends: BTreeMap<String, u64>,
-    pub bodies_left: u64,
-    /// Sorted.
+    pub by_status: BTreeMap<String, u64>,
+    pub aborted_bodies: u64,
+    /// Sorted durations by endpoint.
     durations: BTreeMap<&'static str, Vec<Duration>>,
-    pub took: Duration,
+    /// Duration of the whole run.
+    pub elapsed: Duration,
 }
 
 impl Measured {
-    fn add(&mut self, seen: Seen) {
-        *self.ends.entry(seen.end).or_default() += 1;
-        self.bodies_left += u64::from(seen.left_the_body);
+    fn add(&mut self, request: Finished) {
+        *self.by_status.entry(request.status).or_default() += 1;
+        self.aborted_bodies += u64::from(request.is_body_aborted);
         self.durations
-            .entry(seen.endpoint)
+            .entry(request.endpoint)
             .or_default()
-            .push(seen.duration);
+            .push(request.duration);
     }
 
     pub fn requests(&self) -> u64 {
-        self.ends.values().sum()
+        self.by_status.values().sum()
     }
 
     pub fn errors(&self) -> u64 {
-        let is_error = |end: &str| end.starts_with('5') || end == "panicked" || end == "error";
-        let errors = self.ends.iter().filter(|(end, _)| is_error(end));
+        let is_error =
+            |status: &str| status.starts_with('5') || matches!(status, "panicked" | "error");
+        let errors = self.by_status.iter().filter(|(status, _)| is_error(status));
         errors.map(|(_, count)| count).sum()
     }
 
@@ -123,7 +126,8 @@ impl Measured {
         self.durations.keys().copied()
     }
 
-    /// The exact quantile: so large is the smallest duration that this share is no longer than.
+    /// Returns the exact quantile in seconds: the smallest duration that at least this share of
+    /// requests does not exceed.
     pub fn quantile(&self, endpoint: &str, quantile: f64) -> Option<f64> {
         let durations = self.durations.get(endpoint)?;
         let rank = (quantile * durations.len() as f64).ceil() as usize;
@@ -132,7 +136,7 @@ impl Measured {
     }
 }
 
-/// Sends customers into a shop.
+/// Generates load on a shop.
 pub struct Driver {
     shop: Shop,
     client: reqwest::Client,
@@ -146,35 +150,37 @@ impl Driver {
         })
     }
 
-    /// Load in waves, 40 to 100 requests a second. In the middle of it the bank is down for a while.
-    /// `progress` is told how much has passed.
-    pub async fn run(&self, lasting: Duration, progress: impl Fn(Duration)) -> Result<Measured> {
-        let (start, mut dice) = (Instant::now(), Dice::new(7));
-        let room = Arc::new(Semaphore::new(MOST_AT_ONCE));
-        let mut visits = JoinSet::new();
+    /// Sends requests for `duration`, at 40 to 100 requests per second in waves. From 45 % to 65 %
+    /// of the time, the simulated bank is down. Calls `progress` with the elapsed time before each
+    /// request.
+    pub async fn run(&self, duration: Duration, progress: impl Fn(Duration)) -> Result<Measured> {
+        let (start, mut rng) = (Instant::now(), Rng::new(7));
+        let semaphore = Arc::new(Semaphore::new(MAX_CONCURRENT));
+        let mut requests = JoinSet::new();
         let mut measured = Measured::default();
-        while start.elapsed() < lasting {
-            let share = start.elapsed().as_secs_f64() / lasting.as_secs_f64();
-            self.shop.bank_is_down((0.45..0.65).contains(&share));
+        while start.elapsed() < duration {
+            let share = start.elapsed().as_secs_f64() / duration.as_secs_f64();
+            self.shop.set_bank_down((0.45..0.65).contains(&share));
             progress(start.elapsed());
-            let place = Arc::clone(&room).acquire_owned().await?;
-            let visited = visit(self.shop.clone(), self.client.clone(), Visit::by(&mut dice));
-            visits.spawn(async move {
-                let seen = visited.await;
-                drop(place);
-                seen
+            let permit = Arc::clone(&semaphore).acquire_owned().await?;
+            let kind = RequestKind::random(&mut rng);
+            let request = send(self.shop.clone(), self.client.clone(), kind);
+            requests.spawn(async move {
+                let finished = request.await;
+                drop(permit);
+                finished
             });
-            while let Some(seen) = visits.try_join_next() {
-                measured.add(seen??);
+            while let Some(finished) = requests.try_join_next() {
+                measured.add(finished??);
             }
-            let a_second = 70.0 + 30.0 * (share * 3.0 * TAU).sin();
-            tokio::time::sleep(Duration::from_secs_f64(1.0 / a_second)).await;
+            let per_second = 70.0 + 30.0 * (share * 3.0 * TAU).sin();
+            tokio::time::sleep(Duration::from_secs_f64(1.0 / per_second)).await;
         }
-        self.shop.bank_is_down(false);
-        while let Some(seen) = visits.join_next().await {
-            measured.add(seen??);
+        self.shop.set_bank_down(false);
+        while let Some(finished) = requests.join_next().await {
+            measured.add(finished??);
         }
-        measured.took = start.elapsed();
+        measured.elapsed = start.elapsed();
         for durations in measured.durations.values_mut() {
             durations.sort_unstable();
         }
@@ -182,53 +188,52 @@ impl Driver {
     }
 }
 
-async fn visit(shop: Shop, client: reqwest::Client, visit: Visit) -> Result<Seen> {
-    let url = format!("http://{}{}", shop.address, visit.path());
-    let request = match visit {
-        Visit::Order => client.post(url),
+async fn send(shop: Shop, client: reqwest::Client, kind: RequestKind) -> Result<Finished> {
+    let url = format!("http://{}{}", shop.address, kind.path());
+    let request = match kind {
+        RequestKind::Order => client.post(url),
         _ => client.get(url),
     };
     let start = Instant::now();
-    let mut left_the_body = false;
+    let mut is_body_aborted = false;
     let mut duration = None;
-    let end = if matches!(visit, Visit::QuoteLeft) {
+    let status = if matches!(kind, RequestKind::QuoteCancelled) {
         tokio::select! {
-            answer = request.send() => answer?.status().as_str().to_owned(),
-            begun = impatience(&shop) => begun.map(|()| "cancelled".to_owned())?,
+            response = request.send() => response?.status().as_str().to_owned(),
+            timeout = quote_timeout(&shop) => timeout.map(|()| "cancelled".to_owned())?,
         }
     } else {
-        let mut answer = request.send().await?;
-        let status = answer.status().as_u16();
-        match visit {
-            Visit::ExportLeft => {
-                answer.chunk().await?;
-                left_the_body = true;
+        let mut response = request.send().await?;
+        let status = response.status().as_u16();
+        match kind {
+            RequestKind::ExportAborted => {
+                response.chunk().await?;
+                is_body_aborted = true;
             }
-            // A connection's life is no latency.
-            Visit::Events => {
+            // The layer measures event streams up to the response head only.
+            RequestKind::Events => {
                 duration = Some(start.elapsed());
-                let staying = Duration::from_secs(3);
-                let listening = async { while let Ok(Some(_)) = answer.chunk().await {} };
-                let _ = tokio::time::timeout(staying, listening).await;
+                let read = async { while let Ok(Some(_)) = response.chunk().await {} };
+                let _ = tokio::time::timeout(Duration::from_secs(3), read).await;
             }
-            _ => while answer.chunk().await?.is_some() {},
+            _ => while response.chunk().await?.is_some() {},
         }
         match status {
             500 => "panicked".to_owned(),
             status => status.to_string(),
         }
     };
-    Ok(Seen {
-        endpoint: visit.endpoint(),
-        end,
-        left_the_body,
+    Ok(Finished {
+        endpoint: kind.endpoint(),
+        status,
+        is_body_aborted,
         duration: duration.unwrap_or_else(|| start.elapsed()),
     })
 }
 
-/// Waits for a quote as long as a customer does.
-async fn impatience(shop: &Shop) -> Result<()> {
-    shop.quote_begun().await?;
+/// Completes 200 ms after the shop has started to handle a request for a quote.
+async fn quote_timeout(shop: &Shop) -> Result<()> {
+    shop.quote_started().await?;
     tokio::time::sleep(Duration::from_millis(200)).await;
     Ok(())
 }

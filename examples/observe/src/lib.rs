@@ -1,12 +1,11 @@
-//! What `observe` and `previews` share: a shop, the clients that load it, a Prometheus that scrapes it, and a query proxy
-//! in front of that.
+//! The common parts of `observe` and `previews`: a demo shop, clients that generate load, a
+//! Prometheus that scrapes the shop, and a query proxy in front of Prometheus.
 
-pub mod console;
-mod dice;
 pub mod driver;
 pub mod prometheus;
+pub mod query_client;
+mod rng;
 pub mod shop;
 
-/// Any error of a part.
-pub type Problem = Box<dyn std::error::Error + Send + Sync>;
-pub type Result<T, E = Problem> = std::result::Result<T, E>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type Result<T, E = BoxError> = std::result::Result<T, E>;

@@ -1,4 +1,4 @@
-//! [`Prometheus`]: a real one, started and stopped with the program.
+//! [`Prometheus`]: a real Prometheus, started and stopped with the program.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -12,8 +12,8 @@ use tower_prometheus_mixin::Mixin;
 
 use crate::Result;
 
-/// A Prometheus that scrapes as a [`Mixin`] configures it, on a port that it chooses. Dropping this ends it and removes
-/// its data.
+/// A Prometheus with the configuration of a [`Mixin`], on a free port. Dropping this stops it and
+/// removes its data.
 pub struct Prometheus {
     child: Child,
     _directory: Directory,
@@ -21,7 +21,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Returns `None` if Prometheus is not installed. `PROMETHEUS` names another program.
+    /// Starts the program `PROMETHEUS`, by default `prometheus`. Returns `None` if it is not installed.
     pub fn start(mixin: &Mixin) -> Result<Option<Self>> {
         let program = std::env::var("PROMETHEUS").unwrap_or_else(|_| "prometheus".to_owned());
         let directory = Directory::new()?;
@@ -47,7 +47,8 @@ impl Prometheus {
             url: String::new(),
         };
         let address = log.and_then(logged_address);
-        let address = address.ok_or("Prometheus was started and did not log \"Listening on\"")?;
+        let address =
+            address.ok_or("Prometheus did not log \"Listening on\" within 30 s of its start")?;
         prometheus.url = format!("http://{address}");
         Ok(Some(prometheus))
     }
@@ -60,8 +61,8 @@ impl Drop for Prometheus {
     }
 }
 
-/// The address of the line `… msg="Listening on" address=127.0.0.1:41937`. The thread reads until Prometheus ends,
-/// because Prometheus ends when it cannot write its log.
+/// Returns the address in the log line `… msg="Listening on" address=127.0.0.1:41937`. The thread
+/// reads the log until Prometheus ends, because Prometheus ends if it cannot write its log.
 fn logged_address(log: ChildStderr) -> Option<String> {
     let (found, address) = mpsc::channel();
     thread::spawn(move || {
@@ -84,12 +85,12 @@ impl Directory {
             let path = std::env::temp_dir().join(name);
             match fs::create_dir(&path) {
                 Ok(()) => return Ok(Self(path)),
-                // Left by a process that was killed and had the same id, with its data.
+                // Left by a killed process with the same id.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
-        unreachable!("the numbers do not end")
+        unreachable!("the loop has no end")
     }
 }
 

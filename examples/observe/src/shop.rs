@@ -1,4 +1,4 @@
-//! The shop that is watched: quick pages, slow ones, some that fail, panic or never come.
+//! The demo shop: fast endpoints, slow ones, and some that fail, panic or never respond.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use tower_prometheus::collectors::{InfoCollector, ProcessCollector, RuntimeColle
 use tower_prometheus::{Error, HttpMetrics, Registry, http::HttpMetric};
 
 use crate::Result;
-use crate::dice::Dice;
+use crate::rng::Rng;
 
-/// What the layer is made of, and what is deployed beside it. Every series is there from the start, so that
-/// the first request of a kind is an increase and not the birth of a series.
+/// Returns the configuration of the layer, from which the dashboard and the rules are also
+/// generated. All series are preregistered, because `rate` misses the first request of a series
+/// that did not exist as 0.
 pub fn http() -> HttpMetrics {
     HttpMetrics::server()
         .measure(HttpMetric::ResponseBodySize)
@@ -35,33 +36,34 @@ pub fn http() -> HttpMetrics {
         .preregister(Method::GET, "/events", [200])
 }
 
-/// A shop that is open, until the program ends.
+/// A running shop. It stops when the program ends.
 #[derive(Clone)]
 pub struct Shop {
     /// `host:port`.
     pub address: String,
     metrics: Registry,
-    state: Arc<Inside>,
+    state: Arc<ShopState>,
 }
 
-/// What handlers share.
-struct Inside {
-    dice: AtomicU64,
+/// State shared by the handlers.
+struct ShopState {
+    /// Number of random numbers drawn so far: the seed of the next one.
+    seed: AtomicU64,
     bank_is_down: AtomicBool,
-    /// A permit for each quote that the shop has begun to wait for.
-    quotes_begun: Semaphore,
+    /// One permit per request for a quote that the shop has started to handle.
+    quotes_started: Semaphore,
 }
 
 impl Shop {
-    /// Opens one on a free port.
-    pub async fn open() -> Result<Self> {
+    /// Starts a shop on a free port.
+    pub async fn start() -> Result<Self> {
         let metrics = Registry::builder()
             .constant_label("service", "shop")
             .install()?;
-        let state = Arc::new(Inside {
-            dice: AtomicU64::new(1),
+        let state = Arc::new(ShopState {
+            seed: AtomicU64::new(1),
             bank_is_down: AtomicBool::new(false),
-            quotes_begun: Semaphore::new(0),
+            quotes_started: Semaphore::new(0),
         });
         let app = app(&metrics, Arc::clone(&state))?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -74,18 +76,20 @@ impl Shop {
         })
     }
 
-    /// The fault that comes and goes: while the bank is down, half of the orders fail.
-    pub fn bank_is_down(&self, down: bool) {
+    /// Simulates a failure of the bank: while it is down, half of the orders fail.
+    pub fn set_bank_down(&self, down: bool) {
         self.state.bank_is_down.store(down, Ordering::Relaxed);
     }
 
-    /// Waits until the shop works on one more quote: who leaves then leaves a request that was seen.
-    pub async fn quote_begun(&self) -> Result<()> {
-        self.state.quotes_begun.acquire().await?.forget();
+    /// Waits until the shop handles one more request for a quote. A client that disconnects after
+    /// that has a request that the layer counts.
+    pub async fn quote_started(&self) -> Result<()> {
+        self.state.quotes_started.acquire().await?.forget();
         Ok(())
     }
 
-    /// How many requests ended, and how many have not, by the shop's own book.
+    /// Returns the number of ended requests and the number of open ones (in progress, or
+    /// long-lived), from the shop's metrics.
     pub fn requests(&self) -> (f64, f64) {
         let value = |family| self.metrics.sum(family, &[]).unwrap_or(0.0);
         let open = value("http_requests_in_progress") + value("http_connections_open");
@@ -93,7 +97,7 @@ impl Shop {
     }
 }
 
-fn app(metrics: &Registry, state: Arc<Inside>) -> Result<Router, Error> {
+fn app(metrics: &Registry, state: Arc<ShopState>) -> Result<Router, Error> {
     metrics.collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))?;
     metrics.collector("process", ProcessCollector::new()?)?;
     metrics.collector("runtime", RuntimeCollector::current()?)?;
@@ -112,36 +116,37 @@ fn app(metrics: &Registry, state: Arc<Inside>) -> Result<Router, Error> {
         .layer(CatchPanicLayer::new()))
 }
 
-impl Inside {
-    /// A number of milliseconds, mostly near the least and seldom near the most.
-    async fn work(&self, least: f64, most: f64) {
-        let seed = self.dice.fetch_add(1, Ordering::Relaxed);
-        let share = Dice::new(seed).share();
-        let milliseconds = least * (most / least).powf(share * share);
+impl ShopState {
+    /// Sleeps from `min` to `max` milliseconds, mostly near `min` and seldom near `max`.
+    async fn work(&self, min: f64, max: f64) {
+        let seed = self.seed.fetch_add(1, Ordering::Relaxed);
+        let share = Rng::new(seed).next_f64();
+        let milliseconds = min * (max / min).powf(share * share);
         tokio::time::sleep(Duration::from_secs_f64(milliseconds / 1000.0)).await;
     }
 }
 
-async fn user(State(shop): State<Arc<Inside>>, Path(id): Path<u32>) -> String {
+async fn user(State(shop): State<Arc<ShopState>>, Path(id): Path<u32>) -> String {
     shop.work(2.0, 20.0).await;
     format!("user {id}\n")
 }
 
-async fn search(State(shop): State<Arc<Inside>>) -> String {
+async fn search(State(shop): State<Arc<ShopState>>) -> String {
     shop.work(30.0, 900.0).await;
     "a result\n".repeat(200)
 }
 
-async fn order(State(shop): State<Arc<Inside>>) -> (StatusCode, &'static str) {
+async fn order(State(shop): State<Arc<ShopState>>) -> (StatusCode, &'static str) {
     shop.work(10.0, 120.0).await;
-    let number = shop.dice.fetch_add(1, Ordering::Relaxed);
+    let number = shop.seed.fetch_add(1, Ordering::Relaxed);
     if shop.bank_is_down.load(Ordering::Relaxed) && number.is_multiple_of(2) {
         return (StatusCode::SERVICE_UNAVAILABLE, "the bank is down\n");
     }
     (StatusCode::CREATED, "ordered\n")
 }
 
-/// Pieces of 4 KiB, 10 ms apart: the request ends with the last, or when the client leaves.
+/// Streams pieces of 4 KiB, 10 ms apart. The request ends with the last piece, or when the client
+/// disconnects.
 async fn export(Path(pieces): Path<u32>) -> Body {
     Body::from_stream(stream::unfold(0, move |piece| async move {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -150,18 +155,18 @@ async fn export(Path(pieces): Path<u32>) -> Body {
     }))
 }
 
-/// Panics, without the message that would be in the way of the progress bar.
+/// Panics. `resume_unwind` skips the panic hook, whose message would disturb the progress bar.
 async fn legacy() -> &'static str {
     std::panic::resume_unwind(Box::new("the shop is on fire"))
 }
 
-/// A partner that never answers: clients give up.
-async fn quote(State(shop): State<Arc<Inside>>) -> &'static str {
-    shop.quotes_begun.add_permits(1);
+/// Waits for a partner that never responds: clients time out.
+async fn quote(State(shop): State<Arc<ShopState>>) -> &'static str {
+    shop.quotes_started.add_permits(1);
     std::future::pending().await
 }
 
-/// Ticks as long as the client stays.
+/// Streams events until the client disconnects.
 async fn events() -> impl IntoResponse {
     let ticks = stream::unfold((), async |()| {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -172,5 +177,5 @@ async fn events() -> impl IntoResponse {
 }
 
 async fn not_found() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "no such page\n")
+    (StatusCode::NOT_FOUND, "not found\n")
 }

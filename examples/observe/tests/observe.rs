@@ -1,5 +1,5 @@
-//! `observe` and `previews`: the counts of the report are equal, with a real Prometheus and without one, and every panel
-//! is drawn. `tests/run` installs Prometheus.
+//! `observe` and `previews`: the metrics and the clients have equal counts, with a real Prometheus
+//! and without one, and every panel is drawn. `tests/run` installs Prometheus.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
 use tower_prometheus::{HttpMetrics, http::HttpMetric};
 use tower_prometheus_mixin::Dashboard;
 
-/// What a run of a few seconds prints.
+/// Runs `observe` for four seconds and returns its output.
 fn report(prometheus: Option<&str>) -> String {
     let directory = Directory::new();
     let mut observe = Command::new(env!("CARGO_BIN_EXE_observe"));
@@ -22,13 +22,13 @@ fn report(prometheus: Option<&str>) -> String {
     let output = observe.arg("4").output();
     let output = output.unwrap();
     assert!(output.status.success(), "{output:?}");
-    // Prometheus has ended with it, and its data is removed.
+    // Prometheus was stopped, and its data removed.
     assert_eq!(processes_in(&directory.0), [0; 0]);
     assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The processes whose working directory is below this one, even if it was removed.
+/// Returns the processes whose working directory is in `directory`, even if it was removed.
 fn processes_in(directory: &Path) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let is_in = |process: &u32| {
@@ -39,37 +39,38 @@ fn processes_in(directory: &Path) -> Vec<u32> {
     ids.filter(is_in).collect()
 }
 
-/// The lines of two numbers, by what they are about: the driver's, and what the metrics say.
+/// Returns the two numbers of each line of the report, by its heading: that of the clients, and
+/// that of the metrics.
 fn compared(report: &str) -> BTreeMap<&str, (f64, f64)> {
     let pair = |line: &str| {
         let mut words = line.split_whitespace().rev();
-        let said = words.next()?.parse().ok()?;
-        Some((words.next()?.parse().ok()?, said))
+        let reported = words.next()?.parse().ok()?;
+        Some((words.next()?.parse().ok()?, reported))
     };
     let lines = report.lines().filter(|line| line.len() > 26);
     let lines = lines.filter_map(|line| {
-        let (what, numbers) = line.split_at_checked(26)?;
-        Some((what.trim(), pair(numbers)?))
+        let (heading, numbers) = line.split_at_checked(26)?;
+        Some((heading.trim(), pair(numbers)?))
     });
-    // Of quantiles only the pair of p99, which nobody here looks at.
+    // Lines of quantiles have three pairs; only that of p99 is returned, and no test uses it.
     lines.collect()
 }
 
-/// Each request that customers made was counted, once, by how it ended.
+/// Asserts that each request of the clients was counted once, with its final status.
 #[track_caller]
-fn assert_agrees(report: &str) {
+fn assert_counts_equal(report: &str) {
     let compared = compared(report);
     let (requests, counted) = compared["requests"];
     assert!(requests > 50.0, "{report}");
     assert_eq!(requests, counted, "{report}");
-    let (left, aborted) = compared["bodies left half-way"];
-    assert_eq!(left, aborted, "{report}");
+    let (sent, counted) = compared["aborted bodies"];
+    assert_eq!(sent, counted, "{report}");
     let mut by_status = 0.0;
     for status in ["200", "201", "404", "503", "cancelled", "panicked"] {
-        // Chance is the same on every run, but a slow machine may not come to all of it.
-        let (seen, counted) = compared.get(status).copied().unwrap_or_default();
-        assert_eq!(seen, counted, "{status}\n{report}");
-        by_status += seen;
+        // Every run has the same sequence of requests, but a slow machine may not send all kinds of them.
+        let (sent, counted) = compared.get(status).copied().unwrap_or_default();
+        assert_eq!(sent, counted, "{status}\n{report}");
+        by_status += sent;
     }
     assert_eq!(by_status, requests, "{report}");
     assert!(
@@ -82,9 +83,9 @@ fn assert_agrees(report: &str) {
 fn prometheus_counts_equal_the_counts_of_the_clients() {
     skip_without!(Prometheus);
     let report = report(None);
-    assert_agrees(&report);
+    assert_counts_equal(&report);
     let compared = compared(&report);
-    let (_, rate) = compared["requests a second"];
+    let (_, rate) = compared["requests per second"];
     assert!(rate > 1.0, "{report}");
     assert!(compared.contains_key("errors, %"), "{report}");
     assert!(compared.contains_key("/users/{id}"), "{report}");
@@ -98,10 +99,10 @@ fn prometheus_counts_equal_the_counts_of_the_clients() {
 fn missing_prometheus_is_reported() {
     let report = report(Some("/no/such/prometheus"));
     assert!(report.contains("Prometheus is not installed"), "{report}");
-    assert_agrees(&report);
+    assert_counts_equal(&report);
 }
 
-/// Every panel is in the picture, and has data but where there is nothing to tell.
+/// Every panel is in the picture. All have data, except those on overflow.
 #[test]
 fn previews_draw_every_panel() {
     skip_without!(Prometheus);
@@ -112,7 +113,7 @@ fn previews_draw_every_panel() {
         .output();
     let output = output.unwrap();
     assert!(output.status.success(), "{output:?}");
-    // Nothing overflows; everything else has data.
+    // Nothing overflows, so two panels of the HTTP dashboard have no data.
     for (file, json, without_data) in [("http", http(), 2), ("process", process(), 0)] {
         let path = directory.0.join(format!("docs/previews/{file}.svg"));
         let drawn = std::fs::read_to_string(path).unwrap();

@@ -1,5 +1,5 @@
-//! AgentOS, started as a program and called over HTTP: its table of metric families, its counts, its limits, and what
-//! a real Prometheus answers to its dashboard.
+//! AgentOS, started as a program and called over HTTP: its metric families, counts and rate limits,
+//! and the queries of its dashboard in a real Prometheus.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -23,16 +23,16 @@ use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
-/// The example at work; it ends with the test.
+/// The running example; dropping it stops the program.
 struct Gateway {
     running: RunningProgram,
     client: Client,
     url: String,
 }
 
-/// What the driver saw.
+/// A response of the gateway.
 #[derive(Debug)]
-struct Seen {
+struct Response {
     status: u16,
     cache: Option<String>,
     bytes: usize,
@@ -52,7 +52,7 @@ impl Gateway {
         }
     }
 
-    fn metrics(&self) -> String {
+    fn metrics_url(&self) -> String {
         format!("{}/metrics", self.url)
     }
 
@@ -62,35 +62,35 @@ impl Gateway {
         request.body(text.to_owned())
     }
 
-    async fn ask(&self, workspace: &str, path: &str, text: &str) -> Seen {
-        see(self.task(workspace, path, text)).await
+    async fn send_task(&self, workspace: &str, path: &str, text: &str) -> Response {
+        send(self.task(workspace, path, text)).await
     }
 
-    async fn card(&self, workspace: &str, agent: &str) -> Seen {
+    async fn card(&self, workspace: &str, agent: &str) -> Response {
         let request = self.client.get(format!("{}/a2a/{agent}", self.url));
-        see(request.header("x-workspace-id", workspace)).await
+        send(request.header("x-workspace-id", workspace)).await
     }
 
     fn page(&self) -> BTreeMap<String, f64> {
-        samples(&curl(&[&self.metrics()]))
+        samples(&curl(&[&self.metrics_url()]))
     }
 
-    /// The page, once a sample of it is so.
+    /// The samples of the metrics page, once `sample` has this value.
     #[track_caller]
-    fn page_when(&self, sample: &str, is: f64) -> BTreeMap<String, f64> {
-        let page = wait_for_page(&self.metrics(), sample, |page| {
-            samples(page).get(sample) == Some(&is)
+    fn page_when(&self, sample: &str, value: f64) -> BTreeMap<String, f64> {
+        let page = wait_for_page(&self.metrics_url(), sample, |page| {
+            samples(page).get(sample) == Some(&value)
         });
         samples(&page)
     }
 }
 
-async fn see(request: RequestBuilder) -> Seen {
+async fn send(request: RequestBuilder) -> Response {
     let response = request.send().await.unwrap();
     let cache = response.headers().get("x-cache");
-    Seen {
+    Response {
         status: response.status().as_u16(),
-        cache: cache.map(|found| found.to_str().unwrap().to_owned()),
+        cache: cache.map(|value| value.to_str().unwrap().to_owned()),
         bytes: response.bytes().await.unwrap().len(),
     }
 }
@@ -180,16 +180,16 @@ fn sum(page: &BTreeMap<String, f64>, family: &str) -> f64 {
     of_family.map(|(_, value)| value).sum()
 }
 
-/// The families of the table and no others, so none of the process.
+/// Asserts that the page has the families of `TABLE` and `others`, and no more: no process metrics.
 #[track_caller]
-fn assert_only_the_table(page: &str, beside: &[&str]) {
+fn assert_no_further_families(page: &str, others: &[&str]) {
     let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let mut names: Vec<_> = types
         .map(|family| family.split(' ').next().unwrap())
         .collect();
     names.sort_unstable();
     let mut table: Vec<_> = TABLE.iter().map(|row| row.name).collect();
-    table.extend(beside);
+    table.extend(others);
     table.sort_unstable();
     assert_eq!(names, table);
 }
@@ -202,7 +202,7 @@ fn descriptions_match_the_table() {
         .map(|family| (family.name.as_str(), family.kind.as_str()))
         .collect();
     described.sort_unstable();
-    // In the text format an info is a gauge.
+    // The text format exports an info as a gauge.
     let kind = |row: &Row| match row.name {
         "agentos_info" => "info",
         _ => row.kind,
@@ -250,41 +250,39 @@ async fn counts_equal_the_requests_sent() {
     let gateway = Gateway::start(&["--no-traffic"]);
     let capital = "What is the capital of France?";
     let mut sizes = BTreeMap::<&str, Vec<usize>>::new();
-    let mut found = BTreeMap::<String, f64>::new();
+    let mut lookups = BTreeMap::<String, f64>::new();
     for (agent, operation, text, status) in [
         ("researcher", "answer", capital, 200),
         ("researcher", "answer", capital, 200),
-        // Another agent, another answer.
+        // Answers are cached per agent.
         ("writer", "answer", capital, 200),
         ("writer", "summarize", "one two three four five six", 200),
         ("planner", "plan", "design build ship", 200),
         ("writer", "summarize", &"word ".repeat(1_001), 413),
         ("writer", "summarize", &"word ".repeat(1_001), 413),
     ] {
-        let seen = gateway
-            .ask("acme", &format!("{agent}/{operation}"), text)
+        let response = gateway
+            .send_task("acme", &format!("{agent}/{operation}"), text)
             .await;
-        assert_eq!(seen.status, status, "{operation}: {seen:?}");
-        sizes.entry(agent).or_default().push(seen.bytes);
-        // Failures are looked up, too, and never there.
-        let result = seen.cache.unwrap_or_else(|| "miss".to_owned());
-        *found.entry(result).or_default() += 1.0;
+        assert_eq!(response.status, status, "{operation}: {response:?}");
+        sizes.entry(agent).or_default().push(response.bytes);
+        // A request that fails is a cache miss too: failures are not cached.
+        let result = response.cache.unwrap_or_else(|| "miss".to_owned());
+        *lookups.entry(result).or_default() += 1.0;
     }
-    let seen = gateway.card("acme", "writer").await;
-    assert_eq!(seen.status, 200);
-    sizes.entry("writer").or_default().push(seen.bytes);
-    for path in ["nobody/answer", "writer/sing"] {
-        assert_eq!(gateway.ask("acme", path, "").await.status, 404);
+    let card = gateway.card("acme", "writer").await;
+    assert_eq!(card.status, 200);
+    sizes.entry("writer").or_default().push(card.bytes);
+    for path in ["unknown/answer", "writer/unknown"] {
+        assert_eq!(gateway.send_task("acme", path, "").await.status, 404);
     }
-    // Without a workspace that could be one, nothing is decided.
-    assert_eq!(
-        gateway.ask("not one", "writer/answer", "").await.status,
-        400
-    );
+    // A request without a valid workspace id is rejected before the rate limits: no decision is counted.
+    let invalid = gateway.send_task("not valid", "writer/answer", "");
+    assert_eq!(invalid.await.status, 400);
 
-    let text = curl(&[&gateway.metrics()]);
+    let text = curl(&[&gateway.metrics_url()]);
     assert_page_matches_table(&text, &[], &TABLE);
-    assert_only_the_table(&text, &[]);
+    assert_no_further_families(&text, &[]);
     let page = samples(&text);
     for (sample, expected) in [
         (requests("researcher", "answer", "success"), 2.0),
@@ -319,9 +317,9 @@ async fn counts_equal_the_requests_sent() {
     for result in ["hit", "miss"] {
         let labels = format!("operation=\"get\",result=\"{result}\"");
         let counted = page[&format!("cache_operations_total{{{labels}}}")];
-        assert_eq!(counted, found[result], "{result}");
+        assert_eq!(counted, lookups[result], "{result}");
     }
-    assert_eq!(found["hit"], 1.0);
+    assert_eq!(lookups["hit"], 1.0);
     for (operation, count) in [("get", 7.0), ("set", 4.0)] {
         let sample = format!("cache_latency_seconds_count{{operation=\"{operation}\"}}");
         assert_eq!(page[&sample], count, "{sample}");
@@ -352,7 +350,8 @@ async fn counts_equal_the_requests_sent() {
     }
     assert_eq!(sum(&page, "ccr_requests_total"), 6.0);
     assert_eq!(sum(&page, "ccr_latency_seconds_count"), 6.0);
-    // Words: the question twice and the text; "You asked: …" twice and five words; a plan's two for each.
+    // Each word is a token. Input of `small`: the question twice, and the text. Output: "You asked:
+    // …" twice, and the summary of five words. A plan has two words for each input word.
     for (provider, direction, expected) in [
         ("small", "input", 6.0 + 6.0 + 6.0),
         ("small", "output", 8.0 + 8.0 + 5.0),
@@ -373,16 +372,16 @@ async fn counts_equal_the_requests_sent() {
 async fn request_of_a_disconnected_client_is_cancelled() {
     skip_without!(Curl);
     let gateway = Gateway::start(&["--no-traffic"]);
-    // Longer than the test may take.
+    // A plan that takes longer than the test.
     let long = "milestone ".repeat(3_999);
-    let asked: Vec<_> = ["one", "two"]
+    let pending: Vec<_> = ["one", "two"]
         .into_iter()
         .map(|workspace| tokio::spawn(gateway.task(workspace, "planner/plan", &long).send()))
         .collect();
     gateway.page_when(&active("planner"), 2.0);
-    for (ended, asked) in asked.into_iter().enumerate() {
-        asked.abort();
-        assert!(asked.await.is_err_and(|error| error.is_cancelled()));
+    for (ended, request) in pending.into_iter().enumerate() {
+        request.abort();
+        assert!(request.await.is_err_and(|error| error.is_cancelled()));
         let cancelled = requests("planner", "plan", "cancelled");
         let page = gateway.page_when(&cancelled, ended as f64 + 1.0);
         assert_eq!(page[&active("planner")], 1.0 - ended as f64);
@@ -392,9 +391,9 @@ async fn request_of_a_disconnected_client_is_cancelled() {
     let cancelled = r#"ccr_requests_total{provider="large",status="cancelled",task_type="think"}"#;
     assert_eq!(page[cancelled], 2.0);
     assert_eq!(sum(&page, "ccr_tokens_total"), 0.0);
-    // Nothing was sent back.
+    // No response was sent.
     assert_eq!(sum(&page, "a2a_response_size_bytes_count"), 0.0);
-    // They had passed the limits, though.
+    // The rate limits allowed both requests before they were cancelled.
     assert_eq!(sum(&page, "rate_limit_hits_total"), 2.0);
 }
 
@@ -407,8 +406,8 @@ async fn rate_limit_decisions_match_the_responses() {
     for workspace in ["greedy", "modest"] {
         let many = if workspace == "greedy" { 200 } else { 5 };
         let cards = (0..many).map(|_| gateway.card(workspace, "writer"));
-        for seen in join_all(cards).await {
-            *expected.entry((workspace, seen.status)).or_default() += 1.0;
+        for response in join_all(cards).await {
+            *expected.entry((workspace, response.status)).or_default() += 1.0;
         }
     }
     let page = gateway.page();
@@ -418,14 +417,14 @@ async fn rate_limit_decisions_match_the_responses() {
     for (result, status) in [("allowed", 200), ("denied", 429)] {
         for workspace in ["greedy", "modest"] {
             let counted = page[&decisions("/a2a/{agent}", result, workspace)];
-            let answers = expected.get(&(workspace, status)).copied();
-            assert_eq!(counted, answers.unwrap_or(0.0), "{workspace} {result}");
+            let responses = expected.get(&(workspace, status)).copied();
+            assert_eq!(counted, responses.unwrap_or(0.0), "{workspace} {result}");
         }
     }
     assert_eq!(sum(&page, "rate_limit_hits_total"), 205.0);
-    // Who is refused reaches no agent.
-    let passed = expected[&("greedy", 200)] + 5.0;
-    assert_eq!(sum(&page, "a2a_requests_total"), passed);
+    // A denied request reaches no agent.
+    let allowed = expected[&("greedy", 200)] + 5.0;
+    assert_eq!(sum(&page, "a2a_requests_total"), allowed);
 }
 
 /// More workspaces than the limit of the label.
@@ -435,13 +434,13 @@ async fn workspaces_beyond_the_limit_are_overflow() {
     let gateway = Gateway::start(&["--no-traffic"]);
     for workspace in 0..MAX_WORKSPACES + 5 {
         for _ in 0..3 {
-            let seen = gateway
+            let card = gateway
                 .card(&format!("workspace-{workspace}"), "writer")
                 .await;
-            assert_eq!(seen.status, 200);
+            assert_eq!(card.status, 200);
         }
     }
-    let text = curl(&[&gateway.metrics()]);
+    let text = curl(&[&gateway.metrics_url()]);
     let page = samples(&text);
     let allowed = |workspace: &str| page.get(&decisions("/a2a/{agent}", "allowed", workspace));
     assert_eq!(allowed("workspace-0"), Some(&3.0));
@@ -458,10 +457,10 @@ async fn workspaces_beyond_the_limit_are_overflow() {
     let overflow =
         r#"metrics_label_overflow_total{family="rate_limit_hits_total",label="workspace_id"}"#;
     assert!(page[overflow] > 0.0);
-    assert_only_the_table(&text, &["metrics_label_overflow_total"]);
+    assert_no_further_families(&text, &["metrics_label_overflow_total"]);
 }
 
-/// The timer as a guard: finished with an outcome, dropped, and dropped by a panic.
+/// Ends of the timer: finished with `Ok` or `Err`, dropped, and dropped by a panic.
 #[test]
 fn timer_records_the_outcome_of_its_block() {
     let registry = Registry::new();
@@ -492,7 +491,7 @@ fn question(text: &str) -> Question {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cache_evicts_the_oldest_and_expired_entries() {
+async fn cache_evicts_least_recently_used_and_expired_entries() {
     let metrics = AgentOs::on(Registry::new()).unwrap();
     let cache = Cache::new(2, Duration::from_secs(10), metrics);
     let set = |text: &str| cache.set(question(text), Arc::from(text));
@@ -507,7 +506,7 @@ async fn cache_evicts_the_oldest_and_expired_entries() {
     set("c");
     assert!(has("a") && !has("b") && has("c"));
     tokio::time::advance(Duration::from_secs(6)).await;
-    // Set again, it is kept anew; being asked for keeps nothing.
+    // `set` renews the time to live; `get` does not.
     set("c");
     assert!(has("a") && has("c"));
     tokio::time::advance(Duration::from_secs(4)).await;
@@ -524,10 +523,10 @@ async fn token_is_taken_from_both_buckets_or_neither() {
     let limits = Limits::new(limit(2.0, 1.0), limit(3.0, 0.5), metrics);
     let decide = |workspace| limits.decide(Endpoint::Agent, workspace);
     assert_eq!([decide("a"), decide("a")], [Ok(()); 2]);
-    // Refused by its own bucket, it leaves the last token of the other to others.
+    // Denied by the bucket of its workspace, the request takes no token of the endpoint.
     assert_eq!(decide("a"), Err(Duration::from_secs(1)));
     assert_eq!(decide("b"), Ok(()));
-    // Refused by the endpoint's, it leaves its own.
+    // Denied by the bucket of the endpoint, the request takes no token of its workspace.
     assert_eq!(decide("b"), Err(Duration::from_secs(2)));
     assert_eq!(limits.decide(Endpoint::Operation, "b"), Ok(()));
     tokio::time::advance(Duration::from_secs(2)).await;
@@ -540,7 +539,7 @@ async fn token_is_taken_from_both_buckets_or_neither() {
     );
 }
 
-/// The memory for buckets is bounded, however many workspaces there are.
+/// The number of buckets is limited, however many workspaces send requests.
 #[tokio::test(start_paused = true)]
 async fn workspaces_beyond_the_limit_share_a_bucket() {
     let metrics = AgentOs::on(Registry::new()).unwrap();
@@ -551,9 +550,9 @@ async fn workspaces_beyond_the_limit_share_a_bucket() {
         assert!(decide(&format!("workspace-{workspace}")));
     }
     assert!(decide("a") && decide("b") && !decide("c"));
-    // Who has a bucket keeps it.
+    // Workspaces that have a bucket keep it.
     assert!(decide("workspace-0") && !decide("workspace-0"));
-    // When all are full again, there is room.
+    // Once the buckets are full again, they are removed, and new workspaces get a bucket.
     tokio::time::advance(Duration::from_secs(2)).await;
     for workspace in ["a", "b", "c"] {
         assert!(decide(workspace) && decide(workspace) && !decide(workspace));
@@ -565,10 +564,10 @@ async fn workspaces_beyond_the_limit_share_a_bucket() {
 fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let mut gateway = Gateway::start(&[]);
-    let page = wait_for_page(&gateway.metrics(), "everything has moved", |text| {
+    let page = wait_for_page(&gateway.metrics_url(), "every family was updated", |text| {
         let page = samples(text);
-        let moved = TABLE.iter().all(|row| {
-            // Gauges are up only for a moment.
+        let updated = TABLE.iter().all(|row| {
+            // This gauge is above 0 only while a task is in progress.
             row.name == "a2a_active_tasks"
                 || sum(&page, row.name) > 0.0
                 || sum(&page, &format!("{}_count", row.name)) > 0.0
@@ -580,13 +579,13 @@ fn built_in_traffic_updates_every_family() {
             decisions("/a2a/{agent}", "denied", "hooli"),
             r#"cache_operations_total{operation="get",result="hit"}"#.to_owned(),
         ];
-        moved
+        updated
             && ends
                 .iter()
                 .all(|sample| page.get(sample).is_some_and(|n| *n > 0.0))
     });
     assert_page_matches_table(&page, &[], &TABLE);
-    assert_only_the_table(&page, &[]);
+    assert_no_further_families(&page, &[]);
     gateway.running.signal("TERM");
     assert!(gateway.running.wait_for_exit().success());
 }
@@ -612,9 +611,9 @@ fn every_panel_has_data() {
                 .replace("$__rate_interval", "5s")
                 .replace("$job", "agentos")
                 .replace("$instance", ".+");
-            // Of all that the traffic does, each panel sees something; tasks are active for moments.
-            let shows = |answer: &Value| {
-                let result = answer["data"]["result"].as_array();
+            // Waits for a value above 0: tasks are in progress only for moments.
+            let has_data = |response: &Value| {
+                let result = response["data"]["result"].as_array();
                 let mut values = result
                     .into_iter()
                     .flatten()
@@ -625,12 +624,12 @@ fn every_panel_has_data() {
                         .is_some_and(|v| v.parse::<f64>().is_ok_and(|v| v > 0.0))
                 })
             };
-            store.wait_for_response("/api/v1/query", &[("query", &expression)], shows);
+            store.wait_for_response("/api/v1/query", &[("query", &expression)], has_data);
         }
     }
 }
 
-/// The panels of the dashboard's file with what they ask.
+/// Titles of the panels in the dashboard file, with their queries.
 fn panels() -> Vec<(String, Vec<String>)> {
     let files = mixin::mixin(&AgentOs::families()).unwrap().files().unwrap();
     let dashboard = &files[Path::new("dashboards/agentos-gateway.json")];

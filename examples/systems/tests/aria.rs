@@ -1,5 +1,6 @@
-//! Aria, started as a program and called over HTTP: its table of metric families on a port of its own, its counts however
-//! requests and LLM calls end, and what a real Prometheus answers to its dashboard.
+//! Aria, started as a program and called over HTTP: its metric families on a separate port, its
+//! counts for every way in which requests and LLM calls end, and the queries of its dashboard in a
+//! real Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,7 +31,7 @@ const fn histogram(name: &'static str, labels: Labels, buckets: &'static [f64]) 
 }
 
 const TABLE: &[Row] = &[
-    // Infos are gauges in this format.
+    // The text format exports an info as a gauge.
     row(
         "gauge",
         "aria_build_info",
@@ -131,7 +132,7 @@ const TABLE: &[Row] = &[
     row("gauge", "aria_db_pool_available", &[]),
     row("gauge", "aria_memory_rss_bytes", &[]),
     row("gauge", "aria_memory_gc_objects", &[]),
-    // Last: it alone has no series before anything happened.
+    // Last, because it is the only family without series at start-up.
     row(
         "counter",
         ERRORS,
@@ -141,7 +142,7 @@ const TABLE: &[Row] = &[
 
 const ERRORS: &str = "aria_errors_total";
 
-/// The example at work; it ends with the test.
+/// The running example; dropping it stops the program.
 struct Aria {
     running: RunningProgram,
     api: String,
@@ -158,10 +159,10 @@ fn command(arguments: &[&str]) -> Command {
 
 impl Aria {
     fn start(arguments: &[&str]) -> Self {
-        Self::started(&mut command(arguments))
+        Self::start_command(&mut command(arguments))
     }
 
-    fn started(command: &mut Command) -> Self {
+    fn start_command(command: &mut Command) -> Self {
         let mut running = RunningProgram::start(command);
         let api = running.read_line_after("API at ");
         let url = running.read_line_after("");
@@ -173,7 +174,7 @@ impl Aria {
         samples(&curl(&[&self.url]))
     }
 
-    /// The page, once a sample of it has that value.
+    /// The samples of the metrics page, once `sample` has this value.
     #[track_caller]
     fn page_when(&self, sample: &str, value: f64) -> BTreeMap<String, f64> {
         let page = wait_for_page(&self.url, &format!("{sample} {value}"), |page| {
@@ -190,46 +191,46 @@ impl Aria {
         curl
     }
 
-    /// The status and the body of an answer, whole or not.
-    fn ask(&self, method: &str, path: &str, body: &str) -> (String, String) {
+    /// Sends a request. Returns the status and the body of the response, also if the body is incomplete.
+    fn send(&self, method: &str, path: &str, body: &str) -> (String, String) {
         let mut request = self.request(method, path, body);
-        let answer = request.stderr(Stdio::null()).output();
-        let answer = answer.expect("curl is needed: tests/run installs it");
-        let answer = String::from_utf8(answer.stdout).unwrap();
-        let (body, status) = answer.rsplit_once('\n').unwrap();
+        let output = request.stderr(Stdio::null()).output();
+        let output = output.expect("curl is not installed; `tests/run` installs it");
+        let response = String::from_utf8(output.stdout).unwrap();
+        let (body, status) = response.rsplit_once('\n').unwrap();
         (status.to_owned(), body.to_owned())
     }
 
     #[track_caller]
-    fn tell(&self, method: &str, path: &str, body: &str) {
-        assert_eq!(self.ask(method, path, body).0, "204", "{path} {body}");
+    fn send_expecting_204(&self, method: &str, path: &str, body: &str) {
+        assert_eq!(self.send(method, path, body).0, "204", "{path} {body}");
     }
 
     #[track_caller]
     fn set_fault(&self, model: &str, fault: &str) {
         let path = format!("/models/{model}/fault");
-        self.tell("PUT", &path, &json!(fault).to_string());
+        self.send_expecting_204("PUT", &path, &json!(fault).to_string());
     }
 
-    /// A message to an agent, in a session of its own.
+    /// Sends a message to an agent, in a new session.
     fn chat(&self, agent: &str, message: &str) -> (String, String) {
-        self.ask("POST", "/chat", &to_agent(agent, message))
+        self.send("POST", "/chat", &to_agent(agent, message))
     }
 
     #[track_caller]
     fn reply(&self, message: &Value) -> Value {
-        let (status, reply) = self.ask("POST", "/chat", &message.to_string());
+        let (status, reply) = self.send("POST", "/chat", &message.to_string());
         assert_eq!(status, "200", "{reply}");
         serde_json::from_str(&reply).unwrap()
     }
 
     fn skill(&self, name: &str, input: &str) -> (String, String) {
-        self.ask("POST", &format!("/skills/{name}"), input)
+        self.send("POST", &format!("/skills/{name}"), input)
     }
 
-    /// Sends a request that does not end, and hangs up once its last query is done.
+    /// Sends a request that does not end, and disconnects once its last query is done.
     #[track_caller]
-    fn hang_up(&self, path: &str, body: &str, query: &str, method: &str) {
+    fn send_and_disconnect(&self, path: &str, body: &str, query: &str, method: &str) {
         let queries = format!("aria_db_queries_total{{operation=\"{query}\"}}");
         let before = self.page()[&queries];
         let pending = RunningProgram::start(&mut self.request("POST", path, body));
@@ -245,7 +246,7 @@ fn to_agent(agent: &str, message: &str) -> String {
     json!({ "agent": agent, "message": message }).to_string()
 }
 
-/// `families()` describes the metric families of the table, all of them and no others.
+/// `families()` describes exactly the metric families of the table.
 #[test]
 fn descriptions_match_the_table() {
     let mut described = BTreeMap::new();
@@ -289,8 +290,8 @@ fn enum_series_are_zero_before_the_first_request() {
         let cancelled = format!("aria_requests_total{{method=\"{method}\",status=\"cancelled\"}}");
         assert_eq!(page.get(&cancelled), Some(&0.0), "{cancelled}");
     }
-    // Nothing has moved but what is so from the beginning and jobs that run at their times.
-    let moves = [
+    // Every other series is 0: only these families have values at start-up, or are updated by periodic jobs.
+    let nonzero = [
         "aria_build_info",
         "aria_agent_pheromone_score",
         "aria_agents_active",
@@ -300,19 +301,19 @@ fn enum_series_are_zero_before_the_first_request() {
         "aria_db_queries_total{operation=\"select\"}",
     ];
     for (sample, value) in page {
-        let moves = moves.iter().any(|start| sample.starts_with(start));
+        let nonzero = nonzero.iter().any(|prefix| sample.starts_with(prefix));
         let is_queries = sample.starts_with("aria_db_query_duration") && sample.contains("select");
-        if sample.starts_with("aria_") && !moves && !is_queries {
+        if sample.starts_with("aria_") && !nonzero && !is_queries {
             assert_eq!(value, 0.0, "{sample}");
         }
     }
 }
 
 #[test]
-fn metrics_page_has_its_own_port() {
+fn metrics_are_served_on_a_separate_port() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
-    assert_eq!(aria.ask("GET", "/metrics", "").0, "404");
+    assert_eq!(aria.send("GET", "/metrics", "").0, "404");
     let chat = aria.url.replace("/metrics", "/chat");
     let status = curl(&["-o", "/dev/null", "-w", "%{http_code}", "-d", "{}", &chat]);
     assert_eq!(status, "404");
@@ -322,9 +323,11 @@ fn metrics_page_has_its_own_port() {
     );
 }
 
-/// What the driver sent that it cannot know beforehand.
-struct Refused {
+/// Requests to an overloaded model. Their number depends on timing, so the test counts them.
+struct Failed {
+    /// The provider rejected the call.
     overloaded: f64,
+    /// The open circuit breaker rejected the call.
     open: f64,
 }
 
@@ -333,37 +336,38 @@ struct Refused {
 fn counts_equal_the_requests_sent() {
     skip_without!(Curl);
     let mut command = command(&["--no-traffic"]);
-    let aria = Aria::started(command.env("ARIA_VERSION", "3.1.4"));
-    // Jobs run only when they are told to from here on.
+    let aria = Aria::start_command(command.env("ARIA_VERSION", "3.1.4"));
+    // From here on, jobs run only on demand.
     for job in ["close_idle_sessions", "compact"] {
-        aria.tell("PUT", &format!("/jobs/{job}/paused"), "true");
+        aria.send_expecting_204("PUT", &format!("/jobs/{job}/paused"), "true");
     }
-    let session = talk(&aria);
-    let refused = trip_breaker(&aria);
-    break_off(&aria);
+    let session = converse(&aria);
+    let failed = trip_breaker(&aria);
+    abort_stream(&aria);
     cancel(&aria);
     panic(&aria);
     run_jobs(&aria);
     use_skills(&aria);
     exhaust_pool(&aria);
-    aria.tell("DELETE", &format!("/sessions/{session}"), "");
+    aria.send_expecting_204("DELETE", &format!("/sessions/{session}"), "");
     assert_eq!(
-        aria.ask("DELETE", &format!("/sessions/{session}"), "").0,
+        aria.send("DELETE", &format!("/sessions/{session}"), "").0,
         "404"
     );
 
     let page = curl(&[&aria.url]);
     assert_page_matches_table(&page, &[], TABLE);
     let page = samples(&page);
-    assert_eq!(counters(&page), expected_counters(&refused));
-    assert_gauges(&page, &refused);
+    assert_eq!(counters(&page), expected_counters(&failed));
+    assert_gauges(&page, &failed);
     assert_costs(&page);
     assert_durations(&page);
-    assert_http(&page, &refused);
+    assert_http(&page, &failed);
 }
 
-/// Six replies, one of them streamed, and one that nobody can give. Gives the session of the first.
-fn talk(aria: &Aria) -> Value {
+/// Sends six messages that are answered, one of them streamed, one that fails because no agent is
+/// active, and one to an unknown agent. Returns the session of the first.
+fn converse(aria: &Aria) -> Value {
     let message = |agent: &str| json!({ "agent": agent, "message": "one two three" });
     let first = aria.reply(&message("coder"));
     assert_eq!(first["text"], "You said: one two three");
@@ -371,7 +375,7 @@ fn talk(aria: &Aria) -> Value {
     aria.reply(&message("researcher"));
 
     let set_active = |agent: &str, active: &str| {
-        aria.tell("PUT", &format!("/agents/{agent}/active"), active);
+        aria.send_expecting_204("PUT", &format!("/agents/{agent}/active"), active);
     };
     set_active("researcher", "false");
     set_active("clerk", "false");
@@ -383,38 +387,38 @@ fn talk(aria: &Aria) -> Value {
         assert_eq!(chosen["session"], session);
     }
     set_active("coder", "false");
-    assert_eq!(aria.ask("POST", "/chat", "{\"message\":\"hi\"}").0, "500");
+    assert_eq!(aria.send("POST", "/chat", "{\"message\":\"hi\"}").0, "500");
     for agent in ["coder", "clerk", "researcher"] {
         set_active(agent, "true");
     }
 
-    let streamed = aria.ask("POST", "/chat/stream", &to_agent("coder", "as it comes"));
+    let streamed = aria.send("POST", "/chat/stream", &to_agent("coder", "as it comes"));
     assert_eq!(streamed, ("200".into(), "You said: as it comes \n".into()));
-    // Turned away, and so no request of the engine's.
-    assert_eq!(aria.chat("nobody", "hi").0, "404");
+    // Rejected before it reaches the engine: not in `aria_requests_total`.
+    assert_eq!(aria.chat("unknown", "hi").0, "404");
     session
 }
 
-/// Fails a model until its breaker is seen open, and lets it recover.
-fn trip_breaker(aria: &Aria) -> Refused {
+/// Makes a model fail until its circuit breaker is open, and lets it recover.
+fn trip_breaker(aria: &Aria) -> Failed {
     const STATE: &str = "aria_llm_circuit_breaker_state{model=\"quick\"}";
     aria.set_fault("quick", "overloaded");
-    let mut refused = Refused {
+    let mut failed = Failed {
         overloaded: 0.0,
         open: 0.0,
     };
-    // It half-opens soon, and a trial opens it again.
+    // The breaker becomes half-open after a while; a failed trial opens it again.
     loop {
-        let (status, why) = aria.chat("clerk", "hi");
+        let (status, reason) = aria.chat("clerk", "hi");
         assert_eq!(status, "500");
-        match why.trim() {
-            "the model does not take calls now" => refused.overloaded += 1.0,
-            _ => refused.open += 1.0,
+        match reason.trim() {
+            "the model is overloaded" => failed.overloaded += 1.0,
+            _ => failed.open += 1.0,
         }
         let state = aria.page()[STATE];
-        if refused.overloaded < 3.0 {
-            assert_eq!((state, refused.open), (0.0, 0.0));
-        } else if state == 1.0 && refused.open > 0.0 {
+        if failed.overloaded < 3.0 {
+            assert_eq!((state, failed.open), (0.0, 0.0));
+        } else if state == 1.0 && failed.open > 0.0 {
             break;
         }
     }
@@ -422,37 +426,37 @@ fn trip_breaker(aria: &Aria) -> Refused {
     aria.set_fault("quick", "none");
     assert_eq!(aria.chat("clerk", "hi").0, "200");
     assert_eq!(aria.page()[STATE], 0.0);
-    refused
+    failed
 }
 
-/// A stream that ends in the middle.
-fn break_off(aria: &Aria) {
-    aria.set_fault("quick", "breaks_off");
-    let (status, words) = aria.ask("POST", "/chat/stream", &to_agent("clerk", "hi"));
+/// Sends a request whose stream the model aborts.
+fn abort_stream(aria: &Aria) {
+    aria.set_fault("quick", "aborts_stream");
+    let (status, words) = aria.send("POST", "/chat/stream", &to_agent("clerk", "hi"));
     assert_eq!((status.as_str(), words.contains("said")), ("200", false));
     aria.set_fault("quick", "none");
 }
 
-/// Hangs up on a model that does not answer.
+/// Disconnects while a model does not answer.
 fn cancel(aria: &Aria) {
     aria.set_fault("deep", "hangs");
     let message = to_agent("researcher", "hi");
-    aria.hang_up("/chat", &message, "insert", "chat");
-    aria.hang_up("/chat/stream", &message, "insert", "chat_stream");
-    aria.hang_up("/jobs/digest/runs", "", "select", "run_job");
+    aria.send_and_disconnect("/chat", &message, "insert", "chat");
+    aria.send_and_disconnect("/chat/stream", &message, "insert", "chat_stream");
+    aria.send_and_disconnect("/jobs/digest/runs", "", "select", "run_job");
 }
 
 /// Lets the decoder of a model's answers panic.
 fn panic(aria: &Aria) {
-    aria.set_fault("deep", "garbled");
+    aria.set_fault("deep", "malformed");
     assert_eq!(aria.chat("researcher", "hi").0, "500");
-    aria.ask("POST", "/chat/stream", &to_agent("researcher", "hi"));
-    assert_eq!(aria.ask("POST", "/jobs/digest/runs", "").0, "500");
+    aria.send("POST", "/chat/stream", &to_agent("researcher", "hi"));
+    assert_eq!(aria.send("POST", "/jobs/digest/runs", "").0, "500");
     assert_eq!(aria.skill("divide", "1 0").0, "500");
     aria.page_when("aria_requests_in_progress{method=\"chat_stream\"}", 0.0);
 }
 
-/// A run that fails and one that does not, and what the status of the job is after each.
+/// Runs a job that fails, then one that succeeds, and checks the status of the jobs after each.
 fn run_jobs(aria: &Aria) {
     let jobs = |status: &str| {
         let jobs = format!("aria_scheduler_jobs_total{{status=\"{status}\"}}");
@@ -460,10 +464,10 @@ fn run_jobs(aria: &Aria) {
     };
     assert_eq!(["active", "paused", "failed"].map(jobs), [1.0, 2.0, 0.0]);
     aria.set_fault("deep", "overloaded");
-    assert_eq!(aria.ask("POST", "/jobs/digest/runs", "").0, "500");
+    assert_eq!(aria.send("POST", "/jobs/digest/runs", "").0, "500");
     assert_eq!(["active", "paused", "failed"].map(jobs), [0.0, 2.0, 1.0]);
     aria.set_fault("deep", "none");
-    aria.tell("POST", "/jobs/digest/runs", "");
+    aria.send_expecting_204("POST", "/jobs/digest/runs", "");
     assert_eq!(["active", "paused", "failed"].map(jobs), [1.0, 2.0, 0.0]);
 }
 
@@ -473,10 +477,10 @@ fn use_skills(aria: &Aria) {
     assert_eq!(aria.skill("divide", "7 2"), ok("3"));
     assert_eq!(aria.skill("scan", "10").0, "200");
     assert_eq!(aria.skill("divide", "many").0, "500");
-    assert_eq!(aria.skill("juggle", "3").0, "404");
+    assert_eq!(aria.skill("unknown", "3").0, "404");
 }
 
-/// Takes all connections, for as long as somebody waits for one.
+/// Holds all database connections until a chat request has failed because none is available.
 fn exhaust_pool(aria: &Aria) {
     let scan = || RunningProgram::start(&mut aria.request("POST", "/skills/scan", "600000"));
     let scans = [scan(), scan(), scan(), scan()];
@@ -487,21 +491,22 @@ fn exhaust_pool(aria: &Aria) {
     aria.page_when("aria_requests_in_progress{method=\"run_skill\"}", 0.0);
 }
 
-/// All counters that have moved, but costs, which are no whole numbers, and jobs that ran by themselves.
+/// All nonzero counters except costs, which are not integers, and periodic jobs.
 fn counters(page: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let compactions =
         page["aria_scheduler_executions_total{job_id=\"compact\",status=\"success\"}"];
     let counters = page.iter().filter(|(sample, value)| {
         let name = sample.split('{').next().unwrap();
         let is_counter = name.starts_with("aria_") && name.ends_with("_total");
-        let is_other = name.contains("_cost_") || name == "aria_scheduler_jobs_total";
-        let is_timed = sample.contains("close_idle_sessions") || sample.contains("compact");
-        **value != 0.0 && is_counter && !is_other && !is_timed
+        // The second is a gauge despite its name.
+        let is_excluded = name.contains("_cost_") || name == "aria_scheduler_jobs_total";
+        let is_periodic = sample.contains("close_idle_sessions") || sample.contains("compact");
+        **value != 0.0 && is_counter && !is_excluded && !is_periodic
     });
     let counters =
         counters.map(
             |(sample, value)| match sample.ends_with("{operation=\"select\"}") {
-                // Each compaction is a query.
+                // Each run of `compact` makes one query.
                 true => (sample.clone(), value - compactions),
                 false => (sample.clone(), *value),
             },
@@ -509,12 +514,12 @@ fn counters(page: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     counters.collect()
 }
 
-fn expected_counters(refused: &Refused) -> BTreeMap<String, f64> {
-    let Refused { overloaded, open } = *refused;
+fn expected_counters(failed: &Failed) -> BTreeMap<String, f64> {
+    let Failed { overloaded, open } = *failed;
     let both = overloaded + open;
     let expected = [
         (r#"requests_total{method="chat",status="200"}"#, 6.0),
-        // No agent, no connection.
+        // One failed because no agent was active, one because no connection was available.
         (r#"requests_total{method="chat",status="500"}"#, 2.0 + both),
         (r#"requests_total{method="chat",status="cancelled"}"#, 1.0),
         (r#"requests_total{method="chat",status="panicked"}"#, 1.0),
@@ -594,7 +599,7 @@ fn expected_counters(refused: &Refused) -> BTreeMap<String, f64> {
         (r#"sessions_messages_total{role="user"}"#, 14.0 + both),
         (r#"sessions_messages_total{role="assistant"}"#, 7.0),
         (r#"db_queries_total{operation="insert"}"#, 21.0 + both),
-        // Four digests, a scan, and four that were given up.
+        // Four digests, one completed scan, and four cancelled scans.
         (r#"db_queries_total{operation="select"}"#, 9.0),
         (r#"db_queries_total{operation="delete"}"#, 1.0),
         (
@@ -637,7 +642,7 @@ fn expected_counters(refused: &Refused) -> BTreeMap<String, f64> {
             r#"skill_executions_total{skill_name="scan",status="cancelled"}"#,
             4.0,
         ),
-        // What fails in a part of the engine fails the request, too.
+        // An error of a component fails the request too, so it is counted twice: once for each.
         (
             r#"errors_total{component="chat",error_type="NoAgent"}"#,
             1.0,
@@ -659,11 +664,11 @@ fn expected_counters(refused: &Refused) -> BTreeMap<String, f64> {
             open,
         ),
         (
-            r#"errors_total{component="llm",error_type="BrokenOff"}"#,
+            r#"errors_total{component="llm",error_type="StreamAborted"}"#,
             1.0,
         ),
         (
-            r#"errors_total{component="chat_stream",error_type="BrokenOff"}"#,
+            r#"errors_total{component="chat_stream",error_type="StreamAborted"}"#,
             1.0,
         ),
         (
@@ -695,22 +700,22 @@ fn expected_counters(refused: &Refused) -> BTreeMap<String, f64> {
     expected.into()
 }
 
-/// A message of three words, and a digest's prompt of three.
+/// A message of three words, and the prompt of a digest of three.
 const DEEP_INPUT: f64 = 6.0;
-/// Five thoughts, two words of its own, and the prompt, each time.
+/// Two answers of five thoughts, the two words "You said:", and the prompt.
 const DEEP_OUTPUT: f64 = 20.0;
-/// Three messages of three words, and four of one: the last is read and not answered.
+/// Three messages of three words and four of one word. The answer to one of the latter is aborted.
 const QUICK_INPUT: f64 = 13.0;
-/// Six answers, and one that broke off after a word.
+/// Six complete answers, and one that was aborted after one word.
 const QUICK_OUTPUT: f64 = 25.0;
 
-fn assert_gauges(page: &BTreeMap<String, f64>, refused: &Refused) {
+fn assert_gauges(page: &BTreeMap<String, f64>, failed: &Failed) {
     for (sample, value) in page {
         if sample.starts_with("aria_requests_in_progress") {
             assert_eq!(*value, 0.0, "{sample}");
         }
     }
-    let sessions = 11.0 + refused.overloaded + refused.open;
+    let sessions = 11.0 + failed.overloaded + failed.open;
     assert_eq!(page["aria_sessions_active"], sessions);
     assert_eq!(page["aria_session_duration_seconds_count"], 1.0);
     assert_eq!(page["aria_agents_active"], 3.0);
@@ -734,7 +739,7 @@ fn assert_costs(page: &BTreeMap<String, f64>) {
     }
 }
 
-/// As many durations as ends, for each that was timed.
+/// Asserts that each operation with a duration has one observation for each end.
 fn assert_durations(page: &BTreeMap<String, f64>) {
     let sum = |family: &str, label: &str| -> f64 {
         let start = format!("aria_{family}{{");
@@ -776,9 +781,9 @@ fn assert_durations(page: &BTreeMap<String, f64>) {
         ),
     ] {
         for value in values {
-            let ended = sum(total, value);
-            assert!(ended > 0.0, "{total} {value}");
-            assert_eq!(sum(duration, value), ended, "{duration} {value}");
+            let ends = sum(total, value);
+            assert!(ends > 0.0, "{total} {value}");
+            assert_eq!(sum(duration, value), ends, "{duration} {value}");
         }
     }
     assert_eq!(page["aria_agent_routing_duration_seconds_count"], 2.0);
@@ -786,13 +791,13 @@ fn assert_durations(page: &BTreeMap<String, f64>) {
     assert_eq!([thoughts("deep"), thoughts("quick")], [2.0, 0.0]);
 }
 
-/// The HTTP layer saw the same, and what was turned away.
-fn assert_http(page: &BTreeMap<String, f64>, refused: &Refused) {
-    let failed = 2.0 + refused.overloaded + refused.open;
+/// Asserts that the HTTP layer counted the same requests, and those rejected before they reach the engine.
+fn assert_http(page: &BTreeMap<String, f64>, failed: &Failed) {
+    let errors = 2.0 + failed.overloaded + failed.open;
     for (endpoint, status, expected) in [
         ("/chat", "200", 6.0),
-        // A panic is an answer there.
-        ("/chat", "500", failed + 1.0),
+        // `CatchPanicLayer` turns the panic into a 500.
+        ("/chat", "500", errors + 1.0),
         ("/chat", "404", 1.0),
         ("/chat", "cancelled", 1.0),
         ("/jobs/{id}/runs", "204", 1.0),
@@ -808,34 +813,35 @@ fn assert_http(page: &BTreeMap<String, f64>, refused: &Refused) {
     }
 }
 
-/// A trial of a half-open breaker closes or opens it. A cancelled trial does neither, and the next call is a trial again.
+/// A trial of a half-open breaker closes or opens it. A cancelled trial does neither, and the next
+/// call is a trial again.
 #[test]
 fn half_open_breaker_closes_or_opens_by_one_trial() {
     skip_without!(Curl);
     const STATE: &str = "aria_llm_circuit_breaker_state{model=\"deep\"}";
     const CALLS: &str = "aria_llm_requests_total{model=\"deep\",status=\"error\"}";
     let aria = Aria::start(&["--no-traffic"]);
-    let fails = || assert_eq!(aria.chat("researcher", "hi").0, "500");
+    let chat_fails = || assert_eq!(aria.chat("researcher", "hi").0, "500");
     aria.set_fault("deep", "overloaded");
     for _ in 0..3 {
-        fails();
+        chat_fails();
     }
-    // It opened, or it would not be half-open some time later.
+    // Half-open now, so it was open before.
     assert_eq!(aria.page_when(STATE, 2.0)[CALLS], 3.0);
 
     aria.set_fault("deep", "hangs");
     let message = to_agent("researcher", "hi");
-    aria.hang_up("/chat", &message, "insert", "chat");
+    aria.send_and_disconnect("/chat", &message, "insert", "chat");
     assert_eq!(aria.page()[STATE], 2.0);
-    // Only one may try at a time: who comes meanwhile is refused.
+    // While a trial is in progress, other calls are rejected.
     let trial = RunningProgram::start(&mut aria.request("POST", "/chat", &message));
     aria.page_when("aria_db_queries_total{operation=\"insert\"}", 5.0);
-    assert!(aria.chat("researcher", "hi").1.contains("left alone"));
+    assert!(aria.chat("researcher", "hi").1.contains("circuit breaker"));
     drop(trial);
     aria.page_when("aria_requests_in_progress{method=\"chat\"}", 0.0);
 
     aria.set_fault("deep", "overloaded");
-    fails();
+    chat_fails();
     assert_eq!(aria.page_when(STATE, 2.0)[CALLS], 4.0);
     aria.set_fault("deep", "none");
     assert_eq!(aria.chat("researcher", "hi").0, "200");
@@ -847,7 +853,7 @@ fn half_open_breaker_closes_or_opens_by_one_trial() {
 
 /// Successful tasks raise the score of an agent, failed tasks lower it, and all scores decay.
 #[test]
-fn pheromone_scores_follow_the_work_of_agents() {
+fn pheromone_scores_rise_with_success_and_decay() {
     skip_without!(Curl);
     let aria = Aria::start(&["--no-traffic"]);
     let scores = |page: &BTreeMap<String, f64>| {
@@ -861,7 +867,7 @@ fn pheromone_scores_follow_the_work_of_agents() {
     assert_eq!(aria.chat("clerk", "hi").0, "500");
     let [coder, clerk, researcher] = scores(&aria.page());
     assert!(coder > researcher && researcher > clerk && clerk >= 0.1);
-    let later = wait_for_page(&aria.url, "it evaporates", |page| {
+    let later = wait_for_page(&aria.url, "the score decays", |page| {
         scores(&samples(page))[0] < coder * 0.9
     });
     let [coder, clerk, researcher] = scores(&samples(&later));
@@ -885,16 +891,16 @@ fn idle_session_ends() {
 fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let mut aria = Aria::start(&[]);
-    let mut still: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
-    // A breaker opens and closes again: it is not on one page that everything has moved.
-    let page = wait_for_page(&aria.url, "everything has moved", |page| {
+    let mut not_updated: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
+    // Collected over several scrapes: the circuit breaker is open only at times.
+    let page = wait_for_page(&aria.url, "every family was updated", |page| {
         for (sample, value) in samples(page) {
             let name = sample.split('{').next().unwrap();
             if value > 0.0 {
-                still.remove(name.strip_suffix("_count").unwrap_or(name));
+                not_updated.remove(name.strip_suffix("_count").unwrap_or(name));
             }
         }
-        still.is_empty()
+        not_updated.is_empty()
     });
     assert_page_matches_table(&page, &[], TABLE);
     aria.running.signal("TERM");
@@ -921,18 +927,18 @@ fn every_panel_has_data() {
     assert_eq!(panels.len(), 13);
     for panel in panels {
         let title = panel["title"].as_str().unwrap();
-        let answers = panel["targets"].as_array().unwrap().iter().map(|target| {
+        let results = panel["targets"].as_array().unwrap().iter().map(|target| {
             let query = target["expr"].as_str().unwrap();
             let query = query.replace("$job", "aria").replace("$instance", ".+");
             assert!(!query.contains('$'), "{title}: {query}");
             (store.wait_for_values(&query), query)
         });
-        let answers: Vec<_> = answers.collect();
-        for (values, query) in &answers {
-            // A rate may be 0 between two errors; what there is is never less.
+        let results: Vec<_> = results.collect();
+        for (values, query) in &results {
+            // A rate can be 0 between two errors, but not negative.
             assert!(values.iter().all(|value| *value >= 0.0), "{title}: {query}");
         }
-        let values: Vec<_> = answers.iter().map(|(values, _)| &values[..]).collect();
+        let values: Vec<_> = results.iter().map(|(values, _)| &values[..]).collect();
         match title {
             "Active agents" => assert_eq!(values, [[3.0]]),
             "Scheduler job status" => {
@@ -942,7 +948,7 @@ fn every_panel_has_data() {
             "Database pool" => assert!(values[0] == [4.0] && values[1][0] <= 4.0),
             "Pheromone scores" | "Routing distribution (1 h)" => assert_eq!(values[0].len(), 3),
             "LLM token usage" => assert!(values.iter().all(|by_model| by_model.len() == 2)),
-            // In MB.
+            // Megabytes.
             "Memory (RSS)" => assert!((1.0..1000.0).contains(&values[0][0]), "{values:?}"),
             _ => assert!(!values[0].is_empty(), "{title}"),
         }

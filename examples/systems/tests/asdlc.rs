@@ -1,5 +1,6 @@
-//! aSDLC, started as programs: its table of metric families, its counts, a Redis that stops and comes back, and its query
-//! proxy before real stores. `tests/run` installs Redis, Prometheus and VictoriaMetrics.
+//! aSDLC, started as programs: its metric families, its counts, its gauges when Redis stops and
+//! restarts, and its query proxy in front of real stores. `tests/run` installs Redis, Prometheus
+//! and VictoriaMetrics.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -56,7 +57,7 @@ const TABLE: [Row; 9] = [
 
 const SERVICES: [&str; 2] = ["orchestrator", "workers"];
 
-/// The example with what the test gives it.
+/// The running example; dropping it stops the programs.
 struct Asdlc {
     running: RunningProgram,
     orchestrator: String,
@@ -74,8 +75,8 @@ fn command(arguments: &[&str]) -> Command {
     asdlc
 }
 
-/// What it prints is two URLs, each on a line of its own.
-fn started(command: &mut Command) -> Asdlc {
+/// Starts the program, which prints the URLs of its two metrics pages, one per line.
+fn start(command: &mut Command) -> Asdlc {
     let mut running = RunningProgram::start(command);
     let mut url = || {
         let line = running.read_line_after("");
@@ -91,9 +92,9 @@ fn started(command: &mut Command) -> Asdlc {
 }
 
 impl Asdlc {
-    /// On that Redis, and without the client that is built in.
-    fn driven_by_test(redis: &RedisServer) -> Self {
-        started(command(&["--no-traffic"]).env("REDIS_URL", redis.url()))
+    /// Starts the program with this Redis, without the built-in client.
+    fn without_traffic(redis: &RedisServer) -> Self {
+        start(command(&["--no-traffic"]).env("REDIS_URL", redis.url()))
     }
 
     fn pages(&self) -> [(&'static str, String); 2] {
@@ -106,37 +107,37 @@ impl Asdlc {
 
     fn submit(&self, event_type: &str, payload: &str) -> (String, Value) {
         let url = format!("{}/api/events/{event_type}", self.orchestrator);
-        ask(&["-d", payload, &url])
+        send(&["-d", payload, &url])
     }
 
-    /// Submits an event, and waits for what becomes of it; how often it asked for that.
-    fn task(&self, event_type: &str, payload: &str, state: &str) -> usize {
-        let (status, answer) = self.submit(event_type, payload);
-        assert_eq!(status, "202", "{answer}");
-        let url = format!("{}/api/tasks/{}", self.orchestrator, answer["task"]);
-        let mut asked = 0;
-        let mut is_so = || {
-            asked += 1;
-            ask(&[&url]).1["state"] == state
+    /// Submits an event, and waits until its task has this state. Returns the number of status requests sent.
+    fn run_task(&self, event_type: &str, payload: &str, state: &str) -> usize {
+        let (status, response) = self.submit(event_type, payload);
+        assert_eq!(status, "202", "{response}");
+        let url = format!("{}/api/tasks/{}", self.orchestrator, response["task"]);
+        let mut requests = 0;
+        let mut has_state = || {
+            requests += 1;
+            send(&[&url]).1["state"] == state
         };
-        poll(state, &mut is_so);
-        asked
+        poll(state, &mut has_state);
+        requests
     }
 }
 
-/// The status and the JSON of an answer.
-fn ask(arguments: &[&str]) -> (String, Value) {
-    let answer = curl(&[&["-w", "\n%{http_code}"], arguments].concat());
-    let (body, status) = answer.rsplit_once('\n').unwrap();
+/// Runs curl with these arguments. Returns the status and the JSON of the response.
+fn send(arguments: &[&str]) -> (String, Value) {
+    let response = curl(&[&["-w", "\n%{http_code}"], arguments].concat());
+    let (body, status) = response.rsplit_once('\n').unwrap();
     let body = serde_json::from_str(body).unwrap_or(Value::Null);
     (status.to_owned(), body)
 }
 
 #[track_caller]
-fn poll(what: &str, mut is_so: impl FnMut() -> bool) {
-    retry_until_ok(what, || match is_so() {
+fn poll(condition: &str, mut holds: impl FnMut() -> bool) {
+    retry_until_ok(condition, || match holds() {
         true => Ok(()),
-        false => Err("never came true".to_owned()),
+        false => Err("the condition was never true".to_owned()),
     });
 }
 
@@ -175,25 +176,25 @@ fn redis_up(service: &str) -> String {
 fn counts_equal_the_requests_sent() {
     skip_without!(Curl, Redis);
     let redis = RedisServer::start();
-    let asdlc = Asdlc::driven_by_test(&redis);
-    let mut looks = 0;
+    let asdlc = Asdlc::without_traffic(&redis);
+    let mut status_requests = 0;
     for _ in 0..5 {
-        looks += asdlc.task("code_submitted", "fn pay() {}", "success");
+        status_requests += asdlc.run_task("code_submitted", "fn pay() {}", "success");
     }
     for _ in 0..2 {
-        looks += asdlc.task("code_submitted", "fn pay() {}\n// FIXME", "failed");
+        status_requests += asdlc.run_task("code_submitted", "fn pay() {}\n// FIXME", "failed");
     }
-    looks += asdlc.task("design_proposed", "One service.", "success");
+    status_requests += asdlc.run_task("design_proposed", "One service.", "success");
     assert_eq!(asdlc.submit("Not-a-type", "").0, "400");
     assert_eq!(
-        ask(&[&format!("{}/api/tasks/1000", asdlc.orchestrator)]).0,
+        send(&[&format!("{}/api/tasks/1000", asdlc.orchestrator)]).0,
         "404"
     );
-    assert_eq!(ask(&[&format!("{}/nowhere", asdlc.orchestrator)]).0, "404");
+    assert_eq!(send(&[&format!("{}/nowhere", asdlc.orchestrator)]).0, "404");
     for path in ["health", "health", "pool", "nowhere/at/all"] {
         curl(&[&format!("{}/{path}", asdlc.workers)]);
     }
-    // What is no result is none, and what cannot be read is not lost either.
+    // An event of unknown type and invalid JSON are both counted as failed.
     redis.cli(&[
         "LPUSH",
         "asdlc:results",
@@ -203,11 +204,11 @@ fn counts_equal_the_requests_sent() {
 
     let [(orchestrator, page), (workers, worker_page)] = asdlc.pages();
     let unreadable = events(orchestrator, "unreadable", "failed");
-    let strange = events(orchestrator, "what", "failed");
-    let page = wait_for_page(&page, "all is processed", |page| {
-        page.contains(&format!("\n{unreadable} 1\n")) && page.contains(&format!("\n{strange} 1\n"))
+    let unknown = events(orchestrator, "what", "failed");
+    let page = wait_for_page(&page, "the invalid events are counted", |page| {
+        page.contains(&format!("\n{unreadable} 1\n")) && page.contains(&format!("\n{unknown} 1\n"))
     });
-    let looks = looks as f64;
+    let status_requests = status_requests as f64;
     for (series, expected) in [
         (events(orchestrator, "task_completed", "success"), 6.0),
         (events(orchestrator, "task_completed", "failed"), 0.0),
@@ -222,7 +223,7 @@ fn counts_equal_the_requests_sent() {
         ),
         (
             requests(orchestrator, "GET", "/api/tasks/{task}", "200"),
-            looks,
+            status_requests,
         ),
         (
             requests(orchestrator, "GET", "/api/tasks/{task}", "404"),
@@ -241,7 +242,7 @@ fn counts_equal_the_requests_sent() {
     ] {
         assert_eq!(value(&page, &series), expected, "{series}\n{page}");
     }
-    let total = 8.0 + 1.0 + looks + 1.0 + 1.0;
+    let total = 8.0 + 1.0 + status_requests + 1.0 + 1.0;
     assert_eq!(sum(&page, "asdlc_http_requests_total"), total, "{page}");
     assert_eq!(
         sum(&page, "asdlc_http_request_duration_seconds_count"),
@@ -255,9 +256,9 @@ fn counts_equal_the_requests_sent() {
             ),
         )
     };
-    // Eight submitted, and eight results and two that were none finished.
+    // `exec`: eight events submitted, eight results and two invalid events finished.
     assert_eq!((operations("incr"), operations("exec")), (8.0, 18.0));
-    assert_eq!(operations("get"), looks + 1.0);
+    assert_eq!(operations("get"), status_requests + 1.0);
 
     let page = curl(&[&worker_page]);
     for (series, expected) in [
@@ -282,23 +283,23 @@ fn counts_equal_the_requests_sent() {
     }
 }
 
-/// With the built-in client and a Redis that the program starts, all counts increase. After SIGTERM and SIGINT the program
-/// exits with success and Redis ends; after SIGKILL Redis ends, too.
+/// With the built-in client and a Redis that the program starts, all counts increase. After SIGTERM
+/// and SIGINT the program exits with success and Redis ends; after SIGKILL Redis ends, too.
 #[test]
 fn stopped_program_leaves_no_redis_and_no_files() {
     skip_without!(Curl, Redis);
     for signal in ["TERM", "INT", "KILL"] {
-        let mut asdlc = started(&mut command(&[]));
+        let mut asdlc = start(&mut command(&[]));
         for (service, url) in asdlc.pages() {
-            let page = wait_for_page(&url, "events of both kinds", |page| {
-                let moved = |series: &str| !page.contains(&format!("{series} 0\n"));
+            let page = wait_for_page(&url, "events of both types are counted", |page| {
+                let is_nonzero = |series: &str| !page.contains(&format!("{series} 0\n"));
                 let types = match service {
                     "workers" => ["code_submitted", "tests_submitted"],
                     _ => ["task_completed", "task_failed"],
                 };
                 types.iter().all(|event_type| {
                     let success = events(service, event_type, "success");
-                    page.contains(&success) && moved(&success)
+                    page.contains(&success) && is_nonzero(&success)
                 })
             });
             assert_page_matches_table(&page, &["service"], &TABLE);
@@ -306,28 +307,30 @@ fn stopped_program_leaves_no_redis_and_no_files() {
         let redis = descendants(asdlc.running.id())
             .into_iter()
             .find(|pid| name_of(*pid) == "redis-server");
-        let redis = redis.expect("it starts a Redis");
+        let redis = redis.expect("the program should start redis-server");
         let directory = std::fs::read_link(format!("/proc/{redis}/cwd")).unwrap();
         assert!(directory.join("redis.sock").exists());
         asdlc.running.signal(signal);
         let status = asdlc.running.wait_for_exit();
         assert_eq!(status.success(), signal != "KILL", "{signal}: {status}");
-        poll("its Redis is gone", || name_of(redis) != "redis-server");
-        poll("its directory is gone", || !directory.exists());
+        poll("redis-server has ended", || {
+            name_of(redis) != "redis-server"
+        });
+        poll("the directory is removed", || !directory.exists());
     }
 }
 
-/// If a default port is used by another program, a free port is chosen. If a configured port is, the program fails.
+/// If a default port is in use, a free port is chosen. If a configured port is in use, the program fails.
 #[test]
 fn used_default_port_is_replaced_and_used_configured_port_is_an_error() {
     skip_without!(Curl, Redis);
-    // Whoever has them, they are taken.
-    let _taken = [8080, 8081].map(|port| TcpListener::bind(("127.0.0.1", port)));
-    let mut usual = command(&["--no-traffic"]);
-    usual
+    // Binding fails if another program uses the ports; they are in use either way.
+    let _in_use = [8080, 8081].map(|port| TcpListener::bind(("127.0.0.1", port)));
+    let mut command_without_ports = command(&["--no-traffic"]);
+    command_without_ports
         .env_remove("ORCHESTRATOR_PORT")
         .env_remove("WORKERS_PORT");
-    let asdlc = started(&mut usual);
+    let asdlc = start(&mut command_without_ports);
     for (service, url) in asdlc.pages() {
         assert!(!url.contains(":8080/") && !url.contains(":8081/"), "{url}");
         let up = format!("\n{} 1\n", redis_up(service));
@@ -338,7 +341,7 @@ fn used_default_port_is_replaced_and_used_configured_port_is_an_error() {
     assert!(!output.status.success());
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(
-        error.contains(&format!("port {port} of WORKERS_PORT")),
+        error.contains(&format!("WORKERS_PORT: cannot listen on port {port}")),
         "{error}"
     );
 }
@@ -363,34 +366,35 @@ fn descendants(pid: u32) -> Vec<u32> {
 
 #[test]
 fn missing_programs_and_settings_are_named_in_errors() {
-    let said = |command: &mut Command| {
+    let error_of = |command: &mut Command| {
         let output = command.output().unwrap();
         assert!(!output.status.success(), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    let error = said(command(&[]).env("PATH", "/nowhere"));
+    let error = error_of(command(&[]).env("PATH", "/nowhere"));
     assert!(error.contains("redis-server is not installed"), "{error}");
     assert!(error.contains("REDIS_URL"), "{error}");
-    let error = said(&mut command(&["workers"]));
+    let error = error_of(&mut command(&["workers"]));
     assert!(error.contains("set REDIS_URL"), "{error}");
-    let error = said(&mut command(&["--nonsense"]));
+    let error = error_of(&mut command(&["--nonsense"]));
     assert!(error.contains("--no-traffic"), "{error}");
 }
 
-/// One scrape that waits two seconds, and what it says about Redis; the page is whole either way.
+/// Scrapes with a timeout of two seconds. Asserts that the page is complete whether Redis is up or
+/// not, and returns the value of `asdlc_redis_connection_up`.
 fn scrape(url: &str, service: &str) -> f64 {
     let timeout = "X-Prometheus-Scrape-Timeout-Seconds: 2";
-    let began = Instant::now();
+    let start = Instant::now();
     let (page, status) = {
-        let answer = curl(&["-w", "\n%{http_code}", "-H", timeout, url]);
-        let (page, status) = answer.rsplit_once('\n').unwrap();
+        let response = curl(&["-w", "\n%{http_code}", "-H", timeout, url]);
+        let (page, status) = response.rsplit_once('\n').unwrap();
         (page.to_owned(), status.to_owned())
     };
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!(status, "200", "{page}");
     assert_page_matches_table(&page, &["service"], &TABLE);
-    // Only what nobody can know without Redis is missing, and that is said.
+    // Without Redis only the queue length is missing, and its collector is reported as failed.
     let up = value(&page, &redis_up(service));
     let queue = format!("scrape_collector_success{{collector=\"queue\",service=\"{service}\"}}");
     assert_eq!(value(&page, &queue), up, "{page}");
@@ -408,66 +412,66 @@ fn gauges_follow_redis_that_stops_and_restarts() {
     asdlc
         .env("REDIS_URL", redis.url())
         .stderr(std::fs::File::create(&log).unwrap());
-    let asdlc = started(&mut asdlc);
-    asdlc.task("code_submitted", "fn pay() {}", "success");
-    // The task has succeeded when its result is kept; that the result was processed is counted after.
+    let asdlc = start(&mut asdlc);
+    asdlc.run_task("code_submitted", "fn pay() {}", "success");
+    // Results are counted after the state of the task is stored, so wait for the count.
     for (_, url) in asdlc.pages() {
         wait_for_page(&url, "events are counted", |page| {
             page.contains("\nasdlc_events_processed_total{")
         });
     }
-    // Started now: its workers take events from the same Redis.
-    let strict = started(
+    // Started only now, because its workers take events from the same Redis.
+    let strict = start(
         command(&["--no-traffic", "--strict"])
             .env("REDIS_URL", redis.url())
             .env("INSTANCE", "2")
             .stderr(Stdio::null()),
     );
-    let is_whole = |asdlc: &Asdlc| {
+    let assert_redis_up = |asdlc: &Asdlc| {
         for (service, url) in asdlc.pages() {
             assert_eq!(scrape(&url, service), 1.0, "{service}");
         }
     };
-    is_whole(&asdlc);
+    assert_redis_up(&asdlc);
 
-    // Slow: it is there and does not answer.
+    // Redis is slow: it runs, but does not answer.
     redis.signal("STOP");
     for (service, url) in asdlc.pages() {
         assert_eq!(scrape(&url, service), 0.0, "{service}");
     }
     redis.signal("CONT");
-    let comes_back = |asdlc: &Asdlc| {
+    let wait_for_redis_up = |asdlc: &Asdlc| {
         for (service, url) in asdlc.pages() {
             let up = format!("\n{} 1\n", redis_up(service));
             wait_for_page(&url, "Redis is up", |page| page.contains(&up));
         }
     };
-    comes_back(&asdlc);
-    is_whole(&asdlc);
+    wait_for_redis_up(&asdlc);
+    assert_redis_up(&asdlc);
 
-    // Gone. Who would rather have no page than one with a part missing has none, and the reason.
+    // Redis is down. With `--strict`, the scrape fails with the reason.
     redis.kill();
     for (service, url) in asdlc.pages() {
         assert_eq!(scrape(&url, service), 0.0, "{service}");
     }
     for (_, url) in strict.pages() {
-        let answer = curl(&["-w", "\n%{http_code}", &url]);
-        let (reason, status) = answer.rsplit_once('\n').unwrap();
-        assert_eq!(status, "500", "{answer}");
-        assert!(reason.contains("queue"), "{answer}");
+        let response = curl(&["-w", "\n%{http_code}", &url]);
+        let (reason, status) = response.rsplit_once('\n').unwrap();
+        assert_eq!(status, "500", "{response}");
+        assert!(reason.contains("queue"), "{response}");
     }
-    let (status, answer) = asdlc.submit("code_submitted", "fn pay() {}");
-    assert_eq!(status, "503", "{answer}");
+    let (status, response) = asdlc.submit("code_submitted", "fn pay() {}");
+    assert_eq!(status, "503", "{response}");
     let log = std::fs::read_to_string(&log).unwrap();
     assert!(log.contains("WARN"), "{log}");
     assert!(log.contains("collector \"queue\" failed"), "{log}");
 
-    // Back at the same address: both processes connect again.
+    // Redis restarts at the same address: both processes reconnect.
     redis.restart();
-    comes_back(&asdlc);
-    comes_back(&strict);
-    is_whole(&asdlc);
-    asdlc.task("code_submitted", "// FIXME", "failed");
+    wait_for_redis_up(&asdlc);
+    wait_for_redis_up(&strict);
+    assert_redis_up(&asdlc);
+    asdlc.run_task("code_submitted", "// FIXME", "failed");
 }
 
 /// An event that a worker took and did not finish is processed by the next worker of the same name.
@@ -477,12 +481,14 @@ fn event_taken_by_a_stopped_worker_is_processed_later() {
     let redis = RedisServer::start();
     let event = r#"{"task":7,"event_type":"code_submitted","payload":""}"#;
     redis.cli(&["LPUSH", "asdlc:events:1:worker-3", event]);
-    let asdlc = Asdlc::driven_by_test(&redis);
+    let asdlc = Asdlc::without_traffic(&redis);
     let url = format!("{}/api/tasks/7", asdlc.orchestrator);
-    poll("it is done", || ask(&[&url]).1["state"] == "success");
+    poll("the task has succeeded", || {
+        send(&[&url]).1["state"] == "success"
+    });
 }
 
-/// The example's own configuration, but for the targets and the interval.
+/// Returns the scrape configuration of the example, with the targets and the interval of the test.
 fn scrape_config(kind: Kind, asdlc: &Asdlc) -> String {
     let families = metrics::families().unwrap();
     let files = mixin::mixin(&families).unwrap().files().unwrap();
@@ -500,7 +506,7 @@ fn scrape_config(kind: Kind, asdlc: &Asdlc) -> String {
     }
     config = config.replace("scrape_interval: 15s", "scrape_interval: 1s");
     if let Kind::Prometheus = kind {
-        // Debian's is built without the discovery of Kubernetes.
+        // Debian's Prometheus is built without Kubernetes service discovery.
         let (job, pods) = config.split_once("- job_name: asdlc-services").unwrap();
         assert!(pods.contains("kubernetes_sd_configs"));
         config = job.to_owned();
@@ -508,23 +514,23 @@ fn scrape_config(kind: Kind, asdlc: &Asdlc) -> String {
     config
 }
 
-/// An orchestrator's proxy.
+/// The query proxy of an orchestrator.
 struct Proxy(String);
 
 impl Proxy {
     fn get(&self, endpoint: &str) -> (String, Value) {
-        ask(&[&format!("{}/api/metrics/{endpoint}", self.0)])
+        send(&[&format!("{}/api/metrics/{endpoint}", self.0)])
     }
 
-    /// A range query over the last seconds.
+    /// Sends a range query over the last 10 seconds.
     fn query(&self, query: &str) -> (String, Value) {
         range_query(&format!("{}/api/metrics/query_range", self.0), query)
     }
 
-    /// The labels and the last value of each series.
+    /// Returns the labels and the last value of each series.
     fn series(&self, query: &str) -> BTreeSet<String> {
-        let (status, answer) = self.query(query);
-        let series = answer["data"]["result"].as_array();
+        let (status, response) = self.query(query);
+        let series = response["data"]["result"].as_array();
         let series = series.filter(|_| status == "200").into_iter().flatten();
         let last = |series: &Value| {
             let (_, value) = series["values"]
@@ -541,7 +547,7 @@ impl Proxy {
 fn range_query(url: &str, query: &str) -> (String, Value) {
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
     let end = now.unwrap().as_secs();
-    ask(&[
+    send(&[
         "-G",
         url,
         "--data-urlencode",
@@ -559,19 +565,13 @@ fn query_proxy_returns_the_same_from_both_stores() {
         Store::new(Kind::Prometheus),
         Store::new(Kind::VictoriaMetrics),
     ];
-    // Both stores scrape the services of the first; the second's orchestrator is there for its proxy.
-    let start = |store: &Store| {
-        let mut asdlc = command(&["--no-traffic"]);
-        asdlc.env("REDIS_URL", redis.url());
-        started(
-            asdlc
-                .env("VICTORIAMETRICS_URL", &store.url)
-                .stderr(Stdio::null()),
-        )
-    };
-    let asdlc = start(&stores[0]);
-    asdlc.task("code_submitted", "fn pay() {}", "success");
-    asdlc.task("code_submitted", "// FIXME", "failed");
+    // Both stores scrape the first program; the second one only runs an orchestrator for its proxy.
+    let mut asdlc = command(&["--no-traffic"]);
+    asdlc.env("REDIS_URL", redis.url());
+    asdlc.env("VICTORIAMETRICS_URL", &stores[0].url);
+    let asdlc = start(asdlc.stderr(Stdio::null()));
+    asdlc.run_task("code_submitted", "fn pay() {}", "success");
+    asdlc.run_task("code_submitted", "// FIXME", "failed");
     let mut other = command(&["orchestrator", "--no-traffic"]);
     other.env("REDIS_URL", redis.url()).env("INSTANCE", "2");
     other.env("VICTORIAMETRICS_URL", &stores[1].url);
@@ -579,7 +579,7 @@ fn query_proxy_returns_the_same_from_both_stores() {
     let other_url = other.read_line_after("").replace("/metrics", "");
     let proxies = [Proxy(asdlc.orchestrator.clone()), Proxy(other_url)];
     for (store, proxy) in stores.iter_mut().zip(&proxies) {
-        assert_away(proxy);
+        assert_store_unreachable(proxy);
         store.start_with_config(&scrape_config(store.kind, &asdlc));
     }
 
@@ -590,13 +590,13 @@ fn query_proxy_returns_the_same_from_both_stores() {
         "sum by (service) (asdlc_events_processed_total)",
         "asdlc_service_info",
     ];
-    let is_there = |proxy: &Proxy| {
-        let is_asked = proxy.get("services").1 == serde_json::json!(SERVICES);
-        // Three event types, and two ways to end.
-        is_asked && proxy.series(query).len() == 6
+    let has_series = |proxy: &Proxy| {
+        let lists_services = proxy.get("services").1 == serde_json::json!(SERVICES);
+        // Three event types with two statuses each.
+        lists_services && proxy.series(query).len() == 6
     };
     for proxy in &proxies {
-        poll("it is scraped", || is_there(proxy));
+        poll("the store has the series", || has_series(proxy));
         assert_eq!(
             proxy.get("health").1,
             serde_json::json!({ "status": "healthy" })
@@ -604,44 +604,45 @@ fn query_proxy_returns_the_same_from_both_stores() {
     }
     let [prometheus, victoria] = &proxies;
     for query in queries {
-        let mut same = (BTreeSet::new(), BTreeSet::new());
+        let mut series = (BTreeSet::new(), BTreeSet::new());
         poll(query, || {
-            same = (prometheus.series(query), victoria.series(query));
-            !same.0.is_empty() && same.0 == same.1
+            series = (prometheus.series(query), victoria.series(query));
+            !series.0.is_empty() && series.0 == series.1
         });
     }
     for ((store, proxy), status) in stores.iter().zip(&proxies).zip(["400", "422"]) {
-        let bad = "sum(asdlc_events_processed_total";
-        let (through, said) = proxy.query(bad);
-        assert_eq!(through, status, "{said}");
-        let (direct, own_words) = range_query(&format!("{}/api/v1/query_range", store.url), bad);
+        let invalid = "sum(asdlc_events_processed_total";
+        let (proxied, body) = proxy.query(invalid);
+        assert_eq!(proxied, status, "{body}");
+        let url = format!("{}/api/v1/query_range", store.url);
+        let (direct, direct_body) = range_query(&url, invalid);
         assert_eq!(
-            (through, &said["errorType"]),
-            (direct, &own_words["errorType"])
+            (proxied, &body["errorType"]),
+            (direct, &direct_body["errorType"])
         );
-        assert!(!said["error"].as_str().unwrap().is_empty(), "{said}");
+        assert!(!body["error"].as_str().unwrap().is_empty(), "{body}");
     }
     for (store, proxy) in stores.iter_mut().zip(&proxies) {
         store.kill();
-        assert_away(proxy);
+        assert_store_unreachable(proxy);
         store.restart();
-        poll("it is back", || is_there(proxy));
+        poll("the restarted store has the series", || has_series(proxy));
         assert_eq!(proxy.get("health").1["status"], "healthy");
     }
 }
 
-/// Nobody is behind the proxy, and it says so.
+/// Asserts how the proxy responds while its store is unreachable.
 #[track_caller]
-fn assert_away(proxy: &Proxy) {
-    let (status, said) = proxy.query("asdlc_service_info");
-    assert_eq!(status, "503", "{said}");
-    assert_eq!(said["errorType"], "unavailable", "{said}");
-    assert!(!said["detail"].as_str().unwrap().is_empty(), "{said}");
-    let (status, said) = proxy.get("health");
-    assert_eq!(status, "200", "{said}");
-    assert_eq!(said["status"], "unhealthy", "{said}");
-    assert!(!said["error"].as_str().unwrap().is_empty(), "{said}");
-    // The configured list, which is in another order than the one that the store gives.
+fn assert_store_unreachable(proxy: &Proxy) {
+    let (status, body) = proxy.query("asdlc_service_info");
+    assert_eq!(status, "503", "{body}");
+    assert_eq!(body["errorType"], "unavailable", "{body}");
+    assert!(!body["detail"].as_str().unwrap().is_empty(), "{body}");
+    let (status, body) = proxy.get("health");
+    assert_eq!(status, "200", "{body}");
+    assert_eq!(body["status"], "unhealthy", "{body}");
+    assert!(!body["error"].as_str().unwrap().is_empty(), "{body}");
+    // The configured list: its order differs from the sorted list of the store.
     let (_, services) = proxy.get("services");
     assert_eq!(services, serde_json::json!(["workers", "orchestrator"]));
 }

@@ -1,15 +1,15 @@
-//! The catalogues of the systems, recorded into directly: the whole metrics page, names that differ from the Rust fields,
-//! and what happens at the limits of labels.
+//! The catalogues of three systems, recorded into directly: the whole metrics page, names that
+//! differ from the Rust fields, and the limits of labels.
 
 use systems::aria::metrics::{self as aria, Aria};
-use systems::openclaw::metrics::{self as openclaw, Assignment, OpenClaw, Verdict};
+use systems::openclaw::metrics::{self as openclaw, Assignment, AttemptResult, OpenClaw};
 use systems::zerostate::metrics::{self as zerostate, ChannelState, Party, ZeroState};
 use test_support::page::{
     assert_valid_open_metrics, assert_valid_text, render_open_metrics, samples,
 };
 use tower_prometheus::{Registry, Unit, model::FamilyDescription};
 
-/// A metrics page that both parsers read.
+/// Renders the metrics page, and asserts that parsers of the text format and of OpenMetrics read it.
 fn page_of(registry: &Registry) -> String {
     let page = registry.render();
     assert_valid_text(&page);
@@ -25,7 +25,7 @@ fn assert_samples(page: &str, expected: &[(&str, f64)]) {
     }
 }
 
-/// HELP and TYPE of every family are those of its description.
+/// Asserts that the HELP and TYPE lines of every family are those of its description.
 #[track_caller]
 fn assert_described(page: &str, families: &[FamilyDescription]) {
     for family in families {
@@ -34,13 +34,13 @@ fn assert_described(page: &str, families: &[FamilyDescription]) {
             kind => kind,
         };
         let name = &family.name;
-        let about = format!("# HELP {name} {}\n# TYPE {name} {kind}\n", family.help);
-        assert!(page.contains(&about), "{about}\n{page}");
+        let lines = format!("# HELP {name} {}\n# TYPE {name} {kind}\n", family.help);
+        assert!(page.contains(&lines), "{lines}\n{page}");
     }
 }
 
 fn recover(claw: &OpenClaw, r#type: &str) {
-    let status = Verdict::Success;
+    let status = AttemptResult::Success;
     claw.recovery_operations_total
         .with(openclaw::Recovery { r#type, status })
         .increment();
@@ -50,7 +50,7 @@ fn recover(claw: &OpenClaw, r#type: &str) {
 }
 
 #[test]
-fn openclaws_page_has_every_closed_label_value() {
+fn openclaw_page_has_every_enum_label_value() {
     let registry = Registry::new();
     let claw = OpenClaw::on(&registry).unwrap();
     claw.task_assignments_total
@@ -185,7 +185,7 @@ fn recovery_types_beyond_the_limit_are_overflow() {
         .filter(|family| family.name != "openclaw_build_info");
     assert_described(&page, &described.cloned().collect::<Vec<_>>());
     let types = page.lines().filter(|line| line.starts_with("# TYPE "));
-    // `metrics_label_overflow_total` is there, and `openclaw_build_info` was not set.
+    // Plus `metrics_label_overflow_total`, minus `openclaw_build_info`, which is not set.
     assert_eq!(types.count(), families.len());
 }
 
@@ -268,7 +268,7 @@ fn aria_records_fractions_escaped_labels_and_a_gauge_named_like_a_counter() {
 }
 
 #[test]
-fn zerostate_has_names_without_the_prefix_and_peers_that_overflow() {
+fn zerostate_exports_names_without_prefix_and_overflow_of_peers() {
     let registry = Registry::new();
     let zero = ZeroState::on(&registry).unwrap();
     zero.payment_amount.observe(0.01);
@@ -321,7 +321,7 @@ fn zerostate_has_names_without_the_prefix_and_peers_that_overflow() {
                 r#"zerostate_economic_reputation_scores{peer_id="peer-2"}"#,
                 2.0,
             ),
-            // The latest of all further peers.
+            // The latest value of any further peer.
             (
                 r#"zerostate_economic_reputation_scores{peer_id="overflow"}"#,
                 106.0,

@@ -1,5 +1,5 @@
-//! Dashboards, rules and scrape configurations of the five systems: equal to the files in `generated/`, valid for
-//! Grafana, promtool and real servers, and with what the systems' teams requested.
+//! Dashboards, rules and scrape configurations of the five systems: equal to the files in
+//! `generated/`, valid for Grafana, promtool and real servers, and as specified by the teams.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use test_support::dashboard::{Dashboard, Panel, selectors};
 use test_support::rules::assert_valid_rules;
 use test_support::skip_without;
 use test_support::store::{Directory, Store, promtool, with_static_target};
-use tower_prometheus_mixin::{Dashboard as Built, Definitions, Mixin};
+use tower_prometheus_mixin::{Dashboard as DashboardBuilder, Definitions, Mixin};
 
-/// The mixin of each system, by its directory in `generated`.
+/// The mixin of each system, with its directory in `generated`.
 fn mixins() -> [(&'static str, Mixin); 5] {
     let openclaw_families = openclaw::metrics::families().unwrap();
     let asdlc_families = asdlc::metrics::families().unwrap();
@@ -75,7 +75,7 @@ fn files_in(directory: &Path) -> BTreeSet<PathBuf> {
     files
 }
 
-/// `GENERATED_OVERWRITE=1` writes them again.
+/// `GENERATED_OVERWRITE=1` overwrites the files.
 #[test]
 fn generated_files_are_up_to_date() {
     if std::env::var_os("GENERATED_OVERWRITE").is_some() {
@@ -94,11 +94,11 @@ fn generated_files_are_up_to_date() {
         );
         expected.insert(path);
     }
-    // No file remains of what the code no longer generates.
+    // `generated/` has no other files.
     assert_eq!(files_in(&root()), expected);
 }
 
-/// Every generated dashboard, and some that are derived from the catalogues alone.
+/// Every generated dashboard, and three that are derived from catalogues alone.
 fn dashboards() -> Vec<Dashboard> {
     let files = files_ending(".json").into_iter();
     let files = files.filter(|(path, _)| !path.to_string_lossy().ends_with(".api.json"));
@@ -107,8 +107,11 @@ fn dashboards() -> Vec<Dashboard> {
         ("aria", aria::metrics::families()),
         ("zero", zerostate::metrics::families()),
     ];
-    let derived =
-        derived.map(|(uid, families)| Built::of_families(uid, uid, families).to_json().unwrap());
+    let derived = derived.map(|(uid, families)| {
+        DashboardBuilder::of_families(uid, uid, families)
+            .to_json()
+            .unwrap()
+    });
     let texts = files.map(|(_, text)| text).chain(derived);
     texts.map(|text| Dashboard::parse(&text)).collect()
 }
@@ -123,9 +126,10 @@ fn dashboard(uid: &str) -> Dashboard {
 fn dashboards_follow_grafanas_schema_and_linter() {
     let mut ranges = BTreeSet::new();
     for dashboard in dashboards() {
-        let own = dashboard.assert_valid(&["aria_scheduler_jobs_total"]);
+        let custom = dashboard.assert_valid(&["aria_scheduler_jobs_total"]);
         ranges.extend(
-            own.into_iter()
+            custom
+                .into_iter()
                 .map(|(title, seconds)| (dashboard.uid.clone(), title, seconds)),
         );
     }
@@ -229,25 +233,25 @@ fn agentos_has_4_rows_and_18_panels() {
     );
 }
 
-/// The body for Grafana's API wraps the dashboard for its import page.
+/// The file for Grafana's API wraps the dashboard of the file for Grafana's import page.
 #[test]
 fn api_files_wrap_the_same_dashboard() {
     let files = files();
     for (path, text) in files_ending(".api.json") {
         let api: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
         assert_eq!(api.keys().collect::<Vec<_>>(), ["dashboard", "overwrite"]);
-        let page = path.to_string_lossy().replace(".api.json", ".json");
-        let page: Value = serde_json::from_str(&files[Path::new(&page)]).unwrap();
-        assert_eq!(api["dashboard"], page);
+        let import = path.to_string_lossy().replace(".api.json", ".json");
+        let import: Value = serde_json::from_str(&files[Path::new(&import)]).unwrap();
+        assert_eq!(api["dashboard"], import);
     }
 }
 
-/// A derived dashboard has a panel for every metric family of a catalogue, and queries no other.
+/// A derived dashboard queries every metric family of a catalogue, and no other.
 #[test]
 fn derived_dashboard_shows_every_family() {
     let families = zerostate::metrics::families();
     let dashboard = dashboard("zero");
-    let asked: BTreeSet<_> = dashboard
+    let queried: BTreeSet<_> = dashboard
         .panels_without_rows()
         .flat_map(|panel| &panel.targets)
         .flat_map(|target| selectors(&target.expr))
@@ -261,7 +265,7 @@ fn derived_dashboard_shows_every_family() {
         })
         .collect();
     let defined: BTreeSet<_> = families.iter().map(|family| family.name.clone()).collect();
-    assert_eq!(asked, defined);
+    assert_eq!(queried, defined);
 }
 
 /// The rule files, by name.
@@ -284,13 +288,13 @@ fn promtool_accepts_the_rules() {
     assert_eq!(rules.len(), 5);
     for (name, text) in rules {
         directory.write(&name, &text);
-        let said = promtool(&["check", "rules", "--lint-fatal", &name], &directory.0);
-        assert!(said.contains("SUCCESS"), "{said}");
+        let output = promtool(&["check", "rules", "--lint-fatal", &name], &directory.0);
+        assert!(output.contains("SUCCESS"), "{output}");
     }
 }
 
 #[test]
-fn zerostate_alerts_fire_exactly_when_they_should() {
+fn zerostate_alerts_pass_the_promtool_rule_tests() {
     skip_without!(Promtool);
     let directory = Directory::new();
     for (name, text) in rules() {
@@ -317,14 +321,14 @@ fn promtool_accepts_the_scrape_configurations() {
     for file in ["prometheus.yml", "vmagent.yml"] {
         for (_, text) in files_ending(file) {
             directory.write(file, &with_static_target(&text));
-            let said = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
-            assert!(said.contains("SUCCESS"), "{said}");
+            let output = promtool(&["check", "config", "--lint-fatal", file], &directory.0);
+            assert!(output.contains("SUCCESS"), "{output}");
         }
     }
 }
 
-/// aSDLC's configuration has every kind of job. Both servers load it and list its targets. The pod is not among them,
-/// because it has no annotation.
+/// aSDLC's configuration has every kind of job. Both servers load it and list its static targets.
+/// VictoriaMetrics finds no pod outside of Kubernetes.
 #[test]
 fn real_servers_load_the_scrape_configuration() {
     skip_without!(Prometheus, VictoriaMetrics);
@@ -344,18 +348,18 @@ fn real_servers_load_the_scrape_configuration() {
     }
 }
 
-/// ZeroState's cookbook: twelve queries that its metric families can answer.
+/// The queries of ZeroState's cookbook are different, valid PromQL on its metric families.
 #[test]
 fn zerostate_cookbook_has_twelve_valid_queries() {
     let definitions = Definitions::from(zerostate::metrics::families());
-    let mut asked = BTreeSet::new();
+    let mut queries = BTreeSet::new();
     for (question, query) in zerostate::mixin::cookbook() {
         let promql = query.to_promql(&definitions).unwrap();
         parser::parse(&promql).unwrap_or_else(|error| panic!("{question}: {error}"));
-        assert!(asked.insert(promql));
+        assert!(queries.insert(promql));
     }
-    assert_eq!(asked.len(), 12);
-    assert!(asked.contains("quantile(0.5, zerostate_economic_reputation_scores)"));
-    // The cookbook is documentation: no file contains it.
+    assert_eq!(queries.len(), 12);
+    assert!(queries.contains("quantile(0.5, zerostate_economic_reputation_scores)"));
+    // The cookbook is documentation: no file is generated for it.
     assert!(files().keys().all(|path| !path.ends_with("cookbook.yml")));
 }

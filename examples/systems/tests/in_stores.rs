@@ -1,18 +1,21 @@
-//! All five systems as they are deployed: Prometheus and VictoriaMetrics scrape them with the configurations in
-//! `generated/`, and every panel and every rule has a result.
+//! All five systems as they are deployed: Prometheus and VictoriaMetrics scrape them with the
+//! configurations in `generated/`, and every panel and every rule has a result, or a reason in
+//! [`EMPTY`].
 //!
-//! Each system runs twice. One process drives itself, so that every metric of a panel changes. The other is called by
-//! this test only, so both stores must have exactly the counts of the requests that were sent.
+//! Each system runs twice. In one process the built-in client sends requests, so that every metric
+//! of a panel changes. Only this test calls the other process, so both stores must have exactly the
+//! counts of the requests that it sent.
 //!
 //! Behaviour of the stores that the test allows for:
 //!
 //! - Debian's Prometheus is built without Kubernetes discovery and refuses a configuration with such a job.
 //!   VictoriaMetrics accepts it, and finds no pod.
-//! - An alert that does not fire has an empty result, and so has an alert on a metric that does not exist. So the test
-//!   queries the compared expression, which must have a result.
-//! - A series that is exported only for a moment, like the balance of a channel that is settled soon, is stale at the
-//!   next scrape. With instant queries, repeated for a minute, VictoriaMetrics once returned none where Prometheus
-//!   did. So every query is a range query, as in Grafana.
+//! - An alert that does not fire has an empty result, and so has an alert on a metric that does not
+//!   exist. So the test queries the compared expression, which must have a result.
+//! - A series that is exported only for a moment, such as the balance of a channel that is settled
+//!   soon, is stale at the next scrape. Instant queries, repeated for a minute, once returned no
+//!   such series from VictoriaMetrics, although they did from Prometheus. So every query is a range
+//!   query, as in Grafana.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -28,34 +31,34 @@ use test_support::skip_without;
 use test_support::store::Store;
 use test_support::{check_equal, retry_until_ok};
 
-/// A system, and the requests that the test makes of it.
+/// A system, and the requests that the test sends to it.
 struct System {
-    /// The name of its directory in `generated`.
+    /// Name of the directory in `generated`.
     name: &'static str,
     program: &'static str,
-    sent: &'static [Sent],
+    requests: &'static [RepeatedRequest],
 }
 
-/// A request, made some times.
-struct Sent {
+/// A request that is sent several times.
+struct RepeatedRequest {
     times: u32,
-    /// The path, or the method of gRPC.
     path: &'static str,
+    /// Further arguments of curl.
     curl: &'static [&'static str],
-    /// Of HTTP, or the code of gRPC.
+    /// The expected HTTP status.
     status: &'static str,
-    /// The series that counts it: a family, and labels.
+    /// The series that counts the request: a family, and labels.
     counted: (&'static str, &'static str),
 }
 
-const fn sent(
+const fn repeated(
     times: u32,
     path: &'static str,
     curl: &'static [&'static str],
     status: &'static str,
     counted: (&'static str, &'static str),
-) -> Sent {
-    Sent {
+) -> RepeatedRequest {
+    RepeatedRequest {
         times,
         path,
         curl,
@@ -65,15 +68,15 @@ const fn sent(
 }
 
 const ACME: &[&str] = &["-H", "x-workspace-id: acme"];
-const ACME_ASKS: &[&str] = &["-H", "x-workspace-id: acme", "-d", "Where is the moon?"];
+const ACME_TASK: &[&str] = &["-H", "x-workspace-id: acme", "-d", "Where is the moon?"];
 const JSON: &str = "content-type: application/json";
 
 const SYSTEMS: &[System] = &[
     System {
         name: "agentos",
         program: env!("CARGO_BIN_EXE_agentos"),
-        sent: &[
-            sent(
+        requests: &[
+            repeated(
                 5,
                 "/a2a/planner",
                 ACME,
@@ -83,10 +86,10 @@ const SYSTEMS: &[System] = &[
                     r#"agent="planner",operation="card",status="success""#,
                 ),
             ),
-            sent(
+            repeated(
                 3,
                 "/a2a/researcher/answer",
-                ACME_ASKS,
+                ACME_TASK,
                 "200",
                 (
                     "a2a_requests_total",
@@ -98,8 +101,8 @@ const SYSTEMS: &[System] = &[
     System {
         name: "aria",
         program: env!("CARGO_BIN_EXE_aria"),
-        sent: &[
-            sent(
+        requests: &[
+            repeated(
                 4,
                 "/chat",
                 &["-H", JSON, "-d", r#"{"message": "hello there"}"#],
@@ -109,7 +112,7 @@ const SYSTEMS: &[System] = &[
                     r#"endpoint="/chat",method="POST",status="200""#,
                 ),
             ),
-            sent(
+            repeated(
                 3,
                 "/nowhere",
                 &[],
@@ -124,8 +127,8 @@ const SYSTEMS: &[System] = &[
     System {
         name: "asdlc",
         program: env!("CARGO_BIN_EXE_asdlc"),
-        sent: &[
-            sent(
+        requests: &[
+            repeated(
                 7,
                 "/api/events/code_submitted",
                 &["-d", "fn pay() {}"],
@@ -135,7 +138,7 @@ const SYSTEMS: &[System] = &[
                     r#"endpoint="/api/events/{event_type}",status="202""#,
                 ),
             ),
-            sent(
+            repeated(
                 2,
                 "/api/events/Not-a-type",
                 &["-d", ""],
@@ -145,7 +148,7 @@ const SYSTEMS: &[System] = &[
                     r#"endpoint="/api/events/{event_type}",status="400""#,
                 ),
             ),
-            sent(
+            repeated(
                 3,
                 "/nowhere",
                 &[],
@@ -160,8 +163,8 @@ const SYSTEMS: &[System] = &[
     System {
         name: "openclaw",
         program: env!("CARGO_BIN_EXE_openclaw"),
-        sent: &[
-            sent(
+        requests: &[
+            repeated(
                 3,
                 "/tasks",
                 &[
@@ -176,7 +179,7 @@ const SYSTEMS: &[System] = &[
                     r#"endpoint="/tasks",status="503""#,
                 ),
             ),
-            sent(
+            repeated(
                 5,
                 "/audit",
                 &[],
@@ -191,8 +194,8 @@ const SYSTEMS: &[System] = &[
     System {
         name: "zerostate",
         program: env!("CARGO_BIN_EXE_zerostate"),
-        sent: &[
-            sent(
+        requests: &[
+            repeated(
                 5,
                 "/channels/channel-1",
                 &[],
@@ -202,7 +205,7 @@ const SYSTEMS: &[System] = &[
                     r#"endpoint="/channels/{channel_id}",status="404""#,
                 ),
             ),
-            sent(
+            repeated(
                 3,
                 "/nowhere",
                 &[],
@@ -216,16 +219,18 @@ const SYSTEMS: &[System] = &[
     },
 ];
 
-/// Calls of ZeroState's gRPC API: channels that are opened, and payments over one that is not there.
-const OPENED: u32 = 6;
-const REFUSED: u32 = 4;
+/// Number of gRPC calls of ZeroState that open a channel.
+const CHANNELS_OPENED: u32 = 6;
+/// Number of gRPC calls of ZeroState that pay over an unknown channel.
+const FAILED_PAYMENTS: u32 = 4;
 
-const NO_CONNECTION: &str = "it has no websocket, tunnel or event stream";
-const NO_ABORT: &str = "every response is read to its end";
-const NO_OVERFLOW: &str = "no label has more values than it may";
+const NO_CONNECTION: &str = "the system has no WebSocket, tunnel or event stream";
+const NO_ABORT: &str = "the client reads every response body to its end";
+const NO_OVERFLOW: &str = "no label exceeds its limit";
 
-/// Panels and rules without an answer, and why there is none. That is said of no other: aSDLC's rule on overflows, for
-/// one, is of all jobs, and ZeroState has more auctions than get series of their own.
+/// Panels and rules without a result, with the reason. All others must have one. aSDLC's overflow
+/// rule has one, because it applies to all jobs and ZeroState has more auctions than the limit of
+/// `auction_id`.
 const EMPTY: &[(&str, &str, &str)] = &[
     ("asdlc", "Http connections open", NO_CONNECTION),
     ("asdlc", "Http response bodies aborted", NO_ABORT),
@@ -236,13 +241,14 @@ const EMPTY: &[(&str, &str, &str)] = &[
     ("openclaw", "CardinalityOverflow", NO_OVERFLOW),
 ];
 
-/// A system at work; it ends with the test.
+/// A running system; dropping it stops the program.
 struct Process {
     _running: RunningProgram,
-    /// Where its pages are, in the order of its configuration's targets.
+    /// Addresses of the metrics pages, in the order of the targets in the scrape configuration.
     pages: Vec<String>,
-    /// Where it is asked over HTTP, and over gRPC if it can be.
+    /// Address of the HTTP API.
     api: String,
+    /// Address of the gRPC API, if the system has one.
     grpc: Option<String>,
 }
 
@@ -279,12 +285,12 @@ impl Process {
     }
 }
 
-/// Drives ZeroState's gRPC API.
+/// Calls ZeroState's gRPC API.
 #[tokio::main(flavor = "current_thread")]
-async fn call(address: &str) {
+async fn call_grpc(address: &str) {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let client = Client::new(endpoint.connect_lazy());
-    for _ in 0..OPENED {
+    for _ in 0..CHANNELS_OPENED {
         let open = api::OpenChannel {
             opened_by: "client".to_owned(),
             client_deposit: 100,
@@ -292,7 +298,7 @@ async fn call(address: &str) {
         };
         client.call(open).await.unwrap();
     }
-    for _ in 0..REFUSED {
+    for _ in 0..FAILED_PAYMENTS {
         let pay = api::Pay {
             channel_id: "channel-1000".to_owned(),
             party: "client".to_owned(),
@@ -302,13 +308,13 @@ async fn call(address: &str) {
     }
 }
 
-/// A system twice, and what is deployed with it.
+/// Two processes of a system, and its generated files.
 struct Deployed {
     system: &'static System,
-    /// Driven by itself.
-    busy: Process,
-    /// Driven by the test.
-    driven: Process,
+    /// With the built-in client.
+    self_driven: Process,
+    /// Called by this test only.
+    test_driven: Process,
     files: PathBuf,
 }
 
@@ -322,80 +328,81 @@ impl Deployed {
             .filter(|job| job.get("static_configs").is_some())
             .count();
         Self {
-            busy: Process::start(system.program, &[], pages),
-            driven: Process::start(system.program, &["--no-traffic"], pages),
+            self_driven: Process::start(system.program, &[], pages),
+            test_driven: Process::start(system.program, &["--no-traffic"], pages),
             system,
             files,
         }
     }
 
-    /// The jobs of its configuration, with the targets that are here.
+    /// The scrape jobs of a configuration file, with the addresses of the two processes as targets.
     fn jobs(&self, file: &str) -> Vec<Value> {
         let config = yaml(&self.files.join(file));
-        let mut pages = self.busy.pages.iter().zip(&self.driven.pages);
+        let mut pages = self.self_driven.pages.iter().zip(&self.test_driven.pages);
         let mut adapted = Vec::new();
         for job in jobs(&config) {
             let mut job = job.clone();
             if job.get("static_configs").is_some() {
-                let (busy, driven) = pages.next().unwrap();
-                job["static_configs"] = json!([{ "targets": [busy, driven] }]);
+                let (self_driven, test_driven) = pages.next().unwrap();
+                job["static_configs"] = json!([{ "targets": [self_driven, test_driven] }]);
             } else if file == "prometheus.yml" {
                 continue;
             }
-            // Who is reached over TLS is behind somebody who ends it.
+            // In production a proxy terminates TLS; the processes here serve plain HTTP.
             job.as_object_mut().unwrap().remove("scheme");
             adapted.push(job);
         }
         adapted
     }
 
-    fn drive(&self) {
-        for sent in self.system.sent {
-            let url = format!("{}{}", self.driven.api, sent.path);
-            for _ in 0..sent.times {
+    fn send_requests(&self) {
+        for request in self.system.requests {
+            let url = format!("{}{}", self.test_driven.api, request.path);
+            for _ in 0..request.times {
                 let status = ["-o", "/dev/null", "-w", "%{http_code}"];
-                let status = curl(&[&status, sent.curl, &[&url]].concat());
-                assert_eq!(status, sent.status, "{}: {}", self.system.name, sent.path);
+                let status = curl(&[&status, request.curl, &[&url]].concat());
+                let Self { system, .. } = self;
+                assert_eq!(status, request.status, "{}: {}", system.name, request.path);
             }
         }
-        if let Some(address) = &self.driven.grpc {
-            call(address);
+        if let Some(address) = &self.test_driven.grpc {
+            call_grpc(address);
         }
     }
 
-    /// What the stores must say of the requests that were sent: of each series, and of all of a family.
+    /// Queries with the results that the stores must have for the requests sent: per series, and per family.
     fn counts(&self) -> Vec<(String, f64)> {
-        let instance = self.driven.pages.join("|");
+        let instance = self.test_driven.pages.join("|");
         let mut counts = BTreeMap::<_, f64>::new();
         let mut count = |family: &str, labels: &str, times: u32| {
-            let of = |labels: &str| format!("sum({family}{{instance=~\"{instance}\"{labels}}})");
-            *counts.entry(of(&format!(",{labels}"))).or_default() += f64::from(times);
-            *counts.entry(of("")).or_default() += f64::from(times);
+            let sum = |labels: &str| format!("sum({family}{{instance=~\"{instance}\"{labels}}})");
+            *counts.entry(sum(&format!(",{labels}"))).or_default() += f64::from(times);
+            *counts.entry(sum("")).or_default() += f64::from(times);
         };
-        for sent in self.system.sent {
-            let (family, labels) = sent.counted;
-            count(family, labels, sent.times);
+        for request in self.system.requests {
+            let (family, labels) = request.counted;
+            count(family, labels, request.times);
         }
-        if self.driven.grpc.is_some() {
+        if self.test_driven.grpc.is_some() {
             let handled = "grpc_server_handled_total";
             count(
                 handled,
                 r#"grpc_method="OpenChannel",grpc_code="OK""#,
-                OPENED,
+                CHANNELS_OPENED,
             );
             count(
                 handled,
                 r#"grpc_method="Pay",grpc_code="NotFound""#,
-                REFUSED,
+                FAILED_PAYMENTS,
             );
         }
         counts.into_iter().collect()
     }
 
-    /// What its panels ask, of the one that is busy.
-    fn panels(&self) -> Vec<Asked> {
-        let mut asked = Vec::new();
-        let instance = self.busy.pages.join("|");
+    /// The queries of the panels, for the process with the built-in client.
+    fn panels(&self) -> Vec<NamedQuery> {
+        let mut queries = Vec::new();
+        let instance = self.self_driven.pages.join("|");
         for file in self.files_in("dashboards") {
             if file.to_string_lossy().ends_with(".api.json") {
                 continue;
@@ -409,20 +416,20 @@ impl Deployed {
                         .replace("$instance", &instance)
                         .replace("$job", ".+");
                     assert!(!query.contains('$'), "{query}");
-                    asked.push(Asked {
+                    queries.push(NamedQuery {
                         system: self.system.name,
-                        what: panel["title"].as_str().unwrap().to_owned(),
+                        name: panel["title"].as_str().unwrap().to_owned(),
                         query,
                     });
                 }
             }
         }
-        asked
+        queries
     }
 
-    /// What its rules ask: what is recorded, and what alerts compare.
-    fn rules(&self) -> Vec<Asked> {
-        let mut asked = Vec::new();
+    /// The queries of the rules: of recording rules the expression, of alerts its left side.
+    fn rules(&self) -> Vec<NamedQuery> {
+        let mut queries = Vec::new();
         for file in self.files_in("rules") {
             let rules = yaml(&file);
             let groups = rules["groups"].as_array().unwrap().iter();
@@ -430,51 +437,55 @@ impl Deployed {
                 let name = rule["record"].as_str().or(rule["alert"].as_str());
                 let query = rule["expr"].as_str().unwrap();
                 let query = match rule.get("alert") {
-                    Some(_) => compared(query),
+                    Some(_) => left_side(query),
                     None => query,
                 };
-                asked.push(Asked {
+                queries.push(NamedQuery {
                     system: self.system.name,
-                    what: name.unwrap().to_owned(),
+                    name: name.unwrap().to_owned(),
                     query: query.to_owned(),
                 });
             }
         }
-        asked
+        queries
     }
 
     fn files_in(&self, directory: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.files.join(directory)).unwrap();
         let files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        assert!(!files.is_empty(), "{}: no {directory}", self.system.name);
+        assert!(
+            !files.is_empty(),
+            "{}: {directory} is empty",
+            self.system.name
+        );
         files
     }
 }
 
 /// A query of a panel or a rule.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Asked {
+struct NamedQuery {
     system: &'static str,
-    /// The panel's title or the rule's name.
-    what: String,
+    /// The title of the panel or the name of the rule.
+    name: String,
     query: String,
 }
 
-impl Asked {
-    fn is_empty(&self) -> bool {
-        let is =
-            |(system, what, _): &(&str, &str, &str)| *system == self.system && *what == self.what;
-        EMPTY.iter().any(is)
+impl NamedQuery {
+    fn is_expected_empty(&self) -> bool {
+        let is_self =
+            |(system, name, _): &(&str, &str, &str)| *system == self.system && *name == self.name;
+        EMPTY.iter().any(is_self)
     }
 }
 
-/// What is left of an alert's comparison.
-fn compared(alert: &str) -> &str {
+/// Returns the expression that an alert compares with its threshold.
+fn left_side(alert: &str) -> &str {
     let comparisons = [" == ", " >= ", " <= ", " > ", " < "];
-    let compared = comparisons.iter().find_map(|sign| alert.rsplit_once(sign));
-    let (compared, threshold) = compared.unwrap_or_else(|| panic!("it compares nothing: {alert}"));
+    let sides = comparisons.iter().find_map(|sign| alert.rsplit_once(sign));
+    let (left, threshold) = sides.unwrap_or_else(|| panic!("alert without comparison: {alert}"));
     assert!(threshold.parse::<f64>().is_ok(), "{alert}");
-    compared
+    left
 }
 
 fn read(path: &Path) -> String {
@@ -489,7 +500,7 @@ fn jobs(config: &Value) -> impl Iterator<Item = &Value> {
     config["scrape_configs"].as_array().unwrap().iter()
 }
 
-/// A configuration of all systems; JSON is YAML too.
+/// The scrape configuration of all systems, as JSON, which is also YAML.
 fn config(deployed: &[Deployed], file: &str) -> Value {
     let jobs: Vec<_> = deployed
         .iter()
@@ -519,53 +530,56 @@ fn prometheus(deployed: &[Deployed]) -> Store {
     Store::prometheus(&config.to_string(), &rules)
 }
 
-/// Asks both stores, over and over, until what is left is what has no answer.
-fn assert_answered(stores: &[(&'static str, &Store)], asked: &BTreeSet<Asked>) {
-    for (system, what, reason) in EMPTY {
-        let is_asked = |asked: &Asked| asked.system == *system && asked.what == *what;
+/// Repeats the queries in both stores until each has a result, except those in [`EMPTY`].
+fn assert_results(stores: &[(&'static str, &Store)], queries: &BTreeSet<NamedQuery>) {
+    for (system, name, _) in EMPTY {
+        let is_it = |query: &NamedQuery| query.system == *system && query.name == *name;
         assert!(
-            asked.iter().any(is_asked),
-            "nobody asks for {what} of {system}: {reason}"
+            queries.iter().any(is_it),
+            "EMPTY: {system} has no panel or rule {name:?}"
         );
     }
-    let mut left: Vec<_> = stores
+    let mut without_result: Vec<_> = stores
         .iter()
-        .flat_map(|store| asked.iter().map(move |asked| (store, asked)))
+        .flat_map(|store| queries.iter().map(move |query| (store, query)))
         .collect();
-    retry_until_ok("no answer", || {
-        left.retain(|((_, store), asked)| !store.had_value_within(&asked.query, 60.0));
-        let left: Vec<_> = left
+    retry_until_ok("every query has a result", || {
+        without_result.retain(|((_, store), query)| !store.had_value_within(&query.query, 60.0));
+        let missing: Vec<_> = without_result
             .iter()
-            .filter(|(_, asked)| !asked.is_empty())
-            .map(|((store, _), asked)| (store, asked))
+            .filter(|(_, query)| !query.is_expected_empty())
+            .map(|((store, _), query)| (store, query))
             .collect();
-        match left.is_empty() {
+        match missing.is_empty() {
             true => Ok(()),
-            false => Err(format!("{left:#?}")),
+            false => Err(format!("{missing:#?}")),
         }
     });
-    let empty = asked.iter().filter(|asked| asked.is_empty()).count();
+    let empty = queries
+        .iter()
+        .filter(|query| query.is_expected_empty())
+        .count();
     assert_eq!(
-        left.len(),
+        without_result.len(),
         empty * stores.len(),
-        "an answer that nobody expected"
+        "a query in EMPTY has a result"
     );
 }
 
 #[test]
-fn both_stores_answer_every_query_and_count_every_request() {
+fn both_stores_have_every_query_result_and_exact_counts() {
     skip_without!(Curl, Prometheus, Redis, VictoriaMetrics);
     let deployed: Vec<_> = SYSTEMS.iter().map(Deployed::start).collect();
     let prometheus = prometheus(&deployed);
     let victoria = Store::victoria_metrics(&config(&deployed, "vmagent.yml").to_string());
     let stores = [("Prometheus", &prometheus), ("VictoriaMetrics", &victoria)];
     for system in &deployed {
-        system.drive();
+        system.send_requests();
     }
 
     let targets = deployed
         .iter()
-        .map(|system| system.busy.pages.len() + system.driven.pages.len());
+        .map(|system| system.self_driven.pages.len() + system.test_driven.pages.len());
     let targets = targets.sum::<usize>() as f64;
     for (name, store) in stores {
         let counts = deployed.iter().flat_map(Deployed::counts);
@@ -579,22 +593,22 @@ fn both_stores_answer_every_query_and_count_every_request() {
         }
     }
 
-    let asked: BTreeSet<_> = deployed
+    let queries: BTreeSet<_> = deployed
         .iter()
         .flat_map(|system| [system.panels(), system.rules()].concat())
         .collect();
-    assert_answered(&stores, &asked);
-    // Prometheus evaluates all the rules, too.
+    assert_results(&stores, &queries);
+    // Prometheus evaluates all rules without errors.
     let is_evaluated = |rule: &Value| rule["health"] == "ok";
-    let rules = prometheus.wait_for_response("/api/v1/rules", &[], |answer| {
-        rules_of(answer).iter().all(is_evaluated)
+    let rules = prometheus.wait_for_response("/api/v1/rules", &[], |response| {
+        rules_of(response).iter().all(is_evaluated)
     });
-    let written: usize = deployed.iter().map(|system| system.rules().len()).sum();
-    assert_eq!(rules_of(&rules).len(), written);
+    let expected: usize = deployed.iter().map(|system| system.rules().len()).sum();
+    assert_eq!(rules_of(&rules).len(), expected);
 }
 
-fn rules_of(answer: &Value) -> Vec<Value> {
-    let groups = answer["data"]["groups"].as_array().into_iter().flatten();
+fn rules_of(response: &Value) -> Vec<Value> {
+    let groups = response["data"]["groups"].as_array().into_iter().flatten();
     let rules = groups.flat_map(|group| group["rules"].as_array().cloned().unwrap_or_default());
     rules.collect()
 }

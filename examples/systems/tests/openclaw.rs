@@ -1,4 +1,4 @@
-//! OpenClaw: its table of metric families, and the counts after real calls.
+//! OpenClaw, started as a program and called over HTTP: its metric families and its counts.
 
 use tower_prometheus::{Registry, buckets};
 
@@ -7,7 +7,7 @@ use systems::openclaw::metrics::{Complexity, OpenClaw};
 use systems::openclaw::partition::{Network, PartitionDetector};
 use systems::openclaw::results::ResultBuffer;
 use systems::openclaw::task::{Needs, Task};
-use systems::openclaw::{audit::AuditLog, pulled};
+use systems::openclaw::{audit::AuditLog, collectors};
 use test_support::page::{assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl, program};
 use test_support::server::Server;
@@ -101,7 +101,7 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-/// Those with an open label: there once something was recovered.
+/// Families with a free-form label: exported after the first recovery.
 const RECOVERIES: &[Row] = &[
     row(
         "counter",
@@ -116,12 +116,12 @@ const RECOVERIES: &[Row] = &[
     ),
 ];
 
-fn assert_all(page: &str) {
+fn assert_all_families(page: &str) {
     assert_page_matches_table(page, &[], TABLE);
     assert_page_matches_table(page, &[], RECOVERIES);
 }
 
-/// OpenClaw as a user starts it, and what is asked of it.
+/// The running example; dropping it stops the program.
 struct Claw {
     process: RunningProgram,
     url: String,
@@ -134,12 +134,12 @@ impl Claw {
         let url = format!("http://{}", process.read_line_after("http://"));
         let url = url.strip_suffix("/metrics").unwrap().to_owned();
         let claw = Self { process, url };
-        claw.counts(&[(r#"audit_events_total{type="node_joined"}"#, 2.0)]);
+        claw.wait_for_values(&[(r#"audit_events_total{type="node_joined"}"#, 2.0)]);
         claw
     }
 
-    /// The status of the answer.
-    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+    /// Sends a request and returns the status of the response.
+    fn send(&self, method: &str, path: &str, body: &str) -> String {
         let url = format!("{}{path}", self.url);
         let status = ["-o", "/dev/null", "-w", "%{http_code}"];
         let json = ["-H", "content-type: application/json", "-d", body];
@@ -147,22 +147,23 @@ impl Claw {
     }
 
     fn submit(&self, task: &str) -> String {
-        self.ask("POST", "/tasks", task)
+        self.send("POST", "/tasks", task)
     }
 
-    fn metrics(&self) -> String {
+    fn metrics_url(&self) -> String {
         format!("{}/metrics", self.url)
     }
 
-    /// Asks until all these samples are so at once: a page is not a moment, and counters do not go back.
+    /// Scrapes until one metrics page has all these values: metrics are updated while a page is
+    /// rendered, so the first pages can have only some of them.
     #[track_caller]
-    fn counts(&self, expected: &[(&str, f64)]) {
-        wait_for_page(&self.metrics(), &format!("{expected:?}"), |page| {
+    fn wait_for_values(&self, expected: &[(&str, f64)]) {
+        wait_for_page(&self.metrics_url(), &format!("{expected:?}"), |page| {
             let samples = samples(page);
-            let is_so = |(name, value): &(&str, f64)| {
+            let has_value = |(name, value): &(&str, f64)| {
                 samples.get(&format!("openclaw_{name}")) == Some(value)
             };
-            expected.iter().all(is_so)
+            expected.iter().all(has_value)
         });
     }
 }
@@ -171,12 +172,12 @@ impl Claw {
 fn every_family_is_exported_before_the_first_request() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
-    let page = curl(&[&claw.metrics()]);
+    let page = curl(&[&claw.metrics_url()]);
     assert_page_matches_table(&page, &[], TABLE);
     for row in RECOVERIES {
         assert!(!page.contains(&format!("\n{}", row.name)), "{page}");
     }
-    // Three are asked for, the two about them are theirs, and requests have families of their own.
+    // The three collectors succeed. Process metrics are not registered.
     for collector in ["leases", "buffer", "partition"] {
         let success = format!("scrape_collector_success{{collector=\"{collector}\"}} 1\n");
         assert!(page.contains(&success), "{page}");
@@ -188,21 +189,23 @@ fn every_family_is_exported_before_the_first_request() {
 fn built_in_traffic_updates_every_family() {
     skip_without!(Curl);
     let claw = Claw::start(&[]);
-    let is_still = |page: &str| -> Option<String> {
+    // Returns a counter that is missing or 0.
+    let not_updated = |page: &str| -> Option<String> {
         let samples = samples(page);
         let counters = TABLE
             .iter()
             .chain(RECOVERIES)
             .filter(|row| row.kind == "counter");
-        let mut still = counters.filter_map(|row| {
-            let is_its_own = |name: &str| name.split('{').next() == Some(row.name);
+        let mut not_updated = counters.filter_map(|row| {
+            let is_of_row = |name: &str| name.split('{').next() == Some(row.name);
             let mut of_row = samples
                 .iter()
-                .filter(|(name, _)| is_its_own(name))
+                .filter(|(name, _)| is_of_row(name))
                 .peekable();
             if of_row.peek().is_none() {
                 return Some(row.name.to_owned());
             }
+            // A node restart never fails.
             let mut zero = of_row.filter(|(_, value)| **value == 0.0);
             Some(
                 zero.find(|(name, _)| !name.contains("node_restart"))?
@@ -210,20 +213,22 @@ fn built_in_traffic_updates_every_family() {
                     .clone(),
             )
         });
-        still.next()
+        not_updated.next()
     };
-    let page = wait_for_page(&claw.metrics(), "everything moved", |page| {
-        is_still(page).is_none()
+    let page = wait_for_page(&claw.metrics_url(), "every counter was updated", |page| {
+        not_updated(page).is_none()
     });
-    assert_all(&page);
-    let pulled = |page: &str, name: &str| samples(page)[name] > 0.0;
+    assert_all_families(&page);
+    let is_above_zero = |page: &str, name: &str| samples(page)[name] > 0.0;
     for gauge in [
         "openclaw_active_leases",
         "openclaw_buffer_size",
         "openclaw_buffer_utilization_percent",
         "openclaw_partition_degraded",
     ] {
-        wait_for_page(&claw.metrics(), gauge, |page| pulled(page, gauge));
+        wait_for_page(&claw.metrics_url(), gauge, |page| {
+            is_above_zero(page, gauge)
+        });
     }
     let http = "openclaw_http_requests_total{endpoint=\"/tasks\",method=\"POST\",status=\"202\"}";
     assert!(samples(&page)[http] > 0.0, "{page}");
@@ -236,7 +241,7 @@ fn tasks_are_assigned_to_capable_nodes() {
     for complexity in ["low", "medium", "high", "high"] {
         let task = format!(r#"{{"capability":"compile","complexity":"{complexity}"}}"#);
         assert_eq!(claw.submit(&task), "202");
-        claw.counts(&[("active_leases", 0.0)]);
+        claw.wait_for_values(&[("active_leases", 0.0)]);
     }
     for task in [
         r#"{"capability":"levitate","complexity":"low"}"#,
@@ -245,28 +250,29 @@ fn tasks_are_assigned_to_capable_nodes() {
     ] {
         assert_eq!(claw.submit(task), "503");
     }
-    // The inbox is full, and the node has one in its hands: for as long as a lease.
+    // The node executes one task and its inbox holds four. It may not have taken the first task
+    // yet, so two or three are rejected.
     let hangs = r#"{"capability":"train","complexity":"high","work_ms":60000}"#;
-    let refused = (0..7).filter(|_| claw.submit(hangs) == "503").count();
-    assert!((2..=3).contains(&refused), "{refused}");
-    let refused = refused as f64;
+    let rejected = (0..7).filter(|_| claw.submit(hangs) == "503").count();
+    assert!((2..=3).contains(&rejected), "{rejected}");
+    let rejected = rejected as f64;
 
-    claw.counts(&[
+    claw.wait_for_values(&[
         (r#"task_assignments_total{status="no_capable_nodes"}"#, 3.0),
         (r#"leases_issued_total{complexity="low"}"#, 1.0),
         (
             r#"task_assignments_total{status="success"}"#,
-            11.0 - refused,
+            11.0 - rejected,
         ),
-        (r#"task_assignments_total{status="failed"}"#, refused),
+        (r#"task_assignments_total{status="failed"}"#, rejected),
         (r#"leases_issued_total{complexity="medium"}"#, 1.0),
-        (r#"leases_issued_total{complexity="high"}"#, 9.0 - refused),
-        ("active_leases", 7.0 - refused),
+        (r#"leases_issued_total{complexity="high"}"#, 9.0 - rejected),
+        ("active_leases", 7.0 - rejected),
         (r#"messages_verified_total{result="success"}"#, 4.0),
         (r#"messages_verified_total{result="failed"}"#, 0.0),
         (r#"audit_events_total{type="task_submitted"}"#, 14.0),
         (r#"audit_events_total{type="task_completed"}"#, 4.0),
-        // Atlas compiles and Borealis trains: it is looked at second, if Atlas cannot.
+        // Atlas is checked first. Only Borealis can train, so each training task fails the check of Atlas.
         (r#"capability_validations_total{result="valid"}"#, 11.0),
         (
             r#"capability_validations_total{result="capability_missing"}"#,
@@ -284,13 +290,13 @@ fn tasks_are_assigned_to_capable_nodes() {
 }
 
 #[test]
-fn hanging_task_loses_its_leases_and_fails() {
+fn hanging_task_is_abandoned_after_three_expired_leases() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let hangs = r#"{"capability":"train","complexity":"low","work_ms":60000}"#;
     assert_eq!(claw.submit(hangs), "202");
-    claw.counts(&[("active_leases", 1.0)]);
-    claw.counts(&[
+    claw.wait_for_values(&[("active_leases", 1.0)]);
+    claw.wait_for_values(&[
         (r#"tasks_requeued_total{result="permanently_failed"}"#, 1.0),
         (r#"leases_issued_total{complexity="low"}"#, 3.0),
         ("leases_expired_total", 3.0),
@@ -307,12 +313,12 @@ fn hanging_task_loses_its_leases_and_fails() {
 fn task_of_a_crashed_node_is_requeued() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
-    // Atlas is the first by name, and Borealis can do it too.
+    // Assigned to Atlas, the first by name; requeued, Borealis can execute it too.
     let task = r#"{"capability":"compile","complexity":"high","work_ms":1000}"#;
     assert_eq!(claw.submit(task), "202");
-    assert_eq!(claw.ask("POST", "/nodes/atlas/crash", ""), "204");
-    assert_eq!(claw.ask("POST", "/nodes/nobody/crash", ""), "404");
-    claw.counts(&[
+    assert_eq!(claw.send("POST", "/nodes/atlas/crash", ""), "204");
+    assert_eq!(claw.send("POST", "/nodes/unknown/crash", ""), "404");
+    claw.wait_for_values(&[
         (r#"audit_events_total{type="task_completed"}"#, 1.0),
         ("node_crashes_total", 1.0),
         (r#"leases_revoked_total{reason="crash"}"#, 1.0),
@@ -335,17 +341,17 @@ fn task_of_a_crashed_node_is_requeued() {
 }
 
 #[test]
-fn leases_and_tokens_are_revoked_by_hand_and_after_forgery() {
+fn leases_and_tokens_are_revoked_manually_and_after_forgery() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
     let task = r#"{"capability":"train","complexity":"high","work_ms":1000}"#;
     assert_eq!(claw.submit(task), "202");
-    assert_eq!(claw.ask("DELETE", "/leases/1", ""), "204");
-    assert_eq!(claw.ask("DELETE", "/leases/1", ""), "404");
-    assert_eq!(claw.ask("DELETE", "/nodes/atlas/token", ""), "204");
+    assert_eq!(claw.send("DELETE", "/leases/1", ""), "204");
+    assert_eq!(claw.send("DELETE", "/leases/1", ""), "404");
+    assert_eq!(claw.send("DELETE", "/nodes/atlas/token", ""), "204");
     let forged = r#"{"node":"borealis","lease":2,"signature":1}"#;
-    assert_eq!(claw.ask("POST", "/messages", forged), "403");
-    claw.counts(&[
+    assert_eq!(claw.send("POST", "/messages", forged), "403");
+    claw.wait_for_values(&[
         (r#"messages_verified_total{result="success"}"#, 1.0),
         (r#"leases_revoked_total{reason="manual"}"#, 1.0),
         ("leases_expired_total", 0.0),
@@ -354,21 +360,27 @@ fn leases_and_tokens_are_revoked_by_hand_and_after_forgery() {
         (r#"tokens_revoked_total{reason="manual"}"#, 1.0),
         (r#"audit_events_total{type="message_rejected"}"#, 1.0),
     ]);
-    // Each node's first, and one for each that is not valid any more; they rotate while we look.
-    wait_for_page(&claw.metrics(), "a token for each revoked", |page| {
-        let samples = samples(page);
-        let of = |reason| samples[&format!("openclaw_tokens_revoked_total{{reason=\"{reason}\"}}")];
-        let revoked = of("rotation") + of("compromise") + of("manual");
-        samples["openclaw_tokens_issued_total"] == 2.0 + revoked
-    });
+    // One token per node at start, and one for each revoked token. Tokens rotate meanwhile, so
+    // compare within one page.
+    wait_for_page(
+        &claw.metrics_url(),
+        "a new token for each revoked token",
+        |page| {
+            let samples = samples(page);
+            let of =
+                |reason| samples[&format!("openclaw_tokens_revoked_total{{reason=\"{reason}\"}}")];
+            let revoked = of("rotation") + of("compromise") + of("manual");
+            samples["openclaw_tokens_issued_total"] == 2.0 + revoked
+        },
+    );
 }
 
 #[test]
 fn results_are_buffered_during_a_partition() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
-    assert_eq!(claw.ask("POST", "/network/cut", ""), "204");
-    claw.counts(&[
+    assert_eq!(claw.send("POST", "/network/cut", ""), "204");
+    claw.wait_for_values(&[
         ("partition_degraded", 1.0),
         (r#"partition_events_total{type="detected"}"#, 1.0),
         (r#"partition_events_total{type="recovered"}"#, 0.0),
@@ -379,15 +391,15 @@ fn results_are_buffered_during_a_partition() {
             "202"
         );
     }
-    claw.counts(&[
+    claw.wait_for_values(&[
         ("buffer_size", 2.0),
         ("results_buffered_total", 2.0),
         ("buffer_utilization_percent", 1.0),
         (r#"results_flushed_total{result="failed"}"#, 0.0),
     ]);
-    assert_eq!(claw.ask("POST", "/results/flush", ""), "503");
-    assert_eq!(claw.ask("POST", "/network/heal", ""), "204");
-    claw.counts(&[
+    assert_eq!(claw.send("POST", "/results/flush", ""), "503");
+    assert_eq!(claw.send("POST", "/network/heal", ""), "204");
+    claw.wait_for_values(&[
         ("buffer_size", 0.0),
         ("partition_degraded", 0.0),
         (r#"partition_events_total{type="recovered"}"#, 1.0),
@@ -397,29 +409,29 @@ fn results_are_buffered_during_a_partition() {
             1.0,
         ),
     ]);
-    claw.counts(&[(r#"results_flushed_total{result="success"}"#, 2.0)]);
-    assert_all(&curl(&[&claw.metrics()]));
+    claw.wait_for_values(&[(r#"results_flushed_total{result="success"}"#, 2.0)]);
+    assert_all_families(&curl(&[&claw.metrics_url()]));
 }
 
 #[test]
 fn failing_collector_loses_only_its_own_gauge() {
     skip_without!(Curl);
     let claw = Claw::start(&["--no-traffic"]);
-    assert_eq!(claw.ask("DELETE", "/partition-detector", ""), "204");
+    assert_eq!(claw.send("DELETE", "/partition-detector", ""), "204");
     let failed = "scrape_collector_success{collector=\"partition\"} 0\n";
-    let page = wait_for_page(&claw.metrics(), failed, |page| page.contains(failed));
+    let page = wait_for_page(&claw.metrics_url(), failed, |page| page.contains(failed));
     assert!(!page.contains("openclaw_partition_degraded"), "{page}");
     let rest = TABLE
         .iter()
         .filter(|row| row.name != "openclaw_partition_degraded");
     let rest: Vec<_> = rest.map(|row| Row { ..*row }).collect();
     assert_page_matches_table(&page, &[], &rest);
-    // Tasks are done as before.
+    // Tasks still complete.
     assert_eq!(
         claw.submit(r#"{"capability":"test","complexity":"low"}"#),
         "202"
     );
-    claw.counts(&[(r#"audit_events_total{type="task_completed"}"#, 1.0)]);
+    claw.wait_for_values(&[(r#"audit_events_total{type="task_completed"}"#, 1.0)]);
 }
 
 /// The collectors of the services are registered one by one.
@@ -434,7 +446,7 @@ async fn gauges_appear_when_their_collector_is_registered() {
         assert_valid_text(&page);
         page
     };
-    let pulled = async || -> Vec<String> {
+    let exported_gauges = async || -> Vec<String> {
         let samples = samples(&page().await).into_keys();
         let gauges = [
             "openclaw_active",
@@ -445,14 +457,14 @@ async fn gauges_appear_when_their_collector_is_registered() {
             .filter(|name| gauges.iter().any(|gauge| name.starts_with(gauge)))
             .collect()
     };
-    assert!(pulled().await.is_empty());
+    assert!(exported_gauges().await.is_empty());
 
     let audit = std::sync::Arc::new(AuditLog::new(metrics));
     let (leases, mut revoked) = LeaseService::new(metrics, audit);
     registry
-        .collector("leases", pulled::of_leases(leases.clone()))
+        .collector("leases", collectors::lease_collector(leases.clone()))
         .unwrap();
-    assert_eq!(pulled().await, ["openclaw_active_leases"]);
+    assert_eq!(exported_gauges().await, ["openclaw_active_leases"]);
     let needs = Needs {
         capability: "compile".to_owned(),
         complexity: Complexity::Low,
@@ -469,9 +481,9 @@ async fn gauges_appear_when_their_collector_is_registered() {
         },
     );
     assert!(page().await.contains("openclaw_active_leases 1\n"));
-    // Nobody gives it back, so it expires, and who works on it is told.
+    // The lease is not released, so it expires, and the node is notified.
     let ended = tokio::time::timeout(std::time::Duration::from_secs(20), grant.ended).await;
-    ended.expect("the lease expires").unwrap_err();
+    ended.expect("the lease should expire").unwrap_err();
     assert_eq!(revoked.recv().await.unwrap().id, 1);
     assert!(page().await.contains("openclaw_active_leases 0\n"));
     assert_eq!(
@@ -483,13 +495,13 @@ async fn gauges_appear_when_their_collector_is_registered() {
     let detector = PartitionDetector::start(network.clone(), metrics);
     let buffer = ResultBuffer::new(metrics, network, detector.clone());
     registry
-        .collector("buffer", pulled::of_buffer(buffer))
+        .collector("buffer", collectors::buffer_collector(buffer))
         .unwrap();
     registry
-        .collector("partition", pulled::of_detector(detector))
+        .collector("partition", collectors::partition_collector(detector))
         .unwrap();
     assert_eq!(
-        pulled().await,
+        exported_gauges().await,
         [
             "openclaw_active_leases",
             "openclaw_buffer_size",
@@ -499,7 +511,7 @@ async fn gauges_appear_when_their_collector_is_registered() {
     );
 }
 
-/// While the built-in client sends requests.
+/// The built-in client sends requests meanwhile.
 #[test]
 fn program_ends_after_sigterm_and_sigint() {
     for signal in ["TERM", "INT"] {

@@ -1,5 +1,5 @@
-//! ZeroState, started as a program and called over gRPC: its table of metric families, its counts, its limits, and what
-//! a real Prometheus answers about it.
+//! ZeroState, started as a program and called over gRPC: its metric families, its counts, the
+//! limits of its labels, and its queries in a real Prometheus.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use test_support::skip_without;
 use test_support::store::Store;
 use test_support::system::{Row, assert_page_matches_table, histogram_row, row, wait_for_page};
 
-/// The example at work; it ends with the test.
+/// The running example; dropping it stops the program.
 struct ZeroState {
     _running: RunningProgram,
     client: Client,
@@ -39,13 +39,14 @@ impl ZeroState {
         }
     }
 
-    async fn call<C: Call>(&self, call: C) -> Result<C::Answer, Status> {
+    async fn call<C: Call>(&self, call: C) -> Result<C::Reply, Status> {
         self.client.call(call).await
     }
 
-    async fn refused<C: Call>(&self, call: C) -> Code {
-        let answer = self.call(call).await;
-        answer.err().expect("it is refused").code()
+    /// Sends a call that must fail, and returns the status code.
+    async fn error_code<C: Call>(&self, call: C) -> Code {
+        let result = self.call(call).await;
+        result.err().expect("the call should fail").code()
     }
 
     async fn open(&self, opened_by: &str, client: u64, provider: u64) -> api::ChannelStatus {
@@ -57,10 +58,13 @@ impl ZeroState {
         self.call(open).await.unwrap()
     }
 
-    async fn auction(&self, r#type: &str, lasts_ms: u64, bids: &[u64]) -> String {
+    async fn auction(&self, r#type: &str, duration_ms: u64, bids: &[u64]) -> String {
         let r#type = r#type.to_owned();
-        let opened = self.call(api::OpenAuction { r#type, lasts_ms }).await;
-        let auction_id = opened.unwrap().auction_id;
+        let open = api::OpenAuction {
+            r#type,
+            duration_ms,
+        };
+        let auction_id = self.call(open).await.unwrap().auction_id;
         for amount in bids {
             self.bid(&auction_id, *amount).await.unwrap();
         }
@@ -84,11 +88,11 @@ impl ZeroState {
         samples(&curl(&[&self.url]))
     }
 
-    /// The page, once a sample of it is so.
+    /// The samples of the metrics page, once the value of `sample` satisfies the condition.
     #[track_caller]
-    fn page_when(&self, sample: &str, is_so: impl Fn(f64) -> bool) -> BTreeMap<String, f64> {
+    fn page_when(&self, sample: &str, condition: impl Fn(f64) -> bool) -> BTreeMap<String, f64> {
         let page = wait_for_page(&self.url, sample, |page| {
-            samples(page).get(sample).copied().is_some_and(&is_so)
+            samples(page).get(sample).copied().is_some_and(&condition)
         });
         samples(&page)
     }
@@ -261,7 +265,7 @@ const TABLE: &[Row] = &[
     row("gauge", "cache_memory_bytes", &[]),
     row("gauge", "cache_hit_ratio", &[]),
     row("counter", "cache_evictions_total", &[]),
-    // Beside them: the process, the runtime, the layers.
+    // Some of the process and runtime metrics.
     row("counter", "process_cpu_seconds_total", &[]),
     row("gauge", "process_resident_memory_bytes", &[]),
     row("gauge", "tokio_workers", &[]),
@@ -274,10 +278,11 @@ const TABLE: &[Row] = &[
     ),
 ];
 
-/// Families that have series only for what was seen.
-const OPEN: usize = 6;
+/// Recorded families with a free-form label: they have no series before the first call.
+const FREE_FORM: usize = 6;
 
-/// `families()` describes the metric families of the table, all of them and no others.
+/// `families()` describes exactly the metric families of the table, except those of the process and
+/// the runtime.
 #[test]
 fn descriptions_match_the_table() {
     let mut described: Vec<_> = metrics::families()
@@ -285,10 +290,12 @@ fn descriptions_match_the_table() {
         .map(|family| (family.name, family.kind.as_str()))
         .collect();
     described.sort();
-    let own = TABLE
+    let economic = TABLE
         .iter()
         .filter(|row| !row.name.starts_with("process_") && !row.name.starts_with("tokio_"));
-    let mut table: Vec<_> = own.map(|row| (row.name.to_owned(), row.kind)).collect();
+    let mut table: Vec<_> = economic
+        .map(|row| (row.name.to_owned(), row.kind))
+        .collect();
     table.sort();
     assert_eq!(described, table);
 }
@@ -298,14 +305,15 @@ async fn enum_series_are_zero_before_the_first_call() {
     skip_without!(Curl);
     let zero = ZeroState::start(&["--no-traffic"]);
     let page = curl(&[&zero.url]);
-    let are_open = |row: &&Row| {
+    let is_free_form = |row: &&Row| {
         row.labels
             .iter()
             .any(|(name, values)| values.is_empty() && *name != "worker")
     };
-    assert_eq!(TABLE.iter().filter(are_open).count(), OPEN + 1);
-    let closed = TABLE.iter().filter(|row| !are_open(row));
-    let closed: Vec<_> = closed
+    // The balances of the collector have a free-form label, too.
+    assert_eq!(TABLE.iter().filter(is_free_form).count(), FREE_FORM + 1);
+    let enum_rows = TABLE.iter().filter(|row| !is_free_form(row));
+    let enum_rows: Vec<_> = enum_rows
         .map(|row| Row {
             name: row.name,
             kind: row.kind,
@@ -313,7 +321,7 @@ async fn enum_series_are_zero_before_the_first_call() {
             buckets: row.buckets,
         })
         .collect();
-    assert_page_matches_table(&page, &[], &closed);
+    assert_page_matches_table(&page, &[], &enum_rows);
     for method in api::UNARY {
         let started = "grpc_server_started_total";
         let started = format!(
@@ -340,7 +348,7 @@ async fn counts_equal_the_requests_sent() {
     let memory = content(&zero).await;
     monitors(&zero).await;
 
-    // The last of it: nothing was delivered for the sealed auction.
+    // Wait for the last event: the refund of the sealed auction, which is not delivered.
     let refunds = r#"zerostate_economic_escrow_refunds_total{reason="expired"}"#;
     zero.page_when(refunds, |refunds| refunds == 1.0);
     let page = curl(&[&zero.url]);
@@ -429,7 +437,7 @@ async fn counts_equal_the_requests_sent() {
         (r#"escrow_refunds_total{reason="abandoned"}"#, 0.0),
     ];
     let economic = economic.map(|(name, value)| (format!("zerostate_economic_{name}"), value));
-    let beside = [
+    let others = [
         ("active_peer_monitors", 0.0),
         ("connection_pool_size", 1.0),
         ("content_verification_latency_count", 16.0),
@@ -452,14 +460,17 @@ async fn counts_equal_the_requests_sent() {
             1.0,
         ),
     ];
-    let beside = beside.map(|(name, value)| (name.to_owned(), value));
-    for (sample, value) in economic.into_iter().chain(beside) {
+    let others = others.map(|(name, value)| (name.to_owned(), value));
+    for (sample, value) in economic.into_iter().chain(others) {
         let found = page.get(&sample).copied();
-        let is_so = found.is_some_and(|found| (found - value).abs() < 1e-9);
-        assert!(is_so, "{sample}: {found:?}, not {value}\n{page:#?}");
+        let is_equal = found.is_some_and(|found| (found - value).abs() < 1e-9);
+        assert!(
+            is_equal,
+            "{sample}: expected {value}, got {found:?}\n{page:#?}"
+        );
     }
     assert_eq!(page["cache_entries"] + page["cache_evictions_total"], 16.0);
-    // Of channels that are settled nothing is left.
+    // Settled channels have no series: only the two balances of the open channel are exported.
     let balances = page
         .keys()
         .filter(|sample| sample.contains("channel_balances"));
@@ -469,7 +480,7 @@ async fn counts_equal_the_requests_sent() {
     assert_eq!(delivered, 3000);
 }
 
-/// Four channels, of which one is settled, two are disputed and one stays.
+/// Opens four channels: one is settled, two are settled after a dispute, and one stays open.
 async fn channels(zero: &ZeroState) {
     let balance = |channel: &str, party: &str| {
         let labels = format!("channel_id=\"{channel}\",party=\"{party}\"");
@@ -500,15 +511,15 @@ async fn channels(zero: &ZeroState) {
     assert_eq!(zero.open("client", 250, 0).await.state, "pending");
 
     assert_eq!(
-        zero.refused(pay("channel-1", "client", 9_999)).await,
+        zero.error_code(pay("channel-1", "client", 9_999)).await,
         Code::FailedPrecondition
     );
     assert_eq!(
-        zero.refused(pay("channel-3", "client", 1)).await,
+        zero.error_code(pay("channel-3", "client", 1)).await,
         Code::FailedPrecondition
     );
     assert_eq!(
-        zero.refused(pay("channel-9", "client", 1)).await,
+        zero.error_code(pay("channel-9", "client", 1)).await,
         Code::NotFound
     );
 
@@ -541,10 +552,14 @@ async fn channels(zero: &ZeroState) {
         zero.call(resolve(&fourth, true)).await.unwrap().state,
         "settled"
     );
-    assert_eq!(zero.refused(resolve(&fourth, true)).await, Code::NotFound);
+    assert_eq!(
+        zero.error_code(resolve(&fourth, true)).await,
+        Code::NotFound
+    );
 }
 
-/// Six tasks: four end well, one of them though its caller hung up.
+/// Submits six valid tasks: four succeed, one of them after its caller disconnected. A task of
+/// unknown type is rejected.
 async fn tasks(zero: &ZeroState) {
     for cost in [1_000, 2_000, 3_000] {
         zero.call(task("compute", "ada", cost)).await.unwrap();
@@ -553,13 +568,16 @@ async fn tasks(zero: &ZeroState) {
         fails: true,
         ..task("storage", "ada", 4_000)
     };
-    assert_eq!(zero.refused(fails).await, Code::Aborted);
+    assert_eq!(zero.error_code(fails).await, Code::Aborted);
     let takes_too_long = api::SubmitTask {
         work_ms: 60_000,
         limit_ms: 1,
         ..task("inference", "bob", 10)
     };
-    assert_eq!(zero.refused(takes_too_long).await, Code::DeadlineExceeded);
+    assert_eq!(
+        zero.error_code(takes_too_long).await,
+        Code::DeadlineExceeded
+    );
 
     let submitted = r#"zerostate_economic_tasks_submitted_total{type="storage"}"#;
     let client = zero.client.clone();
@@ -573,12 +591,13 @@ async fn tasks(zero: &ZeroState) {
     let completed = r#"zerostate_economic_tasks_completed_total{status="success",type="storage"}"#;
     zero.page_when(completed, |completed| completed == 1.0);
     assert_eq!(
-        zero.refused(task("cooking", "bob", 1)).await,
+        zero.error_code(task("cooking", "bob", 1)).await,
         Code::InvalidArgument
     );
 }
 
-/// Three auctions: one is sold and delivered, one is sold, one is not. Gives the price of the first.
+/// Holds three auctions: one is sold and delivered, one is sold and not delivered, one has no bids.
+/// Returns the price of the first.
 async fn auctions(zero: &ZeroState) -> u64 {
     let english = zero.auction("english", 3_000, &[2_000, 3_000]).await;
     zero.auction("sealed", 3_000, &[10, 5]).await;
@@ -595,7 +614,7 @@ async fn auctions(zero: &ZeroState) -> u64 {
     price
 }
 
-/// Every content once and the last one again; gives the bytes that are cached.
+/// Fetches every content once, and the last one again. Returns the number of bytes in the cache.
 async fn content(zero: &ZeroState) -> usize {
     let content_ids = zero.call(api::ListContent {}).await.unwrap().content_ids;
     assert_eq!(content_ids.len(), 16);
@@ -613,7 +632,7 @@ async fn content(zero: &ZeroState) -> usize {
     latest.last().unwrap()
 }
 
-/// Two peers that are monitored as long as their streams last.
+/// Monitors two peers until their streams end.
 async fn monitors(zero: &ZeroState) {
     let peers = ["ada", "bob"].map(|peer_id| {
         let (sender, receiver) = tokio::sync::mpsc::channel::<()>(1);
@@ -701,7 +720,7 @@ async fn label_values_beyond_the_limits_are_overflow() {
             format!("metrics_label_overflow_total{{family=\"{family}\",label=\"{label}\"}}");
         assert!(page[&overflow] > 0.0, "{overflow}");
     }
-    // A place is free as soon as a channel is settled, and the next one has it.
+    // When a channel is settled, the oldest channel of `overflow` takes its place.
     zero.call(close("channel-7", 1_000)).await.unwrap();
     let page = zero.page();
     let balance = |channel: &str| {
@@ -723,16 +742,16 @@ fn built_in_traffic_updates_every_family() {
         RunningProgram::start(program(env!("CARGO_BIN_EXE_zerostate")).env_remove("GRPC_PORT"));
     skip_without!(Curl);
     let url = format!("http://{}", zero.read_line_after("http://"));
-    let moved = |page: &str| {
+    let all_updated = |page: &str| {
         let page = samples(page);
         TABLE.iter().all(|row| {
-            let moved = |(sample, value): (&String, &f64)| {
+            let is_updated = |(sample, value): (&String, &f64)| {
                 let name = sample.split('{').next().unwrap_or_default();
                 let is_of = name == row.name || name.strip_suffix("_count") == Some(row.name);
                 is_of && *value > 0.0
             };
-            // Nothing waits in the queue of a runtime that has little to do.
-            row.name == "tokio_global_queue_depth" || page.iter().any(moved)
+            // The queue of an almost idle runtime is empty.
+            row.name == "tokio_global_queue_depth" || page.iter().any(is_updated)
         })
     };
     let statuses = [
@@ -742,10 +761,10 @@ fn built_in_traffic_updates_every_family() {
         "auctions_total{status=\"unsold\",type=\"sealed\"}",
     ];
     let statuses = statuses.map(|status| format!("zerostate_economic_{status}"));
-    // All on one page: one of the many on which a channel is open.
-    let page = wait_for_page(&url, "everything has moved", |page| {
+    // Balances are exported only while a channel is open, so wait for a page that has everything.
+    let page = wait_for_page(&url, "every family was updated", |page| {
         let samples = samples(page);
-        moved(page) && statuses.iter().all(|status| samples[status] > 0.0)
+        all_updated(page) && statuses.iter().all(|status| samples[status] > 0.0)
     });
     assert_page_matches_table(&page, &[], TABLE);
     zero.signal("TERM");
@@ -757,7 +776,7 @@ fn built_in_traffic_updates_every_family() {
 async fn cookbook_queries_and_alerts_have_results() {
     skip_without!(Curl, Prometheus);
     let zero = ZeroState::start(&[]);
-    // Before the traffic has had as many auctions as have series of their own.
+    // Opened first, before the auctions of the built-in client reach the limit of `auction_id`.
     let auction_id = zero.auction("sealed", 600_000, &[]).await;
     let target = zero.url.trim_start_matches("http://");
     let target = target.trim_end_matches("/metrics");
@@ -767,7 +786,7 @@ async fn cookbook_queries_and_alerts_have_results() {
         .to_prometheus_yaml()
         .unwrap();
     let store = Store::prometheus(&config, &[]);
-    // What was counted before the first scrape, no rate can see.
+    // Wait for the first scrape: `rate` does not see increases before it.
     store.wait_for_values("zerostate_economic_channels_total");
     store.wait_for_values(&format!(
         "zerostate_economic_bids_total{{auction_id=\"{auction_id}\"}}"
@@ -783,24 +802,24 @@ async fn cookbook_queries_and_alerts_have_results() {
             fails: true,
             ..task("compute", "ada", 10)
         };
-        assert_eq!(zero.refused(fails).await, Code::Aborted);
+        assert_eq!(zero.error_code(fails).await, Code::Aborted);
     }
 
     let families = metrics::families();
     let definitions = Definitions::from(families.clone());
     for (question, query) in mixin::cookbook() {
         let query = query.to_promql(&definitions).unwrap();
-        let answer = store.wait_for_values(&query);
+        let values = store.wait_for_values(&query);
         assert!(
-            answer.iter().any(|value| *value > 0.0),
-            "{question}: {answer:?}"
+            values.iter().any(|value| *value > 0.0),
+            "{question}: {values:?}"
         );
     }
 
     let alert = |name: &str| alert_expression(&families, name);
     assert!(store.wait_for_values(&alert("HighTaskFailureRate"))[0] > 0.1);
     assert!(store.wait_for_values(&alert("PaymentChannelLeaks"))[0] > 10.0);
-    // No task is slow: there is a quantile, and it is not beyond the threshold.
+    // No task is slow: the quantile has a value, and it is below the threshold.
     let slow = alert("SlowTaskExecution");
     let (quantile, threshold) = slow.split_once(" >= ").unwrap();
     let threshold: f64 = threshold.parse().unwrap();
@@ -809,15 +828,15 @@ async fn cookbook_queries_and_alerts_have_results() {
         quantile.len() == 1 && quantile[0] < threshold,
         "{quantile:?}"
     );
-    store.wait_for_response("/api/v1/query", &[("query", &slow)], |answer| {
-        answer["status"] == "success"
-            && answer["data"]["result"]
+    store.wait_for_response("/api/v1/query", &[("query", &slow)], |response| {
+        response["status"] == "success"
+            && response["data"]["result"]
                 .as_array()
                 .is_some_and(Vec::is_empty)
     });
 }
 
-/// The expression of an alert, as the file of rules has it.
+/// Returns the expression of an alert in the rule file.
 fn alert_expression(families: &[tower_prometheus::model::FamilyDescription], name: &str) -> String {
     let files = mixin::mixin(families).unwrap().files().unwrap();
     let rules = &files[std::path::Path::new("rules/zerostate.yml")];

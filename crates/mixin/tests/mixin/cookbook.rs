@@ -192,8 +192,9 @@ fn check_queries(store: &Store, rules: &str) {
             assert!(!store.wait_for_values(name).is_empty(), "{name}");
         }
     }
-    let alerts =
-        store.wait_for_values("ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}");
+    let alerts = store.wait_for_values(
+        "ALERTS{alertname=\"ErrorBudgetBurn\",slo=\"http\",severity=\"critical\"}",
+    );
     assert_eq!(alerts, [1.0, 1.0]);
     assert!(
         !store

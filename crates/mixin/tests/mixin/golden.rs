@@ -124,9 +124,7 @@ fn nothing_is_written_if_a_file_cannot_be_generated() {
         "two files have the path dashboards/process.json; rename one"
     );
     let rules = Rules::new(families::process());
-    assert!(
-        error_of(Mixin::new().rules("../rules", rules)).contains("the name of a rule file")
-    );
+    assert!(error_of(Mixin::new().rules("../rules", rules)).contains("the name of a rule file"));
     // An I/O error names the path and has a source.
     let file = directory.write("file", "");
     let error = Mixin::new().dashboard(good()).write_to(&file).unwrap_err();

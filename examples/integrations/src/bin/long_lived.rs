@@ -1,22 +1,23 @@
-//! Websockets and server-sent events: open ones are a gauge, and their lives are not in the latencies.
+//! WebSockets and server-sent events: open connections are a gauge, and request durations end when they open.
 //!
 //! ```text
 //! $ cargo run --release -p integrations --bin long_lived
-//! while they are open:
+//! connections open:
 //! http_connections_open{endpoint="/chat",kind="websocket"} 3
 //! http_connections_open{endpoint="/ticks",kind="event-stream"} 2
 //! http_request_duration_seconds_sum{endpoint="/chat",method="GET"} 0.000053472
 //! http_request_duration_seconds_sum{endpoint="/ticks",method="GET"} 0.000024841
 //!
-//! after they were closed:
+//! connections closed:
 //! http_connections_open{endpoint="/chat",kind="websocket"} 0
 //! http_connections_open{endpoint="/ticks",kind="event-stream"} 0
 //! http_request_duration_seconds_sum{endpoint="/chat",method="GET"} 0.000053472
 //! http_request_duration_seconds_sum{endpoint="/ticks",method="GET"} 0.000024841
 //! ```
 //!
-//! It keeps three websockets and two event streams open for 300 ms, and prints what is measured before and
-//! after they close. With `SERVE=1` it goes on serving. Another address: `PORT=8080`.
+//! The program keeps three WebSockets and two event streams open for 300 ms, and prints the metrics
+//! before and after they close. With `SERVE=1` it continues to serve. `PORT` sets the port, 3000 by
+//! default.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -47,7 +48,7 @@ async fn main() -> Result<()> {
     let address = listener.local_addr()?.to_string();
     let server = tokio::spawn(async { axum::serve(listener, app).await });
 
-    visit(&address, &metrics).await?;
+    open_and_close(&address, &metrics).await?;
     if std::env::var_os("SERVE").is_some() {
         println!("\nserving http://{address}/chat, /ticks and /metrics");
         server.await??;
@@ -55,7 +56,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// The response carries the mark; the session keeps the guard, and is open until it drops it.
+/// The extension marks the response as long-lived. The session holds the guard: the connection
+/// counts as open until the guard is dropped.
 async fn chat(upgrade: WebSocketUpgrade) -> impl IntoResponse {
     let (mark, guard) = LongLived::guarded("websocket");
     let echo = async move |mut socket: WebSocket| {
@@ -67,7 +69,7 @@ async fn chat(upgrade: WebSocketUpgrade) -> impl IntoResponse {
     (Extension(mark), upgrade.on_upgrade(echo))
 }
 
-/// An event stream is recognised by its content type, and is open as long as its body.
+/// An event stream is recognized by its content type. It counts as open until its body ends.
 async fn ticks() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let tick = |n: u64| async move {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -76,8 +78,8 @@ async fn ticks() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Sse::new(stream::iter(0..).then(tick))
 }
 
-/// Opens connections, keeps them a while, and closes them.
-async fn visit(address: &str, metrics: &Registry) -> Result<()> {
+/// Opens connections, keeps them open for 300 ms, and closes them.
+async fn open_and_close(address: &str, metrics: &Registry) -> Result<()> {
     let mut sockets = Vec::new();
     for _ in 0..3 {
         let stream = TcpStream::connect(address).await?;
@@ -89,20 +91,20 @@ async fn visit(address: &str, metrics: &Registry) -> Result<()> {
         let mut stream = TcpStream::connect(address).await?;
         let request = b"GET /ticks HTTP/1.1\r\nhost: localhost\r\n\r\n";
         stream.write_all(request).await?;
-        let mut answer = Vec::new();
-        while !answer.windows(5).any(|window| window == b"data:") {
-            stream.read_buf(&mut answer).await?;
+        let mut response = Vec::new();
+        while !response.windows(5).any(|window| window == b"data:") {
+            stream.read_buf(&mut response).await?;
         }
         streams.push(stream);
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    print("while they are open", metrics);
+    print("connections open", metrics);
 
     drop((sockets, streams));
     while metrics.sum("http_connections_open", &[]) != Some(0.0) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    print("\nafter they were closed", metrics);
+    print("\nconnections closed", metrics);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! reqwest's client, measured through an adapter of five lines.
+//! Client metrics for reqwest, through an adapter of five lines.
 //!
 //! ```text
 //! $ cargo run --release -p integrations --bin reqwest
@@ -24,7 +24,8 @@ async fn main() -> Result<(), BoxError> {
     let server = serve().await?;
     let metrics = Registry::new();
 
-    // The layer measures services of `http` requests; reqwest has a request type of its own.
+    // The layer wraps services of `http::Request`. reqwest has a different request type, so the
+    // adapter converts it.
     let reqwest = reqwest::Client::new();
     let service = service_fn(move |request: Request<reqwest::Body>| {
         let sent = request.try_into().map(|request| reqwest.execute(request));
@@ -37,9 +38,10 @@ async fn main() -> Result<(), BoxError> {
         response.into_body().collect().await?;
     }
 
-    // Failed and cancelled requests are counted, too: no server listens on port 1, and 50 ms are too short.
-    let refused = request("http://127.0.0.1:1/down", "/down")?;
-    assert!(client.call(refused).await.is_err());
+    // Failed and cancelled requests are counted too: nothing listens on port 1, and `/slow` takes
+    // longer than 50 ms.
+    let unreachable = request("http://127.0.0.1:1/down", "/down")?;
+    assert!(client.call(unreachable).await.is_err());
     let slow = client.call(request(&format!("{server}/slow"), "/slow")?);
     assert!(
         tokio::time::timeout(Duration::from_millis(50), slow)
@@ -55,7 +57,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// A request with its endpoint: a template, never the path.
+/// Returns a request with its endpoint. Use a route template, not the path, to limit cardinality.
 fn request(url: &str, endpoint: &'static str) -> Result<Request<reqwest::Body>, http::Error> {
     let request = Request::get(url).extension(Endpoint::from_static(endpoint));
     request.body(reqwest::Body::default())

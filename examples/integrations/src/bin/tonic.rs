@@ -1,4 +1,4 @@
-//! A small shop that speaks gRPC, measured, and a customer who tries everything.
+//! A gRPC service with metrics, and a client that makes every kind of call.
 //!
 //! ```text
 //! $ cargo run --release -p integrations --bin tonic
@@ -15,8 +15,8 @@
 //! grpc_server_msg_sent_total{grpc_method="Watch",grpc_service="shop.Orders",grpc_type="server_stream"} 3
 //! ```
 //!
-//! The customer also asked for an order that is none, and for a method that the shop does not have. The service is
-//! written by hand, as `tonic-prost-build` would generate it. Another port: `PORT=8080`.
+//! The client also sends an invalid order and calls an unknown method. The service is written by hand, as
+//! `tonic-prost-build` would generate it. `PORT` sets the port, 50051 by default.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .method("shop.Orders", "Haggle", GrpcType::BidiStream)
         .build(&metrics)?;
 
-    // The page lies beside the services; a scraper asks for it by HTTP/1.
+    // The metrics page is on the port of the services. Scrapers use HTTP/1, so the server must accept it.
     let page = axum::Router::new().route_service("/metrics", metrics.handler());
     let port = std::env::var("PORT").unwrap_or_else(|_| "50051".to_owned());
     let incoming = TcpIncoming::bind(format!("127.0.0.1:{port}").parse()?)?;
@@ -52,14 +52,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .add_routes(Routes::from(page).add_service(Shop));
     let server = tokio::spawn(server.serve_with_incoming(incoming));
 
-    visit(Endpoint::from_shared(format!("http://{address}"))?).await?;
-    println!("The customer has left; now look at what was measured:\n");
+    call_every_method(Endpoint::from_shared(format!("http://{address}"))?).await?;
+    println!("The client has finished. To see the metrics:\n");
     println!("  curl -s http://{address}/metrics | grep -v -e '^#' -e ' 0$'");
     Ok(server.await??)
 }
 
-/// All four kinds of call, one that fails, and one to a method that the shop does not have.
-async fn visit(shop: Endpoint) -> Result<(), Box<dyn Error>> {
+/// Makes all four kinds of call, one that fails, and one to an unknown method.
+async fn call_every_method(shop: Endpoint) -> Result<(), Box<dyn Error>> {
     let mut shop = tonic::client::Grpc::<Channel>::new(shop.connect().await?);
     let path = PathAndQuery::from_static;
     let orders = |count| Request::new(stream::iter(0..count));
@@ -85,13 +85,13 @@ async fn visit(shop: Endpoint) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Orders are numbers here; a message of one's own would derive `prost::Message`.
+/// Orders are plain numbers here; a custom message would derive `prost::Message`.
 type Codec = ProstCodec<u32, u32>;
 type Orders = BoxStream<'static, Result<u32, Status>>;
 
 async fn place(order: Request<u32>) -> Result<Response<u32>, Status> {
     match order.into_inner() {
-        0 => Err(Status::invalid_argument("there is no order 0")),
+        0 => Err(Status::invalid_argument("order must be at least 1, got 0")),
         order => Ok(Response::new(order)),
     }
 }
@@ -137,7 +137,7 @@ where
                 "/shop.Orders/Import" => grpc.client_streaming(service_fn(import), request).await,
                 "/shop.Orders/Watch" => grpc.server_streaming(service_fn(watch), request).await,
                 "/shop.Orders/Haggle" => grpc.streaming(service_fn(haggle), request).await,
-                _ => Status::unimplemented("no such method").into_http(),
+                _ => Status::unimplemented("unknown method").into_http(),
             })
         })
     }

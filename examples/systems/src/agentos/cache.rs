@@ -1,5 +1,5 @@
-//! [`Cache`]: answers that were given before. Each is kept for a while, and only so many: who was not asked for
-//! longest goes first.
+//! [`Cache`]: an LRU cache of answers. Entries expire after a fixed time to live, and beyond
+//! `capacity` entries the least recently used one is evicted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::metrics::{AgentOperation, AgentOs, Found};
+use super::metrics::{AgentOperation, AgentOs, CacheResult};
 
-/// What an agent was asked.
+/// The key of a cached answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     pub agent: String,
@@ -20,38 +20,38 @@ pub struct Question {
 pub struct Cache {
     entries: Mutex<Entries>,
     capacity: usize,
-    keeps: Duration,
+    ttl: Duration,
     metrics: AgentOs,
 }
 
 impl Cache {
-    pub fn new(capacity: usize, keeps: Duration, metrics: AgentOs) -> Self {
+    pub fn new(capacity: usize, ttl: Duration, metrics: AgentOs) -> Self {
         Self {
             entries: Mutex::default(),
             capacity,
-            keeps,
+            ttl,
             metrics,
         }
     }
 
     pub fn get(&self, question: &Question) -> Option<Arc<str>> {
-        let began = std::time::Instant::now();
+        let start = std::time::Instant::now();
         let answer = self.entries().get(question);
         let result = match answer {
-            Some(_) => Found::Hit,
-            None => Found::Miss,
+            Some(_) => CacheResult::Hit,
+            None => CacheResult::Miss,
         };
-        self.metrics.looked_up(result, began.elapsed());
+        self.metrics.record_lookup(result, start.elapsed());
         answer
     }
 
     pub fn set(&self, question: Question, answer: Arc<str>) {
-        let began = std::time::Instant::now();
+        let start = std::time::Instant::now();
         let mut entries = self.entries();
-        entries.insert(question, answer, Instant::now() + self.keeps);
-        entries.shrink_to(self.capacity);
+        entries.insert(question, answer, Instant::now() + self.ttl);
+        entries.evict_to(self.capacity);
         drop(entries);
-        self.metrics.stored(began.elapsed());
+        self.metrics.record_insert(start.elapsed());
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -62,8 +62,8 @@ impl Cache {
 struct Entry {
     answer: Arc<str>,
     expires: Instant,
-    /// Its place in the order of use.
-    used: u64,
+    /// Key in `by_use`: the value of `uses` at the last use.
+    last_use: u64,
 }
 
 #[derive(Default)]
@@ -81,33 +81,33 @@ impl Entries {
         }
         let entry = self.by_question.get_mut(question)?;
         self.uses += 1;
-        if let Some(question) = self.by_use.remove(&entry.used) {
+        if let Some(question) = self.by_use.remove(&entry.last_use) {
             self.by_use.insert(self.uses, question);
         }
-        entry.used = self.uses;
+        entry.last_use = self.uses;
         Some(Arc::clone(&entry.answer))
     }
 
     fn insert(&mut self, question: Question, answer: Arc<str>, expires: Instant) {
         self.remove(&question);
         self.uses += 1;
-        let used = self.uses;
-        self.by_use.insert(used, question.clone());
+        let last_use = self.uses;
+        self.by_use.insert(last_use, question.clone());
         let entry = Entry {
             answer,
             expires,
-            used,
+            last_use,
         };
         self.by_question.insert(question, entry);
     }
 
     fn remove(&mut self, question: &Question) {
         if let Some(entry) = self.by_question.remove(question) {
-            self.by_use.remove(&entry.used);
+            self.by_use.remove(&entry.last_use);
         }
     }
 
-    fn shrink_to(&mut self, capacity: usize) {
+    fn evict_to(&mut self, capacity: usize) {
         while self.by_question.len() > capacity
             && let Some((_, oldest)) = self.by_use.pop_first()
         {

@@ -15,12 +15,12 @@ use super::limits::{Limit, Limits};
 use super::metrics::{AgentOperation, AgentOs, Endpoint};
 use super::providers::{ContextExceeded, ProviderRouter};
 
-/// Who asks.
+/// Request header with the id of the caller's workspace.
 const WORKSPACE_ID: &str = "x-workspace-id";
-/// Whether the answer was in the cache: `hit` or `miss`.
+/// Response header that tells whether the answer was cached: `hit` or `miss`.
 const CACHE: &str = "x-cache";
 
-/// The agents behind the gateway, with what they say of themselves.
+/// The agents behind the gateway, with their descriptions.
 const AGENTS: [(&str, &str); 3] = [
     ("planner", "Breaks work into steps.\n"),
     ("researcher", "Finds out.\n"),
@@ -67,7 +67,7 @@ impl Gateway {
             .with_state(gateway)
     }
 
-    /// From the cache, or from a provider; and which it was.
+    /// Returns the answer from the cache (`hit`) or from a provider (`miss`).
     async fn answer(
         &self,
         question: Question,
@@ -75,21 +75,23 @@ impl Gateway {
         if let Some(answer) = self.cache.get(&question) {
             return Ok(("hit", answer));
         }
-        let asked = self.providers.ask(question.operation, &question.text);
-        let answer: Arc<str> = asked.await?.into();
+        let answer = self.providers.complete(question.operation, &question.text);
+        let answer: Arc<str> = answer.await?.into();
         self.cache.set(question, Arc::clone(&answer));
         Ok(("miss", answer))
     }
 }
 
-/// Lets a request pass, or refuses it: only here it is decided, and counted.
+/// Middleware that applies the rate limits. Only here is the decision final, so only here is it counted.
 async fn limit(
     State((gateway, endpoint)): State<(Arc<Gateway>, Endpoint)>,
     request: Request,
     next: Next,
 ) -> Response {
     let Some(workspace_id) = workspace_of(request.headers()) else {
-        let reason = format!("{WORKSPACE_ID} is missing, or not 1 to 64 letters and digits\n");
+        let reason = format!(
+            "header {WORKSPACE_ID} is required: 1 to 64 ASCII letters, digits or hyphens\n"
+        );
         return (StatusCode::BAD_REQUEST, reason).into_response();
     };
     match gateway.limits.decide(endpoint, workspace_id) {
@@ -116,14 +118,15 @@ async fn card(
     State(gateway): State<Arc<Gateway>>,
     Path(agent): Path<String>,
 ) -> Result<&'static str, StatusCode> {
-    let (_, says) = find(&agent)?;
+    let (_, description) = find(&agent)?;
     let mut timer = gateway.metrics.request_timer(&agent, AgentOperation::Card);
-    timer.response_bytes = Some(says.len());
+    timer.response_bytes = Some(description.len());
     timer.success();
-    Ok(says)
+    Ok(description)
 }
 
-/// When the client hangs up, this ends at an `await`, and the timer is dropped.
+/// If the client disconnects, this future is dropped at an `await`, and so is the timer: the
+/// request is cancelled.
 async fn operation(
     State(gateway): State<Arc<Gateway>>,
     Path((agent, operation)): Path<(String, String)>,
@@ -147,9 +150,9 @@ async fn operation(
     let mut timer = gateway.metrics.request_timer(agent, operation);
     let answer = gateway.answer(question).await;
     let response = match &answer {
-        Ok((found, text)) => {
+        Ok((cache_result, text)) => {
             timer.response_bytes = Some(text.len());
-            ([(CACHE, *found)], text.to_string()).into_response()
+            ([(CACHE, *cache_result)], text.to_string()).into_response()
         }
         Err(error) => {
             let reason = format!("{error}\n");

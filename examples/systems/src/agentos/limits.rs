@@ -1,5 +1,5 @@
-//! [`Limits`]: how many requests may pass, by token buckets. Each endpoint has a bucket for every workspace and one
-//! for all of them, and a request takes a token from both or from neither.
+//! [`Limits`]: rate limits by token buckets. Each endpoint has a bucket per workspace and one for
+//! all workspaces. A request takes a token from both or from neither.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,17 +9,18 @@ use tokio::time::Instant;
 
 use super::metrics::{AgentOs, Decision, Endpoint};
 
-/// What a bucket holds, and how fast it fills.
+/// Capacity of a bucket in tokens, and the number of tokens added per second.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     pub burst: f64,
     pub per_second: f64,
 }
 
-/// Workspaces with a bucket of their own while they are not full; the rest share one.
+/// Maximum number of workspace buckets. Beyond it, full buckets are removed; if none is full, new
+/// workspaces share one bucket per endpoint.
 pub const MAX_BUCKETS: usize = 10_000;
-/// The workspace of those without a bucket of their own. No client can call itself so.
-const OTHERS: &str = "";
+/// Workspace id of the shared bucket. No client can send it, because the gateway rejects an empty id.
+const SHARED: &str = "";
 
 pub struct Limits {
     workspace: Limit,
@@ -30,8 +31,8 @@ pub struct Limits {
 
 #[derive(Default)]
 struct Buckets {
-    of_workspaces: HashMap<(Endpoint, String), Bucket>,
-    of_endpoints: HashMap<Endpoint, Bucket>,
+    by_workspace: HashMap<(Endpoint, String), Bucket>,
+    by_endpoint: HashMap<Endpoint, Bucket>,
 }
 
 impl Limits {
@@ -44,18 +45,19 @@ impl Limits {
         }
     }
 
-    /// Decides once and for all, and counts what was decided.
+    /// Decides whether a request is allowed, and counts the decision.
     ///
     /// # Errors
     ///
-    /// The request is refused; there will be a token after this time.
+    /// If the request is denied: the time until a token is available.
     pub fn decide(&self, endpoint: Endpoint, workspace_id: &str) -> Result<(), Duration> {
         let taken = self.take(endpoint, workspace_id);
         let decision = match taken {
             Ok(()) => Decision::Allowed,
             Err(_) => Decision::Denied,
         };
-        self.metrics.decided(endpoint, workspace_id, decision);
+        self.metrics
+            .record_decision(endpoint, workspace_id, decision);
         taken
     }
 
@@ -63,31 +65,31 @@ impl Limits {
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let Buckets {
-            of_workspaces,
-            of_endpoints,
+            by_workspace,
+            by_endpoint,
         } = &mut *buckets;
         let mut key = (endpoint, workspace_id.to_owned());
-        if of_workspaces.len() >= MAX_BUCKETS && !of_workspaces.contains_key(&key) {
-            // One that is full is as good as a new one.
-            of_workspaces.retain(|_, bucket| !bucket.is_full(self.workspace, now));
-            if of_workspaces.len() >= MAX_BUCKETS {
-                OTHERS.clone_into(&mut key.1);
+        if by_workspace.len() >= MAX_BUCKETS && !by_workspace.contains_key(&key) {
+            // A full bucket equals a new one, so nothing is lost by removing it.
+            by_workspace.retain(|_, bucket| !bucket.is_full(self.workspace, now));
+            if by_workspace.len() >= MAX_BUCKETS {
+                SHARED.clone_into(&mut key.1);
             }
         }
-        let own = of_workspaces.entry(key);
-        let own = own.or_insert_with(|| Bucket::full(self.workspace, now));
-        let shared = of_endpoints.entry(endpoint);
-        let shared = shared.or_insert_with(|| Bucket::full(self.endpoint, now));
+        let per_workspace = by_workspace.entry(key);
+        let per_workspace = per_workspace.or_insert_with(|| Bucket::full(self.workspace, now));
+        let per_endpoint = by_endpoint.entry(endpoint);
+        let per_endpoint = per_endpoint.or_insert_with(|| Bucket::full(self.endpoint, now));
         let waits = [
-            own.token_after(self.workspace, now),
-            shared.token_after(self.endpoint, now),
+            per_workspace.refill(self.workspace, now),
+            per_endpoint.refill(self.endpoint, now),
         ];
         let wait = waits.into_iter().max().unwrap_or_default();
         if !wait.is_zero() {
             return Err(wait);
         }
-        own.tokens -= 1.0;
-        shared.tokens -= 1.0;
+        per_workspace.tokens -= 1.0;
+        per_endpoint.tokens -= 1.0;
         Ok(())
     }
 }
@@ -114,11 +116,11 @@ impl Bucket {
         limit.burst.min(self.tokens + since * limit.per_second)
     }
 
-    /// Fills it; no time at all if there is a token.
-    fn token_after(&mut self, limit: Limit, now: Instant) -> Duration {
+    /// Adds the tokens due by now. Returns the time until a token is available, zero if one is available now.
+    fn refill(&mut self, limit: Limit, now: Instant) -> Duration {
         self.tokens = self.tokens_at(limit, now);
         self.filled = now;
-        let lacks = (1.0 - self.tokens).max(0.0);
-        Duration::from_secs_f64(lacks / limit.per_second)
+        let missing = (1.0 - self.tokens).max(0.0);
+        Duration::from_secs_f64(missing / limit.per_second)
     }
 }

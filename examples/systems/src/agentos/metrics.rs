@@ -1,7 +1,8 @@
 //! The catalogue of the gateway, and a method per event that updates all metrics of the event.
 //!
-//! The number of workspaces has no bound: the first [`MAX_WORKSPACES`] get series of their own, and further ones share the
-//! series `overflow`. So sums stay right.
+//! The number of workspaces is not known in advance, so the label is limited: the first
+//! [`MAX_WORKSPACES`] workspaces get separate series, and further ones are recorded as `overflow`.
+//! Sums over all workspaces stay correct.
 
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use tower_prometheus::{
     Counter, Histogram, InProgress, Info, Operation, catalogue, custom::Outcome, labels,
 };
 
-/// Workspaces with series of their own.
+/// Limit of the label `workspace_id`.
 pub const MAX_WORKSPACES: usize = 20;
-/// Agents with series of their own.
+/// Limit of the label `agent`.
 pub const MAX_AGENTS: usize = 50;
 
 labels! {
@@ -58,14 +59,14 @@ labels! {
         Get = "get",
     }
 
-    pub enum Found {
+    pub enum CacheResult {
         Hit = "hit",
         Miss = "miss",
     }
 
     pub struct Lookups {
         operation: Lookup,
-        result: Found,
+        result: CacheResult,
     }
 
     /// Routes that have limits.
@@ -174,8 +175,8 @@ pub struct AgentRequest<'a> {
 }
 
 impl AgentOs {
-    /// Exports the series of an agent as 0 before its first request: `rate` misses what happens before the first scrape
-    /// of a series.
+    /// Exports the series of an agent as 0 before its first request: `rate` misses what happens
+    /// before the first scrape of a series.
     pub fn agent_registered(self, agent: &str) {
         let (operation, status) = (AgentOperation::Card, Status::Success);
         let request = Request {
@@ -187,7 +188,8 @@ impl AgentOs {
         drop(self.a2a_active_tasks.with(Agent { agent }).start());
     }
 
-    /// The timer of a request. It is a guard: if it is dropped without an outcome, the request counts as cancelled.
+    /// Starts the timer of a request. If the guard is dropped without an outcome, the request
+    /// counts as cancelled.
     pub fn request_timer<'a>(
         self,
         agent: &'a str,
@@ -223,23 +225,23 @@ impl AgentOs {
             .start()
     }
 
-    pub fn looked_up(self, result: Found, took: Duration) {
+    pub fn record_lookup(self, result: CacheResult, duration: Duration) {
         let operation = Lookup::Get;
         let lookups = Lookups { operation, result };
         self.cache_operations_total.with(lookups).increment();
         self.cache_latency_seconds
             .with(CacheOperation::Get)
-            .observe_duration(took);
+            .observe_duration(duration);
     }
 
-    pub fn stored(self, took: Duration) {
+    pub fn record_insert(self, duration: Duration) {
         self.cache_latency_seconds
             .with(CacheOperation::Set)
-            .observe_duration(took);
+            .observe_duration(duration);
     }
 
     /// Records a final decision. A request counts once, however many limits apply to it.
-    pub fn decided(self, endpoint: Endpoint, workspace_id: &str, result: Decision) {
+    pub fn record_decision(self, endpoint: Endpoint, workspace_id: &str, result: Decision) {
         let decisions = Decisions {
             endpoint,
             workspace_id,
@@ -268,7 +270,7 @@ impl AgentOs {
             .await
     }
 
-    pub fn tokens(self, provider: Provider, input: usize, output: usize) {
+    pub fn record_tokens(self, provider: Provider, input: usize, output: usize) {
         for (direction, tokens) in [(Direction::Input, input), (Direction::Output, output)] {
             let direction = Tokens {
                 provider,

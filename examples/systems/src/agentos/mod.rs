@@ -7,15 +7,15 @@
 //! $ curl -s http://127.0.0.1:38817/metrics | grep a2a_
 //! ```
 //!
-//! - It has a registry of its own, without process or runtime metrics.
-//! - The timer of a request is a guard: if the client disconnects, the request counts as `cancelled`, and leaves
-//!   `a2a_active_tasks` at that moment.
+//! - It has an isolated registry, without process or runtime metrics.
+//! - The timer of a request is a guard: if the client disconnects, the request counts as
+//!   `cancelled`, and leaves `a2a_active_tasks` at that moment.
 //! - Rate limits are counted where the decision is final: `limits.rs`.
 //! - `metrics.rs` documents the limit on workspaces.
 //!
 //! | argument or variable | |
 //! |---|---|
-//! | `--no-traffic` | without the built-in client |
+//! | `--no-traffic` | do not start the built-in client |
 //! | `PORT` | the port; a free one by default |
 //!
 //! Ctrl-C or SIGTERM shuts it down.
@@ -92,7 +92,7 @@ fn with_traffic(arguments: impl Iterator<Item = String>) -> Result<bool, String>
             "--no-traffic" => with_traffic = false,
             other => {
                 return Err(format!(
-                    "unknown argument {other:?}: allowed is `--no-traffic`"
+                    "unknown argument {other:?}; the only argument is `--no-traffic`"
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! Stand-ins for the providers of models, and who chooses between them.
+//! Simulated LLM providers, and [`ProviderRouter`], which chooses between them.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::metrics::{AgentOperation, AgentOs, Provider, TaskType};
 
-/// Chooses a provider by the type of the task, and asks it.
+/// Chooses a provider by operation, and sends the prompt to it.
 #[derive(Clone, Copy)]
 pub struct ProviderRouter {
     metrics: AgentOs,
@@ -17,7 +17,7 @@ impl ProviderRouter {
         Self { metrics }
     }
 
-    pub async fn ask(
+    pub async fn complete(
         self,
         operation: AgentOperation,
         prompt: &str,
@@ -31,57 +31,63 @@ impl ProviderRouter {
         let work = model.complete(task_type, prompt);
         let completed = self.metrics.provider_request(provider, task_type, work);
         let text = completed.await?;
-        self.metrics.tokens(provider, tokens(prompt), tokens(&text));
+        self.metrics
+            .record_tokens(provider, tokens(prompt), tokens(&text));
         Ok(text)
     }
 }
 
-/// The prompt is longer than what the model can read.
+/// The prompt exceeds the context window of the model.
 #[derive(Debug)]
 pub struct ContextExceeded {
     tokens: usize,
+    /// Maximum number of input tokens.
     context: usize,
 }
 
 impl fmt::Display for ContextExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tokens, context } = self;
-        write!(f, "{tokens} tokens are too many: the model reads {context}")
+        write!(
+            f,
+            "prompt is too long: at most {context} tokens are allowed, got {tokens}"
+        )
     }
 }
 
 impl Error for ContextExceeded {}
 
-/// It takes its time for each token that it writes.
+/// A simulated model: it sleeps before the answer and for each output token.
 struct Model {
+    /// Maximum number of input tokens.
     context: usize,
-    begins_after: Duration,
+    initial_delay: Duration,
     per_token: Duration,
 }
 
 impl Model {
     fn of(provider: Provider) -> Self {
-        let (context, begins_after, per_token) = match provider {
+        let (context, initial_delay, per_token) = match provider {
             Provider::Small => (1_000, 5, 1),
             Provider::Large => (4_000, 20, 5),
         };
         Self {
             context,
-            begins_after: Duration::from_millis(begins_after),
+            initial_delay: Duration::from_millis(initial_delay),
             per_token: Duration::from_millis(per_token),
         }
     }
 
     async fn complete(&self, task_type: TaskType, prompt: &str) -> Result<String, ContextExceeded> {
-        tokio::time::sleep(self.begins_after).await;
+        tokio::time::sleep(self.initial_delay).await;
         let (tokens_in, context) = (tokens(prompt), self.context);
         if tokens_in > context {
             let tokens = tokens_in;
             return Err(ContextExceeded { tokens, context });
         }
         let text = write(task_type, prompt);
-        let writes = u32::try_from(tokens(&text)).unwrap_or(u32::MAX);
-        tokio::time::sleep(self.per_token * writes).await;
+        let tokens_out = u32::try_from(tokens(&text)).unwrap_or(u32::MAX);
+        tokio::time::sleep(self.per_token * tokens_out).await;
         Ok(text)
     }
 }
@@ -95,7 +101,7 @@ fn write(task_type: TaskType, prompt: &str) -> String {
     }
 }
 
-/// A word is a token.
+/// Each word is one token.
 fn tokens(text: &str) -> usize {
     text.split_whitespace().count()
 }

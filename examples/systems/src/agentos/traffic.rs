@@ -1,17 +1,17 @@
-//! A little traffic, over the API like anybody's.
+//! A built-in client that calls the gateway over HTTP.
 
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 
-/// Between two rounds.
+/// Pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(100);
-/// When somebody who waits for a long plan has had enough.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// Client timeout of a request for a long plan: it ends before the plan is complete.
+const TIMEOUT: Duration = Duration::from_millis(200);
 
-/// They take turns, and so stay below their limits.
+/// One workspace per round, so that each stays below its limit.
 const WORKSPACES: [&str; 4] = ["acme", "globex", "initech", "umbrella"];
-/// Asks for everything at once.
+/// The workspace that exceeds its limit, because it sends many requests at once.
 const GREEDY: &str = "hooli";
 
 const QUESTIONS: [&str; 3] = [
@@ -20,67 +20,67 @@ const QUESTIONS: [&str; 3] = [
     "Who wrote Faust?",
 ];
 
-/// Goes on until it is dropped.
+/// Sends requests until the future is dropped.
 pub async fn drive(gateway: String) {
     let client = Client::new();
     for (round, workspace) in WORKSPACES.into_iter().cycle().enumerate() {
-        let visitor = Visitor {
+        let caller = Caller {
             client: &client,
             gateway: &gateway,
             workspace,
         };
-        if let Err(error) = visitor.visit(round).await {
-            tracing::warn!("the traffic met an error: {error}");
+        if let Err(error) = caller.run(round).await {
+            tracing::warn!("request of the built-in client failed: {error}");
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-struct Visitor<'a> {
+struct Caller<'a> {
     client: &'a Client,
     gateway: &'a str,
     workspace: &'a str,
 }
 
-impl Visitor<'_> {
-    async fn visit(&self, round: usize) -> reqwest::Result<()> {
+impl Caller<'_> {
+    async fn run(&self, round: usize) -> reqwest::Result<()> {
         let question = QUESTIONS[round % QUESTIONS.len()];
-        finish(self.ask("researcher/answer", question)).await?;
+        finish(self.post("researcher/answer", question)).await?;
         match round % 10 {
-            0 => finish(self.ask("planner/plan", &format!("ship release {round}"))).await?,
-            2 => finish(self.ask("writer/summarize", &question.repeat(10))).await?,
+            0 => finish(self.post("planner/plan", &format!("ship release {round}"))).await?,
+            2 => finish(self.post("writer/summarize", &question.repeat(10))).await?,
             4 => finish(self.card("writer")).await?,
-            // More than the model reads.
-            6 => finish(self.ask("writer/summarize", &"word ".repeat(2_000))).await?,
-            8 => self.give_up(round).await,
-            9 => self.be_greedy().await?,
+            // Exceeds the context window of the model.
+            6 => finish(self.post("writer/summarize", &"word ".repeat(2_000))).await?,
+            8 => self.time_out(round).await,
+            9 => self.exceed_limit().await?,
             _ => StatusCode::OK,
         };
         Ok(())
     }
 
-    fn ask(&self, path: &str, text: &str) -> RequestBuilder {
+    fn post(&self, path: &str, text: &str) -> RequestBuilder {
         let url = format!("{}/a2a/{path}", self.gateway);
-        self.of_workspace(self.client.post(url).body(text.to_owned()))
+        self.with_workspace(self.client.post(url).body(text.to_owned()))
     }
 
     fn card(&self, agent: &str) -> RequestBuilder {
         let url = format!("{}/a2a/{agent}", self.gateway);
-        self.of_workspace(self.client.get(url))
+        self.with_workspace(self.client.get(url))
     }
 
-    fn of_workspace(&self, request: RequestBuilder) -> RequestBuilder {
+    fn with_workspace(&self, request: RequestBuilder) -> RequestBuilder {
         request.header("x-workspace-id", self.workspace)
     }
 
-    async fn give_up(&self, round: usize) -> StatusCode {
+    async fn time_out(&self, round: usize) -> StatusCode {
         let long = format!("{round} {}", "milestone ".repeat(500));
-        let asked = self.ask("planner/plan", &long).timeout(PATIENCE);
-        finish(asked).await.unwrap_or(StatusCode::REQUEST_TIMEOUT)
+        let request = self.post("planner/plan", &long).timeout(TIMEOUT);
+        finish(request).await.unwrap_or(StatusCode::REQUEST_TIMEOUT)
     }
 
-    async fn be_greedy(&self) -> reqwest::Result<StatusCode> {
-        let greedy = Visitor {
+    async fn exceed_limit(&self) -> reqwest::Result<StatusCode> {
+        let greedy = Caller {
             workspace: GREEDY,
             ..*self
         };
@@ -91,7 +91,7 @@ impl Visitor<'_> {
     }
 }
 
-/// Reads it to its end, so that the connection can be used again.
+/// Sends a request and reads the whole response, so that the connection can be reused.
 async fn finish(request: RequestBuilder) -> reqwest::Result<StatusCode> {
     let response = request.send().await?;
     let status = response.status();

@@ -1,7 +1,9 @@
-//! The engine over HTTP.
+//! The HTTP API of the engine.
 //!
-//! What the engine does is a request of it, counted under a method's name. What is turned away before (no such session,
-//! a body that is no message) is not, and what operators switch is not either; the HTTP layer sees all of them.
+//! `aria_requests_total` counts the requests that reach the engine, by method name. It does not
+//! count requests that are rejected before (such as those with an unknown session or an invalid
+//! body) or the operators' settings (paused jobs, active agents, faults). The HTTP layer counts all
+//! of them.
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ struct Api {
     scheduler: Arc<Scheduler>,
 }
 
-/// A message to the engine; without a session it begins one, without an agent one is chosen.
+/// A message to the engine. Without a session, a new one is opened; without an agent, the router chooses one.
 #[derive(Deserialize)]
 struct Message {
     message: String,
@@ -45,7 +47,7 @@ const METHODS: [&str; 5] = [
 
 pub fn router(engine: Arc<Engine>, scheduler: Arc<Scheduler>) -> Router {
     for method in METHODS {
-        engine.aria.method_known(method);
+        engine.aria.preregister_method(method);
     }
     Router::new()
         .route("/chat", post(chat))
@@ -55,7 +57,7 @@ pub fn router(engine: Arc<Engine>, scheduler: Arc<Scheduler>) -> Router {
         .route("/jobs/{id}/runs", post(run_job))
         .route("/jobs/{id}/paused", put(pause_job))
         .route("/agents/{id}/active", put(activate_agent))
-        .route("/models/{name}/fault", put(break_model))
+        .route("/models/{name}/fault", put(set_fault))
         .with_state(Api { engine, scheduler })
 }
 
@@ -66,7 +68,7 @@ impl IntoResponse for EngineError {
 }
 
 impl Api {
-    /// The session and the agent that a message is for.
+    /// Returns the session and the agent of a message; opens a session if the message names none.
     fn resolve(&self, message: &Message) -> Result<(u64, Option<Agent>), StatusCode> {
         let by_name = |name: &String| {
             let agent = AGENTS.into_iter().find(|agent| agent.id == *name);
@@ -94,23 +96,23 @@ async fn chat(
     reply.map(Json).map_err(EngineError::into_response)
 }
 
-/// The words as they come. The request lasts as long as its body.
+/// Streams the words of the reply. The request ends with the response body.
 async fn chat_stream(
     State(api): State<Api>,
     Json(message): Json<Message>,
 ) -> Result<Body, StatusCode> {
     let (session, agent) = api.resolve(&message)?;
-    let (listener, mut words) = mpsc::channel::<String>(4);
+    let (sender, mut words) = mpsc::channel::<String>(4);
     let engine = api.engine;
     let request = async move {
-        let work = engine.chat(session, &message.message, agent, Some(&listener));
+        let work = engine.chat(session, &message.message, agent, Some(&sender));
         engine.aria.request("chat_stream", work).await
     };
     let words = stream::poll_fn(move |cx| words.poll_recv(cx));
     let words = words.map(|word| Ok(format!("{word} ")));
     let end = stream::once(request).map(|reply| match reply {
         Ok(_) => Ok("\n".to_owned()),
-        // Ends the body in the middle, so that nobody takes it for whole.
+        // Fails the body, so that clients do not take it for complete.
         Err(error) => Err(error.to_string()),
     });
     Ok(Body::from_stream(stream::select(words, end)))
@@ -175,7 +177,7 @@ async fn activate_agent(
     }
 }
 
-async fn break_model(
+async fn set_fault(
     State(api): State<Api>,
     Path(name): Path<String>,
     Json(fault): Json<Fault>,

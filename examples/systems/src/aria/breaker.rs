@@ -1,16 +1,16 @@
-//! [`CircuitBreaker`]: does not ask who has just failed three times.
+//! [`CircuitBreaker`]: opens after three failed calls in a row.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures in a row that open it.
+/// Consecutive failures that open the breaker.
 const FAILURES: u32 = 3;
-/// How long it stays open before one call may try again.
+/// How long the breaker stays open before it becomes half-open.
 const COOL_DOWN: Duration = Duration::from_millis(700);
 
-/// As on the page.
+/// The values are those of `aria_llm_circuit_breaker_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Closed = 0,
@@ -18,22 +18,31 @@ pub enum State {
     HalfOpen = 2,
 }
 
-/// Closed, it lets all calls pass; open, none; half-open, one at a time, which decides.
+/// A circuit breaker for the calls of one model.
+///
+/// | state | calls |
+/// |---|---|
+/// | closed | all are allowed |
+/// | open | none is allowed |
+/// | half-open | one trial call at a time is allowed: its success closes the breaker, its failure opens it again |
 #[derive(Debug, Default)]
 pub struct CircuitBreaker(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     failures: u32,
+    /// `None` while the breaker is closed.
     opened: Option<Instant>,
+    /// Whether a trial call is in progress.
     trial: bool,
 }
 
-/// The right to call once. Dropped without a verdict, as by who hangs up, it was none.
-#[must_use = "a call without a verdict changes nothing"]
+/// Permission for one call. If it is dropped without a result, because the client disconnected, the
+/// breaker's state does not change.
+#[must_use = "call `succeeded` or `failed` when the call ends"]
 pub struct Permit<'a> {
     breaker: &'a CircuitBreaker,
-    /// Whether it is the one call of a half-open breaker.
+    /// Whether this is the trial call of a half-open breaker.
     trial: bool,
 }
 
@@ -42,7 +51,7 @@ impl CircuitBreaker {
         self.lock().state()
     }
 
-    /// `None` while it is open.
+    /// Returns `None` if the breaker is open, or half-open with a trial call in progress.
     pub fn admit(&self) -> Option<Permit<'_>> {
         let mut inner = self.lock();
         let trial = match inner.state() {
@@ -75,7 +84,7 @@ impl Inner {
 impl Permit<'_> {
     pub fn succeeded(self) {
         let mut inner = self.breaker.lock();
-        // One that began before it opened says nothing about now.
+        // A call that started before the breaker opened does not close it.
         if self.trial || inner.opened.is_none() {
             inner.failures = 0;
             inner.opened = None;

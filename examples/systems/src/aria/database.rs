@@ -1,4 +1,4 @@
-//! [`Database`]: what was said, in a table that can only be reached through a pool of connections.
+//! [`Database`]: a simulated table of messages behind a connection pool.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,10 +12,10 @@ use super::metrics::{Aria, DbOperation, ErrorType};
 
 const CONNECTIONS: usize = 4;
 /// How long a query waits for a connection.
-const PATIENCE: Duration = Duration::from_millis(300);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(300);
 const ROUND_TRIP: Duration = Duration::from_millis(2);
 
-/// No connection was free in time.
+/// No connection was available within [`ACQUIRE_TIMEOUT`].
 #[derive(Debug)]
 pub struct PoolTimeout;
 
@@ -27,7 +27,10 @@ impl ErrorType for PoolTimeout {
 
 impl fmt::Display for PoolTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no connection to the database was free in time")
+        write!(
+            f,
+            "no database connection was available within {ACQUIRE_TIMEOUT:?}"
+        )
     }
 }
 
@@ -35,7 +38,7 @@ type Messages = BTreeMap<u64, Vec<String>>;
 
 #[derive(Debug)]
 pub struct Database {
-    /// Of each session.
+    /// Messages by session.
     messages: Mutex<Messages>,
     pool: Semaphore,
     aria: Aria,
@@ -55,15 +58,15 @@ impl Database {
         self.query(DbOperation::Insert, ROUND_TRIP, insert).await
     }
 
-    /// How many messages there are.
+    /// Returns the number of messages.
     pub async fn count(&self) -> Result<usize, PoolTimeout> {
         self.scan(ROUND_TRIP).await
     }
 
-    /// As [`count`](Self::count), without an index: that takes so long.
-    pub async fn scan(&self, takes: Duration) -> Result<usize, PoolTimeout> {
+    /// Returns the number of messages like [`count`](Self::count), but holds a connection for `duration`.
+    pub async fn scan(&self, duration: Duration) -> Result<usize, PoolTimeout> {
         let count = |all: &mut Messages| all.values().map(Vec::len).sum();
-        self.query(DbOperation::Select, takes, count).await
+        self.query(DbOperation::Select, duration, count).await
     }
 
     pub async fn delete(&self, session: u64) -> Result<(), PoolTimeout> {
@@ -76,15 +79,15 @@ impl Database {
     async fn query<T>(
         &self,
         operation: DbOperation,
-        takes: Duration,
+        duration: Duration,
         work: impl FnOnce(&mut Messages) -> T,
     ) -> Result<T, PoolTimeout> {
         let query = async {
-            let connection = timeout(PATIENCE, self.pool.acquire()).await;
+            let connection = timeout(ACQUIRE_TIMEOUT, self.pool.acquire()).await;
             let Ok(Ok(_connection)) = connection else {
                 return Err(PoolTimeout);
             };
-            sleep(takes).await;
+            sleep(duration).await;
             let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
             Ok(work(&mut messages))
         };

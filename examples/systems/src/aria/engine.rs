@@ -1,4 +1,4 @@
-//! [`Engine`]: answers messages with agents, models and the database.
+//! [`Engine`]: answers messages with agents and models, and stores them in the database.
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl fmt::Display for EngineError {
     }
 }
 
-/// What the engine says to a message.
+/// The reply to a message.
 #[derive(Debug, Serialize)]
 pub struct Reply {
     pub session: u64,
@@ -75,7 +75,9 @@ impl Engine {
         }
     }
 
-    /// Answers a message, by the agent that is asked for or the best one.
+    /// Answers a message with the given agent, or with one that the router chooses.
+    ///
+    /// The words are also sent to `listener`, as the model writes them.
     pub async fn chat(
         &self,
         session: u64,
@@ -83,14 +85,14 @@ impl Engine {
         agent: Option<Agent>,
         listener: Option<&mpsc::Sender<String>>,
     ) -> Result<Reply, EngineError> {
-        self.say(session, Role::User, message).await?;
+        self.add_message(session, Role::User, message).await?;
         let chosen = agent.or_else(|| self.router.choose());
         let agent = chosen.ok_or(EngineError::NoAgent)?;
         let task = self.answer(agent, message, listener);
         let answer = self.aria.agent_task(agent.id, task).await;
-        self.router.judge(agent, answer.is_ok());
+        self.router.update_score(agent, answer.is_ok());
         let text = answer?;
-        self.say(session, Role::Assistant, &text).await?;
+        self.add_message(session, Role::Assistant, &text).await?;
         Ok(Reply {
             session,
             agent: agent.id,
@@ -109,13 +111,13 @@ impl Engine {
         answer.map_err(EngineError::Llm)
     }
 
-    async fn say(&self, session: u64, role: Role, text: &str) -> Result<(), EngineError> {
+    async fn add_message(&self, session: u64, role: Role, text: &str) -> Result<(), EngineError> {
         self.sessions.message(session, role);
         let inserted = self.database.insert(session, text.to_owned()).await;
         inserted.map_err(EngineError::Database)
     }
 
-    /// Ends a session and forgets what was said.
+    /// Closes a session and deletes its messages.
     pub async fn close(&self, session: u64) -> Result<(), EngineError> {
         self.sessions.close(session);
         let deleted = self.database.delete(session).await;

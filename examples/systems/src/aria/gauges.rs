@@ -1,4 +1,4 @@
-//! Collectors: the gauges of the engine, gathered at scrape time.
+//! Collectors for the gauges of the engine and of the memory.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use super::metrics::{
     LLM_CIRCUIT_BREAKER_STATE, MEMORY_GC_OBJECTS, MEMORY_RSS_BYTES, SESSIONS_ACTIVE,
 };
 
-/// Registers the collectors of the engine and of the memory.
+/// Registers the collectors `engine` and `memory`.
 pub fn register(registry: &Registry, engine: Arc<Engine>) -> Result<(), Error> {
     let memory = |samples: &mut Samples| {
         let resident = ProcessMemory::now()?.resident;
         MEMORY_RSS_BYTES.of(samples).value(resident);
-        // The global allocator of the program, set in `src/bin/aria.rs`.
+        // `src/bin/aria.rs` makes this the global allocator.
         let stats = INSTRUMENTED_SYSTEM.stats();
-        let alive = stats.allocations.saturating_sub(stats.deallocations);
-        MEMORY_GC_OBJECTS.of(samples).value(alive);
+        let live = stats.allocations.saturating_sub(stats.deallocations);
+        MEMORY_GC_OBJECTS.of(samples).value(live);
         Ok(())
     };
     let engine = move |samples: &mut Samples| {

@@ -1,4 +1,4 @@
-//! [`LanguageModel`]: a model as the engine calls it, with its circuit breaker and its price.
+//! [`LanguageModel`]: a model with its provider, circuit breaker and prices.
 
 use std::fmt;
 use std::pin::pin;
@@ -14,12 +14,12 @@ use super::provider::{Chunk, Provider};
 
 #[derive(Debug)]
 pub enum LlmError {
-    /// It was not called, because it failed too often.
+    /// The call was rejected, because the circuit breaker is open.
     CircuitOpen,
-    /// It does not take calls now.
+    /// The provider rejected the call.
     Overloaded,
-    /// It did not end its answer.
-    BrokenOff,
+    /// The provider did not complete the answer.
+    StreamAborted,
 }
 
 impl ErrorType for LlmError {
@@ -27,7 +27,7 @@ impl ErrorType for LlmError {
         match self {
             Self::CircuitOpen => "CircuitOpen",
             Self::Overloaded => "Overloaded",
-            Self::BrokenOff => "BrokenOff",
+            Self::StreamAborted => "StreamAborted",
         }
     }
 }
@@ -35,9 +35,9 @@ impl ErrorType for LlmError {
 impl fmt::Display for LlmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::CircuitOpen => "the model failed too often and is left alone for a moment",
-            Self::Overloaded => "the model does not take calls now",
-            Self::BrokenOff => "the model broke off",
+            Self::CircuitOpen => "the circuit breaker of the model is open",
+            Self::Overloaded => "the model is overloaded",
+            Self::StreamAborted => "the model aborted its answer",
         })
     }
 }
@@ -47,22 +47,23 @@ pub struct LanguageModel {
     pub name: &'static str,
     pub provider: Provider,
     pub breaker: CircuitBreaker,
-    /// In US dollars, for each token.
-    price_of_input: f64,
-    price_of_output: f64,
+    /// US dollars per input token.
+    input_price: f64,
+    /// US dollars per output token.
+    output_price: f64,
     aria: Aria,
 }
 
 impl LanguageModel {
     pub fn all(aria: Aria) -> Vec<Self> {
         let model = |name, price: f64, thoughts, per_token| {
-            aria.model_known(name);
+            aria.preregister_model(name);
             Self {
                 name,
                 provider: Provider::new(thoughts, Duration::from_millis(per_token)),
                 breaker: CircuitBreaker::default(),
-                price_of_input: price,
-                price_of_output: price * 4.0,
+                input_price: price,
+                output_price: price * 4.0,
                 aria,
             }
         };
@@ -72,7 +73,7 @@ impl LanguageModel {
         ]
     }
 
-    /// The answer to a prompt; each word is also sent to who listens, as it comes.
+    /// Returns the answer to a prompt. Each word is also sent to `listener`, as the model writes it.
     pub async fn stream(
         &self,
         prompt: &str,
@@ -86,14 +87,14 @@ impl LanguageModel {
         .await
     }
 
-    /// The answer to a prompt, all at once.
+    /// Returns the answer to a prompt, without streaming.
     pub async fn complete(&self, prompt: &str) -> Result<String, LlmError> {
-        // Asked only once the breaker lets it pass.
+        // `async`, so that the provider is called only if the breaker allows the call.
         let answer = async { self.read(prompt, self.provider.stream(prompt), None).await };
         self.call(self.aria.llm_call(self.name, answer)).await
     }
 
-    /// A call, if the circuit breaker lets it pass.
+    /// Makes a call if the circuit breaker allows it, and reports the result to the breaker.
     async fn call(
         &self,
         call: impl Future<Output = Result<String, LlmError>>,
@@ -119,25 +120,25 @@ impl LanguageModel {
         let mut chunks = pin!(chunks);
         let mut answer = Vec::new();
         let mut thinking = None;
-        let mut unread = Some(prompt.split_whitespace().count() as u64);
+        let mut input_tokens = Some(prompt.split_whitespace().count() as u64);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
-            // Who says something has read the prompt.
-            if let Some(tokens) = unread.take() {
-                let dollars = tokens as f64 * self.price_of_input;
+            // The first chunk shows that the model has read the prompt.
+            if let Some(tokens) = input_tokens.take() {
+                let dollars = tokens as f64 * self.input_price;
                 self.aria.prompt_read(self.name, tokens, dollars);
             }
-            self.aria.token_written(self.name, self.price_of_output);
+            self.aria.token_written(self.name, self.output_price);
             match chunk {
                 Chunk::Thought => {
                     thinking.get_or_insert_with(Instant::now);
                 }
                 Chunk::Token(word) => {
-                    if let Some(began) = thinking.take() {
-                        self.aria.thought(self.name, began.elapsed());
+                    if let Some(start) = thinking.take() {
+                        self.aria.thinking_finished(self.name, start.elapsed());
                     }
                     if let Some(listener) = listener {
-                        // One that left drops the whole call.
+                        // If the client disconnected, this whole future is dropped; no need to check.
                         let _ = listener.send(word.clone()).await;
                     }
                     answer.push(word);

@@ -13,7 +13,7 @@ use tower_prometheus::{
 };
 
 labels! {
-    /// How a request ended; the words are those of Aria's clients.
+    /// The final status of a request, with the label values that Aria's clients know.
     pub enum Status {
         Ok = "200",
         Failed = "500",
@@ -107,27 +107,27 @@ catalogue! {
     }
 }
 
-/// A gauge of a collector, with its label if it has one.
-pub struct AtScrape {
+/// A gauge that a collector exports, with its label if it has one.
+pub struct CollectedGauge {
     name: &'static str,
     help: &'static str,
     label: Option<&'static str>,
 }
 
-macro_rules! at_scrape {
+macro_rules! collected_gauges {
     ($($constant:ident: $name:literal $([$label:literal])?, $help:literal;)+) => {
         $(
-            pub const $constant: AtScrape = AtScrape {
+            pub const $constant: CollectedGauge = CollectedGauge {
                 name: concat!("aria_", $name),
                 help: $help,
                 label: [$(Some($label),)? None][0],
             };
         )+
-        const AT_SCRAPE: &[AtScrape] = &[$($constant),+];
+        const COLLECTED: &[CollectedGauge] = &[$($constant),+];
     };
 }
 
-at_scrape! {
+collected_gauges! {
     LLM_CIRCUIT_BREAKER_STATE: "llm_circuit_breaker_state" ["model"], "State of the circuit breaker: 0 closed, 1 open, 2 half-open.";
     AGENT_PHEROMONE_SCORE: "agent_pheromone_score" ["agent_id"], "Pheromone score of an agent.";
     AGENTS_ACTIVE: "agents_active", "Number of agents that accept tasks.";
@@ -138,7 +138,7 @@ at_scrape! {
     MEMORY_GC_OBJECTS: "memory_gc_objects", "Number of live heap allocations.";
 }
 
-impl AtScrape {
+impl CollectedGauge {
     /// The metric family in the samples of a collector.
     pub fn of<'a>(&self, samples: &'a mut Samples) -> FamilySamples<'a> {
         samples.gauge(self.name, self.help)
@@ -154,13 +154,13 @@ impl AtScrape {
 
 /// Every metric family of Aria, for dashboards and rules.
 pub fn families() -> Vec<FamilyDescription> {
-    let at_scrape = AT_SCRAPE.iter().map(AtScrape::describe);
-    Aria::families().into_iter().chain(at_scrape).collect()
+    let collected = COLLECTED.iter().map(CollectedGauge::describe);
+    Aria::families().into_iter().chain(collected).collect()
 }
 
 /// An error with a type name, the label `error_type` of `errors_total`.
 pub trait ErrorType {
-    /// The value of the label.
+    /// Returns the value of the label.
     fn error_type(&self) -> &'static str;
 }
 
@@ -175,7 +175,8 @@ impl From<Outcome> for Status {
     }
 }
 
-/// Operations. However one ends, it is counted once and leaves the gauge of those in progress.
+/// Operations. Each is counted exactly once, with its outcome, and decrements its in-progress gauge
+/// when it ends.
 impl Aria {
     /// A request: any async function, by the name of its method.
     pub async fn request<T, E: ErrorType>(
@@ -191,7 +192,7 @@ impl Aria {
                 self.requests_total.with(Request { method, status })
             })
             .errors(|_, error_type| self.error(error_type, method))
-            .run_with(work, name_error)
+            .run_with(work, set_error_type)
             .await
     }
 
@@ -201,7 +202,9 @@ impl Aria {
         model: &str,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.llm_operation(model).run_with(work, name_error).await
+        self.llm_operation(model)
+            .run_with(work, set_error_type)
+            .await
     }
 
     /// A streaming LLM call; its duration is the time to the first token.
@@ -213,7 +216,7 @@ impl Aria {
         self.llm_operation(model)
             .stream(chunks, |operation, chunk| {
                 operation.stop_clock();
-                name_error(operation, chunk);
+                set_error_type(operation, chunk);
             })
     }
 
@@ -263,7 +266,7 @@ impl Aria {
                     .with(Execution { job_id, status })
             })
             .errors(|_, error_type| self.error(error_type, "scheduler"))
-            .run_with(work, name_error)
+            .run_with(work, set_error_type)
             .await
     }
 
@@ -284,7 +287,7 @@ impl Aria {
                     .with(SkillExecution { skill_name, status })
             })
             .errors(|_, error_type| self.error(error_type, "skill"))
-            .run_with(work, name_error)
+            .run_with(work, set_error_type)
             .await
     }
 
@@ -298,7 +301,7 @@ impl Aria {
             .duration(|_| self.db_query_duration_seconds.with(operation))
             .count(|_| self.db_queries_total.with(operation))
             .errors(|_, error_type| self.error(error_type, "database"))
-            .run_with(work, name_error)
+            .run_with(work, set_error_type)
             .await
     }
 
@@ -311,7 +314,7 @@ impl Aria {
 }
 
 /// Counts an error by its type name.
-fn name_error<Record, T, E: ErrorType>(
+fn set_error_type<Record, T, E: ErrorType>(
     operation: &mut OperationGuard<(), Record>,
     result: &Result<T, E>,
 ) where
@@ -322,17 +325,17 @@ fn name_error<Record, T, E: ErrorType>(
     }
 }
 
-/// Preregistration of open label values that are known at start-up: `with` alone exports the series as 0, with every
-/// value of the closed labels beside it.
+/// Preregistration of the values of free-form labels that are known at start-up: `with` alone
+/// exports the series as 0, for every value of the enum labels.
 impl Aria {
-    pub fn method_known(self, method: &str) {
+    pub fn preregister_method(self, method: &str) {
         let status = Status::Ok;
         let _ = self.requests_total.with(Request { method, status });
         let _ = self.request_duration_seconds.with(Method { method });
         let _ = self.requests_in_progress.with(Method { method });
     }
 
-    pub fn model_known(self, model: &str) {
+    pub fn preregister_model(self, model: &str) {
         let status = Outcome::Success;
         let _ = self.llm_requests_total.with(Call { model, status });
         let _ = self.llm_request_duration_seconds.with(Model { model });
@@ -342,14 +345,14 @@ impl Aria {
         let _ = self.llm_thinking_duration_seconds.with(Model { model });
     }
 
-    pub fn agent_known(self, agent_id: &str) {
+    pub fn preregister_agent(self, agent_id: &str) {
         let status = Outcome::Success;
         let _ = self.agent_tasks_total.with(AgentTask { agent_id, status });
         let selected_agent = agent_id;
         let _ = self.agent_routing_total.with(Routed { selected_agent });
     }
 
-    pub fn skill_known(self, skill_name: &str) {
+    pub fn preregister_skill(self, skill_name: &str) {
         let status = Outcome::Success;
         let _ = self
             .skill_executions_total
@@ -366,7 +369,7 @@ impl Aria {
     pub fn started(self, version: &str) {
         self.build_info.set(Build {
             version,
-            // The minimum version: a build script would be needed to know the compiler's.
+            // The minimum supported version: only a build script could tell the version of the compiler.
             rust: env!("CARGO_PKG_RUST_VERSION"),
             engine: "aria",
         });
@@ -398,14 +401,14 @@ impl Aria {
     }
 
     /// A model has finished thinking.
-    pub fn thought(self, model: &str, duration: Duration) {
+    pub fn thinking_finished(self, model: &str, duration: Duration) {
         self.llm_thinking_duration_seconds
             .with(Model { model })
             .observe_duration(duration);
     }
 
     /// An agent was selected.
-    pub fn routed(self, selected_agent: &str, duration: Duration) {
+    pub fn agent_selected(self, selected_agent: &str, duration: Duration) {
         self.agent_routing_total
             .with(Routed { selected_agent })
             .increment();

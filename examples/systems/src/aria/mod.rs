@@ -1,4 +1,4 @@
-//! Aria: an LLM agent engine whose metrics have a port of their own.
+//! Aria: an LLM agent engine with a separate port for metrics.
 //!
 //! ```text
 //! $ cargo run --release -p systems --bin aria
@@ -20,7 +20,7 @@
 //!
 //! | argument or variable | |
 //! |---|---|
-//! | `--no-traffic` | without the built-in client |
+//! | `--no-traffic` | do not start the built-in client |
 //! | `PORT` | the port of the API; 8080 by default |
 //! | `METRICS_PORT` | `/metrics`: a port on all addresses, or `address:port`; `127.0.0.1:8081` by default |
 //! | `ARIA_VERSION` | the version in `aria_build_info`; 2.0.0 by default |
@@ -70,7 +70,9 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
         None => true,
         Some("--no-traffic") => false,
         Some(other) => {
-            return Err(format!("unknown argument {other:?}: allowed is `--no-traffic`").into());
+            return Err(
+                format!("unknown argument {other:?}; the only argument is `--no-traffic`").into(),
+            );
         }
     };
 
@@ -98,24 +100,24 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     }
 
     let stop = stop_signal()?.shared();
-    let by_itself = async {
+    let background = async {
         let traffic = traffic::drive(api.clone());
         tokio::select! {
             () = stop.clone() => {}
-            () = scheduler.keep_running() => {}
+            () = scheduler.run_periodic_jobs() => {}
             () = traffic, if with_traffic => {}
         }
     };
     let served = axum::serve(listener, api.clone()).with_graceful_shutdown(stop.clone());
-    let pages = server.serve(handler, stop.clone());
-    let all = async { tokio::join!(served.into_future(), pages, by_itself).0 };
+    let metrics_served = server.serve(handler, stop.clone());
+    let all = async { tokio::join!(served.into_future(), metrics_served, background).0 };
     tokio::select! {
         ended = all => Ok(ended?),
         () = stop.clone().then(|()| tokio::time::sleep(SHUTDOWN_TIMEOUT)) => Ok(()),
     }
 }
 
-/// Completes with Ctrl-C or SIGTERM.
+/// Completes on Ctrl-C or SIGTERM.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -1,4 +1,5 @@
-//! [`Provider`]: who answers for a language model. It speaks a line at a time, slowly, and has bad days.
+//! [`Provider`]: a simulated provider of a language model. It streams its answer line by line, and
+//! can be made to fail.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,23 +11,23 @@ use tokio::time::sleep;
 
 use super::llm::LlmError;
 
-/// What is wrong with it.
+/// A fault to simulate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     #[default]
     None,
-    /// It turns calls away.
+    /// Rejects calls.
     Overloaded,
-    /// It takes a call and never answers.
+    /// Accepts calls and never answers.
     Hangs,
-    /// It breaks off after the first word.
-    BreaksOff,
-    /// It says what the engine's decoder does not expect, and trips over.
-    Garbled,
+    /// Aborts the stream after the first line.
+    AbortsStream,
+    /// Sends a line that makes the decoder panic.
+    Malformed,
 }
 
-/// What it says.
+/// A part of the answer.
 #[derive(Debug)]
 pub enum Chunk {
     Thought,
@@ -53,19 +54,19 @@ impl Provider {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// The answer, as it comes. Nobody listening ends it.
+    /// Streams the answer to a prompt. The provider stops when the stream is dropped.
     pub fn stream(&self, prompt: &str) -> impl Stream<Item = Result<Chunk, LlmError>> + use<> {
         let (sender, mut receiver) = mpsc::channel(4);
         let fault = *self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = self.answer(prompt);
-        tokio::spawn(speak(lines, self.per_token, fault, sender));
+        tokio::spawn(send_lines(lines, self.per_token, fault, sender));
         stream::poll_fn(move |cx| {
             let line = receiver.poll_recv(cx);
             line.map(|line| line.map(|line| line.map(|line| decode(&line))))
         })
     }
 
-    /// What it would say if all went well: a line is `t` for a thought or `w` for a word, and the text.
+    /// Returns the lines of a complete answer: `t` for a thought or `w` for a word, followed by the text.
     fn answer(&self, prompt: &str) -> Vec<String> {
         let thoughts = (0..self.thoughts).map(|n| format!("tthought {n}"));
         let words = ["You", "said:"]
@@ -77,35 +78,35 @@ impl Provider {
     }
 }
 
-async fn speak(
+async fn send_lines(
     lines: Vec<String>,
     per_token: Duration,
     fault: Fault,
-    listener: mpsc::Sender<Result<String, LlmError>>,
+    sender: mpsc::Sender<Result<String, LlmError>>,
 ) {
-    let said = match fault {
+    let count = match fault {
         Fault::None => lines.len(),
-        Fault::BreaksOff => 1,
-        Fault::Overloaded | Fault::Hangs | Fault::Garbled => 0,
+        Fault::AbortsStream => 1,
+        Fault::Overloaded | Fault::Hangs | Fault::Malformed => 0,
     };
-    for line in lines.into_iter().take(said) {
+    for line in lines.into_iter().take(count) {
         sleep(per_token).await;
-        if listener.send(Ok(line)).await.is_err() {
+        if sender.send(Ok(line)).await.is_err() {
             return;
         }
     }
     let last = match fault {
         Fault::None => return,
         Fault::Overloaded => Err(LlmError::Overloaded),
-        Fault::BreaksOff => Err(LlmError::BrokenOff),
-        Fault::Garbled => Ok(String::new()),
-        Fault::Hangs => return listener.closed().await,
+        Fault::AbortsStream => Err(LlmError::StreamAborted),
+        Fault::Malformed => Ok(String::new()),
+        Fault::Hangs => return sender.closed().await,
     };
-    // Who does not listen any more does not miss it.
-    let _ = listener.send(last).await;
+    // Fails only if the stream was dropped.
+    let _ = sender.send(last).await;
 }
 
-/// Has the usual kind of bug: it panics where a line is empty.
+/// Panics if the line is empty: a deliberate bug that [`Fault::Malformed`] triggers.
 fn decode(line: &str) -> Chunk {
     match line.split_at(1) {
         ("t", _) => Chunk::Thought,

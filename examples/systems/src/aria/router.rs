@@ -1,4 +1,5 @@
-//! [`Router`]: chooses agents as ants choose paths, by how strongly earlier success smells.
+//! [`Router`]: chooses agents by pheromone scores, as in ant colony optimization. Success raises
+//! the score of an agent, failure lowers it, and all scores decay over time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use tokio::time::Instant;
 
 use super::metrics::Aria;
 
-/// What is left of a score above [`FLOOR`] after this time is half.
+/// Time after which the part of a score above [`FLOOR`] has halved.
 const HALF_LIFE: Duration = Duration::from_secs(5);
-/// No agent is forgotten altogether.
+/// Minimum score, so that every active agent is still chosen sometimes.
 const FLOOR: f64 = 0.1;
+/// Added to the score after a successful task.
 const REWARD: f64 = 0.2;
 
-/// An agent, and the model that it thinks with.
+/// An agent, and the model that it uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Agent {
     pub id: &'static str,
@@ -40,27 +42,28 @@ struct Candidate {
     agent: Agent,
     is_active: bool,
     score: f64,
-    /// When it was that.
-    at: Instant,
+    /// When `score` was set; it decays from then on.
+    score_set: Instant,
 }
 
 impl Candidate {
     fn score(&self) -> f64 {
-        let half_lives = self.at.elapsed().as_secs_f64() / HALF_LIFE.as_secs_f64();
+        let half_lives = self.score_set.elapsed().as_secs_f64() / HALF_LIFE.as_secs_f64();
         FLOOR + (self.score - FLOOR) * 0.5_f64.powf(half_lives)
     }
 
     fn set_score(&mut self, score: f64) {
         self.score = score.max(FLOOR);
-        self.at = Instant::now();
+        self.score_set = Instant::now();
     }
 }
 
 #[derive(Debug)]
 struct Inner {
     candidates: Vec<Candidate>,
-    /// Where in the unit interval the next choice falls; steps of the golden ratio spread evenly.
-    next: f64,
+    /// Position of the latest choice in the unit interval: a low-discrepancy sequence with steps of
+    /// the golden ratio.
+    position: f64,
 }
 
 #[derive(Debug)]
@@ -72,69 +75,84 @@ pub struct Router {
 impl Router {
     pub fn new(aria: Aria) -> Self {
         let candidate = |agent: Agent| {
-            aria.agent_known(agent.id);
+            aria.preregister_agent(agent.id);
             Candidate {
                 agent,
                 is_active: true,
                 score: 1.0,
-                at: Instant::now(),
+                score_set: Instant::now(),
             }
         };
         let candidates = AGENTS.map(candidate).into();
         let inner = Mutex::new(Inner {
             candidates,
-            next: 0.5,
+            position: 0.5,
         });
         Self { inner, aria }
     }
 
-    /// An active agent, each as likely as its score says.
+    /// Chooses an active agent, with a probability proportional to its score; `None` if all agents
+    /// are inactive.
     pub fn choose(&self) -> Option<Agent> {
-        let began = Instant::now();
+        let start = Instant::now();
         let mut inner = self.lock();
-        inner.next = (inner.next + 0.618_033_988_75).fract();
-        let active = inner.candidates.iter().filter(|one| one.is_active);
-        let scores: Vec<_> = active.map(|one| (one.agent, one.score())).collect();
-        let all: f64 = scores.iter().map(|(_, score)| score).sum();
-        let mut rest = inner.next * all;
+        inner.position = (inner.position + 0.618_033_988_75).fract();
+        let active = inner
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.is_active);
+        let scores: Vec<_> = active
+            .map(|candidate| (candidate.agent, candidate.score()))
+            .collect();
+        let total: f64 = scores.iter().map(|(_, score)| score).sum();
+        let mut rest = inner.position * total;
         let chosen = scores.iter().find(|(_, score)| {
             rest -= score;
             rest < 0.0
         });
-        // Rounding may leave a little.
+        // Rounding can leave `rest` at 0 or slightly above: the choice is then the last agent.
         let (agent, _) = chosen.or(scores.last())?;
-        self.aria.routed(agent.id, began.elapsed());
+        self.aria.agent_selected(agent.id, start.elapsed());
         Some(*agent)
     }
 
-    /// An agent did its task, or not.
-    pub fn judge(&self, agent: Agent, is_good: bool) {
-        self.change(agent.id, |one| {
-            let score = one.score();
-            one.set_score(if is_good { score + REWARD } else { score / 2.0 });
+    /// Raises the score of an agent after a successful task, and halves it after a failed one.
+    pub fn update_score(&self, agent: Agent, success: bool) {
+        self.change(agent.id, |candidate| {
+            let score = candidate.score();
+            candidate.set_score(if success { score + REWARD } else { score / 2.0 });
         });
     }
 
-    /// Lets an agent take tasks, or none; `false` if there is no such agent.
+    /// Activates or deactivates an agent. Returns `false` if the agent does not exist.
     pub fn set_active(&self, id: &str, is_active: bool) -> bool {
-        self.change(id, |one| one.is_active = is_active)
+        self.change(id, |candidate| candidate.is_active = is_active)
     }
 
     fn change(&self, id: &str, change: impl FnOnce(&mut Candidate)) -> bool {
         let mut inner = self.lock();
-        let found = inner.candidates.iter_mut().find(|one| one.agent.id == id);
+        let found = inner
+            .candidates
+            .iter_mut()
+            .find(|candidate| candidate.agent.id == id);
         found.map(change).is_some()
     }
 
     pub fn active(&self) -> usize {
         let inner = self.lock();
-        inner.candidates.iter().filter(|one| one.is_active).count()
+        inner
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.is_active)
+            .count()
     }
 
     pub fn scores(&self) -> Vec<(&'static str, f64)> {
         let inner = self.lock();
         let scores = inner.candidates.iter();
-        scores.map(|one| (one.agent.id, one.score())).collect()
+        scores
+            .map(|candidate| (candidate.agent.id, candidate.score()))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -1,4 +1,4 @@
-//! [`Scheduler`]: jobs that run by themselves, or when they are told to.
+//! [`Scheduler`]: jobs that run at an interval or on demand.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,18 +11,18 @@ use super::metrics::JobStatus;
 
 #[derive(Clone, Copy, Debug)]
 enum Work {
-    /// Ends sessions that are idle.
+    /// Closes idle sessions.
     CloseIdleSessions,
-    /// Counts what was said.
+    /// Counts the messages.
     Compact,
-    /// Lets a model sum up the day.
+    /// Lets a model write a digest.
     Digest,
 }
 
 #[derive(Debug)]
 pub struct Job {
     pub id: &'static str,
-    /// One without runs when it is told to.
+    /// The interval; `None` for a job that only runs on demand.
     every: Option<Duration>,
     work: Work,
     status: Mutex<JobStatus>,
@@ -65,23 +65,23 @@ impl Scheduler {
             Ok(()) => JobStatus::Active,
             Err(_) => JobStatus::Failed,
         };
-        self.change(job, |before| match before {
+        self.change_status(job, |before| match before {
             JobStatus::Paused => JobStatus::Paused,
             JobStatus::Active | JobStatus::Failed => status,
         });
         result
     }
 
-    /// Lets a job wait until it is resumed.
+    /// Stops the periodic runs of a job until it is resumed. It can still be run on demand.
     pub fn pause(&self, job: &Job) {
-        self.change(job, |_| JobStatus::Paused);
+        self.change_status(job, |_| JobStatus::Paused);
     }
 
     pub fn resume(&self, job: &Job) {
-        self.change(job, |_| JobStatus::Active);
+        self.change_status(job, |_| JobStatus::Active);
     }
 
-    fn change(&self, job: &Job, change: impl FnOnce(JobStatus) -> JobStatus) {
+    fn change_status(&self, job: &Job, change: impl FnOnce(JobStatus) -> JobStatus) {
         let mut status = job.status.lock().unwrap_or_else(PoisonError::into_inner);
         let after = change(*status);
         self.engine.aria.job_changed(*status, after);
@@ -111,18 +111,18 @@ impl Scheduler {
         count.map_err(EngineError::Database)
     }
 
-    /// Runs jobs at their times, until it is dropped.
-    pub async fn keep_running(self: Arc<Self>) {
+    /// Runs the jobs at their intervals until the future is dropped.
+    pub async fn run_periodic_jobs(self: Arc<Self>) {
         let mut running = JoinSet::new();
         for (i, job) in self.jobs.iter().enumerate() {
             if let Some(every) = job.every {
-                running.spawn(Arc::clone(&self).keep_running_one(i, every));
+                running.spawn(Arc::clone(&self).run_periodically(i, every));
             }
         }
         while running.join_next().await.is_some() {}
     }
 
-    async fn keep_running_one(self: Arc<Self>, i: usize, every: Duration) {
+    async fn run_periodically(self: Arc<Self>, i: usize, every: Duration) {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -130,7 +130,7 @@ impl Scheduler {
             let job = &self.jobs[i];
             let status = *job.status.lock().unwrap_or_else(PoisonError::into_inner);
             if status != JobStatus::Paused {
-                // It is counted, and shown by the job's status.
+                // `run` counts the error and sets the job's status.
                 let _ = self.run(job).await;
             }
         }

@@ -1,4 +1,4 @@
-//! [`Sessions`]: who talks with the engine, until they leave or have nothing to say any more.
+//! [`Sessions`]: open sessions. A session ends when its client closes it or when it is idle.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::metrics::{Aria, Role};
 
-/// A session in which nothing is said for so long ends.
+/// Time without messages after which a session is idle.
 const IDLE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -19,6 +19,7 @@ struct Session {
 
 #[derive(Debug)]
 pub struct Sessions {
+    /// The last id, and the open sessions by id.
     open: Mutex<(u64, HashMap<u64, Session>)>,
     aria: Aria,
 }
@@ -29,6 +30,7 @@ impl Sessions {
         Self { open, aria }
     }
 
+    /// Opens a session and returns its id.
     pub fn open(&self) -> u64 {
         let now = Instant::now();
         let mut sessions = self.lock();
@@ -56,7 +58,7 @@ impl Sessions {
         self.aria.message(role);
     }
 
-    /// `false` if there is no such session.
+    /// Closes a session. Returns `false` if it does not exist.
     pub fn close(&self, id: u64) -> bool {
         let closed = self.lock().1.remove(&id);
         if let Some(session) = &closed {
@@ -65,7 +67,7 @@ impl Sessions {
         closed.is_some()
     }
 
-    /// Ends those that are idle; which they were.
+    /// Closes the idle sessions and returns their ids.
     pub fn close_idle(&self) -> Vec<u64> {
         let sessions = self.lock();
         let idle = sessions.1.iter();

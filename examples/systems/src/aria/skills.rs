@@ -1,4 +1,4 @@
-//! [`Skills`]: what the engine can do without a model.
+//! [`Skills`]: functions of the engine that need no model.
 
 use std::fmt;
 use std::num::ParseIntError;
@@ -34,11 +34,11 @@ impl fmt::Display for SkillError {
 
 #[derive(Clone, Copy, Debug)]
 pub enum Skill {
-    /// How many words there are.
+    /// Counts the words of the input.
     CountWords,
-    /// Divides the first number by the second, and has not heard of 0.
+    /// Divides the first number by the second. Panics if the second is 0: a deliberate bug.
     Divide,
-    /// Counts all messages, in so many milliseconds.
+    /// Counts all messages. The input is the duration of the query in milliseconds.
     Scan,
 }
 
@@ -67,7 +67,7 @@ pub struct Skills {
 impl Skills {
     pub fn new(database: Arc<Database>, aria: Aria) -> Self {
         for skill in Skill::ALL {
-            aria.skill_known(skill.name());
+            aria.preregister_skill(skill.name());
         }
         Self { database, aria }
     }
@@ -84,8 +84,8 @@ impl Skills {
     }
 
     async fn scan(&self, input: &str) -> Result<String, SkillError> {
-        let takes = Duration::from_millis(input.trim().parse().map_err(SkillError::Number)?);
-        let count = self.database.scan(takes).await;
+        let duration = Duration::from_millis(input.trim().parse().map_err(SkillError::Number)?);
+        let count = self.database.scan(duration).await;
         count.map(|n| n.to_string()).map_err(SkillError::Database)
     }
 }

@@ -1,4 +1,5 @@
-//! A little traffic, through the whole API: talk, skills, a model that has a bad moment, who hangs up.
+//! A built-in client that calls the whole API: conversations, skills, jobs, an overloaded model,
+//! cancelled requests.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use tower::ServiceExt;
 
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// Goes on until it is dropped.
+/// Sends requests until the future is dropped.
 pub async fn drive(api: Router) {
     let client = Client(api);
     for round in 0_u64.. {
-        client.talk(round).await;
+        client.converse(round).await;
         match round % 8 {
             0 => {
                 client
@@ -26,8 +27,8 @@ pub async fn drive(api: Router) {
             }
             1 => client.post("/jobs/digest/runs", &Value::Null).await,
             3 => client.post("/skills/divide", &json!("many")).await,
-            5 => client.bad_moment().await,
-            7 => client.hang_up().await,
+            5 => client.overload_model().await,
+            7 => client.cancel_request().await,
             _ => client.post("/skills/scan", &json!(10)).await,
         };
     }
@@ -37,7 +38,7 @@ struct Client(Router);
 
 impl Client {
     /// A session of three messages.
-    async fn talk(&self, round: u64) {
+    async fn converse(&self, round: u64) {
         let mut session = Value::Null;
         for message in ["hello there", "and now something longer", "bye"] {
             let message = json!({ "message": message, "session": session });
@@ -48,15 +49,15 @@ impl Client {
         }
         self.post("/chat/stream", &json!({ "message": "as it comes" }))
             .await;
-        // Every other user just goes away.
+        // In odd rounds the session stays open, so that the scheduler closes it as idle.
         if round.is_multiple_of(2) && session.is_number() {
             self.send("DELETE", &format!("/sessions/{session}"), &Value::Null)
                 .await;
         }
     }
 
-    /// Until the circuit breaker opens, and it recovers.
-    async fn bad_moment(&self) -> Vec<u8> {
+    /// Makes a model fail until its circuit breaker opens, then removes the fault.
+    async fn overload_model(&self) -> Vec<u8> {
         self.send("PUT", "/models/quick/fault", &json!("overloaded"))
             .await;
         for _ in 0..5 {
@@ -68,7 +69,7 @@ impl Client {
             .await
     }
 
-    async fn hang_up(&self) -> Vec<u8> {
+    async fn cancel_request(&self) -> Vec<u8> {
         let message = json!({ "message": "never mind", "agent": "researcher" });
         let answer = timeout(Duration::from_millis(20), self.post("/chat", &message));
         answer.await.unwrap_or_default()
@@ -78,9 +79,9 @@ impl Client {
         self.send("POST", path, body).await
     }
 
-    /// The whole answer, whatever it is; nothing if it breaks off.
+    /// Returns the response body, whatever the status; an empty one if the body is aborted.
     async fn send(&self, method: &str, path: &str, body: &Value) -> Vec<u8> {
-        // Skills take text.
+        // Skills take plain text instead of JSON.
         let text = body.as_str().filter(|_| path.starts_with("/skills"));
         let body = text.map_or_else(|| body.to_string(), str::to_owned);
         let request = Request::builder()

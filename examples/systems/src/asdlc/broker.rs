@@ -1,4 +1,4 @@
-//! [`Broker`]: the queues and the tasks' states, in Redis. Every command is timed.
+//! [`Broker`]: the event queues and task states in Redis. The duration of every command is recorded.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use redis::{
 use super::event::Event;
 use super::metrics::{Asdlc, RedisOperation};
 
-/// Events for the workers.
+/// Queue of the events for the workers.
 pub const EVENTS: &str = "asdlc:events";
-/// What came of them, for the orchestrator.
+/// Queue of the results for the orchestrator.
 pub const RESULTS: &str = "asdlc:results";
 
-/// How long Redis may take before a command has failed.
-const RESPONSE: Duration = Duration::from_secs(1);
-/// How long a worker waits for an event before it asks again.
-const WAIT: Duration = Duration::from_millis(200);
-/// How long the state of a task is kept, in seconds.
-const KEPT: u64 = 3600;
+/// Timeout of connection attempts and commands.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of a blocking pop (`BLMOVE`), after which the worker repeats it.
+const POP_TIMEOUT: Duration = Duration::from_millis(200);
+/// Time to live of a task state, in seconds.
+const STATE_TTL: u64 = 3600;
 
-/// A connection that comes back by itself, and may be used by many at once.
+/// A Redis connection that reconnects automatically and can be shared between tasks.
 #[derive(Clone)]
 pub struct Broker {
     client: Client,
@@ -31,14 +31,14 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Nothing is connected yet: a service starts, and tells how it is, without its Redis.
+    /// Connects on first use, so that a service starts and serves its metrics without Redis.
     pub fn open(url: &str, metrics: Asdlc) -> RedisResult<Self> {
         let client = Client::open(url)?;
-        // One attempt for each command: who waits decides whether to try again.
+        // One attempt per command: the caller decides whether to retry.
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
-            .set_connection_timeout(Some(RESPONSE))
-            .set_response_timeout(Some(RESPONSE));
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
         let connection = client.get_connection_manager_lazy(config)?;
         Ok(Self {
             client,
@@ -47,12 +47,12 @@ impl Broker {
         })
     }
 
-    /// Whether Redis answers.
+    /// Sends a PING. If the connection is broken, reconnects and tries once more.
     pub async fn ping(&self) -> RedisResult<()> {
         match self.ping_once().await {
-            // That was the old connection; Redis may be back, and a new one is made for the next command.
+            // The old connection is broken, but Redis may be up again: the next command reconnects.
             Err(error) if error.is_unrecoverable_error() => self.ping_once().await,
-            answer => answer,
+            result => result,
         }
     }
 
@@ -62,7 +62,7 @@ impl Broker {
         self.metrics.redis(RedisOperation::Ping, ping).await
     }
 
-    /// Queues an event for the workers, and gives it the number of its task.
+    /// Queues an event for the workers, and returns the number of its task.
     pub async fn submit(&self, event_type: String, payload: String) -> RedisResult<u64> {
         let mut connection = self.connection.clone();
         let next = connection.incr("asdlc:tasks", 1);
@@ -72,34 +72,35 @@ impl Broker {
             event_type,
             payload,
         };
-        let mut both = redis::pipe();
-        both.atomic().lpush(EVENTS, event.to_json()).ignore();
-        set_state(&mut both, task, "queued");
-        let both = both.exec_async(&mut connection);
-        self.metrics.redis(RedisOperation::Exec, both).await?;
+        let mut transaction = redis::pipe();
+        transaction.atomic().lpush(EVENTS, event.to_json()).ignore();
+        set_state(&mut transaction, task, "queued");
+        let exec = transaction.exec_async(&mut connection);
+        self.metrics.redis(RedisOperation::Exec, exec).await?;
         Ok(task)
     }
 
-    /// `queued`, `success` or `failed`; nothing if there is no such task.
+    /// Returns the state of a task: `queued`, `success` or `failed`. `None` if the task does not exist.
     pub async fn state(&self, task: u64) -> RedisResult<Option<String>> {
         let mut connection = self.connection.clone();
         let state = connection.get(state_key(task));
         self.metrics.redis(RedisOperation::Get, state).await
     }
 
-    /// How many events wait in a queue.
+    /// Returns the number of events in a queue.
     pub async fn length(&self, queue: &str) -> RedisResult<usize> {
         let mut connection = self.connection.clone();
         let length = connection.llen(queue);
         self.metrics.redis(RedisOperation::Llen, length).await
     }
 
-    /// A consumer with a connection of its own, because it blocks it. What it took before, under that name,
-    /// and did not finish goes back into the queue first.
+    /// Returns a consumer with a separate connection, because a blocking pop blocks the connection.
+    /// Events that an earlier consumer of the same name took and did not finish are first put back
+    /// into the queue.
     pub async fn consumer(&self, queue: &'static str, name: &str) -> RedisResult<Consumer> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(RESPONSE))
-            .set_response_timeout(Some(RESPONSE + WAIT));
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT + POP_TIMEOUT));
         let connect = self
             .client
             .get_multiplexed_async_connection_with_config(&config);
@@ -114,12 +115,14 @@ impl Broker {
     }
 }
 
-/// Takes events from a queue, one at a time. An event is in a list of its consumer's until it is finished, so
-/// that it is not lost with the connection or the process.
+/// Takes events from a queue, one at a time. Until an event is finished, it is in a list of its
+/// consumer, so that it survives a lost connection or a killed process (the reliable queue pattern
+/// of Redis).
 pub struct Consumer {
     connection: MultiplexedConnection,
     metrics: Asdlc,
     queue: &'static str,
+    /// Key of the list of events that are taken and not finished.
     taken: String,
 }
 
@@ -135,34 +138,36 @@ impl Consumer {
         }
     }
 
-    /// The next event as it is in the queue, or nothing if none came for a while.
+    /// Takes the next event as JSON; `None` if no event arrives within [`POP_TIMEOUT`].
     pub async fn take(&mut self) -> RedisResult<Option<String>> {
         let (from, to) = (Direction::Right, Direction::Left);
-        let wait = WAIT.as_secs_f64();
-        let taken = self
+        let timeout = POP_TIMEOUT.as_secs_f64();
+        let event = self
             .connection
-            .blmove(self.queue, &self.taken, from, to, wait);
-        self.metrics.redis(RedisOperation::Blmove, taken).await
+            .blmove(self.queue, &self.taken, from, to, timeout);
+        self.metrics.redis(RedisOperation::Blmove, event).await
     }
 
-    /// Ends an event, together with what is to happen then.
-    pub async fn finish(&mut self, event: &str, mut then: Pipeline) -> RedisResult<()> {
-        then.atomic().lrem(&self.taken, 1, event).ignore();
-        let all = then.exec_async(&mut self.connection);
-        self.metrics.redis(RedisOperation::Exec, all).await
+    /// Removes a finished event, in one transaction with `commands`.
+    pub async fn finish(&mut self, event: &str, mut commands: Pipeline) -> RedisResult<()> {
+        commands.atomic().lrem(&self.taken, 1, event).ignore();
+        let exec = commands.exec_async(&mut self.connection);
+        self.metrics.redis(RedisOperation::Exec, exec).await
     }
 }
 
-/// Adds to a transaction what becomes of a task.
+/// Adds a command that sets the state of a task.
 pub fn set_state(transaction: &mut Pipeline, task: u64, state: &str) {
-    transaction.set_ex(state_key(task), state, KEPT).ignore();
+    transaction
+        .set_ex(state_key(task), state, STATE_TTL)
+        .ignore();
 }
 
 fn state_key(task: u64) -> String {
     format!("asdlc:task:{task}")
 }
 
-/// What went wrong, for people.
+/// Returns the error message for logs and responses.
 pub fn reason(error: &RedisError) -> String {
     format!("Redis: {error}")
 }

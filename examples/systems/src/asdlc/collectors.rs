@@ -38,7 +38,8 @@ fn memory(samples: &mut Samples) -> Result<(), CollectError> {
     Ok(())
 }
 
-/// Sends a PING to Redis, within the deadline of the scraper. If Redis is down, the gauge is 0; the collector does not fail.
+/// Sends a PING to Redis, within the deadline of the scraper. If Redis is down, the gauge is 0; the
+/// collector does not fail.
 struct RedisCheck(Broker);
 
 impl Collector for RedisCheck {
@@ -49,7 +50,8 @@ impl Collector for RedisCheck {
     }
 }
 
-/// The length of the queue. Without Redis it is unknown: the collector fails, the gauge is missing, and a warning is logged.
+/// The length of the queue. Without Redis it is unknown: the collector fails, the gauge is missing,
+/// and a warning is logged.
 struct QueueLength {
     broker: Broker,
     queue: &'static str,

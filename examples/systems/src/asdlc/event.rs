@@ -1,11 +1,11 @@
-//! [`Event`]: what goes through the queues.
+//! [`Event`]: the messages of the queues.
 
 use serde::Deserialize;
 
-/// Something to do, or the news that it is done.
+/// A task for the workers, or the result of one for the orchestrator.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Event {
-    /// The task that it is about.
+    /// Number of the task.
     pub task: u64,
     pub event_type: String,
     pub payload: String,
@@ -16,7 +16,7 @@ pub const TASK_COMPLETED: &str = "task_completed";
 pub const TASK_FAILED: &str = "task_failed";
 
 impl Event {
-    /// As it is in Redis.
+    /// Returns the event as it is stored in Redis.
     pub fn to_json(&self) -> String {
         let Self {
             task,

@@ -85,33 +85,34 @@ impl Asdlc {
     }
 }
 
-/// A gauge of a collector.
-pub struct Pulled {
+/// A gauge that a collector exports.
+pub struct CollectedGauge {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
     label: Option<(&'static str, &'static [&'static str])>,
 }
 
-pub const ACTIVE_TASKS: Pulled = Pulled::new("asdlc_active_tasks", "Number of events in progress.");
-pub const ACTIVE_WORKERS: Pulled =
-    Pulled::new("asdlc_active_workers", "Number of workers in the pool.");
-pub const QUEUE_LENGTH: Pulled = Pulled::new(
+pub const ACTIVE_TASKS: CollectedGauge =
+    CollectedGauge::new("asdlc_active_tasks", "Number of events in progress.");
+pub const ACTIVE_WORKERS: CollectedGauge =
+    CollectedGauge::new("asdlc_active_workers", "Number of workers in the pool.");
+pub const QUEUE_LENGTH: CollectedGauge = CollectedGauge::new(
     "asdlc_queue_length",
     "Number of events waiting for this service.",
 );
-pub const REDIS_UP: Pulled = Pulled::new(
+pub const REDIS_UP: CollectedGauge = CollectedGauge::new(
     "asdlc_redis_connection_up",
     "Whether Redis answered a PING in time (1) or not (0).",
 );
-pub const PROCESS_MEMORY: Pulled = Pulled {
+pub const PROCESS_MEMORY: CollectedGauge = CollectedGauge {
     name: "asdlc_process_memory_bytes",
     help: "Memory of the process in bytes, by type.",
     unit: Some(Unit::Bytes),
     label: Some(("type", &["rss", "vms"])),
 };
 
-impl Pulled {
+impl CollectedGauge {
     const fn new(name: &'static str, help: &'static str) -> Self {
         Self {
             name,
@@ -154,13 +155,13 @@ pub fn http() -> HttpMetrics {
 pub fn families() -> Result<Vec<FamilyDescription>, Error> {
     let mut families = http().families()?;
     families.extend(Asdlc::families());
-    let pulled = [
+    let collected = [
         ACTIVE_TASKS,
         ACTIVE_WORKERS,
         QUEUE_LENGTH,
         REDIS_UP,
         PROCESS_MEMORY,
     ];
-    families.extend(pulled.iter().map(Pulled::describe));
+    families.extend(collected.iter().map(CollectedGauge::describe));
     Ok(families)
 }

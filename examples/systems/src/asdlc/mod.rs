@@ -12,22 +12,23 @@
 //! ["orchestrator","workers"]
 //! ```
 //!
-//! The orchestrator pushes events to a Redis queue; workers process them and push the results to another queue. Each
-//! service has its own registry with the constant label `service`. If Redis is down or slow,
-//! `asdlc_redis_connection_up` is 0 (a PING within the scraper's deadline), and the rest of the metrics page is complete.
+//! The orchestrator pushes events to a Redis queue; workers process them and push the results to
+//! another queue. Each service has its own registry with the constant label `service`. If Redis is
+//! down or slow, `asdlc_redis_connection_up` is 0 (a PING within the scraper's deadline), and the
+//! rest of the metrics page is complete.
 //!
-//! A collector that fails (`queue`, without Redis) loses only its own samples, and a warning is logged. With `--strict`
-//! such a scrape gets a 500 with the reason.
+//! A collector that fails (`queue`, without Redis) loses only its own samples, and a warning is
+//! logged. With `--strict` such a scrape gets a 500 with the reason.
 //!
 //! | argument or variable | |
 //! |---|---|
-//! | `orchestrator`, `workers` | only this service; both need the same Redis (`REDIS_URL`) |
-//! | `--no-traffic` | without the built-in client |
+//! | `orchestrator`, `workers` | run only this service; both must use the same Redis (`REDIS_URL`) |
+//! | `--no-traffic` | do not start the built-in client |
 //! | `--strict` | a failed collector fails the scrape |
-//! | `REDIS_URL` | `redis://…`; without it, a `redis-server` is started, and stopped at the end |
-//! | `INSTANCE` | distinguishes processes of one service on one Redis; a process with the name of another one takes over its unfinished events |
+//! | `REDIS_URL` | `redis://…`; if not set, the program starts a `redis-server` and stops it at shutdown |
+//! | `INSTANCE` | distinguishes processes of one service on one Redis; 1 by default. A process takes over the unfinished events of an earlier process with the same value |
 //! | `ORCHESTRATOR_PORT`, `WORKERS_PORT` | 8080 and 8081 by default, or free ones if those are taken |
-//! | `VICTORIAMETRICS_URL` | the store behind `/api/metrics` |
+//! | `VICTORIAMETRICS_URL` | the store that `/api/metrics` queries; `http://victoriametrics:8428` by default |
 //!
 //! Ctrl-C or SIGTERM shuts it down after the events in progress.
 
@@ -54,7 +55,7 @@ use tokio::net::TcpListener;
 use self::redis_server::RedisServer;
 use self::shutdown::Shutdown;
 
-/// Limit for a shutdown.
+/// Limit for the events and requests in progress at shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The command line.
@@ -63,7 +64,7 @@ struct Options {
     orchestrator: bool,
     workers: bool,
     traffic: bool,
-    /// A failed collector fails the scrape.
+    /// Whether a failed collector fails the scrape.
     strict: bool,
     /// Distinguishes processes of one service.
     instance: String,
@@ -86,7 +87,7 @@ impl Options {
                 "--strict" => options.strict = true,
                 other => {
                     return Err(format!(
-                        "unknown argument {other:?}: allowed are `orchestrator`, `workers`, `--no-traffic`, `--strict`"
+                        "unknown argument {other:?}; the arguments are `orchestrator`, `workers`, `--no-traffic`, `--strict`"
                     ));
                 }
             }
@@ -94,7 +95,7 @@ impl Options {
         match options.orchestrator || options.workers {
             true => Ok(options),
             false => Err(
-                "`orchestrator` and `workers` exclude each other: give neither to run both".into(),
+                "`orchestrator` and `workers` exclude each other; to run both, omit both".into(),
             ),
         }
     }
@@ -107,13 +108,13 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::on_signals()?;
     let (redis, own_redis) = redis(&options).await?;
     let services = serve(&redis, &options, &shutdown);
-    let late = async {
-        shutdown.begun().await;
+    let timeout = async {
+        shutdown.requested().await;
         tokio::time::sleep(SHUTDOWN_TIMEOUT).await;
     };
     let result = tokio::select! {
         result = services => result,
-        () = late => Err("events in progress did not end in time".into()),
+        () = timeout => Err(format!("shutdown did not finish within {SHUTDOWN_TIMEOUT:?}").into()),
     };
     if let Some(server) = own_redis {
         server.stop().await;
@@ -121,13 +122,13 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     result
 }
 
-/// The Redis of `REDIS_URL`, or one that is started here.
+/// Returns the URL of Redis: `REDIS_URL`, or that of a server that is started here.
 async fn redis(options: &Options) -> Result<(String, Option<RedisServer>), Box<dyn Error>> {
     match env::var("REDIS_URL") {
         Ok(url) if !url.is_empty() => Ok((url, None)),
-        Err(VarError::NotUnicode(_)) => Err("REDIS_URL is not UTF-8".into()),
+        Err(VarError::NotUnicode(_)) => Err("REDIS_URL must be UTF-8".into()),
         _ if !(options.orchestrator && options.workers) => {
-            Err("a single service needs the Redis of the other one: set REDIS_URL".into())
+            Err("REDIS_URL is required to run only one service: set REDIS_URL to the Redis that both use".into())
         }
         _ => {
             let server = RedisServer::start().await?;
@@ -136,7 +137,7 @@ async fn redis(options: &Options) -> Result<(String, Option<RedisServer>), Box<d
     }
 }
 
-/// Serves until the shutdown.
+/// Serves until shutdown.
 async fn serve(redis: &str, options: &Options, shutdown: &Shutdown) -> Result<(), Box<dyn Error>> {
     let orchestrator = match options.orchestrator {
         true => Some(listen("ORCHESTRATOR_PORT", 8080).await?),
@@ -178,20 +179,21 @@ async fn serve(redis: &str, options: &Options, shutdown: &Shutdown) -> Result<()
     Ok(())
 }
 
-/// Listens on the port of the environment variable, by default on `usual`, or on a free one if that is taken.
-async fn listen(variable: &str, usual: u16) -> Result<TcpListener, Box<dyn Error>> {
+/// Listens on the port in the environment variable. If it is not set: on `default`, or if that is
+/// in use, on a free port.
+async fn listen(variable: &str, default: u16) -> Result<TcpListener, Box<dyn Error>> {
     let bind = async |port: u16| {
         let bound = TcpListener::bind(("127.0.0.1", port)).await;
-        bound.map_err(|error| format!("port {port} of {variable}: {error}"))
+        bound.map_err(|error| format!("{variable}: cannot listen on port {port}: {error}"))
     };
     match env::var(variable) {
         Ok(port) => {
-            let port = port
-                .parse()
-                .map_err(|_| format!("{variable}: {port:?} is not a port"))?;
+            let port = port.parse().map_err(|_| {
+                format!("{variable} must be a port number, 0 to 65535, got {port:?}")
+            })?;
             Ok(bind(port).await?)
         }
-        Err(_) => match bind(usual).await {
+        Err(_) => match bind(default).await {
             Ok(listener) => Ok(listener),
             Err(_) => Ok(bind(0).await?),
         },

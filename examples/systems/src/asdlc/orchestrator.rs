@@ -1,4 +1,5 @@
-//! The orchestrator: an axum API that queues events, a pool that notes what came of them, and the query proxy.
+//! The orchestrator: an axum API that queues events, a worker pool that stores the results, and the
+//! query proxy.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::pool::Work;
 use super::service::{Role, Service};
 use super::shutdown::Shutdown;
 
-/// Notes the results of tasks.
+/// Stores the results of tasks.
 struct Results;
 
 impl Work for Results {
@@ -29,15 +30,15 @@ impl Work for Results {
         let event_type = event.event_type.as_str();
         state_after(event_type)
             .map(drop)
-            .ok_or_else(|| format!("{event_type:?} is no result"))
+            .ok_or_else(|| format!("unknown result type {event_type:?}"))
     }
 
-    fn conclude(&self, event: &Event, _: &Result<(), String>) -> Pipeline {
-        let mut then = redis::pipe();
+    fn commands_at_end(&self, event: &Event, _: &Result<(), String>) -> Pipeline {
+        let mut commands = redis::pipe();
         if let Some(state) = state_after(&event.event_type) {
-            set_state(&mut then, event.task, state);
+            set_state(&mut commands, event.task, state);
         }
-        then
+        commands
     }
 }
 
@@ -49,7 +50,7 @@ fn state_after(event_type: &str) -> Option<&'static str> {
     }
 }
 
-/// Serves until the shutdown.
+/// Serves until shutdown.
 pub async fn serve(
     listener: TcpListener,
     redis: &str,
@@ -64,14 +65,14 @@ pub async fn serve(
     };
     let service = Service::start(role, redis, options, &shutdown)?;
     let app = app(&service)?;
-    let begun = shutdown.clone();
-    // A page is sent in two parts, its head and what was collected: the second is not to wait for the
-    // client's word that it has the first.
+    // The metrics page is written in two parts: the response head, and the body with the collected
+    // samples. Without TCP_NODELAY the second part waits until the client acknowledges the first
+    // (Nagle's algorithm and delayed ACK).
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, app)
-        .with_graceful_shutdown(async move { begun.begun().await })
+        .with_graceful_shutdown(async move { shutdown.requested().await })
         .await?;
     service.pool.stopped().await;
     Ok(())
@@ -94,18 +95,18 @@ fn app(service: &Service) -> Result<Router, Box<dyn Error>> {
         .route("/health", get("ok\n"))
         .with_state(Arc::new(service.broker.clone()))
         .nest_service("/api/metrics", proxy)
-        .route_service("/metrics", service.page.clone())
+        .route_service("/metrics", service.metrics_handler.clone())
         .layer(http))
 }
 
-/// Queues an event whose payload is the body.
+/// Queues an event. The request body is its payload.
 async fn submit(
     State(broker): State<Arc<Broker>>,
     Path(event_type): Path<String>,
     payload: String,
 ) -> Response {
     if !is_event_type(&event_type) {
-        let error = "an event type is at most 64 of a-z and _";
+        let error = "an event type must be 1 to 64 characters of a-z and _";
         return json(
             StatusCode::BAD_REQUEST,
             &serde_json::json!({ "error": error }),
@@ -117,7 +118,7 @@ async fn submit(
     }
 }
 
-/// What became of an event.
+/// Returns the state of a task.
 async fn state(State(broker): State<Arc<Broker>>, Path(task): Path<u64>) -> Response {
     match broker.state(task).await {
         Ok(Some(state)) => json(
@@ -126,15 +127,15 @@ async fn state(State(broker): State<Arc<Broker>>, Path(task): Path<u64>) -> Resp
         ),
         Ok(None) => json(
             StatusCode::NOT_FOUND,
-            &serde_json::json!({ "error": "no such task" }),
+            &serde_json::json!({ "error": "unknown task" }),
         ),
         Err(error) => unavailable(&error),
     }
 }
 
-fn is_event_type(word: &str) -> bool {
+fn is_event_type(text: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    (1..=64).contains(&word.len()) && word.bytes().all(is_letter)
+    (1..=64).contains(&text.len()) && text.bytes().all(is_letter)
 }
 
 fn unavailable(error: &RedisError) -> Response {

@@ -1,4 +1,4 @@
-//! [`WorkerPool`]: workers that take events from a queue in Redis until they are told to stop.
+//! [`WorkerPool`]: workers that process events from a Redis queue until shutdown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,26 +12,26 @@ use super::event::Event;
 use super::metrics::Asdlc;
 use super::shutdown::Shutdown;
 
-/// Between two attempts to reach a Redis that is away.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Pause between two attempts to connect to Redis.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is done with events.
+/// How the workers of a pool process events.
 pub trait Work: Send + Sync + 'static {
-    /// Does it, or says why it failed.
+    /// Processes an event. Fails with the reason.
     fn process(&self, event: &Event) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// What Redis is told when it is done, in the transaction that ends the event.
-    fn conclude(&self, event: &Event, result: &Result<(), String>) -> Pipeline;
+    /// Returns Redis commands for the result of an event, to run in the transaction that removes the event.
+    fn commands_at_end(&self, event: &Event, result: &Result<(), String>) -> Pipeline;
 }
 
-/// How many there are of something, each as long as its guard lives.
+/// A count of live guards.
 #[derive(Default)]
-struct Gauge(AtomicUsize);
+struct GuardCount(AtomicUsize);
 
 struct Guard<'a>(&'a AtomicUsize);
 
-impl Gauge {
-    fn enter(&self) -> Guard<'_> {
+impl GuardCount {
+    fn increment(&self) -> Guard<'_> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Guard(&self.0)
     }
@@ -47,20 +47,20 @@ impl Drop for Guard<'_> {
     }
 }
 
-/// What can be asked about a pool while it runs.
+/// The numbers of active workers and tasks of a pool.
 #[derive(Default)]
 pub struct PoolState {
-    workers: Gauge,
-    tasks: Gauge,
+    workers: GuardCount,
+    tasks: GuardCount,
 }
 
 impl PoolState {
-    /// Workers that have not stopped.
+    /// Returns the number of workers that have not stopped.
     pub fn active_workers(&self) -> usize {
         self.workers.get()
     }
 
-    /// Events that are being processed.
+    /// Returns the number of events in progress.
     pub fn active_tasks(&self) -> usize {
         self.tasks.get()
     }
@@ -73,7 +73,7 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// Starts workers of these names.
+    /// Starts one worker per name.
     pub fn start(
         names: impl Iterator<Item = String>,
         queue: &'static str,
@@ -115,31 +115,37 @@ struct Worker<W> {
 }
 
 impl<W: Work> Worker<W> {
-    /// Consumes until the shutdown, however often Redis goes away. The log hears of it once each time.
+    /// Processes events until shutdown, and reconnects whenever Redis is unreachable. Logs one
+    /// warning per outage.
     async fn run(self, shutdown: Shutdown) {
-        let _active = self.state.workers.enter();
-        let mut is_away = false;
-        while !shutdown.has_begun() {
+        let _active = self.state.workers.increment();
+        let mut is_unreachable = false;
+        while !shutdown.is_requested() {
             let consumed = match self.broker.consumer(self.queue, &self.name).await {
                 Ok(consumer) => {
-                    is_away = false;
+                    is_unreachable = false;
                     self.consume(consumer, &shutdown).await
                 }
                 Err(error) => Err(error),
             };
             let Err(error) = consumed else { continue };
-            if !std::mem::replace(&mut is_away, true) {
-                tracing::warn!("{} of {}: {}", self.name, self.queue, reason(&error));
+            if !std::mem::replace(&mut is_unreachable, true) {
+                tracing::warn!(
+                    "worker {} of queue {} cannot reach Redis, retrying: {}",
+                    self.name,
+                    self.queue,
+                    reason(&error)
+                );
             }
             tokio::select! {
-                () = shutdown.begun() => {}
-                () = tokio::time::sleep(PAUSE) => {}
+                () = shutdown.requested() => {}
+                () = tokio::time::sleep(RETRY_INTERVAL) => {}
             }
         }
     }
 
     async fn consume(&self, mut consumer: Consumer, shutdown: &Shutdown) -> RedisResult<()> {
-        while !shutdown.has_begun() {
+        while !shutdown.is_requested() {
             if let Some(event) = consumer.take().await? {
                 self.process(&mut consumer, &event).await?;
             }
@@ -148,20 +154,20 @@ impl<W: Work> Worker<W> {
     }
 
     async fn process(&self, consumer: &mut Consumer, text: &str) -> RedisResult<()> {
-        let _active = self.state.tasks.enter();
-        let then = match Event::from_json(text) {
+        let _active = self.state.tasks.increment();
+        let commands = match Event::from_json(text) {
             Ok(event) => {
                 let work = self.work.process(&event);
                 let result = self.metrics.processing(&event.event_type, work).await;
-                self.work.conclude(&event, &result)
+                self.work.commands_at_end(&event, &result)
             }
             Err(error) => {
-                tracing::warn!("an event of {} cannot be read: {error}", self.queue);
+                tracing::warn!("invalid event in queue {}: {error}", self.queue);
                 let failed = async { Err(error) };
                 let _ = self.metrics.processing("unreadable", failed).await;
                 redis::pipe()
             }
         };
-        consumer.finish(text, then).await
+        consumer.finish(text, commands).await
     }
 }

@@ -1,4 +1,4 @@
-//! [`RedisServer`]: a Redis that the program starts and ends, if `REDIS_URL` is not set.
+//! [`RedisServer`]: a Redis server that the program starts and stops if `REDIS_URL` is not set.
 
 use std::error::Error;
 use std::io;
@@ -10,13 +10,14 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// A real one, on a Unix socket in a directory of its own.
+/// A `redis-server` process on a Unix socket in a new temporary directory.
 pub struct RedisServer {
     shell: Child,
     directory: PathBuf,
 }
 
-/// Creates an empty directory. One of the same name may be left by a process that had the same id.
+/// Creates an empty directory. Its name has a number, because an earlier process with the same id
+/// may have left one.
 fn new_directory() -> io::Result<PathBuf> {
     for number in 0.. {
         let name = format!("asdlc-{}-{number}", std::process::id());
@@ -27,11 +28,13 @@ fn new_directory() -> io::Result<PathBuf> {
             Err(error) => return Err(error),
         }
     }
-    unreachable!("the numbers do not end")
+    unreachable!("the loop has no end")
 }
 
-/// Redis does not notice that who started it is gone. A shell whose input is a pipe does, even if the end was
-/// SIGKILL, and cleans up; a Ctrl-C in the terminal is for the program, which then closes the pipe.
+/// Runs Redis and stops it when the program ends. Redis does not notice the end of its parent
+/// process. The shell does, even after SIGKILL, because its standard input is a pipe from the
+/// program; it then stops Redis and removes the directory. It ignores Ctrl-C: the program handles
+/// that and closes the pipe.
 const SCRIPT: &str = r#"
 trap '' INT
 directory=$1
@@ -43,14 +46,14 @@ rm -r "$directory"
 "#;
 
 impl RedisServer {
-    /// Starts it, and waits until it can be reached.
+    /// Starts the server, and waits until it accepts connections.
     pub async fn start() -> Result<Self, Box<dyn Error>> {
         let installed = Command::new("redis-server").arg("--version").output();
         if let Err(error) = installed.await {
             return Err(match error.kind() {
                 io::ErrorKind::NotFound => {
-                    "redis-server is not installed: `apt install redis-server`, \
-                     or set REDIS_URL to a Redis that runs (redis://127.0.0.1:6379)"
+                    "redis-server is not installed: install it with `apt install redis-server`, \
+                     or set REDIS_URL to a running Redis, such as redis://127.0.0.1:6379"
                         .into()
                 }
                 _ => format!("redis-server cannot be started: {error}").into(),
@@ -77,23 +80,24 @@ impl RedisServer {
 
     async fn ready(&self) -> Result<(), Box<dyn Error>> {
         let client = redis::Client::open(self.url())?;
-        let end = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(10);
         while let Err(error) = client.get_multiplexed_async_connection().await {
-            if Instant::now() > end {
-                return Err(
-                    format!("redis-server was started and does not answer: {error}").into(),
-                );
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "redis-server did not accept connections within 10 s: {error}"
+                )
+                .into());
             }
             sleep(Duration::from_millis(10)).await;
         }
         Ok(())
     }
 
-    /// Ends it, and waits until it is gone.
+    /// Stops the server, and waits until it has ended.
     pub async fn stop(mut self) {
         drop(self.shell.stdin.take());
         if let Err(error) = self.shell.wait().await {
-            tracing::warn!("redis-server: {error}");
+            tracing::warn!("cannot wait for the end of redis-server: {error}");
         }
     }
 }

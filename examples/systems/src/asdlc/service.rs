@@ -11,22 +11,24 @@ use super::metrics::{Asdlc, Build};
 use super::pool::{Work, WorkerPool};
 use super::shutdown::Shutdown;
 
-/// The part of a service that differs.
+/// What differs between the two services.
 pub struct Role<W> {
     /// The constant label `service`.
     pub name: &'static str,
-    /// The queue of its worker pool, the work per event, and the number of workers.
+    /// The queue of the worker pool.
     pub queue: &'static str,
+    /// How the pool processes events.
     pub work: W,
+    /// The number of workers in the pool.
     pub workers: usize,
 }
 
-/// A service with a registry, a worker pool and a metrics page; only the server is missing.
+/// The parts of a service except its HTTP server: registry, worker pool and metrics page.
 pub struct Service {
     pub registry: Registry,
     pub broker: Broker,
     pub pool: WorkerPool,
-    pub page: MetricsHandler,
+    pub metrics_handler: MetricsHandler,
 }
 
 impl Service {
@@ -53,14 +55,14 @@ impl Service {
         let pool = WorkerPool::start(names, queue, work, &broker, metrics, shutdown);
         let state = pool.state.clone();
         collectors::register(&registry, state, broker.clone(), queue)?;
-        let page = registry.handler();
+        let handler = registry.handler();
         Ok(Self {
             registry,
             broker,
             pool,
-            page: match options.strict {
-                true => page.fail_on_collect_error(),
-                false => page,
+            metrics_handler: match options.strict {
+                true => handler.fail_on_collect_error(),
+                false => handler,
             },
         })
     }

@@ -1,11 +1,11 @@
-//! [`Shutdown`]: the signal that everything listens to.
+//! [`Shutdown`]: notifies all tasks that the program is to shut down.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Whether the program is to end: Ctrl-C, or SIGTERM.
+/// A shutdown requested by Ctrl-C or SIGTERM.
 #[derive(Clone)]
 pub struct Shutdown(watch::Receiver<bool>);
 
@@ -19,18 +19,19 @@ impl Shutdown {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            // Nobody listens any more: then it is over already.
+            // Fails only if no receiver is left: then all tasks have ended.
             let _ = sender.send(true);
         });
         Ok(Self(receiver))
     }
 
-    pub fn has_begun(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
-    pub async fn begun(&self) {
-        // An error means that who would have said it is gone.
-        let _ = self.0.clone().wait_for(|begun| *begun).await;
+    /// Completes once the shutdown is requested.
+    pub async fn requested(&self) {
+        // Fails only if the sender was dropped: then the runtime is shutting down.
+        let _ = self.0.clone().wait_for(|requested| *requested).await;
     }
 }

@@ -1,13 +1,13 @@
-//! A little traffic: a client that does what a user would, over HTTP.
+//! A built-in client that calls the services over HTTP.
 
 use std::time::Duration;
 
 use super::shutdown::Shutdown;
 
-/// Between two visits.
+/// Pause between submitting an event and asking for its state.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What teams hand in, and some of it is not finished.
+/// Event types with their payloads. The one with `FIXME` fails.
 const EVENTS: [(&str, &str); 5] = [
     ("requirements_submitted", "As a user I want to pay by card."),
     ("design_proposed", "One service.\nOne database."),
@@ -16,13 +16,13 @@ const EVENTS: [(&str, &str); 5] = [
     ("tests_submitted", "#[test]\nfn pays() {}"),
 ];
 
-/// Hands in events and looks what became of them, until the shutdown.
+/// Submits events and asks for the state of their tasks, until shutdown.
 pub async fn drive(orchestrator: String, workers: Option<String>, shutdown: Shutdown) {
     let client = reqwest::Client::new();
     for (event_type, payload) in EVENTS.into_iter().cycle() {
-        let visit = async {
+        let round = async {
             let events = format!("{orchestrator}/api/events/{event_type}");
-            let answer = client
+            let response = client
                 .post(events)
                 .body(payload)
                 .send()
@@ -30,7 +30,7 @@ pub async fn drive(orchestrator: String, workers: Option<String>, shutdown: Shut
                 .text()
                 .await?;
             tokio::time::sleep(PAUSE).await;
-            if let Some(task) = task_of(&answer) {
+            if let Some(task) = task_of(&response) {
                 client
                     .get(format!("{orchestrator}/api/tasks/{task}"))
                     .send()
@@ -41,17 +41,17 @@ pub async fn drive(orchestrator: String, workers: Option<String>, shutdown: Shut
             }
             Ok::<_, reqwest::Error>(())
         };
-        let visited = tokio::select! {
-            () = shutdown.begun() => return,
-            visited = visit => visited,
+        let result = tokio::select! {
+            () = shutdown.requested() => return,
+            result = round => result,
         };
-        if let Err(error) = visited {
-            tracing::warn!("the traffic met an error: {error}");
+        if let Err(error) = result {
+            tracing::warn!("request of the built-in client failed: {error}");
         }
     }
 }
 
-fn task_of(answer: &str) -> Option<u64> {
-    let answer: serde_json::Value = serde_json::from_str(answer).ok()?;
-    answer["task"].as_u64()
+fn task_of(response: &str) -> Option<u64> {
+    let response: serde_json::Value = serde_json::from_str(response).ok()?;
+    response["task"].as_u64()
 }

@@ -1,4 +1,5 @@
-//! The workers: a pool of agents, and plain hyper for who wants to know how they are.
+//! The workers: a pool of agents that process events, and a plain hyper server for health, pool
+//! state and metrics.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -26,42 +27,42 @@ use super::pool::{PoolState, Work};
 use super::service::{Role, Service};
 use super::shutdown::Shutdown;
 
-/// Agents that read what they are given, and refuse what is not finished.
+/// Agents that review the submitted payloads, and reject those with a `FIXME`.
 struct Agents;
 
 impl Work for Agents {
     async fn process(&self, event: &Event) -> Result<(), String> {
         for (number, line) in (1..).zip(event.payload.lines()) {
-            // Reading takes its time.
+            // Simulates work.
             tokio::time::sleep(Duration::from_millis(2)).await;
             if line.contains("FIXME") {
-                return Err(format!("line {number} is to be fixed: {line}"));
+                return Err(format!("line {number} contains FIXME: {line}"));
             }
         }
         Ok(())
     }
 
-    /// The orchestrator hears of it.
-    fn conclude(&self, event: &Event, result: &Result<(), String>) -> Pipeline {
+    /// Queues the result for the orchestrator.
+    fn commands_at_end(&self, event: &Event, result: &Result<(), String>) -> Pipeline {
         let (event_type, payload) = match result {
             Ok(()) => (TASK_COMPLETED, String::new()),
-            Err(why) => (TASK_FAILED, why.clone()),
+            Err(reason) => (TASK_FAILED, reason.clone()),
         };
-        let news = Event {
+        let report = Event {
             task: event.task,
             event_type: event_type.to_owned(),
             payload,
         };
-        let mut then = redis::pipe();
-        then.lpush(RESULTS, news.to_json()).ignore();
-        then
+        let mut commands = redis::pipe();
+        commands.lpush(RESULTS, report.to_json()).ignore();
+        commands
     }
 }
 
 /// The response of a handler, or the metrics page.
-type Answer = Response<Either<Full<Bytes>, MetricsBody>>;
+type AppResponse = Response<Either<Full<Bytes>, MetricsBody>>;
 
-/// Serves until the shutdown.
+/// Serves until shutdown.
 pub async fn serve(
     listener: TcpListener,
     redis: &str,
@@ -75,33 +76,35 @@ pub async fn serve(
         workers: 4,
     };
     let service = Service::start(role, redis, options, &shutdown)?;
-    // Plain hyper has no router to tell the endpoint.
+    // Plain hyper has no router, so the layer needs the route patterns.
     let http = http()
         .route_patterns(["/health", "/pool"])
         .preregister(Method::GET, "/health", [200])
         .preregister(Method::GET, "/pool", [200])
         .build(&service.registry)?;
-    let (pool, page) = (Arc::clone(&service.pool.state), service.page.clone());
+    let pool = Arc::clone(&service.pool.state);
+    let handler = service.metrics_handler.clone();
     let app = ServiceBuilder::new()
         .layer(http)
-        .service_fn(move |request| route(request, Arc::clone(&pool), page.clone()));
+        .service_fn(move |request| route(request, Arc::clone(&pool), handler.clone()));
 
     let server = auto::Builder::new(TokioExecutor::new());
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            () = shutdown.begun() => break,
+            () = shutdown.requested() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, _) = accepted?;
-        // As the orchestrator: the second part of a page does not wait for word of the first.
+        // As in the orchestrator: otherwise the body of the metrics page waits for the
+        // acknowledgement of its head.
         stream.set_nodelay(true)?;
         let app = TowerToHyperService::new(app.clone());
         let connection = server.serve_connection(TokioIo::new(stream), app);
         let connection = connections.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!("a connection failed: {error}");
+                tracing::debug!("connection failed: {error}");
             }
         });
     }
@@ -113,26 +116,26 @@ pub async fn serve(
 async fn route(
     request: Request<Incoming>,
     pool: Arc<PoolState>,
-    mut page: MetricsHandler,
-) -> Result<Answer, Infallible> {
+    mut handler: MetricsHandler,
+) -> Result<AppResponse, Infallible> {
     let text = match request.uri().path() {
-        "/metrics" => return Ok(page.call(request).await?.map(Either::Right)),
+        "/metrics" => return Ok(handler.call(request).await?.map(Either::Right)),
         "/health" => "ok\n".to_owned(),
         "/pool" => {
             let (workers, tasks) = (pool.active_workers(), pool.active_tasks());
             let state = serde_json::json!({ "workers": workers, "tasks": tasks });
             format!("{state}\n")
         }
-        _ => return Ok(answer(StatusCode::NOT_FOUND, "no such page\n".to_owned())),
+        _ => return Ok(respond(StatusCode::NOT_FOUND, "not found\n".to_owned())),
     };
     Ok(match *request.method() {
-        Method::GET => answer(StatusCode::OK, text),
-        _ => answer(StatusCode::METHOD_NOT_ALLOWED, String::new()),
+        Method::GET => respond(StatusCode::OK, text),
+        _ => respond(StatusCode::METHOD_NOT_ALLOWED, String::new()),
     })
 }
 
-fn answer(status: StatusCode, text: String) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::from(text)));
-    *answer.status_mut() = status;
-    answer
+fn respond(status: StatusCode, text: String) -> AppResponse {
+    let mut response = Response::new(Either::Left(Full::from(text)));
+    *response.status_mut() = status;
+    response
 }

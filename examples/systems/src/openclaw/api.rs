@@ -1,4 +1,5 @@
-//! The HTTP API: tasks go in, and what goes wrong in a cluster can be made to.
+//! The HTTP API: clients submit tasks, nodes report results, and operators revoke leases and tokens
+//! and simulate failures.
 
 use std::sync::Arc;
 
@@ -12,13 +13,13 @@ use serde_json::json;
 
 use super::metrics::{LeaseRevocation, TokenRevocation};
 use super::node::Message;
-use super::orchestrator::Orchestrator;
+use super::orchestrator::{Assigned, Orchestrator};
 use super::task::Needs;
 
 pub fn router(orchestrator: Arc<Orchestrator>) -> Router {
     Router::new()
         .route("/tasks", post(submit))
-        .route("/messages", post(hear))
+        .route("/messages", post(report))
         .route("/leases/{lease}", delete(revoke_lease))
         .route("/nodes/{node}/crash", post(crash))
         .route("/nodes/{node}/token", delete(revoke_token))
@@ -33,57 +34,57 @@ type Shared = State<Arc<Orchestrator>>;
 
 async fn submit(State(orchestrator): Shared, Json(needs): Json<Needs>) -> Response {
     match orchestrator.submit(needs) {
-        Ok(it) => {
-            let assigned = json!({ "task": it.task, "lease": it.lease, "node": it.node });
+        Ok(Assigned { task, lease, node }) => {
+            let assigned = json!({ "task": task, "lease": lease, "node": node });
             (StatusCode::ACCEPTED, Json(assigned)).into_response()
         }
-        Err(refusal) => (StatusCode::SERVICE_UNAVAILABLE, refusal.as_str()).into_response(),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason.as_str()).into_response(),
     }
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct Report {
     node: String,
     lease: u64,
     signature: u64,
 }
 
-async fn hear(State(orchestrator): Shared, Json(told): Json<Told>) -> StatusCode {
-    let Told {
+async fn report(State(orchestrator): Shared, Json(report): Json<Report>) -> StatusCode {
+    let Report {
         node,
         lease,
         signature,
-    } = told;
+    } = report;
     let message = Message {
         node,
         lease,
         signature,
     };
-    match orchestrator.hear(&message).await {
+    match orchestrator.complete(&message).await {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::FORBIDDEN,
     }
 }
 
 async fn revoke_lease(State(orchestrator): Shared, Path(lease): Path<u64>) -> StatusCode {
-    found(orchestrator.leases.revoke(lease, LeaseRevocation::Manual))
+    no_content_or_not_found(orchestrator.leases.revoke(lease, LeaseRevocation::Manual))
 }
 
 async fn crash(State(orchestrator): Shared, Path(node): Path<String>) -> StatusCode {
-    found(orchestrator.crash(&node))
+    no_content_or_not_found(orchestrator.crash(&node))
 }
 
 async fn revoke_token(State(orchestrator): Shared, Path(node): Path<String>) -> StatusCode {
-    found(orchestrator.tokens.revoke(&node, TokenRevocation::Manual))
+    no_content_or_not_found(orchestrator.tokens.revoke(&node, TokenRevocation::Manual))
 }
 
 async fn network(State(orchestrator): Shared, Path(state): Path<String>) -> StatusCode {
-    let cut = match state.as_str() {
+    let is_cut = match state.as_str() {
         "cut" => true,
         "heal" => false,
         _ => return StatusCode::NOT_FOUND,
     };
-    orchestrator.network.set_cut(cut);
+    orchestrator.network.set_cut(is_cut);
     StatusCode::NO_CONTENT
 }
 
@@ -104,8 +105,8 @@ async fn audit(State(orchestrator): Shared) -> Json<Vec<String>> {
     Json(orchestrator.audit.lines())
 }
 
-fn found(it: bool) -> StatusCode {
-    match it {
+fn no_content_or_not_found(found: bool) -> StatusCode {
+    match found {
         true => StatusCode::NO_CONTENT,
         false => StatusCode::NOT_FOUND,
     }

@@ -1,18 +1,18 @@
-//! [`AuditLog`]: what happened, for who asks later.
+//! [`AuditLog`]: the latest events, for later inspection.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use super::metrics::{Audit, OpenClaw};
 
-/// The latest lines; what is older is forgotten.
+/// The latest 1000 lines. Older ones are discarded.
 pub struct AuditLog {
     metrics: OpenClaw,
     lines: Mutex<VecDeque<String>>,
 }
 
 impl AuditLog {
-    const LINES: usize = 1000;
+    const MAX_LINES: usize = 1000;
 
     pub fn new(metrics: OpenClaw) -> Self {
         Self {
@@ -21,14 +21,14 @@ impl AuditLog {
         }
     }
 
-    pub fn record(&self, event: Audit, about: &str) {
+    pub fn record(&self, event: Audit, subject: &str) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == Self::LINES {
+        if lines.len() == Self::MAX_LINES {
             lines.pop_front();
         }
-        lines.push_back(format!("{} {about}", event.as_str()));
+        lines.push_back(format!("{} {subject}", event.as_str()));
         drop(lines);
-        self.metrics.audited(event);
+        self.metrics.audit_recorded(event);
     }
 
     pub fn lines(&self) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! [`LeaseService`]: who works on what, and until when.
+//! [`LeaseService`]: leases of tasks by nodes, with their expiry.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +14,13 @@ pub struct LeaseService {
     metrics: OpenClaw,
     audit: Arc<AuditLog>,
     leases: Mutex<Leases>,
-    /// Where tasks go whose lease was taken back.
+    /// Receives the tasks of revoked leases.
     revoked: mpsc::UnboundedSender<Task>,
 }
 
 #[derive(Default)]
 struct Leases {
+    /// Id of the latest lease.
     last: u64,
     held: BTreeMap<u64, Lease>,
 }
@@ -27,21 +28,22 @@ struct Leases {
 struct Lease {
     node: &'static str,
     task: Task,
-    /// Sends nothing: the node sees it dropped, and stops working.
+    /// Never sends: the node notices when this is dropped, and stops the task.
     _held: oneshot::Sender<()>,
+    /// The task that revokes the lease when it expires.
     timer: AbortHandle,
 }
 
-/// A lease as the node has it.
+/// The node's side of a lease.
 pub struct Grant {
     pub lease: u64,
     pub task: Task,
-    /// Ready when the lease is not held any more.
+    /// Completes when the lease is released or revoked.
     pub ended: oneshot::Receiver<()>,
 }
 
 impl LeaseService {
-    /// The service, and the tasks that it takes back.
+    /// Returns the service, and a receiver of the tasks of revoked leases.
     pub fn new(
         metrics: OpenClaw,
         audit: Arc<AuditLog>,
@@ -61,7 +63,7 @@ impl LeaseService {
         let mut leases = self.leases();
         leases.last += 1;
         let id = leases.last;
-        let (service, time) = (Arc::clone(self), task.lease());
+        let (service, time) = (Arc::clone(self), task.lease_duration());
         let timer = tokio::spawn(async move {
             tokio::time::sleep(time).await;
             service.revoke(id, LeaseRevocation::Expired);
@@ -83,24 +85,24 @@ impl LeaseService {
         }
     }
 
-    /// Ends a lease because there is a result, of the task that is given back; none when it is too late.
+    /// Ends a lease because its task is done, and returns the task. `None` if the lease is no longer held.
     pub fn release(&self, id: u64) -> Option<Task> {
         Some(self.end(id)?.task)
     }
 
-    /// Takes a lease back, and its task; false when it is not held.
+    /// Revokes a lease, and sends its task to be requeued. Returns `false` if the lease is not held.
     pub fn revoke(&self, id: u64, reason: LeaseRevocation) -> bool {
         let Some(lease) = self.end(id) else {
             return false;
         };
         self.metrics.lease_revoked(reason);
         self.audit.record(Audit::LeaseRevoked, lease.node);
-        // Nobody listens when the orchestrator ends, and then tasks end with it.
+        // Fails only while the orchestrator shuts down; its tasks end with it.
         let _ = self.revoked.send(lease.task);
         true
     }
 
-    /// Takes back what a dead node had.
+    /// Revokes all leases of a crashed node.
     pub fn revoke_all_of(&self, node: &str) {
         let leases = self.leases();
         let held = leases.held.iter().filter(|(_, lease)| lease.node == node);
@@ -111,6 +113,7 @@ impl LeaseService {
         }
     }
 
+    /// Returns the number of leases held.
     pub fn active(&self) -> usize {
         self.leases().held.len()
     }

@@ -25,7 +25,7 @@ labels! {
     pub enum Partition("type") { Detected = "detected", Recovered = "recovered" }
 
     /// The result of an attempt.
-    pub enum Verdict("result") { Success = "success", Failed = "failed" }
+    pub enum AttemptResult("result") { Success = "success", Failed = "failed" }
 
     pub enum Validation("result") {
         Valid = "valid",
@@ -53,12 +53,12 @@ labels! {
         MessageRejected = "message_rejected",
     }
 
-    pub struct Recovery { r#type: open(20), status: Verdict }
+    pub struct Recovery { r#type: open(20), status: AttemptResult }
     pub struct RecoveryType { r#type: open(20) }
     pub struct Build { version: open, rust_version: open }
 }
 
-impl From<Outcome> for Verdict {
+impl From<Outcome> for AttemptResult {
     fn from(outcome: Outcome) -> Self {
         match outcome {
             Outcome::Success => Self::Success,
@@ -88,7 +88,7 @@ catalogue! {
         /// Total number of results buffered because the store was unreachable.
         pub results_buffered_total: Counter,
         /// Total number of attempts to flush a buffered result to the store.
-        pub results_flushed_total: Counter<Verdict>,
+        pub results_flushed_total: Counter<AttemptResult>,
         /// Total number of checks whether a node can execute a task, by result.
         pub capability_validations_total: Counter<Validation>,
         /// Total number of tokens issued to nodes.
@@ -98,7 +98,7 @@ catalogue! {
         /// Total number of entries in the audit log, by type.
         pub audit_events_total: Counter<Audit>,
         /// Total number of message signatures verified, by result.
-        pub messages_verified_total: Counter<Verdict>,
+        pub messages_verified_total: Counter<AttemptResult>,
         /// Total number of recovery operations, by type and status.
         pub recovery_operations_total: Counter<Recovery>,
         /// Duration of recovery operations in seconds.
@@ -155,8 +155,8 @@ impl OpenClaw {
         self.results_buffered_total.increment();
     }
 
-    pub fn result_flushed(&self, verdict: Verdict) {
-        self.results_flushed_total.with(verdict).increment();
+    pub fn result_flushed(&self, result: AttemptResult) {
+        self.results_flushed_total.with(result).increment();
     }
 
     pub fn token_issued(&self) {
@@ -167,12 +167,12 @@ impl OpenClaw {
         self.tokens_revoked_total.with(reason).increment();
     }
 
-    pub fn audited(&self, event: Audit) {
+    pub fn audit_recorded(&self, event: Audit) {
         self.audit_events_total.with(event).increment();
     }
 
-    pub fn message_verified(&self, verdict: Verdict) {
-        self.messages_verified_total.with(verdict).increment();
+    pub fn message_verified(&self, result: AttemptResult) {
+        self.messages_verified_total.with(result).increment();
     }
 
     /// Counts and times a recovery, however it ends.
@@ -193,25 +193,25 @@ impl OpenClaw {
     }
 }
 
-/// A gauge whose value a collector gets from a service, see [`pulled`](super::pulled).
+/// A gauge that a collector exports, see [`collectors`](super::collectors).
 #[derive(Clone, Copy)]
-pub struct PulledGauge {
+pub struct CollectedGauge {
     pub name: &'static str,
     pub help: &'static str,
 }
 
-const fn pulled(name: &'static str, help: &'static str) -> PulledGauge {
-    PulledGauge { name, help }
+const fn gauge(name: &'static str, help: &'static str) -> CollectedGauge {
+    CollectedGauge { name, help }
 }
 
-pub const ACTIVE_LEASES: PulledGauge = pulled("openclaw_active_leases", "Number of leases held.");
-pub const BUFFER_SIZE: PulledGauge =
-    pulled("openclaw_buffer_size", "Number of results in the buffer.");
-pub const BUFFER_UTILIZATION: PulledGauge = pulled(
+pub const ACTIVE_LEASES: CollectedGauge = gauge("openclaw_active_leases", "Number of leases held.");
+pub const BUFFER_SIZE: CollectedGauge =
+    gauge("openclaw_buffer_size", "Number of results in the buffer.");
+pub const BUFFER_UTILIZATION: CollectedGauge = gauge(
     "openclaw_buffer_utilization_percent",
     "Used share of the result buffer in percent.",
 );
-pub const PARTITION_DEGRADED: PulledGauge = pulled(
+pub const PARTITION_DEGRADED: CollectedGauge = gauge(
     "openclaw_partition_degraded",
     "Whether the result store is unreachable (1) or not (0).",
 );
@@ -223,14 +223,14 @@ pub fn http() -> HttpMetrics {
 
 /// Every metric family of the metrics page.
 pub fn families() -> Result<Vec<FamilyDescription>, Error> {
-    let pulled = [
+    let collected = [
         ACTIVE_LEASES,
         BUFFER_SIZE,
         BUFFER_UTILIZATION,
         PARTITION_DEGRADED,
     ];
     let mut families = OpenClaw::families();
-    families.extend(pulled.map(|PulledGauge { name, help }| {
+    families.extend(collected.map(|CollectedGauge { name, help }| {
         let mut family = FamilyDescription::new(name, MetricKind::Gauge);
         family.help = help.to_owned();
         family

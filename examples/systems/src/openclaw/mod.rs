@@ -8,27 +8,27 @@
 //! ```
 //!
 //! - Counters and histograms are recorded where the event happens, by the methods in `metrics.rs`.
-//! - Gauges (active leases, buffered results, a partition) come from collectors that ask the services at scrape time:
-//!   `pulled.rs`.
-//! - `/metrics` is on the application's own port.
+//! - Gauges (active leases, buffered results, network partition) come from collectors, which read
+//!   the services at scrape time: `collectors.rs`.
+//! - `/metrics` is served on the port of the application.
 //!
 //! | argument or variable | |
 //! |---|---|
-//! | `--no-traffic` | without the built-in client |
-//! | `--families` | prints the table of its metric families and exits |
+//! | `--no-traffic` | do not start the built-in client |
+//! | `--families` | print the table of the metric families and exit |
 //! | `PORT` | the port; a free one by default |
 //!
 //! Ctrl-C or SIGTERM shuts it down after the requests in progress.
 
 mod api;
 pub mod audit;
+pub mod collectors;
 pub mod leases;
 pub mod metrics;
 pub mod mixin;
 mod node;
 mod orchestrator;
 pub mod partition;
-pub mod pulled;
 pub mod results;
 pub mod task;
 mod tokens;
@@ -74,40 +74,42 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    let is_told = |flag: &str| env::args().any(|argument| argument == flag);
-    if is_told("--families") {
+    let has_flag = |flag: &str| env::args().any(|argument| argument == flag);
+    if has_flag("--families") {
         print!("{}", families_table(&metrics::families()?));
         return Ok(());
     }
     let registry = Registry::builder().install()?;
     let app = app(&registry)?;
-    // Installed before the address is printed: a signal after that is a graceful shutdown.
-    let ended = ended()?;
+    // Installed before the address is printed, so that any signal after that causes a graceful shutdown.
+    let shutdown = shutdown()?;
 
     let port = env::var("PORT").unwrap_or_else(|_| "0".to_owned());
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     let url = format!("http://{}", listener.local_addr()?);
     println!("{url}/metrics");
-    if !is_told("--no-traffic") {
+    if !has_flag("--no-traffic") {
         tokio::spawn(traffic::drive(url));
     }
-    let end = |mut ended: watch::Receiver<bool>| async move {
-        // An error means that the sender is gone.
-        let _ = ended.wait_for(|ended| *ended).await;
+    let requested = |mut shutdown: watch::Receiver<bool>| async move {
+        // Fails only if the sender was dropped: then the runtime is shutting down.
+        let _ = shutdown.wait_for(|requested| *requested).await;
     };
-    let late = end(ended.clone());
-    let serve = axum::serve(listener, app).with_graceful_shutdown(end(ended));
+    let timeout_start = requested(shutdown.clone());
+    let serve = axum::serve(listener, app).with_graceful_shutdown(requested(shutdown));
     tokio::select! {
         served = serve => Ok(served?),
-        () = async { late.await; sleep(SHUTDOWN_TIMEOUT).await } => Err("requests in progress did not end in time".into()),
+        () = async { timeout_start.await; sleep(SHUTDOWN_TIMEOUT).await } => {
+            Err(format!("requests in progress did not end within {SHUTDOWN_TIMEOUT:?}").into())
+        }
     }
 }
 
-/// Becomes true by Ctrl-C or SIGTERM.
-fn ended() -> io::Result<watch::Receiver<bool>> {
+/// Returns a value that becomes `true` on Ctrl-C or SIGTERM.
+fn shutdown() -> io::Result<watch::Receiver<bool>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let (sender, ended) = watch::channel(false);
+    let (sender, shutdown) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -115,10 +117,10 @@ fn ended() -> io::Result<watch::Receiver<bool>> {
         }
         sender.send_replace(true);
     });
-    Ok(ended)
+    Ok(shutdown)
 }
 
-/// The service with its layer and `/metrics`; everything records into `registry`.
+/// Returns the service with its metrics layer and `/metrics`. All metrics are recorded into `registry`.
 pub fn app(registry: &Registry) -> Result<Router, tower_prometheus::Error> {
     let orchestrator = Orchestrator::start(OpenClaw::on(registry)?, NODES);
     let Orchestrator {
@@ -127,7 +129,7 @@ pub fn app(registry: &Registry) -> Result<Router, tower_prometheus::Error> {
         detector,
         ..
     } = &*orchestrator;
-    pulled::register(registry, leases, results, detector)?;
+    collectors::register(registry, leases, results, detector)?;
     Ok(api::router(Arc::clone(&orchestrator))
         .route_service("/metrics", registry.handler())
         .layer(metrics::http().build(registry)?))

@@ -1,4 +1,4 @@
-//! [`Node`]: who does the work, and can die at it.
+//! [`Node`]: a simulated node, which executes tasks and can crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::metrics::Validation;
 use super::task::Needs;
 use super::tokens::Tokens;
 
-/// What a node has.
+/// Name and resources of a node.
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     pub name: &'static str,
@@ -19,20 +19,20 @@ pub struct Node {
     pub memory_mb: u64,
 }
 
-/// What a node tells the orchestrator.
+/// A signed message of a node: the task of a lease is done.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub node: String,
-    /// The lease whose work is done.
+    /// The lease of the completed task.
     pub lease: u64,
     pub signature: u64,
 }
 
 impl Node {
-    /// Tasks that wait at a node.
+    /// Capacity of the queue of a node.
     pub const INBOX: usize = 4;
 
-    /// Whether it can take such a task.
+    /// Checks whether the node can execute a task with these needs.
     pub fn validate(&self, needs: &Needs) -> Validation {
         if !self.capabilities.contains(&needs.capability.as_str()) {
             Validation::CapabilityMissing
@@ -45,7 +45,7 @@ impl Node {
         }
     }
 
-    /// Does one task after the other until there are none, or it is killed.
+    /// Executes one task at a time, until the inbox or the receiver of results is closed.
     pub async fn run(
         self,
         mut inbox: mpsc::Receiver<Grant>,

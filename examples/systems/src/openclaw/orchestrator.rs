@@ -1,4 +1,4 @@
-//! [`Orchestrator`]: gives tasks to nodes, and tries again when they come to nothing.
+//! [`Orchestrator`]: assigns tasks to nodes, and requeues tasks whose lease was revoked.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -27,18 +27,19 @@ pub struct Orchestrator {
     pub network: Network,
     pub detector: Arc<PartitionDetector>,
     pub results: Arc<ResultBuffer>,
-    nodes: Mutex<BTreeMap<&'static str, Alive>>,
+    nodes: Mutex<BTreeMap<&'static str, RunningNode>>,
     tasks: AtomicU64,
 }
 
-/// A node that runs.
-struct Alive {
+/// A running node.
+struct RunningNode {
     node: Node,
     inbox: mpsc::Sender<Grant>,
+    /// Aborting it simulates a crash.
     process: AbortHandle,
 }
 
-/// A task that a node has.
+/// A task that is assigned to a node.
 pub struct Assigned {
     pub task: u64,
     pub lease: u64,
@@ -46,7 +47,11 @@ pub struct Assigned {
 }
 
 impl Orchestrator {
-    /// Starts it with these nodes, inside a tokio runtime.
+    /// Starts the orchestrator and these nodes.
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a tokio runtime.
     pub fn start(metrics: OpenClaw, nodes: impl IntoIterator<Item = Node>) -> Arc<Self> {
         metrics.started();
         let audit = Arc::new(AuditLog::new(metrics));
@@ -68,11 +73,11 @@ impl Orchestrator {
         });
         let (sender, messages) = mpsc::channel(16);
         tokio::spawn(Arc::clone(&orchestrator).listen(messages));
-        tokio::spawn(Arc::clone(&orchestrator).try_again(revoked));
+        tokio::spawn(Arc::clone(&orchestrator).requeue_revoked(revoked));
         tokio::spawn(Arc::clone(&orchestrator).rotate_tokens());
-        tokio::spawn(Arc::clone(&orchestrator.results).flush_when_possible());
+        tokio::spawn(Arc::clone(&orchestrator.results).flush_periodically());
         for node in nodes {
-            tokio::spawn(Arc::clone(&orchestrator).keep_alive(node, sender.clone()));
+            tokio::spawn(Arc::clone(&orchestrator).run_node(node, sender.clone()));
         }
         orchestrator
     }
@@ -88,28 +93,28 @@ impl Orchestrator {
         })
     }
 
-    /// Gives a task to the first node that can take it and has room.
+    /// Assigns a task to the first node that can execute it and has room in its inbox.
     fn assign(&self, task: &Task) -> Result<Assigned, Assignment> {
-        let assigned = self.first_free(task);
+        let assigned = self.assign_to_first_free(task);
         let assignment = assigned.as_ref().err().copied();
         self.metrics
             .assigned(assignment.unwrap_or(Assignment::Success));
         assigned
     }
 
-    fn first_free(&self, task: &Task) -> Result<Assigned, Assignment> {
-        let mut refusal = Assignment::NoCapableNodes;
-        for Alive { node, inbox, .. } in self.nodes().values() {
+    fn assign_to_first_free(&self, task: &Task) -> Result<Assigned, Assignment> {
+        let mut reason = Assignment::NoCapableNodes;
+        for RunningNode { node, inbox, .. } in self.nodes().values() {
             let validation = node.validate(&task.needs);
             self.metrics.validated(validation);
             if validation != Validation::Valid {
                 continue;
             }
-            refusal = Assignment::Failed;
-            if let Ok(place) = inbox.try_reserve() {
+            reason = Assignment::Failed;
+            if let Ok(permit) = inbox.try_reserve() {
                 let grant = self.leases.issue(node.name, task.clone());
                 let lease = grant.lease;
-                place.send(grant);
+                permit.send(grant);
                 return Ok(Assigned {
                     task: task.id,
                     lease,
@@ -117,11 +122,11 @@ impl Orchestrator {
                 });
             }
         }
-        Err(refusal)
+        Err(reason)
     }
 
-    /// Hears what a node, or who pretends to be one, has done; false when it is not to be believed.
-    pub async fn hear(&self, message: &Message) -> bool {
+    /// Handles the message that a task is done. Returns `false` if the signature is not that of the node.
+    pub async fn complete(&self, message: &Message) -> bool {
         let Message {
             node,
             lease,
@@ -130,7 +135,7 @@ impl Orchestrator {
         if !self.tokens.verify(node, &lease.to_string(), *signature) {
             return false;
         }
-        // Without a lease it is too late, and another node has the task.
+        // If the lease is no longer held, the result is too late: the task was requeued.
         if let Some(Task { id, .. }) = self.leases.release(*lease) {
             self.audit
                 .record(Audit::TaskCompleted, &format!("task {id} by {node}"));
@@ -141,12 +146,12 @@ impl Orchestrator {
 
     async fn listen(self: Arc<Self>, mut messages: mpsc::Receiver<Message>) {
         while let Some(message) = messages.recv().await {
-            self.hear(&message).await;
+            self.complete(&message).await;
         }
     }
 
-    /// Tasks whose lease was taken back get another, a few times.
-    async fn try_again(self: Arc<Self>, mut revoked: mpsc::UnboundedReceiver<Task>) {
+    /// Requeues the tasks of revoked leases, up to [`Task::ATTEMPTS`] attempts per task.
+    async fn requeue_revoked(self: Arc<Self>, mut revoked: mpsc::UnboundedReceiver<Task>) {
         while let Some(task) = revoked.recv().await {
             tokio::spawn(Arc::clone(&self).requeue(task));
         }
@@ -170,24 +175,24 @@ impl Orchestrator {
         }
     }
 
-    /// Runs a node, and runs it again when it dies.
-    async fn keep_alive(self: Arc<Self>, node: Node, results: mpsc::Sender<Message>) {
+    /// Runs a node, and restarts it after a crash.
+    async fn run_node(self: Arc<Self>, node: Node, results: mpsc::Sender<Message>) {
         loop {
             let (inbox, grants) = mpsc::channel(Node::INBOX);
             self.tokens.issue(node.name);
-            let running = node.run(grants, Arc::clone(&self.tokens), results.clone());
-            let process = tokio::spawn(running);
-            let alive = Alive {
+            let work = node.run(grants, Arc::clone(&self.tokens), results.clone());
+            let process = tokio::spawn(work);
+            let running = RunningNode {
                 node,
                 inbox,
                 process: process.abort_handle(),
             };
-            self.nodes().insert(node.name, alive);
+            self.nodes().insert(node.name, running);
             self.audit.record(Audit::NodeJoined, node.name);
             let Err(_) = process.await else {
                 return;
             };
-            self.bury(node.name);
+            self.remove_crashed(node.name);
             let restart = async {
                 sleep(Duration::from_millis(30)).await;
                 Ok::<_, Infallible>(())
@@ -196,18 +201,18 @@ impl Orchestrator {
         }
     }
 
-    fn bury(&self, node: &'static str) {
+    fn remove_crashed(&self, node: &'static str) {
         self.nodes().remove(node);
         self.metrics.node_crashed();
         self.audit.record(Audit::NodeCrashed, node);
         self.leases.revoke_all_of(node);
     }
 
-    /// Kills a node in whatever it does; false when there is none of that name.
+    /// Crashes a node. Returns `false` if no node of this name runs.
     pub fn crash(&self, node: &str) -> bool {
         let nodes = self.nodes();
-        let alive = nodes.get(node);
-        alive.inspect(|alive| alive.process.abort()).is_some()
+        let running = nodes.get(node);
+        running.inspect(|node| node.process.abort()).is_some()
     }
 
     async fn rotate_tokens(self: Arc<Self>) {
@@ -218,7 +223,7 @@ impl Orchestrator {
         }
     }
 
-    fn nodes(&self) -> MutexGuard<'_, BTreeMap<&'static str, Alive>> {
+    fn nodes(&self) -> MutexGuard<'_, BTreeMap<&'static str, RunningNode>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The network to the result store, and [`PartitionDetector`], which watches it.
+//! The simulated network to the result store, and [`PartitionDetector`], which pings the store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::metrics::{OpenClaw, Partition};
 
-/// The way to the store. It can be cut.
+/// The network connection to the store. It can be cut; the flag says whether it is.
 #[derive(Clone, Default)]
 pub struct Network(Arc<AtomicBool>);
 
@@ -20,7 +20,7 @@ impl Network {
         self.0.store(cut, Ordering::Relaxed);
     }
 
-    /// There and back.
+    /// Sends a request to the store and waits for the response.
     pub async fn round_trip(&self) -> Result<(), Unreachable> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         match self.0.load(Ordering::Relaxed) {
@@ -35,17 +35,17 @@ pub struct Unreachable;
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the result store is out of reach")
+        f.write_str("the result store is unreachable")
     }
 }
 
-/// Asks the store again and again: three times without an answer are a partition, one answer ends it.
+/// Pings the store periodically. Three failed pings in a row are a partition; one successful ping ends it.
 pub struct PartitionDetector {
     degraded: watch::Receiver<bool>,
-    watcher: AbortHandle,
+    pinger: AbortHandle,
 }
 
-/// Nobody watches any more.
+/// The detector is stopped, so its state is unknown.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopped;
 
@@ -58,27 +58,33 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl PartitionDetector {
+    /// Consecutive failed pings that are a partition.
     const MISSES: u32 = 3;
 
     pub fn start(network: Network, metrics: OpenClaw) -> Arc<Self> {
         let (sender, degraded) = watch::channel(false);
-        let watcher = tokio::spawn(watch_network(network, metrics, sender)).abort_handle();
-        Arc::new(Self { degraded, watcher })
+        let pinger = tokio::spawn(ping_store(network, metrics, sender)).abort_handle();
+        Arc::new(Self { degraded, pinger })
     }
 
+    /// Returns whether there is a partition.
+    ///
+    /// # Errors
+    ///
+    /// If the detector is stopped.
     pub fn is_degraded(&self) -> Result<bool, Stopped> {
-        match self.watcher.is_finished() {
+        match self.pinger.is_finished() {
             true => Err(Stopped),
             false => Ok(*self.degraded.borrow()),
         }
     }
 
     pub fn stop(&self) {
-        self.watcher.abort();
+        self.pinger.abort();
     }
 }
 
-async fn watch_network(network: Network, metrics: OpenClaw, degraded: watch::Sender<bool>) {
+async fn ping_store(network: Network, metrics: OpenClaw, degraded: watch::Sender<bool>) {
     let mut pings = interval(Duration::from_millis(10));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut misses = 0;

@@ -1,4 +1,4 @@
-//! [`ResultBuffer`]: where results wait while the store is out of reach.
+//! [`ResultBuffer`]: buffers results while the store is unreachable.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use tokio::time::interval;
 
-use super::metrics::{OpenClaw, Verdict};
+use super::metrics::{AttemptResult, OpenClaw};
 use super::partition::{Network, PartitionDetector, Unreachable};
 
 pub struct ResultBuffer {
     metrics: OpenClaw,
     network: Network,
     detector: Arc<PartitionDetector>,
-    /// The tasks whose results wait.
-    waiting: Mutex<VecDeque<u64>>,
-    /// One flush at a time: none brings what another is bringing.
+    /// The tasks with buffered results, the oldest first.
+    buffered: Mutex<VecDeque<u64>>,
+    /// Held during a flush, so that concurrent flushes do not store the same result twice.
     flushing: tokio::sync::Mutex<()>,
 }
 
 impl ResultBuffer {
+    /// Maximum number of buffered results.
     const CAPACITY: usize = 200;
 
     pub fn new(metrics: OpenClaw, network: Network, detector: Arc<PartitionDetector>) -> Arc<Self> {
@@ -27,78 +28,87 @@ impl ResultBuffer {
             metrics,
             network,
             detector,
-            waiting: Mutex::default(),
+            buffered: Mutex::default(),
             flushing: tokio::sync::Mutex::default(),
         })
     }
 
-    /// Brings a result to the store, or keeps it until that can be done.
+    /// Stores a result, or buffers it if the store is unreachable.
     pub async fn deliver(&self, task: u64) {
         if self.is_degraded() || self.network.round_trip().await.is_err() {
-            self.keep(task);
+            self.buffer(task);
         }
     }
 
-    fn keep(&self, task: u64) {
-        let mut waiting = self.waiting();
-        if waiting.len() == Self::CAPACITY {
-            let lost = waiting.pop_front();
-            tracing::warn!("the buffer is full: the result of task {lost:?} is lost");
+    fn buffer(&self, task: u64) {
+        let mut buffered = self.buffered();
+        if buffered.len() == Self::CAPACITY
+            && let Some(lost) = buffered.pop_front()
+        {
+            let capacity = Self::CAPACITY;
+            tracing::warn!(
+                "result buffer is full ({capacity} results): lost the result of task {lost}"
+            );
         }
-        waiting.push_back(task);
-        drop(waiting);
+        buffered.push_back(task);
+        drop(buffered);
         self.metrics.result_buffered();
     }
 
-    /// Brings what waits to the store, the oldest first, until one cannot be brought.
+    /// Stores the buffered results, the oldest first, until the buffer is empty or a result cannot
+    /// be stored. Returns the number of results stored.
+    ///
+    /// # Errors
+    ///
+    /// If the store is unreachable. The remaining results stay in the buffer.
     pub async fn flush(&self) -> Result<usize, Unreachable> {
-        let _alone = self.flushing.lock().await;
+        let _guard = self.flushing.lock().await;
         let mut flushed = 0;
         loop {
             let Some(task) = self.oldest() else {
                 return Ok(flushed);
             };
             if let Err(unreachable) = self.network.round_trip().await {
-                self.metrics.result_flushed(Verdict::Failed);
+                self.metrics.result_flushed(AttemptResult::Failed);
                 return Err(unreachable);
             }
-            // It waits until it is there: who gives up a flush loses nothing.
-            self.waiting().retain(|waiting| *waiting != task);
-            self.metrics.result_flushed(Verdict::Success);
+            // Removed only after it is stored: a cancelled flush loses nothing.
+            self.buffered().retain(|buffered| *buffered != task);
+            self.metrics.result_flushed(AttemptResult::Success);
             flushed += 1;
         }
     }
 
     fn oldest(&self) -> Option<u64> {
-        self.waiting().front().copied()
+        self.buffered().front().copied()
     }
 
-    /// Flushes whenever something waits and the store seems to be there.
-    pub async fn flush_when_possible(self: Arc<Self>) {
-        let mut looks = interval(Duration::from_millis(50));
+    /// Flushes every 50 ms if the buffer is not empty and no partition is detected.
+    pub async fn flush_periodically(self: Arc<Self>) {
+        let mut ticks = interval(Duration::from_millis(50));
         loop {
-            looks.tick().await;
+            ticks.tick().await;
             if self.size() > 0 && !self.is_degraded() {
-                // What cannot be brought is brought next time.
+                // A failure is counted; the next tick tries again.
                 let _ = self.metrics.recovery("buffer_flush", self.flush()).await;
             }
         }
     }
 
     pub fn size(&self) -> usize {
-        self.waiting().len()
+        self.buffered().len()
     }
 
     pub fn capacity(&self) -> usize {
         Self::CAPACITY
     }
 
-    /// Who does not know tries.
+    /// If the detector is stopped, the state is unknown: assume that the store is reachable.
     fn is_degraded(&self) -> bool {
         self.detector.is_degraded().unwrap_or(false)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<u64>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn buffered(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.buffered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! [`Task`]: what is to be done, and what a node must have to do it.
+//! [`Task`]: a task, and what it requires of a node.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use serde::Deserialize;
 
 use super::metrics::Complexity;
 
-/// A task as it is submitted.
+/// A submitted task: its requirements.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Needs {
     pub capability: String,
     pub complexity: Complexity,
     #[serde(default)]
     pub memory_mb: u64,
-    /// Whose data it works on.
+    /// Scope of the data that the task accesses.
     #[serde(default = "public")]
     pub scope: String,
-    /// How long it takes: here nobody computes anything.
+    /// Simulated duration of the task in milliseconds.
     #[serde(default)]
     pub work_ms: u64,
 }
@@ -29,14 +29,15 @@ fn public() -> String {
 pub struct Task {
     pub id: u64,
     pub needs: Needs,
-    /// The first is 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
 }
 
 impl Task {
-    /// After so many it is given up.
+    /// Attempts after which the task is abandoned.
     pub const ATTEMPTS: u32 = 3;
 
+    /// Returns the task for the next attempt; `None` after the last one.
     pub fn next_attempt(self) -> Option<Self> {
         (self.attempt < Self::ATTEMPTS).then(|| Self {
             attempt: self.attempt + 1,
@@ -44,8 +45,8 @@ impl Task {
         })
     }
 
-    /// How long a node may take for it.
-    pub fn lease(&self) -> Duration {
+    /// Returns the duration of the lease.
+    pub fn lease_duration(&self) -> Duration {
         Duration::from_millis(match self.needs.complexity {
             Complexity::Low => 300,
             Complexity::Medium => 1000,

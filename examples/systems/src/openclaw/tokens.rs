@@ -1,26 +1,26 @@
-//! [`Tokens`]: what nodes sign their messages with.
+//! [`Tokens`]: secrets with which nodes sign their messages.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::audit::AuditLog;
-use super::metrics::{Audit, OpenClaw, TokenRevocation, Verdict};
+use super::metrics::{AttemptResult, Audit, OpenClaw, TokenRevocation};
 
-/// A token for each node. They rotate; one that was seen in a forged message is taken back.
+/// One token per node. Tokens are rotated, and revoked after a forged message.
 pub struct Tokens {
     metrics: OpenClaw,
     audit: Arc<AuditLog>,
-    of_nodes: Mutex<BTreeMap<&'static str, NodeTokens>>,
+    by_node: Mutex<BTreeMap<&'static str, NodeTokens>>,
 }
 
-/// A secret; std's keyed hash stands in for a real signature.
+/// A secret. The keyed hash of `std` stands in for a real signature.
 type Token = RandomState;
 
 struct NodeTokens {
     current: Token,
-    /// The one before a rotation, for messages that are under way.
-    rotated: Option<Token>,
+    /// The token before the last rotation, still valid for messages that are already sent.
+    previous: Option<Token>,
 }
 
 impl Tokens {
@@ -28,57 +28,59 @@ impl Tokens {
         Self {
             metrics,
             audit,
-            of_nodes: Mutex::default(),
+            by_node: Mutex::default(),
         }
     }
 
-    /// Gives a node its first token, or another one when it joins again.
+    /// Issues a token to a node that joins, and discards its earlier tokens.
     pub fn issue(&self, node: &'static str) {
         let tokens = NodeTokens {
             current: self.new_token(),
-            rotated: None,
+            previous: None,
         };
-        self.of_nodes().insert(node, tokens);
+        self.by_node().insert(node, tokens);
     }
 
-    /// What the node signs a message with, if it has a token.
+    /// Signs a message with the current token of the node. `None` if the node has no token.
     pub fn sign(&self, node: &str, body: &str) -> Option<u64> {
-        let of_nodes = self.of_nodes();
-        Some(of_nodes.get(node)?.current.hash_one((node, body)))
+        let by_node = self.by_node();
+        Some(by_node.get(node)?.current.hash_one((node, body)))
     }
 
-    /// Whether a message is of the node that it says. If not, whoever sent it may know the node's token.
+    /// Verifies the signature of a message. If it is invalid, revokes the token of the node,
+    /// because it may be compromised.
     pub fn verify(&self, node: &str, body: &str, signature: u64) -> bool {
-        let is_of = |token: &Token| token.hash_one((node, body)) == signature;
-        let is_valid = self.of_nodes().get(node).is_some_and(|tokens| {
-            is_of(&tokens.current) || tokens.rotated.as_ref().is_some_and(is_of)
+        let matches = |token: &Token| token.hash_one((node, body)) == signature;
+        let is_valid = self.by_node().get(node).is_some_and(|tokens| {
+            matches(&tokens.current) || tokens.previous.as_ref().is_some_and(matches)
         });
         if is_valid {
-            self.metrics.message_verified(Verdict::Success);
+            self.metrics.message_verified(AttemptResult::Success);
         } else {
-            self.metrics.message_verified(Verdict::Failed);
+            self.metrics.message_verified(AttemptResult::Failed);
             self.audit.record(Audit::MessageRejected, node);
             self.revoke(node, TokenRevocation::Compromise);
         }
         is_valid
     }
 
-    /// Replaces a node's token; false when there is no such node.
+    /// Revokes the token of a node and issues a new one. Returns `false` if the node does not exist.
     pub fn revoke(&self, node: &str, reason: TokenRevocation) -> bool {
-        let mut of_nodes = self.of_nodes();
-        let Some(tokens) = of_nodes.get_mut(node) else {
+        let mut by_node = self.by_node();
+        let Some(tokens) = by_node.get_mut(node) else {
             return false;
         };
         let revoked = std::mem::replace(&mut tokens.current, self.new_token());
-        tokens.rotated = (reason == TokenRevocation::Rotation).then_some(revoked);
-        drop(of_nodes);
+        tokens.previous = (reason == TokenRevocation::Rotation).then_some(revoked);
+        drop(by_node);
         self.metrics.token_revoked(reason);
         self.audit.record(Audit::TokenRevoked, node);
         true
     }
 
+    /// Rotates the tokens of all nodes.
     pub fn rotate(&self) {
-        let nodes: Vec<_> = self.of_nodes().keys().copied().collect();
+        let nodes: Vec<_> = self.by_node().keys().copied().collect();
         for node in nodes {
             self.revoke(node, TokenRevocation::Rotation);
         }
@@ -89,7 +91,7 @@ impl Tokens {
         RandomState::new()
     }
 
-    fn of_nodes(&self) -> MutexGuard<'_, BTreeMap<&'static str, NodeTokens>> {
-        self.of_nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn by_node(&self) -> MutexGuard<'_, BTreeMap<&'static str, NodeTokens>> {
+        self.by_node.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

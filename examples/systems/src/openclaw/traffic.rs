@@ -1,4 +1,5 @@
-//! A little traffic: an hour of a cluster's life in two seconds, over and over, through the API.
+//! A built-in client that calls the API in rounds of about two seconds, each with every kind of
+//! success and failure.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,17 +9,17 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-/// Sends requests to an OpenClaw until it does not answer.
+/// Sends requests until one fails.
 pub async fn drive(url: String) -> Result<(), Box<dyn Error + Send + Sync>> {
     let traffic = Traffic {
         client: Client::new(),
         url,
     };
     loop {
-        traffic.ordinary().await?;
-        traffic.refused().await?;
-        traffic.troubled().await?;
-        traffic.partitioned().await?;
+        traffic.submit_tasks().await?;
+        traffic.submit_rejected_tasks().await?;
+        traffic.cause_failures().await?;
+        traffic.cause_partition().await?;
         sleep(Duration::from_millis(500)).await;
     }
 }
@@ -29,7 +30,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    async fn ordinary(&self) -> reqwest::Result<()> {
+    async fn submit_tasks(&self) -> reqwest::Result<()> {
         for complexity in ["low", "medium", "high"] {
             let task = json!({ "capability": "compile", "complexity": complexity, "work_ms": 5 });
             self.submit(&task).await?;
@@ -38,8 +39,9 @@ impl Traffic {
         Ok(())
     }
 
-    /// What no node can do, for three reasons, and what there is no room for.
-    async fn refused(&self) -> reqwest::Result<()> {
+    /// Submits tasks that no node can execute, for each of three reasons, and more tasks than the
+    /// inbox of a node holds.
+    async fn submit_rejected_tasks(&self) -> reqwest::Result<()> {
         for task in [
             json!({ "capability": "levitate", "complexity": "low" }),
             json!({ "capability": "train", "complexity": "high", "memory_mb": 1_000_000 }),
@@ -54,8 +56,8 @@ impl Traffic {
         Ok(())
     }
 
-    /// A task that hangs, a node that dies, a lease and tokens taken back.
-    async fn troubled(&self) -> reqwest::Result<()> {
+    /// Causes an expired lease, a crashed node, a revoked lease, a revoked token and a forged message.
+    async fn cause_failures(&self) -> reqwest::Result<()> {
         let hangs = json!({ "capability": "compile", "complexity": "low", "work_ms": 60_000 });
         self.submit(&hangs).await?;
         self.post("/nodes/atlas/crash").await?;
@@ -72,10 +74,10 @@ impl Traffic {
         Ok(())
     }
 
-    /// Results that cannot be brought to the store, until they can.
-    async fn partitioned(&self) -> reqwest::Result<()> {
+    /// Cuts the network while tasks complete, so that their results are buffered, and restores it.
+    async fn cause_partition(&self) -> reqwest::Result<()> {
         self.post("/network/cut").await?;
-        self.ordinary().await?;
+        self.submit_tasks().await?;
         self.post("/results/flush").await?;
         sleep(Duration::from_millis(200)).await;
         self.post("/network/heal").await?;

@@ -1,4 +1,5 @@
-//! The API: its messages as `prost-build` would write them, and a client. Amounts are thousandths of a credit.
+//! The gRPC API: its messages, as `prost-build` would generate them, and a client. Amounts are in
+//! thousandths of a credit.
 
 use futures_util::Stream;
 use http::uri::PathAndQuery;
@@ -8,20 +9,20 @@ use tonic_prost::ProstCodec;
 
 pub const SERVICE: &str = "zerostate.Economy";
 
-/// What can be asked once, its name, and what is answered.
+/// The request message of a unary method, with the name of the method and the type of its reply.
 pub trait Call: prost::Message + Default + 'static {
     const METHOD: &'static str;
-    type Answer: prost::Message + Default + 'static;
+    type Reply: prost::Message + Default + 'static;
 }
 
 macro_rules! calls {
-    ($($call:ident -> $answer:ty),+ $(,)?) => {
+    ($($call:ident -> $reply:ty),+ $(,)?) => {
         $(impl Call for $call {
             const METHOD: &'static str = stringify!($call);
-            type Answer = $answer;
+            type Reply = $reply;
         })+
 
-        /// The names of all of them.
+        /// Names of the unary methods.
         pub const UNARY: &[&str] = &[$(<$call as Call>::METHOD),+];
     };
 }
@@ -40,7 +41,7 @@ calls! {
     FetchContent -> Content,
 }
 
-/// The one that takes a stream: heartbeats of a peer.
+/// Name of the client-streaming method, which receives the heartbeats of a peer.
 pub const MONITOR: &str = "Monitor";
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -50,12 +51,12 @@ pub struct OpenChannel {
     pub opened_by: String,
     #[prost(uint64, tag = "2")]
     pub client_deposit: u64,
-    /// A channel is pending until both have paid.
+    /// A channel is pending until both parties have paid a deposit.
     #[prost(uint64, tag = "3")]
     pub provider_deposit: u64,
 }
 
-/// A channel after a call.
+/// The state of a channel after a call.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ChannelStatus {
     #[prost(string, tag = "1")]
@@ -94,7 +95,7 @@ pub struct Pay {
 pub struct CloseChannel {
     #[prost(string, tag = "1")]
     pub channel_id: String,
-    /// Another one than the ledger's is a dispute.
+    /// The claimed balance. If it differs from that of the ledger, a dispute is opened.
     #[prost(uint64, tag = "2")]
     pub client_balance: u64,
 }
@@ -103,12 +104,12 @@ pub struct CloseChannel {
 pub struct ResolveDispute {
     #[prost(string, tag = "1")]
     pub channel_id: String,
-    /// Whether who closed the channel is right.
+    /// Whether the claim of the closing party is upheld.
     #[prost(bool, tag = "2")]
     pub upheld: bool,
 }
 
-/// Work for a peer: so long, against a limit.
+/// A task for a peer.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct SubmitTask {
     /// `compute`, `inference` or `storage`.
@@ -118,18 +119,20 @@ pub struct SubmitTask {
     pub peer_id: String,
     #[prost(uint64, tag = "3")]
     pub cost: u64,
+    /// Simulated duration of the task.
     #[prost(uint64, tag = "4")]
     pub work_ms: u64,
+    /// Timeout of the task.
     #[prost(uint64, tag = "5")]
     pub limit_ms: u64,
-    /// Whether the peer gives up in the end.
+    /// Whether the peer reports an error after `work_ms`.
     #[prost(bool, tag = "6")]
     pub fails: bool,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TaskEnded {
-    /// The peer's reputation now.
+    /// Reputation of the peer after the task.
     #[prost(double, tag = "1")]
     pub reputation: f64,
 }
@@ -140,7 +143,7 @@ pub struct OpenAuction {
     #[prost(string, tag = "1")]
     pub r#type: String,
     #[prost(uint64, tag = "2")]
-    pub lasts_ms: u64,
+    pub duration_ms: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -160,7 +163,7 @@ pub struct Bid {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct BidAccepted {}
 
-/// What was sold is there: its price leaves escrow.
+/// Confirms the delivery of an auctioned item, which releases its price from escrow.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Deliver {
     #[prost(string, tag = "1")]
@@ -206,7 +209,7 @@ pub struct Monitored {
     pub heartbeats: u64,
 }
 
-/// A caller of the API; its clones share one connection.
+/// A client of the API. Clones share one connection.
 #[derive(Clone, Debug)]
 pub struct Client(tonic::client::Grpc<Channel>);
 
@@ -215,22 +218,22 @@ impl Client {
         Self(tonic::client::Grpc::new(channel))
     }
 
-    pub async fn call<C: Call>(&self, call: C) -> Result<C::Answer, Status> {
+    pub async fn call<C: Call>(&self, call: C) -> Result<C::Reply, Status> {
         let mut grpc = self.ready().await?;
-        let codec = ProstCodec::<C, C::Answer>::default();
-        let answer = grpc.unary(Request::new(call), path(C::METHOD)?, codec);
-        answer.await.map(Response::into_inner)
+        let codec = ProstCodec::<C, C::Reply>::default();
+        let reply = grpc.unary(Request::new(call), path(C::METHOD)?, codec);
+        reply.await.map(Response::into_inner)
     }
 
-    /// Is monitored until there are no more heartbeats.
+    /// Sends heartbeats until the stream ends; the peer is monitored meanwhile.
     pub async fn monitor(
         &self,
         heartbeats: impl Stream<Item = Heartbeat> + Send + 'static,
     ) -> Result<Monitored, Status> {
         let mut grpc = self.ready().await?;
         let codec = ProstCodec::<Heartbeat, Monitored>::default();
-        let answer = grpc.client_streaming(Request::new(heartbeats), path(MONITOR)?, codec);
-        answer.await.map(Response::into_inner)
+        let reply = grpc.client_streaming(Request::new(heartbeats), path(MONITOR)?, codec);
+        reply.await.map(Response::into_inner)
     }
 
     async fn ready(&self) -> Result<tonic::client::Grpc<Channel>, Status> {

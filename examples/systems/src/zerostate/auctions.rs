@@ -1,4 +1,5 @@
-//! [`Auctions`]: each is a task that takes bids until its time is up, and then waits for the delivery.
+//! [`Auctions`]: one tokio task per auction, which accepts bids until the auction ends and then
+//! waits for the delivery.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,46 +14,47 @@ use super::metrics::{
     AuctionStatus, AuctionType, EscrowOutcome, EscrowType, Millicredits, RefundReason, ZeroState,
 };
 
-/// How long the price is held for what was sold.
+/// How long the price is in escrow before it is refunded.
 const DELIVERY_TIME: Duration = Duration::from_secs(3);
-/// Messages that wait for one auction.
+/// Capacity of the message queue of an auction.
 const QUEUE: usize = 16;
 
 pub struct Auctions {
     metrics: ZeroState,
-    halls: Mutex<Halls>,
+    senders: Mutex<Senders>,
 }
 
 #[derive(Default)]
-struct Halls {
+struct Senders {
+    /// Number of auctions opened so far.
     opened: u64,
-    open: HashMap<String, mpsc::Sender<Message>>,
+    by_auction: HashMap<String, mpsc::Sender<Message>>,
 }
 
 enum Message {
     Bid {
         amount: Millicredits,
-        answer: oneshot::Sender<Result<(), Status>>,
+        reply: oneshot::Sender<Result<(), Status>>,
     },
     Deliver {
-        answer: oneshot::Sender<Result<Millicredits, Status>>,
+        reply: oneshot::Sender<Result<Millicredits, Status>>,
     },
 }
 
 impl Auctions {
     pub fn new(metrics: ZeroState) -> Self {
-        let halls = Mutex::default();
-        Self { metrics, halls }
+        let senders = Mutex::default();
+        Self { metrics, senders }
     }
 
-    /// Opens an auction and gives its id.
-    pub fn open(self: &Arc<Self>, kind: AuctionType, lasts: Duration) -> String {
+    /// Opens an auction and returns its id.
+    pub fn open(self: &Arc<Self>, kind: AuctionType, duration: Duration) -> String {
         let (sender, messages) = mpsc::channel(QUEUE);
         let id = {
-            let mut halls = self.halls();
-            halls.opened += 1;
-            let id = format!("auction-{}", halls.opened);
-            halls.open.insert(id.clone(), sender);
+            let mut senders = self.senders();
+            senders.opened += 1;
+            let id = format!("auction-{}", senders.opened);
+            senders.by_auction.insert(id.clone(), sender);
             id
         };
         self.metrics.auction_opened(&id, kind);
@@ -66,38 +68,40 @@ impl Auctions {
         let auctions = Arc::clone(self);
         tokio::spawn(async move {
             let id = auction.id.clone();
-            auction.run(lasts).await;
-            auctions.halls().open.remove(&id);
+            auction.run(duration).await;
+            auctions.senders().by_auction.remove(&id);
         });
         id
     }
 
     pub async fn bid(&self, auction_id: &str, amount: Millicredits) -> Result<(), Status> {
-        self.ask(auction_id, |answer| Message::Bid { amount, answer })
+        self.send(auction_id, |reply| Message::Bid { amount, reply })
             .await
     }
 
-    /// What was sold is there; gives its price.
+    /// Confirms the delivery of the sold item, and returns its price.
     pub async fn deliver(&self, auction_id: &str) -> Result<Millicredits, Status> {
-        self.ask(auction_id, |answer| Message::Deliver { answer })
+        self.send(auction_id, |reply| Message::Deliver { reply })
             .await
     }
 
-    async fn ask<T>(
+    /// Sends a message to the task of an auction, and waits for the reply.
+    async fn send<T>(
         &self,
         auction_id: &str,
         message: impl FnOnce(oneshot::Sender<Result<T, Status>>) -> Message,
     ) -> Result<T, Status> {
-        let over = || Status::not_found("there is no such auction, or it is over");
-        let auction = self.halls().open.get(auction_id).cloned();
-        let (sender, answer) = oneshot::channel();
-        let sent = auction.ok_or_else(over)?.send(message(sender)).await;
-        sent.map_err(|_| over())?;
-        answer.await.map_err(|_| over())?
+        let not_found =
+            || Status::not_found(format!("auction {auction_id:?} is unknown or has ended"));
+        let auction = self.senders().by_auction.get(auction_id).cloned();
+        let (sender, reply) = oneshot::channel();
+        let sent = auction.ok_or_else(not_found)?.send(message(sender)).await;
+        sent.map_err(|_| not_found())?;
+        reply.await.map_err(|_| not_found())?
     }
 
-    fn halls(&self) -> MutexGuard<'_, Halls> {
-        self.halls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn senders(&self) -> MutexGuard<'_, Senders> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,15 +114,15 @@ struct Auction {
 }
 
 impl Auction {
-    async fn run(mut self, lasts: Duration) {
+    async fn run(mut self, duration: Duration) {
         let opened = Instant::now();
-        while let Ok(Some(message)) = timeout_at(opened + lasts, self.messages.recv()).await {
+        while let Ok(Some(message)) = timeout_at(opened + duration, self.messages.recv()).await {
             match message {
-                // Who asked may be gone, here and below.
-                Message::Bid { amount, answer } => drop(answer.send(self.bid(amount))),
-                Message::Deliver { answer } => {
-                    let early = Status::failed_precondition("the auction goes on");
-                    drop(answer.send(Err(early)));
+                // Sending a reply fails if the caller was cancelled; this is ignored here and below.
+                Message::Bid { amount, reply } => drop(reply.send(self.bid(amount))),
+                Message::Deliver { reply } => {
+                    let early = Status::failed_precondition("the auction has not ended");
+                    drop(reply.send(Err(early)));
                 }
             }
         }
@@ -137,23 +141,25 @@ impl Auction {
     fn bid(&mut self, amount: Millicredits) -> Result<(), Status> {
         let highest = self.highest.unwrap_or(0);
         if self.kind == AuctionType::English && amount <= highest {
-            return Err(Status::failed_precondition("there is a higher bid"));
+            return Err(Status::failed_precondition(format!(
+                "bid must be higher than {highest}, got {amount}"
+            )));
         }
         self.highest = Some(highest.max(amount));
-        self.metrics.bid(&self.id, amount);
+        self.metrics.bid_accepted(&self.id, amount);
         Ok(())
     }
 
     async fn wait_for_delivery(&mut self, escrow: Escrow) {
-        let end = Instant::now() + DELIVERY_TIME;
-        while let Ok(Some(message)) = timeout_at(end, self.messages.recv()).await {
+        let deadline = Instant::now() + DELIVERY_TIME;
+        while let Ok(Some(message)) = timeout_at(deadline, self.messages.recv()).await {
             match message {
-                Message::Bid { answer, .. } => {
+                Message::Bid { reply, .. } => {
                     let late = Status::failed_precondition("the auction has ended");
-                    drop(answer.send(Err(late)));
+                    drop(reply.send(Err(late)));
                 }
-                Message::Deliver { answer } => {
-                    drop(answer.send(Ok(escrow.release(EscrowOutcome::Delivered))));
+                Message::Deliver { reply } => {
+                    drop(reply.send(Ok(escrow.release(EscrowOutcome::Delivered))));
                     return;
                 }
             }

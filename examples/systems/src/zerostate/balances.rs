@@ -1,4 +1,5 @@
-//! [`ChannelBalances`]: what is in the channels, asked of the [`Ledger`] when Prometheus asks.
+//! [`ChannelBalances`]: a collector for the balances of the channels, read from the [`Ledger`] at
+//! scrape time.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ pub struct ChannelBalances(pub Arc<Ledger>);
 impl Collector for ChannelBalances {
     async fn collect(&self, _: Deadline, samples: &mut Samples) -> Result<(), CollectError> {
         let (mut channels, rest) = self.0.balances(MAX_CHANNELS);
-        channels.extend(rest.map(|rest| ("overflow".to_owned(), rest)));
+        channels.extend(rest.map(|sum| ("overflow".to_owned(), sum)));
         let mut family = samples.gauge(CHANNEL_BALANCES, CHANNEL_BALANCES_HELP);
         for (channel_id, balances) in &channels {
             for (party, balance) in [

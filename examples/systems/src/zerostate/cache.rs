@@ -1,26 +1,26 @@
-//! [`Cache`]: contents up to so many bytes; who was not asked for longest goes first.
+//! [`Cache`]: an LRU cache of content, limited by its size in bytes.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::metrics::CacheUse;
+use super::metrics::CacheStatistics;
 
 pub struct Cache {
-    most_bytes: usize,
+    max_bytes: usize,
     bytes: usize,
-    /// With the number of the look-up that asked for it last.
+    /// Content by id, with the number of the look-up that used it last.
     entries: HashMap<String, (Bytes, u64)>,
     lookups: u64,
     hits: u64,
-    /// Since they were last told.
+    /// Evictions since the last `take_statistics`.
     evicted: u64,
 }
 
 impl Cache {
-    pub fn new(most_bytes: usize) -> Self {
+    pub fn new(max_bytes: usize) -> Self {
         Self {
-            most_bytes,
+            max_bytes,
             bytes: 0,
             entries: HashMap::new(),
             lookups: 0,
@@ -31,20 +31,24 @@ impl Cache {
 
     pub fn get(&mut self, id: &str) -> Option<Bytes> {
         self.lookups += 1;
-        let (content, asked) = self.entries.get_mut(id)?;
-        *asked = self.lookups;
+        let (content, last_use) = self.entries.get_mut(id)?;
+        *last_use = self.lookups;
         self.hits += 1;
         Some(content.clone())
     }
 
-    /// Keeps a content, unless it alone is larger than the cache.
+    /// Inserts content, unless it alone exceeds the size limit. Evicts the least recently used
+    /// entries to make room.
     pub fn insert(&mut self, id: &str, content: Bytes) {
-        if content.len() > self.most_bytes {
+        if content.len() > self.max_bytes {
             return;
         }
         self.remove(id);
-        while self.bytes + content.len() > self.most_bytes {
-            let oldest = self.entries.iter().min_by_key(|(_, (_, asked))| *asked);
+        while self.bytes + content.len() > self.max_bytes {
+            let oldest = self
+                .entries
+                .iter()
+                .min_by_key(|(_, (_, last_use))| *last_use);
             let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
                 break;
             };
@@ -61,9 +65,9 @@ impl Cache {
         }
     }
 
-    /// What there is, and what was evicted since this was last asked.
-    pub fn take_use(&mut self) -> CacheUse {
-        CacheUse {
+    /// Returns the statistics, with the number of evictions since the last call.
+    pub fn take_statistics(&mut self) -> CacheStatistics {
+        CacheStatistics {
             entries: self.entries.len(),
             bytes: self.bytes,
             hit_ratio: self.hits as f64 / self.lookups.max(1) as f64,

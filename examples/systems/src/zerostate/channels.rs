@@ -1,4 +1,4 @@
-//! [`Ledger`]: payment channels, their deposits, and how they end.
+//! [`Ledger`]: payment channels, with their deposits, payments, disputes and settlements.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,15 +13,17 @@ use super::metrics::{
     ZeroState,
 };
 
-/// All channels that are not settled, by their number.
+/// The channels that are not settled.
 pub struct Ledger {
     metrics: ZeroState,
-    books: Mutex<Books>,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
-struct Books {
+struct Inner {
+    /// Number of channels opened so far.
     opened: u64,
+    /// By number; the oldest first.
     channels: BTreeMap<u64, Channel>,
 }
 
@@ -30,7 +32,7 @@ struct Channel {
     state: ChannelState,
     opened_by: Party,
     opened: Instant,
-    /// When it was closed and could not be settled.
+    /// When a close request opened the dispute.
     disputed: Option<Instant>,
     _active: InProgressGuard,
 }
@@ -42,13 +44,14 @@ pub struct Balances {
 }
 
 impl Balances {
-    fn of(&mut self, party: Party) -> &mut Millicredits {
+    fn get_mut(&mut self, party: Party) -> &mut Millicredits {
         match party {
             Party::Client => &mut self.client,
             Party::Provider => &mut self.provider,
         }
     }
 
+    /// Open if both parties have a balance; a channel without one of the deposits is pending.
     fn state(self) -> ChannelState {
         match self.client > 0 && self.provider > 0 {
             true => ChannelState::Open,
@@ -59,15 +62,15 @@ impl Balances {
 
 impl Ledger {
     pub fn new(metrics: ZeroState) -> Self {
-        let books = Mutex::default();
-        Self { metrics, books }
+        let inner = Mutex::default();
+        Self { metrics, inner }
     }
 
     pub fn open(&self, opened_by: Party, balances: Balances) -> api::ChannelStatus {
         let state = balances.state();
-        let mut books = self.books();
-        books.opened += 1;
-        let number = books.opened;
+        let mut inner = self.lock();
+        inner.opened += 1;
+        let number = inner.opened;
         let channel = Channel {
             balances,
             state,
@@ -76,9 +79,9 @@ impl Ledger {
             disputed: None,
             _active: self.metrics.channel_opened(state, opened_by),
         };
-        let answer = channel.answer(number);
-        books.channels.insert(number, channel);
-        answer
+        let status = channel.status(number);
+        inner.channels.insert(number, channel);
+        status
     }
 
     pub fn deposit(
@@ -88,12 +91,12 @@ impl Ledger {
         amount: Millicredits,
     ) -> Result<api::ChannelStatus, Status> {
         self.change(channel_id, |number, channel| {
-            channel.expect(&[ChannelState::Pending, ChannelState::Open])?;
-            *channel.balances.of(party) += amount;
+            channel.check_state(&[ChannelState::Pending, ChannelState::Open])?;
+            *channel.balances.get_mut(party) += amount;
             if channel.state != channel.balances.state() {
-                self.becomes(channel, channel.balances.state());
+                self.set_state(channel, channel.balances.state());
             }
-            Ok(channel.answer(number))
+            Ok(channel.status(number))
         })
     }
 
@@ -103,53 +106,58 @@ impl Ledger {
         from: Party,
         amount: Millicredits,
     ) -> Result<api::ChannelStatus, Status> {
-        let started = Instant::now();
-        let paid = self.change(channel_id, |number, channel| {
-            channel.expect(&[ChannelState::Open])?;
-            let balance = channel.balances.of(from);
-            let rest = balance.checked_sub(amount);
-            *balance = rest.ok_or_else(|| Status::failed_precondition("not enough left"))?;
-            *channel.balances.of(other(from)) += amount;
-            Ok(channel.answer(number))
+        let start = Instant::now();
+        let result = self.change(channel_id, |number, channel| {
+            channel.check_state(&[ChannelState::Open])?;
+            let balance = channel.balances.get_mut(from);
+            *balance = balance.checked_sub(amount).ok_or_else(|| {
+                Status::failed_precondition(format!(
+                    "insufficient balance: at most {balance} can be paid, got {amount}"
+                ))
+            })?;
+            *channel.balances.get_mut(other(from)) += amount;
+            Ok(channel.status(number))
         });
-        let status = match paid {
+        let status = match result {
             Ok(_) => PaymentStatus::Success,
             Err(_) => PaymentStatus::Failed,
         };
-        self.metrics.payment(status, amount, started.elapsed());
-        paid
+        self.metrics.payment(status, amount, start.elapsed());
+        result
     }
 
-    /// Settles a channel if the claim is right, and opens a dispute if not.
+    /// Settles a channel if the claimed balance equals that of the ledger; otherwise opens a dispute.
     pub fn close(
         &self,
         channel_id: &str,
         client_balance: Millicredits,
     ) -> Result<api::ChannelStatus, Status> {
-        let started = Instant::now();
+        let start = Instant::now();
         let is_right = self.change(channel_id, |_, channel| {
-            channel.expect(&[ChannelState::Pending, ChannelState::Open])?;
+            channel.check_state(&[ChannelState::Pending, ChannelState::Open])?;
             let is_right = channel.balances.client == client_balance;
             if !is_right {
-                channel.disputed = Some(started);
-                self.becomes(channel, ChannelState::Disputed);
+                channel.disputed = Some(start);
+                self.set_state(channel, ChannelState::Disputed);
                 self.metrics.dispute(DisputeStatus::Opened);
             }
             Ok(is_right)
         })?;
         match is_right {
-            true => self.settle(channel_id, SettlementStatus::Success, started),
+            true => self.settle(channel_id, SettlementStatus::Success, start),
             false => self.get(channel_id),
         }
     }
 
+    /// Decides a dispute and settles the channel.
     pub fn resolve(&self, channel_id: &str, upheld: bool) -> Result<api::ChannelStatus, Status> {
         let closed = self.change(channel_id, |_, channel| {
-            channel.expect(&[ChannelState::Disputed])?;
+            channel.check_state(&[ChannelState::Disputed])?;
             Ok(channel.disputed.take())
         })?;
-        // Two arbiters at once: the other one was first.
-        let closed = closed.ok_or_else(|| Status::aborted("somebody else resolves it"))?;
+        // `None` if a concurrent call was first.
+        let closed =
+            closed.ok_or_else(|| Status::aborted("another call already resolves the dispute"))?;
         self.metrics.dispute(match upheld {
             true => DisputeStatus::Upheld,
             false => DisputeStatus::Dismissed,
@@ -164,28 +172,28 @@ impl Ledger {
         closed: Instant,
     ) -> Result<api::ChannelStatus, Status> {
         let number = number(channel_id)?;
-        let channel = self.books().channels.remove(&number);
+        let channel = self.lock().channels.remove(&number);
         let channel = channel.ok_or_else(unknown)?;
         self.metrics.settlement(&Settlement {
             status,
-            lasted: channel.opened.elapsed(),
-            took: closed.elapsed(),
+            channel_duration: channel.opened.elapsed(),
+            settlement_duration: closed.elapsed(),
         });
-        let mut answer = channel.answer(number);
-        "settled".clone_into(&mut answer.state);
-        Ok(answer)
+        let mut status = channel.status(number);
+        "settled".clone_into(&mut status.state);
+        Ok(status)
     }
 
     pub fn get(&self, channel_id: &str) -> Result<api::ChannelStatus, Status> {
-        self.change(channel_id, |number, channel| Ok(channel.answer(number)))
+        self.change(channel_id, |number, channel| Ok(channel.status(number)))
     }
 
-    /// The balances of the oldest open channels, and the sum of those of all others, if there are any.
-    pub fn balances(&self, at_most: usize) -> (Vec<(String, Balances)>, Option<Balances>) {
-        let books = self.books();
-        let oldest = books.channels.iter().take(at_most);
+    /// Returns the balances of the `max` oldest channels, and the sum over all others if there are any.
+    pub fn balances(&self, max: usize) -> (Vec<(String, Balances)>, Option<Balances>) {
+        let inner = self.lock();
+        let oldest = inner.channels.iter().take(max);
         let oldest = oldest.map(|(number, channel)| (channel_id(*number), channel.balances));
-        let rest = books.channels.values().skip(at_most);
+        let rest = inner.channels.values().skip(max);
         let rest = rest
             .map(|channel| channel.balances)
             .reduce(|a, b| Balances {
@@ -195,7 +203,7 @@ impl Ledger {
         (oldest.collect(), rest)
     }
 
-    fn becomes(&self, channel: &mut Channel, state: ChannelState) {
+    fn set_state(&self, channel: &mut Channel, state: ChannelState) {
         channel.state = state;
         channel._active = self.metrics.channel_changed(state, channel.opened_by);
     }
@@ -206,18 +214,18 @@ impl Ledger {
         change: impl FnOnce(u64, &mut Channel) -> Result<T, Status>,
     ) -> Result<T, Status> {
         let number = number(channel_id)?;
-        let mut books = self.books();
-        let channel = books.channels.get_mut(&number).ok_or_else(unknown)?;
+        let mut inner = self.lock();
+        let channel = inner.channels.get_mut(&number).ok_or_else(unknown)?;
         change(number, channel)
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Channel {
-    fn expect(&self, states: &[ChannelState]) -> Result<(), Status> {
+    fn check_state(&self, states: &[ChannelState]) -> Result<(), Status> {
         match states.contains(&self.state) {
             true => Ok(()),
             false => Err(Status::failed_precondition(format!(
@@ -227,7 +235,7 @@ impl Channel {
         }
     }
 
-    fn answer(&self, number: u64) -> api::ChannelStatus {
+    fn status(&self, number: u64) -> api::ChannelStatus {
         api::ChannelStatus {
             channel_id: channel_id(number),
             state: self.state.as_str().to_owned(),
@@ -254,5 +262,5 @@ fn number(channel_id: &str) -> Result<u64, Status> {
 }
 
 fn unknown() -> Status {
-    Status::not_found("there is no such channel, or it is settled")
+    Status::not_found("the channel is unknown or settled")
 }

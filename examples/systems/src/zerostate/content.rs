@@ -1,4 +1,4 @@
-//! [`ContentStore`]: contents by their checksum, from the cache or over the pool from their origin, and verified.
+//! [`ContentStore`]: content by checksum, from the cache or the origin. Content from the origin is verified.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
@@ -28,36 +28,41 @@ impl ContentStore {
     }
 
     pub async fn fetch(&self, content_id: &str) -> Result<Bytes, Status> {
-        if let Some(content) = self.cached(|cache| cache.get(content_id)) {
+        if let Some(content) = self.with_cache(|cache| cache.get(content_id)) {
             return Ok(content);
         }
-        let lost = |error: io::Error| Status::unavailable(format!("the origin: {error}"));
-        let content = self.pool.fetch(content_id).await.map_err(lost)?;
-        let content = content.ok_or_else(|| Status::not_found("there is no such content"))?;
+        let unavailable = |error: io::Error| {
+            Status::unavailable(format!("cannot fetch content from the origin: {error}"))
+        };
+        let content = self.pool.fetch(content_id).await.map_err(unavailable)?;
+        let content = content.ok_or_else(|| Status::not_found("unknown content id"))?;
         self.verify(content_id, &content)?;
-        self.cached(|cache| cache.insert(content_id, content.clone()));
+        self.with_cache(|cache| cache.insert(content_id, content.clone()));
         Ok(content)
     }
 
     fn verify(&self, content_id: &str, content: &Bytes) -> Result<(), Status> {
-        let started = Instant::now();
-        let is_right = checksum(content) == content_id;
-        self.metrics.content_verified(started.elapsed());
-        match is_right {
+        let start = Instant::now();
+        let is_valid = checksum(content) == content_id;
+        self.metrics.content_verified(start.elapsed());
+        match is_valid {
             true => Ok(()),
-            false => Err(Status::data_loss("the content is not what its name says")),
+            false => Err(Status::data_loss(
+                "the checksum of the content does not equal its id",
+            )),
         }
     }
 
-    fn cached<T>(&self, access: impl FnOnce(&mut Cache) -> T) -> T {
+    /// Accesses the cache, and updates its metrics.
+    fn with_cache<T>(&self, access: impl FnOnce(&mut Cache) -> T) -> T {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = access(&mut cache);
-        self.metrics.cache_used(&cache.take_use());
-        found
+        let result = access(&mut cache);
+        self.metrics.cache_updated(&cache.take_statistics());
+        result
     }
 }
 
-/// The name of a content. Another system would take a cryptographic hash.
+/// Returns the id of content. A real system would use a cryptographic hash.
 pub fn checksum(content: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(content);

@@ -1,4 +1,4 @@
-//! [`Economy`]: all parts, and what each call of the API does with them.
+//! [`Economy`]: all parts of the system, and the handlers of the API.
 
 use std::io;
 use std::pin::pin;
@@ -18,10 +18,10 @@ use super::origin::Origin;
 use super::peers::{Peers, Task};
 use super::pool::Pool;
 
-/// A peer that says nothing for so long is not monitored any more.
+/// Time without a heartbeat after which a peer is no longer monitored.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
-const MOST_CONNECTIONS: usize = 4;
-/// Less than the origin has.
+const MAX_CONNECTIONS: usize = 4;
+/// Less than the size of all content, so that entries are evicted.
 const CACHE_BYTES: usize = 64 * 1024;
 
 pub struct Economy {
@@ -35,7 +35,7 @@ pub struct Economy {
 impl Economy {
     pub async fn start(metrics: ZeroState) -> io::Result<Self> {
         let (origin, content_ids) = Origin::start().await?;
-        let pool = Pool::new(metrics, origin, MOST_CONNECTIONS);
+        let pool = Pool::new(metrics, origin, MAX_CONNECTIONS);
         Ok(Self {
             ledger: Arc::new(Ledger::new(metrics)),
             auctions: Arc::new(Auctions::new(metrics)),
@@ -45,7 +45,8 @@ impl Economy {
         })
     }
 
-    /// Listens to a peer's heartbeats, until there are no more or none in time.
+    /// Counts the heartbeats of a peer, until the stream ends or no heartbeat arrives within
+    /// [`HEARTBEAT_TIMEOUT`].
     pub async fn monitor(
         &self,
         heartbeats: impl Stream<Item = Result<api::Heartbeat, Status>>,
@@ -61,9 +62,9 @@ impl Economy {
     }
 }
 
-/// What a call does.
+/// The handler of a unary method.
 pub trait Handle<C: Call> {
-    fn handle(&self, call: C) -> impl Future<Output = Result<C::Answer, Status>> + Send;
+    fn handle(&self, call: C) -> impl Future<Output = Result<C::Reply, Status>> + Send;
 }
 
 impl Handle<api::OpenChannel> for Economy {
@@ -114,16 +115,18 @@ impl Handle<api::SubmitTask> for Economy {
             limit: Duration::from_millis(call.limit_ms),
             fails: call.fails,
         };
-        // A task of its own: the peer goes on when the caller hangs up, and is paid.
+        // Spawned, so that the task continues and the peer is paid if the caller disconnects.
         let peers = Arc::clone(&self.peers);
         let executed = tokio::spawn(async move { peers.execute(task).await }).await;
-        let (result, standing) = executed.map_err(|error| Status::internal(error.to_string()))?;
+        let (result, statistics) = executed.map_err(|error| Status::internal(error.to_string()))?;
         match result {
             Ok(()) => Ok(api::TaskEnded {
-                reputation: standing.reputation,
+                reputation: statistics.reputation,
             }),
-            Err(TaskError::Peer) => Err(Status::aborted("the peer gave up")),
-            Err(TaskError::Timeout) => Err(Status::deadline_exceeded("the peer took too long")),
+            Err(TaskError::Peer) => Err(Status::aborted("the peer reported an error")),
+            Err(TaskError::Timeout) => Err(Status::deadline_exceeded(
+                "the peer exceeded the time limit",
+            )),
         }
     }
 }
@@ -131,7 +134,7 @@ impl Handle<api::SubmitTask> for Economy {
 impl Handle<api::OpenAuction> for Economy {
     async fn handle(&self, call: api::OpenAuction) -> Result<api::AuctionOpened, Status> {
         let kind = one_of("type", AuctionType::ALL, AuctionType::as_str, &call.r#type)?;
-        let auction_id = (self.auctions).open(kind, Duration::from_millis(call.lasts_ms));
+        let auction_id = (self.auctions).open(kind, Duration::from_millis(call.duration_ms));
         Ok(api::AuctionOpened { auction_id })
     }
 }
@@ -168,16 +171,19 @@ fn party(text: &str) -> Result<Party, Status> {
     one_of("party", Party::ALL, Party::as_str, text)
 }
 
-/// The value that a text names.
+/// Returns the value whose name is `text`.
 fn one_of<V: Copy>(
-    what: &str,
+    field: &str,
     all: &[V],
     as_str: fn(V) -> &'static str,
     text: &str,
 ) -> Result<V, Status> {
     let found = all.iter().copied().find(|value| as_str(*value) == text);
     found.ok_or_else(|| {
-        let known: Vec<_> = all.iter().map(|value| as_str(*value)).collect();
-        Status::invalid_argument(format!("{what} {text:?} is none of {}", known.join(", ")))
+        let names: Vec<_> = all.iter().map(|value| as_str(*value)).collect();
+        Status::invalid_argument(format!(
+            "{field} must be one of {}, got {text:?}",
+            names.join(", ")
+        ))
     })
 }

@@ -1,9 +1,9 @@
-//! [`Escrow`]: an amount that is held until it is clear to whom it goes.
+//! [`Escrow`]: an amount that is held until it is released to the earning party or refunded.
 
 use super::metrics::{EscrowOutcome, EscrowType, Millicredits, RefundReason, ZeroState};
 
-/// Goes back when it is dropped.
-#[must_use = "what is dropped goes back"]
+/// An amount in escrow. Dropping it refunds the amount.
+#[must_use = "dropping an escrow refunds it"]
 pub struct Escrow {
     metrics: ZeroState,
     amount: Millicredits,
@@ -20,7 +20,7 @@ impl Escrow {
         }
     }
 
-    /// Goes to who earned it.
+    /// Releases the amount to the earning party, and returns it.
     pub fn release(mut self, outcome: EscrowOutcome) -> Millicredits {
         self.is_settled = true;
         self.metrics.escrow_released(outcome);

@@ -13,7 +13,7 @@ use super::balances::ChannelBalances;
 use super::economy::Economy;
 use super::metrics::families;
 
-/// The layer for this API.
+/// Returns the configuration of the layer for this API.
 pub fn http_metrics() -> HttpMetrics {
     HttpMetrics::server()
 }
@@ -48,7 +48,7 @@ async fn peer(
     State(economy): State<Arc<Economy>>,
     Path(peer_id): Path<String>,
 ) -> Result<String, StatusCode> {
-    let standing = economy.peers.standing(&peer_id);
-    let standing = standing.ok_or(StatusCode::NOT_FOUND)?;
-    Ok(format!("reputation {:.3}\n", standing.reputation))
+    let statistics = economy.peers.statistics(&peer_id);
+    let statistics = statistics.ok_or(StatusCode::NOT_FOUND)?;
+    Ok(format!("reputation {:.3}\n", statistics.reputation))
 }

@@ -1,15 +1,17 @@
 //! The catalogue of the economy, and a method per event that updates all metrics of the event.
 //!
-//! # Labels that grow without bound
+//! # Labels with unbounded cardinality
 //!
-//! **Peers and auctions** keep coming. Their labels have limits, [`MAX_PEERS`] and [`MAX_AUCTIONS`]. The first values get
-//! series of their own; further ones share the series `overflow` and are counted in `metrics_label_overflow_total`. So
-//! sums of counters stay right. Of a gauge that is set, `overflow` has the latest value of the further ones.
+//! **Peers and auctions:** the labels have limits, [`MAX_PEERS`] and [`MAX_AUCTIONS`]. The first
+//! values get separate series; further values are recorded as `overflow` and counted in
+//! `metrics_label_overflow_total`. Sums of counters stay correct. A gauge that is set has the
+//! latest value of any further peer as `overflow`.
 //!
-//! **Channels** end. A recorded series stays until the process ends, so the balances are not recorded but gathered by a
-//! collector. A settled channel is missing from the next scrape (it is not left at 0), and another one can take its
-//! place. At most [`MAX_CHANNELS`] are exported, those open the longest, so a series stays until its channel is settled.
-//! `overflow` is the sum of all others.
+//! **Channels** end, but a recorded series exists until the process ends. So a collector exports
+//! the balances at scrape time. A settled channel is missing from the next scrape (it does not stay
+//! at 0), and another channel can take its place. At most [`MAX_CHANNELS`] are exported: those that
+//! have been open the longest, so that a series exists until its channel is settled. `overflow` is
+//! the sum over all others.
 
 use std::time::Duration;
 
@@ -20,18 +22,18 @@ use tower_prometheus::{
     model::{FamilyDescription, LabelDescription, MetricKind},
 };
 
-/// Peers with series of their own.
+/// Limit of the label `peer_id`.
 pub const MAX_PEERS: usize = 100;
-/// Auctions with series of their own.
+/// Limit of the label `auction_id`.
 pub const MAX_AUCTIONS: usize = 50;
-/// Channels with series of their own.
+/// Maximum number of channels that are exported separately.
 pub const MAX_CHANNELS: usize = 50;
 
-/// The unit of amounts; the metrics page shows credits, of which each is 1000.
+/// The unit of amounts in code: thousandths of a credit. Metrics are in credits.
 pub type Millicredits = u64;
 
 labels! {
-    /// The state of a channel. A settled channel has none.
+    /// The state of a channel that is not settled.
     pub enum ChannelState {
         /// Only one party has paid its deposit.
         Pending = "pending",
@@ -248,13 +250,13 @@ pub struct Execution<'a> {
     pub kind: TaskType,
     pub peer_id: &'a str,
     pub result: Result<(), TaskError>,
-    pub took: Duration,
+    pub duration: Duration,
     pub cost: Millicredits,
 }
 
 /// The statistics of a peer.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct PeerStatistics {
     pub reputation: f64,
     pub success_rate: f64,
     pub average_duration: Duration,
@@ -265,49 +267,50 @@ pub struct Standing {
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement {
     pub status: SettlementStatus,
-    /// Since it was opened.
-    pub lasted: Duration,
-    /// Since it was closed.
-    pub took: Duration,
+    /// Time since the channel was opened.
+    pub channel_duration: Duration,
+    /// Time since the channel was closed.
+    pub settlement_duration: Duration,
 }
 
 /// The statistics of the cache.
 #[derive(Clone, Copy, Debug)]
-pub struct CacheUse {
+pub struct CacheStatistics {
     pub entries: usize,
     pub bytes: usize,
     pub hit_ratio: f64,
+    /// Evictions since the last update.
     pub evicted: u64,
 }
 
 impl ZeroState {
-    /// The guard counts the channel as active while it exists.
+    /// Records an opened channel. It counts as active until the guard is dropped.
     pub fn channel_opened(&self, state: ChannelState, party: Party) -> InProgressGuard {
         let channels = Channels { state, party };
         self.channels_total.with(channels).increment();
         self.channels_active.with(channels).start()
     }
 
-    /// The new guard replaces the channel's previous one.
+    /// Records a new state of a channel. The guard replaces the previous guard of the channel.
     pub fn channel_changed(&self, state: ChannelState, party: Party) -> InProgressGuard {
         self.channels_active.with(Channels { state, party }).start()
     }
 
-    pub fn payment(&self, status: PaymentStatus, amount: Millicredits, took: Duration) {
+    pub fn payment(&self, status: PaymentStatus, amount: Millicredits, duration: Duration) {
         self.payments_total.with(status).increment();
-        self.payment_duration_seconds.observe_duration(took);
+        self.payment_duration_seconds.observe_duration(duration);
         if status == PaymentStatus::Success {
             self.payment_amount.observe(credits(amount));
         }
     }
 
-    pub fn reputation_updated(&self, peer_id: &str, standing: &Standing) {
-        let Standing {
+    pub fn reputation_updated(&self, peer_id: &str, statistics: &PeerStatistics) {
+        let PeerStatistics {
             reputation,
             success_rate,
             average_duration,
             average_cost,
-        } = *standing;
+        } = *statistics;
         let peer = Peer { peer_id };
         self.reputation_scores.with(peer).set(reputation);
         self.success_rate.with(peer).set(success_rate);
@@ -320,12 +323,14 @@ impl ZeroState {
     pub fn settlement(&self, settlement: &Settlement) {
         let Settlement {
             status,
-            lasted,
-            took,
+            channel_duration,
+            settlement_duration,
         } = *settlement;
         self.settlements_total.with(status).increment();
-        self.settlement_duration_seconds.observe_duration(took);
-        self.channel_duration_seconds.observe_duration(lasted);
+        self.settlement_duration_seconds
+            .observe_duration(settlement_duration);
+        self.channel_duration_seconds
+            .observe_duration(channel_duration);
     }
 
     pub fn dispute(&self, status: DisputeStatus) {
@@ -341,14 +346,14 @@ impl ZeroState {
             .increment();
     }
 
-    pub fn auction_ended(&self, r#type: AuctionType, status: AuctionStatus, lasted: Duration) {
+    pub fn auction_ended(&self, r#type: AuctionType, status: AuctionStatus, duration: Duration) {
         self.auctions_total
             .with(Auctions { r#type, status })
             .increment();
-        self.auction_duration_seconds.observe_duration(lasted);
+        self.auction_duration_seconds.observe_duration(duration);
     }
 
-    pub fn bid(&self, auction_id: &str, amount: Millicredits) {
+    pub fn bid_accepted(&self, auction_id: &str, amount: Millicredits) {
         self.bids_total.with(Auction { auction_id }).increment();
         self.bid_amount.observe(credits(amount));
     }
@@ -362,7 +367,7 @@ impl ZeroState {
             kind,
             peer_id,
             result,
-            took,
+            duration,
             cost,
         } = *execution;
         let status = match result {
@@ -381,7 +386,9 @@ impl ZeroState {
             status,
         };
         self.tasks_completed_total.with(completed).increment();
-        self.task_duration_seconds.with(kind).observe_duration(took);
+        self.task_duration_seconds
+            .with(kind)
+            .observe_duration(duration);
         self.task_cost.with(kind).observe(credits(cost));
         self.tasks_executed_total.with(Peer { peer_id }).increment();
     }
@@ -399,12 +406,12 @@ impl ZeroState {
         self.escrow_refunds_total.with(reason).increment();
     }
 
-    pub fn content_verified(&self, took: Duration) {
-        self.content_verification_latency.observe_duration(took);
+    pub fn content_verified(&self, duration: Duration) {
+        self.content_verification_latency.observe_duration(duration);
     }
 
-    pub fn cache_used(&self, cache: &CacheUse) {
-        let CacheUse {
+    pub fn cache_updated(&self, cache: &CacheStatistics) {
+        let CacheStatistics {
             entries,
             bytes,
             hit_ratio,

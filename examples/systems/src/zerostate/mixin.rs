@@ -10,7 +10,7 @@ pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_m
     let rules = Rules::new(families)
         .job("zerostate-api")
         .group(alerts())
-        // Without an alert on overflow: the number of auctions has no bound, so `auction_id` always overflows.
+        // Without an alert on overflow: each auction has a new id, so `auction_id` always overflows.
         .group(RuleGroup::health("zerostate-health", families));
     Ok(Mixin::new()
         .dashboard(
@@ -28,7 +28,7 @@ pub fn mixin(families: &[FamilyDescription]) -> Result<Mixin, tower_prometheus_m
         ))
 }
 
-/// The full name of a metric family with the prefix.
+/// Returns the name of a metric family with its prefix.
 fn economic(family: &str) -> String {
     format!("zerostate_economic_{family}")
 }

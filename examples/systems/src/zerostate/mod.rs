@@ -7,13 +7,14 @@
 //! $ curl -s http://127.0.0.1:38817/metrics | grep zerostate_
 //! ```
 //!
-//! Parties open payment channels, pay, and settle or dispute them. Peers execute tasks and get a reputation. Auctions take
-//! bids, escrow holds prices until delivery, and a cache fetches content over a connection pool. `metrics.rs` documents
-//! the limits of the labels that grow without bound: peers, auctions and channels.
+//! Parties open payment channels, pay, and settle or dispute them. Peers execute tasks and get a
+//! reputation. Auctions take bids, escrow holds prices until delivery, and a cache fetches content
+//! over a connection pool. `metrics.rs` documents the limits of the labels with unbounded
+//! cardinality: peers, auctions and channels.
 //!
 //! | argument or variable | |
 //! |---|---|
-//! | `--no-traffic` | without the built-in client |
+//! | `--no-traffic` | do not start the built-in client |
 //! | `PORT`, `GRPC_PORT` | the ports of the HTTP and the gRPC API; free ones by default |
 //!
 //! Ctrl-C or SIGTERM shuts it down.
@@ -98,11 +99,11 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
 
 async fn drive(client: Client) {
     if let Err(status) = traffic::run(client).await {
-        tracing::warn!("the built-in client has stopped: {status}");
+        tracing::warn!("the built-in client stopped: {status}");
     }
 }
 
-/// The address with the port of the environment variable, or with a free one.
+/// Returns a local address with the port of the environment variable; 0, for a free port, by default.
 fn local(variable: &str) -> String {
     let port = std::env::var(variable).unwrap_or_else(|_| "0".to_owned());
     format!("127.0.0.1:{port}")

@@ -1,4 +1,5 @@
-//! [`Origin`]: where contents come from, a server that is asked by a line and answers by a length and so many bytes.
+//! [`Origin`]: a simulated origin server. A request is a line with a content id; the response is a
+//! length and the bytes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,10 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::content::checksum;
 
-/// The length of what is not there.
-pub const NOTHING: u32 = u32::MAX;
+/// The length that means "not found".
+pub const NOT_FOUND: u32 = u32::MAX;
 
-/// Contents, of 1 KiB, 2 KiB and so on.
+/// Number of contents: of 1 KiB, 2 KiB and so on.
 const CONTENTS: usize = 16;
 
 pub struct Origin {
@@ -22,7 +23,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Begins to serve, and gives the ids of what there is.
+    /// Starts the server. Returns its address and the ids of all content.
     pub async fn start() -> io::Result<(SocketAddr, Vec<String>)> {
         let contents = (1..=CONTENTS).map(|n| Bytes::from(vec![n as u8; n * 1024]));
         let contents = contents.map(|content| (checksum(&content), content));
@@ -35,14 +36,14 @@ impl Origin {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let origin = Arc::clone(&origin);
-                // A connection that breaks is its client's to notice.
-                tokio::spawn(async move { origin.answer(stream).await });
+                // The error of a broken connection is ignored: the client gets one, too.
+                tokio::spawn(async move { origin.serve(stream).await });
             }
         });
         Ok((address, ids))
     }
 
-    async fn answer(&self, stream: TcpStream) -> io::Result<()> {
+    async fn serve(&self, stream: TcpStream) -> io::Result<()> {
         let mut stream = BufStream::new(stream);
         let mut id = String::new();
         while stream.read_line(&mut id).await? > 0 {
@@ -51,7 +52,7 @@ impl Origin {
                     stream.write_u32(content.len() as u32).await?;
                     stream.write_all(content).await?;
                 }
-                None => stream.write_u32(NOTHING).await?,
+                None => stream.write_u32(NOT_FOUND).await?,
             }
             stream.flush().await?;
             id.clear();

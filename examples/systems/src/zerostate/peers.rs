@@ -1,4 +1,4 @@
-//! [`Peers`]: who executes tasks, what became of them, and what that does to a reputation.
+//! [`Peers`]: peers that execute tasks, with their statistics and reputation.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,13 +9,13 @@ use tower_prometheus::custom::InProgressGuard;
 
 use super::escrow::Escrow;
 use super::metrics::{
-    EscrowOutcome, EscrowType, Execution, Millicredits, RefundReason, Standing, TaskError,
+    EscrowOutcome, EscrowType, Execution, Millicredits, PeerStatistics, RefundReason, TaskError,
     TaskType, ZeroState,
 };
 
-/// What a newcomer is trusted.
-const FIRST_REPUTATION: f64 = 0.5;
-/// How much the latest task weighs.
+/// Reputation of a peer before its first task.
+const INITIAL_REPUTATION: f64 = 0.5;
+/// Weight of the latest task in the reputation, an exponential moving average.
 const WEIGHT: f64 = 0.1;
 
 pub struct Peers {
@@ -37,7 +37,7 @@ struct Record {
     reputation: f64,
     executed: u32,
     succeeded: u32,
-    took: Duration,
+    duration: Duration,
     cost: Millicredits,
 }
 
@@ -47,13 +47,14 @@ impl Peers {
         Self { metrics, records }
     }
 
-    /// Lets the peer work while the price is in escrow, and gives its reputation afterwards.
-    pub async fn execute(&self, task: Task) -> (Result<(), TaskError>, Standing) {
+    /// Executes a task while its price is in escrow. Returns the result, and the statistics of the
+    /// peer afterwards.
+    pub async fn execute(&self, task: Task) -> (Result<(), TaskError>, PeerStatistics) {
         self.metrics.task_submitted(task.kind);
         let escrow = Escrow::hold(self.metrics, EscrowType::Task, task.cost);
-        let started = Instant::now();
+        let start = Instant::now();
         let result = match timeout(task.limit, work(task.work, task.fails)).await {
-            Ok(worked) => worked,
+            Ok(result) => result,
             Err(_) => Err(TaskError::Timeout),
         };
         match result {
@@ -64,38 +65,38 @@ impl Peers {
             kind: task.kind,
             peer_id: &task.peer_id,
             result,
-            took: started.elapsed(),
+            duration: start.elapsed(),
             cost: task.cost,
         };
         self.metrics.task_executed(&execution);
         (result, self.update(&execution))
     }
 
-    fn update(&self, execution: &Execution<'_>) -> Standing {
+    fn update(&self, execution: &Execution<'_>) -> PeerStatistics {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let record = records.entry(execution.peer_id.to_owned()).or_default();
         record.add(execution);
-        let standing = record.standing();
-        // Still under the lock, so that the latest is what is recorded last.
+        let statistics = record.statistics();
+        // Under the lock, so that concurrent updates set the gauges in order.
         self.metrics
-            .reputation_updated(execution.peer_id, &standing);
-        standing
+            .reputation_updated(execution.peer_id, &statistics);
+        statistics
     }
 
-    pub fn standing(&self, peer_id: &str) -> Option<Standing> {
+    pub fn statistics(&self, peer_id: &str) -> Option<PeerStatistics> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.get(peer_id).map(|record| record.standing())
+        records.get(peer_id).map(|record| record.statistics())
     }
 
-    /// One that is watched, until the guard is dropped.
+    /// Counts a peer as monitored until the guard is dropped.
     pub fn monitor(&self) -> InProgressGuard {
         self.metrics.active_peer_monitors.start()
     }
 }
 
-/// What the peer does.
-async fn work(takes: Duration, fails: bool) -> Result<(), TaskError> {
-    tokio::time::sleep(takes).await;
+/// Simulates the work of a peer.
+async fn work(duration: Duration, fails: bool) -> Result<(), TaskError> {
+    tokio::time::sleep(duration).await;
     match fails {
         false => Ok(()),
         true => Err(TaskError::Peer),
@@ -105,10 +106,10 @@ async fn work(takes: Duration, fails: bool) -> Result<(), TaskError> {
 impl Default for Record {
     fn default() -> Self {
         Self {
-            reputation: FIRST_REPUTATION,
+            reputation: INITIAL_REPUTATION,
             executed: 0,
             succeeded: 0,
-            took: Duration::ZERO,
+            duration: Duration::ZERO,
             cost: 0,
         }
     }
@@ -120,16 +121,16 @@ impl Record {
         self.reputation += WEIGHT * (f64::from(success) - self.reputation);
         self.executed += 1;
         self.succeeded += success;
-        self.took += execution.took;
+        self.duration += execution.duration;
         self.cost += execution.cost;
     }
 
-    fn standing(self) -> Standing {
+    fn statistics(self) -> PeerStatistics {
         let executed = self.executed.max(1);
-        Standing {
+        PeerStatistics {
             reputation: self.reputation,
             success_rate: f64::from(self.succeeded) / f64::from(executed),
-            average_duration: self.took / executed,
+            average_duration: self.duration / executed,
             average_cost: self.cost / Millicredits::from(executed),
         }
     }

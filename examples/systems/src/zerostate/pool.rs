@@ -1,4 +1,4 @@
-//! [`Pool`]: connections to the origin, kept for whoever comes next.
+//! [`Pool`]: a pool of reusable connections to the origin.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tower_prometheus::custom::InProgressGuard;
 
 use super::metrics::ZeroState;
-use super::origin::NOTHING;
+use super::origin::NOT_FOUND;
 
 pub struct Pool {
     metrics: ZeroState,
@@ -20,23 +20,23 @@ pub struct Pool {
     idle: Mutex<Vec<Connection>>,
 }
 
-/// In the pool's size until it is dropped.
+/// A connection. It counts in `connection_pool_size` until it is dropped.
 struct Connection {
     stream: BufStream<TcpStream>,
     _open: InProgressGuard,
 }
 
 impl Pool {
-    pub fn new(metrics: ZeroState, origin: SocketAddr, most: usize) -> Self {
+    pub fn new(metrics: ZeroState, origin: SocketAddr, max: usize) -> Self {
         Self {
             metrics,
             origin,
-            permits: Semaphore::new(most),
+            permits: Semaphore::new(max),
             idle: Mutex::default(),
         }
     }
 
-    /// A content, if the origin has it. Waits while all connections are in use.
+    /// Fetches content; `None` if the origin does not have it. Waits while all connections are in use.
     pub async fn fetch(&self, content_id: &str) -> io::Result<Option<Bytes>> {
         let _permit = self.permits.acquire().await.map_err(io::Error::other)?;
         let idle = self.idle().pop();
@@ -44,7 +44,7 @@ impl Pool {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        // One that failed, or is given up half-way, is not used again.
+        // If the fetch fails or is cancelled, the connection is dropped and not reused.
         let content = connection.fetch(content_id).await?;
         self.idle().push(connection);
         Ok(content)
@@ -70,7 +70,7 @@ impl Connection {
         stream.write_all(b"\n").await?;
         stream.flush().await?;
         let length = stream.read_u32().await?;
-        if length == NOTHING {
+        if length == NOT_FOUND {
             return Ok(None);
         }
         let mut content = vec![0; length as usize];

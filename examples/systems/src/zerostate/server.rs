@@ -17,7 +17,7 @@ use super::economy::{Economy, Handle};
 #[derive(Clone)]
 pub struct EconomyServer(pub Arc<Economy>);
 
-/// The layer for this service.
+/// Returns the configuration of the layer for this service.
 pub fn grpc_metrics() -> GrpcMetrics {
     let methods = api::UNARY.iter().map(|method| (*method, GrpcType::Unary));
     let methods = methods.chain([(api::MONITOR, GrpcType::ClientStream)]);
@@ -62,7 +62,7 @@ where
                 api::ListContent::METHOD => unary::<api::ListContent, _>(economy, request).await,
                 api::FetchContent::METHOD => unary::<api::FetchContent, _>(economy, request).await,
                 api::MONITOR => monitor(economy, request).await,
-                _ => Status::unimplemented("no such method").into_http(),
+                _ => Status::unimplemented(format!("unknown method {method:?}")).into_http(),
             })
         })
     }
@@ -77,7 +77,7 @@ where
     Economy: Handle<C>,
     B: http_body::Body<Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
 {
-    let mut grpc = tonic::server::Grpc::new(ProstCodec::<C::Answer, C>::default());
+    let mut grpc = tonic::server::Grpc::new(ProstCodec::<C::Reply, C>::default());
     let handle = service_fn(|call: Request<C>| {
         let economy = Arc::clone(&economy);
         async move { economy.handle(call.into_inner()).await.map(Response::new) }

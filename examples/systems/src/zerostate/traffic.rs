@@ -1,4 +1,5 @@
-//! A little traffic, over the API like anybody's: agents that open channels, pay, work, bid and fetch.
+//! A built-in client that calls the gRPC API: opens channels, pays, submits tasks, bids in auctions
+//! and fetches content.
 
 use std::time::Duration;
 
@@ -7,19 +8,19 @@ use tonic::Status;
 
 use super::api::{self, Client, Heartbeat};
 
-/// Who works.
+/// Number of peers.
 const PEERS: u64 = 8;
-/// Between two rounds.
+/// Pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Goes on until it is dropped, or the server is gone.
+/// Sends requests until the future is dropped or the server is unavailable.
 pub async fn run(client: Client) -> Result<(), Status> {
     let peers = (0..PEERS).map(|peer| heartbeats(&client, format!("peer-{peer}")));
     let peers = futures_util::future::try_join_all(peers);
     let content_ids = client.call(api::ListContent {}).await?.content_ids;
     let rounds = async {
         for round in 0_u64.. {
-            let content_id = &content_ids[draw(round) as usize % content_ids.len()];
+            let content_id = &content_ids[pseudo_random(round) as usize % content_ids.len()];
             tokio::try_join!(
                 channel(&client, round),
                 task(&client, round),
@@ -46,8 +47,8 @@ async fn heartbeats(client: &Client, peer_id: String) -> Result<(), Status> {
     Ok(())
 }
 
-/// A channel from its opening to its settlement. One in three is pending at first, in one in five the two disagree
-/// in the end, and one in seven is left open for a while.
+/// Opens a channel, pays and settles it. One channel in three is pending at first, one in five ends
+/// with a dispute, and one in seven stays open for longer.
 async fn channel(client: &Client, round: u64) -> Result<(), Status> {
     let opened_by = ["client", "provider"][(round % 2) as usize].to_owned();
     let provider_deposit = if round.is_multiple_of(3) { 0 } else { 500 };
@@ -66,24 +67,24 @@ async fn channel(client: &Client, round: u64) -> Result<(), Status> {
         };
         client.call(deposit).await?;
     }
-    // The second one is more than there is.
-    for amount in [1 + draw(round) % 4_000, 6_000] {
+    // The second payment exceeds the balance.
+    for amount in [1 + pseudo_random(round) % 4_000, 6_000] {
         let pay = api::Pay {
             channel_id: channel_id.clone(),
             party: "client".to_owned(),
             amount,
         };
-        if let Some(paid) = refused(client.call(pay).await)? {
+        if let Some(paid) = unless_rejected(client.call(pay).await)? {
             channel = paid;
         }
     }
     if round.is_multiple_of(7) {
         tokio::time::sleep(PAUSE * 4).await;
     }
-    let is_wrong = round.is_multiple_of(5);
+    let is_disputed = round.is_multiple_of(5);
     let close = api::CloseChannel {
         channel_id,
-        client_balance: channel.client_balance + u64::from(is_wrong),
+        client_balance: channel.client_balance + u64::from(is_disputed),
     };
     let closed = client.call(close).await?;
     if closed.state == "disputed" {
@@ -96,41 +97,41 @@ async fn channel(client: &Client, round: u64) -> Result<(), Status> {
     Ok(())
 }
 
-/// One task in ten fails, and one takes longer than it may.
+/// Submits a task. In ten tasks, one fails and one exceeds its time limit.
 async fn task(client: &Client, round: u64) -> Result<(), Status> {
     let task = api::SubmitTask {
         r#type: ["compute", "inference", "storage"][(round % 3) as usize].to_owned(),
         peer_id: format!("peer-{}", round % PEERS),
-        cost: 1 + draw(round) % 2_000,
+        cost: 1 + pseudo_random(round) % 2_000,
         work_ms: if round % 10 == 5 {
             100
         } else {
-            draw(round) % 20
+            pseudo_random(round) % 20
         },
         limit_ms: 50,
         fails: round.is_multiple_of(10),
     };
-    refused(client.call(task).await).map(drop)
+    unless_rejected(client.call(task).await).map(drop)
 }
 
-/// Nobody bids for one auction in ten, and what is sold in one of ten is not delivered.
+/// Opens an auction, bids and delivers. In ten auctions, one has no bids and one is not delivered.
 async fn auction(client: &Client, round: u64) -> Result<(), Status> {
     let open = api::OpenAuction {
         r#type: ["english", "sealed"][(round % 2) as usize].to_owned(),
-        lasts_ms: 20,
+        duration_ms: 20,
     };
     let auction_id = client.call(open).await?.auction_id;
     let bids = if round % 10 == 3 { 0 } else { 3 };
     for bid in 0..bids {
         let bid = api::Bid {
             auction_id: auction_id.clone(),
-            amount: 100 + draw(round + bid) % 10_000,
+            amount: 100 + pseudo_random(round + bid) % 10_000,
         };
-        refused(client.call(bid).await)?;
+        unless_rejected(client.call(bid).await)?;
     }
     tokio::time::sleep(Duration::from_millis(30)).await;
     if round % 10 != 4 {
-        refused(client.call(api::Deliver { auction_id }).await)?;
+        unless_rejected(client.call(api::Deliver { auction_id }).await)?;
     }
     Ok(())
 }
@@ -138,19 +139,20 @@ async fn auction(client: &Client, round: u64) -> Result<(), Status> {
 async fn fetch(client: &Client, content_id: &str) -> Result<(), Status> {
     let content_id = content_id.to_owned();
     let fetched = client.call(api::FetchContent { content_id }).await;
-    refused(fetched).map(drop)
+    unless_rejected(fetched).map(drop)
 }
 
-/// What was refused goes on; without a server there is nothing to go on with.
-fn refused<T>(answer: Result<T, Status>) -> Result<Option<T>, Status> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
+/// Returns the reply, or `None` if the call was rejected, as some are on purpose. Fails only if the
+/// server is unavailable.
+fn unless_rejected<T>(result: Result<T, Status>) -> Result<Option<T>, Status> {
+    match result {
+        Ok(reply) => Ok(Some(reply)),
         Err(status) if status.code() == tonic::Code::Unavailable => Err(status),
         Err(_) => Ok(None),
     }
 }
 
-/// Numbers as if drawn at random, and the same in every run.
-fn draw(n: u64) -> u64 {
+/// Returns a pseudo-random number, the same in every run.
+fn pseudo_random(n: u64) -> u64 {
     n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33
 }

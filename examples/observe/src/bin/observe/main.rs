@@ -1,4 +1,4 @@
-//! A shop under load: what its metrics say beside what its clients measured.
+//! A demo shop under load: its metrics compared with the measurements of its clients.
 //!
 //! ```text
 //! cargo run --release -p observe --bin observe
@@ -18,12 +18,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tower_prometheus_mixin::{Definitions, Mixin, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 
 use observe::Result;
-use observe::console::Console;
 use observe::driver::{Driver, Measured};
 use observe::prometheus::Prometheus;
+use observe::query_client::QueryClient;
 use observe::shop::{self, Shop};
 
-use self::report::Said;
+use self::report::Reported;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -33,42 +33,43 @@ async fn main() -> Result<()> {
             .parse()
             .ok()
             .filter(|seconds| (1..=3600).contains(seconds))
-            .ok_or_else(|| format!("{text:?} is not a number of seconds, 1 to 3600"))?,
+            .ok_or_else(|| format!("the duration must be 1 to 3600 seconds, got {text:?}"))?,
     };
     tokio::select! {
-        observed = observe(seconds) => observed,
-        // Returning stops the child.
+        result = observe(seconds) => result,
+        // Returning drops and so stops Prometheus.
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }
 
 async fn observe(seconds: u64) -> Result<()> {
-    let shop = Shop::open().await?;
+    let shop = Shop::start().await?;
     let Some(prometheus) = Prometheus::start(&mixin(&shop)?)? else {
-        println!("Prometheus is not installed: the numbers are those of the shop's own page.");
+        println!("Prometheus is not installed: comparing with the shop's metrics page.");
         let measured = load(&shop, seconds).await?;
         let url = format!("http://{}/metrics", shop.address);
         let client = reqwest::Client::builder().no_proxy().build()?;
         let page = client.get(url).send().await?.text().await?;
-        report::print(&measured, &Said::by_page(&page));
+        report::print(&measured, &Reported::by_page(&page));
         return Ok(());
     };
-    println!("the shop's page      http://{}/metrics", shop.address);
+    println!("metrics page         http://{}/metrics", shop.address);
     println!("Prometheus           {}", prometheus.url);
-    let console = Console::open(&prometheus.url).await?;
-    console.reaches("sum(up)", 1.0).await?;
+    let client = QueryClient::start(&prometheus.url).await?;
+    client.wait_for("sum(up)", 1.0).await?;
     let measured = load(&shop, seconds).await?;
     let (requests, _) = shop.requests();
-    console
-        .reaches("sum(http_requests_total)", requests)
+    client
+        .wait_for("sum(http_requests_total)", requests)
         .await?;
-    // A rate needs two scrapes.
-    let said = Said::by_prometheus(&console, measured.took.as_secs().max(5)).await?;
-    report::print(&measured, &said);
+    // `rate` needs two scrapes in its range.
+    let range = measured.elapsed.as_secs().max(5);
+    let reported = Reported::by_prometheus(&client, range).await?;
+    report::print(&measured, &reported);
     Ok(())
 }
 
-/// What is deployed beside the shop.
+/// Builds the rules and the scrape configuration for the shop.
 fn mixin(shop: &Shop) -> Result<Mixin> {
     let http = shop::http();
     let definitions = Definitions::new(http.families()?);
@@ -89,27 +90,27 @@ fn mixin(shop: &Shop) -> Result<Mixin> {
     ))
 }
 
-/// Sends customers, and waits until the shop has written all of them down.
+/// Generates load, and waits until the shop has counted all requests.
 async fn load(shop: &Shop, seconds: u64) -> Result<Measured> {
     let bar = ProgressBar::new(seconds);
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {pos} of {len} s, {msg}",
     )?);
     let driver = Driver::new(shop)?;
-    let measured = driver.run(Duration::from_secs(seconds), |passed| {
+    let measured = driver.run(Duration::from_secs(seconds), |elapsed| {
         let (requests, open) = shop.requests();
-        bar.set_position(passed.as_secs());
+        bar.set_position(elapsed.as_secs());
         bar.set_message(format!("{requests} requests, {open} open"));
     });
     let measured = measured.await?;
     bar.finish_and_clear();
-    // The shop notices a moment later who left.
-    let settled = async {
+    // The shop notices with a delay that a client disconnected.
+    let all_counted = async {
         while shop.requests() != (measured.requests() as f64, 0.0) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    // If it never does, the report shows it.
-    let _ = tokio::time::timeout(Duration::from_secs(10), settled).await;
+    // After a timeout, the report shows the difference.
+    let _ = tokio::time::timeout(Duration::from_secs(10), all_counted).await;
     Ok(measured)
 }

@@ -1,18 +1,20 @@
-//! What was counted and timed, beside what the customers saw.
+//! The report: the metrics of the shop next to the measurements of its clients.
 
 use std::collections::BTreeMap;
 
-use observe::console::Console;
 use observe::driver::Measured;
-use observe::{Problem, Result};
+use observe::query_client::QueryClient;
+use observe::{BoxError, Result};
 
 const QUANTILES: [f64; 3] = [0.5, 0.95, 0.99];
 
-/// What somebody else says of the same minute.
-pub(crate) struct Said {
-    by: &'static str,
-    ends: BTreeMap<String, f64>,
-    bodies_left: f64,
+/// The metrics of the shop, from Prometheus or from its metrics page.
+pub(crate) struct Reported {
+    /// Heading of the column: `PromQL` or `page`.
+    source: &'static str,
+    by_status: BTreeMap<String, f64>,
+    aborted_bodies: f64,
+    /// Requests per second.
     rate: Option<f64>,
     error_ratio: Option<f64>,
     /// By endpoint, for each of [`QUANTILES`].
@@ -20,28 +22,28 @@ pub(crate) struct Said {
     alerts: Vec<String>,
 }
 
-impl Said {
-    /// Asked in PromQL; rates over so many seconds.
-    pub(crate) async fn by_prometheus(console: &Console, seconds: u64) -> Result<Self> {
+impl Reported {
+    /// Queries Prometheus. The range of rates and quantiles is `seconds`.
+    pub(crate) async fn by_prometheus(client: &QueryClient, seconds: u64) -> Result<Self> {
         let number =
-            async |query: String| Ok::<_, Problem>(console.now(&query, "").await?.remove(""));
+            async |query: String| Ok::<_, BoxError>(client.current(&query, "").await?.remove(""));
         let rate = format!("sum(rate(http_requests_total[{seconds}s]))");
         let errors =
             format!("sum(rate(http_requests_total{{status=~\"5..|error|panicked\"}}[{seconds}s]))");
         let mut quantiles = [const { BTreeMap::new() }; 3];
-        for (quantile, answer) in QUANTILES.into_iter().zip(&mut quantiles) {
+        for (quantile, by_endpoint) in QUANTILES.into_iter().zip(&mut quantiles) {
             let rates = format!("rate(http_request_duration_seconds_bucket[{seconds}s])");
             let query = format!("histogram_quantile({quantile}, sum by (le, endpoint) ({rates}))");
-            *answer = console.now(&query, "endpoint").await?;
+            *by_endpoint = client.current(&query, "endpoint").await?;
         }
         let aborted = "sum(http_response_bodies_aborted_total)".to_owned();
-        let alerts = console.now("ALERTS", "alertname").await?;
+        let alerts = client.current("ALERTS", "alertname").await?;
         Ok(Self {
-            by: "PromQL",
-            ends: console
-                .now("sum by (status) (http_requests_total) > 0", "status")
+            source: "PromQL",
+            by_status: client
+                .current("sum by (status) (http_requests_total) > 0", "status")
                 .await?,
-            bodies_left: number(aborted).await?.unwrap_or(0.0),
+            aborted_bodies: number(aborted).await?.unwrap_or(0.0),
             error_ratio: number(format!("{errors} / {rate}")).await?,
             rate: number(rate).await?,
             quantiles,
@@ -49,25 +51,25 @@ impl Said {
         })
     }
 
-    /// Read from the app's own page. A page has no past, so there are no rates; and a quantile is what
-    /// the buckets say: the bound that it is at most.
+    /// Reads the metrics page. One page has no history, so there are no rates. A quantile is an
+    /// upper bound: that of its bucket.
     pub(crate) fn by_page(page: &str) -> Self {
-        let samples: Vec<_> = page.lines().filter_map(Sample::read).collect();
-        let of = |name| samples.iter().filter(move |sample| sample.name == name);
-        let mut ends = BTreeMap::new();
-        for sample in of("http_requests_total").filter(|sample| sample.value > 0.0) {
-            *ends.entry(sample.label("status")).or_default() += sample.value;
+        let samples: Vec<_> = page.lines().filter_map(Sample::parse).collect();
+        let samples_of = |name| samples.iter().filter(move |sample| sample.name == name);
+        let mut by_status = BTreeMap::new();
+        for sample in samples_of("http_requests_total").filter(|sample| sample.value > 0.0) {
+            *by_status.entry(sample.label("status")).or_default() += sample.value;
         }
-        let count: BTreeMap<_, _> = of("http_request_duration_seconds_count")
+        let count: BTreeMap<_, _> = samples_of("http_request_duration_seconds_count")
             .map(|sample| (sample.label("endpoint"), sample.value))
             .collect();
         let quantiles = QUANTILES.map(|quantile| {
             let mut bounds = BTreeMap::new();
-            // The page has buckets from the smallest to the largest.
-            for sample in of("http_request_duration_seconds_bucket") {
+            // Buckets are in ascending order, so the first match is the smallest bound.
+            for sample in samples_of("http_request_duration_seconds_bucket") {
                 let endpoint = sample.label("endpoint");
-                let all = count.get(&endpoint).copied().unwrap_or(0.0);
-                if all > 0.0 && sample.value >= quantile * all {
+                let total = count.get(&endpoint).copied().unwrap_or(0.0);
+                if total > 0.0 && sample.value >= quantile * total {
                     let bound = sample.label("le").parse().unwrap_or(f64::INFINITY);
                     bounds.entry(endpoint).or_insert(bound);
                 }
@@ -75,9 +77,9 @@ impl Said {
             bounds
         });
         Self {
-            by: "page",
-            ends,
-            bodies_left: of("http_response_bodies_aborted_total")
+            source: "page",
+            by_status,
+            aborted_bodies: samples_of("http_response_bodies_aborted_total")
                 .map(|sample| sample.value)
                 .sum(),
             rate: None,
@@ -88,7 +90,7 @@ impl Said {
     }
 }
 
-/// A line of the page; values of this app's labels have neither quotes nor commas.
+/// A sample line of the metrics page. The parser is simple: label values must not contain quotes or commas.
 struct Sample<'a> {
     name: &'a str,
     labels: &'a str,
@@ -96,7 +98,7 @@ struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    fn read(line: &'a str) -> Option<Self> {
+    fn parse(line: &'a str) -> Option<Self> {
         let (name, rest) = line.split_once('{')?;
         let (labels, value) = rest.rsplit_once("} ")?;
         let value = value.parse().ok()?;
@@ -117,73 +119,80 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Prints both, side by side.
-pub(crate) fn print(measured: &Measured, said: &Said) {
+/// Prints the measurements and the metrics side by side.
+pub(crate) fn print(measured: &Measured, reported: &Reported) {
     let requests = measured.requests();
-    let counted: f64 = said.ends.values().sum();
-    println!("\n{:<26}{:>12}{:>12}", "", "driver", said.by);
+    let counted: f64 = reported.by_status.values().sum();
+    println!("\n{:<26}{:>12}{:>12}", "", "clients", reported.source);
     line("requests", requests as f64, Some(counted), 0);
-    let a_second = requests as f64 / measured.took.as_secs_f64();
-    line("requests a second", a_second, said.rate, 1);
+    let per_second = requests as f64 / measured.elapsed.as_secs_f64();
+    line("requests per second", per_second, reported.rate, 1);
     let errors = measured.errors() as f64 / requests as f64 * 100.0;
-    let said_errors = said.error_ratio.map(|ratio| ratio * 100.0);
-    line("errors, %", errors, said_errors, 2);
-    let bodies = measured.bodies_left as f64;
-    line("bodies left half-way", bodies, Some(said.bodies_left), 0);
+    let reported_errors = reported.error_ratio.map(|ratio| ratio * 100.0);
+    line("errors, %", errors, reported_errors, 2);
+    let bodies = measured.aborted_bodies as f64;
+    line("aborted bodies", bodies, Some(reported.aborted_bodies), 0);
 
     println!("\nby status");
-    let mut ends: Vec<_> = measured.ends.keys().chain(said.ends.keys()).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    for end in ends {
-        let seen = measured.ends.get(end).copied().unwrap_or(0);
-        let counted = said.ends.get(end).copied().unwrap_or(0.0);
-        line(&format!("  {end}"), seen as f64, Some(counted), 0);
+    let mut statuses: Vec<_> = measured
+        .by_status
+        .keys()
+        .chain(reported.by_status.keys())
+        .collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    for status in statuses {
+        let sent = measured.by_status.get(status).copied().unwrap_or(0);
+        let counted = reported.by_status.get(status).copied().unwrap_or(0.0);
+        line(&format!("  {status}"), sent as f64, Some(counted), 0);
     }
 
-    let of = match said.by {
+    let heading = match reported.source {
         "page" => "at most",
-        by => by,
+        source => source,
     };
     println!("\nmilliseconds{:>38}{:>24}{:>24}", "p50", "p95", "p99");
     print!("{:<26}", "");
-    println!("{}", format!("{:>12}{of:>12}", "driver").repeat(3));
+    println!("{}", format!("{:>12}{heading:>12}", "clients").repeat(3));
     for endpoint in measured.endpoints() {
         print!("  {endpoint:<24}");
-        for (quantile, said) in QUANTILES.into_iter().zip(&said.quantiles) {
+        for (quantile, by_endpoint) in QUANTILES.into_iter().zip(&reported.quantiles) {
             let exact = measured.quantile(endpoint, quantile);
-            let said = said.get(endpoint).copied();
-            print!("{:>12}{:>12}", milliseconds(exact), milliseconds(said));
+            let estimate = by_endpoint.get(endpoint).copied();
+            print!("{:>12}{:>12}", milliseconds(exact), milliseconds(estimate));
         }
         println!();
     }
 
-    if !said.alerts.is_empty() {
-        println!("\nalerts that wait or fire: {}", said.alerts.join(", "));
+    if !reported.alerts.is_empty() {
+        println!(
+            "\npending and firing alerts: {}",
+            reported.alerts.join(", ")
+        );
     }
-    let seen: BTreeMap<_, _> = measured
-        .ends
+    let sent: BTreeMap<_, _> = measured
+        .by_status
         .iter()
-        .map(|(end, count)| (end.clone(), *count as f64))
+        .map(|(status, count)| (status.clone(), *count as f64))
         .collect();
     println!(
         "\n{}",
-        match seen == said.ends && bodies == said.bodies_left {
-            true => "Every request was counted once, under the status that it ended with.",
+        match sent == reported.by_status && bodies == reported.aborted_bodies {
+            true => "Every request was counted once, with its final status.",
             false => "The counts differ.",
         }
     );
 }
 
-fn line(what: &str, measured: f64, said: Option<f64>, digits: usize) {
-    let said = said.map_or("-".to_owned(), |said| format!("{said:.digits$}"));
-    println!("{what:<26}{measured:>12.digits$}{said:>12}");
+fn line(heading: &str, measured: f64, reported: Option<f64>, digits: usize) {
+    let reported = reported.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    println!("{heading:<26}{measured:>12.digits$}{reported:>12}");
 }
 
 fn milliseconds(seconds: Option<f64>) -> String {
     match seconds {
         Some(seconds) if seconds.is_finite() => format!("{:.1}", seconds * 1000.0),
-        Some(seconds) if seconds.is_infinite() => "more".to_owned(),
+        Some(seconds) if seconds.is_infinite() => "+Inf".to_owned(),
         _ => "-".to_owned(),
     }
 }

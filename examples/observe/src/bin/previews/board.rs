@@ -1,4 +1,4 @@
-//! A dashboard's JSON, as far as a picture of it needs.
+//! The parts of a dashboard's JSON that a picture needs.
 
 use serde::Deserialize;
 
@@ -18,7 +18,7 @@ pub(crate) struct Panel {
     pub(crate) grid_pos: GridPos,
     #[serde(default)]
     pub(crate) field_config: FieldConfig,
-    /// A row asks nothing.
+    /// Empty for rows.
     #[serde(default)]
     pub(crate) targets: Vec<Target>,
 }
@@ -91,7 +91,7 @@ impl Panel {
         self.field_config.defaults.custom.stacking.mode == "normal"
     }
 
-    /// The colour of a value, by the thresholds.
+    /// Returns the colour of a value by the thresholds of the panel.
     pub(crate) fn colour(&self, value: f64) -> &str {
         let steps = &self.field_config.defaults.thresholds.steps;
         let reached = |step: &&Step| step.value.is_none_or(|from| value >= from);
@@ -101,7 +101,7 @@ impl Panel {
 }
 
 impl Board {
-    /// How many lines of the grid it has.
+    /// Returns the height in rows of Grafana's grid.
     pub(crate) fn height(&self) -> i32 {
         let ends = self.panels.iter().map(|panel| panel.grid_pos);
         ends.map(|grid| grid.y + grid.h).max().unwrap_or(0)

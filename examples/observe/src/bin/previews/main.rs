@@ -4,9 +4,10 @@
 //! cargo run --release -p observe --bin previews
 //! ```
 //!
-//! loads the shop of `observe` for three minutes while a real Prometheus scrapes it, runs every query of every panel
-//! through the query proxy, and draws the dashboards of the HTTP layer and of the process. `-- 30` takes 30 seconds
-//! instead. It also draws the dashboard of a service that runs already and has traffic of its own:
+//! loads the shop of `observe` for three minutes while a real Prometheus scrapes it, runs every
+//! query of every panel through the query proxy, and draws the dashboards of the HTTP layer and of
+//! the process. `-- 30` takes 30 seconds instead. It also draws the dashboard of any running
+//! service that already has traffic:
 //!
 //! ```text
 //! … --bin previews -- 180 examples/systems/generated/aria/dashboards/aria-engine-prod.json 127.0.0.1:8081
@@ -28,18 +29,18 @@ use tower_prometheus_mixin::{Dashboard, Definitions, Mixin, ScrapeConfig, Scrape
 
 use self::board::{Board, Panel};
 use observe::Result;
-use observe::console::{Console, Series, now};
 use observe::driver::Driver;
 use observe::prometheus::Prometheus;
+use observe::query_client::{QueryClient, Series, now};
 use observe::shop::{self, Shop};
 
 use self::picture::Line;
 
-/// How many values a line has.
+/// Number of points of a line.
 const POINTS: f64 = 75.0;
 
-/// Grafana's `$__rate_interval`, and seconds before the picture begins, so that its first rates are of as
-/// much as its last.
+/// Value of Grafana's `$__rate_interval`, in seconds. The load starts this long before the picture,
+/// so that the first rates cover as much data as the last ones.
 const RATE_INTERVAL: u32 = 15;
 
 #[tokio::main]
@@ -48,14 +49,14 @@ async fn main() -> Result<()> {
     let seconds: u32 = arguments.next().map_or(Ok(180), |text| text.parse())?;
     let given = arguments.next().zip(arguments.next());
     tokio::select! {
-        drawn = preview(seconds.into(), given) => drawn,
-        // Returning stops the child.
+        result = preview(seconds.into(), given) => result,
+        // Returning drops and so stops Prometheus.
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
 }
 
 async fn preview(seconds: f64, given: Option<(String, String)>) -> Result<()> {
-    let shop = Shop::open().await?;
+    let shop = Shop::start().await?;
     let (boards, target) = match given {
         Some((file, target)) => (vec![std::fs::read_to_string(file)?], target),
         None => (dashboards()?, shop.address.clone()),
@@ -68,20 +69,21 @@ async fn preview(seconds: f64, given: Option<(String, String)>) -> Result<()> {
     let job = ScrapeJob::new("service").target(target);
     let config = ScrapeConfig::new().interval("1s").job(job);
     let prometheus = Prometheus::start(&Mixin::new().scrape_config(config))?;
-    let prometheus = prometheus.ok_or("pictures need data: install Prometheus")?;
-    let console = Console::open(&prometheus.url).await?;
-    console.reaches("sum(up)", 1.0).await?;
+    let prometheus = prometheus
+        .ok_or("Prometheus is not installed; install it, or set PROMETHEUS to its path")?;
+    let client = QueryClient::start(&prometheus.url).await?;
+    client.wait_for("sum(up)", 1.0).await?;
 
-    let all = seconds + f64::from(RATE_INTERVAL + 5);
-    let bar = ProgressBar::new(all as u64);
+    let total = seconds + f64::from(RATE_INTERVAL + 5);
+    let bar = ProgressBar::new(total as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} s")?);
-    let (start, lasting) = (now() + all - seconds, Duration::from_secs_f64(all));
+    let (start, duration) = (now() + total - seconds, Duration::from_secs_f64(total));
     if is_shop {
         let driver = Driver::new(&shop)?;
-        let passed = |passed: Duration| bar.set_position(passed.as_secs());
-        driver.run(lasting, passed).await?;
+        let progress = |elapsed: Duration| bar.set_position(elapsed.as_secs());
+        driver.run(duration, progress).await?;
     } else {
-        tokio::time::sleep(lasting).await;
+        tokio::time::sleep(duration).await;
     }
     bar.finish_and_clear();
     let directory = Path::new("docs/previews");
@@ -89,7 +91,7 @@ async fn preview(seconds: f64, given: Option<(String, String)>) -> Result<()> {
     for board in boards {
         let mut lines = Vec::new();
         for panel in &board.panels {
-            lines.push(answers(&console, panel, start, seconds).await?);
+            lines.push(query(&client, panel, start, seconds).await?);
         }
         let path = directory.join(format!("{}.svg", board.uid));
         picture::draw(&path, &board, &lines, seconds)?;
@@ -98,7 +100,7 @@ async fn preview(seconds: f64, given: Option<(String, String)>) -> Result<()> {
     Ok(())
 }
 
-/// Those of the shop.
+/// Returns the dashboards of the shop, as JSON.
 fn dashboards() -> Result<Vec<String>> {
     let definitions = [ProcessCollector::families(), RuntimeCollector::families()].concat();
     Ok(vec![
@@ -107,8 +109,8 @@ fn dashboards() -> Result<Vec<String>> {
     ])
 }
 
-/// What Grafana would ask, and be answered.
-async fn answers(console: &Console, panel: &Panel, start: f64, seconds: f64) -> Result<Vec<Line>> {
+/// Runs the queries of a panel, as Grafana does.
+async fn query(client: &QueryClient, panel: &Panel, start: f64, seconds: f64) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for target in &panel.targets {
         let query = target
@@ -117,7 +119,7 @@ async fn answers(console: &Console, panel: &Panel, start: f64, seconds: f64) -> 
             .replace("$instance", ".+")
             .replace("$__rate_interval", &format!("{RATE_INTERVAL}s"));
         let step = (seconds / POINTS).max(1.0);
-        let series = console.range(&query, start, start + seconds, step).await?;
+        let series = client.range(&query, start, start + seconds, step).await?;
         lines.extend(series.iter().map(|series| {
             Line {
                 name: name(&target.legend_format, series),
@@ -131,7 +133,7 @@ async fn answers(console: &Console, panel: &Panel, start: f64, seconds: f64) -> 
     Ok(lines)
 }
 
-/// The legend with its labels filled in.
+/// Returns the legend with the label values of a series.
 fn name(legend: &str, series: &Series) -> String {
     let mut name = legend.to_owned();
     for (label, value) in &series.labels {

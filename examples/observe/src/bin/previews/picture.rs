@@ -1,4 +1,4 @@
-//! A dashboard with its answers, drawn: panels in their places of Grafana's grid.
+//! Draws a dashboard with its query results: panels at their positions in Grafana's grid.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -13,9 +13,9 @@ use observe::Result;
 use super::board::{Board, Kind, Panel};
 use super::units;
 
-/// Pixels of the picture; twice what it is shown at, because coordinates are whole numbers.
+/// Sizes in pixels. The picture is drawn at twice its displayed size, because coordinates are integers.
 const COLUMN: i32 = 100;
-const LINE: i32 = 56;
+const ROW: i32 = 56;
 const GAP: i32 = 8;
 const HEAD: i32 = 84;
 
@@ -43,25 +43,26 @@ const PALETTE: [RGBColor; 10] = [
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A line of a panel: a name, and values by seconds since the start.
+/// A line of a panel: its name, and its points: seconds since the start, and the value.
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
 impl Line {
+    /// Returns the last finite value, or 0.
     fn last(&self) -> f64 {
-        let finite = self.points.iter().rev().map(|(_, value)| *value);
-        finite
+        let values = self.points.iter().rev().map(|(_, value)| *value);
+        values
             .into_iter()
             .find(|value| value.is_finite())
             .unwrap_or(0.0)
     }
 }
 
-/// Draws a dashboard to a file; the lines of each panel in the order of its panels.
+/// Draws a dashboard to a file. `lines` has the lines of each panel, in the order of the panels.
 pub(crate) fn draw(path: &Path, board: &Board, lines: &[Vec<Line>], seconds: f64) -> Result<()> {
-    let size = (24 * COLUMN + GAP, HEAD + board.height() * LINE + GAP);
+    let size = (24 * COLUMN + GAP, HEAD + board.height() * ROW + GAP);
     let area = SVGBackend::new(path, (size.0 as u32, size.1 as u32)).into_drawing_area();
     area.fill(&GROUND)?;
     write(
@@ -74,8 +75,8 @@ pub(crate) fn draw(path: &Path, board: &Board, lines: &[Vec<Line>], seconds: f64
     )?;
     for (panel, lines) in board.panels.iter().zip(lines) {
         let grid = panel.grid_pos;
-        let at = (grid.x * COLUMN + GAP, HEAD + grid.y * LINE + GAP);
-        let size = (grid.w * COLUMN - GAP, grid.h * LINE - GAP);
+        let at = (grid.x * COLUMN + GAP, HEAD + grid.y * ROW + GAP);
+        let size = (grid.w * COLUMN - GAP, grid.h * ROW - GAP);
         let part = area.clone().shrink(at, size);
         if panel.kind == Kind::Row {
             let title = format!("⌄  {}", panel.title);
@@ -128,7 +129,7 @@ fn named(colour: &str) -> RGBColor {
     }
 }
 
-/// The last value, large; of several each in its part.
+/// Draws the last value in a large font; for several lines, each in one part of the panel.
 fn number(area: &Area<'_>, panel: &Panel, lines: &[Line]) -> Result<()> {
     for (part, line) in area.split_evenly((1, lines.len())).iter().zip(lines) {
         let (value, unit) = (line.last(), &panel.field_config.defaults.unit);
@@ -150,18 +151,18 @@ fn number(area: &Area<'_>, panel: &Panel, lines: &[Line]) -> Result<()> {
     Ok(())
 }
 
-/// The last values as bars.
+/// Draws the last values as bars.
 fn bars(area: &Area<'_>, panel: &Panel, lines: &[Line]) -> Result<()> {
-    let most = lines
+    let max = lines
         .iter()
         .map(Line::last)
         .fold(f64::MIN_POSITIVE, f64::max);
-    let most = panel.field_config.defaults.max.unwrap_or(most);
+    let max = panel.field_config.defaults.max.unwrap_or(max);
     for (part, line) in area.split_evenly((lines.len(), 1)).iter().zip(lines) {
         let (_, y) = middle(part);
         let (width, left, right) = (part.dim_in_pixel().0 as i32, 260, 180);
         let value = line.last();
-        let end = left + ((width - left - right) as f64 * (value / most).clamp(0.0, 1.0)) as i32;
+        let end = left + ((width - left - right) as f64 * (value / max).clamp(0.0, 1.0)) as i32;
         write(part, &line.name, (GAP, y), 26, TEXT, HPos::Left)?;
         let bar = |end, colour: RGBColor| {
             Rectangle::new([(left, y - 18), (end, y + 18)], colour.filled())
@@ -174,7 +175,7 @@ fn bars(area: &Area<'_>, panel: &Panel, lines: &[Line]) -> Result<()> {
     Ok(())
 }
 
-/// The shares of the last values.
+/// Draws a pie chart of the last values.
 fn pie(area: &Area<'_>, lines: &[Line]) -> Result<()> {
     let sum: f64 = lines.iter().map(Line::last).sum();
     let height = area.dim_in_pixel().1 as i32;
@@ -205,13 +206,13 @@ fn pie(area: &Area<'_>, lines: &[Line]) -> Result<()> {
     Ok(())
 }
 
-/// Names and last values, the largest first.
+/// Draws a table of names and last values, the largest first.
 fn table(area: &Area<'_>, panel: &Panel, lines: &[Line]) -> Result<()> {
     let (width, height) = area.dim_in_pixel();
     let mut lines: Vec<_> = lines.iter().collect();
     lines.sort_by(|a, b| b.last().total_cmp(&a.last()));
-    let places = (24..height as i32 - 10).step_by(46);
-    for (line, y) in lines.iter().zip(places) {
+    let positions = (24..height as i32 - 10).step_by(46);
+    for (line, y) in lines.iter().zip(positions) {
         write(area, &line.name, (GAP, y), 26, TEXT, HPos::Left)?;
         let text = units::text(line.last(), &panel.field_config.defaults.unit);
         write(area, &text, (width as i32 - GAP, y), 26, TEXT, HPos::Right)?;
@@ -221,18 +222,22 @@ fn table(area: &Area<'_>, panel: &Panel, lines: &[Line]) -> Result<()> {
     Ok(())
 }
 
-/// Lines over time, or areas on top of each other, with a legend.
+/// Draws lines over time, or stacked areas, with a legend.
 fn chart(area: &Area<'_>, panel: &Panel, lines: &[Line], seconds: f64) -> Result<()> {
     let unit = &panel.field_config.defaults.unit;
     let rows = legend(area, lines)?;
     let stacked = panel.is_stacked();
-    let drawn = if stacked { stack(lines) } else { alone(lines) };
-    let values = drawn.iter().flatten().map(|(_, _, value)| *value);
-    let most = values.fold(0.0, f64::max);
-    let most = if most > 0.0 { most * 1.1 } else { 1.0 };
-    // Ticks are decimal: of bytes, so many KiB or MiB.
+    let bands = if stacked {
+        stack(lines)
+    } else {
+        from_zero(lines)
+    };
+    let values = bands.iter().flatten().map(|(_, _, value)| *value);
+    let max = values.fold(0.0, f64::max);
+    let max = if max > 0.0 { max * 1.1 } else { 1.0 };
+    // Axis ticks are decimal, so bytes are scaled to KiB, MiB and so on first.
     let scale = match &**unit {
-        "bytes" | "binBps" => 1024_f64.powf(most.log(1024.0).floor()),
+        "bytes" | "binBps" => 1024_f64.powf(max.log(1024.0).floor()),
         _ => 1.0,
     };
     let mut chart = ChartBuilder::on(area)
@@ -240,7 +245,7 @@ fn chart(area: &Area<'_>, panel: &Panel, lines: &[Line], seconds: f64) -> Result
         .margin_right(30)
         .x_label_area_size(44)
         .y_label_area_size(130)
-        .build_cartesian_2d(0.0..seconds, 0.0..most / scale)?;
+        .build_cartesian_2d(0.0..seconds, 0.0..max / scale)?;
     let label = ("sans-serif", 28).into_font().color(&FAINT);
     chart
         .configure_mesh()
@@ -254,16 +259,16 @@ fn chart(area: &Area<'_>, panel: &Panel, lines: &[Line], seconds: f64) -> Result
         .y_label_formatter(&|value| units::text(*value * scale, unit))
         .draw()?;
     let opacity = if stacked { 0.45 } else { 0.08 };
-    for (index, points) in drawn.iter().enumerate() {
+    for (index, points) in bands.iter().enumerate() {
         let colour = PALETTE[index % PALETTE.len()];
         let upper = points.iter().map(|(at, _, value)| (*at, *value / scale));
-        if stacked || drawn.len() < 4 {
+        if stacked || bands.len() < 4 {
             let lower = points
                 .iter()
                 .rev()
                 .map(|(at, base, _)| (*at, *base / scale));
-            let around: Vec<_> = upper.clone().chain(lower).collect();
-            chart.draw_series([Polygon::new(around, colour.mix(opacity))])?;
+            let outline: Vec<_> = upper.clone().chain(lower).collect();
+            chart.draw_series([Polygon::new(outline, colour.mix(opacity))])?;
         }
         chart.draw_series([PathElement::new(
             upper.collect::<Vec<_>>(),
@@ -273,10 +278,10 @@ fn chart(area: &Area<'_>, panel: &Panel, lines: &[Line], seconds: f64) -> Result
     Ok(())
 }
 
-/// When, from where, and to where.
+/// The area of a line, by time: seconds since the start, lower value, upper value.
 type Band = Vec<(f64, f64, f64)>;
 
-fn alone(lines: &[Line]) -> Vec<Band> {
+fn from_zero(lines: &[Line]) -> Vec<Band> {
     let band = |line: &Line| {
         let points = line.points.iter().filter(|(_, value)| value.is_finite());
         points.map(|(at, value)| (*at, 0.0, *value)).collect()
@@ -285,11 +290,11 @@ fn alone(lines: &[Line]) -> Vec<Band> {
 }
 
 fn stack(lines: &[Line]) -> Vec<Band> {
-    // Milliseconds: a moment is a key.
+    // Keys are in milliseconds, because floats cannot be keys.
     let mut heights: BTreeMap<i64, f64> = BTreeMap::new();
     let key = |at: f64| (at * 1000.0) as i64;
-    let moments = lines.iter().flat_map(|line| &line.points);
-    heights.extend(moments.map(|(at, _)| (key(*at), 0.0)));
+    let points = lines.iter().flat_map(|line| &line.points);
+    heights.extend(points.map(|(at, _)| (key(*at), 0.0)));
     let mut bands = Vec::new();
     for line in lines {
         let values: BTreeMap<_, _> = line.points.iter().map(|(at, v)| (key(*at), *v)).collect();
@@ -304,31 +309,31 @@ fn stack(lines: &[Line]) -> Vec<Band> {
     bands
 }
 
-/// Names below the chart, in at most two rows; and how many rows there are.
+/// Draws the names below the chart, in at most two rows. Returns the number of rows.
 fn legend(area: &Area<'_>, lines: &[Line]) -> Result<u32> {
     let (width, height) = area.dim_in_pixel();
-    let (mut x, mut places) = (20, Vec::new());
+    let (mut x, mut entries) = (20, Vec::new());
     let mut row = 0;
     for (index, line) in lines.iter().enumerate() {
-        // A letter of a font of 26 is about 13 wide.
-        let wide = 60 + line.name.chars().count() as i32 * 13;
-        if x + wide > width as i32 - 140 && x > 20 {
+        // A character of font size 26 is about 13 pixels wide.
+        let width_of_entry = 60 + line.name.chars().count() as i32 * 13;
+        if x + width_of_entry > width as i32 - 140 && x > 20 {
             if row == 1 {
-                places.push((x, row, None, format!("and {} more", lines.len() - index)));
+                entries.push((x, row, None, format!("and {} more", lines.len() - index)));
                 break;
             }
             (x, row) = (20, row + 1);
         }
-        places.push((
+        entries.push((
             x,
             row,
             Some(PALETTE[index % PALETTE.len()]),
             line.name.clone(),
         ));
-        x += wide;
+        x += width_of_entry;
     }
     let rows = row + 1;
-    for (x, row, colour, name) in places {
+    for (x, row, colour, name) in entries {
         let y = height as i32 - (rows - row) * 40 + 24;
         if let Some(colour) = colour {
             area.draw(&Rectangle::new(

@@ -1,6 +1,6 @@
-//! Values as Grafana writes them.
+//! Formats values as Grafana does.
 
-/// By Grafana's name of the unit.
+/// Formats a value. `unit` is Grafana's id of the unit.
 pub(crate) fn text(value: f64, unit: &str) -> String {
     match unit {
         "s" => seconds(value),
@@ -29,20 +29,20 @@ fn seconds(value: f64) -> String {
     }
 }
 
-fn scaled(mut value: f64, by: f64, units: &[&str]) -> String {
+fn scaled(mut value: f64, factor: f64, units: &[&str]) -> String {
     let mut units = units.iter();
     let mut unit = units.next();
-    while value.abs() >= by
+    while value.abs() >= factor
         && let Some(next) = units.next()
     {
-        value /= by;
+        value /= factor;
         unit = Some(next);
     }
     let unit = unit.copied().unwrap_or_default();
     format!("{} {unit}", short(value)).trim_end().to_owned()
 }
 
-/// Three digits that count, no zeros at the end.
+/// Formats a value with about three significant digits, without trailing zeros.
 fn short(value: f64) -> String {
     let digits = match value.abs() {
         0.0 => 0,

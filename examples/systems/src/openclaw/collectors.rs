@@ -1,6 +1,7 @@
-//! Collectors: gauges of the services, gathered at scrape time.
+//! Collectors for the gauges of the services.
 //!
-//! Each service has its own collector. If one is not registered or fails, only its gauges are missing.
+//! Each service has a separate collector. If a collector is not registered or fails, only its
+//! gauges are missing.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tower_prometheus::{Error, Registry};
 
 use super::leases::LeaseService;
 use super::metrics::{
-    ACTIVE_LEASES, BUFFER_SIZE, BUFFER_UTILIZATION, PARTITION_DEGRADED, PulledGauge,
+    ACTIVE_LEASES, BUFFER_SIZE, BUFFER_UTILIZATION, CollectedGauge, PARTITION_DEGRADED,
 };
 use super::partition::PartitionDetector;
 use super::results::ResultBuffer;
@@ -21,20 +22,20 @@ pub fn register(
     buffer: &Arc<ResultBuffer>,
     detector: &Arc<PartitionDetector>,
 ) -> Result<(), Error> {
-    registry.collector("leases", of_leases(Arc::clone(leases)))?;
-    registry.collector("buffer", of_buffer(Arc::clone(buffer)))?;
-    registry.collector("partition", of_detector(Arc::clone(detector)))?;
+    registry.collector("leases", lease_collector(Arc::clone(leases)))?;
+    registry.collector("buffer", buffer_collector(Arc::clone(buffer)))?;
+    registry.collector("partition", partition_collector(Arc::clone(detector)))?;
     Ok(())
 }
 
-pub fn of_leases(leases: Arc<LeaseService>) -> impl Collector {
+pub fn lease_collector(leases: Arc<LeaseService>) -> impl Collector {
     move |samples: &mut Samples| {
         gauge(samples, ACTIVE_LEASES).value(leases.active());
         Ok(())
     }
 }
 
-pub fn of_buffer(buffer: Arc<ResultBuffer>) -> impl Collector {
+pub fn buffer_collector(buffer: Arc<ResultBuffer>) -> impl Collector {
     move |samples: &mut Samples| {
         let (size, capacity) = (buffer.size(), buffer.capacity());
         gauge(samples, BUFFER_SIZE).value(size);
@@ -43,14 +44,14 @@ pub fn of_buffer(buffer: Arc<ResultBuffer>) -> impl Collector {
     }
 }
 
-/// Fails while no task watches the network: no gauge is better than an outdated one.
-pub fn of_detector(detector: Arc<PartitionDetector>) -> impl Collector {
+/// Fails if the detector is stopped, because a missing gauge is better than an outdated one.
+pub fn partition_collector(detector: Arc<PartitionDetector>) -> impl Collector {
     move |samples: &mut Samples| {
         gauge(samples, PARTITION_DEGRADED).value(detector.is_degraded()?);
         Ok(())
     }
 }
 
-fn gauge(samples: &mut Samples, gauge: PulledGauge) -> FamilySamples<'_> {
+fn gauge(samples: &mut Samples, gauge: CollectedGauge) -> FamilySamples<'_> {
     samples.gauge(gauge.name, gauge.help)
 }
