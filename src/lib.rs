@@ -1,7 +1,7 @@
 //! Prometheus metrics for axum, tonic, hyper and any other Tower service: a middleware layer and a `/metrics` endpoint.
 //!
 //! - Each request is counted exactly once, also if the client disconnects, the handler panics or a timeout expires.
-//! - Durations include the response body, so slow streams are visible.
+//! - Durations include the response body, up to its last frame, so slow streams are visible.
 //! - Cardinality is limited: endpoints are route templates, and labels have a maximum number of values.
 //! - Scrapes are not counted as requests.
 //! - Custom metrics are recorded with the macros of the `metrics` crate, or with labels that the compiler checks.
@@ -74,7 +74,7 @@
 //! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body |
 //! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | open WebSockets, tunnels and event streams |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams, tunnels and [marked](http::LongLived) WebSockets |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | observations recorded as `overflow` |
 //!
 //! Off by default: the time to the response head, and the sizes of response and request bodies; see
@@ -94,69 +94,82 @@
 //!
 //! # How requests end
 //!
-//! A request starts when the layer is called, and ends exactly once. When it ends, it is counted, its duration is
-//! recorded, and it is no longer in progress:
+//! A request starts when the service that the layer returned is called; axum calls it when the request's future is first
+//! polled. It ends exactly once. When it ends, it is counted, its duration is recorded, and it is no longer in progress:
 //!
 //! | how the request ends | when | `status` | also |
 //! |---|---|---|---|
-//! | the response body is complete | at the end of the body | its status code | |
+//! | the response body is complete (see below) | at the end of the body | its status code | |
 //! | the response body returns an error | at the error | its status code | `http_response_bodies_aborted_total{reason="error"}` |
-//! | the response body is dropped before its end: the client disconnected, or the server gave up | when it is dropped | its status code | `http_response_bodies_aborted_total{reason="dropped"}` |
-//! | the response body panics | at the panic | its status code | `http_response_bodies_aborted_total{reason="panicked"}`; the panic propagates |
-//! | the inner service returns an error | at the error | `error` | |
-//! | the future is dropped before there is a response: the client disconnected, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
-//! | the inner service panics | at the panic | `panicked` | the panic propagates |
-//! | a long-lived connection starts: 101, CONNECT with a 2xx status, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open |
-//! | the response is a metrics page, or is marked [`SkipMetrics`](http::SkipMetrics) | at the response head, before the metrics are read | not counted | no duration |
-//! | the endpoint is excluded by [`skip`](HttpMetrics::skip) | | not counted | no duration; not in progress, if the endpoint is known at the start |
+//! | the response body is dropped before its end: the client closed the connection or reset the stream, or a layer such as a body timeout dropped it | when it is dropped | its status code | `http_response_bodies_aborted_total{reason="dropped"}` |
+//! | the response body panics while it is polled | at the panic | its status code | `http_response_bodies_aborted_total{reason="panicked"}`; the panic continues in the caller of the body |
+//! | the inner service returns an error instead of a response | at the error | `error` | |
+//! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
+//! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
+//! | a long-lived connection starts: 101, CONNECT with a 2xx status, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open; its end is never an aborted body. For 101, only with [`LongLived::guarded`](http::LongLived::guarded): the body of an upgrade ends at once |
 //!
-//! With [`MeasureUntil::Head`](http::MeasureUntil::Head), durations end at the response head. Requests are still counted,
-//! and leave the in-progress gauge, when they end.
+//! These requests are not counted:
+//!
+//! | request | series | in progress |
+//! |---|---|---|
+//! | GET or HEAD of a metrics page of this crate | none | until the response head, so a page does not include its own scrape |
+//! | its response is marked [`SkipMetrics`](http::SkipMetrics) | none, unless the handler had to wait: then the in-progress gauge of its endpoint, at 0 | until the response head |
+//! | its endpoint is excluded by [`skip`](HttpMetrics::skip) | none, if the endpoint is known when the request starts | no; if the endpoint comes with the response, until the response head |
+//! | `poll_ready` of the inner service returns an error | none: no request was made | no |
 //!
 //! A response body is complete in each of these cases:
 //!
 //! - It returned `None` or trailers.
-//! - It passed as many bytes as it announced.
+//! - It passed as many bytes as it announced, so the last frame of a body of known length ends it.
 //! - It reports the end of its stream.
 //! - The response has no body: HEAD, 204 and 304.
+//!
+//! The body ends when the server has taken its last frame, which can be before the client has received it: a body of one
+//! large frame ends at once, however slow the client is.
+//!
+//! With [`MeasureUntil::Head`](http::MeasureUntil::Head), the duration is the time to the response head. It is recorded
+//! when the request ends, as all else.
+//!
+//! hyper notices a closed connection of HTTP/1 while it reads: a client that only shuts down its sending side also cancels
+//! its request.
 //!
 //! # Glossary
 //!
 //! | term | meaning | see |
 //! |---|---|---|
-//! | aborted | A response body that failed, was dropped or panicked before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
+//! | aborted | A response body that returned an error, panicked or was dropped before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
 //! | cancelled | A request whose future is dropped before there is a response. | [How requests end](#how-requests-end) |
-//! | cardinality | The number of series of a metric: the product of the numbers of values of its labels. | [guide](_guide::cardinality) |
+//! | cardinality | The number of series of a metric: at most the product of the numbers of values of its labels, for a histogram times the number of bounds + 3. | [guide](_guide::cardinality) |
 //! | catalogue | A struct that defines the custom metrics of an application. | [`catalogue!`] |
 //! | closed label, open label | A closed label has the values of an enum. An open label has any value, up to a limit. | [`custom`] |
 //! | collector | Code that returns metrics at scrape time. | [`collect`] |
 //! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
 //! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
-//! | deferred registration | The first request to an endpoint registers its series only once it is known not to be a scrape. So a service that is only scraped has no series for its metrics page. | [`SkipMetrics`](http::SkipMetrics) |
+//! | deferred registration | The first request to an endpoint registers its series, the in-progress gauge included, only when its future has to wait or has a response: until then it could be a scrape, which has no series. | [`SkipMetrics`](http::SkipMetrics) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
 //! | exposition format | The format of the metrics page: the text format 0.0.4 or OpenMetrics. | [`MetricsHandler`] |
-//! | failed | A request for which the inner service returns an error instead of a response. Its status is `error`. | [How requests end](#how-requests-end) |
+//! | failed | A request for which the inner service returns an error instead of a response: status `error`. A response with the status 500 has not failed in this sense. | [How requests end](#how-requests-end) |
 //! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |
 //! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
 //! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
-//! | limit | The maximum number of values of a label. | [guide](_guide::cardinality) |
-//! | long-lived connection | A WebSocket, a tunnel or an event stream. Its request ends at the response head. | [`LongLived`](http::LongLived) |
+//! | limit | The maximum number of values of a label (`max_values`, `max_endpoints`, `open(50)`). | [guide](_guide::cardinality) |
+//! | long-lived connection | A WebSocket, a tunnel or an event stream. Its request ends at the response head, because a lifetime is not a latency. | [`LongLived`](http::LongLived) |
 //! | metric, metric family | A name with a type, such as `http_requests_total`, and all its series. | [`model`] |
 //! | metrics page | The response of the metrics endpoint. | [`MetricsHandler`] |
 //! | overflow | The label value that replaces values beyond the limit. | [guide](_guide::cardinality) |
 //! | panicked | A request during which the inner service panics before there is a response. | [How requests end](#how-requests-end) |
 //! | preregister | To export series as 0 from start-up. | [`HttpMetrics::preregister`] |
-//! | recorder | The destination of the macros of the `metrics` crate. | [`Sink`] |
-//! | register | To make a metric or a series known to a registry. | [`Registry`] |
-//! | registry | The store of this crate. It is also a recorder. | [`Registry`] |
-//! | route template, matched route | The path with which a route was added to the router, such as `/users/{id}`. | [`Endpoint`](http::Endpoint) |
+//! | recorder | An implementation of the trait `Recorder` of the `metrics` crate, to which its macros record: the global one, or a local one of a thread. | [`Sink`] |
+//! | register | To create a metric or a series in a registry. A registered series is exported, at first as 0. | [`Registry`] |
+//! | registry | Stores the metrics and exports them. A [`Registry`] of this crate is also a recorder. | [`Registry`] |
+//! | route template, matched route | The path of a route, such as `/users/{id}`; of nested routers, the joined path. | [`Endpoint`](http::Endpoint) |
+//! | response head | The status and the headers of a response, before its body. | [How requests end](#how-requests-end) |
 //! | sample | A value of a series at a point in time. | [`snapshot`] |
 //! | scrape | A request for the metrics page, usually sent by Prometheus, which is the scraper. | [`scrape`] |
-//! | series | A metric with one combination of label values. | [guide](_guide::cardinality) |
-//! | shard | The part of a registry that one thread writes. Threads do not wait for each other; a scrape adds up all shards. | [`Registry`] |
-//! | sink | A registry, or a recorder of another crate. | [`Sink`] |
-//! | skipped | An endpoint that is excluded from all metrics. | [`HttpMetrics::skip`] |
+//! | series | A metric with one combination of label values. A histogram has one per bucket, one for its sum and one for its count. | [guide](_guide::cardinality) |
+//! | sink | Where a layer or a catalogue records: a registry or any recorder. | [`Sink`] |
+//! | skipped | A request that is not measured: its endpoint is excluded, or its response is marked. | [`HttpMetrics::skip`], [`SkipMetrics`](http::SkipMetrics) |
 //! | snapshot | The metrics of a registry at a point in time, as data. | [`snapshot`] |
 //! | unmatched | The endpoint of a request that no route matched, or whose route the layer does not see. | [guide](_guide::layer_order) |
 //!
