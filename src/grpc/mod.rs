@@ -29,12 +29,14 @@
 //!
 //! | how it ended | `grpc_code` |
 //! |---|---|
+//! | a tonic method returned `Ok`, or `Err(Status::not_found(…))` | `OK`; `NotFound`, as any code of a `Status` |
 //! | response complete, with `grpc-status` in its trailers | that code; `Unknown` if it is not a valid code |
 //! | response complete, with `grpc-status` in its head and none in trailers | that code; `Unknown` if it is not a valid code |
 //! | response complete, without `grpc-status` | from the HTTP status, see below |
-//! | the service returned an error, or the body failed | `Unknown` on a server, `Unavailable` on a client; `DeadlineExceeded` if the timeout had expired |
-//! | dropped before its end: the client disconnected, or an outer layer timed out | `Canceled`; `DeadlineExceeded` if the timeout had expired |
+//! | the inner service (a layer, not a tonic method) returned an error, or the body failed | `Unknown` on a server, `Unavailable` on a client; `DeadlineExceeded` if the timeout had expired |
+//! | dropped before its end: the client cancelled the call or disconnected, or an outer layer timed out; on a client, the caller dropped the future or the stream | `Canceled`; `DeadlineExceeded` if the timeout had expired |
 //! | the service or the body panicked | `Internal`; the panic propagates |
+//! | on a client, tonic's `Channel` cannot connect | `Unavailable`, one call per attempt; a failing `Endpoint::connect()` is not a call |
 //!
 //! | HTTP status | `grpc_code`, as [gRPC maps it] |
 //! |---|---|
@@ -62,20 +64,22 @@
 //! The path `/shop.Orders/Place` has the service `shop.Orders` and the method `Place`. Further segments
 //! before them belong to the service, also when it is preregistered: `api/shop.Orders`.
 //!
-//! Clients can request any path, so a server labels a call depending on its method:
+//! Clients can request any path, so a server labels a call depending on its method. The first row that applies decides:
 //!
 //! | method | labels |
 //! |---|---|
 //! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code |
 //! | known from an earlier call | its own, from the start of the call |
-//! | new, and the response is gRPC (by `content-type`) and not `UNIMPLEMENTED` | its own; it is known from then on |
-//! | new, and the response is `UNIMPLEMENTED` or not gRPC, or no response is returned | `unknown` |
 //! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown` |
-//! | new, beyond [`max_methods`](crate::GrpcMetrics::max_methods) | `overflow` |
+//! | new, and the response is `UNIMPLEMENTED` or not gRPC (by `content-type`), or no response is returned | `unknown` |
+//! | new, and [`max_methods`](crate::GrpcMetrics::max_methods) other methods are known | `overflow` |
+//! | new | its own; it is known from then on |
 //!
-//! The first call of a new method is counted as started and in progress only from the response head.
+//! The first call of a new method is counted as started and in progress only from the response head. Its duration is
+//! still that of the whole call.
 //!
-//! On a client, every method has its own labels from its first call, because paths come from the program.
+//! On a client, paths come from the program: a method has its own labels from its first call, whatever the response, up
+//! to `max_methods`.
 //!
 //! `grpc_type` is `unknown` unless the method is preregistered.
 //!
@@ -91,13 +95,13 @@
 //!
 //! # Limitations
 //!
-//! The layer cannot measure what happens outside of it:
+//! The layer cannot measure what happens outside of it. On a server:
 //!
 //! | outside the layer | effect |
 //! |---|---|
 //! | tonic's `load_shed`, `concurrency_limit_per_connection` | rejected calls, and the time that calls wait, are not measured |
 //! | tonic's `timeout`, and `grpc-timeout` | the call is dropped: `DeadlineExceeded` if `grpc-timeout` has expired, otherwise `Canceled` |
-//! | `max_concurrent_streams`, TLS, a connection that fails | calls that are never made are not measured |
+//! | `max_concurrent_streams`, TLS, a connection that a client cannot open | calls that never reach the server are not measured |
 //! | retries outside a client's layer | none: each attempt is a call |
 //!
 //! It counts what the inner service does for one request as one call:

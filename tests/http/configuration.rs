@@ -414,3 +414,24 @@ async fn existing_help_text_is_kept() {
         "{page}"
     );
 }
+
+#[test]
+fn preregistered_routes_need_listed_values_of_all_labels() {
+    let label = || {
+        tower_prometheus::http::HttpLabel::from_request("tenant", |request| {
+            request.header("x-tenant")
+        })
+    };
+    let layer = |label| {
+        let metrics = HttpMetrics::server().preregister(http::Method::GET, "/a", [200]);
+        metrics.label(label).build(Registry::new())
+    };
+    assert!(layer(label().values(["a", "b"])).is_ok());
+    for unlisted in [label(), label().max_values(3)] {
+        let error = layer(unlisted).unwrap_err().to_string();
+        assert!(
+            error.contains("preregister: the values of label \"tenant\""),
+            "{error}"
+        );
+    }
+}

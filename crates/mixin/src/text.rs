@@ -22,9 +22,11 @@ pub(crate) fn quoted_list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> 
 /// Returns an error if the text is not a duration of Prometheus: whole numbers with units, from the largest unit to the
 /// smallest, each at most once.
 pub(crate) fn check_duration(duration: &str) -> Result<(), Error> {
+    // The parser also accepts a number of seconds, which is not valid in configuration files.
+    let has_unit = !duration.ends_with(|last: char| last.is_ascii_digit());
     match promql_parser::util::parse_duration(duration) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::new(format!(
+        Ok(_) if has_unit => Ok(()),
+        _ => Err(Error::new(format!(
             "{duration:?} is not a duration: write whole numbers with the units \"y\", \"w\", \"d\", \"h\", \
              \"m\", \"s\", \"ms\", largest first, as in \"5m\" or \"1h30m\""
         ))),

@@ -141,7 +141,9 @@ impl HttpLabel {
 
     /// Sets the maximum number of values, 1 to 10,000. The default is 50.
     ///
-    /// The values seen first are kept; further ones are recorded as `overflow`.
+    /// The values seen first are kept until the process ends; further ones are recorded as `overflow`. If clients
+    /// choose the values, they can use up the limit: list known values with [`values`](Self::values) instead.
+    /// [`preregister`](crate::HttpMetrics::preregister) needs listed values.
     pub fn max_values(mut self, values: usize) -> Self {
         self.values = AllowedValues::AtMost(values);
         self

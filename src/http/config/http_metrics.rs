@@ -250,7 +250,10 @@ impl HttpMetrics {
         self
     }
 
-    /// Excludes endpoints from all metrics, given as route templates.
+    /// Excludes endpoints from all metrics, given as full route templates, including the prefix of `nest`.
+    ///
+    /// A route that is added to an axum router after the metrics layer is not measured either, but the other
+    /// layers added before it do not apply to it.
     ///
     /// Requests without an endpoint are skipped by `unmatched`, or by the empty string with
     /// [`Naming::client`] and [`Naming::open_telemetry`].
@@ -270,11 +273,21 @@ impl HttpMetrics {
         self
     }
 
-    /// Exports the series of a route as 0 from start-up, with each of these status codes.
+    /// Exports the series of a route as 0 from start-up, with each of these status codes, so that
+    /// `increase()` also counts its first request.
     ///
-    /// With custom labels, every combination of their [`values`](HttpLabel::values) is exported; more than
-    /// 10,000 are an error. If a label has [`max_values`](HttpLabel::max_values) instead, such as `host` of
-    /// [`client`](Self::client), nothing is preregistered.
+    /// | metric | exported |
+    /// |---|---|
+    /// | requests | with each of these statuses |
+    /// | durations, sizes, in progress | yes |
+    /// | aborted bodies | no |
+    ///
+    /// `endpoint` is the full route template, including the prefix of `nest`: `/api/orders`.
+    ///
+    /// With custom labels, every combination of their listed [`values`](HttpLabel::values) is exported, at most
+    /// 10,000. The empty value (no header, for example) and `overflow` are exported only if they are listed, too.
+    /// A label without listed values, such as `host` of [`client`](Self::client), is an error: its values are not
+    /// known at start-up.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`Method::GET` reads better without a `&`"

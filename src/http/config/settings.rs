@@ -307,6 +307,16 @@ impl HttpSettings {
             };
             errors.add_range(what, values, 1..=MAX_VALUES);
         }
+        let unlisted = |label: &&HttpLabel| matches!(label.values, AllowedValues::AtMost(_));
+        if !self.routes.is_empty()
+            && let Some(label) = self.labels.iter().find(unlisted)
+        {
+            errors.push(format!(
+                "preregister: the values of label {:?} are not known at start-up; list them with `values`, or do \
+                 not preregister routes",
+                label.name
+            ));
+        }
         if !self.routes.is_empty() && combinations > MAX_COMBINATIONS {
             errors.push(format!(
                 "preregister: at most {MAX_COMBINATIONS} combinations of label values are allowed, \

@@ -12,16 +12,18 @@ use crate::sync::lock;
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
 /// counted in `http_connections_open{endpoint,kind}`.
 ///
+/// An upgrade (101) needs a mark with a guard, because the server drops its body at once: without a mark, its request
+/// ends correctly, but the gauge of open connections returns to 0 immediately.
+///
 /// These responses need no mark:
 ///
 /// | response | `kind` |
 /// |---|---|
-/// | 101 (upgrade) | `upgrade` |
 /// | 2xx to CONNECT (tunnel) | `connect` |
 /// | `content-type: text/event-stream`, if the `size_hint` of the body is not exact | `event-stream` |
 ///
-/// A connection is open until its response body ends or is dropped. The body of an upgrade ends immediately:
-/// use [`guarded`](Self::guarded) to keep the connection open until a guard is dropped.
+/// A connection is open until its response body ends or is dropped, or, with [`guarded`](Self::guarded), until the
+/// guard is dropped. It never counts as an aborted body.
 ///
 /// ```
 /// use http::{Response, StatusCode};

@@ -34,6 +34,27 @@ use crate::scrape::server::listener::Listener;
 /// # }
 /// ```
 ///
+/// # Shutdown
+///
+/// To have the last requests scraped, end the application's server first, wait for at least one scrape interval, and
+/// then complete `shutdown`. The process must have that long before it is killed (Kubernetes:
+/// `terminationGracePeriodSeconds`).
+///
+/// ```no_run
+/// # async fn run(app: impl Future<Output = ()>, metrics: tower_prometheus::Registry) -> Result<(), tower_prometheus::Error> {
+/// use std::time::Duration;
+/// use tower_prometheus::scrape::MetricsServer;
+///
+/// let server = MetricsServer::bind("0.0.0.0:8081").await?;
+/// let shutdown = async {
+///     app.await; // returns after a graceful shutdown
+///     tokio::time::sleep(Duration::from_secs(15)).await; // one scrape interval
+/// };
+/// server.serve(metrics.handler(), shutdown).await;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// The server is meant for scrapers, not for the public internet. It still limits misbehaving clients:
 ///
 /// | setting | default | |
