@@ -10,11 +10,11 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    const TURN: usize = 100_000;
+    const BETWEEN_YIELDS: usize = 100_000;
 
     /// Returns the budget between two yields: about 0.1 ms.
     pub(crate) fn turn() -> Self {
-        Self::of(Self::TURN)
+        Self::of(Self::BETWEEN_YIELDS)
     }
 
     pub(crate) fn of(work: usize) -> Self {

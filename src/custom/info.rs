@@ -41,7 +41,8 @@ impl InfoState {
     }
 
     fn show(&self) {
-        let (Some((closed, open)), Some(sink)) = (self.values.get(), self.family.target()) else {
+        let (Some((closed, open)), Some(sink)) = (self.values.get(), self.family.recording_sink())
+        else {
             return;
         };
         let open: Vec<_> = open.iter().map(String::as_str).collect();

@@ -119,7 +119,7 @@ impl<I: SeriesHandle> Node<I> {
     /// that receives a warning may record metrics itself.
     #[cold]
     fn resolve(&self) -> Option<&[I]> {
-        let sink = self.family.target()?;
+        let sink = self.family.recording_sink()?;
         let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
         let (name, labels) = (self.family.name(), self.family.labels);
         let series = (0..combinations(labels))

@@ -43,8 +43,8 @@ pub(crate) struct DeferredCall {
 /// The counter of a request's messages.
 pub(crate) enum MessageCounter {
     Of(&'static MethodSeries),
-    OfUnlabelled(Arc<DeferredCall>),
-    Nowhere,
+    Deferred(Arc<DeferredCall>),
+    Ignored,
 }
 
 impl GrpcCall {
@@ -55,7 +55,7 @@ impl GrpcCall {
     ) -> (Self, MessageCounter) {
         let headers = request.headers();
         let (state, messages) = if !is_grpc(headers) {
-            (CallState::Ended, MessageCounter::Nowhere)
+            (CallState::Ended, MessageCounter::Ignored)
         } else if let Some(series) = methods.find(request.uri().path()) {
             series.start();
             (CallState::InProgress(series), MessageCounter::Of(series))
@@ -65,7 +65,7 @@ impl GrpcCall {
                 series: OnceLock::new(),
                 early: AtomicU64::new(0),
             });
-            let messages = MessageCounter::OfUnlabelled(Arc::clone(&call));
+            let messages = MessageCounter::Deferred(Arc::clone(&call));
             (CallState::DeferredCall(call), messages)
         };
         let call = Self {
@@ -208,8 +208,8 @@ impl MessageCounter {
     pub(crate) fn count(&self, messages: u64) {
         match self {
             Self::Of(series) => series.request_messages.add(messages),
-            Self::OfUnlabelled(call) => call.count(messages),
-            Self::Nowhere => {}
+            Self::Deferred(call) => call.count(messages),
+            Self::Ignored => {}
         }
     }
 }
@@ -235,9 +235,9 @@ static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Parses the header `grpc-timeout`, at most eight digits and a unit, to seconds.
 #[inline]
 fn timeout(headers: &HeaderMap) -> Option<f64> {
-    const MOST_DIGITS: usize = 8;
+    const MAX_DIGITS: usize = 8;
     let (unit, digits) = headers.get(&GRPC_TIMEOUT)?.as_bytes().split_last()?;
-    if digits.is_empty() || digits.len() > MOST_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let digits = digits.iter();

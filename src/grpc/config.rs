@@ -5,7 +5,7 @@ use crate::error::start_up;
 use crate::grpc::layer::GrpcMetricsLayer;
 use crate::grpc::series::{GrpcFamilies, GrpcSeries};
 use crate::grpc::settings::{
-    DeclaredMethod, GrpcMetric, GrpcSettings, GrpcType, HANDLING_BUCKETS, LABELS, Side,
+    GrpcMetric, GrpcSettings, GrpcType, HANDLING_BUCKETS, LABELS, PreregisteredMethod, Side,
 };
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
@@ -52,8 +52,8 @@ impl GrpcMetrics {
                 side,
                 options: LayerOptions::default(),
                 max_methods: 1000,
-                declared: Vec::new(),
-                undecoded: None,
+                preregistered: Vec::new(),
+                descriptor_error: None,
             },
         }
     }
@@ -99,7 +99,7 @@ impl GrpcMetrics {
         kind: GrpcType,
     ) -> Self {
         let (service, method) = (service.into(), method.into());
-        self.declare(DeclaredMethod {
+        self.preregister(PreregisteredMethod {
             service,
             method,
             kind,
@@ -107,9 +107,9 @@ impl GrpcMetrics {
         self
     }
 
-    fn declare(&mut self, declared: DeclaredMethod) {
-        if !self.settings.declared.contains(&declared) {
-            self.settings.declared.push(declared);
+    fn preregister(&mut self, preregistered: PreregisteredMethod) {
+        if !self.settings.preregistered.contains(&preregistered) {
+            self.settings.preregistered.push(preregistered);
         }
     }
 
@@ -121,8 +121,8 @@ impl GrpcMetrics {
     #[cfg_attr(docsrs, doc(cfg(feature = "grpc-descriptor")))]
     pub fn file_descriptor_set(mut self, encoded: &[u8]) -> Self {
         match super::descriptor::methods(encoded) {
-            Ok(methods) => methods.into_iter().for_each(|m| self.declare(m)),
-            Err(error) => self.settings.undecoded = Some(error),
+            Ok(methods) => methods.into_iter().for_each(|m| self.preregister(m)),
+            Err(error) => self.settings.descriptor_error = Some(error),
         }
         self
     }

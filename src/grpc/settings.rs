@@ -39,14 +39,14 @@ pub(crate) struct GrpcSettings {
     pub(crate) side: Side,
     pub(crate) options: LayerOptions,
     pub(crate) max_methods: usize,
-    pub(crate) declared: Vec<DeclaredMethod>,
+    pub(crate) preregistered: Vec<PreregisteredMethod>,
     /// Why a descriptor set could not be decoded.
-    pub(crate) undecoded: Option<String>,
+    pub(crate) descriptor_error: Option<String>,
 }
 
 /// A method preregistered in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DeclaredMethod {
+pub(crate) struct PreregisteredMethod {
     pub(crate) service: String,
     pub(crate) method: String,
     pub(crate) kind: GrpcType,
@@ -94,8 +94,8 @@ impl GrpcSettings {
             side: _,
             options,
             max_methods,
-            declared,
-            undecoded,
+            preregistered,
+            descriptor_error,
         } = self;
         let mut errors = Errors::default();
         errors.add_range("max_methods", *max_methods, 0..=MAX_METHODS);
@@ -105,21 +105,21 @@ impl GrpcSettings {
             HANDLING_BUCKETS,
             &mut errors,
         );
-        if let Some(error) = undecoded {
+        if let Some(error) = descriptor_error {
             errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }
-        check_methods(declared, &mut errors);
+        check_methods(preregistered, &mut errors);
         errors.into_result()
     }
 }
 
-fn check_methods(declared: &[DeclaredMethod], errors: &mut Errors) {
+fn check_methods(preregistered: &[PreregisteredMethod], errors: &mut Errors) {
     let mut types = std::collections::HashMap::new();
-    for DeclaredMethod {
+    for PreregisteredMethod {
         service,
         method,
         kind,
-    } in declared
+    } in preregistered
     {
         if service.is_empty()
             || method.is_empty()

@@ -12,12 +12,12 @@ pub(crate) struct PanicGuard<'a, T: OnPanic>(&'a mut T);
 
 impl<'a, T: OnPanic> PanicGuard<'a, T> {
     #[inline]
-    pub(crate) fn new(target: &'a mut T) -> Self {
-        Self(target)
+    pub(crate) fn new(value: &'a mut T) -> Self {
+        Self(value)
     }
 
     /// The value to notify, for use while the guard exists.
-    pub(crate) fn target(&mut self) -> &mut T {
+    pub(crate) fn value(&mut self) -> &mut T {
         self.0
     }
 

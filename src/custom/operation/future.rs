@@ -55,7 +55,7 @@ where
         let this = self.project();
         let mut guard = PanicGuard::new(this.running);
         let polled = this.work.poll(cx);
-        if let (Poll::Ready(result), Some(running)) = (&polled, guard.target().as_mut()) {
+        if let (Poll::Ready(result), Some(running)) = (&polled, guard.value().as_mut()) {
             running.set_result(result);
             if let Some(on_result) = this.on_result.take() {
                 on_result(running, result);

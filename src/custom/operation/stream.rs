@@ -57,7 +57,7 @@ where
         let this = self.project();
         let mut guard = PanicGuard::new(this.running);
         let polled = this.items.poll_next(cx);
-        if let (Poll::Ready(Some(item)), Some(running)) = (&polled, guard.target().as_mut()) {
+        if let (Poll::Ready(Some(item)), Some(running)) = (&polled, guard.value().as_mut()) {
             if item.is_err() {
                 running.set_result(item);
                 *this.failed = true;

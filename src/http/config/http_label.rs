@@ -48,7 +48,7 @@ pub struct HttpLabel {
 /// The allowed values of a label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AllowedValues {
-    Declared(Vec<String>),
+    Listed(Vec<String>),
     AtMost(usize),
 }
 
@@ -135,7 +135,7 @@ impl HttpLabel {
     ///
     /// [Preregistered](crate::HttpMetrics::preregister) routes are exported with each of them.
     pub fn values<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
-        self.values = AllowedValues::Declared(values.into_iter().map(V::into).collect());
+        self.values = AllowedValues::Listed(values.into_iter().map(V::into).collect());
         self
     }
 

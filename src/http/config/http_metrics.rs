@@ -60,7 +60,7 @@ impl HttpMetrics {
             size_buckets: SIZE_BUCKETS.to_vec(),
             measure_until: MeasureUntil::default(),
             endpoint_source: EndpointSource::default(),
-            warns_of_silence: true,
+            warns_of_missing_route: true,
             skip: Vec::new(),
             max_endpoints: 1000,
             naming: Naming::classic(),
@@ -84,7 +84,7 @@ impl HttpMetrics {
     /// without one. The first 100 hosts are kept; further ones are recorded as `overflow`.
     pub fn client() -> Self {
         let mut client = Self::server().naming(Naming::client());
-        client.settings.warns_of_silence = false;
+        client.settings.warns_of_missing_route = false;
         client.label(standard_labels::host())
     }
 

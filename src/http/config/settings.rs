@@ -35,7 +35,7 @@ pub(crate) struct HttpSettings {
     pub(crate) size_buckets: Vec<f64>,
     pub(crate) measure_until: MeasureUntil,
     pub(crate) endpoint_source: EndpointSource,
-    pub(crate) warns_of_silence: bool,
+    pub(crate) warns_of_missing_route: bool,
     pub(crate) skip: Vec<String>,
     pub(crate) max_endpoints: usize,
     pub(crate) naming: Naming,
@@ -225,7 +225,7 @@ impl HttpSettings {
                 .role(LabelRole::Endpoint)
                 .fallback(self.naming.unmatched),
             LabelSource::Custom(i) => match &self.labels[i].values {
-                AllowedValues::Declared(values) => {
+                AllowedValues::Listed(values) => {
                     let values = values.iter().map(|value| value.clone().into());
                     let values = values.chain(["".into(), OVERFLOW.into()]);
                     label.fallback("").values::<Cow<'static, str>>(values)
@@ -259,7 +259,7 @@ impl HttpSettings {
             size_buckets,
             measure_until: _,
             endpoint_source: _,
-            warns_of_silence: _,
+            warns_of_missing_route: _,
             skip: _,
             max_endpoints,
             naming,
@@ -299,7 +299,7 @@ impl HttpSettings {
         for label in &self.labels {
             let name = &label.name;
             let (what, values) = match &label.values {
-                AllowedValues::Declared(values) => {
+                AllowedValues::Listed(values) => {
                     combinations = combinations.saturating_mul(values.len());
                     (format!("number of values of label {name:?}"), values.len())
                 }

@@ -158,8 +158,8 @@ impl HttpExchange {
 
     /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
-    pub(super) fn takes_status_alone(&self) -> bool {
-        self.in_flight.takes_status_alone()
+    pub(super) fn needs_only_status(&self) -> bool {
+        self.in_flight.needs_only_status()
     }
 
     /// Applies the labels of the response, and its endpoint if it has `named` one.
@@ -198,7 +198,7 @@ impl HttpExchange {
             return;
         };
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-        let _ending = Ending(started);
+        let _ending = InProgressDecrement(started);
         if let Some(status) = outcome.status() {
             let measured = self.measured(outcome, &extras);
             let seconds = match measured.head_seconds {
@@ -237,9 +237,9 @@ impl HttpExchange {
 }
 
 /// Decrements the in-progress gauge when it is dropped.
-struct Ending(&'static RequestSeries);
+struct InProgressDecrement(&'static RequestSeries);
 
-impl Drop for Ending {
+impl Drop for InProgressDecrement {
     fn drop(&mut self) {
         self.0.end();
     }

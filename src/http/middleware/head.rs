@@ -62,8 +62,8 @@ impl HttpExchange {
         extensions: &Extensions,
         body: BodyHints,
     ) -> Option<BodyPlan> {
-        let says_more = body.remaining.is_unknown() || !extensions.is_empty();
-        if says_more || !may_have_body(code) || !self.takes_status_alone() {
+        let needs_head = body.remaining.is_unknown() || !extensions.is_empty();
+        if needs_head || !may_have_body(code) || !self.needs_only_status() {
             return None;
         }
         self.record_status(code);
@@ -89,13 +89,13 @@ impl HttpExchange {
         self.apply_response(response, extensions.get::<Endpoint>());
         let marked = extensions.get::<LongLived>();
         if marked.is_some() || !body_follows(code, method) {
-            return self.start_other(code, method, marked);
+            return self.start_without_body(code, method, marked);
         }
         if body.remaining.is_unknown() {
             if is_event_stream(headers) {
                 return self.open_connection(code, "event-stream", None);
             }
-            body.remaining = Remaining::of(declared_length(headers));
+            body.remaining = Remaining::of(content_length(headers));
         }
         self.start_body(body)
     }
@@ -111,7 +111,7 @@ impl HttpExchange {
 
     /// A long-lived connection follows, or nothing that reaches the client.
     #[cold]
-    fn start_other(
+    fn start_without_body(
         &mut self,
         code: StatusCode,
         method: Method,
@@ -182,6 +182,6 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

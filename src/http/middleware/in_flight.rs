@@ -137,8 +137,8 @@ impl InFlight {
 
     /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
-    pub(super) fn takes_status_alone(&self) -> bool {
-        matches!(self, Self::SeriesPair(pair) if pair.counted.takes_status_alone())
+    pub(super) fn needs_only_status(&self) -> bool {
+        matches!(self, Self::SeriesPair(pair) if pair.counted.needs_only_status())
     }
 
     /// The series, if the request is in progress.

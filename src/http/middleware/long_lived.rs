@@ -46,7 +46,7 @@ pub struct LongLived {
 /// The connections that a guard keeps open: none before the response reaches a layer.
 #[derive(Debug, Default)]
 struct Held {
-    gone: bool,
+    guard_dropped: bool,
     connections: Vec<OpenConnection>,
 }
 
@@ -76,7 +76,7 @@ impl LongLived {
         };
         let mut held = lock(held);
         // The guard may be dropped before the response reaches the layer.
-        if !held.gone {
+        if !held.guard_dropped {
             held.connections.extend(connection);
         }
         None
@@ -94,7 +94,7 @@ pub struct ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut held = lock(&self.held);
-        held.gone = true;
+        held.guard_dropped = true;
         held.connections.clear();
     }
 }

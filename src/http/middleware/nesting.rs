@@ -34,6 +34,6 @@ pub(crate) fn check(series: &'static LayerSeries) {
         .get()
         .is_some_and(|current| std::ptr::eq(current, series))
     {
-        series.notice_nesting();
+        series.warn_of_nesting();
     }
 }
