@@ -51,10 +51,13 @@ pub(crate) struct HttpSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MeasureUntil {
-    /// The end of the response body: the whole time that the client waits. The default.
+    /// At the end of the response body, so that slow bodies are included. The default.
     #[default]
     BodyEnd,
-    /// The response head. Comparable to crates that stop there, but does not include slow bodies.
+    /// At the response head, for comparison with crates that stop there. Slow bodies are not included.
+    ///
+    /// Only the duration ends there: the request is counted, and leaves the in-progress gauge, when it ends. A
+    /// request without a response is measured until its end.
     Head,
 }
 
@@ -175,7 +178,8 @@ impl HttpSettings {
             .transpose()
     }
 
-    /// The descriptions of all measured families. `rules` returns the buckets of a histogram without its own.
+    /// The descriptions of all measured families. `rules` returns the buckets of a histogram by its name, if
+    /// the settings have none for it.
     pub(crate) fn describe(
         &self,
         rules: impl Fn(&str) -> Buckets,
@@ -251,7 +255,7 @@ impl HttpSettings {
         label.values(values)
     }
 
-    /// Adds all errors that do not depend on the sink.
+    /// Adds all errors that can be found without the sink.
     pub(crate) fn check(&self, errors: &mut Errors) {
         const MAX_ENDPOINTS: usize = 1_000_000;
         let Self {

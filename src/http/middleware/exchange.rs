@@ -32,7 +32,7 @@ pub(crate) struct HttpExchange {
     response_status: ResponseStatus,
 }
 
-// It is moved often: from the future to the body, and between stack frames.
+// Exchanges are moved often: from the future to the body, and between stack frames.
 const _: () = assert!(size_of::<HttpExchange>() <= 56);
 
 /// The status of the response, once the response head has arrived. It decides what a drop or a panic means.
@@ -56,7 +56,6 @@ impl ResponseStatus {
 }
 
 impl HttpExchange {
-    /// Starts the exchange of a request.
     #[inline]
     pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
         nesting::check(layer);
@@ -138,7 +137,7 @@ impl HttpExchange {
         self.in_flight.register_deferred();
     }
 
-    /// Records the status and, if needed, the time of the response head. Returns the method, if the request
+    /// Records the status and, if needed, the time to the response head. Returns the method, if the request
     /// is measured and has not ended.
     #[inline]
     pub(crate) fn record_head(&mut self, code: StatusCode) -> Option<Method> {
@@ -222,14 +221,13 @@ impl HttpExchange {
         }
     }
 
-    /// Opens a long-lived connection. The gauge counts it until it is dropped. `None` if it is not measured.
+    /// Opens a long-lived connection, which the gauge counts until it is dropped; `None` if it is not measured.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
         let SeriesPair { counted, .. } = self.in_flight.series()?;
         let gauge = counted.layer().connections(counted, kind);
         gauge.map(OpenConnection::open)
     }
 
-    /// Adds bytes of the response body that passed.
     #[inline]
     pub(crate) fn send(&mut self, bytes: u64) {
         self.sent += bytes;

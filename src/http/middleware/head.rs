@@ -16,7 +16,7 @@ use crate::http::middleware::outcome::RequestEnd;
 use crate::lifecycle::body::Remaining;
 use crate::lifecycle::end::{End, Exchange};
 
-/// What is known of a body before it is polled.
+/// The length and the end of a body, as far as they are known before it is polled.
 #[derive(Clone, Copy)]
 pub(crate) struct BodyHints {
     remaining: Remaining,
@@ -52,9 +52,10 @@ impl BodyPlan {
 }
 
 impl HttpExchange {
-    /// Fast path: reads a head of which only the status matters, followed by a body of known length. `None`
-    /// for any other head: the response has extensions or may lack a body, or the layer reads more than the
-    /// status.
+    /// Fast path: reads a head of which only the status matters, followed by a body of known length.
+    ///
+    /// Returns `None` for any other head: the response has extensions or may lack a body, or the layer reads
+    /// more than the status.
     #[inline]
     pub(crate) fn read_status(
         &mut self,
@@ -100,7 +101,7 @@ impl HttpExchange {
         self.start_body(body)
     }
 
-    /// A body follows. If it is empty, the request ends.
+    /// Plans a body that follows the head. If it is empty, the request ends.
     #[inline]
     fn start_body(&mut self, body: BodyHints) -> BodyPlan {
         if body.is_end || body.remaining.is_nothing() {
@@ -109,7 +110,7 @@ impl HttpExchange {
         BodyPlan::of(body.remaining)
     }
 
-    /// A long-lived connection follows, or nothing that reaches the client.
+    /// Opens a long-lived connection, or ends the request if no body reaches the client.
     #[cold]
     fn start_without_body(
         &mut self,

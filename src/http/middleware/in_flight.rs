@@ -24,7 +24,8 @@ pub(super) enum InFlight {
     Boxed(Option<ManuallyDrop<Box<Boxed>>>),
 }
 
-/// Not a separate variant, which would make [`InFlight`] one word larger.
+/// An exchange that has ended or is not measured. Not a separate variant, which would make [`InFlight`] one
+/// word larger.
 pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 
 #[derive(Clone, Copy)]
@@ -43,7 +44,7 @@ pub(super) struct Boxed {
 
 enum Stage {
     SeriesPair(SeriesPair),
-    /// Not registered yet, because the request may be a first scrape, which must leave no trace. It is
+    /// Not registered yet: the request may be the first scrape, which must not register any series. It is
     /// registered when its future is pending or has a response.
     Deferred(Deferred),
 }
@@ -70,7 +71,7 @@ impl InFlight {
         Self::started(series)
     }
 
-    /// For a series whose in-progress gauge has just been incremented.
+    /// Creates the value for a series whose in-progress gauge has already been incremented.
     #[inline]
     pub(super) fn started(series: &'static RequestSeries) -> Self {
         Self::SeriesPair(SeriesPair::at(series))

@@ -8,6 +8,9 @@ use crate::sync::lock;
 
 /// A response extension that marks the start of a long-lived connection.
 ///
+/// Mark only responses whose body lasts as long as a connection: the body of a marked response is not part of
+/// the duration, its size is not recorded, and it is never counted as aborted.
+///
 /// The request ends at the response head, because the lifetime of a connection is not a latency: it is
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
 /// counted in `http_connections_open{endpoint,kind}`.
@@ -21,7 +24,8 @@ use crate::sync::lock;
 /// | `content-type: text/event-stream`, if the `size_hint` of the body is not exact | `event-stream` |
 ///
 /// A connection is open until its response body ends or is dropped. The body of an upgrade ends immediately:
-/// use [`guarded`](Self::guarded) to keep the connection open until a guard is dropped.
+/// for a WebSocket, use [`guarded`](Self::guarded), and move the guard into the task that serves the
+/// connection.
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -43,7 +47,8 @@ pub struct LongLived {
     guarded: Option<Arc<Mutex<Held>>>,
 }
 
-/// The connections that a guard keeps open: none before the response reaches a layer.
+/// The connections that a guard keeps open. Empty before the response reaches a layer; one for each layer that
+/// it passes.
 #[derive(Debug, Default)]
 struct Held {
     guard_dropped: bool,
@@ -58,7 +63,9 @@ impl LongLived {
         Self { kind, guarded }
     }
 
-    /// Creates a mark for a connection that is open until the guard is dropped.
+    /// Creates a mark for a connection that is open until the guard is dropped, and the guard.
+    ///
+    /// If the guard is dropped before the response reaches the layer, the connection is not counted.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));

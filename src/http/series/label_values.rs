@@ -12,8 +12,7 @@ use crate::sync::lock;
 
 /// The ids of all custom label values of one request.
 ///
-/// Packed, four to a word, because every request carries and compares them although few layers have custom
-/// labels.
+/// Packed, four to a word: every request carries and compares them, although few layers have custom labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelIds {
     first: u64,
@@ -35,8 +34,8 @@ impl LabelIds {
             true => &mut self.first,
             false => &mut self.last,
         };
-        let place = label % 4 * 16;
-        *word = *word & !(0xFFFF << place) | u64::from(id) << place;
+        let shift = label % 4 * 16;
+        *word = *word & !(0xFFFF << shift) | u64::from(id) << shift;
     }
 
     /// Whether all values are absent.
@@ -76,7 +75,7 @@ impl SlotKey for LabelIds {
     }
 }
 
-/// The known values of one label, and their ids.
+/// The known values of one label, and their ids. They are never removed.
 pub(crate) struct LabelValueIds {
     ids: Table<u16>,
     names: Mutex<Vec<&'static str>>,

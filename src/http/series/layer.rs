@@ -31,7 +31,7 @@ use crate::sink::overflow::OVERFLOW;
 use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
 use crate::sink::{Sink, Writing};
 
-/// The series of a layer. Leaked: see the [module](super).
+/// The series of a layer. Leaked, for the reason that the [module](super) gives.
 ///
 /// The fields that every request reads come first, in two cache lines.
 #[repr(C, align(64))]
@@ -55,7 +55,7 @@ pub(crate) struct LayerSeries {
     on_all_metrics: LabelIds,
     endpoint_overflow: Overflow,
     label_overflow: Vec<Overflow>,
-    /// Responses without an endpoint, counted until a request has one.
+    /// The number of responses without an endpoint, counted until a request has an endpoint.
     unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
     is_nested: AtomicBool,
@@ -65,13 +65,13 @@ pub(crate) struct LayerSeries {
 /// read for each request.
 #[derive(Clone, Copy)]
 struct Needs {
-    /// Only the route and the method of a request.
+    /// Only the route and the method of a request are read.
     only_route: bool,
-    /// The endpoint only from extensions.
+    /// The endpoint is read only from extensions.
     only_router: bool,
     labels: bool,
     response: bool,
-    /// Only the status of a response head.
+    /// Only the status of a response head is read.
     only_status: bool,
     trace: bool,
     head_time: bool,
@@ -168,7 +168,7 @@ impl LayerSeries {
         self.writing.writer()
     }
 
-    /// Warns, once, that the inner service of this layer sent a request through this layer.
+    /// Warns once that the inner service of this layer sent a request through this layer.
     #[cold]
     pub(crate) fn warn_of_nesting(&self) {
         if !self.is_nested.swap(true, Ordering::Relaxed) {
@@ -196,8 +196,7 @@ impl LayerSeries {
         }
     }
 
-    /// Every combination of the declared values of all custom labels; empty if a label has no declared
-    /// values.
+    /// Every combination of the listed values of all custom labels; empty if a label has `max_values` instead.
     fn listed_labels(&self) -> Vec<LabelIds> {
         let mut combinations = vec![LabelIds::default()];
         for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
@@ -318,7 +317,8 @@ impl LayerSeries {
         }
     }
 
-    /// Notes that a request had an endpoint. Written once, then only read.
+    /// Notes that a request had an endpoint. Written once and then only read, so that cores do not invalidate
+    /// each other's cache line.
     #[inline]
     fn note_match(&self) {
         if !self.matched.load(Ordering::Relaxed) {
@@ -514,7 +514,7 @@ impl LayerSeries {
         }))
     }
 
-    /// Reports label values beyond their limit, and a layer that never sees a route.
+    /// Counts label values recorded as `overflow`, and warns if the layer never sees a route.
     #[cold]
     pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
         let Self { settings, sink, .. } = self;
@@ -542,8 +542,8 @@ impl LayerSeries {
         }
     }
 
-    /// Warns, once, if no request has had an endpoint after `ENOUGH` responses: the layer is where axum does
-    /// not set the route. Responses with 404 and 405 do not count, because scanners cause them.
+    /// Warns once if no request has had an endpoint after `ENOUGH` responses: the layer is probably applied
+    /// where it does not see axum's route. Responses with 404 and 405 do not count, because scanners cause them.
     fn warn_of_missing_route(&self, status: Status) {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)

@@ -25,8 +25,8 @@ pub(crate) struct RequestSeries {
     /// Whether such a request may cause a warning: the endpoint or a custom label is `overflow`, or the
     /// endpoint is `unmatched`.
     pub(super) may_warn: bool,
-    /// Whether only the status of a response head matters: the layer reads no labels from it and does not
-    /// time it, and the method is not one whose responses may lack a body.
+    /// Whether only the status of a response head matters: the layer reads no labels from the head and does not
+    /// time it, and the method is neither HEAD nor CONNECT.
     needs_only_status: bool,
     ended: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,
