@@ -17,7 +17,8 @@ pub(crate) struct Frames {
     head: u8,
     /// Remaining bytes of the current message. While the head passes, its length so far.
     left: u32,
-    /// Whether bytes could not be read. After them, the position is unknown and no message is counted.
+    /// Whether a buffer could not be read completely. From then on, the position is unknown and no message is
+    /// counted.
     unreadable: bool,
 }
 

@@ -106,8 +106,8 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The series of a known path. Does not allocate, lock, or write to shared cache lines. The path of a
-    /// client is registered at once, because it comes from the program.
+    /// The series of a known path, found without an allocation, a lock, or a write to a shared cache line. On a
+    /// client, a new path is registered immediately, because it comes from the program.
     #[inline]
     pub(crate) fn find(&'static self, path: &str) -> Option<&'static MethodSeries> {
         match self.by_path.get(path) {
@@ -147,7 +147,6 @@ impl GrpcSeries {
             .get_or_init(|| self.series(MethodName::new(OVERFLOW, OVERFLOW)))
     }
 
-    /// Counts a call when it ends.
     #[inline]
     pub(crate) fn count(&self, series: &MethodSeries, code: Code) {
         self.handled(series, code).increment();

@@ -7,7 +7,8 @@ pub(crate) trait OnPanic {
 
 /// Panic guard: calls [`OnPanic::on_panic`] when it is dropped without being defused. The panic propagates.
 ///
-/// A guard instead of a function that takes a closure, which would move the value that the code returns.
+/// It is a guard and not a function that takes a closure, because the latter would move the value that the code
+/// returns.
 pub(crate) struct PanicGuard<'a, T: OnPanic>(&'a mut T);
 
 impl<'a, T: OnPanic> PanicGuard<'a, T> {
@@ -16,7 +17,7 @@ impl<'a, T: OnPanic> PanicGuard<'a, T> {
         Self(value)
     }
 
-    /// The value to notify, for use while the guard exists.
+    /// The value to notify, which the guard borrows.
     pub(crate) fn value(&mut self) -> &mut T {
         self.0
     }
