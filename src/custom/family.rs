@@ -14,7 +14,7 @@ use crate::registry::hooks;
 use crate::sink::Sink;
 use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
 
-/// A metric of a catalogue and its sink, which may become known later.
+/// A metric of a catalogue and its sink, which is not known before a recorder is installed.
 pub(super) struct CustomFamily {
     pub(super) definition: &'static Definition,
     pub(super) instrument: Instrument,

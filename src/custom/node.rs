@@ -30,7 +30,7 @@ pub(super) struct Node<I: 'static> {
     open: Box<[Box<str>]>,
     /// Empty until there is a sink.
     series: OnceLock<Box<[I]>>,
-    /// The rows by their open values, if there are open labels. Boxed, because rows have no rows themselves.
+    /// The rows by their open values, if there are open labels. Boxed, because a row is a node without rows.
     rows: Option<Box<Tree<Self>>>,
 }
 
@@ -153,7 +153,7 @@ pub(super) struct Series<I: 'static> {
 }
 
 impl<I: SeriesHandle> Series<I> {
-    /// The series without labels. If the metric has labels, it is where their series are looked up.
+    /// Returns the series without labels. If the metric has labels, its series are looked up from it.
     pub(super) fn root(node: &'static Node<I>) -> Self {
         Self { node, index: 0 }
     }

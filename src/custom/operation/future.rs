@@ -13,6 +13,9 @@ use crate::lifecycle::panic_guard::PanicGuard;
 pin_project! {
     /// The future of [`Operation::run`](super::Operation::run) and
     /// [`run_with`](super::Operation::run_with).
+    ///
+    /// If it is dropped before it completes, the outcome is `Cancelled`. If it panics, the outcome is `Panicked`,
+    /// and the panic propagates.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct OperationFuture<Work, Labels, Record, OnResult>
     where

@@ -14,6 +14,8 @@ use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
     /// The stream of [`Operation::stream`](super::Operation::stream).
+    ///
+    /// If it is dropped before its end, the outcome is `Error` if an item was an error, otherwise `Cancelled`.
     #[must_use = "streams do nothing unless they are polled"]
     pub struct OperationStream<Items, Labels, Record, OnItem>
     where
