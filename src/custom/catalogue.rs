@@ -113,8 +113,8 @@ macro_rules! catalogue {
                 /// Registers the metrics in a registry or in another recorder, and returns them.
                 ///
                 /// Calling it again with the same registry returns the same series. The memory of a
-                /// catalogue is never freed. With another recorder, each call allocates a new one: call it once and
-                /// copy the struct.
+                /// catalogue is never freed. With another recorder, each call allocates a new one, so call it
+                /// once and copy the struct.
                 ///
                 /// # Errors
                 ///
@@ -129,8 +129,8 @@ macro_rules! catalogue {
 
                 /// Returns metrics that record into the global recorder, which may be installed later.
                 ///
-                /// Until a recorder is installed, nothing is recorded, except that the labels of an `Info` are kept. If
-                /// the recorder refuses a metric, an error is logged and the metric records nothing.
+                /// Until a recorder is installed, nothing is recorded, except that the labels of an `Info` are
+                /// kept. If the recorder refuses a metric, an error is logged and the metric records nothing.
                 $vis fn global() -> Self {
                     static GLOBAL: ::std::sync::OnceLock<$name> = ::std::sync::OnceLock::new();
                     match GLOBAL.get() {

@@ -62,7 +62,7 @@ impl GrpcMetrics {
 
     /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
     ///
-    /// There is no prefix by default.
+    /// By default, names have no prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.options.prefix = Some(prefix.into());
         self
@@ -163,7 +163,7 @@ impl GrpcMetrics {
         GrpcFamilies::describe(&self.settings, |name| registry.buckets_of(name))
     }
 
-    /// Returns the description of one metric, such as to get its full name.
+    /// Returns the description of one metric, with its full name.
     ///
     /// It equals the entry in [`families`](Self::families).
     ///

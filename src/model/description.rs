@@ -109,7 +109,7 @@ pub struct LabelDescription {
     pub role: LabelRole,
     /// The values that the label can have.
     pub values: LabelValues,
-    /// The value that is recorded instead of a missing or unknown value; `None` if the definition has no such value.
+    /// The value that is recorded instead of a missing or unknown value; `None` if the definition sets none.
     ///
     /// | label | fallback |
     /// |---|---|
@@ -151,7 +151,7 @@ impl LabelDescription {
         self
     }
 
-    /// Sets the value that is recorded instead of a missing or unknown value; by default, there is no such value.
+    /// Sets the value that is recorded instead of a missing or unknown value. The default is `None`.
     #[must_use]
     pub fn fallback(mut self, value: impl Into<Cow<'static, str>>) -> Self {
         self.fallback = Some(value.into());

@@ -126,7 +126,7 @@ impl HttpMetrics {
 
     /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
     ///
-    /// There is no prefix by default.
+    /// By default, names have no prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.options.prefix = Some(prefix.into());
         self
@@ -213,7 +213,7 @@ impl HttpMetrics {
     /// `unmatched`. An [`Endpoint`](crate::http::Endpoint) extension takes precedence. Of `route_patterns`,
     /// [`endpoint`](Self::endpoint) and [`endpoint_fn`](Self::endpoint_fn), the last call applies.
     ///
-    /// An invalid pattern, or two patterns that conflict, are an error of [`build`](Self::build).
+    /// If a pattern is invalid or conflicts with another one, [`build`](Self::build) returns an error.
     pub fn route_patterns<P: Into<String>>(
         mut self,
         patterns: impl IntoIterator<Item = P>,

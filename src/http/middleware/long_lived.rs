@@ -8,8 +8,8 @@ use crate::sync::lock;
 
 /// A response extension that marks the start of a long-lived connection.
 ///
-/// Mark only responses whose body lasts as long as a connection: the body of a marked response is not part of
-/// the duration, its size is not recorded, and it is never counted as aborted.
+/// Mark only responses that start a connection or an endless stream: the body of a marked response is not part
+/// of the duration, its size is not recorded, and it is never counted as aborted.
 ///
 /// The request ends at the response head, because the lifetime of a connection is not a latency: it is
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
