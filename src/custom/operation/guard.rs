@@ -37,7 +37,7 @@ pub struct OperationGuard<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> {
     seconds: Option<f64>,
     outcome: Outcome,
     error_type: Option<&'static str>,
-    /// Whether a drop during unwinding means that this operation panicked.
+    /// Whether the operation panicked if the guard is dropped while the thread unwinds.
     sees_panics: bool,
 }
 
@@ -60,7 +60,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
         }
     }
 
-    /// Marks an operation that is polled: unwinding may drop it although the code that it measures did not panic.
+    /// Marks an operation that is polled: a panic of other code may drop it while the thread unwinds.
     pub(super) fn polled(mut self) -> Self {
         self.sees_panics = false;
         self

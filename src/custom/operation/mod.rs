@@ -216,7 +216,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
 
     /// Starts the operation. It ends when the returned guard is consumed or dropped.
     ///
-    /// Bind the guard to a variable: `let _ = operation.start()` records the operation as cancelled immediately.
+    /// Bind the guard to a variable: `let _ = operation.start()` immediately records the operation as cancelled.
     pub fn start(self) -> OperationGuard<Labels, Record> {
         let Self {
             labels,

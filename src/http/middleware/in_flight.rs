@@ -31,12 +31,12 @@ pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 #[derive(Clone, Copy)]
 pub(super) struct SeriesPair {
     pub(super) started: &'static RequestSeries,
-    /// Where the request will be counted. It can differ: the response may set another endpoint or other
-    /// labels.
+    /// The series that will count the request. It differs from `started` if the response sets another endpoint or
+    /// other labels.
     pub(super) counted: &'static RequestSeries,
 }
 
-/// State that few exchanges need. Boxed to keep exchanges small, because they are moved with their requests.
+/// State that few exchanges need. It is boxed to keep exchanges small, because they are moved often.
 pub(super) struct Boxed {
     stage: Stage,
     pub(super) extras: Extras,

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::http::series::layer::LayerSeries;
 
 thread_local! {
-    /// The layer whose inner service runs on this thread.
+    /// The innermost layer whose inner service runs on this thread.
     static CURRENT: Cell<Option<&'static LayerSeries>> = const { Cell::new(None) };
 }
 
