@@ -1,20 +1,20 @@
 //! [`Budget`]: the cooperative budget of scrapes.
 
-/// The work that is left before a scrape yields, in about nanoseconds.
+/// The work that is left before a scrape yields, in units of about one nanosecond.
 ///
-/// Scrapes of large registries yield regularly, so that requests on the same thread are not delayed. Work
-/// is counted instead of timed, so that slices, and tests of them, are deterministic.
+/// Scrapes of large registries yield regularly, so that requests on the same thread are not delayed. Work is
+/// counted and not timed, so that scrapes yield at the same places in every run and can be tested.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
 }
 
 impl Budget {
-    const TURN: usize = 100_000;
+    const BETWEEN_YIELDS: usize = 100_000;
 
     /// Returns the budget between two yields: about 0.1 ms.
     pub(crate) fn turn() -> Self {
-        Self::of(Self::TURN)
+        Self::of(Self::BETWEEN_YIELDS)
     }
 
     pub(crate) fn of(work: usize) -> Self {

@@ -1,6 +1,6 @@
 //! The clock that times requests: that of std, or of quanta with the feature `quanta`.
 //!
-//! Only the unit tests of this crate can advance it manually.
+//! In the unit tests of this crate, it can be advanced manually.
 
 #[cfg(feature = "quanta")]
 type Reading = quanta::Instant;
@@ -30,7 +30,7 @@ impl Instant {
     }
 }
 
-/// Calibrates quanta's clock, so that no request has to wait for it: up to 200 ms, once per process.
+/// Calibrates quanta's clock, which takes up to 200 ms once per process, so that no request waits for it.
 pub(crate) fn calibrate() {
     Instant::now();
 }

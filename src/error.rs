@@ -7,8 +7,8 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// The error of an invalid configuration, returned when a registry, a layer or a server is built.
 ///
-/// The message names the setting, the value and what is allowed. Nothing that runs while a request is
-/// served returns it.
+/// The message names the setting, the value and what is allowed, with a line for each mistake. Code that
+/// runs while a request is served never returns it.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -95,12 +95,12 @@ impl std::error::Error for Error {
     }
 }
 
-/// The errors found so far in a configuration, so that its user gets all of them at once.
+/// The errors found so far in a configuration. They are collected so that the user sees all of them at once.
 #[derive(Debug, Default)]
 pub(crate) struct Errors(Vec<Error>);
 
 impl Errors {
-    /// Keeps the error of a check, if it failed.
+    /// Adds the error of a check that failed.
     pub(crate) fn add<T>(&mut self, checked: Result<T, Error>) {
         self.0.extend(checked.err());
     }

@@ -1,7 +1,7 @@
 //! Synchronization primitives of the lock-free code: those of std, or under `cfg(loom)` those of loom.
 //!
-//! `tests/loom` compiles the files that use this module on their own and explores all orders that threads
-//! and the memory model allow.
+//! `tests/loom` compiles the files that use this module separately, and tests all interleavings of threads that
+//! the memory model allows.
 
 #[cfg(not(loom))]
 pub(crate) use crate::sync::standard::{
@@ -26,7 +26,7 @@ mod standard {
     pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
     pub(crate) use std::thread_local as per_thread;
 
-    /// Allocates zeroed cells. The operating system zeroes the pages as they are touched, so the first
+    /// Allocates zeroed cells. The operating system zeroes each page when it is first accessed, so the first
     /// write to a large block costs no more than to a small one.
     pub(crate) fn zeroed_cells(len: usize) -> Box<[AtomicU64]> {
         bytemuck::zeroed_slice_box(len)

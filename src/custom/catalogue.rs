@@ -82,8 +82,8 @@ macro_rules! catalogue {
         }
 
         // The block keeps these items private, so that the struct has no other associated items. The names
-        // start with underscores, and definitions are fields rather than constants: what the user's types and
-        // metrics are called does not matter.
+        // start with underscores, and definitions are fields and not constants, so that they cannot collide with
+        // the names of the user's types and metrics.
         const _: () = {
             use $crate::custom::definition::{Definition as __Definition, Problem as __Problem};
 
@@ -110,15 +110,16 @@ macro_rules! catalogue {
 
             #[allow(dead_code)]
             impl $name {
-                /// Registers the metrics in a registry or in another recorder.
+                /// Registers the metrics in a registry or in another recorder, and returns them.
                 ///
-                /// Calling it again with the same registry returns the same series. The memory it allocates
-                /// is never freed.
+                /// Calling it again with the same registry returns the same series. The memory of a
+                /// catalogue is never freed. With another recorder, each call allocates a new one, so call it
+                /// once and copy the struct.
                 ///
                 /// # Errors
                 ///
-                /// If a metric of the same name exists with another kind, other labels or other buckets, or
-                /// a label is a constant label of the registry.
+                /// If the registry has a metric of the same name with another type, other labels, other
+                /// label values or other buckets, or a constant label with the name of a label.
                 $vis fn on(
                     sink: impl ::core::convert::Into<$crate::Sink>,
                 ) -> ::core::result::Result<Self, $crate::Error> {
@@ -128,8 +129,8 @@ macro_rules! catalogue {
 
                 /// Returns metrics that record into the global recorder, which may be installed later.
                 ///
-                /// Until a recorder is installed, nothing is recorded. If the recorder refuses a metric, an
-                /// error is logged and the metric records nothing.
+                /// Until a recorder is installed, nothing is recorded, except that the labels of an `Info` are
+                /// kept. If the recorder refuses a metric, an error is logged and the metric records nothing.
                 $vis fn global() -> Self {
                     static GLOBAL: ::std::sync::OnceLock<$name> = ::std::sync::OnceLock::new();
                     match GLOBAL.get() {

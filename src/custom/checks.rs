@@ -60,7 +60,7 @@ pub enum LabelProblem {
 #[doc(hidden)]
 #[must_use]
 pub const fn label_problem(labels: &[LabelSpec]) -> Option<LabelProblem> {
-    const MOST_SERIES: usize = 10_000;
+    const MAX_SERIES: usize = 10_000;
     let mut i = 0;
     while i < labels.len() {
         let LabelSpec { name, values } = labels[i];
@@ -78,7 +78,7 @@ pub const fn label_problem(labels: &[LabelSpec]) -> Option<LabelProblem> {
     if open_labels(labels) > MAX_OPEN {
         return Some(LabelProblem::OpenLabels);
     }
-    if combinations(labels) > MOST_SERIES {
+    if combinations(labels) > MAX_SERIES {
         return Some(LabelProblem::Combinations);
     }
     None
@@ -99,7 +99,11 @@ pub enum Problem {
     BucketsWrong,
 }
 
-pub(crate) const fn name_problem(name: &str, kind: MetricKind, odd: bool) -> Option<Problem> {
+pub(crate) const fn name_problem(
+    name: &str,
+    kind: MetricKind,
+    unconventional: bool,
+) -> Option<Problem> {
     if !is_label_name(name) {
         return Some(Problem::Name);
     }
@@ -109,12 +113,14 @@ pub(crate) const fn name_problem(name: &str, kind: MetricKind, odd: bool) -> Opt
         }
         MetricKind::Info if !ends_with(name, "_info") => return Some(Problem::InfoWithoutInfo),
         MetricKind::Counter | MetricKind::Info => {}
-        _ if !odd && ends_with(name, "_total") => return Some(Problem::TotalWithoutCounter),
+        _ if !unconventional && ends_with(name, "_total") => {
+            return Some(Problem::TotalWithoutCounter);
+        }
         _ => {}
     }
     let is_part =
         ends_with(name, "_bucket") || ends_with(name, "_sum") || ends_with(name, "_count");
-    if is_part && !odd {
+    if is_part && !unconventional {
         return Some(Problem::PartOfHistogram);
     }
     None

@@ -62,12 +62,13 @@ impl Definition {
         self
     }
 
-    /// Allows a name that ends like a counter's although it is not one, or like a histogram's sample.
+    /// Allows a name of a gauge, histogram or summary that ends in `_total`, `_sum`, `_count` or `_bucket`.
     pub const fn unconventional(mut self, yes: &bool) -> Self {
         self.unconventional = *yes;
         self
     }
 
+    /// Returns why the definition is not allowed for a metric of this kind, or `None` if it is.
     #[must_use]
     pub const fn problem(&self, kind: MetricKind) -> Option<Problem> {
         if let Some(problem) = checks::name_problem(self.name, kind, self.unconventional) {
@@ -145,15 +146,15 @@ pub fn next_digit<V: LabelValue>(index: usize, value: V) -> usize {
     index * V::VALUES.len() + value.index()
 }
 
-/// Stores the catalogue of the global recorder. Defining it fails only for reasons that were checked at
-/// compile time.
+/// Stores the catalogue of the global recorder. Panics if it could not be defined, which does not happen: all
+/// reasons are checked at compile time.
 #[cold]
 #[track_caller]
 pub fn keep<T>(global: &'static OnceLock<T>, made: Result<T, Error>) -> &'static T {
     // Another thread may have stored its catalogue first. Its metrics record into the same series.
     let made = start_up(made);
     let catalogue = global.get_or_init(|| made);
-    // Not earlier: a hook may log, and a `tracing` subscriber may use this catalogue.
+    // After `get_or_init`: a hook may log, and a `tracing` subscriber may use this catalogue.
     if Sink::installed().is_some() {
         hooks::recorder_installed();
     }

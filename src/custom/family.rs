@@ -14,7 +14,7 @@ use crate::registry::hooks;
 use crate::sink::Sink;
 use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
 
-/// A metric of a catalogue and its sink, which may become known later.
+/// A metric of a catalogue and its sink, which is not known before a recorder is installed.
 pub(super) struct CustomFamily {
     pub(super) definition: &'static Definition,
     pub(super) instrument: Instrument,
@@ -99,10 +99,10 @@ impl CustomFamily {
 
     /// The sink, if the metric can be recorded.
     #[inline]
-    pub(super) fn target(&self) -> Option<&Sink> {
+    pub(super) fn recording_sink(&self) -> Option<&Sink> {
         match self.sink.get() {
             Some(sink) => sink.as_ref(),
-            None => self.find_target(),
+            None => self.find_sink(),
         }
     }
 
@@ -118,7 +118,7 @@ impl CustomFamily {
 
     /// Registers the metric in the global recorder if one has been installed.
     #[cold]
-    fn find_target(&self) -> Option<&Sink> {
+    fn find_sink(&self) -> Option<&Sink> {
         let sink = Sink::installed()?;
         let declared = self.spec().and_then(|spec| sink.register_family(&spec));
         let recording = declared.and_then(|()| self.record_into(&sink));
@@ -139,7 +139,7 @@ impl CustomFamily {
             if !label.values.admit(value) {
                 let len = value.len();
                 *value = OVERFLOW;
-                if let Some(sink) = self.target() {
+                if let Some(sink) = self.recording_sink() {
                     let cause = || label.overflow_cause(len);
                     label.overflow.count(sink, self.name(), label.name, cause);
                 }

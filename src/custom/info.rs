@@ -1,4 +1,4 @@
-//! [`Info`]: a gauge at 1 with constant labels.
+//! [`Info`]: a gauge with the value 1 whose labels do not change.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,9 +19,11 @@ use crate::model::label_text::label_text;
 use crate::registry::hooks::{self, InstallHook};
 use crate::sink::owned_key;
 
-/// A gauge at 1 whose labels hold facts that do not change while the process runs, such as its version.
+/// A gauge with the value 1 whose labels hold facts that do not change while the process runs, such as its
+/// version.
 ///
-/// It has one series, which is exported once it is [`set`](Self::set).
+/// It has one series, which is exported once its labels are [`set`](Self::set). The text format and recorders of
+/// other crates export it as a gauge.
 pub struct Info<Labels = ()> {
     state: &'static InfoState,
     labels: PhantomData<fn() -> Labels>,
@@ -29,7 +31,7 @@ pub struct Info<Labels = ()> {
 
 struct InfoState {
     family: CustomFamily,
-    /// Index of the closed values, and the open values. Empty until they are set.
+    /// The index of the closed values, and the open values. Empty until they are set.
     values: OnceLock<(usize, Vec<String>)>,
 }
 
@@ -40,8 +42,9 @@ impl InfoState {
         label_text(pairs(self.family.labels, *closed, &open).into_iter())
     }
 
-    fn show(&self) {
-        let (Some((closed, open)), Some(sink)) = (self.values.get(), self.family.target()) else {
+    fn register(&self) {
+        let (Some((closed, open)), Some(sink)) = (self.values.get(), self.family.recording_sink())
+        else {
             return;
         };
         let open: Vec<_> = open.iter().map(String::as_str).collect();
@@ -52,14 +55,14 @@ impl InfoState {
 
 impl InstallHook for InfoState {
     fn recorder_installed(&self) {
-        self.show();
+        self.register();
     }
 }
 
 impl<Labels: LabelSet> Info<Labels> {
-    /// Sets the labels. They are kept if no recorder is installed yet.
+    /// Sets the labels. They cannot be changed: other values are ignored later, with a warning.
     ///
-    /// They cannot be changed: other values are ignored later, with a warning.
+    /// If no recorder is installed yet, the labels are kept and exported once one is installed.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the other metric types take labels by value as well"
@@ -77,7 +80,7 @@ impl<Labels: LabelSet> Info<Labels> {
                 self.state.text(&values),
             );
         }
-        self.state.show();
+        self.state.register();
     }
 }
 

@@ -5,7 +5,10 @@ use std::fmt;
 /// The maximum number of open labels in a set.
 pub(crate) const MAX_OPEN: usize = 6;
 
-/// A closed label, which has a fixed set of values: an enum from [`labels!`](crate::labels!), or `bool`.
+/// A closed label: a type with a fixed set of values, such as an enum from [`labels!`](crate::labels!) or `bool`.
+///
+/// [`labels!`](crate::labels!) implements it. An implementation by hand must give each value another
+/// [`index`](Self::index), less than the number of [`VALUES`](Self::VALUES).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a label type",
     label = "not a closed set of values",
@@ -16,7 +19,7 @@ pub trait LabelValue: Copy + 'static {
     /// All values as they are exported, in the order of [`index`](Self::index).
     const VALUES: &'static [&'static str];
 
-    /// Returns the index of this value in [`VALUES`](Self::VALUES).
+    /// Returns the index of this value in [`VALUES`](Self::VALUES), starting at 0.
     fn index(self) -> usize;
 }
 
@@ -94,7 +97,7 @@ pub(crate) const fn open_labels(labels: &[LabelSpec]) -> usize {
     count
 }
 
-/// Names and values of the labels of one series. `closed` is the index of its closed values.
+/// The names and values of the labels of one series. `closed` is the row-major index of its closed values.
 pub(crate) fn pairs<'a>(
     labels: &'a [LabelSpec],
     mut closed: usize,

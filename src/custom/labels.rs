@@ -2,9 +2,9 @@
 
 use crate::custom::label_spec::{LabelSpec, OpenValues};
 
-/// The labels of a metric: their names and allowed values.
+/// A set of labels of a metric: their names and allowed values.
 ///
-/// Defined with [`labels!`](crate::labels!). `()` is the empty set.
+/// [`labels!`](crate::labels!) defines such types. `()` is the set without labels.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a set of labels",
     label = "not defined by `labels!`",
@@ -15,7 +15,7 @@ pub trait LabelSet: 'static {
     const LABELS: &'static [LabelSpec];
 }
 
-/// Values for the labels of a `Set`, which identify one series.
+/// Values for all labels of a `Set`. They identify one series.
 #[diagnostic::on_unimplemented(
     message = "this metric has the labels `{Set}`, not `{Self}`",
     label = "not the labels of this metric",
@@ -74,9 +74,13 @@ impl LabelsOf<()> for () {
 /// # let _ = (one, other);
 /// ```
 ///
-/// Each enum has the constant `ALL` and the method `as_str`. `open(20)` limits the label to 20 values;
-/// further values are recorded as `overflow`. `open` is short for `open(1000)`. The open labels of a set all
-/// have the same Rust type, which is `&str` or another `AsRef<str>`.
+/// Each enum has the constant `ALL` and the method `as_str`.
+///
+/// `open(20)` limits the label to 20 values; `open` is short for `open(1000)`. The values seen first are kept
+/// until the process ends, and further values are recorded as `overflow`. So do not use values that clients
+/// choose, such as IDs or paths: they exhaust the limit.
+///
+/// The open labels of a set all have the same Rust type, which is `&str` or another `AsRef<str>`.
 ///
 /// # Limits
 ///

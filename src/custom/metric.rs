@@ -1,4 +1,4 @@
-//! The metric types: the types that a field of a catalogue can have.
+//! The metric types, such as [`Counter`]: the types that a field of a catalogue can have.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -48,6 +48,9 @@ macro_rules! metric {
 
         impl<Labels: LabelSet> $name<Labels> {
             /// Returns the series with these labels.
+            ///
+            /// Series with open labels are registered on first use. An open value beyond the limit of its label is
+            /// replaced by `overflow`.
             #[inline]
             #[must_use]
             pub fn with(self, labels: impl LabelsOf<Labels>) -> $name {
@@ -67,7 +70,7 @@ macro_rules! metric {
 
         impl<Labels> Copy for $name<Labels> {}
 
-        // No panic can leave a value half written.
+        // A panic cannot leave a value partly written.
         impl<Labels> UnwindSafe for $name<Labels> {}
         impl<Labels> RefUnwindSafe for $name<Labels> {}
 
@@ -107,7 +110,7 @@ metric! {
     /// A counter: an integer that only increases.
     ///
     /// `Counter<Labels>` is the metric. [`with`](Self::with) returns one of its series, a `Counter`. Both are
-    /// `Copy`.
+    /// `Copy`. To add fractions, use [`FloatCounter`].
     Counter of handles::CounterHandle: Counter, Sink::counter
 }
 
@@ -153,7 +156,7 @@ impl FloatCounter {
 metric! {
     /// A gauge: a number that increases and decreases.
     ///
-    /// To count what is in progress, use [`InProgress`]: it costs less, and its guard always decrements it.
+    /// To count operations in progress, use [`InProgress`]: it costs less, and its guard always decrements it.
     Gauge of handles::GaugeHandle: Gauge, Sink::gauge
 }
 
@@ -188,14 +191,18 @@ impl Gauge {
 }
 
 metric! {
-    /// A gauge of what is in progress.
+    /// A gauge of operations in progress.
     ///
-    /// [`start`](Self::start) increments it and returns a guard, which decrements it when dropped.
+    /// [`start`](Self::start) increments it and returns a guard, which decrements it when dropped, also if the
+    /// operation panics or its future is dropped.
     InProgress of handles::InProgressHandle: InProgress, Sink::in_progress
 }
 
 impl InProgress {
     /// Increments the gauge until the returned guard is dropped.
+    ///
+    /// Bind the guard to a variable: `let _ = gauge.start()` drops it immediately. If no recorder is installed
+    /// yet, the operation is not counted.
     #[inline]
     pub fn start(self) -> InProgressGuard {
         let gauge = self.series.get();
@@ -209,7 +216,7 @@ impl InProgress {
 /// A guard that decrements an [`InProgress`] gauge when it is dropped.
 #[must_use = "dropping the guard decrements the gauge"]
 pub struct InProgressGuard {
-    /// The gauge that was incremented; `None` if no recorder was installed then, so it is not decremented.
+    /// The gauge that was incremented; `None` if no recorder was installed when the guard was created.
     gauge: Option<&'static handles::InProgressHandle>,
 }
 
@@ -229,11 +236,15 @@ impl fmt::Debug for InProgressGuard {
 
 metric! {
     /// A histogram: observations counted in buckets, with their sum and count.
+    ///
+    /// A recorder of another crate sets its own buckets.
     Histogram of handles::HistogramHandle: Histogram, Sink::histogram
 }
 
 impl Histogram {
-    /// Records one observation, in the unit of the metric. NaN is ignored.
+    /// Records one observation, in the unit of the metric.
+    ///
+    /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum.
     #[inline]
     pub fn observe(self, sample: f64) {
         if let Some(histogram) = self.series.get() {
@@ -252,18 +263,22 @@ impl Histogram {
 metric! {
     /// A summary: the quantiles 0.5, 0.9, 0.95 and 0.99 of the last ten minutes, each within 1 %.
     ///
-    /// Prefer a [`Histogram`]: quantiles of several processes cannot be aggregated. The sum and the count
-    /// include all observations, not only those of the last ten minutes. Without any in that
-    /// time, quantiles are NaN, as in Prometheus' own clients.
+    /// Prefer a [`Histogram`]: quantiles of several processes cannot be aggregated.
     ///
-    /// Unlike the other types, recording takes a lock briefly, and allocates while its sketch grows (some
-    /// kilobytes per series).
+    /// The sum and the count include all observations, not only those of the last ten minutes. Without
+    /// observations in that time, quantiles are NaN, as in the official Prometheus clients.
+    ///
+    /// Unlike the other types, recording takes a lock briefly, and allocates while the sketch of the series grows
+    /// (some kilobytes per series). A recorder of another crate gets a histogram instead.
     Summary of handles::SummaryHandle: Summary, Sink::summary
 }
 
 #[cfg(feature = "summary")]
 impl Summary {
-    /// Records one observation, in the unit of the metric. NaN is ignored.
+    /// Records one observation, in the unit of the metric.
+    ///
+    /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum or
+    /// the quantiles.
     pub fn observe(self, sample: f64) {
         if let Some(summary) = self.series.get() {
             summary.observe(sample);

@@ -80,10 +80,10 @@
 //! | [`Counter`](crate::Counter) | an integer that only increases | `increment`, `add` |
 //! | [`FloatCounter`](crate::FloatCounter) | a counter that also increases by fractions | `add` |
 //! | [`Gauge`](crate::Gauge) | a number that increases and decreases | `set`, `add`, `increment`, `decrement` |
-//! | [`InProgress`](crate::InProgress) | a gauge of what is in progress | `start`, which returns a guard |
+//! | [`InProgress`](crate::InProgress) | a gauge of operations in progress | `start`, which returns a guard |
 //! | [`Histogram`](crate::Histogram) | observations counted in buckets | `observe`, `observe_duration` |
 //! | `Summary` | quantiles of the last ten minutes (feature `summary`) | `observe`, `observe_duration` |
-//! | [`Info`](crate::Info) | a gauge at 1 with constant labels | `set` |
+//! | [`Info`](crate::Info) | a gauge with the value 1 whose labels do not change | `set` |
 //!
 //! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns
 //! one series, a `Counter`. Both are small and `Copy`: keep them in tasks, structs and statics.
@@ -98,7 +98,7 @@
 //! If a metric has both, the series of all closed values are exported once a combination of open values is
 //! first used. Looking up a series with closed labels only is an index into an array.
 //!
-//! The first overflow of a label logs a warning; all are counted in
+//! The first `overflow` of a label logs a warning; each one increments
 //! `metrics_label_overflow_total{family,label}`. Constant labels are set on the
 //! [registry](crate::RegistryBuilder::constant_label).
 //!
@@ -116,8 +116,8 @@
 //!
 //! With `Shop::global()`, nothing is recorded until a recorder is installed, except that an
 //! [`Info`](crate::Info) is kept. Afterwards everything is recorded, also by copies made earlier. Closed
-//! series are exported as soon as a [`Registry`](crate::Registry) is installed. A recorder of another crate
-//! does not announce that it was installed, so they are registered in it when anything is recorded.
+//! series are exported as soon as a [`Registry`](crate::Registry) is installed. In a recorder of another crate,
+//! they are registered with the first recording, because installing it does not notify this crate.
 //!
 //! On a thread with a local recorder, the local recorder counts as the installed one. In tests, use one
 //! registry per test instead.

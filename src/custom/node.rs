@@ -30,7 +30,7 @@ pub(super) struct Node<I: 'static> {
     open: Box<[Box<str>]>,
     /// Empty until there is a sink.
     series: OnceLock<Box<[I]>>,
-    /// The rows by their open values, if there are open labels. Boxed, because rows have no rows themselves.
+    /// The rows by their open values, if there are open labels. Boxed, because a row is a node without rows.
     rows: Option<Box<Tree<Self>>>,
 }
 
@@ -119,7 +119,7 @@ impl<I: SeriesHandle> Node<I> {
     /// that receives a warning may record metrics itself.
     #[cold]
     fn resolve(&self) -> Option<&[I]> {
-        let sink = self.family.target()?;
+        let sink = self.family.recording_sink()?;
         let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
         let (name, labels) = (self.family.name(), self.family.labels);
         let series = (0..combinations(labels))
@@ -153,7 +153,7 @@ pub(super) struct Series<I: 'static> {
 }
 
 impl<I: SeriesHandle> Series<I> {
-    /// The series without labels. If the metric has labels, it is where their series are looked up.
+    /// Returns the series without labels. If the metric has labels, its series are looked up from it.
     pub(super) fn root(node: &'static Node<I>) -> Self {
         Self { node, index: 0 }
     }

@@ -1,5 +1,5 @@
-//! [`GrpcRequestBody`] and [`GrpcResponseBody`]: bodies that count messages. The latter detects the end of
-//! the call.
+//! [`GrpcRequestBody`] and [`GrpcResponseBody`]: bodies that count messages. The response body detects the
+//! end of the call.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,7 +15,7 @@ use crate::lifecycle::body::{ObservedBody, Remaining};
 use crate::lifecycle::end::{End, Exchange, ResponseExchange};
 
 pin_project! {
-    /// A request body that counts its messages.
+    /// A request body that counts its gRPC messages.
     #[derive(Debug)]
     pub struct GrpcRequestBody<B> {
         #[pin]
@@ -67,9 +67,11 @@ impl<B: Body> Body for GrpcRequestBody<B> {
 }
 
 pin_project! {
-    /// A response body that counts its messages and records how the call ends.
+    /// A response body that counts its gRPC messages and records how the call ends.
     ///
-    /// gRPC sends the status code at the end, in the trailers.
+    /// gRPC sends the status code at the end, in the trailers. If the body is dropped before and the head has no
+    /// code, the call is counted as `Canceled`, or as `DeadlineExceeded` if the client's `grpc-timeout` has
+    /// expired. The [module documentation](super#how-calls-end) lists all cases.
     #[derive(Debug)]
     pub struct GrpcResponseBody<B> {
         #[pin]

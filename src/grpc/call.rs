@@ -1,5 +1,5 @@
-//! [`GrpcCall`]: a call, from before the inner service is called to its end. It ends exactly once, at the latest when
-//! it is dropped.
+//! [`GrpcCall`]: one gRPC call. It starts before the inner service is called and ends exactly once, at the
+//! latest when it is dropped.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,7 @@ pub(crate) struct GrpcCall {
     methods: &'static GrpcSeries,
     state: CallState,
     started: Instant,
-    /// The timeout of the client, in seconds.
+    /// The timeout in the request, `grpc-timeout`, in seconds.
     timeout: Option<f64>,
     /// The code of the response head, replaced by that of the trailers if they have one.
     response_code: Option<Code>,
@@ -33,29 +33,30 @@ enum CallState {
     Ended,
 }
 
-/// A call to a method that is not known yet, and the number of messages received before it is.
+/// A call to a method that is not known yet.
 pub(crate) struct DeferredCall {
     path: Box<str>,
     series: OnceLock<&'static MethodSeries>,
+    /// Request messages that passed before the series was known.
     early: AtomicU64,
 }
 
-/// The counter of a request's messages.
+/// Counts the messages of a request.
 pub(crate) enum MessageCounter {
     Of(&'static MethodSeries),
-    OfUnlabelled(Arc<DeferredCall>),
-    Nowhere,
+    Deferred(Arc<DeferredCall>),
+    Ignored,
 }
 
 impl GrpcCall {
     #[inline]
-    pub(crate) fn open<B>(
+    pub(crate) fn start<B>(
         methods: &'static GrpcSeries,
         request: &Request<B>,
     ) -> (Self, MessageCounter) {
         let headers = request.headers();
         let (state, messages) = if !is_grpc(headers) {
-            (CallState::Ended, MessageCounter::Nowhere)
+            (CallState::Ended, MessageCounter::Ignored)
         } else if let Some(series) = methods.find(request.uri().path()) {
             series.start();
             (CallState::InProgress(series), MessageCounter::Of(series))
@@ -65,7 +66,7 @@ impl GrpcCall {
                 series: OnceLock::new(),
                 early: AtomicU64::new(0),
             });
-            let messages = MessageCounter::OfUnlabelled(Arc::clone(&call));
+            let messages = MessageCounter::Deferred(Arc::clone(&call));
             (CallState::DeferredCall(call), messages)
         };
         let call = Self {
@@ -78,7 +79,7 @@ impl GrpcCall {
         (call, messages)
     }
 
-    /// Moves the call out and leaves a closed one.
+    /// Moves the call out and leaves an ended one.
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         let state = std::mem::replace(&mut self.state, CallState::Ended);
@@ -96,7 +97,7 @@ impl GrpcCall {
         self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
         if let CallState::DeferredCall(_) = self.state {
-            // A gRPC response with any other code than `Unimplemented` proves that the method exists.
+            // Only a gRPC response with another code than `Unimplemented` proves that the method exists.
             let proven = is_grpc(response.headers())
                 && self.response_code.is_none_or(|c| c != Code::Unimplemented);
             self.label(proven);
@@ -106,7 +107,6 @@ impl GrpcCall {
         }
     }
 
-    /// Counts messages of the response.
     #[inline]
     pub(crate) fn count_messages(&self, messages: u64) {
         if let CallState::InProgress(series) = self.state {
@@ -208,8 +208,8 @@ impl MessageCounter {
     pub(crate) fn count(&self, messages: u64) {
         match self {
             Self::Of(series) => series.request_messages.add(messages),
-            Self::OfUnlabelled(call) => call.count(messages),
-            Self::Nowhere => {}
+            Self::Deferred(call) => call.count(messages),
+            Self::Ignored => {}
         }
     }
 }
@@ -235,9 +235,9 @@ static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// Parses the header `grpc-timeout`, at most eight digits and a unit, to seconds.
 #[inline]
 fn timeout(headers: &HeaderMap) -> Option<f64> {
-    const MOST_DIGITS: usize = 8;
+    const MAX_DIGITS: usize = 8;
     let (unit, digits) = headers.get(&GRPC_TIMEOUT)?.as_bytes().split_last()?;
-    if digits.is_empty() || digits.len() > MOST_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let digits = digits.iter();
@@ -254,8 +254,8 @@ fn timeout(headers: &HeaderMap) -> Option<f64> {
     Some(number * seconds)
 }
 
-/// Returns whether the timeout has expired, up to 10 ms early (at most a tenth of the timeout): the clock of
-/// the client started earlier, so its cancellation may arrive before the timeout expires here.
+/// Whether the timeout has expired. It counts as expired up to 10 ms early (at most a tenth of the timeout),
+/// because the client's clock started earlier: its cancellation may arrive before the timeout expires here.
 fn has_passed(timeout: f64, seconds: f64) -> bool {
     seconds >= timeout - (timeout * 0.1).min(0.01)
 }
@@ -338,7 +338,7 @@ mod tests {
             .header("grpc-timeout", timeout)
             .body(())
             .unwrap();
-        let (call, _) = GrpcCall::open(layer.methods(), &request);
+        let (call, _) = GrpcCall::start(layer.methods(), &request);
         stepped::advance(Duration::from_millis(millis));
         drop(call);
         let handled = |code| registry.sum("grpc_server_handled_total", &[("grpc_code", code)]);

@@ -5,7 +5,7 @@ use crate::error::start_up;
 use crate::grpc::layer::GrpcMetricsLayer;
 use crate::grpc::series::{GrpcFamilies, GrpcSeries};
 use crate::grpc::settings::{
-    DeclaredMethod, GrpcMetric, GrpcSettings, GrpcType, HANDLING_BUCKETS, LABELS, Side,
+    GrpcMetric, GrpcSettings, GrpcType, HANDLING_BUCKETS, LABELS, PreregisteredMethod, Side,
 };
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
@@ -13,7 +13,9 @@ use crate::registry::Registry;
 use crate::sink::Sink;
 use crate::sink::layer_options::LayerOptions;
 
-/// The configuration of a [`GrpcMetricsLayer`]. [`build`](Self::build) checks it.
+/// The configuration of a gRPC metrics layer: its names, labels, buckets and preregistered methods.
+///
+/// [`build`](Self::build) checks it and returns a [`GrpcMetricsLayer`].
 ///
 /// ```
 /// use tower_prometheus::{GrpcMetrics, grpc::GrpcType, Registry};
@@ -36,12 +38,12 @@ pub struct GrpcMetrics {
 }
 
 impl GrpcMetrics {
-    /// Configures a layer for servers. Its metrics are named `grpc_server_…`.
+    /// Creates the default configuration for servers, whose metrics are named `grpc_server_…`.
     pub fn server() -> Self {
         Self::of(Side::Server)
     }
 
-    /// Configures a layer for clients. Its metrics are named `grpc_client_…`.
+    /// Creates the default configuration for clients, whose metrics are named `grpc_client_…`.
     pub fn client() -> Self {
         Self::of(Side::Client)
     }
@@ -52,46 +54,54 @@ impl GrpcMetrics {
                 side,
                 options: LayerOptions::default(),
                 max_methods: 1000,
-                declared: Vec::new(),
-                undecoded: None,
+                preregistered: Vec::new(),
+                descriptor_error: None,
             },
         }
     }
 
-    /// Prepends `prefix_` to the name of each metric of this layer.
+    /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
+    ///
+    /// By default, names have no prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.options.prefix = Some(prefix.into());
         self
     }
 
-    /// Adds a label with a constant value to every series of this layer.
+    /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.options.constant_labels.push(label);
         self
     }
 
-    /// Sets the buckets of the call durations, as upper bounds in seconds.
-    /// By default, they have the buckets of the registry.
+    /// Sets the upper bounds of the call durations, in seconds. The default is the registry's.
+    ///
+    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own
+    /// buckets: for it, this setting is ignored with a warning.
     pub fn handling_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.options.duration_buckets = Some(bounds.into());
         self
     }
 
-    /// Sets the maximum number of methods that are not preregistered: at most 1,000,000, by default 1000.
+    /// Sets the maximum number of methods that are not preregistered, 0 to 1,000,000. The default is 1000.
     ///
-    /// Further methods are recorded as `overflow`, with one warning, and counted in
-    /// `metrics_label_overflow_total`.
+    /// If a layer inside this one answers any path, clients can exhaust this limit: preregister the methods and
+    /// set 0. Otherwise a method must exist to be counted under its name, see
+    /// [labels](crate::grpc#service-and-method-labels).
     ///
-    /// Preregistered methods are never `overflow`, so a server that preregisters all its methods can set 0.
+    /// The methods seen first are kept until the process ends. Calls to further methods are recorded as
+    /// `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.
+    /// Preregistered methods are never `overflow`.
     pub fn max_methods(mut self, methods: usize) -> Self {
         self.settings.max_methods = methods;
         self
     }
 
-    /// Preregisters a method. `service` includes the package: `shop.Orders`.
+    /// Preregisters a method: exports its series as 0 from start-up, with every code.
     ///
-    /// Its series are exported as 0 from start-up, one for every code, with `kind` as `grpc_type`.
+    /// `service` includes the package: `shop.Orders`. `kind` is the value of the label `grpc_type`. Neither name
+    /// may be empty or contain `/`.
     pub fn method(
         mut self,
         service: impl Into<String>,
@@ -99,7 +109,7 @@ impl GrpcMetrics {
         kind: GrpcType,
     ) -> Self {
         let (service, method) = (service.into(), method.into());
-        self.declare(DeclaredMethod {
+        self.preregister(PreregisteredMethod {
             service,
             method,
             kind,
@@ -107,32 +117,33 @@ impl GrpcMetrics {
         self
     }
 
-    fn declare(&mut self, declared: DeclaredMethod) {
-        if !self.settings.declared.contains(&declared) {
-            self.settings.declared.push(declared);
+    fn preregister(&mut self, preregistered: PreregisteredMethod) {
+        if !self.settings.preregistered.contains(&preregistered) {
+            self.settings.preregistered.push(preregistered);
         }
     }
 
     /// Preregisters every method of an encoded file descriptor set.
     ///
     /// `protoc` writes it with `--descriptor_set_out`, `tonic-prost-build` with `file_descriptor_set_path`.
-    /// It is the same set that server reflection uses.
+    /// It is the same set that server reflection uses. If it cannot be decoded, [`build`](Self::build) returns
+    /// an error.
     #[cfg(feature = "grpc-descriptor")]
     #[cfg_attr(docsrs, doc(cfg(feature = "grpc-descriptor")))]
     pub fn file_descriptor_set(mut self, encoded: &[u8]) -> Self {
         match super::descriptor::methods(encoded) {
-            Ok(methods) => methods.into_iter().for_each(|m| self.declare(m)),
-            Err(error) => self.settings.undecoded = Some(error),
+            Ok(methods) => methods.into_iter().for_each(|m| self.preregister(m)),
+            Err(error) => self.settings.descriptor_error = Some(error),
         }
         self
     }
 
-    /// Returns the descriptions of this layer's metrics, from which tables, dashboards and rules are
-    /// generated.
+    /// Returns the descriptions of all metrics of a layer with this configuration, by their full names.
     ///
-    /// Names are full names. Constant labels are not included. If
-    /// [`handling_buckets`](Self::handling_buckets) is not set, the durations have the default buckets of a
-    /// registry; for those of a given registry, use [`families_in`](Self::families_in).
+    /// Dashboards, rules and tables can be generated from them. Constant labels are not included.
+    ///
+    /// Without [`handling_buckets`](Self::handling_buckets), durations have the default buckets of a registry. If
+    /// your registry has other ones, use [`families_in`](Self::families_in).
     ///
     /// # Errors
     ///
@@ -142,8 +153,7 @@ impl GrpcMetrics {
         GrpcFamilies::describe(&self.settings, |_| Buckets::default())
     }
 
-    /// Returns the same as [`families`](Self::families), with the buckets that `registry` has for histograms
-    /// whose buckets are not set.
+    /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own.
     ///
     /// # Errors
     ///
@@ -153,9 +163,9 @@ impl GrpcMetrics {
         GrpcFamilies::describe(&self.settings, |name| registry.buckets_of(name))
     }
 
-    /// Returns the description of one metric.
+    /// Returns the description of one metric, with its full name.
     ///
-    /// It equals the entry in [`families`](Self::families). Use it to get the name of a metric.
+    /// It equals the entry in [`families`](Self::families).
     ///
     /// ```
     /// use tower_prometheus::GrpcMetrics;
@@ -174,9 +184,9 @@ impl GrpcMetrics {
         GrpcFamilies::describe_metric(&self.settings, metric)
     }
 
-    /// Builds the layer, which records into `sink`.
+    /// Checks the configuration and builds the layer, which records into `sink`.
     ///
-    /// Layers with the same configuration on the same registry share their series.
+    /// Layers with the same configuration on the same registry record into the same series.
     ///
     /// # Errors
     ///
@@ -186,7 +196,8 @@ impl GrpcMetrics {
     ///   preregistered with two types.
     /// - If a descriptor set cannot be decoded.
     /// - If `max_methods` is above 1,000,000.
-    /// - If the registry has a metric of the same name with other labels or buckets.
+    /// - If the registry has a metric of the same name with other labels or buckets, or a constant label with
+    ///   the name of a label of this layer.
     ///
     /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<GrpcMetricsLayer, Error> {
@@ -208,7 +219,7 @@ fn leak(settings: GrpcSettings, sink: Sink) -> Result<&'static GrpcSeries, Error
 impl Registry {
     /// Returns a layer for gRPC servers with the default configuration, which records into this registry.
     ///
-    /// Calling it again returns a layer with the same series.
+    /// Every call returns the same layer.
     ///
     /// # Panics
     ///
@@ -226,7 +237,7 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// In the same cases as [`grpc_layer`](Self::grpc_layer).
+    /// The same as [`grpc_layer`](Self::grpc_layer).
     #[must_use]
     pub fn grpc_client_layer(&self) -> GrpcMetricsLayer {
         start_up(GrpcMetrics::client().build(self))

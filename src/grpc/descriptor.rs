@@ -3,11 +3,11 @@
 use prost::Message;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
-use crate::grpc::settings::DeclaredMethod;
 use crate::grpc::settings::GrpcType;
+use crate::grpc::settings::PreregisteredMethod;
 
 /// Decodes a `google.protobuf.FileDescriptorSet` and returns all its methods, or why it cannot be decoded.
-pub(crate) fn methods(encoded: &[u8]) -> Result<Vec<DeclaredMethod>, String> {
+pub(crate) fn methods(encoded: &[u8]) -> Result<Vec<PreregisteredMethod>, String> {
     let set = FileDescriptorSet::decode(encoded).map_err(|error| error.to_string())?;
     let mut methods = Vec::new();
     for file in &set.file {
@@ -16,7 +16,7 @@ pub(crate) fn methods(encoded: &[u8]) -> Result<Vec<DeclaredMethod>, String> {
                 "" => service.name().to_owned(),
                 package => format!("{package}.{}", service.name()),
             };
-            methods.extend(service.method.iter().map(|method| DeclaredMethod {
+            methods.extend(service.method.iter().map(|method| PreregisteredMethod {
                 service: service_name.clone(),
                 method: method.name().to_owned(),
                 kind: kind(method),

@@ -17,8 +17,9 @@ pub(crate) struct Frames {
     head: u8,
     /// Remaining bytes of the current message. While the head passes, its length so far.
     left: u32,
-    /// Whether bytes could not be read. After them, the position is unknown and no message is counted.
-    lost: bool,
+    /// Whether a buffer could not be read completely. From then on, the position is unknown and no message is
+    /// counted.
+    unreadable: bool,
 }
 
 impl Frames {
@@ -41,13 +42,13 @@ impl Frames {
         let pieces = &pieces[..count];
         let seen: usize = pieces.iter().map(|piece| piece.len()).sum();
         let messages = pieces.iter().map(|piece| self.read(piece)).sum();
-        self.lost |= seen < data.remaining();
+        self.unreadable |= seen < data.remaining();
         messages
     }
 
     fn read(&mut self, mut bytes: &[u8]) -> u64 {
         let mut messages = 0;
-        if self.lost {
+        if self.unreadable {
             return messages;
         }
         loop {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     fn state(frames: Frames) -> (u8, u32, bool) {
-        (frames.head, frames.left, frames.lost)
+        (frames.head, frames.left, frames.unreadable)
     }
 
     /// Tests every range of a body, including empty ones, from the state after the bytes before it. The range

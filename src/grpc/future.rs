@@ -17,7 +17,7 @@ pin_project! {
     /// The future of a [`GrpcMetricsService`](super::GrpcMetricsService).
     ///
     /// If it is dropped before it is ready, the call is counted as `Canceled`, or as `DeadlineExceeded` if
-    /// the client's `grpc-timeout` has expired.
+    /// the client's `grpc-timeout` has expired. The [module documentation](super#how-calls-end) lists all cases.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct GrpcResponseFuture<F> {

@@ -7,15 +7,16 @@ use tower_layer::Layer;
 use crate::grpc::series::GrpcSeries;
 use crate::grpc::service::GrpcMetricsService;
 
-/// A layer that records metrics of a gRPC server or client.
+/// A Tower layer that records metrics of a gRPC server or client.
 ///
-/// Create it with [`GrpcMetrics::build`](crate::GrpcMetrics::build), or with the default configuration with
-/// [`Registry::grpc_layer`](crate::Registry::grpc_layer) or
-/// [`Registry::grpc_client_layer`](crate::Registry::grpc_client_layer). The [module documentation](super)
-/// lists its metrics and how calls end.
+/// [`GrpcMetrics::build`](crate::GrpcMetrics::build) builds it;
+/// [`Registry::grpc_layer`](crate::Registry::grpc_layer) and
+/// [`Registry::grpc_client_layer`](crate::Registry::grpc_client_layer) return one with the default
+/// configuration. The [module documentation](super) lists its metrics and how calls end.
 ///
 /// The layer is `Copy`: its table of methods is never freed, so clones share no reference count between
-/// cores. Layers with the same configuration on the same registry share the table.
+/// cores. Layers with the same configuration on the same registry share the table. With a recorder other than
+/// a [`Registry`](crate::Registry), each layer that is built has its own table: build it once and copy it.
 #[derive(Clone, Copy)]
 pub struct GrpcMetricsLayer {
     methods: &'static GrpcSeries,

@@ -1,4 +1,4 @@
-//! [`MapRequestBodyLayer`]: for services that accept only one type of request body.
+//! [`MapRequestBodyLayer`]: a gRPC layer for services that accept only one type of request body.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -11,9 +11,9 @@ use crate::grpc::body::GrpcRequestBody;
 use crate::grpc::layer::GrpcMetricsLayer;
 use crate::grpc::service::GrpcMetricsService;
 
-/// A [`GrpcMetricsLayer`] for services that accept only one type of request body.
+/// A [`GrpcMetricsLayer`] for services that accept only one type of request body, such as tonic's `Channel`.
 ///
-/// Created with [`GrpcMetricsLayer::map_request_body`].
+/// [`GrpcMetricsLayer::map_request_body`] creates it.
 #[derive(Clone, Copy)]
 pub struct MapRequestBodyLayer<F> {
     metrics: GrpcMetricsLayer,
@@ -23,7 +23,7 @@ pub struct MapRequestBodyLayer<F> {
 impl GrpcMetricsLayer {
     /// Returns the layer for a service that accepts only one type of request body, such as tonic's `Channel`.
     ///
-    /// `boxed` converts the measured body to that type.
+    /// `boxed` converts the measured body to that type. It is called for every request.
     ///
     // Compiled in `tests/integration`, which depends on tonic.
     #[cfg_attr(not(doctest), doc = include_str!("tonic_client.md"))]

@@ -62,7 +62,8 @@
 //! # Service and method labels
 //!
 //! The path `/shop.Orders/Place` has the service `shop.Orders` and the method `Place`. Further segments
-//! before them belong to the service, also when it is preregistered: `api/shop.Orders`.
+//! before them belong to the service: `/api/shop.Orders/Place` has the service `api/shop.Orders`, even if
+//! `shop.Orders` is preregistered.
 //!
 //! Clients can request any path, so a server labels a call depending on its method. The first row that applies decides:
 //!

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::error::Error;
 use crate::grpc::code::Code;
 use crate::grpc::settings::GrpcType;
-use crate::grpc::settings::{DeclaredMethod, GrpcMetric, GrpcSettings, Side};
+use crate::grpc::settings::{GrpcMetric, GrpcSettings, PreregisteredMethod, Side};
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
@@ -66,7 +66,7 @@ impl GrpcSeries {
         for spec in families.specs(&settings)? {
             sink.register(&spec)?;
         }
-        let by_path = Table::new(settings.declared.len() + settings.max_methods);
+        let by_path = Table::new(settings.preregistered.len() + settings.max_methods);
         let methods = Self {
             settings,
             sink,
@@ -76,18 +76,18 @@ impl GrpcSeries {
             overflow: OnceLock::new(),
             overflowed: Overflow::default(),
         };
-        for declared in &methods.settings.declared {
-            methods.declare(declared);
+        for preregistered in &methods.settings.preregistered {
+            methods.preregister(preregistered);
         }
         Ok(methods)
     }
 
-    fn declare(&self, declared: &DeclaredMethod) {
-        let DeclaredMethod {
+    fn preregister(&self, preregistered: &PreregisteredMethod) {
+        let PreregisteredMethod {
             service,
             method,
             kind,
-        } = declared;
+        } = preregistered;
         let name = MethodName {
             kind: kind.label(),
             ..MethodName::new(service, method)
@@ -106,8 +106,8 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The series of a known path. Does not allocate, lock, or write to shared cache lines. The path of a
-    /// client is registered at once, because it comes from the program.
+    /// The series of a known path, found without an allocation, a lock, or a write to a shared cache line. On a
+    /// client, a new path is registered immediately, because it comes from the program.
     #[inline]
     pub(crate) fn find(&'static self, path: &str) -> Option<&'static MethodSeries> {
         match self.by_path.get(path) {
@@ -127,7 +127,7 @@ impl GrpcSeries {
         known.unwrap_or_else(|| {
             let family = self.families.handled.as_str();
             let cause = || OverflowCause::Full {
-                limit: self.settings.declared.len() + self.settings.max_methods,
+                limit: self.settings.preregistered.len() + self.settings.max_methods,
                 advice: "raise `max_methods`, or preregister all methods",
             };
             self.overflowed
@@ -147,7 +147,6 @@ impl GrpcSeries {
             .get_or_init(|| self.series(MethodName::new(OVERFLOW, OVERFLOW)))
     }
 
-    /// Counts a call when it ends.
     #[inline]
     pub(crate) fn count(&self, series: &MethodSeries, code: Code) {
         self.handled(series, code).increment();
@@ -216,8 +215,8 @@ impl MethodName {
 
     /// Parses `/package.Service/Method`: at most 256 printable ASCII characters.
     fn of_path(path: &str) -> Option<Self> {
-        const LONGEST: usize = 256;
-        if path.len() > LONGEST || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        const MAX_LEN: usize = 256;
+        if path.len() > MAX_LEN || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
         let (service, method) = path.strip_prefix('/')?.rsplit_once('/')?;

@@ -13,12 +13,11 @@ use crate::grpc::future::GrpcResponseFuture;
 use crate::grpc::series::GrpcSeries;
 use crate::lifecycle::panic_guard::PanicGuard;
 
-/// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer), which measures the calls of its inner
-/// service.
+/// The service of a [`GrpcMetricsLayer`](super::GrpcMetricsLayer): measures the calls of its inner service.
 ///
-/// The inner service must accept a [`GrpcRequestBody`] and return a response with any body. Its error
-/// can be of any type, and it need not be `Send` or `Clone`. Readiness is passed through. An error of
-/// `poll_ready` is not a call and is not counted.
+/// The inner service takes an `http::Request` with a [`GrpcRequestBody`] and returns an `http::Response` with
+/// any body; it needs no `Send` or `Clone`, and its error can be of any type. `poll_ready` is forwarded; its
+/// errors are not calls and are not counted.
 #[derive(Clone)]
 pub struct GrpcMetricsService<S> {
     inner: S,
@@ -46,7 +45,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut call, messages) = GrpcCall::open(self.methods, &request);
+        let (mut call, messages) = GrpcCall::start(self.methods, &request);
         let request = request.map(|body| GrpcRequestBody::new(body, messages));
         let guard = PanicGuard::new(&mut call);
         let future = self.inner.call(request);

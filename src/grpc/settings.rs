@@ -14,7 +14,8 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    /// The code of an error of the service or body. On a client, it is an error of the connection.
+    /// The code of a call whose service or body returned an error. On a client, such an error comes from the
+    /// connection.
     pub(crate) fn code_of_errors(self) -> Code {
         match self {
             Self::Server => Code::Unknown,
@@ -39,20 +40,20 @@ pub(crate) struct GrpcSettings {
     pub(crate) side: Side,
     pub(crate) options: LayerOptions,
     pub(crate) max_methods: usize,
-    pub(crate) declared: Vec<DeclaredMethod>,
-    /// Why a descriptor set could not be decoded.
-    pub(crate) undecoded: Option<String>,
+    pub(crate) preregistered: Vec<PreregisteredMethod>,
+    /// Why the file descriptor set could not be decoded.
+    pub(crate) descriptor_error: Option<String>,
 }
 
 /// A method preregistered in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DeclaredMethod {
+pub(crate) struct PreregisteredMethod {
     pub(crate) service: String,
     pub(crate) method: String,
     pub(crate) kind: GrpcType,
 }
 
-/// The type of a method: whether requests and responses are streams.
+/// The type of a gRPC method: whether requests and responses are streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrpcType {
     /// One request message, one response message: `unary`.
@@ -65,21 +66,23 @@ pub enum GrpcType {
     BidiStream,
 }
 
-/// A metric of a gRPC layer. The [table](crate::grpc#metrics) has names and labels.
+/// A metric of a gRPC layer. The [table](crate::grpc#metrics) lists their labels.
+///
+/// The variants are described with the names of a server; those of a client start with `grpc_client_`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GrpcMetric {
-    /// Counter of calls that started.
+    /// `grpc_server_started_total`: number of calls that started.
     Started,
-    /// Counter of calls that ended, by status code.
+    /// `grpc_server_handled_total`: number of calls that ended, by status code.
     Handled,
-    /// Histogram of the time from the start of a call to the end of its response, in seconds.
+    /// `grpc_server_handling_seconds`: time from the start of a call to the end of its response.
     Handling,
-    /// Counter of messages received.
+    /// `grpc_server_msg_received_total`: number of messages received.
     MessagesReceived,
-    /// Counter of messages sent.
+    /// `grpc_server_msg_sent_total`: number of messages sent.
     MessagesSent,
-    /// Gauge of calls that have started and not ended.
+    /// `grpc_server_in_progress`: number of calls that have started and not ended.
     InProgress,
 }
 
@@ -87,15 +90,14 @@ pub enum GrpcMetric {
 pub(crate) const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
 
 impl GrpcSettings {
-    /// Validates the settings.
     pub(crate) fn check(&self) -> Result<(), Error> {
         const MAX_METHODS: usize = 1_000_000;
         let Self {
             side: _,
             options,
             max_methods,
-            declared,
-            undecoded,
+            preregistered,
+            descriptor_error,
         } = self;
         let mut errors = Errors::default();
         errors.add_range("max_methods", *max_methods, 0..=MAX_METHODS);
@@ -105,21 +107,21 @@ impl GrpcSettings {
             HANDLING_BUCKETS,
             &mut errors,
         );
-        if let Some(error) = undecoded {
+        if let Some(error) = descriptor_error {
             errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }
-        check_methods(declared, &mut errors);
+        check_methods(preregistered, &mut errors);
         errors.into_result()
     }
 }
 
-fn check_methods(declared: &[DeclaredMethod], errors: &mut Errors) {
+fn check_methods(preregistered: &[PreregisteredMethod], errors: &mut Errors) {
     let mut types = std::collections::HashMap::new();
-    for DeclaredMethod {
+    for PreregisteredMethod {
         service,
         method,
         kind,
-    } in declared
+    } in preregistered
     {
         if service.is_empty()
             || method.is_empty()

@@ -11,14 +11,15 @@ use tower_service::Service;
 
 use crate::http::labels::endpoint::Endpoint;
 
-/// A layer that copies the matched route into the response, for a metrics layer further out.
+/// A layer that copies the matched route into the response, for a metrics layer outside the router.
+///
+/// Prefer a metrics layer on the router if you can: with `EndpointLayer`, a request without a response
+/// (cancelled, failed or panicked) is counted as `unmatched`, and the in-progress gauge counts requests as
+/// `unmatched`.
 ///
 /// In axum, a layer sees the matched route if it is added to the `Router` that has the route, or further in.
 /// It does not see the route if it wraps the whole router, a `nest_service`, or a router that is the fallback
 /// of another router. In these cases, add an `EndpointLayer` to the router that has the route.
-///
-/// Prefer a metrics layer on the router if you can: with `EndpointLayer`, a request without a response
-/// (cancelled, failed or panicked) is counted as `unmatched`.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -53,7 +54,8 @@ impl<S> Layer<S> for EndpointLayer {
     }
 }
 
-/// The service of an [`EndpointLayer`].
+/// The service of an [`EndpointLayer`]: adds an [`Endpoint`](crate::http::Endpoint) to each response that has
+/// none.
 #[derive(Clone, Debug)]
 pub struct EndpointService<S> {
     inner: S,
@@ -100,7 +102,7 @@ where
         let this = self.project();
         let mut response = ready!(this.inner.poll(cx))?;
         let extensions = response.extensions_mut();
-        // An endpoint set further in is more specific.
+        // An endpoint set by an inner layer or the handler is more specific.
         if let Some(endpoint) = this.endpoint.take()
             && extensions.get::<Endpoint>().is_none()
         {

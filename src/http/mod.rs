@@ -6,10 +6,10 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | turn a metric on or off, or change its name | [`HttpMetric`], [`Naming`] |
+//! | turn a metric on or off, or rename it | [`HttpMetric`], [`Naming`] |
 //! | add a custom label | [`HttpLabel`], whose functions get a [`RequestHead`] or a [`ResponseHead`] |
 //! | name an endpoint for one request or response | [`Endpoint`] |
-//! | pass on the route to a layer around the router | [`EndpointLayer`] |
+//! | pass the matched route to a layer outside the router | [`EndpointLayer`] |
 //! | end durations at the response head | [`MeasureUntil`] |
 //! | exclude a response from all metrics | [`SkipMetrics`] |
 //! | mark a long-lived connection | [`LongLived`] |

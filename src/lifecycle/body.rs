@@ -19,8 +19,8 @@ pin_project! {
     /// - `is_end_stream` returns `true` after a frame.
     /// - The announced number of bytes has passed.
     ///
-    /// Servers stop polling at any of these points, so waiting for `None` would miss most ends. The
-    /// exchange's destructor reports any other end.
+    /// Servers may stop polling at any of these points, so waiting for `None` would miss most ends. If the body
+    /// is dropped earlier, the destructor of the exchange reports it.
     #[derive(Debug)]
     pub(crate) struct ObservedBody<B, E> {
         #[pin]
@@ -92,12 +92,12 @@ impl<B: Body, E: ResponseExchange> Body for ObservedBody<B, E> {
     }
 }
 
-/// The number of bytes that a body has left.
+/// The number of bytes of a body that have not passed yet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remaining(u64);
 
 impl Remaining {
-    /// More bytes than will ever pass.
+    /// For bodies without an announced length: more bytes than can pass.
     pub(crate) const UNKNOWN: Self = Self(u64::MAX);
 
     #[inline]

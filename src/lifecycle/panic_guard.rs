@@ -7,17 +7,18 @@ pub(crate) trait OnPanic {
 
 /// Panic guard: calls [`OnPanic::on_panic`] when it is dropped without being defused. The panic propagates.
 ///
-/// A guard instead of a function that takes a closure, which would move the value that the code returns.
+/// It is a guard and not a function that takes a closure, because the latter would move the value that the code
+/// returns.
 pub(crate) struct PanicGuard<'a, T: OnPanic>(&'a mut T);
 
 impl<'a, T: OnPanic> PanicGuard<'a, T> {
     #[inline]
-    pub(crate) fn new(target: &'a mut T) -> Self {
-        Self(target)
+    pub(crate) fn new(value: &'a mut T) -> Self {
+        Self(value)
     }
 
-    /// The value to notify, for use while the guard exists.
-    pub(crate) fn target(&mut self) -> &mut T {
+    /// The value to notify, which the guard borrows.
+    pub(crate) fn value(&mut self) -> &mut T {
         self.0
     }
 

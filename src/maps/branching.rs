@@ -6,8 +6,8 @@ const BRANCHES: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// A hash trie whose entries are set once, never move and are read without a lock.
 ///
-/// The first entries added, probably the most frequent ones, are compared first. Further ones are in
-/// branches by the bits of their hash, so that a search stays short with many entries.
+/// The first entries added are compared first, because they are probably the most frequent ones. Further entries
+/// are in branches by the bits of their hash, so that a search stays short with many entries.
 #[repr(C)]
 pub(crate) struct BranchingMap<T, const ENTRIES: usize> {
     entries: [OnceLock<T>; ENTRIES],
@@ -70,7 +70,7 @@ impl<T, const ENTRIES: usize> BranchingMap<T, ENTRIES> {
         let mut hash = Some(hash);
         loop {
             for entry in &node.entries {
-                // Another thread may fill this entry first, with another key: then continue.
+                // Another thread may fill this entry first, with another key. Then the search continues.
                 let entry = entry.get_or_init(&make);
                 if is(entry) {
                     return entry;

@@ -4,7 +4,7 @@ use crate::maps::branching::BranchingMap;
 
 const ENTRIES: usize = 2;
 
-/// A map for few keys, such as the statuses of an endpoint.
+/// A map for few keys, such as the statuses of the requests to an endpoint.
 #[repr(C)]
 pub(crate) struct Slots<K, V> {
     map: BranchingMap<(K, V), ENTRIES>,

@@ -1,4 +1,4 @@
-//! [`FamilyDescription`]: a family as its definition says it, for tables, dashboards and rules.
+//! [`FamilyDescription`]: the definition of a metric family as data, for tables, dashboards and rules.
 
 use std::borrow::Cow;
 
@@ -6,24 +6,24 @@ use metrics::Unit;
 
 use crate::model::kind::MetricKind;
 
-/// One family of a catalogue or of a layer, read back from its definition.
+/// The definition of a metric family: its name, type, HELP text, unit, labels and buckets.
 ///
-/// Whatever is made from definitions (a table in a README, a dashboard, a rule) is made from this, so
-/// that a renamed family or label cannot leave a dead panel behind.
+/// Layers and catalogues return the descriptions of their metrics. Generate README tables, dashboards and rules
+/// from them, so that a renamed metric or label is renamed there as well.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FamilyDescription {
-    /// The name on the page, with its prefix; for a counter with its `_total`.
+    /// The name on the metrics page, with its prefix. The name of a counter includes `_total`.
     pub name: String,
-    /// What it measures with.
+    /// The type of the metric.
     pub kind: MetricKind,
     /// The HELP text.
     pub help: String,
-    /// The unit, when there is one.
+    /// The unit, if the definition has a unit.
     pub unit: Option<Unit>,
-    /// The labels in the order of the definition, without constant ones.
+    /// The labels in the order of the definition, without constant labels.
     pub labels: Vec<LabelDescription>,
-    /// The upper bounds of a histogram, without `+Inf`; empty for every other kind.
+    /// The upper bounds of a histogram, without `+Inf`; empty for every other type.
     pub buckets: Vec<f64>,
 }
 
@@ -105,11 +105,11 @@ impl FamilyDescription {
 pub struct LabelDescription {
     /// The name on the metrics page.
     pub name: Cow<'static, str>,
-    /// What the label tells about a sample.
+    /// The meaning of the label, independent of its name.
     pub role: LabelRole,
     /// The values that the label can have.
     pub values: LabelValues,
-    /// The value that is recorded if there is none to report, if the definition has one.
+    /// The value that is recorded instead of a missing or unknown value; `None` if the definition sets none.
     ///
     /// | label | fallback |
     /// |---|---|
@@ -118,7 +118,7 @@ pub struct LabelDescription {
     /// | error type, custom label of an HTTP layer | the empty string |
     /// | gRPC type, service and method | `unknown` |
     ///
-    /// It is not the value for what exceeds a limit: that is always `overflow`.
+    /// Values beyond a limit are not replaced by the fallback: they are always recorded as `overflow`.
     pub fallback: Option<Cow<'static, str>>,
 }
 
@@ -134,7 +134,7 @@ impl LabelDescription {
         }
     }
 
-    /// Sets what the label tells about a sample; [`LabelRole::Custom`] by default.
+    /// Sets the meaning of the label; [`LabelRole::Custom`] by default.
     #[must_use]
     pub fn role(mut self, role: LabelRole) -> Self {
         self.role = role;
@@ -151,7 +151,7 @@ impl LabelDescription {
         self
     }
 
-    /// Sets the value that is recorded if there is none to report.
+    /// Sets the value that is recorded instead of a missing or unknown value. The default is `None`.
     #[must_use]
     pub fn fallback(mut self, value: impl Into<Cow<'static, str>>) -> Self {
         self.fallback = Some(value.into());
@@ -159,7 +159,7 @@ impl LabelDescription {
     }
 }
 
-/// What a label tells about a sample, whatever its name.
+/// The meaning of a label, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LabelRole {
@@ -172,7 +172,7 @@ pub enum LabelRole {
     /// If the family also has a label with the role [`ErrorType`](Self::ErrorType), a request without a
     /// response has the empty status.
     Status,
-    /// Why an HTTP request failed: a 5xx status, `error`, `cancelled` or `panicked`; empty if it did not.
+    /// Why an HTTP request failed: a 5xx status, `error`, `cancelled` or `panicked`; empty if it did not fail.
     ErrorType,
     /// The kind of a gRPC method: `unary`, `client_stream`, `server_stream` or `bidi_stream`.
     GrpcType,
@@ -186,7 +186,7 @@ pub enum LabelRole {
     Reason,
     /// The kind of a long-lived connection: `websocket`, `event-stream`.
     ConnectionKind,
-    /// Anything else: a label of a catalogue, of a collector, or added to a layer by the application.
+    /// A custom label: defined in a catalogue or a collector, or added to a layer by the application.
     Custom,
 }
 
@@ -194,8 +194,8 @@ pub enum LabelRole {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LabelValues {
-    /// Only these.
+    /// A closed label: only these values.
     Closed(Vec<Cow<'static, str>>),
-    /// Any, up to the limit that the definition sets.
+    /// An open label: any value, up to the limit that the definition sets.
     Open,
 }

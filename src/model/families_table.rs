@@ -1,12 +1,12 @@
-//! [`families_table`]: families as a table for a README.
+//! [`families_table`]: metric families as a Markdown table for a README.
 
 use std::fmt::Write;
 
 use crate::model::description::{FamilyDescription, LabelDescription, LabelValues};
 
-/// Families as a table in Markdown: name, type, labels with their closed values, help.
+/// Returns a Markdown table of metric families: name, type, labels with their closed values, HELP text.
 ///
-/// A test that compares it with a README keeps that one true.
+/// A test can compare it with the table in a README, so that the README stays up to date.
 #[must_use]
 pub fn families_table(families: &[FamilyDescription]) -> String {
     let mut table = "| family | type | labels | |\n|---|---|---|---|\n".to_owned();

@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// A value that only increases.
+    /// A value that only increases, until the process restarts.
     Counter,
-    /// A value that goes up and down.
+    /// A value that increases and decreases.
     Gauge,
     /// Observations counted in buckets, with their sum.
     Histogram,
@@ -17,7 +17,7 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
-    /// The lower-case name: `counter`, `gauge`, `histogram`, `info` or `summary`.
+    /// Returns the lower-case name: `counter`, `gauge`, `histogram`, `info` or `summary`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -29,8 +29,8 @@ impl MetricKind {
         }
     }
 
-    /// Suffixes of the sample names that a family of this kind exports or reserves, if its series
-    /// have several lines. OpenMetrics reserves `_created`.
+    /// The suffixes of the sample names that a family of this kind exports or reserves, if its series have
+    /// several lines. OpenMetrics reserves `_created`.
     pub(crate) const fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Histogram => &SUFFIXES,

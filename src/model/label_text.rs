@@ -11,7 +11,7 @@ pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -
     })
 }
 
-/// Everything of a sample line before its value: `name{a="1",b="2"} `.
+/// The start of a sample line, up to its value: `name{a="1",b="2"} `.
 pub(crate) fn series_prefix<'a>(
     name: &str,
     labels: impl Iterator<Item = (&'a str, &'a str)>,
@@ -38,8 +38,8 @@ fn sorted<'a, T>(
     let mut labels = labels.fuse();
     let mut few = [("", ""); 12];
     let mut len = 0;
-    for (place, label) in few.iter_mut().zip(&mut labels) {
-        *place = label;
+    for (slot, label) in few.iter_mut().zip(&mut labels) {
+        *slot = label;
         len += 1;
     }
     let mut many;
@@ -58,9 +58,9 @@ fn sorted<'a, T>(
 
 /// The length of the text if nothing in it needs escaping.
 fn text_len(labels: &[(&str, &str)]) -> usize {
-    const AROUND: usize = "=\"\",".len();
+    const PUNCTUATION: usize = "=\"\",".len();
     let lengths = labels.iter();
-    let lengths = lengths.map(|(name, value)| name.len() + AROUND + value.len());
+    let lengths = lengths.map(|(name, value)| name.len() + PUNCTUATION + value.len());
     // The last label has no comma.
     lengths.sum::<usize>().saturating_sub(1)
 }
@@ -77,7 +77,7 @@ fn write_labels(text: &mut String, labels: &[(&str, &str)]) {
     }
 }
 
-/// Names and escaped values of a label text.
+/// The names and the escaped values in a [label text](label_text).
 pub(crate) fn label_pairs(mut text: &str) -> impl Iterator<Item = (&str, &str)> {
     std::iter::from_fn(move || {
         let (name, rest) = text.split_once("=\"")?;

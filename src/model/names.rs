@@ -6,11 +6,11 @@ use std::fmt::Write;
 
 use crate::error::Error;
 
-/// Checks a metric name.
+/// Checks whether a metric can have this name.
 ///
 /// # Errors
 ///
-/// If the name is not letters, digits, `_` and `:`, or starts with a digit.
+/// If the name is empty, starts with a digit, or has characters other than ASCII letters, digits, `_` and `:`.
 pub fn check_metric_name(name: &str) -> Result<(), Error> {
     if is_metric_name(name) {
         return Ok(());
@@ -20,11 +20,12 @@ pub fn check_metric_name(name: &str) -> Result<(), Error> {
     )))
 }
 
-/// Checks a label name.
+/// Checks whether a label can have this name.
 ///
 /// # Errors
 ///
-/// If the name is not letters, digits and `_`, starts with a digit or with `__`, or is `le` or `quantile`.
+/// If the name is empty, starts with a digit or `__`, has characters other than ASCII letters, digits and `_`,
+/// or is `le` or `quantile`.
 pub fn check_label_name(name: &str) -> Result<(), Error> {
     if is_label_name(name) && !is_reserved_label(name) {
         return Ok(());
@@ -35,7 +36,7 @@ pub fn check_label_name(name: &str) -> Result<(), Error> {
     )))
 }
 
-/// Refuses a constant label that is not a label name or is in `taken`.
+/// Returns an error if a constant label has an invalid name, or one that is in `taken`.
 pub(crate) fn check_constant_label<'a>(
     name: &str,
     mut taken: impl Iterator<Item = &'a str>,
@@ -43,7 +44,7 @@ pub(crate) fn check_constant_label<'a>(
     check_label_name(name)?;
     if taken.any(|other| other == name) {
         return Err(Error::new(format!(
-            "label {name:?} is set twice; use each label name once"
+            "label {name:?} is set twice, or is a standard label of the metric; use another name"
         )));
     }
     Ok(())
@@ -59,8 +60,8 @@ pub(crate) const fn is_label_name(name: &str) -> bool {
     is_name(name, false)
 }
 
-/// Whether a label name has a meaning of its own: names that start with `__` are internal to Prometheus,
-/// `le` and `quantile` distinguish the samples of a histogram and a summary.
+/// Whether Prometheus reserves a label name: names that start with `__` are internal, `le` and `quantile`
+/// distinguish the samples of a histogram and a summary.
 pub(crate) const fn is_reserved_label(name: &str) -> bool {
     matches!(name.as_bytes(), [b'_', b'_', ..] | b"le" | b"quantile")
 }
@@ -81,7 +82,7 @@ const fn is_allowed(i: usize, c: char, colons: bool) -> bool {
     c == '_' || c.is_ascii_alphabetic() || (colons && c == ':') || (i > 0 && c.is_ascii_digit())
 }
 
-/// A valid metric name: `my.counter` becomes `my_counter`, as in other exporters.
+/// Makes a metric name valid: `my.counter` becomes `my_counter`, as in other exporters.
 pub(crate) fn sanitize_metric_name(name: &str) -> String {
     sanitized(name, true)
 }
@@ -100,7 +101,7 @@ pub(crate) fn are_valid_label_names<'a>(
     names.clone().enumerate().all(is_free)
 }
 
-/// Valid label names that differ from each other and from `taken`.
+/// Makes label names valid and different from each other and from `taken`.
 pub(crate) fn sanitize_label_names<'a>(
     names: impl IntoIterator<Item = &'a str>,
     taken: &[(String, String)],

@@ -1,9 +1,9 @@
 //! [`Number`], and numbers as text.
 
-/// A whole number or a floating-point number, as exactly as its source has it.
+/// A sample value: an integer or a floating-point number, whichever its source has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Number {
-    /// A whole number.
+    /// An integer, which is exact also above 2^53.
     Integer(u64),
     /// A floating-point number.
     Float(f64),
@@ -29,13 +29,13 @@ pub(crate) fn push_count(page: &mut Vec<u8>, count: u64) {
 pub(crate) enum WholeNumbers {
     /// `1`, as Prometheus writes it.
     Plain,
-    /// `1.0`, as OpenMetrics asks for in bounds.
+    /// `1.0`, as OpenMetrics requires in bounds.
     WithPoint,
 }
 
 /// Appends a number as Go parses it: the shortest text that is exactly this number.
 pub(crate) fn push_float(page: &mut Vec<u8>, x: f64, whole: WholeNumbers) {
-    /// Up to here every whole number is exact, and written without an exponent.
+    /// Below this limit, every whole number is exact, and written without an exponent.
     const EXACT: f64 = 1e15;
     if x.is_nan() {
         page.extend_from_slice(b"NaN");

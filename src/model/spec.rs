@@ -1,4 +1,4 @@
-//! [`FamilySpec`]: a metric family as code defines it, before its first series.
+//! [`FamilySpec`]: the definition of a metric family, before its first series is registered.
 
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@ use std::num::NonZeroU128;
 
 /// The identifier of a trace, attached as an exemplar to the duration bucket of a request.
 ///
-/// Exemplars are exported in OpenMetrics only. Prometheus stores them with
-/// `--enable-feature=exemplar-storage`.
+/// Exemplars are exported in OpenMetrics only, and recorders of other crates drop them. Prometheus stores them
+/// with `--enable-feature=exemplar-storage`.
 ///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry};
@@ -21,7 +21,7 @@ use std::num::NonZeroU128;
 pub struct TraceId(NonZeroU128);
 
 impl TraceId {
-    /// Returns the trace with this number; `None` for 0, which is invalid in W3C Trace Context.
+    /// Creates the identifier from a number; `None` for 0, which is invalid in W3C Trace Context.
     #[must_use]
     pub const fn new(id: u128) -> Option<Self> {
         match NonZeroU128::new(id) {
@@ -31,7 +31,7 @@ impl TraceId {
     }
 }
 
-/// Thirty-two hexadecimal digits.
+/// Writes 32 hexadecimal digits, as in `traceparent`.
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)

@@ -84,7 +84,7 @@ impl Family {
         let name = &self.name;
         if self.instrument == Instrument::Histogram && self.buckets != *buckets {
             return Err(Error::conflict(format!(
-                "histogram {name:?} is already registered with other buckets: {:?}, now {:?}; use the same buckets \
+                "histogram {name:?} is already registered with other buckets: it has {:?}, and cannot have {:?}, too; use the same buckets \
                  or another name",
                 self.buckets.bounds(),
                 buckets.bounds(),

@@ -27,7 +27,8 @@ pub(crate) fn install(
     let one = lock(&ONE_AT_A_TIME);
     if let Some((_, first)) = GLOBAL.get() {
         return Err(Error::already_installed(format!(
-            "a registry is already installed as the global recorder, at {first}; get it with `Registry::global`"
+            "a registry is already installed as the global recorder, at {first}; use that one, \
+             `Registry::global`, or one that is not installed, `RegistryBuilder::build`"
         )));
     }
     if metrics::set_global_recorder(registry.clone()).is_err() {

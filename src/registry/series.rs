@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 use metrics::{Key, Label};
 
 use crate::model::kind::Instrument;
-use crate::model::names::{escaped_label_name, sanitize_label_names};
+use crate::model::names::{
+    escaped_label_name, is_label_name, is_reserved_label, sanitize_label_names,
+};
 use crate::registry::Registry;
 use crate::registry::cells::SeriesCells;
 use crate::registry::family::Family;
@@ -210,14 +212,13 @@ impl Registry {
         let changed = key.labels().zip(&names);
         let changed = changed.filter(|(label, name)| label.key() != *name);
         let changed: Vec<_> = changed
-            .map(|(label, name)| format!("label {:?} is exported as {name:?}", label.key()))
+            .map(|(label, name)| {
+                let (own, reason) = (label.key(), why_renamed(label.key()));
+                format!("label {own:?} is exported as {name:?}, because {reason}")
+            })
             .collect();
-        tracing::warn!(
-            "{}: {}; label names must be letters, digits and '_', must not be reserved, repeated in a series \
-             or constant labels of the registry, and must not be equal to changed names of another series",
-            family.name,
-            changed.join(", "),
-        );
+        let changed = changed.join("; ");
+        tracing::warn!("{}: {changed}. Rename the label in the program.", family.name);
         handle
     }
 
@@ -243,6 +244,17 @@ impl Registry {
         let constant = self.constant_labels().iter();
         let constant = constant.map(|(name, value)| (name.as_str(), value.as_str()));
         own.chain(constant)
+    }
+}
+
+/// Returns why a label has to be exported under another name.
+fn why_renamed(name: &str) -> &'static str {
+    if !is_label_name(name) {
+        "a label name has only letters, digits and '_', and no digit at the start"
+    } else if is_reserved_label(name) {
+        "\"le\", \"quantile\" and names that start with \"__\" are reserved"
+    } else {
+        "the series, the registry's constant labels or a renamed label of another series have this name already"
     }
 }
 

@@ -41,7 +41,7 @@ impl LayerOptions {
         errors: &mut Errors,
     ) {
         if let Some(prefix) = &self.prefix {
-            errors.add(check_metric_name(prefix));
+            errors.add(check_metric_name(prefix).map_err(|error| error.within("prefix")));
         }
         if let Some(bounds) = &self.duration_buckets {
             check_buckets(buckets, bounds, errors);

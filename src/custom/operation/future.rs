@@ -13,6 +13,9 @@ use crate::lifecycle::panic_guard::PanicGuard;
 pin_project! {
     /// The future of [`Operation::run`](super::Operation::run) and
     /// [`run_with`](super::Operation::run_with).
+    ///
+    /// If it is dropped before it completes, the outcome is `Cancelled`. If it panics, the outcome is `Panicked`,
+    /// and the panic propagates.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct OperationFuture<Work, Labels, Record, OnResult>
     where
@@ -55,7 +58,7 @@ where
         let this = self.project();
         let mut guard = PanicGuard::new(this.running);
         let polled = this.work.poll(cx);
-        if let (Poll::Ready(result), Some(running)) = (&polled, guard.target().as_mut()) {
+        if let (Poll::Ready(result), Some(running)) = (&polled, guard.value().as_mut()) {
             running.set_result(result);
             if let Some(on_result) = this.on_result.take() {
                 on_result(running, result);

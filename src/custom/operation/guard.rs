@@ -12,6 +12,9 @@ use crate::lifecycle::panic_guard::OnPanic;
 
 /// The guard of an operation in progress. It dereferences to the labels of the operation.
 ///
+/// Call one of the methods below, or set an outcome: an operation whose guard is only dropped is recorded as
+/// cancelled.
+///
 /// The operation is recorded when the guard is consumed or dropped:
 ///
 /// | end | outcome |
@@ -34,7 +37,7 @@ pub struct OperationGuard<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> {
     seconds: Option<f64>,
     outcome: Outcome,
     error_type: Option<&'static str>,
-    /// Whether a drop during unwinding means that this operation panicked.
+    /// Whether the operation panicked if the guard is dropped while the thread unwinds.
     sees_panics: bool,
 }
 
@@ -57,7 +60,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
         }
     }
 
-    /// Marks an operation that is polled. It may be dropped by unwinding from a panic that is not its own.
+    /// Marks an operation that is polled: a panic of other code may drop it while the thread unwinds.
     pub(super) fn polled(mut self) -> Self {
         self.sees_panics = false;
         self
@@ -71,7 +74,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
 
     /// Ends the measured duration now, while the operation stays in progress.
     ///
-    /// An example is the time to the first token of a stream. Only the first call has an effect.
+    /// Use it for the time to the first item of a stream. Only the first call has an effect.
     pub fn stop_clock(&mut self) {
         if self.seconds.is_none() {
             self.seconds = Some(self.started.elapsed_seconds());

@@ -1,4 +1,4 @@
-//! [`Operation`]: metrics of something that starts, takes time and ends.
+//! [`Operation`]: counts, times and tracks an operation, such as a future or a function.
 
 pub(crate) mod future;
 pub(crate) mod guard;
@@ -15,7 +15,7 @@ use crate::custom::operation::outcome::OperationEnd;
 
 /// The metrics of an operation: the number in progress, durations, outcomes and errors.
 ///
-/// An `Operation` names the series. Start it in one of these ways:
+/// An `Operation` holds the series to record. It records nothing until it is started, in one of these ways:
 ///
 /// | to measure | use |
 /// |---|---|
@@ -126,7 +126,8 @@ pub struct Operation<Labels, Record> {
 }
 
 impl Operation<(), fn(&OperationEnd<'_, ()>)> {
-    /// Creates an operation without labels that change.
+    /// Creates an operation whose labels are known at its start. Use [`with`](Self::with) for labels that become
+    /// known later.
     pub fn new() -> Self {
         Self::with(())
     }
@@ -154,13 +155,15 @@ impl<Labels> Operation<Labels, fn(&OperationEnd<'_, Labels>)> {
 type ResultObserver<Labels, Record, T, E> = fn(&mut OperationGuard<Labels, Record>, &Result<T, E>);
 
 impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record> {
-    /// Sets the gauge that is incremented while the operation is in progress.
+    /// Sets the gauge that is incremented while the operation is in progress. Replaces an earlier one.
     pub fn in_progress(mut self, gauge: InProgress) -> Self {
         self.in_progress = Some(gauge);
         self
     }
 
-    /// Sets the histogram in which the duration is observed, in seconds.
+    /// Adds a histogram that observes the duration, in seconds.
+    ///
+    /// Operations that fail, panic or are cancelled are observed as well.
     pub fn duration(
         self,
         histogram: impl FnOnce(&OperationEnd<'_, Labels>) -> Histogram,
@@ -168,7 +171,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         self.on_end(|end| histogram(end).observe(end.seconds))
     }
 
-    /// Sets the counter that is incremented when the operation ends.
+    /// Adds a counter that is incremented when the operation ends, with any outcome.
     pub fn count(
         self,
         counter: impl FnOnce(&OperationEnd<'_, Labels>) -> Counter,
@@ -176,7 +179,10 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         self.on_end(|end| counter(end).increment())
     }
 
-    /// Sets the counter that is incremented if the outcome is an error. The closure gets the error type.
+    /// Adds a counter that is incremented if the outcome is an error. The closure gets the error type.
+    ///
+    /// The error type is the name of the type without path and parameters: `Error` for `std::io::Error`, `Box` for
+    /// a boxed error. [`run_with`](Self::run_with) can set a better one.
     pub fn errors(
         self,
         counter: impl FnOnce(&OperationEnd<'_, Labels>, &'static str) -> Counter,
@@ -209,6 +215,8 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
     }
 
     /// Starts the operation. It ends when the returned guard is consumed or dropped.
+    ///
+    /// Bind the guard to a variable: `let _ = operation.start()` immediately records the operation as cancelled.
     pub fn start(self) -> OperationGuard<Labels, Record> {
         let Self {
             labels,
@@ -218,7 +226,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         OperationGuard::new(labels, in_progress.map(InProgress::start), record)
     }
 
-    /// Starts the operation now. It ends with the future.
+    /// Starts the operation now, not at the first poll. It ends with the returned future.
     pub fn run<Work, T, E>(
         self,
         work: Work,
@@ -278,7 +286,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         OperationFuture::new(work, self.start(), on_result)
     }
 
-    /// Starts the operation and calls `work`, with which it ends. `work` can set labels.
+    /// Starts the operation and calls `work`. It ends when `work` returns or panics. `work` can set labels.
     ///
     /// # Errors
     ///
@@ -293,7 +301,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         result
     }
 
-    /// Starts the operation now. It ends with the stream.
+    /// Starts the operation now, not at the first poll. It ends with the returned stream.
     ///
     /// `on_item` is called with each item. It can set labels or [stop the clock](OperationGuard::stop_clock).
     ///

@@ -2,7 +2,7 @@
 
 use crate::custom::label_spec::LabelValue;
 
-/// How an operation ended. It can be used as a label.
+/// How an operation ended. It can be used as a closed label.
 ///
 /// For other label values, define an enum and convert:
 ///
@@ -25,13 +25,13 @@ use crate::custom::label_spec::LabelValue;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It succeeded: `success`.
+    /// The operation succeeded: `success`.
     Success,
-    /// It failed with an error: `error`.
+    /// The operation failed with an error: `error`.
     Error,
-    /// It was dropped before it ended: `cancelled`.
+    /// The operation was dropped before it ended: `cancelled`.
     Cancelled,
-    /// It panicked: `panicked`.
+    /// The operation panicked: `panicked`.
     Panicked,
 }
 
@@ -66,9 +66,10 @@ impl LabelValue for Outcome {
 pub struct OperationEnd<'a, Labels> {
     /// The labels of the operation, with the changes made while it was in progress.
     pub labels: &'a Labels,
-    /// How it ended.
+    /// How the operation ended.
     pub outcome: Outcome,
-    /// The duration in seconds.
+    /// The duration in seconds, up to the end or to
+    /// [`stop_clock`](crate::custom::OperationGuard::stop_clock).
     pub seconds: f64,
     /// The error type if the outcome is [`Outcome::Error`]: the name of the type without its path, or what
     /// [`set_error`](crate::custom::OperationGuard::set_error) was given.

@@ -14,6 +14,8 @@ use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
     /// The stream of [`Operation::stream`](super::Operation::stream).
+    ///
+    /// If it is dropped before its end, the outcome is `Error` if an item was an error, otherwise `Cancelled`.
     #[must_use = "streams do nothing unless they are polled"]
     pub struct OperationStream<Items, Labels, Record, OnItem>
     where
@@ -57,7 +59,7 @@ where
         let this = self.project();
         let mut guard = PanicGuard::new(this.running);
         let polled = this.items.poll_next(cx);
-        if let (Poll::Ready(Some(item)), Some(running)) = (&polled, guard.target().as_mut()) {
+        if let (Poll::Ready(Some(item)), Some(running)) = (&polled, guard.value().as_mut()) {
             if item.is_err() {
                 running.set_result(item);
                 *this.failed = true;

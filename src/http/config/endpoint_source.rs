@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::http::config::http_label::same;
+use crate::http::config::http_label::is_same_closure;
 use crate::http::labels::endpoint::named_endpoint;
 use crate::http::labels::head::RequestHead;
 
@@ -14,7 +14,7 @@ type EndpointFn = dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sy
 /// all variants.
 #[derive(Clone, Default)]
 pub(crate) enum EndpointSource {
-    /// From an extension that the router sets.
+    /// From the extension that axum's router sets.
     #[default]
     Router,
     Patterns(Patterns),
@@ -30,7 +30,7 @@ pub(crate) struct Patterns {
 }
 
 impl EndpointSource {
-    /// The endpoint of a request, from any source but the router's extension.
+    /// The endpoint of a request, from any source but the extension that axum's router sets.
     #[inline(never)]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
         let named = named_endpoint(request.extensions());
@@ -70,7 +70,7 @@ impl PartialEq for EndpointSource {
         match (self, other) {
             (Self::Router, Self::Router) => true,
             (Self::Patterns(one), Self::Patterns(other)) => one.patterns == other.patterns,
-            (Self::Function(one), Self::Function(other)) => same(Some(one), Some(other)),
+            (Self::Function(one), Self::Function(other)) => is_same_closure(Some(one), Some(other)),
             (Self::Fixed(one), Self::Fixed(other)) => one == other,
             _ => false,
         }

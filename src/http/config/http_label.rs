@@ -11,6 +11,10 @@ type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + 
 
 /// A custom label of an HTTP layer, read from the request or the response, with a limited number of values.
 ///
+/// If clients choose the value, as in a header, they can exhaust the limit: the values seen first are kept
+/// until the process ends, and all others are recorded as `overflow`. List the values with
+/// [`values`](Self::values) if they are known.
+///
 /// By default, only `http_requests_total` has the label. [`on_histograms`](Self::on_histograms) adds it to
 /// durations and sizes.
 ///
@@ -29,7 +33,7 @@ type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + 
 /// |---|---|
 /// | `None` or an empty string | the empty string, because all series of a metric have the same labels |
 /// | one of [`values`](Self::values), or one of the first [`max_values`](Self::max_values) | that value |
-/// | any other value, or one longer than 1024 bytes | `overflow`; logs one warning and increments `metrics_label_overflow_total` |
+/// | any other value, or one longer than 1024 bytes | `overflow`; increments `metrics_label_overflow_total`, and logs a warning the first time |
 ///
 /// The function runs for every request, so it must be fast and must not block.
 ///
@@ -48,7 +52,7 @@ pub struct HttpLabel {
 /// The allowed values of a label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AllowedValues {
-    Declared(Vec<String>),
+    Listed(Vec<String>),
     AtMost(usize),
 }
 
@@ -99,7 +103,7 @@ impl HttpLabel {
         Self::new(name.into()).or_from_response(value)
     }
 
-    /// Creates a label that is computed from the response head.
+    /// Creates a label that is computed from the response head, such as a value converted to lower case.
     ///
     /// Without a response, the value is the empty string.
     pub fn from_response_owned(
@@ -131,11 +135,13 @@ impl HttpLabel {
         self
     }
 
-    /// Allows only these values, 1 to 10,000.
+    /// Allows only these values, 1 to 10,000. All others are recorded as `overflow`.
+    ///
+    /// Replaces [`max_values`](Self::max_values).
     ///
     /// [Preregistered](crate::HttpMetrics::preregister) routes are exported with each of them.
     pub fn values<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
-        self.values = AllowedValues::Declared(values.into_iter().map(V::into).collect());
+        self.values = AllowedValues::Listed(values.into_iter().map(V::into).collect());
         self
     }
 
@@ -144,12 +150,14 @@ impl HttpLabel {
     /// The values seen first are kept until the process ends; further ones are recorded as `overflow`. If clients
     /// choose the values, they can use up the limit: list known values with [`values`](Self::values) instead.
     /// [`preregister`](crate::HttpMetrics::preregister) needs listed values.
+    ///
+    /// Replaces [`values`](Self::values).
     pub fn max_values(mut self, values: usize) -> Self {
         self.values = AllowedValues::AtMost(values);
         self
     }
 
-    /// Adds the label to durations and sizes.
+    /// Adds the label to durations and sizes, in addition to the number of requests.
     ///
     /// Each value then adds a series per bucket of each histogram.
     pub fn on_histograms(mut self) -> Self {
@@ -157,7 +165,8 @@ impl HttpLabel {
         self
     }
 
-    /// Adds the label to all metrics. Only for values that depend on the request alone.
+    /// Adds the label to all metrics. Only for values that depend on the request alone, because the
+    /// in-progress gauge is incremented before the response.
     pub(crate) fn on_everything(mut self) -> Self {
         self.on = On::Everything;
         self
@@ -191,12 +200,12 @@ impl PartialEq for HttpLabel {
         *name == other.name
             && *values == other.values
             && *on == other.on
-            && same(from_request.as_ref(), other.from_request.as_ref())
-            && same(from_response.as_ref(), other.from_response.as_ref())
+            && is_same_closure(from_request.as_ref(), other.from_request.as_ref())
+            && is_same_closure(from_response.as_ref(), other.from_response.as_ref())
     }
 }
 
-pub(crate) fn same<F: ?Sized>(one: Option<&Arc<F>>, other: Option<&Arc<F>>) -> bool {
+pub(crate) fn is_same_closure<F: ?Sized>(one: Option<&Arc<F>>, other: Option<&Arc<F>>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),

@@ -20,25 +20,29 @@ pub enum HttpMetric {
     Duration,
     /// `http_requests_in_progress`: number of requests that have started and not ended.
     InProgress,
-    /// `http_response_bodies_aborted_total`: number of response bodies that were not completed.
+    /// `http_response_bodies_aborted_total`: number of response bodies that were not completed. Bodies of
+    /// long-lived connections do not count.
     AbortedBodies,
     /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections.
     OpenConnections,
     /// `http_response_head_duration_seconds`: time from the start of a request to its response head. Off by
     /// default.
+    ///
+    /// Requests without a response are not recorded.
     HeadDuration,
     /// `http_response_body_size_bytes`: size of response bodies in bytes, as they passed the layer. Off by
     /// default.
     ///
-    /// An aborted body is recorded with the bytes until then. Long-lived connections and requests without a
+    /// An aborted body is recorded with the bytes that passed. Long-lived connections and requests without a
     /// response are not recorded.
     ResponseBodySize,
-    /// `http_request_body_size_bytes`: size of request bodies in bytes, as far as the service read them.
+    /// `http_request_body_size_bytes`: size of request bodies in bytes, as far as the service read them before
+    /// the request ended. Off by default.
     ///
     /// Needs [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
     RequestBodySize,
-    /// `http_request_body_duration_seconds`: time from the first poll of a request body to its end; 0 if it
-    /// was never polled.
+    /// `http_request_body_duration_seconds`: time from the first poll of a request body to its end, or to the
+    /// end of the request if that is earlier; 0 if the body was never polled. Off by default.
     ///
     /// Needs [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
     RequestBodyDuration,

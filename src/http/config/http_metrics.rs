@@ -19,7 +19,9 @@ use crate::model::trace::TraceId;
 use crate::registry::Registry;
 use crate::sink::layer_options::LayerOptions;
 
-/// The configuration of an [`HttpMetricsLayer`](crate::HttpMetricsLayer). [`build`](Self::build) checks it.
+/// The configuration of an HTTP metrics layer: its metrics, names, labels, buckets and endpoints.
+///
+/// [`build`](Self::build) checks it and returns an [`HttpMetricsLayer`](crate::HttpMetricsLayer).
 ///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry};
@@ -60,7 +62,7 @@ impl HttpMetrics {
             size_buckets: SIZE_BUCKETS.to_vec(),
             measure_until: MeasureUntil::default(),
             endpoint_source: EndpointSource::default(),
-            warns_of_silence: true,
+            warns_of_missing_route: true,
             skip: Vec::new(),
             max_endpoints: 1000,
             naming: Naming::classic(),
@@ -81,10 +83,11 @@ impl HttpMetrics {
     /// `host`.
     ///
     /// The endpoint label is the [`Endpoint`](crate::http::Endpoint) extension of the request, or empty
-    /// without one. The first 100 hosts are kept; further ones are recorded as `overflow`.
+    /// without one. The label `host` is the host of the URI without its port. The first 100 hosts are kept;
+    /// further ones are recorded as `overflow`.
     pub fn client() -> Self {
         let mut client = Self::server().naming(Naming::client());
-        client.settings.warns_of_silence = false;
+        client.settings.warns_of_missing_route = false;
         client.label(standard_labels::host())
     }
 
@@ -113,13 +116,17 @@ impl HttpMetrics {
     }
 
     /// Creates a configuration for servers with the names and labels of the crate axum-prometheus.
+    ///
+    /// Durations and sizes have the status label. [`Naming::axum_prometheus`] lists the names.
     pub fn axum_prometheus() -> Self {
         Self::server()
             .naming(Naming::axum_prometheus())
             .status_on_durations()
     }
 
-    /// Adds `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
+    /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
+    ///
+    /// By default, names have no prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.options.prefix = Some(prefix.into());
         self
@@ -132,16 +139,21 @@ impl HttpMetrics {
         self
     }
 
-    /// Adds a custom label. A layer can have 8, including one of [`client`](Self::client) (`host`) and two of
-    /// [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`).
+    /// Adds a custom label.
     ///
     /// Each label has a limit, but their combinations have none: choose limits whose product you can store.
+    ///
+    /// A layer can have 8 custom labels. These include one of [`client`](Self::client) (`host`) and two of
+    /// [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`).
     pub fn label(mut self, label: HttpLabel) -> Self {
         self.settings.labels.push(label);
         self
     }
 
     /// Sets the upper bounds of the duration histograms, in seconds. The default is the registry's.
+    ///
+    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own
+    /// buckets: for it, this setting is ignored with a warning.
     pub fn duration_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.options.duration_buckets = Some(bounds.into());
         self
@@ -149,6 +161,9 @@ impl HttpMetrics {
 
     /// Sets the upper bounds of the size histograms, in bytes. The default is the powers of 4 from 256 B to
     /// 64 MiB.
+    ///
+    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own
+    /// buckets.
     pub fn size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.size_buckets = bounds.into();
         self
@@ -160,27 +175,33 @@ impl HttpMetrics {
         self
     }
 
-    /// Adds the status label to durations and sizes.
+    /// Adds the status label to durations and sizes. It is on `http_requests_total` only by default.
     ///
     /// Each status then adds a series per bucket of each histogram.
+    /// [`status_classes`](Self::status_classes) limits them.
     pub fn status_on_durations(mut self) -> Self {
         self.settings.status_on_durations = true;
         self
     }
 
-    /// Records the status class, such as `2xx`, instead of the code.
+    /// Records the status class, such as `2xx`, instead of the status code.
+    ///
+    /// The status of requests without a response (`error`, `cancelled` and `panicked`) stays the same.
     pub fn status_classes(mut self) -> Self {
         self.settings.status_classes = true;
         self
     }
 
-    /// Turns on a metric that is off by default.
+    /// Turns on a metric.
+    ///
+    /// [`HttpMetric`] lists those that are off by default. The metrics of request bodies also need
+    /// [`with_request_body`](Self::with_request_body), which turns them on.
     pub fn measure(mut self, family: HttpMetric) -> Self {
         self.settings.measured[family as usize] = true;
         self
     }
 
-    /// Turns off a metric.
+    /// Turns off a metric: it is neither registered nor recorded.
     pub fn without(mut self, family: HttpMetric) -> Self {
         self.settings.measured[family as usize] = false;
         self
@@ -188,9 +209,11 @@ impl HttpMetrics {
 
     /// Sets the endpoint to the pattern that the path of the request matches, for services without a router.
     ///
-    /// Examples of patterns are `/users/{id}` and `/files/{*path}`. An [`Endpoint`](crate::http::Endpoint)
-    /// extension takes precedence. Of `route_patterns`, [`endpoint`](Self::endpoint) and
-    /// [`endpoint_fn`](Self::endpoint_fn), the last call applies.
+    /// Examples of patterns are `/users/{id}` and `/files/{*path}`. If no pattern matches, the endpoint is
+    /// `unmatched`. An [`Endpoint`](crate::http::Endpoint) extension takes precedence. Of `route_patterns`,
+    /// [`endpoint`](Self::endpoint) and [`endpoint_fn`](Self::endpoint_fn), the last call applies.
+    ///
+    /// If a pattern is invalid or conflicts with another one, [`build`](Self::build) returns an error.
     pub fn route_patterns<P: Into<String>>(
         mut self,
         patterns: impl IntoIterator<Item = P>,
@@ -202,16 +225,34 @@ impl HttpMetrics {
         self
     }
 
-    /// Sets the endpoint of every request, for a service with only one.
+    /// Sets the endpoint of every request, for a service with only one endpoint.
+    ///
+    /// An [`Endpoint`](crate::http::Endpoint) extension takes precedence.
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
         self.settings.endpoint_source = EndpointSource::Fixed(endpoint.into());
         self
     }
 
-    /// Sets a function that returns the endpoint of a request.
+    /// Sets the function that returns the endpoint of a request. It must return a route template, never a path.
     ///
-    /// It must return a route template, never a path. It runs for every request, so it must be fast and must
-    /// not block.
+    /// If it returns paths, clients choose the values: the first
+    /// [`max_endpoints`](Self::max_endpoints) paths fill the table. Further endpoints, including real routes, are
+    /// then recorded as `overflow` until the process restarts.
+    ///
+    /// If it returns `None`, the endpoint is `unmatched`. An [`Endpoint`](crate::http::Endpoint) extension
+    /// takes precedence; the function is then not called. It runs for every other request, so it must be fast
+    /// and must not block.
+    ///
+    /// ```
+    /// use tower_prometheus::HttpMetrics;
+    ///
+    /// let metrics = HttpMetrics::server().endpoint_fn(|request| match request.uri().path() {
+    ///     "/" => Some("/"),
+    ///     path if path.starts_with("/users/") => Some("/users/{id}"),
+    ///     _ => None,
+    /// });
+    /// # let _ = metrics;
+    /// ```
     pub fn endpoint_fn(
         mut self,
         endpoint: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
@@ -222,7 +263,8 @@ impl HttpMetrics {
 
     /// Sets `url_scheme` to `https`, instead of `http`, for requests whose URI has no scheme.
     ///
-    /// Only for [`open_telemetry`](Self::open_telemetry).
+    /// Only for [`open_telemetry`](Self::open_telemetry), which has the label `url_scheme`. Otherwise,
+    /// [`build`](Self::build) returns an error.
     pub fn https(mut self) -> Self {
         let labels = &mut self.settings.labels;
         let scheme = labels
@@ -241,7 +283,10 @@ impl HttpMetrics {
     /// Adds the trace of a request to its duration bucket as an exemplar, exported in OpenMetrics.
     ///
     /// Each bucket keeps the latest exemplar, replaced at most once per second.
-    /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header.
+    /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header. Recorders of other crates
+    /// drop exemplars.
+    ///
+    /// The function runs for every request, so it must be fast and must not block.
     pub fn exemplar(
         mut self,
         trace: impl Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync + 'static,
@@ -255,6 +300,8 @@ impl HttpMetrics {
     /// A route that is added to an axum router after the metrics layer is not measured either, but the other
     /// layers added before it do not apply to it.
     ///
+    /// [`SkipMetrics`](crate::http::SkipMetrics) excludes a single response instead.
+    ///
     /// Requests without an endpoint are skipped by `unmatched`, or by the empty string with
     /// [`Naming::client`] and [`Naming::open_telemetry`].
     pub fn skip<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
@@ -266,8 +313,11 @@ impl HttpMetrics {
 
     /// Sets the maximum number of endpoints, 1 to 1,000,000. The default is 1000.
     ///
-    /// Further endpoints, and those longer than 1024 bytes, are recorded as `overflow`. This logs one warning
-    /// and increments `metrics_label_overflow_total`.
+    /// The endpoints seen first are kept until the process ends. Further endpoints, and those longer than 1024
+    /// bytes, are recorded as `overflow`. Each such request increments `metrics_label_overflow_total`; the
+    /// first one also logs a warning.
+    ///
+    /// Clients can reach the limit only if endpoints are paths instead of route templates.
     pub fn max_endpoints(mut self, endpoints: usize) -> Self {
         self.settings.max_endpoints = endpoints;
         self
@@ -288,6 +338,9 @@ impl HttpMetrics {
     /// 10,000. The empty value (no header, for example) and `overflow` are exported only if they are listed, too.
     /// A label without listed values, such as `host` of [`client`](Self::client), is an error: its values are not
     /// known at start-up.
+    ///
+    /// Status codes must be 100 to 999. A recorder of another crate decides whether it exports the series
+    /// before the first request.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`Method::GET` reads better without a `&`"
@@ -313,7 +366,7 @@ impl HttpMetrics {
         self
     }
 
-    /// Sets the names of metrics and labels.
+    /// Sets the names of metrics and labels. The default of [`server`](Self::server) is [`Naming::classic`].
     pub fn naming(mut self, naming: Naming) -> Self {
         self.settings.naming = naming;
         self
@@ -321,7 +374,8 @@ impl HttpMetrics {
 
     /// Measures the size and the duration of request bodies.
     ///
-    /// The inner service then gets a `Request<RequestBody<B>>`. Each request needs two allocations.
+    /// The inner service then gets a `Request<RequestBody<B>>`, with
+    /// [`RequestBody`](crate::http::RequestBody). Each request needs two more allocations.
     pub fn with_request_body(self) -> WithRequestBody {
         WithRequestBody(
             self.measure(HttpMetric::RequestBodySize)
@@ -383,8 +437,8 @@ impl HttpMetrics {
         for metric in unsupported {
             if settings.is_measured(*metric) {
                 errors.push(format!(
-                    "HttpMetric::{metric:?} needs a layer that wraps request bodies: call `with_request_body` \
-                     before `build`"
+                    "HttpMetric::{metric:?} is on, but this layer does not see request bodies; call \
+                     `with_request_body` on the configuration, before `build`"
                 ));
             }
         }

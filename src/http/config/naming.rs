@@ -8,7 +8,8 @@ use crate::http::labels::endpoint::UNMATCHED;
 use crate::http::labels::status::Status;
 use crate::model::names::{check_label_name, check_metric_name};
 
-/// The names of the metrics and labels of an HTTP layer.
+/// The names of the metrics and labels of an HTTP layer, and the values for other methods and missing
+/// endpoints.
 ///
 /// ```
 /// use tower_prometheus::http::{HttpMetric, Naming};
@@ -146,7 +147,7 @@ impl Naming {
         }
     }
 
-    /// Sets the name of a metric.
+    /// Sets the name of a metric, in full but without the [prefix](crate::HttpMetrics::prefix) of the layer.
     pub fn family(mut self, family: HttpMetric, name: impl Into<String>) -> Self {
         self.families[family as usize] = name.into();
         self
@@ -202,7 +203,7 @@ impl Naming {
         set.into_iter().chain(fixed).chain(error_type.as_deref())
     }
 
-    /// Returns the mistakes of all names.
+    /// Returns an error for each name that is invalid or used twice.
     pub(crate) fn errors(&self) -> Vec<Error> {
         let mut errors = Vec::new();
         for (i, name) in self.families.iter().enumerate() {

@@ -35,7 +35,7 @@ pub(crate) struct HttpSettings {
     pub(crate) size_buckets: Vec<f64>,
     pub(crate) measure_until: MeasureUntil,
     pub(crate) endpoint_source: EndpointSource,
-    pub(crate) warns_of_silence: bool,
+    pub(crate) warns_of_missing_route: bool,
     pub(crate) skip: Vec<String>,
     pub(crate) max_endpoints: usize,
     pub(crate) naming: Naming,
@@ -51,10 +51,13 @@ pub(crate) struct HttpSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MeasureUntil {
-    /// The end of the response body: the whole time that the client waits. The default.
+    /// At the end of the response body, so that slow bodies are included. The default.
     #[default]
     BodyEnd,
-    /// The response head. Comparable to crates that stop there, but does not include slow bodies.
+    /// At the response head, for comparison with crates that stop there. Slow bodies are not included.
+    ///
+    /// Only the duration ends there: the request is counted, and leaves the in-progress gauge, when it ends. A
+    /// request without a response is measured until its end.
     Head,
 }
 
@@ -175,7 +178,8 @@ impl HttpSettings {
             .transpose()
     }
 
-    /// The descriptions of all measured families. `rules` returns the buckets of a histogram without its own.
+    /// The descriptions of all measured families. `rules` returns the buckets of a histogram by its name, if
+    /// the settings have none for it.
     pub(crate) fn describe(
         &self,
         rules: impl Fn(&str) -> Buckets,
@@ -225,7 +229,7 @@ impl HttpSettings {
                 .role(LabelRole::Endpoint)
                 .fallback(self.naming.unmatched),
             LabelSource::Custom(i) => match &self.labels[i].values {
-                AllowedValues::Declared(values) => {
+                AllowedValues::Listed(values) => {
                     let values = values.iter().map(|value| value.clone().into());
                     let values = values.chain(["".into(), OVERFLOW.into()]);
                     label.fallback("").values::<Cow<'static, str>>(values)
@@ -251,7 +255,7 @@ impl HttpSettings {
         label.values(values)
     }
 
-    /// Adds all errors that do not depend on the sink.
+    /// Adds all errors that can be found without the sink.
     pub(crate) fn check(&self, errors: &mut Errors) {
         const MAX_ENDPOINTS: usize = 1_000_000;
         let Self {
@@ -259,7 +263,7 @@ impl HttpSettings {
             size_buckets,
             measure_until: _,
             endpoint_source: _,
-            warns_of_silence: _,
+            warns_of_missing_route: _,
             skip: _,
             max_endpoints,
             naming,
@@ -299,7 +303,7 @@ impl HttpSettings {
         for label in &self.labels {
             let name = &label.name;
             let (what, values) = match &label.values {
-                AllowedValues::Declared(values) => {
+                AllowedValues::Listed(values) => {
                     combinations = combinations.saturating_mul(values.len());
                     (format!("number of values of label {name:?}"), values.len())
                 }

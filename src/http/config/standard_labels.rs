@@ -1,7 +1,7 @@
 //! The labels of the presets of `HttpMetrics`.
 //!
-//! Each is created once per process: closures are compared by identity, and equal configurations share their
-//! series.
+//! Each is created once per process, because closures are compared by identity. Otherwise equal configurations
+//! would not share their series.
 
 use std::sync::OnceLock;
 

@@ -8,17 +8,17 @@ use http::{Extensions, Request};
 /// The endpoint of a request that no route matched, or whose route the layer does not see.
 pub(crate) const UNMATCHED: &str = "unmatched";
 
-/// The name of an endpoint, as an extension of a request or a response.
+/// The name of an endpoint, as an extension of a request or a response. Use a route template, never a path.
 ///
-/// Use it if the layer does not see the matched route of a router.
+/// Paths would exhaust the limit: endpoints beyond [`max_endpoints`](crate::HttpMetrics::max_endpoints) are
+/// recorded as `overflow`.
+///
+/// Set it if the layer does not see the matched route of a router.
 ///
 /// | extension of | effect |
 /// |---|---|
 /// | the request, set before it reaches the layer | the endpoint of all metrics; takes precedence over the router and the configuration |
 /// | the response | the endpoint of all metrics recorded from then on, such as count and duration; in progress keeps the endpoint known at the start |
-///
-/// Use a route template, never a path, to limit the number of endpoints. Endpoints beyond
-/// [`max_endpoints`](crate::HttpMetrics::max_endpoints) are recorded as `overflow`.
 ///
 /// ```
 /// use http::Response;
@@ -45,13 +45,15 @@ impl Endpoint {
         Self(EndpointName::Static(name))
     }
 
-    /// Creates an endpoint from a string, for names known at start-up. Keep it and clone it for each request.
+    /// Creates an endpoint from a string that is known at start-up. Keep it and clone it for each request.
+    ///
+    /// Creating it allocates; a clone only increments a reference count.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(EndpointName::Shared(name.into()))
     }
 
-    /// Returns the value of the label.
+    /// Returns the name of the endpoint: the value of the label.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match &self.0 {

@@ -2,7 +2,7 @@
 
 use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, Version};
 
-/// A request without its body.
+/// A request without its body, as passed to the functions of labels, endpoints and exemplars.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
     method: &'a Method,
@@ -23,13 +23,13 @@ impl<'a> RequestHead<'a> {
         }
     }
 
-    /// Returns the method, which can be any token that the client sent.
+    /// Returns the method. It can be any token that the client sent.
     #[must_use]
     pub fn method(&self) -> &'a Method {
         self.method
     }
 
-    /// Returns the URI.
+    /// Returns the URI. Its path is chosen by the client, so it is not suitable as an endpoint.
     #[must_use]
     pub fn uri(&self) -> &'a Uri {
         self.uri
@@ -60,7 +60,7 @@ impl<'a> RequestHead<'a> {
     }
 }
 
-/// A response without its body.
+/// A response without its body, as passed to the functions of labels.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
     status: StatusCode,

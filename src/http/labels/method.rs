@@ -33,8 +33,8 @@ impl Method {
         Self::Other,
     ];
 
-    /// Recognizes the methods of RFC 9110, PATCH (RFC 5789) and QUERY. Clients can send any other token, so
-    /// those share one label value.
+    /// Recognizes the methods of RFC 9110, PATCH (RFC 5789) and QUERY. Clients can send any other token as a
+    /// method, so all others share one label value.
     #[inline]
     pub(crate) fn of(method: &http::Method) -> Self {
         match *method {

@@ -3,7 +3,8 @@
 /// A response extension that excludes the request from all metrics.
 ///
 /// [`MetricsHandler`](crate::MetricsHandler) sets it on every metrics page, so that scrapes are not measured.
-/// Any handler can set it:
+/// Any handler or inner layer can set it. To exclude all requests to an endpoint, use
+/// [`HttpMetrics::skip`](crate::HttpMetrics::skip).
 ///
 /// ```
 /// use http::Response;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-/// The value of a `status` label, as a number because every request compares it.
+/// The value of a `status` label. A number, so that comparing it, as every request does, is cheap.
 ///
 /// | number | meaning |
 /// |---|---|

@@ -4,7 +4,7 @@ use crate::http::labels::head::RequestHead;
 use crate::model::trace::TraceId;
 
 impl TraceId {
-    /// Returns the trace in the `traceparent` header, if it is valid and sampled.
+    /// Returns the trace in the `traceparent` header; `None` if the header is missing, invalid or not sampled.
     ///
     /// A trace that is not sampled is usually not stored, so its exemplar would lead nowhere.
     ///

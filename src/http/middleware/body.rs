@@ -33,7 +33,7 @@ pin_project! {
     }
 }
 
-/// The exchange, and the long-lived connection that the response may start.
+/// The exchange of a response body, and the long-lived connection that the response may start.
 struct BodyExchange {
     exchange: HttpExchange,
     connection: Option<OpenConnection>,
@@ -42,7 +42,7 @@ struct BodyExchange {
 impl<B: Body> ResponseBody<B> {
     /// Wraps the body of `response` and moves the exchange into it.
     ///
-    /// Splitting the response before reading its head lets the compiler leave the body in place.
+    /// The response is split before its head is read, because the compiler then does not copy the body.
     #[inline]
     pub(crate) fn wrap(response: Response<B>, exchange: &mut HttpExchange) -> Response<Self> {
         let (head, inner) = response.into_parts();

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Instant;
 
-/// How far a request body has been read. Shared by the body, which the service owns, and the exchange, which
-/// records the progress at its end.
+/// How far a request body has been read. Shared by the body, which the inner service owns, and the exchange,
+/// which records the progress when it ends.
 #[derive(Debug, Default)]
 pub(crate) struct BodyProgress {
     bytes: AtomicU64,
@@ -16,17 +16,16 @@ pub(crate) struct BodyProgress {
 }
 
 impl BodyProgress {
-    /// Sets the start time on the first poll.
+    /// Starts the measurement. Only the first call counts.
     pub(crate) fn start(&self) {
         self.started.get_or_init(Instant::now);
     }
 
-    /// Adds bytes that passed.
     pub(crate) fn pass(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Sets the duration. Only the first call counts, and only after a poll.
+    /// Ends the measurement. Only the first call after [`start`](Self::start) counts.
     pub(crate) fn end(&self) {
         if let Some(started) = self.started.get() {
             self.end.get_or_init(|| started.elapsed_seconds());

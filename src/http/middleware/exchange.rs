@@ -32,7 +32,7 @@ pub(crate) struct HttpExchange {
     response_status: ResponseStatus,
 }
 
-// It is moved often: from the future to the body, and between stack frames.
+// Exchanges are moved often: from the future to the body, and between stack frames.
 const _: () = assert!(size_of::<HttpExchange>() <= 56);
 
 /// The status of the response, once the response head has arrived. It decides what a drop or a panic means.
@@ -56,7 +56,6 @@ impl ResponseStatus {
 }
 
 impl HttpExchange {
-    /// Starts the exchange of a request.
     #[inline]
     pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
         nesting::check(layer);
@@ -138,7 +137,7 @@ impl HttpExchange {
         self.in_flight.register_deferred();
     }
 
-    /// Records the status and, if needed, the time of the response head. Returns the method, if the request
+    /// Records the status and, if needed, the time to the response head. Returns the method, if the request
     /// is measured and has not ended.
     #[inline]
     pub(crate) fn record_head(&mut self, code: StatusCode) -> Option<Method> {
@@ -158,8 +157,8 @@ impl HttpExchange {
 
     /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
-    pub(super) fn takes_status_alone(&self) -> bool {
-        self.in_flight.takes_status_alone()
+    pub(super) fn needs_only_status(&self) -> bool {
+        self.in_flight.needs_only_status()
     }
 
     /// Applies the labels of the response, and its endpoint if it has `named` one.
@@ -198,7 +197,7 @@ impl HttpExchange {
             return;
         };
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-        let _ending = Ending(started);
+        let _ending = InProgressDecrement(started);
         if let Some(status) = outcome.status() {
             let measured = self.measured(outcome, &extras);
             let seconds = match measured.head_seconds {
@@ -222,14 +221,13 @@ impl HttpExchange {
         }
     }
 
-    /// Opens a long-lived connection. The gauge counts it until it is dropped. `None` if it is not measured.
+    /// Opens a long-lived connection, which the gauge counts until it is dropped; `None` if it is not measured.
     pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
         let SeriesPair { counted, .. } = self.in_flight.series()?;
         let gauge = counted.layer().connections(counted, kind);
         gauge.map(OpenConnection::open)
     }
 
-    /// Adds bytes of the response body that passed.
     #[inline]
     pub(crate) fn send(&mut self, bytes: u64) {
         self.sent += bytes;
@@ -237,9 +235,9 @@ impl HttpExchange {
 }
 
 /// Decrements the in-progress gauge when it is dropped.
-struct Ending(&'static RequestSeries);
+struct InProgressDecrement(&'static RequestSeries);
 
-impl Drop for Ending {
+impl Drop for InProgressDecrement {
     fn drop(&mut self) {
         self.0.end();
     }

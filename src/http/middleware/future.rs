@@ -16,7 +16,8 @@ use crate::lifecycle::end::{End, Exchange};
 pin_project! {
     /// The future of an [`HttpMetricsService`](crate::http::HttpMetricsService).
     ///
-    /// If it is dropped before it completes, the request is counted as `cancelled`.
+    /// If it is dropped before it completes, the request is counted with the status `cancelled`. If it returns
+    /// an error, the status is `error`; if it panics, `panicked`, and the panic propagates.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<F> {

@@ -16,7 +16,7 @@ use crate::http::middleware::outcome::RequestEnd;
 use crate::lifecycle::body::Remaining;
 use crate::lifecycle::end::{End, Exchange};
 
-/// What is known of a body before it is polled.
+/// The length and the end of a body, as far as they are known before it is polled.
 #[derive(Clone, Copy)]
 pub(crate) struct BodyHints {
     remaining: Remaining,
@@ -52,9 +52,10 @@ impl BodyPlan {
 }
 
 impl HttpExchange {
-    /// Fast path: reads a head of which only the status matters, followed by a body of known length. `None`
-    /// for any other head: the response has extensions or may lack a body, or the layer reads more than the
-    /// status.
+    /// Fast path: reads a head of which only the status matters, followed by a body of known length.
+    ///
+    /// Returns `None` for any other head: the response has extensions or may lack a body, or the layer reads
+    /// more than the status.
     #[inline]
     pub(crate) fn read_status(
         &mut self,
@@ -62,8 +63,8 @@ impl HttpExchange {
         extensions: &Extensions,
         body: BodyHints,
     ) -> Option<BodyPlan> {
-        let says_more = body.remaining.is_unknown() || !extensions.is_empty();
-        if says_more || !may_have_body(code) || !self.takes_status_alone() {
+        let needs_head = body.remaining.is_unknown() || !extensions.is_empty();
+        if needs_head || !may_have_body(code) || !self.needs_only_status() {
             return None;
         }
         self.record_status(code);
@@ -89,18 +90,18 @@ impl HttpExchange {
         self.apply_response(response, extensions.get::<Endpoint>());
         let marked = extensions.get::<LongLived>();
         if marked.is_some() || !body_follows(code, method) {
-            return self.start_other(code, method, marked);
+            return self.start_without_body(code, method, marked);
         }
         if body.remaining.is_unknown() {
             if is_event_stream(headers) {
                 return self.open_connection(code, "event-stream", None);
             }
-            body.remaining = Remaining::of(declared_length(headers));
+            body.remaining = Remaining::of(content_length(headers));
         }
         self.start_body(body)
     }
 
-    /// A body follows. If it is empty, the request ends.
+    /// Plans a body that follows the head. If it is empty, the request ends.
     #[inline]
     fn start_body(&mut self, body: BodyHints) -> BodyPlan {
         if body.is_end || body.remaining.is_nothing() {
@@ -109,9 +110,9 @@ impl HttpExchange {
         BodyPlan::of(body.remaining)
     }
 
-    /// A long-lived connection follows, or nothing that reaches the client.
+    /// Opens a long-lived connection, or ends the request if no body reaches the client.
     #[cold]
-    fn start_other(
+    fn start_without_body(
         &mut self,
         code: StatusCode,
         method: Method,
@@ -182,6 +183,6 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

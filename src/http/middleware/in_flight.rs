@@ -24,18 +24,19 @@ pub(super) enum InFlight {
     Boxed(Option<ManuallyDrop<Box<Boxed>>>),
 }
 
-/// Not a separate variant, which would make [`InFlight`] one word larger.
+/// An exchange that has ended or is not measured. Not a separate variant, which would make [`InFlight`] one
+/// word larger.
 pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 
 #[derive(Clone, Copy)]
 pub(super) struct SeriesPair {
     pub(super) started: &'static RequestSeries,
-    /// Where the request will be counted. It can differ: the response may set another endpoint or other
-    /// labels.
+    /// The series that will count the request. It differs from `started` if the response sets another endpoint or
+    /// other labels.
     pub(super) counted: &'static RequestSeries,
 }
 
-/// State that few exchanges need. Boxed to keep exchanges small, because they are moved with their requests.
+/// State that few exchanges need. It is boxed to keep exchanges small, because they are moved often.
 pub(super) struct Boxed {
     stage: Stage,
     pub(super) extras: Extras,
@@ -43,7 +44,7 @@ pub(super) struct Boxed {
 
 enum Stage {
     SeriesPair(SeriesPair),
-    /// Not registered yet, because the request may be a first scrape, which must leave no trace. It is
+    /// Not registered yet: the request may be the first scrape, which must not register any series. It is
     /// registered when its future is pending or has a response.
     Deferred(Deferred),
 }
@@ -70,7 +71,7 @@ impl InFlight {
         Self::started(series)
     }
 
-    /// For a series whose in-progress gauge has just been incremented.
+    /// Creates the value for a series whose in-progress gauge has already been incremented.
     #[inline]
     pub(super) fn started(series: &'static RequestSeries) -> Self {
         Self::SeriesPair(SeriesPair::at(series))
@@ -137,8 +138,8 @@ impl InFlight {
 
     /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
-    pub(super) fn takes_status_alone(&self) -> bool {
-        matches!(self, Self::SeriesPair(pair) if pair.counted.takes_status_alone())
+    pub(super) fn needs_only_status(&self) -> bool {
+        matches!(self, Self::SeriesPair(pair) if pair.counted.needs_only_status())
     }
 
     /// The series, if the request is in progress.

@@ -5,7 +5,7 @@ use crate::http::middleware::nesting::InnerServiceScope;
 use crate::lifecycle::panic_guard::PanicGuard;
 
 /// A guard that exists while the inner service runs on this thread. If it is dropped without
-/// [`leave`](Self::leave), the service panicked.
+/// [`leave`](Self::leave), the inner service panicked.
 pub(crate) struct Inside<'a> {
     // Dropped first, so that the previous layer is restored before the exchange ends.
     scope: InnerServiceScope,

@@ -12,7 +12,7 @@ use crate::http::series::layer::LayerSeries;
 use crate::registry::Registry;
 use crate::sink::Sink;
 
-/// A layer that records metrics of an HTTP service.
+/// A Tower layer that records metrics of an HTTP server or client.
 ///
 /// [`HttpMetrics::build`](crate::HttpMetrics::build) builds it;
 /// [`Registry::http_layer`](crate::Registry::http_layer) returns one with the default configuration. The
@@ -20,7 +20,8 @@ use crate::sink::Sink;
 ///
 /// # Memory
 ///
-/// The table of series is never freed, so layers and services are cheap to clone.
+/// The table of series is never freed, so that layers and services are cheap to clone. Each call of
+/// [`build`](crate::HttpMetrics::build) that does not share a table allocates another one:
 ///
 /// | [`build`](crate::HttpMetrics::build) with | table |
 /// |---|---|
@@ -68,7 +69,7 @@ impl HttpMetrics {
     ///
     /// - a metric name or a label name is invalid or used twice;
     /// - buckets are not finite and increasing;
-    /// - a number is out of its range;
+    /// - a number is out of its range, or there are more than 8 custom labels;
     /// - a route pattern or a preregistered status is invalid;
     /// - a metric of request bodies is on without [`with_request_body`](Self::with_request_body);
     /// - the registry has a metric of the same name with other labels or buckets, or a constant label with the
@@ -90,8 +91,8 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// If this registry has another metric by one of the layer's names, or a constant label with the name of
-    /// one of the layer's labels. [`HttpMetrics::build`] returns an error instead.
+    /// If this registry has a different metric with one of the layer's names, or a constant label with the name
+    /// of one of the layer's labels. [`HttpMetrics::build`] returns an error instead.
     #[must_use]
     #[track_caller]
     pub fn http_layer(&self) -> HttpMetricsLayer {

@@ -8,6 +8,9 @@ use crate::sync::lock;
 
 /// A response extension that marks the start of a long-lived connection.
 ///
+/// Mark only responses that start a connection or an endless stream: the body of a marked response is not part
+/// of the duration, its size is not recorded, and it is never counted as aborted.
+///
 /// The request ends at the response head, because the lifetime of a connection is not a latency: it is
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
 /// counted in `http_connections_open{endpoint,kind}`.
@@ -23,7 +26,7 @@ use crate::sync::lock;
 /// | `content-type: text/event-stream`, if the `size_hint` of the body is not exact | `event-stream` |
 ///
 /// A connection is open until its response body ends or is dropped, or, with [`guarded`](Self::guarded), until the
-/// guard is dropped. It never counts as an aborted body.
+/// guard is dropped: move the guard into the task that serves the connection. Its end is never an aborted body.
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -45,10 +48,11 @@ pub struct LongLived {
     guarded: Option<Arc<Mutex<Held>>>,
 }
 
-/// The connections that a guard keeps open: none before the response reaches a layer.
+/// The connections that a guard keeps open. Empty before the response reaches a layer; one for each layer that
+/// it passes.
 #[derive(Debug, Default)]
 struct Held {
-    gone: bool,
+    guard_dropped: bool,
     connections: Vec<OpenConnection>,
 }
 
@@ -60,7 +64,9 @@ impl LongLived {
         Self { kind, guarded }
     }
 
-    /// Creates a mark for a connection that is open until the guard is dropped.
+    /// Creates a mark for a connection that is open until the guard is dropped, and the guard.
+    ///
+    /// If the guard is dropped before the response reaches the layer, the connection is not counted.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));
@@ -78,7 +84,7 @@ impl LongLived {
         };
         let mut held = lock(held);
         // The guard may be dropped before the response reaches the layer.
-        if !held.gone {
+        if !held.guard_dropped {
             held.connections.extend(connection);
         }
         None
@@ -96,7 +102,7 @@ pub struct ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut held = lock(&self.held);
-        held.gone = true;
+        held.guard_dropped = true;
         held.connections.clear();
     }
 }

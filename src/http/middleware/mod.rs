@@ -5,13 +5,13 @@
 //! | module | |
 //! |---|---|
 //! | [`layer`] | builds the layer |
-//! | [`service`] | opens an [`exchange`], which is [`in_flight`] until it ends, then calls the inner service |
-//! | [`nesting`], [`inside`] | detect a layer around itself |
-//! | [`request_body`] | measures the body of the request, for layers that ask for it |
+//! | [`service`] | starts an [`exchange`], which is [`in_flight`] until it ends, then calls the inner service |
+//! | [`nesting`], [`inside`] | detect a layer that is applied twice |
+//! | [`request_body`] | measures the body of the request, in layers built with `with_request_body` |
 //! | [`future`] | polls the inner service for the response |
 //! | [`head`] | reads the response head; [`long_lived`] decides whether the exchange ends there |
 //! | [`body`] | reports the end of the response body, which `lifecycle::body` detects |
-//! | [`outcome`] | how the request ended, reported once by whichever of these sees the end first |
+//! | [`outcome`] | lists how requests end; the first of these modules that detects the end reports it |
 //!
 //! Panics are reported by the guard of `lifecycle::panic_guard`, around each call of inner code.
 

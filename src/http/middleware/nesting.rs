@@ -5,7 +5,7 @@ use std::cell::Cell;
 use crate::http::series::layer::LayerSeries;
 
 thread_local! {
-    /// The layer whose inner service runs on this thread.
+    /// The innermost layer whose inner service runs on this thread.
     static CURRENT: Cell<Option<&'static LayerSeries>> = const { Cell::new(None) };
 }
 
@@ -34,6 +34,6 @@ pub(crate) fn check(series: &'static LayerSeries) {
         .get()
         .is_some_and(|current| std::ptr::eq(current, series))
     {
-        series.notice_nesting();
+        series.warn_of_nesting();
     }
 }

@@ -52,7 +52,8 @@ impl RequestEnd {
         }
     }
 
-    /// Whether the size of the response body is recorded. That of a long-lived connection is not known yet.
+    /// Whether the size of the response body is recorded. The request of a long-lived connection ends before
+    /// the size is known.
     #[inline]
     pub(crate) fn has_body(self) -> bool {
         matches!(self, Self::Complete(_) | Self::Aborted(..))

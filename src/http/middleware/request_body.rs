@@ -22,9 +22,9 @@ use crate::http::middleware::inside::Inside;
 use crate::http::series::layer::LayerSeries;
 use crate::sink::Sink;
 
-/// A layer like [`HttpMetricsLayer`](crate::HttpMetricsLayer) that also measures request bodies.
+/// A Tower layer like [`HttpMetricsLayer`](crate::HttpMetricsLayer) that also measures request bodies.
 ///
-/// The inner service gets a `Request<RequestBody<B>>`. Build it with [`WithRequestBody::build`].
+/// [`WithRequestBody::build`] builds it. The inner service gets a `Request<RequestBody<B>>`.
 #[derive(Clone, Copy)]
 pub struct RequestBodyMetricsLayer {
     series: &'static LayerSeries,
@@ -128,8 +128,8 @@ impl<B: Body> Body for RequestBody<B> {
 }
 
 impl<B: Default> Default for RequestBody<B> {
-    /// Creates a body that is not measured. Extractors leave such a body in a request when they take the
-    /// body.
+    /// Creates a body that is not measured. Extractors that take the body out of a request leave such a body
+    /// in its place.
     fn default() -> Self {
         Self {
             inner: B::default(),

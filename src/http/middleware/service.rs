@@ -16,8 +16,8 @@ use crate::http::series::layer::LayerSeries;
 /// The service of an [`HttpMetricsLayer`](crate::HttpMetricsLayer).
 ///
 /// The inner service takes an [`http::Request`] and returns an [`http::Response`] with an
-/// [`http_body::Body`]; it needs no `Send` or `Clone`, and its error can be of any type. `poll_ready` is
-/// forwarded, and the request is not changed.
+/// [`http_body::Body`]; it needs no `Send` or `Clone`, and its error can be of any type. The request is not
+/// changed. `poll_ready` is forwarded; its errors, and the time until the service is ready, are not measured.
 #[derive(Clone)]
 pub struct HttpMetricsService<S> {
     inner: S,

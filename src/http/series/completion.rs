@@ -6,7 +6,7 @@ use crate::sink::handles::{CounterHandle, HistogramHandle};
 
 /// The series that are updated when a request ends with a certain status.
 pub(super) enum CompletionRecorder {
-    /// The common case: only a counter and a histogram of a registry, and nothing to warn of.
+    /// Fast path: only a counter and a histogram of a registry, and no warning is possible.
     Ordinary(RequestCells),
     Other(Box<Handles>),
 }
@@ -32,7 +32,7 @@ pub(crate) struct Measured {
 }
 
 impl Handles {
-    // Not inlined: most layers never call this.
+    // Not inlined, because most layers never call it.
     #[inline(never)]
     pub(super) fn count(&self, seconds: f64, measured: &Measured) {
         if let Some(requests) = &self.requests {

@@ -12,8 +12,7 @@ use crate::sync::lock;
 
 /// The ids of all custom label values of one request.
 ///
-/// Packed, four to a word, because every request carries and compares them although few layers have custom
-/// labels.
+/// Packed, four to a word: every request carries and compares them, although few layers have custom labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LabelIds {
     first: u64,
@@ -21,7 +20,7 @@ pub(crate) struct LabelIds {
 }
 
 const ABSENT: u16 = 0;
-const TOO_MANY: u16 = 1;
+const OVERFLOWED: u16 = 1;
 const FIRST: u16 = 2;
 
 impl LabelIds {
@@ -35,8 +34,8 @@ impl LabelIds {
             true => &mut self.first,
             false => &mut self.last,
         };
-        let place = label % 4 * 16;
-        *word = *word & !(0xFFFF << place) | u64::from(id) << place;
+        let shift = label % 4 * 16;
+        *word = *word & !(0xFFFF << shift) | u64::from(id) << shift;
     }
 
     /// Whether all values are absent.
@@ -65,7 +64,7 @@ impl LabelIds {
 
     /// The indexes of the labels whose value is `overflow`.
     pub(crate) fn overflowed(self) -> impl Iterator<Item = usize> {
-        (0..MAX_LABELS).filter(move |label| self.get(*label) == TOO_MANY)
+        (0..MAX_LABELS).filter(move |label| self.get(*label) == OVERFLOWED)
     }
 }
 
@@ -76,7 +75,7 @@ impl SlotKey for LabelIds {
     }
 }
 
-/// The known values of one label, and their ids.
+/// The known values of one label, and their ids. They are never removed.
 pub(crate) struct LabelValueIds {
     ids: Table<u16>,
     names: Mutex<Vec<&'static str>>,
@@ -84,16 +83,16 @@ pub(crate) struct LabelValueIds {
 
 impl LabelValueIds {
     pub(crate) fn new(values: &AllowedValues) -> Self {
-        let (declared, cap) = match values {
-            // The limit is the number of declared values, so that all others overflow.
-            AllowedValues::Declared(values) => (values.as_slice(), distinct(values)),
+        let (listed, cap) = match values {
+            // The limit is the number of listed values, so that all others overflow.
+            AllowedValues::Listed(values) => (values.as_slice(), distinct(values)),
             AllowedValues::AtMost(cap) => (&[][..], *cap),
         };
         let known = Self {
             ids: Table::new(cap),
             names: Mutex::default(),
         };
-        for value in declared {
+        for value in listed {
             known.id(Some(value));
         }
         known
@@ -109,7 +108,7 @@ impl LabelValueIds {
             names.push(name);
             FIRST - 1 + names.len() as u16
         });
-        id.copied().unwrap_or(TOO_MANY)
+        id.copied().unwrap_or(OVERFLOWED)
     }
 
     /// Why a value got the id of `overflow`. `label` is the configuration of this label.
@@ -117,7 +116,7 @@ impl LabelValueIds {
         // Only the presets have labels on all metrics. Users cannot change the values of these labels.
         let is_preset = label.on == On::Everything;
         match &label.values {
-            AllowedValues::Declared(values) => OverflowCause::NotListed {
+            AllowedValues::Listed(values) => OverflowCause::NotListed {
                 listed: distinct(values),
                 advice: match is_preset {
                     true => "the list of this label is fixed",
@@ -138,7 +137,7 @@ impl LabelValueIds {
     pub(crate) fn name(&self, id: u16) -> &'static str {
         match id {
             ABSENT => "",
-            TOO_MANY => OVERFLOW,
+            OVERFLOWED => OVERFLOW,
             id => lock(&self.names)[usize::from(id - FIRST)],
         }
     }

@@ -31,7 +31,7 @@ use crate::sink::overflow::OVERFLOW;
 use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
 use crate::sink::{Sink, Writing};
 
-/// The series of a layer. Leaked: see the [module](super).
+/// The series of a layer. Leaked, for the reason that the [module](super) gives.
 ///
 /// The fields that every request reads come first, in two cache lines.
 #[repr(C, align(64))]
@@ -52,11 +52,11 @@ pub(crate) struct LayerSeries {
     label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
     values: Vec<LabelValueIds>,
     /// A mask of the custom labels that all families have.
-    everywhere: LabelIds,
+    on_all_metrics: LabelIds,
     endpoint_overflow: Overflow,
     label_overflow: Vec<Overflow>,
-    /// Responses without an endpoint, counted until a request has one.
-    silent: AtomicU32,
+    /// The number of responses without an endpoint, counted until a request has an endpoint.
+    unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
     is_nested: AtomicBool,
 }
@@ -65,14 +65,14 @@ pub(crate) struct LayerSeries {
 /// read for each request.
 #[derive(Clone, Copy)]
 struct Needs {
-    /// Only the route and the method of a request.
-    route_alone: bool,
-    /// The endpoint only from extensions.
+    /// Only the route and the method of a request are read.
+    only_route: bool,
+    /// The endpoint is read only from extensions.
     only_router: bool,
     labels: bool,
     response: bool,
-    /// Only the status of a response head.
-    status_alone: bool,
+    /// Only the status of a response head is read.
+    only_status: bool,
     trace: bool,
     head_time: bool,
     duration_to_head: bool,
@@ -87,11 +87,11 @@ impl Needs {
         let response = settings.labels.iter().any(|label| label.reads_response());
         let head_time = duration_to_head || settings.is_measured(HttpMetric::HeadDuration);
         Self {
-            route_alone: only_router && !labels && settings.exemplar.is_none(),
+            only_route: only_router && !labels && settings.exemplar.is_none(),
             only_router,
             labels,
             response,
-            status_alone: !(response || head_time),
+            only_status: !(response || head_time),
             trace: settings.exemplar.is_some(),
             head_time,
             duration_to_head,
@@ -128,7 +128,7 @@ impl LayerSeries {
                 .iter()
                 .map(|label| LabelValueIds::new(&label.values))
                 .collect(),
-            everywhere: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
+            on_all_metrics: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
             endpoint_overflow: Overflow::default(),
             label_overflow: settings
                 .labels
@@ -136,7 +136,7 @@ impl LayerSeries {
                 .map(|_| Overflow::default())
                 .collect(),
             matched: AtomicBool::new(false),
-            silent: AtomicU32::new(0),
+            unmatched_responses: AtomicU32::new(0),
             is_nested: AtomicBool::new(false),
             names,
             label_sources,
@@ -168,13 +168,15 @@ impl LayerSeries {
         self.writing.writer()
     }
 
-    /// Warns, once, that the inner service of this layer sent a request through this layer.
+    /// Warns once that the inner service of this layer sent a request through this layer.
     #[cold]
-    pub(crate) fn notice_nesting(&self) {
+    pub(crate) fn warn_of_nesting(&self) {
         if !self.is_nested.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "{}: a request came to a metrics layer from inside the same layer. If the layer is applied \
-                 twice, requests are counted twice: remove one. If the service calls itself, ignore this warning.",
+                "{}: a request reached the metrics layer from inside the same layer. If the layer is applied \
+                 twice, for example to a router and to a router nested in it, requests are counted twice: keep \
+                 the outer one. If a handler sends requests to its own router, the counts are right: ignore this \
+                 warning.",
                 self.main_name(),
             );
         }
@@ -184,7 +186,7 @@ impl LayerSeries {
     fn preregister(&'static self) {
         for route in &self.settings.routes {
             let endpoint = self.endpoint_or_new(Some(&route.endpoint));
-            for labels in self.declared_labels() {
+            for labels in self.listed_labels() {
                 let Some(series) = endpoint.get_or_insert(self, route.method, labels) else {
                     continue;
                 };
@@ -196,12 +198,11 @@ impl LayerSeries {
         }
     }
 
-    /// Every combination of the declared values of all custom labels; empty if a label has no declared
-    /// values.
-    fn declared_labels(&self) -> Vec<LabelIds> {
+    /// Every combination of the listed values of all custom labels; empty if a label has `max_values` instead.
+    fn listed_labels(&self) -> Vec<LabelIds> {
         let mut combinations = vec![LabelIds::default()];
         for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            let AllowedValues::Declared(values) = &label.values else {
+            let AllowedValues::Listed(values) = &label.values else {
                 return Vec::new();
             };
             combinations = combinations
@@ -231,8 +232,8 @@ impl LayerSeries {
     }
 
     /// Whether only the status of a response head is needed.
-    pub(super) fn needs_status_alone(&self) -> bool {
-        self.needs.status_alone
+    pub(super) fn needs_only_status(&self) -> bool {
+        self.needs.only_status
     }
 
     /// The trace of a request, if the layer records exemplars.
@@ -253,7 +254,7 @@ impl LayerSeries {
         method: &http::Method,
         extensions: &Extensions,
     ) -> Option<&'static RequestSeries> {
-        if !self.needs.route_alone {
+        if !self.needs.only_route {
             return None;
         }
         let name = endpoint_of_request(extensions)?;
@@ -318,7 +319,8 @@ impl LayerSeries {
         }
     }
 
-    /// Notes that a request had an endpoint. Written once, then only read.
+    /// Notes that a request had an endpoint. Written once and then only read, so that cores do not invalidate
+    /// each other's cache line.
     #[inline]
     fn note_match(&self) {
         if !self.matched.load(Ordering::Relaxed) {
@@ -375,7 +377,7 @@ impl LayerSeries {
 
     /// The status as it is exported: itself, or its class.
     #[inline]
-    pub(super) fn shown_status(&self, status: Status) -> Status {
+    pub(super) fn exported_status(&self, status: Status) -> Status {
         if self.needs.status_class {
             return status.class();
         }
@@ -401,7 +403,7 @@ impl LayerSeries {
         &'static self,
         series: &RequestSeries,
     ) -> Option<InProgressHandle> {
-        let labels = series.labels.only(self.everywhere);
+        let labels = series.labels.only(self.on_all_metrics);
         let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
         Some(self.sink.in_progress(key))
     }
@@ -427,7 +429,7 @@ impl LayerSeries {
         let duration = histogram(HttpMetric::Duration);
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
             (&requests, &duration)
-            && !(self.settings.measures_more() || series.is_notable)
+            && !(self.settings.measures_more() || series.may_warn)
         {
             let bounds = &self.duration_bounds;
             return CompletionRecorder::Ordinary(RequestCells::of(requests, duration, bounds));
@@ -514,14 +516,14 @@ impl LayerSeries {
         }))
     }
 
-    /// Reports label values beyond their limit, and a layer that never sees a route.
+    /// Counts label values recorded as `overflow`, and warns if the layer never sees a route.
     #[cold]
     pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
         let Self { settings, sink, .. } = self;
         let family = self.main_name();
         match series.endpoint.kind {
             EndpointKind::Route => {}
-            EndpointKind::Unmatched => self.notice_silence(status),
+            EndpointKind::Unmatched => self.warn_of_missing_route(status),
             EndpointKind::Overflow => {
                 let label = &settings.naming.endpoint;
                 let cause = || match self.endpoints.is_full() {
@@ -542,20 +544,20 @@ impl LayerSeries {
         }
     }
 
-    /// Warns, once, if no request has had an endpoint after `ENOUGH` responses: the layer is where axum does
-    /// not set the route. Responses with 404 and 405 do not count, because scanners cause them.
-    fn notice_silence(&self, status: Status) {
+    /// Warns once if no request has had an endpoint after `ENOUGH` responses: the layer is probably applied
+    /// where it does not see axum's route. Responses with 404 and 405 do not count, because scanners cause them.
+    fn warn_of_missing_route(&self, status: Status) {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)
-            || !self.settings.warns_of_silence
+            || !self.settings.warns_of_missing_route
             || !self.needs.only_router
             || !status.is_response()
             || status.is_unknown_route()
-            || self.silent.load(Ordering::Relaxed) >= ENOUGH
+            || self.unmatched_responses.load(Ordering::Relaxed) >= ENOUGH
         {
             return;
         }
-        if self.silent.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
+        if self.unmatched_responses.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
             tracing::warn!(
                 "{}: no request had a matched route so far. {ENOUGH} responses with a status other than 404 \
                  and 405 are recorded with {}={:?}. Apply the layer with `Router::layer`, or add \

@@ -1,7 +1,7 @@
 //! The series of an HTTP layer: a read-mostly table from endpoint, method and labels to cells and handles.
 //!
 //! The table of a layer is leaked, so that requests can borrow from it for any time and cores share no
-//! reference count. Its size is limited by the limits of the layer.
+//! reference count. The limits of the layer bound its size.
 
 pub(crate) mod completion;
 pub(crate) mod endpoint;

@@ -24,10 +24,10 @@ pub(crate) struct RequestSeries {
     pub(super) method: Method,
     /// Whether such a request may cause a warning: the endpoint or a custom label is `overflow`, or the
     /// endpoint is `unmatched`.
-    pub(super) is_notable: bool,
-    /// Whether only the status of a response head matters: the layer reads no labels from it and does not
-    /// time it, and the method is not one whose responses may lack a body.
-    takes_status_alone: bool,
+    pub(super) may_warn: bool,
+    /// Whether only the status of a response head matters: the layer reads no labels from the head and does not
+    /// time it, and the method is neither HEAD nor CONNECT.
+    needs_only_status: bool,
     ended: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,
     pub(super) labels: LabelIds,
@@ -60,8 +60,8 @@ impl RequestSeries {
             layer,
             in_progress_cells: OnceLock::new(),
             method,
-            takes_status_alone: layer.needs_status_alone() && !method.may_lack_body(),
-            is_notable: overflowed || endpoint.kind != EndpointKind::Route,
+            needs_only_status: layer.needs_only_status() && !method.may_lack_body(),
+            may_warn: overflowed || endpoint.kind != EndpointKind::Route,
             ended: Slots::default(),
             endpoint,
             labels,
@@ -81,8 +81,8 @@ impl RequestSeries {
     }
 
     #[inline]
-    pub(crate) fn takes_status_alone(&self) -> bool {
-        self.takes_status_alone
+    pub(crate) fn needs_only_status(&self) -> bool {
+        self.needs_only_status
     }
 
     pub(crate) fn labels(&self) -> LabelIds {
@@ -102,12 +102,12 @@ impl RequestSeries {
     pub(crate) fn start(&'static self) {
         match (self.layer.writer(), self.in_progress_cells.get()) {
             (Some(writer), Some(cells)) => cells.start(writer),
-            _ => self.start_anywhere(),
+            _ => self.start_slow(),
         }
     }
 
     #[cold]
-    fn start_anywhere(&'static self) {
+    fn start_slow(&'static self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.start();
         }
@@ -144,7 +144,8 @@ impl RequestSeries {
         seconds: f64,
     ) -> bool {
         let layer = self.layer;
-        let Some(CompletionRecorder::Ordinary(cells)) = self.ended.get(layer.shown_status(status))
+        let Some(CompletionRecorder::Ordinary(cells)) =
+            self.ended.get(layer.exported_status(status))
         else {
             return false;
         };
@@ -165,13 +166,13 @@ impl RequestSeries {
             CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(*cells, seconds),
             CompletionRecorder::Other(handles) => handles.count(seconds, measured),
         }
-        if self.is_notable {
+        if self.may_warn {
             self.layer.notice(self, status);
         }
     }
 
     pub(super) fn ended(&'static self, status: Status) -> &'static CompletionRecorder {
-        let status = self.layer.shown_status(status);
+        let status = self.layer.exported_status(status);
         self.ended
             .get_or_insert(status, || self.layer.new_ended(self, status))
     }
