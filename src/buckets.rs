@@ -1,4 +1,4 @@
-//! Predefined bucket bounds of histograms, and functions that compute bounds.
+//! Predefined bucket bounds for histograms, and functions that compute bounds.
 //!
 //! | for | use |
 //! |---|---|
@@ -10,7 +10,8 @@
 //! | a range in which each bound is a multiple of the previous one | [`exponential`] |
 //! | bounds at equal distances | [`linear`] |
 //!
-//! Bounds are upper bounds, in the unit of the metric. The bucket `+Inf` is always added. Where buckets are set:
+//! Bounds are inclusive upper bounds, in the unit of the metric. They must be finite and increasing. The bucket
+//! `+Inf` is always added. Where buckets are set:
 //!
 //! | histogram | set by |
 //! |---|---|
@@ -37,12 +38,14 @@
 
 /// The default buckets of the official Prometheus clients, in seconds: 5 ms to 10 s.
 ///
-/// Histograms have these buckets by default, in a [catalogue](crate::catalogue!) only those in seconds.
+/// They are the default of histograms, with two exceptions: size histograms of an HTTP layer have
+/// [other defaults](crate::HttpMetrics::size_buckets), and histograms of a [catalogue](crate::catalogue!) whose
+/// unit is not seconds have no default.
 pub const DEFAULT: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Buckets for durations in seconds, from 0.1 ms to 10 s.
+/// Buckets for durations of fast operations in seconds, from 0.1 ms to 10 s.
 pub const DURATION: [f64; 11] = [
     0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0,
 ];
@@ -64,7 +67,15 @@ pub const BYTES: [f64; 7] = [
     1_073_741_824.0,
 ];
 
-/// Returns `N` bounds that start at `start`. Each further one is the previous one times `factor`.
+/// Returns `N` bounds that grow by a factor: `start`, `start * factor`, `start * factor * factor` and so on.
+///
+/// For increasing bounds, `start` must be positive and `factor` greater than 1. This function does not check
+/// it; layers, catalogues and [`RegistryBuilder`](crate::RegistryBuilder) reject bounds that do not increase.
+///
+/// ```
+/// # use tower_prometheus::buckets;
+/// assert_eq!(buckets::exponential(1.0, 10.0), [1.0, 10.0, 100.0]);
+/// ```
 #[must_use]
 pub const fn exponential<const N: usize>(start: f64, factor: f64) -> [f64; N] {
     let mut bounds = [start; N];
@@ -76,7 +87,15 @@ pub const fn exponential<const N: usize>(start: f64, factor: f64) -> [f64; N] {
     bounds
 }
 
-/// Returns `N` bounds that start at `start`. Each further one is the previous one plus `width`.
+/// Returns `N` bounds at equal distances: `start`, `start + width`, `start + 2 * width` and so on.
+///
+/// For increasing bounds, `width` must be positive. This function does not check it; layers, catalogues and
+/// [`RegistryBuilder`](crate::RegistryBuilder) reject bounds that do not increase.
+///
+/// ```
+/// # use tower_prometheus::buckets;
+/// assert_eq!(buckets::linear(5.0, 2.5), [5.0, 7.5, 10.0]);
+/// ```
 #[must_use]
 pub const fn linear<const N: usize>(start: f64, width: f64) -> [f64; N] {
     let mut bounds = [start; N];

@@ -3,7 +3,7 @@
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 
-/// Bucket rules. The first that applies decides: the exact name, the longest matching prefix, the default.
+/// The buckets of histograms by name. The first match applies: the exact name, the longest prefix, the default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BucketRules {
     pub(crate) default: Buckets,

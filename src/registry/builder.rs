@@ -35,20 +35,26 @@ impl RegistryBuilder {
         Self::default()
     }
 
-    /// Adds a label to every series of the registry.
+    /// Adds a label to every series of the registry, including those of its collectors.
     ///
-    /// If a call site of a macro uses the same label name, the label of the call site is exported under an
-    /// escaped name.
+    /// If another label has the same name:
+    ///
+    /// | label of | effect |
+    /// |---|---|
+    /// | a layer or a catalogue | error at start-up |
+    /// | a collector | the collector fails |
+    /// | a macro of the `metrics` crate | the label of the call site is exported under an escaped name, with a warning |
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.constant_labels.push((name.into(), value.into()));
         self
     }
 
-    /// Sets the default buckets: upper bounds, in the unit of each histogram.
+    /// Sets the default buckets as upper bounds, in the unit of each histogram.
     ///
     /// The first of these that is set applies:
     ///
-    /// 1. the buckets set for a layer, or those of a [catalogue](crate::catalogue!), which always has some
+    /// 1. the buckets set for a layer, or those of a [catalogue](crate::catalogue!), whose histograms always have
+    ///    buckets
     /// 2. [`buckets_for`](Self::buckets_for)
     /// 3. [`buckets_for_prefix`](Self::buckets_for_prefix)
     /// 4. `buckets`
@@ -59,13 +65,17 @@ impl RegistryBuilder {
     }
 
     /// Sets the upper bounds of the histogram with exactly this name.
+    ///
+    /// See [`buckets`](Self::buckets) for the order of precedence.
     pub fn buckets_for(mut self, name: impl Into<String>, bounds: impl Into<Vec<f64>>) -> Self {
         self.by_name.push((name.into(), bounds.into()));
         self
     }
 
-    /// Sets the upper bounds of histograms whose names start with `prefix`. If several prefixes match, the
-    /// longest applies.
+    /// Sets the upper bounds of histograms whose names start with `prefix`.
+    ///
+    /// If several prefixes match, the longest applies. See [`buckets`](Self::buckets) for the order of
+    /// precedence.
     pub fn buckets_for_prefix(
         mut self,
         prefix: impl Into<String>,
@@ -75,12 +85,12 @@ impl RegistryBuilder {
         self
     }
 
-    /// Builds the registry.
+    /// Builds the registry, without installing it as the global recorder.
     ///
     /// # Errors
     ///
-    /// Returns an error if a label or metric name is invalid, a constant label is set twice, or bucket
-    /// bounds are not finite and increasing.
+    /// Returns an error if a label name, metric name or prefix is invalid, if a constant label is set twice, or
+    /// if bucket bounds are empty, not finite or not increasing.
     pub fn build(self) -> Result<Registry, Error> {
         let Self {
             constant_labels,
@@ -107,7 +117,8 @@ impl RegistryBuilder {
 
     /// Builds the registry and installs it as the global recorder of the `metrics` crate.
     ///
-    /// This can be called on any thread and at any time.
+    /// Install it early: observations that macros make before are lost, and handles that macros returned before
+    /// stay without effect. An async runtime is not needed.
     ///
     /// # Errors
     ///

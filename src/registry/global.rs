@@ -12,8 +12,9 @@ use crate::sync::lock;
 static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new();
 
 impl Registry {
-    /// Returns the registry that was [installed](super::RegistryBuilder::install) as the global recorder;
-    /// `None` before.
+    /// Returns the registry that was [installed](super::RegistryBuilder::install) as the global recorder.
+    ///
+    /// Returns `None` if no recorder is installed, or if the global recorder is from another crate.
     pub fn global() -> Option<Self> {
         GLOBAL.get().map(|(registry, _)| registry.clone())
     }
@@ -24,7 +25,7 @@ pub(crate) fn install(
     caller: &'static Location<'static>,
 ) -> Result<Registry, Error> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let one = lock(&ONE_AT_A_TIME);
+    let installing = lock(&ONE_AT_A_TIME);
     if let Some((_, first)) = GLOBAL.get() {
         return Err(Error::already_installed(format!(
             "a registry is already installed as the global recorder, at {first}; use that one, \
@@ -38,7 +39,7 @@ pub(crate) fn install(
         ));
     }
     let (registry, _) = GLOBAL.get_or_init(|| (registry, caller));
-    drop(one);
+    drop(installing);
     hooks::recorder_installed();
     Ok(registry.clone())
 }

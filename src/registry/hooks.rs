@@ -1,12 +1,12 @@
-//! Hooks that run once a global recorder is installed.
+//! Hooks that run when a global recorder is installed.
 //!
-//! They are for catalogues whose call sites run before a recorder is installed.
+//! Catalogues use them if they are used before a recorder is installed.
 
 use std::sync::Mutex;
 
 use crate::sync::lock;
 
-/// Code to run once a global recorder is installed.
+/// Code to run when a global recorder is installed.
 pub(crate) trait InstallHook: Sync {
     fn recorder_installed(&self);
 }
@@ -18,10 +18,10 @@ pub(crate) fn on_install(hook: &'static dyn InstallHook) {
     lock(&HOOKS).push(hook);
 }
 
-/// Runs the hooks. A registry calls this when it is installed. Recorders of other crates do not, so code
-/// that finds one installed calls this too.
+/// Runs the registered hooks. Called when a registry is installed. Recorders of other crates do not call it,
+/// so code that finds such a recorder installed calls it as well.
 pub(crate) fn recorder_installed() {
-    // Not under the lock: a hook may record metrics and thereby register another hook.
+    // Outside the lock: a hook may record metrics and thereby register another hook.
     let hooks = std::mem::take(&mut *lock(&HOOKS));
     for hook in hooks {
         hook.recorder_installed();

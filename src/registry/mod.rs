@@ -45,8 +45,12 @@ pub use self::collectors::CollectorHandle;
 
 /// A metrics registry: stores metrics and exports them to Prometheus.
 ///
-/// A registry is a [`Sink`](crate::Sink) for the layers of this crate and a `metrics::Recorder` for the
-/// macros of the `metrics` crate.
+/// Labels of the macros of the `metrics` crate have no limit, and series are never removed. A label value such
+/// as a user id or a raw path makes the registry grow without bound. Layers and
+/// [catalogues](crate::catalogue!) limit the cardinality of their labels.
+///
+/// A registry is a [`Sink`](crate::Sink) for layers and catalogues, and a `metrics::Recorder` for the macros
+/// of the `metrics` crate. Clones are handles to the same registry.
 ///
 /// Every observation is aggregated in place:
 ///
@@ -64,7 +68,12 @@ pub use self::collectors::CollectorHandle;
 /// assert_eq!(registry.sum("orders_total", &[("kind", "book")]), Some(3.0));
 /// ```
 ///
-/// Clones are handles to the same registry. [`RegistryBuilder`] has its settings.
+/// | to | use |
+/// |---|---|
+/// | record the macros of the whole program | [`RegistryBuilder::install`] |
+/// | set constant labels and buckets | [`Registry::builder`] |
+/// | serve the metrics page | [`Registry::handler`] |
+/// | read the metrics in a test | [`Registry::sum`], [`Registry::render`] |
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<RegistryInner>,
@@ -85,15 +94,16 @@ struct RegistryInner {
     infos: SeriesMap<()>,
     #[cfg(feature = "summary")]
     summaries: SeriesMap<RegistrySummary>,
-    /// One leaked series table per layer configuration. Building the same layer again reuses its table and
-    /// leaks nothing more.
+    /// One leaked state per configuration of a layer or family. Building the same layer again reuses its state,
+    /// so it leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
 }
 
 impl Registry {
     /// Creates a registry with the default configuration.
     ///
-    /// It is not the [global](Self::global) registry, so tests can use one each.
+    /// It is not installed as the [global](Self::global) recorder: macros of the `metrics` crate record into it
+    /// only within `metrics::with_local_recorder`. So each test can have its own registry.
     #[must_use]
     #[expect(
         clippy::new_without_default,
@@ -103,7 +113,7 @@ impl Registry {
         Self::with_rules(BucketRules::default(), Vec::new())
     }
 
-    /// Returns a builder that configures a registry.
+    /// Returns a builder, which sets constant labels and buckets and can install the registry.
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::new()
     }
@@ -142,7 +152,7 @@ impl Registry {
         &self.inner.collectors
     }
 
-    /// Registers a family, before its first series.
+    /// Registers a family. Must be called before its first series is registered.
     pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
         let RegistryInner {
             families,
@@ -168,11 +178,11 @@ impl Registry {
         family.buckets.clone()
     }
 
-    /// Returns an error if one of `labels` is a constant label of this registry. `whose` names the layer or
-    /// the family of the labels.
-    pub(crate) fn check_beside<'a>(
+    /// Returns an error if one of `labels` is a constant label of this registry. `owner` names the layer or
+    /// the family of the labels, for the message.
+    pub(crate) fn check_constant_label_conflicts<'a>(
         &self,
-        whose: impl fmt::Display,
+        owner: impl fmt::Display,
         labels: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), Error> {
         let is_constant = |label: &&str| {
@@ -182,13 +192,13 @@ impl Registry {
         match labels.into_iter().find(is_constant) {
             None => Ok(()),
             Some(name) => Err(Error::new(format!(
-                "label {name:?} is a constant label of the registry and a label of {whose}; rename one of them"
+                "label {name:?} is a constant label of the registry and a label of {owner}; rename one of them"
             ))),
         }
     }
 
-    /// Returns the state that a layer with the same configuration leaked earlier, otherwise the result of
-    /// `leak`.
+    /// Returns the state that was leaked earlier for a configuration that is equal by `same`; otherwise calls
+    /// `leak`, and keeps and returns its result.
     pub(crate) fn layer_state<T: Any + Send + Sync>(
         &self,
         same: impl Fn(&T) -> bool,

@@ -4,7 +4,7 @@ use crate::model::trace::TraceId;
 use crate::registry::handles as registry;
 use crate::registry::handles::InProgressCells;
 
-/// A counter of either kind of sink.
+/// A counter in a registry or in a recorder of another crate, the two kinds of sink.
 pub(crate) enum CounterHandle {
     Registry(registry::RegistryCounter),
     Foreign(metrics::Counter),
@@ -65,7 +65,7 @@ impl GaugeHandle {
     }
 }
 
-/// A gauge of started minus ended, of either kind of sink.
+/// A gauge of either kind of sink that counts starts minus ends.
 pub(crate) enum InProgressHandle {
     Registry(registry::RegistryInProgress),
     Foreign(metrics::Gauge),
@@ -88,7 +88,7 @@ impl InProgressHandle {
         }
     }
 
-    /// Returns its cells; `None` for a recorder of another crate.
+    /// Returns the cells of the gauge; `None` for a recorder of another crate.
     pub(crate) fn cells(&self) -> Option<InProgressCells> {
         match self {
             Self::Registry(gauge) => Some(gauge.cells()),

@@ -30,13 +30,15 @@ impl LayerOptions {
         self.constant_label_names().any(|constant| constant == name)
     }
 
-    /// Adds what is wrong with these settings to `errors`. `labels` are the labels of the layer's metrics,
-    /// `added` the labels that the application adds, `buckets` the setting of
-    /// [`duration_buckets`](Self::duration_buckets).
+    /// Validates these settings and adds the problems to `errors`.
+    ///
+    /// - `labels`: the labels of the layer's metrics
+    /// - `custom`: the labels that the application adds
+    /// - `buckets`: the name of the setting for [`duration_buckets`](Self::duration_buckets)
     pub(crate) fn check<'a>(
         &'a self,
         labels: impl Iterator<Item = &'a str>,
-        added: impl Iterator<Item = &'a str>,
+        custom: impl Iterator<Item = &'a str>,
         buckets: &str,
         errors: &mut Errors,
     ) {
@@ -47,7 +49,7 @@ impl LayerOptions {
             check_buckets(buckets, bounds, errors);
         }
         let mut taken: Vec<&str> = labels.collect();
-        for name in self.constant_label_names().chain(added) {
+        for name in self.constant_label_names().chain(custom) {
             errors.add(check_constant_label(name, taken.iter().copied()));
             taken.push(name);
         }

@@ -27,6 +27,8 @@ use crate::sink::layer_options::LayerOptions;
 
 /// The destination of metrics: a [`Registry`], or any other recorder of the `metrics` crate.
 ///
+/// Layers accept anything that converts into a sink, such as `&Registry`.
+///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry, Sink};
 ///
@@ -50,7 +52,7 @@ use crate::sink::layer_options::LayerOptions;
 /// | exemplars | one per bucket | dropped |
 /// | in-progress gauge | never negative | gauge that is incremented and decremented |
 /// | observations during a scrape | never lost | depends on the recorder |
-/// | cost of recording | does not increase with the number of cores | depends on the recorder |
+/// | cost of counters and histograms | does not increase with the number of cores | depends on the recorder |
 #[derive(Clone)]
 pub struct Sink(SinkKind);
 
@@ -64,11 +66,15 @@ enum SinkKind {
 
 impl Sink {
     /// Creates a sink from a recorder of another crate, such as `metrics-exporter-prometheus`.
+    ///
+    /// The recorder does not have to be installed as the global recorder.
     pub fn recorder(recorder: impl Recorder + Send + Sync + 'static) -> Self {
         Self(SinkKind::Recorder(Arc::new(recorder)))
     }
 
-    /// Returns the global recorder of the `metrics` crate as a sink, whichever crate it is from.
+    /// Returns the global recorder of the `metrics` crate as a sink.
+    ///
+    /// If it is a [`Registry`], the sink is that registry. Otherwise the recorder of another crate is used.
     ///
     /// # Errors
     ///
@@ -95,8 +101,9 @@ impl Sink {
         is_installed.then_some(Self(SinkKind::Global))
     }
 
-    /// Registers a family of a catalogue and returns its state, which lives as long as the program. In a
-    /// [`Registry`], the same definition gets the state that it leaked earlier.
+    /// Registers a family of a catalogue and returns its state, which lives as long as the program.
+    ///
+    /// In a [`Registry`], a definition that is equal by `same` reuses the state that was leaked for it before.
     pub(crate) fn family_state<T: Any + Send + Sync>(
         &self,
         spec: &FamilySpec,
@@ -114,16 +121,16 @@ impl Sink {
     pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
         if let SinkKind::Registry(registry) = &self.0 {
             let labels = spec.label_names.iter().map(String::as_str);
-            registry.check_beside(format_args!("{:?}", spec.name), labels)?;
+            registry.check_constant_label_conflicts(format_args!("{:?}", spec.name), labels)?;
         }
         self.register(spec)
     }
 
-    /// Returns the state of a layer, which lives as long as the program. In a [`Registry`], the same
-    /// configuration gets the state that it leaked earlier.
+    /// Returns the state of a layer, which lives as long as the program.
     ///
-    /// `labels` are the labels of the layer without its constant labels, `buckets` is the name of its setting
-    /// for the buckets of durations.
+    /// In a [`Registry`], a configuration that is equal by `same` reuses the state that was leaked for it
+    /// before. `labels` are the labels of the layer without its constant labels. `buckets` is the name of the
+    /// setting for duration buckets, for the warning.
     pub(crate) fn layer_state<'a, T: Any + Send + Sync>(
         &self,
         options: &'a LayerOptions,
@@ -134,7 +141,7 @@ impl Sink {
     ) -> Result<&'static T, Error> {
         clock::calibrate();
         if let SinkKind::Registry(registry) = &self.0 {
-            registry.check_beside("the layer", options.constant_label_names().chain(labels))?;
+            registry.check_constant_label_conflicts("the layer", options.constant_label_names().chain(labels))?;
             return registry.layer_state(same, leak);
         }
         if options.duration_buckets.is_some() {
@@ -145,7 +152,7 @@ impl Sink {
         leak()
     }
 
-    /// Registers a family, before its first series.
+    /// Registers a family. Must be called before its first series is registered.
     pub(crate) fn register(&self, spec: &FamilySpec) -> Result<(), Error> {
         match &self.0 {
             SinkKind::Registry(registry) => registry.register_family(spec),
@@ -160,8 +167,8 @@ impl Sink {
         }
     }
 
-    /// Returns the buckets of a registered histogram. For a recorder of another crate, which sets its own,
-    /// returns the default.
+    /// Returns the buckets of a registered histogram. A recorder of another crate sets its own buckets; for
+    /// it, the result is the default.
     pub(crate) fn registered_buckets(&self, family: &str) -> Buckets {
         match &self.0 {
             SinkKind::Registry(registry) => registry.registered_buckets(family),
@@ -273,7 +280,6 @@ impl fmt::Debug for Sink {
 const METADATA: Metadata<'static> =
     Metadata::new("tower_prometheus", Level::INFO, Some(module_path!()));
 
-/// Returns a key with owned names and values.
 pub(crate) fn owned_key(name: &str, labels: &[(&str, &str)]) -> Key {
     let labels = labels.iter();
     let labels = labels.map(|(name, value)| Label::new((*name).to_owned(), (*value).to_owned()));

@@ -45,7 +45,8 @@ impl fmt::Display for OverflowCause {
     }
 }
 
-/// Counts the values of one label that are recorded as overflow. The series is registered for the first one.
+/// Counts the values of one label that are recorded as overflow. Its series is registered when the first value
+/// overflows.
 #[derive(Default)]
 pub(crate) struct Overflow {
     counter: OnceLock<CounterHandle>,
