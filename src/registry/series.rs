@@ -218,7 +218,10 @@ impl Registry {
             })
             .collect();
         let changed = changed.join("; ");
-        tracing::warn!("{}: {changed}. Rename the label in the program.", family.name);
+        tracing::warn!(
+            "{}: {changed}. Rename the label in the program.",
+            family.name
+        );
         handle
     }
 

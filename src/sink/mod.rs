@@ -141,7 +141,10 @@ impl Sink {
     ) -> Result<&'static T, Error> {
         clock::calibrate();
         if let SinkKind::Registry(registry) = &self.0 {
-            registry.check_constant_label_conflicts("the layer", options.constant_label_names().chain(labels))?;
+            registry.check_constant_label_conflicts(
+                "the layer",
+                options.constant_label_names().chain(labels),
+            )?;
             return registry.layer_state(same, leak);
         }
         if options.duration_buckets.is_some() {

@@ -115,7 +115,7 @@ fn labels_equal_after_sanitizing_stay_distinct() {
         registry.sum("five_bucket", &[("U__le", "mine"), ("le", "1")]),
         Some(1.0)
     );
-    let expected = "five: label \"le\" is exported as \"U__le\"; ";
+    let expected = "five: label \"le\" is exported as \"U__le\", because \"le\"";
     assert_eq!(warnings.about(expected).len(), 1);
 }
 
