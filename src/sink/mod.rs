@@ -27,7 +27,7 @@ use crate::sink::layer_options::LayerOptions;
 
 /// The destination of metrics: a [`Registry`], or any other recorder of the `metrics` crate.
 ///
-/// Layers accept anything that converts into a sink, such as `&Registry`.
+/// Layers and catalogues accept anything that converts into a sink, such as `&Registry`.
 ///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry, Sink};
@@ -141,7 +141,10 @@ impl Sink {
     ) -> Result<&'static T, Error> {
         clock::calibrate();
         if let SinkKind::Registry(registry) = &self.0 {
-            registry.check_constant_label_conflicts("the layer", options.constant_label_names().chain(labels))?;
+            registry.check_constant_label_conflicts(
+                "the layer",
+                options.constant_label_names().chain(labels),
+            )?;
             return registry.layer_state(same, leak);
         }
         if options.duration_buckets.is_some() {

@@ -65,7 +65,7 @@ impl CollectorCall {
 
     /// When the call times out.
     pub(crate) fn until(&self) -> Instant {
-        self.deadline.dropped()
+        self.deadline.drop_at()
     }
 
     pub(crate) fn report(&self) -> Option<&Arc<Report>> {

@@ -44,7 +44,7 @@ impl Collection {
     /// Drives the calls until each has a report or the deadline of this scrape is reached.
     pub(crate) fn poll(&mut self, calls: &CollectorCalls, cx: &mut Context<'_>) -> Poll<Collected> {
         loop {
-            let mut next = self.deadline.dropped();
+            let mut next = self.deadline.drop_at();
             let mut all_are_there = true;
             for call in calls {
                 if call.poll(cx).is_pending() {
@@ -61,7 +61,7 @@ impl Collection {
             let expired =
                 |call: &&Arc<CollectorCall>| call.report().is_none() && call.until() <= now;
             calls.iter().filter(expired).for_each(|call| call.expire());
-            if self.deadline.dropped() <= now {
+            if self.deadline.drop_at() <= now {
                 return Poll::Ready(Collected::of(calls));
             }
         }
