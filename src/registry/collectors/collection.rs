@@ -60,7 +60,10 @@ impl Collection {
             let now = Instant::now();
             let expired =
                 |call: &&Arc<CollectorCall>| call.report().is_none() && call.times_out_at() <= now;
-            calls.iter().filter(expired).for_each(|call| call.time_out());
+            calls
+                .iter()
+                .filter(expired)
+                .for_each(|call| call.time_out());
             if self.deadline.drop_at() <= now {
                 return Poll::Ready(Collected::of(calls));
             }
@@ -112,8 +115,11 @@ impl Collected {
     const DURATION: &str = "scrape_collector_duration_seconds";
 
     fn of(calls: &CollectorCalls) -> Self {
-        let report =
-            |call: &Arc<CollectorCall>| call.report().cloned().unwrap_or_else(|| call.still_running_report());
+        let report = |call: &Arc<CollectorCall>| {
+            call.report()
+                .cloned()
+                .unwrap_or_else(|| call.still_running_report())
+        };
         Self(calls.iter().map(report).collect())
     }
 

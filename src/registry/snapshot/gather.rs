@@ -16,7 +16,7 @@ impl Registry {
     /// Runs the collectors and returns a snapshot of all metrics.
     ///
     /// The timeout for collectors is 10 s; to set another one, use [`gather_within`](Self::gather_within). It
-    /// needs a tokio runtime with an enabled timer; without one, a collector that hangs blocks this call.
+    /// needs a tokio runtime with an enabled timer; without one, the future waits for a collector that hangs.
     ///
     /// Reading the registry yields after about 0.1 ms of work, so that other tasks can run. Dropping the future
     /// cancels the collectors that no scrape waits for.

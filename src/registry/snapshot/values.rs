@@ -120,19 +120,19 @@ impl Spare {
 fn emptied<T>(mut vec: Vec<T>, room: usize) -> Vec<T> {
     vec.clear();
     if vec.capacity() < room {
-        // Allocate anew: growing the old one could copy its memory.
+        // A new allocation: growing the old vector could copy its memory.
         drop(vec);
         vec = Vec::with_capacity(room);
     }
     vec
 }
 
-/// Reads a registry in slices: first the series, then their values.
+/// A reader that reads a registry in slices: first the series, then their values.
 pub(crate) struct ValueReader {
     registry: Registry,
-    /// The families still to read, in reverse order.
-    waiting: Vec<Arc<Family>>,
-    /// Whether the newcomers of the next family are in its index or being merged into it.
+    /// The families whose series are not read yet, in reverse order.
+    unread: Vec<Arc<Family>>,
+    /// Whether the unindexed series of the next family are in its index or being merged into it.
     merged: bool,
     families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
     /// The cells read so far. Memory for all of them is reserved up front, but touched only as they are
@@ -144,12 +144,12 @@ pub(crate) struct ValueReader {
 
 impl ValueReader {
     pub(crate) fn new(registry: &Registry) -> Self {
-        let mut waiting = registry.inner.families.sorted();
-        waiting.reverse();
+        let mut unread = registry.inner.families.sorted();
+        unread.reverse();
         Self {
             registry: registry.clone(),
-            families: Vec::with_capacity(waiting.len()),
-            waiting,
+            families: Vec::with_capacity(unread.len()),
+            unread,
             merged: false,
             numbers: Numbers::default(),
             counts_end: 0,
@@ -170,15 +170,15 @@ impl ValueReader {
     }
 
     fn collect_series(&mut self, budget: &mut Budget) -> Option<()> {
-        while let Some(family) = self.waiting.last() {
+        while let Some(family) = self.unread.last() {
             if budget.is_spent() {
                 return None;
             }
             let index = family.index(&mut self.merged, budget)?;
             self.families
-                .extend(self.waiting.pop().map(|family| (family, index)));
+                .extend(self.unread.pop().map(|family| (family, index)));
             self.merged = false;
-            if self.waiting.is_empty() {
+            if self.unread.is_empty() {
                 // Read after all indexes, so that the cells of all indexed series are included.
                 let RegistryInner { store, spare, .. } = &*self.registry.inner;
                 self.counts_end = store.counts_end() as usize;
