@@ -10,12 +10,14 @@ use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::collect::{CollectError, Collector};
 
-/// A collector whose closure blocks: it reads from a disk, takes a contended lock, or calls a blocking
-/// library.
+/// A collector whose closure may block, run on a separate thread.
 ///
-/// Each run of the collector starts a thread. A thread cannot be stopped: if it hangs, it keeps running after
-/// the collector timed out. Until it ends, the collector fails immediately, so there is never more than one
-/// thread.
+/// Use it for code that reads from a disk, takes a contended lock or calls a blocking library. Each run of the
+/// collector starts a thread, so closures that do not block are cheaper without it.
+///
+/// A thread cannot be stopped: if it hangs, it keeps running after the collector timed out. Until it ends, the
+/// collector fails immediately, so a collector never has more than one thread. A panic of the closure is
+/// handled like an error.
 ///
 /// ```
 /// use tower_prometheus::Registry;
@@ -41,7 +43,7 @@ impl<F> Blocking<F>
 where
     F: Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static,
 {
-    /// Creates a collector that calls `read` on a separate thread.
+    /// Creates a collector that calls `read` on a separate thread at each scrape.
     pub fn new(read: F) -> Self {
         Self {
             read: Arc::new(read),
@@ -79,10 +81,11 @@ where
     }
 }
 
-/// Marks the thread as running until it is dropped.
+/// A guard that marks the thread of a collector as running until it is dropped.
 struct RunningFlag(Arc<AtomicBool>);
 
 impl RunningFlag {
+    /// Returns `None` if the thread of an earlier run is still running.
     fn start(is_running: &Arc<AtomicBool>) -> Option<Self> {
         let was_running = is_running.swap(true, Ordering::AcqRel);
         (!was_running).then(|| Self(Arc::clone(is_running)))

@@ -18,7 +18,7 @@ pub(crate) struct CheckedFamily {
     pub(crate) kind: MetricKind,
     pub(crate) help: Option<Arc<str>>,
     pub(crate) unit: Option<Unit>,
-    /// Sorted, as on the metrics page.
+    /// Sorted by prefix, the order of the metrics page.
     pub(crate) samples: Vec<CheckedSample>,
 }
 
@@ -29,8 +29,8 @@ pub(crate) struct CheckedSample {
     pub(crate) number: Number,
 }
 
-/// Validates the families of a collector and returns them in the order in which they were added, or why they
-/// are invalid.
+/// Validates the families of a collector and returns them in the order in which they were added. The error is
+/// the reason why one of them is invalid.
 pub(crate) fn check(
     samples: Samples,
     constant_labels: &[(String, String)],
@@ -96,7 +96,7 @@ impl CheckedFamily {
         })
     }
 
-    /// The labels of sample `i`, formatted.
+    /// Returns the labels of sample `i` in the text format: `a="1",b="2"`.
     pub(crate) fn labels(&self, i: usize) -> &str {
         self.samples[i].prefix[self.name.len()..].trim_matches(['{', '}', ' '])
     }

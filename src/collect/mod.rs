@@ -1,6 +1,6 @@
 //! Collectors: metrics gathered at scrape time.
 //!
-//! Counters and histograms are recorded when something happens. A [`Collector`] reads current values when
+//! Counters and histograms are recorded when an event happens. A [`Collector`] reads current values when
 //! Prometheus scrapes: active leases, open connections, rows in a buffer, whether Redis answers. Register it
 //! with [`Registry::collector`](crate::Registry::collector) or [`Registry::gauge`](crate::Registry::gauge):
 //!
@@ -23,7 +23,7 @@
 //! # Ok::<(), tower_prometheus::Error>(())
 //! ```
 //!
-//! For async code, implement [`Collector`]. Its method gets the deadline of the scrape:
+//! For async code, implement [`Collector`]. Its method gets a [`Deadline`]:
 //!
 //! ```
 //! use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
@@ -41,13 +41,14 @@
 //! }
 //! ```
 //!
-//! Wrap code that blocks its thread in [`Blocking`].
+//! Wrap code that blocks its thread in [`Blocking`]. Without it, the code blocks the thread that serves the
+//! metrics page, and no timeout can interrupt it.
 //!
 //! # Samples
 //!
 //! All collectors run concurrently. Their samples are exported together with the metrics of the registry and
-//! get its constant labels. Nothing is kept between scrapes: a series disappears when its collector stops
-//! returning it.
+//! get its constant labels. Samples are not kept between scrapes: a series disappears when its collector stops
+//! returning it. The number of series of a collector is not limited.
 //!
 //! # Failures
 //!
@@ -98,15 +99,20 @@ pub use self::{
 use std::future::{Future, ready};
 use std::sync::Arc;
 
-/// The error of a collector. It is logged, and included in the response of a scrape that fails because of it.
+/// The error of a [`Collector`].
 ///
-/// `?` converts any error to it. For a message, write `Err("no such pool".into())`.
+/// It is logged with its sources. If the scrape fails because of it, the message is also part of the response,
+/// so it must not contain secrets. `?` converts any error that is `Send` and `Sync`. To return a message, write
+/// `Err("no such pool".into())`.
 pub type CollectError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A source of metrics that is read at scrape time.
 ///
-/// Closures that take `&mut Samples` are collectors. The [module documentation](self) describes failures,
-/// timeouts and concurrent scrapes.
+/// A collector must not block its thread, because it runs on the thread that serves the metrics page. Wrap
+/// blocking code in [`Blocking`].
+///
+/// Closures that take `&mut Samples` are collectors, and so is an `Arc` of a collector. The
+/// [module documentation](self) describes failures, timeouts and concurrent scrapes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a collector",
     label = "not a collector",
@@ -120,7 +126,7 @@ pub trait Collector: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the metrics cannot be read. None of `samples` is exported then.
+    /// Returns an error if the metrics cannot be read. None of `samples` is exported then.
     fn collect(
         &self,
         deadline: Deadline,
@@ -128,8 +134,10 @@ pub trait Collector: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), CollectError>> + Send;
 }
 
-/// A closure that returns without blocking. Wrap one that blocks in [`Blocking`]; otherwise it blocks the
-/// thread that serves the metrics page.
+/// A closure is a collector without a deadline: it must return without blocking.
+///
+/// Wrap a closure that blocks in [`Blocking`]. Otherwise it blocks the thread that serves the metrics page, and
+/// the scrape timeout does not apply.
 impl<F> Collector for F
 where
     F: Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static,

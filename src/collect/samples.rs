@@ -25,10 +25,11 @@ use crate::model::numbers::Number;
 /// }
 /// ```
 ///
-/// Samples are validated when the collector returns. The collector fails, and the reason is logged, if:
+/// A metric without samples is not exported. Samples are validated when the collector returns. The collector
+/// fails, and the reason is logged, if:
 ///
 /// - a metric name or a label name is invalid
-/// - a label of a series is given twice, or is a constant label of the registry
+/// - a label is set twice in a series, or is a constant label of the registry
 /// - a series is added twice
 /// - a counter is negative or NaN
 /// - a name is used for two metric types
@@ -50,11 +51,17 @@ pub(crate) struct SampledFamily {
 
 impl Samples {
     /// Adds a gauge: a number that increases and decreases.
+    ///
+    /// Further calls with the same name add samples to the same gauge. The `help` of the first call applies.
     pub fn gauge(&mut self, name: impl Into<String>, help: impl Into<String>) -> FamilySamples<'_> {
         self.family(MetricKind::Gauge, name.into(), help.into())
     }
 
-    /// Adds a counter: a number that only increases. Its name should end in `_total`.
+    /// Adds a counter: a total that only increases, such as one that a library keeps.
+    ///
+    /// The value is the total, not the increase since the last scrape. The name should end in `_total`:
+    /// without it, the counter has the type `unknown` in OpenMetrics. Further calls with the same name add
+    /// samples to the same counter. The `help` of the first call applies.
     pub fn counter(
         &mut self,
         name: impl Into<String>,
@@ -63,7 +70,10 @@ impl Samples {
         self.family(MetricKind::Counter, name.into(), help.into())
     }
 
-    /// Adds an info: a gauge at 1 whose labels hold the information. Its name should end in `_info`.
+    /// Adds an info: a metric with the value 1 whose labels hold the information.
+    ///
+    /// The name should end in `_info`: without it, the info has the type `gauge` in OpenMetrics. In the text
+    /// format, every info is a gauge.
     pub fn info(
         &mut self,
         name: impl Into<String>,
@@ -74,7 +84,7 @@ impl Samples {
             .sample(labels, 1_u64);
     }
 
-    /// The family of this name and kind, added if it does not exist.
+    /// Returns the family with this name and kind, adding it if it does not exist.
     fn family(&mut self, kind: MetricKind, name: String, help: String) -> FamilySamples<'_> {
         let same = |family: &SampledFamily| family.name == name && family.kind == kind;
         let known = self.families.iter().position(same);
@@ -101,18 +111,20 @@ pub struct FamilySamples<'a> {
 }
 
 impl FamilySamples<'_> {
-    /// Sets the unit, for OpenMetrics. The name should end with it.
+    /// Sets the unit, which OpenMetrics exports as `UNIT`.
+    ///
+    /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
         self.family.unit = Some(unit);
         self
     }
 
-    /// Adds the sample without labels.
+    /// Adds a sample without labels.
     pub fn value(&mut self, value: impl Into<SampleValue>) -> &mut Self {
         self.sample(&[], value)
     }
 
-    /// Adds a sample with labels, in any order.
+    /// Adds a sample with labels. Their order does not matter.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
         if let Some(number) = value.into().0 {
             let owned = labels
@@ -124,9 +136,14 @@ impl FamilySamples<'_> {
     }
 }
 
-/// The value of a sample: an integer, a float, a `Duration` in seconds, or a `bool` as 1 or 0.
+/// The value of a sample, converted from a number, a `Duration`, a `bool` or an `Option` of these.
 ///
-/// `None` leaves the sample out.
+/// | from | value |
+/// |---|---|
+/// | integer, `f64` | the number |
+/// | `Duration` | seconds |
+/// | `bool` | 1 or 0 |
+/// | `None` | the sample is left out |
 #[derive(Clone, Copy, Debug)]
 pub struct SampleValue(Option<Number>);
 

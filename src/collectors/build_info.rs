@@ -6,7 +6,7 @@ use crate::collect::{CollectError, Collector};
 use crate::model::description::{FamilyDescription, LabelDescription};
 use crate::model::kind::MetricKind;
 
-/// A collector of an info metric: a gauge at 1 whose labels describe the program.
+/// A collector of an info metric: its value is 1, and its labels describe the program.
 ///
 /// ```
 /// use tower_prometheus::Registry;
@@ -36,19 +36,19 @@ impl InfoCollector {
         }
     }
 
-    /// Creates `build_info{version="…"}`. The version of most programs is `env!("CARGO_PKG_VERSION")`.
+    /// Creates the info metric `build_info{version="…"}`. Most programs pass `env!("CARGO_PKG_VERSION")`.
     pub fn build(version: impl Into<String>) -> Self {
         Self::new("build_info", "Build information of the program.").label("version", version)
     }
 
-    /// Adds a label.
+    /// Adds a label. If a label is added twice or its name is invalid, the collector fails.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));
         self
     }
 
-    /// Returns the description of the metric.
+    /// Returns the description of the metric, for tables, dashboards and rules.
     #[must_use]
     pub fn families(&self) -> Vec<FamilyDescription> {
         let mut description = FamilyDescription::new(self.name.clone(), MetricKind::Info);

@@ -2,7 +2,7 @@
 //!
 //! | collector | metrics | feature |
 //! |---|---|---|
-//! | [`InfoCollector`] | `build_info`, or another gauge at 1 whose labels describe the program | |
+//! | [`InfoCollector`] | `build_info`, or another info: a gauge with the value 1 whose labels describe the program | |
 //! | `ProcessCollector` | `process_*`: CPU time, memory, file descriptors, threads, start time (Linux) | `process` |
 //! | `RuntimeCollector` | `tokio_*`: workers, tasks and the global queue | `runtime` |
 //!
@@ -42,10 +42,10 @@ use crate::model::description::FamilyDescription;
 #[cfg(any(feature = "process", feature = "runtime"))]
 use crate::model::kind::MetricKind;
 
-/// A family of a collector in this module: the definition for its samples and for its description.
+/// The definition of a family, from which its samples and its description are made.
 #[cfg(any(feature = "process", feature = "runtime"))]
 #[derive(Clone, Copy)]
-struct ReadyMade {
+struct FamilyDefinition {
     name: &'static str,
     kind: MetricKind,
     help: &'static str,
@@ -53,7 +53,7 @@ struct ReadyMade {
 }
 
 #[cfg(any(feature = "process", feature = "runtime"))]
-impl ReadyMade {
+impl FamilyDefinition {
     const fn new(
         name: &'static str,
         kind: MetricKind,

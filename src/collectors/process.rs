@@ -5,55 +5,55 @@ use metrics::Unit;
 use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::collect::{CollectError, Collector};
-use crate::collectors::ReadyMade;
+use crate::collectors::FamilyDefinition;
 use crate::error::Error;
 use crate::model::description::FamilyDescription;
 use crate::model::kind::MetricKind;
 
-const CPU: ReadyMade = ReadyMade::new(
+const CPU: FamilyDefinition = FamilyDefinition::new(
     "process_cpu_seconds_total",
     MetricKind::Counter,
     Some(Unit::Seconds),
     "Total user and system CPU time spent in seconds.",
 );
-const RESIDENT: ReadyMade = ReadyMade::new(
+const RESIDENT: FamilyDefinition = FamilyDefinition::new(
     "process_resident_memory_bytes",
     MetricKind::Gauge,
     Some(Unit::Bytes),
     "Resident memory size in bytes.",
 );
-const VIRTUAL: ReadyMade = ReadyMade::new(
+const VIRTUAL: FamilyDefinition = FamilyDefinition::new(
     "process_virtual_memory_bytes",
     MetricKind::Gauge,
     Some(Unit::Bytes),
     "Virtual memory size in bytes.",
 );
-const OPEN_FDS: ReadyMade = ReadyMade::new(
+const OPEN_FDS: FamilyDefinition = FamilyDefinition::new(
     "process_open_fds",
     MetricKind::Gauge,
     None,
     "Number of open file descriptors.",
 );
-const MAX_FDS: ReadyMade = ReadyMade::new(
+const MAX_FDS: FamilyDefinition = FamilyDefinition::new(
     "process_max_fds",
     MetricKind::Gauge,
     None,
     "Maximum number of open file descriptors.",
 );
-const START_TIME: ReadyMade = ReadyMade::new(
+const START_TIME: FamilyDefinition = FamilyDefinition::new(
     "process_start_time_seconds",
     MetricKind::Gauge,
     Some(Unit::Seconds),
     "Start time of the process since unix epoch in seconds.",
 );
-const THREADS: ReadyMade = ReadyMade::new(
+const THREADS: FamilyDefinition = FamilyDefinition::new(
     "process_threads",
     MetricKind::Gauge,
     None,
     "Number of OS threads in the process.",
 );
 
-/// A collector of the `process_*` metrics, with the names of Prometheus' own clients.
+/// A collector of the `process_*` metrics, with the names that the official Prometheus clients use.
 ///
 /// | metric | type | description |
 /// |---|---|---|
@@ -65,7 +65,8 @@ const THREADS: ReadyMade = ReadyMade::new(
 /// | `process_start_time_seconds` | gauge | start time since the Unix epoch |
 /// | `process_threads` | gauge | threads |
 ///
-/// They are read from `/proc`, so they are available on Linux and Android only.
+/// They are read from `/proc`, so they are available on Linux and Android only. On other systems,
+/// [`new`](Self::new) returns an error.
 #[derive(Clone, Debug)]
 pub struct ProcessCollector {
     start_time: f64,
@@ -100,7 +101,7 @@ impl ProcessCollector {
     ///
     /// # Errors
     ///
-    /// If `/proc` cannot be read or does not exist.
+    /// Returns an error if `/proc` cannot be read or does not exist.
     pub fn new() -> Result<Self, Error> {
         let start_time = system::start_time().map_err(|error| {
             Error::new(format!(
@@ -110,22 +111,22 @@ impl ProcessCollector {
         Ok(Self { start_time })
     }
 
-    /// Returns the descriptions of the metrics.
+    /// Returns the descriptions of the metrics, for tables, dashboards and rules.
     #[must_use]
     pub fn families() -> Vec<FamilyDescription> {
         let all = [
             CPU, RESIDENT, VIRTUAL, OPEN_FDS, MAX_FDS, START_TIME, THREADS,
         ];
-        all.map(ReadyMade::describe).into()
+        all.map(FamilyDefinition::describe).into()
     }
 }
 
 impl ProcessMemory {
-    /// Returns the current memory of this process.
+    /// Reads the current memory of this process.
     ///
     /// # Errors
     ///
-    /// If `/proc` cannot be read or does not exist.
+    /// Returns an error if `/proc` cannot be read or does not exist.
     pub fn now() -> Result<Self, CollectError> {
         Ok(system::Stat::now()?.memory)
     }
@@ -190,7 +191,7 @@ mod system {
         }
     }
 
-    /// The start time of the process, in seconds since the Unix epoch.
+    /// Returns the start time of the process in seconds since the Unix epoch.
     pub(super) fn start_time() -> ProcResult<f64> {
         let after_boot = Process::myself()?.stat()?.starttime as f64;
         Ok(boot_time_secs()? as f64 + after_boot / ticks_per_second() as f64)

@@ -8,36 +8,36 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::collect::{CollectError, Collector};
-use crate::collectors::ReadyMade;
+use crate::collectors::FamilyDefinition;
 use crate::error::Error;
 use crate::model::description::{FamilyDescription, LabelDescription};
 use crate::model::kind::MetricKind;
 
-const WORKERS: ReadyMade = ReadyMade::new(
+const WORKERS: FamilyDefinition = FamilyDefinition::new(
     "tokio_workers",
     MetricKind::Gauge,
     None,
     "Number of worker threads of the tokio runtime.",
 );
-const ALIVE_TASKS: ReadyMade = ReadyMade::new(
+const ALIVE_TASKS: FamilyDefinition = FamilyDefinition::new(
     "tokio_alive_tasks",
     MetricKind::Gauge,
     None,
     "Number of alive tasks of the tokio runtime.",
 );
-const QUEUE_DEPTH: ReadyMade = ReadyMade::new(
+const QUEUE_DEPTH: FamilyDefinition = FamilyDefinition::new(
     "tokio_global_queue_depth",
     MetricKind::Gauge,
     None,
     "Number of tasks in the global queue of the tokio runtime.",
 );
-const BUSY: ReadyMade = ReadyMade::new(
+const BUSY: FamilyDefinition = FamilyDefinition::new(
     "tokio_worker_busy_seconds_total",
     MetricKind::Counter,
     Some(Unit::Seconds),
     "Total busy time of worker threads in seconds, by worker.",
 );
-const PARKS: ReadyMade = ReadyMade::new(
+const PARKS: FamilyDefinition = FamilyDefinition::new(
     "tokio_worker_parks_total",
     MetricKind::Counter,
     None,
@@ -65,7 +65,7 @@ impl RuntimeCollector {
     ///
     /// # Errors
     ///
-    /// If it is called outside of a tokio runtime.
+    /// Returns an error if called outside a tokio runtime.
     pub fn current() -> Result<Self, Error> {
         let handle = Handle::try_current().map_err(|_| {
             Error::new(
@@ -83,7 +83,7 @@ impl RuntimeCollector {
         Self { metrics }
     }
 
-    /// Returns the descriptions of the metrics.
+    /// Returns the descriptions of the metrics, for tables, dashboards and rules.
     #[must_use]
     pub fn families() -> Vec<FamilyDescription> {
         let worker = LabelDescription::new("worker");
@@ -92,7 +92,7 @@ impl RuntimeCollector {
             description.labels.push(worker.clone());
             description
         });
-        let plain = [WORKERS, ALIVE_TASKS, QUEUE_DEPTH].map(ReadyMade::describe);
+        let plain = [WORKERS, ALIVE_TASKS, QUEUE_DEPTH].map(FamilyDefinition::describe);
         plain.into_iter().chain(by_worker).collect()
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Variant {
 }
 
 impl Format {
-    /// All formats, in the order of preference if the scraper has none.
+    /// All formats. If the scraper prefers several of them equally, the first one is used.
     const ALL: [Self; 3] = [Self::Text, Self::OpenMetrics1, Self::OpenMetrics0];
 
     pub(crate) fn is_open_metrics(self) -> bool {
@@ -69,8 +69,8 @@ impl Format {
         }
     }
 
-    /// Returns the format that the `Accept` headers, taken together, prefer. If no format is acceptable,
-    /// returns text 0.0.4, because in a browser a page is more useful than a 406.
+    /// Returns the format that the `Accept` headers prefer; several headers count as one. If no format is
+    /// acceptable, returns text 0.0.4, because a page is more useful in a browser than a 406.
     pub(crate) fn negotiate(headers: &HeaderMap) -> Self {
         let ranges: Vec<Range<'_>> = headers
             .get_all(ACCEPT)
@@ -80,15 +80,15 @@ impl Format {
             .enumerate()
             .filter_map(|(position, range)| Range::new(position, range.ok()?))
             .collect();
-        let mut best = (Self::Text, Liking::NONE);
+        let mut best = (Self::Text, Preference::NONE);
         for format in Self::ALL {
-            let fitting = ranges.iter().filter_map(|range| range.fit(format));
+            let matching = ranges.iter().filter_map(|range| range.matches(format));
             // The most specific range that matches a format decides its quality.
-            let liking = fitting.max_by_key(|(closeness, _)| *closeness);
-            if let Some((_, liking)) = liking
-                && liking.is_above(&best.1)
+            let preference = matching.max_by_key(|(specificity, _)| *specificity);
+            if let Some((_, preference)) = preference
+                && preference.is_above(&best.1)
             {
-                best = (format, liking);
+                best = (format, preference);
             }
         }
         best.0
@@ -98,18 +98,19 @@ impl Format {
 /// A media range of an `Accept` header.
 struct Range<'a> {
     media: MediaType<'a>,
+    /// In thousandths.
     quality: u16,
     position: usize,
 }
 
 /// The preference of a scraper for a format: by quality, then by position in the header. Wildcards come
 /// last, because they do not name the format.
-struct Liking {
+struct Preference {
     quality: u16,
     position: usize,
 }
 
-impl Liking {
+impl Preference {
     const NONE: Self = Self {
         quality: 0,
         position: 0,
@@ -133,14 +134,14 @@ impl<'a> Range<'a> {
         })
     }
 
-    /// Returns how specifically this range matches a format, with its preference; `None` if it does not
-    /// match.
-    fn fit(&self, format: Format) -> Option<(u8, Liking)> {
+    /// Returns how specifically this range matches a format, from 0 for `*/*` to 3 for the exact version, and the
+    /// preference of the range; `None` if it does not match.
+    fn matches(&self, format: Format) -> Option<(u8, Preference)> {
         let (ty, subty) = format.media_type();
         let range = (self.media.ty.as_str(), self.media.subty.as_str());
         let version = self.media.get_param(VERSION);
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-        let closeness = match range {
+        let specificity = match range {
             ("*", "*") => 0,
             (t, "*") if same(t, ty) => 1,
             (t, s) if same(t, ty) && same(s, subty) => match version {
@@ -150,10 +151,10 @@ impl<'a> Range<'a> {
             },
             _ => return None,
         };
-        let wildcard = closeness < 2;
+        let wildcard = specificity < 2;
         let position = if wildcard { usize::MAX } else { self.position };
         let quality = self.quality;
-        Some((closeness, Liking { quality, position }))
+        Some((specificity, Preference { quality, position }))
     }
 }
 
@@ -161,13 +162,14 @@ const Q: Name<'static> = Name::new_unchecked("q");
 const VERSION: Name<'static> = Name::new_unchecked("version");
 
 impl Encoding {
-    /// Returns the encoding that the `Accept-Encoding` headers prefer. `worth_it` tells whether compressing
-    /// the page saves anything.
+    /// Returns the encoding that the `Accept-Encoding` headers prefer.
     ///
-    /// Gzip must be accepted. It is then chosen in two cases: `worth_it` is true and gzip has at least the
-    /// quality of `identity`, or `identity` is refused.
+    /// If gzip is accepted, it is used in two cases:
+    ///
+    /// - `identity` is refused
+    /// - `is_worth_compressing` is true, and gzip has at least the quality of `identity`
     #[cfg(feature = "gzip")]
-    pub(crate) fn negotiate(headers: &HeaderMap, worth_it: bool) -> Self {
+    pub(crate) fn negotiate(headers: &HeaderMap, is_worth_compressing: bool) -> Self {
         let accepted: Vec<(String, u16)> = headers
             .get_all(ACCEPT_ENCODING)
             .iter()
@@ -181,10 +183,10 @@ impl Encoding {
         };
         let any = named("*");
         let gzip = named("gzip").or(named("x-gzip")).or(any).unwrap_or(0);
-        // Unless refused, `identity` is always acceptable, with lower preference than the named encodings.
+        // `identity` is acceptable unless it is refused. If it is not named, gzip is preferred to it.
         let identity = named("identity").or(any.filter(|quality| *quality == 0));
         let only_gzip = identity == Some(0);
-        if gzip > 0 && (only_gzip || (worth_it && gzip >= identity.unwrap_or(0))) {
+        if gzip > 0 && (only_gzip || (is_worth_compressing && gzip >= identity.unwrap_or(0))) {
             Self::Gzip
         } else {
             Self::Identity

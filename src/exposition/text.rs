@@ -1,4 +1,4 @@
-//! The text formats 0.0.4 and OpenMetrics, in one writer.
+//! One writer for the text format 0.0.4 and for OpenMetrics.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use metrics::Unit;
 
 use crate::budget::Budget;
 use crate::collect::checked::{CheckedFamily, CheckedSample};
-use crate::exposition::announced::announced;
 use crate::exposition::negotiate::Format;
+use crate::exposition::type_line::type_line;
 use crate::model::kind::{Instrument, MetricKind};
 use crate::model::numbers::{Number, push_count, push_float};
 use crate::registry::cells::SeriesCells;
@@ -19,7 +19,7 @@ use crate::registry::snapshot::{FamilySnapshot, FamilySource, RegistryFamily, Sn
 #[cfg(feature = "summary")]
 use crate::registry::window::QUANTILES;
 
-/// Renders a snapshot, a slice at a time.
+/// A writer that renders a snapshot, a slice at a time.
 pub(crate) struct TextWriter {
     snapshot: Snapshot,
     format: Format,
@@ -74,7 +74,7 @@ impl TextWriter {
     /// Writes HELP, TYPE and UNIT.
     fn write_metadata(&mut self, page: &mut Vec<u8>, family: &FamilySnapshot<'_>) {
         let is_taken = |name: &str| self.snapshot.has_name(name);
-        let (name, kind) = announced(family.name(), family.kind(), self.format, is_taken);
+        let (name, kind) = type_line(family.name(), family.kind(), self.format, is_taken);
         push_metadata(
             page,
             name,
@@ -137,7 +137,7 @@ impl TextWriter {
                 }
                 #[cfg(feature = "summary")]
                 Instrument::Summary => {
-                    // The cost of merging the sketches.
+                    // The approximate cost of merging the sketches.
                     budget.spend(100 * LINE);
                     let quantiles = family.quantiles(cells.cell);
                     self.write_summary(page, values, prefix, cells, quantiles);
@@ -164,22 +164,27 @@ impl TextWriter {
         counts: &[u64],
         exemplars: Option<&Exemplars>,
     ) {
-        let LineParts { bucket, les, .. } = &self.parts;
+        let LineParts {
+            bucket,
+            part_labels,
+            ..
+        } = &self.parts;
         let comma = if labels.is_empty() { "" } else { "," };
         let start = page.len();
         push_all(page, &[bucket, labels, comma]);
-        let begin = start..page.len();
+        let line_start = start..page.len();
         let mut total = 0_u64;
         let mut digits = itoa::Buffer::new();
         let mut shown = digits.format(total);
-        for (i, (le, n)) in les.iter().zip(counts).enumerate() {
+        for (i, (le, n)) in part_labels.iter().zip(counts).enumerate() {
             if *n > 0 {
                 total = total.saturating_add(*n);
                 shown = digits.format(total);
             }
             if i > 0 {
-                // One copy of the common start instead of three.
-                page.extend_from_within(begin.clone());
+                // All lines start with the same bytes. Copying them from the first line is one copy
+                // instead of three.
+                page.extend_from_within(line_start.clone());
             }
             push_all(page, &[le, shown]);
             if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.get(i))
@@ -201,9 +206,13 @@ impl TextWriter {
         cells: SeriesCells,
         quantiles: [(f64, f64); QUANTILES.len()],
     ) {
-        let LineParts { bucket, les, .. } = &self.parts;
+        let LineParts {
+            bucket,
+            part_labels,
+            ..
+        } = &self.parts;
         let comma = if labels.is_empty() { "" } else { "," };
-        for (quantile, (_, value)) in les.iter().zip(quantiles) {
+        for (quantile, (_, value)) in part_labels.iter().zip(quantiles) {
             push_all(page, &[bucket, labels, comma, quantile]);
             push_float(page, value, self.format.whole_numbers());
             page.push(b'\n');
@@ -238,8 +247,8 @@ impl TextWriter {
     }
 }
 
-/// Returns the TYPE of a kind in the text format 0.0.4, which has no infos.
-fn announced_kind(kind: MetricKind) -> &'static str {
+/// Returns the TYPE of a kind in the text format 0.0.4, in which an info is a gauge.
+fn text_type(kind: MetricKind) -> &'static str {
     match kind {
         MetricKind::Info => MetricKind::Gauge.as_str(),
         kind => kind.as_str(),
@@ -261,7 +270,7 @@ pub(crate) fn write_collected(families: &[Arc<CheckedFamily>]) -> Vec<u8> {
         push_metadata(
             &mut page,
             name,
-            announced_kind(*kind),
+            text_type(*kind),
             help.as_deref(),
             *unit,
             format,
@@ -279,7 +288,7 @@ struct LineParts {
     /// `name_bucket{`, or `name{` for a summary.
     bucket: String,
     /// `le="0.5"} ` for each bound, or `quantile="0.5"} ` for each quantile of a summary.
-    les: Vec<String>,
+    part_labels: Vec<String>,
     /// `name_sum`
     sum: String,
     /// `name_count`
@@ -292,7 +301,7 @@ impl LineParts {
         let quantile = |quantile: f64| format!("quantile=\"{quantile}\"}} ");
         Self {
             bucket: format!("{name}{{"),
-            les: QUANTILES.into_iter().map(quantile).collect(),
+            part_labels: QUANTILES.into_iter().map(quantile).collect(),
             sum: format!("{name}_sum"),
             count: format!("{name}_count"),
         }
@@ -308,14 +317,14 @@ impl LineParts {
         };
         Self {
             bucket: format!("{name}_bucket{{"),
-            les: bounds.map(le).collect(),
+            part_labels: bounds.map(le).collect(),
             sum: format!("{name}_sum"),
             count: format!("{name}_count"),
         }
     }
 }
 
-/// Writes the lines before the samples of a family.
+/// Writes the HELP, TYPE and UNIT lines of a family.
 fn push_metadata(
     page: &mut Vec<u8>,
     name: &str,
@@ -330,7 +339,7 @@ fn push_metadata(
         page.push(b'\n');
     }
     push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
-    // An info has no unit.
+    // OpenMetrics does not allow a unit for an info, nor a unit that the name does not end with.
     if format.is_open_metrics()
         && kind != "info"
         && let Some(unit) = unit.and_then(base_unit)
@@ -391,7 +400,7 @@ fn push_help(page: &mut Vec<u8>, help: &str, format: Format) {
     }
 }
 
-/// Returns the unit as OpenMetrics and Prometheus' naming rules write it; `None` if they do not use it.
+/// Returns the name of a base unit of Prometheus and OpenMetrics; `None` for other units.
 fn base_unit(unit: Unit) -> Option<&'static str> {
     match unit {
         Unit::Seconds => Some("seconds"),

@@ -1,4 +1,4 @@
-//! [`VariantWriter`]: one metrics page in one format and encoding, slice by slice.
+//! [`VariantWriter`]: writes one metrics page in one format and encoding, a slice at a time.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ enum VariantText {
 }
 
 impl VariantWriter {
-    /// The budget of one slice, in about nanoseconds: about 64 KiB of text.
+    /// The budget of one slice in approximate nanoseconds. It produces about 64 KiB of text.
     const SLICE: usize = 12_000;
 
     pub(crate) fn new(variant: Variant, content: PageContent) -> Self {
@@ -56,7 +56,7 @@ impl VariantWriter {
         budget.spend(Self::SLICE);
         #[cfg(feature = "gzip")]
         if let Some(compressor) = &mut self.compressor {
-            // About a nanosecond per byte.
+            // Compression takes about a nanosecond per byte.
             budget.spend(slice.len());
             let mut compressed = compressor.push(&slice);
             if last {
@@ -92,14 +92,23 @@ impl VariantText {
 impl Registry {
     /// Returns the metrics page in the text format 0.0.4, to write it to a file or use it in a test.
     ///
-    /// The call is synchronous, so metrics of collectors are not included; use [`gather`](Self::gather) or
-    /// [`MetricsHandler`](crate::MetricsHandler) for them.
+    /// To serve the page, use [`handler`](Self::handler). `render` is synchronous: it does not yield while a large
+    /// registry is rendered, and metrics of collectors are not included. To read them, use
+    /// [`gather`](Self::gather).
+    ///
+    /// ```
+    /// # let registry = tower_prometheus::Registry::new();
+    /// # metrics::with_local_recorder(&registry, || {
+    /// metrics::counter!("orders_total").increment(3);
+    /// # });
+    /// assert_eq!(registry.render(), "# TYPE orders_total counter\norders_total 3\n");
+    /// ```
     #[must_use]
     pub fn render(&self) -> String {
         let mut page = Vec::new();
         let mut writer = TextWriter::new(self.snapshot_now(), Format::Text);
         writer.advance(&mut page, &mut Budget::unlimited());
-        // The page is made of strings, so it is valid UTF-8: this neither copies nor fails.
+        // The page consists of strings, so it is valid UTF-8. The conversion neither copies nor fails.
         String::from_utf8(page).unwrap_or_default()
     }
 }

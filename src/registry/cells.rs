@@ -18,8 +18,9 @@ use crate::sync::{AtomicU64, Mutex, OnceLock, zeroed_cells};
 
 /// The cells of one registry.
 pub(crate) struct Store {
+    /// By thread slot.
     owned: [OnceLock<Box<Shard>>; MAX_SLOTS],
-    /// For threads without a slot. They add atomically.
+    /// For threads without a slot. They add with atomic read-modify-write operations.
     shared: Shard,
     next_count: Mutex<CellId>,
     next_sum: Mutex<CellId>,
@@ -27,7 +28,7 @@ pub(crate) struct Store {
     pub(crate) gauges: Gauges,
 }
 
-/// A copy of all cells.
+/// The copy of all cells that one thread writes.
 #[derive(Default)]
 struct Shard {
     /// Integers: counters, buckets, started and ended requests.
@@ -42,9 +43,9 @@ pub(crate) type CellId = u32;
 /// The cells of a series. A field that the instrument of the series does not use is 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeriesCells {
-    /// The first of its integer cells, or the cell of its gauge.
+    /// The first of the integer cells of the series, or the cell of its gauge.
     pub(crate) cell: CellId,
-    /// The cell of its floating-point sum.
+    /// The cell of the floating-point sum.
     pub(crate) sum: CellId,
 }
 
@@ -71,12 +72,12 @@ impl Store {
         reserve(&self.next_sum, 1)
     }
 
-    /// One past the last reserved integer cell.
+    /// Returns the exclusive end of the reserved integer cells.
     pub(crate) fn counts_end(&self) -> CellId {
         *lock(&self.next_count)
     }
 
-    /// One past the last reserved cell of a sum.
+    /// Returns the exclusive end of the reserved cells for sums.
     pub(crate) fn sums_end(&self) -> CellId {
         *lock(&self.next_sum)
     }
@@ -117,7 +118,7 @@ impl Store {
         }
     }
 
-    /// Raises the sum of a cell to `floor` if it is lower.
+    /// Increases the sum of a cell to `floor` if it is lower.
     pub(crate) fn raise_count(&self, cell: CellId, floor: u64) {
         // The lock prevents two calls from both adding the missing part.
         let _raising = lock(&self.next_count);
@@ -160,7 +161,7 @@ impl Store {
         owned.map(|shard| &**shard).chain([&self.shared])
     }
 
-    /// Adds the counts of all shards for the cells of `range` to `into`, cell by cell.
+    /// Adds the counts of all shards to `into`, whose entry `i` is for the cell `range.start + i`.
     pub(crate) fn gather_counts(&self, range: Range<CellId>, into: &mut [u64]) {
         for shard in self.shards() {
             shard.counts.each(range.clone(), |i, value| {
@@ -204,7 +205,8 @@ impl<'a> Writer<'a> {
     pub(crate) fn increment(self, at: Address) {
         let cell = self.shard.counts.cell(at);
         let sum = cell.load(Ordering::Relaxed).wrapping_add(1);
-        // Release: a reader that sees this end of a request also sees its start, see `count_pair`.
+        // Release: if this counts the end of a request, a reader that sees it also sees the start, see
+        // `count_pair`.
         cell.store(sum, Ordering::Release);
     }
 
@@ -215,12 +217,12 @@ impl<'a> Writer<'a> {
         cell.store(sum.to_bits(), Ordering::Release);
     }
 
-    /// Returns the block of the cell at `near`, for callers that add to several cells of it.
+    /// Returns the block of the cell at `at`, for callers that add to several cells of the block.
     #[inline]
-    pub(crate) fn counts(self, near: Address) -> Counts<'a> {
+    pub(crate) fn counts(self, at: Address) -> Counts<'a> {
         Counts {
-            cells: self.shard.counts.block(near),
-            block: near.block,
+            cells: self.shard.counts.block(at),
+            block: at.block,
             this_thread: PhantomData,
         }
     }
@@ -292,19 +294,18 @@ fn add_float(cell: &AtomicU64, x: f64) {
     let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
 }
 
-/// The size of the first block, in cells. Each block is twice as large as the one before it, and blocks
-/// never move.
-const FIRST: usize = if cfg!(loom) { 4 } else { 64 };
+/// The number of cells in the first block. Each block has twice as many cells as the one before it, and blocks
+/// are never moved.
+const FIRST_BLOCK: usize = if cfg!(loom) { 4 } else { 64 };
 /// The length of the array of blocks. Blocks are numbered from 1; entry 0 is unused.
 const BLOCKS: usize = if cfg!(loom) { 2 } else { 32 };
 
-/// The number of cells in a block.
 const fn size_of_block(block: usize) -> usize {
-    FIRST << (block - 1)
+    FIRST_BLOCK << (block - 1)
 }
 
-/// Unused cells at both ends of a block, against false sharing between the shards of two threads. 16 cells
-/// are two cache lines, because processors fetch cache lines in pairs.
+/// The number of unused cells at each end of a block. They prevent false sharing between the shards of two
+/// threads. 16 cells are two cache lines, because processors fetch cache lines in pairs.
 const MARGIN: usize = if cfg!(loom) { 0 } else { 16 };
 
 #[derive(Default)]
@@ -315,7 +316,7 @@ struct Blocks {
 /// The position of a cell, the same in every shard. Computed once, when its series is registered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Address {
-    /// From the start of the block, including its [`MARGIN`].
+    /// The position in the block, including the [`MARGIN`] at its start.
     offset: u32,
     /// Never 0: with this niche, an `Option<Address>` is as small as an `Address`.
     block: NonZeroU8,
@@ -323,14 +324,14 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn of(cell: CellId) -> Self {
-        let (block, offset) = place(cell as usize);
+        let (block, offset) = locate(cell as usize);
         Self {
             offset: (MARGIN + offset) as u32,
             block: NonZeroU8::new(block as u8).unwrap_or(NonZeroU8::MIN),
         }
     }
 
-    /// Returns the address `n` cells further on. Both cells must have been reserved together.
+    /// Returns the address `n` cells after this one. Both cells must have been reserved together.
     #[inline]
     pub(crate) fn plus(self, n: u32) -> Self {
         Self {
@@ -349,7 +350,7 @@ impl Blocks {
     /// Returns the block of a cell, allocating it on first use.
     #[inline(always)]
     fn block(&self, of: Address) -> &[AtomicU64] {
-        // The block number is always below BLOCKS. The remainder saves the bounds check.
+        // The block number is always below BLOCKS. The remainder lets the compiler omit the bounds check.
         let block = usize::from(of.block.get()) % BLOCKS;
         match self.blocks[block].get() {
             Some(cells) => cells,
@@ -362,10 +363,10 @@ impl Blocks {
         self.blocks[block].get_or_init(|| zeroed_cells(size_of_block(block) + 2 * MARGIN))
     }
 
-    /// Returns the cell; `None` if its block is not allocated, so that the value is 0.
+    /// Returns the cell; `None` if its block is not allocated, which means that its value is 0.
     #[inline]
     fn peek(&self, cell: CellId) -> Option<&AtomicU64> {
-        let (block, offset) = place(cell as usize);
+        let (block, offset) = locate(cell as usize);
         let cells = self.blocks[block].get()?;
         Some(&cells[MARGIN + offset])
     }
@@ -376,7 +377,7 @@ impl Blocks {
         let (start, end) = (range.start as usize, range.end as usize);
         let mut cell = start;
         while cell < end {
-            let (block, offset) = place(cell);
+            let (block, offset) = locate(cell);
             let until = end.min(cell - offset + size_of_block(block));
             if let Some(cells) = self.blocks[block].get() {
                 let values = &cells[MARGIN + offset..];
@@ -389,23 +390,23 @@ impl Blocks {
     }
 }
 
-/// The first cell of a block.
+/// Returns the first cell of a block.
 #[inline]
 const fn first_of_block(block: usize) -> usize {
-    size_of_block(block) - FIRST
+    size_of_block(block) - FIRST_BLOCK
 }
 
-/// The block of a cell, and the position in the block.
+/// Returns the block of a cell and its position in the block, without the [`MARGIN`].
 #[inline]
-fn place(cell: usize) -> (usize, usize) {
-    let block = (cell / FIRST + 1).ilog2() as usize + 1;
+fn locate(cell: usize) -> (usize, usize) {
+    let block = (cell / FIRST_BLOCK + 1).ilog2() as usize + 1;
     (block, cell - first_of_block(block))
 }
 
 /// Reserves adjacent cells in one block, so that cells that are written together share cache lines.
 fn reserve(next: &Mutex<CellId>, count: usize) -> CellId {
     let mut next = lock(next);
-    let (mut block, mut offset) = place(*next as usize);
+    let (mut block, mut offset) = locate(*next as usize);
     while offset + count > size_of_block(block) {
         (block, offset) = (block + 1, 0);
     }
@@ -421,10 +422,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_placed_without_gaps() {
+    fn blocks_hold_all_cells_without_gaps() {
         let mut expected = (1, 0);
         for cell in 0..10_000 {
-            assert_eq!(place(cell), expected, "cell {cell}");
+            assert_eq!(locate(cell), expected, "cell {cell}");
             expected.1 += 1;
             if expected.1 == size_of_block(expected.0) {
                 expected = (expected.0 + 1, 0);
@@ -437,7 +438,7 @@ mod tests {
         let cells = Store::default();
         for count in [60, 10, 14, 14, 500, 1] {
             let first = cells.reserve_counts(count) as usize;
-            assert_eq!(place(first).0, place(first + count - 1).0);
+            assert_eq!(locate(first).0, locate(first + count - 1).0);
         }
     }
 

@@ -14,8 +14,8 @@ pub(crate) struct Exemplars {
 
 #[derive(Default)]
 struct ExemplarSlot {
-    /// When the latest exemplar was stored, in seconds since 1970. If it is the current second, which is
-    /// the common case under load, `offer` only reads this.
+    /// The time at which the latest exemplar was stored, in seconds since 1970. Fast path under load: if it is
+    /// the current second, `offer` reads only this field.
     second: AtomicU64,
     latest: Mutex<Option<Exemplar>>,
 }
@@ -24,9 +24,9 @@ struct ExemplarSlot {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Exemplar {
-    /// The trace.
+    /// The ID of the trace.
     pub trace_id: TraceId,
-    /// The observed value.
+    /// The observed value, in the unit of the histogram.
     pub value: f64,
     /// The time of the observation.
     pub timestamp: SystemTime,

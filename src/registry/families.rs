@@ -19,7 +19,8 @@ pub(crate) struct Families {
 
 #[derive(Default)]
 struct FamilyIndex {
-    /// By instrument and the name at call sites: a counter and a gauge of one name are two families.
+    /// By instrument and by the name at call sites, which can differ from the exported name. A counter and a
+    /// gauge with the same name are two families.
     by_source: [HashMap<String, Arc<Family>, RandomState>; Instrument::COUNT],
     /// By exported name.
     by_name: BTreeMap<String, Arc<Family>>,
@@ -41,7 +42,7 @@ impl Families {
         self.read().by_name.len()
     }
 
-    /// All families in the order of the metrics page.
+    /// Returns all families, sorted by exported name.
     pub(crate) fn sorted(&self) -> Vec<Arc<Family>> {
         self.read().by_name.values().cloned().collect()
     }
@@ -84,7 +85,8 @@ impl Families {
         Ok(())
     }
 
-    /// Returns the family for the name at a call site. Registers it on first use, under a valid name.
+    /// Returns the family for the name at a call site. On first use, registers it under a valid name that is
+    /// not taken.
     pub(crate) fn of(
         &self,
         instrument: Instrument,
@@ -105,7 +107,7 @@ impl Families {
         let family = Arc::new(Family::new(name, instrument, buckets, metadata));
         known.add(instrument, source, &family);
         drop(known);
-        // Not under the lock: a tracing subscriber may record metrics.
+        // Outside the lock: a tracing subscriber may record metrics.
         if let Some(taken) = taken {
             tracing::warn!(
                 "{} {source:?} is exported as {:?}: the name {taken:?} is taken by another metric; use another name",
@@ -116,7 +118,7 @@ impl Families {
         family
     }
 
-    /// Stores HELP and UNIT, whether the family exists already or not. The last call wins.
+    /// Stores HELP and UNIT of a family, which may be registered later. The last call applies.
     pub(crate) fn describe(&self, instrument: Instrument, source: &str, metadata: FamilyMetadata) {
         let mut known = self.write();
         if let Some(family) = known.of(instrument, source) {
@@ -140,14 +142,14 @@ impl FamilyIndex {
         self.by_source[instrument as usize].get(source)
     }
 
-    /// Returns a sample name that such a family would have and another family already has.
+    /// Returns a sample name of a new family with this instrument and name that another family already has.
     fn taken(&self, instrument: Instrument, name: &str) -> Option<String> {
         let mut names = instrument.sample_names(name).into_iter();
         names.find(|name| self.sample_names.contains(name))
     }
 
-    /// Returns a name that is free. If the sanitized name is taken, also returns the sample name in
-    /// conflict.
+    /// Returns a valid name that is not taken. If the sanitized name is taken, also returns the sample name
+    /// that is taken.
     fn free_name(&self, instrument: Instrument, source: &str) -> (String, Option<String>) {
         let mut name = sanitize_metric_name(source);
         let Some(taken) = self.taken(instrument, &name) else {

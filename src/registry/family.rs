@@ -30,13 +30,15 @@ pub(crate) struct Family {
     label_names: OnceLock<Vec<String>>,
     metadata: Mutex<FamilyMetadata>,
     series: FamilySeries,
-    /// By the first cell of the series, if the family has exemplars.
+    /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The sliding windows of summaries, by the first cell of the series.
     #[cfg(feature = "summary")]
     windows: OnceLock<Box<Windows>>,
-    /// Prefixes of series whose label names were sanitized, and the keys of these series.
+    /// The prefixes that series with sanitized label names have claimed, and the keys of these series. Prevents
+    /// that two series are exported with the same labels.
     claims: Mutex<HashMap<String, Key>>,
+    /// Fast path: while it is `false`, `claims` need not be locked.
     has_claims: AtomicBool,
 }
 
@@ -73,8 +75,8 @@ impl Family {
         *lock(&self.metadata) = metadata;
     }
 
-    /// Returns an error if a definition differs from an earlier one. If the family was created by a macro
-    /// without a description, the definition adds HELP and UNIT.
+    /// Returns an error if a definition conflicts with an earlier one. If the family has no HELP yet because a
+    /// macro created it, adopts HELP and UNIT of the definition.
     pub(crate) fn redefine(
         &self,
         buckets: &Buckets,
@@ -129,7 +131,8 @@ impl Family {
         window
     }
 
-    /// Returns the quantiles of the summary with this first cell; NaN without recent observations.
+    /// Returns the quantiles of the summary with this first cell and their values; NaN without observations in
+    /// the window.
     #[cfg(feature = "summary")]
     pub(crate) fn quantiles(&self, cell: CellId) -> [(f64, f64); QUANTILES.len()] {
         let windows = self.windows.get();
@@ -138,27 +141,27 @@ impl Family {
         std::array::from_fn(|i| (QUANTILES[i], values[i]))
     }
 
-    /// Whether label names are valid without sanitizing. Those of the definition were checked at
-    /// registration.
+    /// Whether label names are valid without sanitizing. `taken` are the constant labels.
     pub(crate) fn has_valid_names<'a>(
         &self,
         names: &(impl Iterator<Item = &'a str> + Clone),
         taken: &[(String, String)],
     ) -> bool {
-        let declared = self.label_names.get();
-        if declared.is_some_and(|declared| names.clone().eq(declared)) && taken.is_empty() {
+        // Fast path: the label names of a definition were checked at registration.
+        let defined = self.label_names.get();
+        if defined.is_some_and(|defined| names.clone().eq(defined)) && taken.is_empty() {
             return true;
         }
         are_valid_label_names(names, taken)
     }
 
-    /// Adds a series with its [prefix](Self::prefix). Scrapes that start after this returns include it.
+    /// Adds a series with its [prefix](Self::prefix). Scrapes that start after this call include it.
     pub(crate) fn add(&self, prefix: String, cells: SeriesCells) {
         self.series.add(prefix, cells);
     }
 
-    /// Returns the constant part of a series' lines: its labels if the series has several lines, otherwise
-    /// everything before the value.
+    /// Returns the constant part of the lines of a series: only its labels if the series has several lines,
+    /// such as a histogram; otherwise everything before the value.
     pub(crate) fn prefix<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         match self.instrument.kind().has_suffixes() {
             true => label_text(labels),
@@ -166,7 +169,7 @@ impl Family {
         }
     }
 
-    /// Returns the labels of a prefix.
+    /// Returns the labels of a prefix, in the text format.
     pub(crate) fn labels_of<'a>(&self, prefix: &'a str) -> &'a str {
         match self.instrument.kind().has_suffixes() {
             true => prefix,

@@ -1,4 +1,4 @@
-//! Handles of series: a store and the addresses of the cells to write.
+//! Handles of series. Each holds a store and the addresses of the cells to write.
 
 use std::sync::Arc;
 
@@ -92,10 +92,10 @@ impl metrics::GaugeFn for RegistryGauge {
     }
 }
 
-/// A gauge made of two counters, so that cores that increment and decrement it share no cache line.
+/// A gauge made of two counters, so that threads that increment and decrement it share no cache line.
 ///
-/// The first cell counts starts, the second ends. The gauge is never negative, because nothing ends before
-/// it starts and readers read the ends first.
+/// The first cell counts starts, the second counts ends. The gauge is never negative, because each start is
+/// counted before its end and readers read the ends first.
 #[derive(Clone)]
 pub(crate) struct RegistryInProgress {
     store: Arc<Store>,
@@ -141,11 +141,11 @@ impl InProgressCells {
     }
 }
 
-/// Observations counted by bucket, and their sum.
+/// A histogram: a count per bucket, and the sum of the observations.
 #[derive(Clone)]
 pub(crate) struct RegistryHistogram {
     store: Arc<Store>,
-    /// The cell of the first bucket. Those of the others follow it.
+    /// The cell of the first bucket. The cells of the other buckets follow it.
     buckets: Address,
     sum: Address,
     bounds: Buckets,
@@ -169,7 +169,7 @@ impl RegistryHistogram {
     }
 
     /// Records an observation. NaN is ignored. An infinite value is counted in its bucket but not added to
-    /// the sum, which would never be finite again.
+    /// the sum, because the sum would never be finite again.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
         let Some(writer) = self.store.writer() else {
@@ -191,7 +191,7 @@ impl RegistryHistogram {
             return;
         }
         self.store.add_count(self.bucket_of(sample), count);
-        // Last, as in `observe`.
+        // The sum is written last, as in `observe`.
         let sum = sample * count as f64;
         if sum.is_finite() {
             self.store.add_sum(self.sum, sum);
@@ -231,8 +231,9 @@ fn bucket_address(bounds: &Buckets, first: Address, sample: f64) -> Address {
 }
 
 /// The cells that record the end of a request: those of a [`RegistryCounter`] and of a
-/// [`RegistryHistogram`] of one store. They are stored apart from the handles because every request reads
-/// them.
+/// [`RegistryHistogram`] in the same store.
+///
+/// They are separate from the handles so that the hot path reads less memory.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestCells {
     requests: Address,
@@ -266,11 +267,11 @@ impl RequestCells {
             counts = writer.counts(self.buckets);
         }
         counts.add(bucket_address(bounds, self.buckets, seconds), 1);
-        // Last, as in `RegistryHistogram::observe`. A duration is always finite.
+        // The sum is written last, as in `RegistryHistogram::observe`. A duration is always finite.
         writer.add_sum(self.sum, seconds);
     }
 
-    /// Like [`RequestCells::count`], also for threads without a writer.
+    /// Like [`RequestCells::count`], but also works on threads without a writer.
     pub(crate) fn count_anywhere(self, store: &Store, bounds: &Buckets, seconds: f64) {
         store.add_count(self.requests, 1);
         store.add_count(bucket_address(bounds, self.buckets, seconds), 1);
@@ -278,7 +279,7 @@ impl RequestCells {
     }
 }
 
-/// Count, sum and a sketch of observations.
+/// A summary: count and sum of the observations, and sketches of the recent ones.
 #[cfg(feature = "summary")]
 #[derive(Clone)]
 pub(crate) struct RegistrySummary {
@@ -299,8 +300,8 @@ impl RegistrySummary {
         }
     }
 
-    /// Records an observation. NaN is ignored. An infinite value is counted, but added neither to the sum
-    /// nor to the sketch, which cannot represent it.
+    /// Records an observation. NaN is ignored. An infinite value is counted but not added to the sum, nor to
+    /// the sketch, which cannot represent it.
     pub(crate) fn observe(&self, sample: f64) {
         if sample.is_nan() {
             return;

@@ -1,4 +1,4 @@
-//! [`SeriesIndex`]: the series of a family in the order of the metrics page.
+//! [`SeriesIndex`]: the series of a family, sorted by prefix, the order of the metrics page.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,17 +9,17 @@ use crate::budget::Budget;
 use crate::registry::cells::SeriesCells;
 use crate::sync::lock;
 
-/// The series of a family: the index of the last scrape, and the series registered since.
+/// The series of a family: the index of the last scrape, and the series registered since then.
 #[derive(Default)]
 pub(crate) struct FamilySeries {
     /// Locked separately, so that registration never waits for a scrape that merges.
-    newcomers: Mutex<Newcomers>,
+    unindexed: Mutex<Unindexed>,
     indexed: Mutex<Indexed>,
 }
 
 /// Series that are not in the index yet, in the order of registration.
 #[derive(Default)]
-struct Newcomers {
+struct Unindexed {
     series: Vec<(Box<str>, IndexedSeries)>,
     /// The total length of all prefixes, in bytes.
     len: usize,
@@ -50,7 +50,6 @@ impl Created {
 }
 
 impl IndexedSeries {
-    /// Returns the time of registration.
     pub(crate) fn created(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.created.0)
     }
@@ -60,35 +59,35 @@ impl FamilySeries {
     pub(crate) fn add(&self, prefix: String, cells: SeriesCells) {
         let prefix = prefix.into_boxed_str();
         let created = Created::now();
-        let mut newcomers = lock(&self.newcomers);
-        newcomers.len += prefix.len();
-        newcomers
+        let mut unindexed = lock(&self.unindexed);
+        unindexed.len += prefix.len();
+        unindexed
             .series
             .push((prefix, IndexedSeries { cells, created }));
     }
 
     /// Returns the index; `None` if the budget is spent first.
     ///
-    /// It contains every series registered before the first call with this `merged`. The caller initializes
-    /// `merged` to `false` and passes it again after `None`.
+    /// The caller initializes `merged` to `false`, and passes it again when it calls again after `None`. The
+    /// index contains every series registered before the first of these calls.
     pub(crate) fn index(&self, merged: &mut bool, budget: &mut Budget) -> Option<Arc<SeriesIndex>> {
         let Indexed { index, merge } = &mut *lock(&self.indexed);
         loop {
-            // A merge that another scrape started is continued by the next caller.
+            // Another scrape may have started the merge. Whichever scrape calls next continues it.
             if let Some(running) = merge {
                 *index = running.advance(budget)?;
                 *merge = None;
                 continue;
             }
-            let newcomers = match *merged {
-                true => Newcomers::default(),
-                false => std::mem::take(&mut *lock(&self.newcomers)),
+            let unindexed = match *merged {
+                true => Unindexed::default(),
+                false => std::mem::take(&mut *lock(&self.unindexed)),
             };
-            if newcomers.series.is_empty() {
+            if unindexed.series.is_empty() {
                 return Some(Arc::clone(index));
             }
             *merged = true;
-            *merge = Some(Merge::new(Arc::clone(index), newcomers));
+            *merge = Some(Merge::new(Arc::clone(index), unindexed));
         }
     }
 }
@@ -119,7 +118,7 @@ impl SeriesIndex {
     }
 }
 
-/// Merges newcomers into a new index, a slice at a time.
+/// A merge of an index with the unindexed series into a new index, a slice at a time.
 struct Merge {
     /// In the order of registration.
     unsorted: vec::IntoIter<(Box<str>, IndexedSeries)>,
@@ -130,9 +129,9 @@ struct Merge {
 }
 
 impl Merge {
-    fn new(old: Arc<SeriesIndex>, newcomers: Newcomers) -> Self {
-        let Newcomers { series, len } = newcomers;
-        // Allocate everything up front: growing would copy all entries within one slice.
+    fn new(old: Arc<SeriesIndex>, unindexed: Unindexed) -> Self {
+        let Unindexed { series, len } = unindexed;
+        // Reserve all capacity now: growing later would copy all entries within one slice.
         let merged = SeriesIndex {
             prefixes: String::with_capacity(old.prefixes.len() + len),
             entries: Vec::with_capacity(old.len() + series.len()),

@@ -19,11 +19,13 @@ impl Registry {
     }
 }
 
-/// Records the macros of the `metrics` crate.
+/// Records what the macros of the `metrics` crate observe.
 ///
-/// Invalid names are sanitized: `my.counter` is exported as `my_counter`. A metric name that is then taken,
-/// or a label name that is then taken or reserved, gets Prometheus' `U__` escaping instead. A warning is
-/// logged for each escaped metric name and each series with changed label names.
+/// The labels of macros have no limit, and series are never removed.
+///
+/// Invalid names are sanitized: `my.counter` is exported as `my_counter`. If the sanitized name is taken, or is
+/// a reserved label name, Prometheus' `U__` escaping is used instead. A warning is logged for each escaped
+/// metric name and for each series with changed label names.
 ///
 /// Metrics can be described before or after their first observation. The last description applies.
 impl Recorder for Registry {

@@ -1,4 +1,4 @@
-//! Registration of series: maps each key to the handle of its series.
+//! Registration of series, and the maps from keys to the handles of their series.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use crate::registry::handles::{
 };
 use crate::sync::lock;
 
-/// The number of maps, each with its lock. A single map would block all registrations while it grows.
+/// The number of maps, each with its own lock. A single map would block all registrations while it grows.
 const SHARDS: usize = 64;
 
 type Handles<H> = HashMap<Key, Arc<H>, BuildHasherDefault<KeyHash>>;
@@ -42,7 +42,7 @@ impl<H> Default for SeriesMap<H> {
 
 impl<H> SeriesMap<H> {
     fn shard(&self, key: &Key) -> &RwLock<Handles<H>> {
-        // The middle bits, because the hash map uses the low and the high ones.
+        // The middle bits of the hash, because the hash map uses the low and the high bits.
         &self.shards[(key.get_hash() >> 32) as usize % SHARDS]
     }
 
@@ -101,8 +101,8 @@ impl Registry {
 
     /// Registers an info. It needs no handle, because its value is always 1.
     pub(crate) fn register_info_series(&self, key: Cow<'_, Key>) {
-        let nowhere = SeriesCells { cell: 0, sum: 0 };
-        self.register(&self.inner.infos, Instrument::Info, key, |_| ((), nowhere));
+        let unused = SeriesCells { cell: 0, sum: 0 };
+        self.register(&self.inner.infos, Instrument::Info, key, |_| ((), unused));
     }
 
     pub(crate) fn register_gauge_series(&self, key: Cow<'_, Key>) -> Arc<RegistryGauge> {
@@ -146,7 +146,8 @@ impl Registry {
         )
     }
 
-    /// Returns the handle of a key. `make` creates it, and reserves its cells, if the key is new.
+    /// Returns the handle of a key. If the key is new, `make` reserves the cells of the series and creates the
+    /// handle.
     fn register<H>(
         &self,
         map: &SeriesMap<H>,
@@ -163,8 +164,9 @@ impl Registry {
         if family.has_valid_names(&names, self.constant_labels()) {
             let prefix = family.prefix(self.labels(&key, names));
             let mut handles = map.write(&key);
-            // This path checks claims under the lock of the shard; `register_sanitized` claims first and
-            // then checks the shard. So of two colliding series, the second one sees the first.
+            // This path checks the claims under the lock of the shard. `register_sanitized` claims first and
+            // then checks the shard. So if two series would get the same prefix, one of the two sees the
+            // other.
             if !family.is_claimed(&prefix) {
                 let entry = match handles.entry(retained(key)) {
                     Entry::Occupied(known) => return Arc::clone(known.get()),
@@ -178,8 +180,7 @@ impl Registry {
         self.register_sanitized(map, &family, &key, make)
     }
 
-    /// Registers a series whose label names have to be changed: they are invalid, or their prefix is
-    /// claimed.
+    /// Slow path: registers a series whose label names are invalid, or whose prefix is claimed.
     #[cold]
     fn register_sanitized<H>(
         &self,
@@ -189,7 +190,7 @@ impl Registry {
         make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let one = lock(&ONE_AT_A_TIME);
+        let registering = lock(&ONE_AT_A_TIME);
         if let Some(handle) = map.get(key) {
             return handle;
         }
@@ -207,8 +208,8 @@ impl Registry {
         let handle = Arc::new(handle);
         map.write(key)
             .insert(key.to_retained(), Arc::clone(&handle));
-        drop(one);
-        // Not under the lock: a tracing subscriber may record metrics.
+        drop(registering);
+        // Outside the lock: a tracing subscriber may record metrics.
         let changed = key.labels().zip(&names);
         let changed = changed.filter(|(label, name)| label.key() != *name);
         let changed: Vec<_> = changed
@@ -225,7 +226,7 @@ impl Registry {
         handle
     }
 
-    /// Whether another series is registered whose own label names are `names`, with the values of `key`.
+    /// Whether another series is registered with the label names `names` and the label values of `key`.
     fn is_registered<H>(&self, map: &SeriesMap<H>, key: &Key, names: &[String]) -> bool {
         let values = key.labels().map(|label| label.value().to_owned());
         let labels = names.iter().cloned().zip(values);
@@ -236,7 +237,7 @@ impl Registry {
         unsanitized != *key && map.read(&unsanitized).contains_key(&unsanitized)
     }
 
-    /// Returns the labels of a series as exported: its own under `names`, then the constant labels.
+    /// Returns the labels of a series as exported: the values of `key` with `names`, then the constant labels.
     fn labels<'a>(
         &'a self,
         key: &'a Key,
@@ -261,7 +262,6 @@ fn why_renamed(name: &str) -> &'static str {
     }
 }
 
-/// Returns an owned key that can be stored.
 fn retained(key: Cow<'_, Key>) -> Key {
     match key {
         Cow::Owned(key) => key,
@@ -269,7 +269,7 @@ fn retained(key: Cow<'_, Key>) -> Key {
     }
 }
 
-/// A hasher that returns the hash stored in a `metrics::Key`.
+/// A hasher that returns the hash that a `metrics::Key` stores.
 #[derive(Default)]
 struct KeyHash(u64);
 

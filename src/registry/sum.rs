@@ -5,8 +5,10 @@ use crate::registry::Registry;
 use crate::registry::snapshot::{SeriesSnapshot, Value};
 
 impl Registry {
-    /// Returns the sum of all samples with this name whose labels include `labels`; `None` if no sample
-    /// matches.
+    /// Returns the sum of all samples with this name and these labels, for tests.
+    ///
+    /// A sample may have labels besides `labels`. Returns `None` if no sample matches. Each call reads the whole
+    /// registry.
     ///
     /// Sample names are those of the metrics page:
     ///
@@ -16,8 +18,8 @@ impl Registry {
     /// | histogram | `…_count`, `…_sum`, and `…_bucket` with the label `le` |
     /// | summary | `…_count`, `…_sum`, and the name of the metric with the label `quantile` |
     ///
-    /// The call is synchronous, so metrics of collectors are not included; use [`gather`](Self::gather) for
-    /// them.
+    /// The call is synchronous, so metrics of collectors are not included; to read them, use
+    /// [`gather`](Self::gather).
     ///
     /// ```
     /// # let registry = tower_prometheus::Registry::new();

@@ -1,5 +1,5 @@
-//! Thread slots: small numbers that select the shard of a thread. They are unique among running threads and
-//! reused after a thread ends.
+//! Thread slots: small numbers that select the shard of a thread. Each slot belongs to at most one running
+//! thread, and is reused after the thread ends.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -11,12 +11,14 @@ use crate::sync::{Mutex, per_thread};
 /// atomic read-modify-write operations.
 pub(crate) const MAX_SLOTS: usize = if cfg!(loom) { 2 } else { 128 };
 
-const UNASKED: usize = usize::MAX;
+/// The thread has not requested a slot yet.
+const UNASSIGNED: usize = usize::MAX;
+/// The thread uses the shared shard: all slots are taken, or the thread is ending.
 const SHARED: usize = usize::MAX - 1;
 
 per_thread! {
-    /// Has no destructor, so that it can be read while the thread ends.
-    static SLOT: Cell<usize> = const { Cell::new(UNASKED) };
+    /// The slot of the thread. Without a destructor, so that it can be read while the thread ends.
+    static SLOT: Cell<usize> = const { Cell::new(UNASSIGNED) };
     /// Returns the slot when the thread ends.
     static LEASE: Cell<Option<Lease>> = const { Cell::new(None) };
 }
@@ -29,13 +31,13 @@ per_thread! {
 pub(crate) fn current() -> Option<usize> {
     match SLOT.try_with(Cell::get).unwrap_or(SHARED) {
         slot if slot < MAX_SLOTS => Some(slot),
-        UNASKED => ask(),
+        UNASSIGNED => assign(),
         _ => None,
     }
 }
 
 #[cold]
-fn ask() -> Option<usize> {
+fn assign() -> Option<usize> {
     let slot = take_lowest();
     let _ = SLOT.try_with(|own| own.set(slot.unwrap_or(SHARED)));
     let slot = slot?;
@@ -52,9 +54,9 @@ struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // Whatever the thread records from here on goes to the shared shard.
+        // From now on, the thread records into the shared shard.
         let _ = SLOT.try_with(|slot| slot.set(SHARED));
-        give_back(self.slot);
+        release(self.slot);
     }
 }
 
@@ -70,26 +72,26 @@ type Free = (BTreeSet<usize>, usize);
 
 fn take_lowest() -> Option<usize> {
     let mut free = lock(&FREE);
-    let (returned, never_lent) = &mut *free;
+    let (returned, next_new) = &mut *free;
     if let Some(slot) = returned.pop_first() {
         return Some(slot);
     }
-    (*never_lent < MAX_SLOTS).then(|| {
-        *never_lent += 1;
-        *never_lent - 1
+    (*next_new < MAX_SLOTS).then(|| {
+        *next_new += 1;
+        *next_new - 1
     })
 }
 
-fn give_back(slot: usize) {
+fn release(slot: usize) {
     let mut free = lock(&FREE);
     free.0.insert(slot);
 }
 
-/// The number of assigned slots. It is 0 at the end of a loom model.
+/// Returns the number of assigned slots. It is 0 at the end of a loom model.
 #[cfg(loom)]
-pub(crate) fn lent() -> usize {
-    let (returned, never_lent) = &*lock(&FREE);
-    never_lent - returned.len()
+pub(crate) fn assigned() -> usize {
+    let (returned, next_new) = &*lock(&FREE);
+    next_new - returned.len()
 }
 
 #[cfg(test)]

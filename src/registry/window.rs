@@ -1,4 +1,4 @@
-//! [`Window`]: the sliding window of a summary, as sketches from which quantiles are computed.
+//! [`Window`]: the sliding window of a summary. Quantiles are computed from sketches.
 
 use std::sync::Mutex;
 
@@ -11,16 +11,15 @@ use crate::sync::lock;
 /// The quantiles that a summary exports.
 pub(crate) const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 
-/// The number of separately locked stripes, so that threads that record at the same time rarely wait for
-/// each other.
+/// The number of stripes, each with its own lock, so that threads that record at the same time rarely wait.
 const STRIPES: usize = 8;
 
-/// The number of slices of a window. The oldest is dropped when a new one starts. Five slices of two
+/// The number of time slices of a window. The oldest is dropped when a new one starts. Five slices of two
 /// minutes make ten minutes, as in the official Prometheus clients.
 const SLICES: usize = 5;
 const SLICE_SECONDS: f64 = 120.0;
 
-/// The observations of the last ten minutes. Quantiles have a relative error of at most 1 %.
+/// The observations of the last eight to ten minutes. Quantiles have a relative error of at most 1 %.
 pub(crate) struct Window {
     started: Instant,
     stripes: [Mutex<[Slice; SLICES]>; STRIPES],
@@ -28,6 +27,7 @@ pub(crate) struct Window {
 
 #[derive(Default)]
 struct Slice {
+    /// The number of the time slice, counted from the creation of the window.
     number: u64,
     sketch: Option<DDSketch>,
 }
@@ -40,6 +40,7 @@ impl Window {
         }
     }
 
+    /// Returns the number of the current time slice.
     fn now(&self) -> u64 {
         (self.started.elapsed_seconds() / SLICE_SECONDS) as u64
     }

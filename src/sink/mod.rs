@@ -27,7 +27,7 @@ use crate::sink::layer_options::LayerOptions;
 
 /// The destination of metrics: a [`Registry`], or any other recorder of the `metrics` crate.
 ///
-/// Layers accept anything that converts into a sink, such as `&Registry`.
+/// Layers and catalogues accept anything that converts into a sink, such as `&Registry`.
 ///
 /// ```
 /// use tower_prometheus::{HttpMetrics, Registry, Sink};

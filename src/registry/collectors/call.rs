@@ -1,6 +1,6 @@
 //! [`CollectorCall`]: one call of a collector, driven by all scrapes that wait for it.
 //!
-//! No task is spawned. A scrape that is polled also polls the collector's future, if the future was woken.
+//! No task is spawned. When a scrape is polled, it also polls the collector's future, if the future was woken.
 //! Waking the future wakes all scrapes that wait for it, so the call continues as long as one of them
 //! remains.
 
@@ -20,10 +20,11 @@ use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::sync::lock;
 
-/// The calls of one run.
+/// The collector calls of one scrape run, in the order of registration.
 pub(crate) type CollectorCalls = Vec<Arc<CollectorCall>>;
 
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Samples, CollectError>> + Send>>;
+/// A running call of a collector.
+pub(crate) type CollectFuture = Pin<Box<dyn Future<Output = Result<Samples, CollectError>> + Send>>;
 
 /// The result of a call.
 #[derive(Debug)]
@@ -34,14 +35,15 @@ pub(crate) struct Report {
     pub(crate) families: Result<Vec<Arc<CheckedFamily>>, String>,
 }
 
+/// One call of a collector. If the last scrape that waits for it is dropped, the call is cancelled.
 pub(crate) struct CollectorCall {
     collector: Arc<str>,
     constant_labels: Arc<[(String, String)]>,
     started: Instant,
     deadline: Deadline,
     /// `None` after the call has ended.
-    answer: Mutex<Option<Answer>>,
-    signal: Arc<Signal>,
+    future: Mutex<Option<Answer>>,
+    waker: Arc<SharedWaker>,
     report: OnceLock<Arc<Report>>,
 }
 
@@ -50,39 +52,39 @@ impl CollectorCall {
         collector: Arc<str>,
         constant_labels: Arc<[(String, String)]>,
         deadline: Deadline,
-        answer: Answer,
+        future: CollectFuture,
     ) -> Self {
         Self {
             collector,
             constant_labels,
             started: Instant::now(),
             deadline,
-            answer: Mutex::new(Some(answer)),
-            signal: Arc::default(),
+            future: Mutex::new(Some(future)),
+            waker: Arc::default(),
             report: OnceLock::new(),
         }
     }
 
-    /// When the call times out.
-    pub(crate) fn until(&self) -> Instant {
-        self.deadline.dropped()
+    /// Returns the time at which the call times out.
+    pub(crate) fn times_out_at(&self) -> Instant {
+        self.deadline.drop_at()
     }
 
     pub(crate) fn report(&self) -> Option<&Arc<Report>> {
         self.report.get()
     }
 
-    /// Whether the call is over, so that the collector may be called again.
+    /// Whether the call has ended and its future is dropped, so that the collector may be called again.
     pub(crate) fn is_over(&self) -> bool {
-        // With a report, the future can still exist: the call timed out while another thread was polling
-        // it.
-        self.report.get().is_some() && self.try_answer(|answer| answer.is_none()).unwrap_or(false)
+        // A call with a report can still have its future, if it timed out while another thread was polling
+        // the future.
+        self.report.get().is_some() && self.try_future(|future| future.is_none()).unwrap_or(false)
     }
 
-    /// Polls the collector if it was woken. Ready when there is a report.
+    /// Polls the collector's future if it was woken. Returns `Ready` if the call has a report.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.signal.add(cx.waker());
-        if self.signal.is_raised() {
+        self.waker.add(cx.waker());
+        if self.waker.is_woken() {
             self.drive();
         }
         match self.report.get() {
@@ -92,36 +94,37 @@ impl CollectorCall {
     }
 
     fn drive(&self) {
-        let outcome = self.try_answer(|answer| {
-            if !self.signal.take() {
+        let outcome = self.try_future(|future| {
+            if !self.waker.take() {
                 return None;
             }
-            let waker = Waker::from(Arc::clone(&self.signal));
-            let polled = poll_caught(answer.as_mut()?, &waker)?;
-            drop_caught(answer);
+            let waker = Waker::from(Arc::clone(&self.waker));
+            let polled = poll_caught(future.as_mut()?, &waker)?;
+            drop_caught(future);
             Some(polled)
         });
         match outcome {
             Some(Some(result)) => self.end(result),
-            // The future was woken during the poll. The scrapes that this woke may have found it locked, so
-            // wake them again.
-            Some(None) if self.signal.is_raised() => self.signal.wake_all(),
+            // The future was woken during the poll, which woke the scrapes. They may have found the future
+            // locked, so wake them again.
+            Some(None) if self.waker.is_woken() => self.waker.wake_all(),
             _ => {}
         }
     }
 
     /// Ends the call with a timeout error and drops the collector's future, unless another thread is
     /// polling it.
-    pub(crate) fn expire(&self) {
+    pub(crate) fn time_out(&self) {
         self.end(Err(format!(
             "timed out after {:.3} s",
             self.started.elapsed().as_secs_f64()
         )));
-        self.try_answer(drop_caught);
+        self.try_future(drop_caught);
     }
 
-    /// Returns the report for a scrape whose deadline is earlier than that of the call. The call continues.
-    pub(crate) fn impatient(&self) -> Arc<Report> {
+    /// Returns a failure report for a scrape whose deadline is earlier than that of the call. The call
+    /// continues.
+    pub(crate) fn still_running_report(&self) -> Arc<Report> {
         let seconds = self.started.elapsed().as_secs_f64();
         let reason = format!("still running after {seconds:.3} s, when this scrape timed out");
         self.warn(&reason);
@@ -146,17 +149,17 @@ impl CollectorCall {
         {
             self.warn(reason);
         }
-        self.signal.wake_all();
+        self.waker.wake_all();
     }
 
     fn warn(&self, reason: &str) {
         warn_of(&self.collector, reason);
     }
 
-    /// Runs `work` on the collector's future; `None` if another thread holds it.
-    fn try_answer<T>(&self, work: impl FnOnce(&mut Option<Answer>) -> T) -> Option<T> {
-        match self.answer.try_lock() {
-            Ok(mut answer) => Some(work(&mut answer)),
+    /// Runs `work` on the collector's future; `None` if another thread holds its lock.
+    fn try_future<T>(&self, work: impl FnOnce(&mut Option<CollectFuture>) -> T) -> Option<T> {
+        match self.future.try_lock() {
+            Ok(mut future) => Some(work(&mut future)),
             Err(TryLockError::Poisoned(poisoned)) => Some(work(&mut poisoned.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
@@ -168,23 +171,23 @@ pub(crate) fn warn_of(collector: &str, reason: &str) {
 }
 
 /// Polls a collector's future and catches panics. `None` while it is pending.
-fn poll_caught(answer: &mut Answer, waker: &Waker) -> Option<Result<Samples, String>> {
+fn poll_caught(future: &mut CollectFuture, waker: &Waker) -> Option<Result<Samples, String>> {
     let cx = &mut Context::from_waker(waker);
-    match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Pending) => None,
-        Ok(Poll::Ready(result)) => Some(result.map_err(|error| chain(&*error))),
-        Err(panic) => Some(Err(format!("it panicked: {}", message(&*panic)))),
+        Ok(Poll::Ready(result)) => Some(result.map_err(|error| error_chain(&*error))),
+        Err(panic) => Some(Err(format!("it panicked: {}", panic_message(&*panic)))),
     }
 }
 
 /// Drops a collector's future and catches panics of its destructors.
-fn drop_caught(answer: &mut Option<Answer>) {
-    let answer = answer.take();
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(answer)));
+fn drop_caught(future: &mut Option<CollectFuture>) {
+    let future = future.take();
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
 }
 
 /// Returns the message of an error followed by those of its sources.
-fn chain(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -194,29 +197,30 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let owned = || panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(owned).unwrap_or("no message")
 }
 
 /// The waker of a collector's future: it wakes all scrapes that wait for it.
-struct Signal {
+struct SharedWaker {
     /// Whether the future must be polled: it is new or was woken.
-    raised: AtomicBool,
+    woken: AtomicBool,
+    /// The wakers of the scrapes.
     waiting: Mutex<Vec<Waker>>,
 }
 
-impl Default for Signal {
+impl Default for SharedWaker {
     fn default() -> Self {
         Self {
-            raised: AtomicBool::new(true),
+            woken: AtomicBool::new(true),
             waiting: Mutex::default(),
         }
     }
 }
 
-impl Signal {
+impl SharedWaker {
     fn add(&self, waker: &Waker) {
         let mut waiting = lock(&self.waiting);
         if !waiting.iter().any(|known| known.will_wake(waker)) {
@@ -224,12 +228,13 @@ impl Signal {
         }
     }
 
-    fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::Acquire)
+    fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Acquire)
     }
 
+    /// Resets the flag and returns whether it was set.
     fn take(&self) -> bool {
-        self.raised.swap(false, Ordering::AcqRel)
+        self.woken.swap(false, Ordering::AcqRel)
     }
 
     fn wake_all(&self) {
@@ -238,13 +243,13 @@ impl Signal {
     }
 }
 
-impl Wake for Signal {
+impl Wake for SharedWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.raised.store(true, Ordering::Release);
+        self.woken.store(true, Ordering::Release);
         self.wake_all();
     }
 }

@@ -1,4 +1,4 @@
-//! [`Collection`]: a scrape that waits for collectors. [`Collected`]: their reports.
+//! [`Collection`]: one scrape's wait for collectors. [`Collected`]: their reports.
 
 use std::collections::HashSet;
 use std::panic::catch_unwind;
@@ -18,7 +18,7 @@ use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 use crate::registry::collectors::call::{CollectorCall, CollectorCalls, Report, warn_of};
 
-/// The wait of one scrape for the collectors.
+/// One scrape's wait for its collectors, with the deadline of that scrape.
 #[derive(Debug)]
 pub(crate) struct Collection {
     deadline: Deadline,
@@ -41,27 +41,30 @@ impl Collection {
         self.deadline
     }
 
-    /// Drives the calls until each has a report or the deadline of this scrape is reached.
+    /// Drives the calls until each has a report, or until this scrape times out.
     pub(crate) fn poll(&mut self, calls: &CollectorCalls, cx: &mut Context<'_>) -> Poll<Collected> {
         loop {
-            let mut next = self.deadline.dropped();
-            let mut all_are_there = true;
+            let mut next = self.deadline.drop_at();
+            let mut all_reported = true;
             for call in calls {
                 if call.poll(cx).is_pending() {
-                    all_are_there = false;
-                    next = next.min(call.until());
+                    all_reported = false;
+                    next = next.min(call.times_out_at());
                 }
             }
-            if all_are_there {
+            if all_reported {
                 return Poll::Ready(Collected::of(calls));
             }
             let timer = self.timer.get_or_insert_with(|| Timer::new(next));
             ready!(timer.poll_until(next, cx));
             let now = Instant::now();
             let expired =
-                |call: &&Arc<CollectorCall>| call.report().is_none() && call.until() <= now;
-            calls.iter().filter(expired).for_each(|call| call.expire());
-            if self.deadline.dropped() <= now {
+                |call: &&Arc<CollectorCall>| call.report().is_none() && call.times_out_at() <= now;
+            calls
+                .iter()
+                .filter(expired)
+                .for_each(|call| call.time_out());
+            if self.deadline.drop_at() <= now {
                 return Poll::Ready(Collected::of(calls));
             }
         }
@@ -95,8 +98,8 @@ impl Timer {
     }
 }
 
-/// The reports of the collectors, in the order of registration. Two are equal if they consist of the same
-/// reports.
+/// The reports of the collectors, in the order of registration. Reports are compared by identity: two are equal
+/// only if they are of the same calls.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Collected(Vec<Arc<Report>>);
 
@@ -112,8 +115,11 @@ impl Collected {
     const DURATION: &str = "scrape_collector_duration_seconds";
 
     fn of(calls: &CollectorCalls) -> Self {
-        let report =
-            |call: &Arc<CollectorCall>| call.report().cloned().unwrap_or_else(|| call.impatient());
+        let report = |call: &Arc<CollectorCall>| {
+            call.report()
+                .cloned()
+                .unwrap_or_else(|| call.still_running_report())
+        };
         Self(calls.iter().map(report).collect())
     }
 
@@ -141,8 +147,10 @@ impl Collected {
         (!reasons.is_empty()).then_some(reasons)
     }
 
-    /// Returns the families to export, sorted by name. `is_taken` tells whether the page already has a
-    /// name. If a name of a collector is taken, all families of that collector are left out.
+    /// Returns the families to export, sorted by name.
+    ///
+    /// `is_taken` tells whether another metric of the page has a name. If a family name of a collector is taken,
+    /// none of the families of that collector are exported.
     pub(crate) fn families(
         &self,
         constant_labels: &[(String, String)],
@@ -155,9 +163,9 @@ impl Collected {
         let mut families = Vec::new();
         let mut successes = Vec::with_capacity(self.0.len());
         for report in &self.0 {
-            let fitting = report.fitting(|name| names.contains(name) || is_taken(name));
-            successes.push(fitting.is_some());
-            for family in fitting.into_iter().flatten() {
+            let exported = report.exportable(|name| names.contains(name) || is_taken(name));
+            successes.push(exported.is_some());
+            for family in exported.into_iter().flatten() {
                 names.insert(&family.name);
                 families.push(Arc::clone(family));
             }
@@ -227,7 +235,7 @@ impl Collected {
 
 impl Report {
     /// Returns the families; `None` if the collector failed or one of their names is taken.
-    fn fitting(&self, is_taken: impl Fn(&str) -> bool) -> Option<&[Arc<CheckedFamily>]> {
+    fn exportable(&self, is_taken: impl Fn(&str) -> bool) -> Option<&[Arc<CheckedFamily>]> {
         let families = self.families.as_ref().ok()?;
         match families.iter().find(|family| is_taken(&family.name)) {
             None => Some(families),

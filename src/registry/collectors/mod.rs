@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::registry::Registry;
 use crate::sync::lock;
 
-use self::call::{Answer, CollectorCall, CollectorCalls};
+use self::call::{CollectFuture, CollectorCall, CollectorCalls};
 
 /// The collectors of a registry, in the order of registration.
 pub(crate) struct Collectors {
@@ -24,17 +24,17 @@ pub(crate) struct Collectors {
 struct CollectorEntry {
     name: Arc<str>,
     collector: Arc<dyn DynCollector>,
-    /// The latest call. Not kept alive: a call that no scrape waits for is cancelled.
+    /// The latest call. Weak, so that a call is dropped with the last scrape that waits for it.
     call: Weak<CollectorCall>,
 }
 
-/// A [`Collector`] whose type is erased.
+/// A dyn-compatible version of [`Collector`].
 trait DynCollector: Send + Sync {
-    fn start(self: Arc<Self>, deadline: Deadline) -> Answer;
+    fn start(self: Arc<Self>, deadline: Deadline) -> CollectFuture;
 }
 
 impl<C: Collector> DynCollector for C {
-    fn start(self: Arc<Self>, deadline: Deadline) -> Answer {
+    fn start(self: Arc<Self>, deadline: Deadline) -> CollectFuture {
         Box::pin(async move {
             let mut samples = Samples::default();
             C::collect(&self, deadline, &mut samples).await?;
@@ -86,16 +86,16 @@ impl Collectors {
         drop(removed);
     }
 
-    /// Starts a call of each collector, or joins the running one.
+    /// Starts a call of each collector, or joins the call that is running.
     pub(crate) fn call(&self, deadline: Deadline) -> CollectorCalls {
         let mut entries = lock(&self.entries);
         let calls = entries.iter_mut().map(|entry| {
-            let under_way = entry.call.upgrade().filter(|call| !call.is_over());
-            under_way.unwrap_or_else(|| {
-                let answer = Arc::clone(&entry.collector).start(deadline);
+            let running = entry.call.upgrade().filter(|call| !call.is_over());
+            running.unwrap_or_else(|| {
+                let future = Arc::clone(&entry.collector).start(deadline);
                 let constant_labels = Arc::clone(&self.constant_labels);
                 let name = Arc::clone(&entry.name);
-                let call = CollectorCall::new(name, constant_labels, deadline, answer);
+                let call = CollectorCall::new(name, constant_labels, deadline, future);
                 let call = Arc::new(call);
                 entry.call = Arc::downgrade(&call);
                 call
@@ -105,9 +105,10 @@ impl Collectors {
     }
 }
 
-/// A handle that removes a collector from its registry; returned by [`Registry::collector`].
+/// A handle that removes a collector from its registry.
 ///
-/// Dropping the handle does not remove the collector.
+/// Dropping the handle does not remove the collector; call [`remove`](Self::remove). Handles are returned by
+/// [`Registry::collector`] and [`Registry::gauge`]. Clones are handles to the same collector.
 #[derive(Clone)]
 pub struct CollectorHandle {
     registry: Registry,
@@ -116,7 +117,10 @@ pub struct CollectorHandle {
 }
 
 impl CollectorHandle {
-    /// Removes the collector. A running call is finished; scrapes that start later do not call it.
+    /// Removes the collector from its registry.
+    ///
+    /// A running call continues, and its metrics are exported. Scrapes that start later do not call the
+    /// collector. If it was already removed, this has no effect.
     pub fn remove(self) {
         self.registry.collectors().remove(&self.collector);
     }
@@ -124,7 +128,11 @@ impl CollectorHandle {
 
 /// Collectors: see [`collect`](crate::collect).
 impl Registry {
-    /// Registers a collector.
+    /// Registers a [collector](crate::collect), which adds metrics at scrape time.
+    ///
+    /// The collector must not block its thread; wrap it in [`Blocking`](crate::collect::Blocking) if it does.
+    /// Its metrics are validated at scrape time. If a metric is invalid, all metrics of the collector are missing
+    /// from the page and a warning is logged.
     ///
     /// Collectors can be registered at any time. Every scrape, push and [`gather`](Self::gather) that
     /// starts later calls the collector. [`render`](Self::render) and [`sum`](Self::sum) are synchronous
@@ -149,14 +157,18 @@ impl Registry {
         })
     }
 
-    /// Registers a gauge that is read at scrape time.
+    /// Registers a gauge without labels that is read at scrape time.
     ///
-    /// It is registered as a collector with the name of the gauge. If `read` returns `None`, the scrape has
-    /// no sample of the gauge.
+    /// `read` must not block its thread; if it does, use [`collector`](Self::collector) with
+    /// [`Blocking`](crate::collect::Blocking). If `read` returns `None`, the gauge is missing from the page.
+    ///
+    /// The gauge is registered as a collector with the name of the gauge. To add labels or other metric types,
+    /// use [`collector`](Self::collector).
     ///
     /// # Errors
     ///
-    /// Returns an error if a collector with this name is already registered.
+    /// Returns an error if a collector with this name is already registered. An invalid name is not an error
+    /// here: the gauge is then missing from the page and a warning is logged at each scrape.
     pub fn gauge<V: Into<SampleValue>>(
         &self,
         name: &'static str,

@@ -13,20 +13,22 @@ use crate::registry::Registry;
 use crate::registry::collectors::collection::Collection;
 
 impl Registry {
-    /// Runs the collectors and returns all metrics.
+    /// Runs the collectors and returns a snapshot of all metrics.
     ///
-    /// The timeout for collectors is 10 s; use [`gather_within`](Self::gather_within) for another one. The
-    /// registry is read in slices of about 0.1 ms, and other tasks can run between them.
+    /// The timeout for collectors is 10 s; to set another one, use [`gather_within`](Self::gather_within). It
+    /// needs a tokio runtime with an enabled timer; without one, the future waits for a collector that hangs.
     ///
-    /// Dropping the future cancels the collectors that no scrape waits for.
+    /// Reading the registry yields after about 0.1 ms of work, so that other tasks can run. Dropping the future
+    /// cancels the collectors that no scrape waits for.
     pub async fn gather(&self) -> Snapshot {
         self.gather_within(Deadline::DEFAULT_TIMEOUT).await
     }
 
-    /// Like [`gather`](Self::gather), with a timeout for the collectors.
+    /// Runs the collectors with a timeout and returns a snapshot of all metrics, like [`gather`](Self::gather).
     ///
-    /// The metrics of a collector that times out are missing from the snapshot. Collectors are dropped 100
-    /// ms before `timeout`, or after half of it if it is below 200 ms, see [`collect`](crate::collect).
+    /// The metrics of a collector that times out are missing from the snapshot. Collectors are dropped 100 ms
+    /// before `timeout`. If `timeout` is less than 200 ms, they are dropped after half of it. The maximum is 1 h;
+    /// longer timeouts are reduced to it. See [timeouts](crate::collect#timeouts).
     pub async fn gather_within(&self, timeout: Duration) -> Snapshot {
         let deadline = Deadline::after(timeout);
         let collectors = self.collectors();

@@ -43,15 +43,17 @@ use crate::collect::checked::CheckedFamily;
 
 /// All metrics of a [`Registry`](crate::Registry) at one point in time, including those of its collectors.
 ///
-/// [`Registry::gather`](crate::Registry::gather) returns it. A snapshot is a view over the index of the
-/// registry: names and labels are not copied, and clones share it. Metrics pages are rendered from such a
-/// snapshot.
+/// Not all values are as of that time:
 ///
 /// | metric | value |
 /// |---|---|
 /// | counter, histogram; count and sum of a summary | as of the snapshot |
-/// | gauge of the registry; quantiles; exemplars | read when [`SeriesSnapshot::value`] is called |
+/// | other gauge of the registry; quantiles; exemplars | read when [`SeriesSnapshot::value`] is called |
+/// | in-progress gauge | read when [`SeriesSnapshot::value`] is called |
 /// | metric of a collector | as returned by the collector |
+///
+/// [`Registry::gather`](crate::Registry::gather) returns a snapshot. It is a view over the index of the registry:
+/// names and labels are not copied, and clones share it. Metrics pages are rendered from such a snapshot.
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) values: Arc<RegistryValues>,
@@ -60,7 +62,7 @@ pub struct Snapshot {
     pub(crate) order: Arc<[Position]>,
 }
 
-/// The index of a family in the registry's or the collectors' part of a snapshot.
+/// The position of a family: an index into the families of the registry or into those of the collectors.
 #[derive(Clone, Copy)]
 pub(crate) enum Position {
     Registry(usize),

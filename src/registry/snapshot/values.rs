@@ -11,7 +11,7 @@ use crate::registry::index::SeriesIndex;
 use crate::registry::{Registry, RegistryInner};
 use crate::sync::lock;
 
-/// The series of a registry and their values. Gauges are not copied but read from the registry on access.
+/// The series of a registry and their values. Gauges are not copied; they are read from the registry on access.
 pub(crate) struct RegistryValues {
     registry: Registry,
     pub(crate) families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
@@ -26,8 +26,8 @@ struct Numbers {
     sums: Vec<f64>,
 }
 
-/// The memory of the last snapshot, reused by the next one. Requesting it from the operating system and
-/// returning it would take longer than filling it.
+/// The memory of the last snapshot, reused by the next one. Allocating it from the operating system and freeing
+/// it would take longer than filling it.
 #[derive(Default)]
 pub(crate) struct Spare(Mutex<Numbers>);
 
@@ -36,7 +36,7 @@ impl RegistryValues {
     pub(crate) fn now(registry: &Registry) -> Self {
         let mut reader = ValueReader::new(registry);
         loop {
-            // In slices, because other scrapes wait for the lock while an index is merged.
+            // Reads in slices, because other scrapes wait for the lock of an index while it is merged.
             if let Some(values) = reader.advance(&mut Budget::turn()) {
                 return values;
             }
@@ -60,7 +60,8 @@ impl RegistryValues {
         self.registry.inner.store.gauges.get(cell)
     }
 
-    /// The approximate cost of [`RegistryValues::in_progress`] in nanoseconds. It reads every shard twice.
+    /// Returns the approximate cost of [`RegistryValues::in_progress`] in nanoseconds, which reads every shard
+    /// twice.
     pub(crate) fn in_progress_work(&self) -> usize {
         10 * self.shards
     }
@@ -106,7 +107,8 @@ impl Spare {
         }
     }
 
-    /// Keeps the memory of a snapshot. If several snapshots exist, that of the last one dropped is kept.
+    /// Keeps the memory of a dropped snapshot. If several snapshots exist, the memory of the one that is dropped
+    /// last is kept.
     fn keep(&self, numbers: Numbers) {
         let before = std::mem::replace(&mut *lock(&self.0), numbers);
         // Freed outside the lock.
@@ -118,19 +120,19 @@ impl Spare {
 fn emptied<T>(mut vec: Vec<T>, room: usize) -> Vec<T> {
     vec.clear();
     if vec.capacity() < room {
-        // Allocate anew: growing the old one could copy its memory.
+        // A new allocation: growing the old vector could copy its memory.
         drop(vec);
         vec = Vec::with_capacity(room);
     }
     vec
 }
 
-/// Reads a registry in slices: first the series, then their values.
+/// A reader that reads a registry in slices: first the series, then their values.
 pub(crate) struct ValueReader {
     registry: Registry,
-    /// The families still to read, in reverse order.
-    waiting: Vec<Arc<Family>>,
-    /// Whether the newcomers of the next family are in its index or being merged into it.
+    /// The families whose series are not read yet, in reverse order.
+    unread: Vec<Arc<Family>>,
+    /// Whether the unindexed series of the next family are in its index or being merged into it.
     merged: bool,
     families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
     /// The cells read so far. Memory for all of them is reserved up front, but touched only as they are
@@ -142,12 +144,12 @@ pub(crate) struct ValueReader {
 
 impl ValueReader {
     pub(crate) fn new(registry: &Registry) -> Self {
-        let mut waiting = registry.inner.families.sorted();
-        waiting.reverse();
+        let mut unread = registry.inner.families.sorted();
+        unread.reverse();
         Self {
             registry: registry.clone(),
-            families: Vec::with_capacity(waiting.len()),
-            waiting,
+            families: Vec::with_capacity(unread.len()),
+            unread,
             merged: false,
             numbers: Numbers::default(),
             counts_end: 0,
@@ -168,16 +170,16 @@ impl ValueReader {
     }
 
     fn collect_series(&mut self, budget: &mut Budget) -> Option<()> {
-        while let Some(family) = self.waiting.last() {
+        while let Some(family) = self.unread.last() {
             if budget.is_spent() {
                 return None;
             }
             let index = family.index(&mut self.merged, budget)?;
             self.families
-                .extend(self.waiting.pop().map(|family| (family, index)));
+                .extend(self.unread.pop().map(|family| (family, index)));
             self.merged = false;
-            if self.waiting.is_empty() {
-                // All indexed series have reserved their cells by now.
+            if self.unread.is_empty() {
+                // Read after all indexes, so that the cells of all indexed series are included.
                 let RegistryInner { store, spare, .. } = &*self.registry.inner;
                 self.counts_end = store.counts_end() as usize;
                 self.sums_end = store.sums_end() as usize;
@@ -197,7 +199,7 @@ impl ValueReader {
         } = self;
         let store = &registry.inner.store;
         let shards = store.live_shards();
-        // Sums are read before buckets and written after them: each observation in a sum is also in its
+        // Sums are read before buckets, and written after them. So each observation in a sum is also in the
         // buckets.
         while sums.len() < *sums_end {
             let start = sums.len();

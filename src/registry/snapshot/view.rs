@@ -52,7 +52,10 @@ impl<'a> FamilySnapshot<'a> {
         Self { source }
     }
 
-    /// Returns the name. For a counter, it includes `_total`, if the counter was registered with it.
+    /// Returns the name of the metric.
+    ///
+    /// It is the exported name, after sanitizing. The name of a counter includes `_total` if the counter was
+    /// registered with it.
     #[must_use]
     pub fn name(&self) -> &'a str {
         match self.source {
@@ -61,7 +64,7 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Returns the type.
+    /// Returns the type of the metric.
     #[must_use]
     pub fn kind(&self) -> MetricKind {
         match self.source {
@@ -79,7 +82,7 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Returns the unit; `None` if the metric was described without one.
+    /// Returns the unit; `None` if the metric has no description or its description has no unit.
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {
         match self.source {
@@ -103,7 +106,7 @@ impl<'a> FamilySnapshot<'a> {
         self.len() == 0
     }
 
-    /// Returns the series, sorted by their labels.
+    /// Returns the series of the metric, sorted by their labels.
     pub fn series(&self) -> impl Iterator<Item = SeriesSnapshot<'a>> + use<'a> {
         let source = self.source;
         (0..self.len()).map(move |i| match source {
@@ -125,7 +128,7 @@ impl<'a> FamilySnapshot<'a> {
 /// A series of a [`FamilySnapshot`].
 #[derive(Clone, Copy)]
 pub struct SeriesSnapshot<'a> {
-    /// In the text format, with escaped values.
+    /// The labels in the text format, with escaped values.
     labels: &'a str,
     source: SeriesSource<'a>,
 }
@@ -151,7 +154,9 @@ impl<'a> SeriesSnapshot<'a> {
         }
     }
 
-    /// Returns the value.
+    /// Returns the value of the series.
+    ///
+    /// Gauges of the registry, quantiles and exemplars are read now, not when the snapshot was taken.
     #[must_use]
     pub fn value(&self) -> Value<'a> {
         match self.source {
@@ -211,7 +216,7 @@ pub enum Value<'a> {
 #[derive(Clone)]
 pub struct HistogramValue<'a> {
     bounds: &'a [f64],
-    /// By bucket, not cumulative.
+    /// The number of observations of each bucket, not cumulative.
     counts: &'a [u64],
     sum: f64,
     exemplars: Option<Arc<Exemplars>>,
@@ -224,7 +229,7 @@ impl HistogramValue<'_> {
         self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
-    /// Returns the sum of all finite observations.
+    /// Returns the sum of all finite observations, in the unit of the metric.
     #[must_use]
     pub fn sum(&self) -> f64 {
         self.sum
@@ -253,12 +258,11 @@ impl HistogramValue<'_> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Bucket {
-    /// The upper bound, inclusive: the label `le`.
+    /// The inclusive upper bound, exported as the label `le`.
     pub upper_bound: f64,
-    /// The number of observations up to the upper bound.
+    /// The number of observations up to the upper bound, including those of lower buckets.
     pub cumulative_count: u64,
-    /// The exemplar: a recent observation of this bucket that belongs to a trace, replaced at most once per
-    /// second.
+    /// A recent observation of this bucket that belongs to a trace, replaced at most once per second.
     pub exemplar: Option<Exemplar>,
 }
 
@@ -270,10 +274,11 @@ pub use crate::registry::exemplars::Exemplar;
 pub struct SummaryValue {
     /// The number of observations.
     pub count: u64,
-    /// The sum of all finite observations.
+    /// The sum of all finite observations, in the unit of the metric.
     pub sum: f64,
-    /// The quantiles 0.5, 0.9, 0.95 and 0.99 with their values over the last ten minutes; NaN without
-    /// observations in that time.
+    /// The quantiles 0.5, 0.9, 0.95 and 0.99, each with its value over the last ten minutes.
+    ///
+    /// The value is NaN without observations in that time. Its relative error is at most 1 %.
     pub quantiles: Vec<(f64, f64)>,
 }
 

@@ -54,7 +54,7 @@ fn run_on(store: &Arc<Store>, functions: Vec<fn(&Store, CellId)>, cell: CellId) 
 }
 
 fn wait_for_returned_slots() {
-    while thread_slot::lent() > 0 {
+    while thread_slot::assigned() > 0 {
         thread::yield_now();
     }
 }

@@ -1,19 +1,19 @@
-//! Names and types of families in the TYPE, HELP and UNIT lines. In OpenMetrics, only samples have the
-//! suffixes `_total` and `_info`.
+//! Names and types of families in the TYPE, HELP and UNIT lines. They differ between the formats, because in
+//! OpenMetrics only sample names have the suffixes `_total` and `_info`.
 
 use crate::exposition::negotiate::Format;
 use crate::model::kind::MetricKind;
 
-/// Returns the name and the type of a family in a format.
+/// Returns the name and the type of a family for its TYPE line in a format.
 ///
 /// | metric | text 0.0.4 | OpenMetrics | OpenMetrics, if `x` is taken |
 /// |---|---|---|---|
 /// | counter `x_total` | `x_total`, counter | `x`, counter | `x_total`, unknown |
 /// | info `x_info` | `x_info`, gauge | `x`, info | `x_info`, gauge |
 ///
-/// The last column also applies to names without the suffix. So samples have the same names in all formats.
+/// The last column also applies to names without the suffix. Sample names are therefore the same in all formats.
 /// `is_taken` tells whether another family of the page, or one of its samples, has a name.
-pub(crate) fn announced(
+pub(crate) fn type_line(
     name: &str,
     kind: MetricKind,
     format: Format,
@@ -39,9 +39,9 @@ pub(crate) fn announced(
 }
 
 fn is_free(short: &str, is_taken: impl Fn(&str) -> bool) -> bool {
-    // Parsers read `x_created` as a part of the counter or the info `x`.
-    let is_part = short.strip_suffix("_created").is_some_and(|whole| {
+    // OpenMetrics parsers read `x_created` as a sample of the counter or the info `x`.
+    let is_created = short.strip_suffix("_created").is_some_and(|whole| {
         is_taken(&format!("{whole}_total")) || is_taken(&format!("{whole}_info"))
     });
-    !short.is_empty() && !is_part && !is_taken(short) && !is_taken(&format!("{short}_created"))
+    !short.is_empty() && !is_created && !is_taken(short) && !is_taken(&format!("{short}_created"))
 }
