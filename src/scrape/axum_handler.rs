@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use crate::scrape::handler::MetricsHandler;
 
-/// Lets axum use the handler in `get(metrics.handler())`. Requires the feature `axum`.
+/// An axum handler for a route, as in `get(metrics.handler())`. Requires the feature `axum`.
 ///
 /// ```
 /// use axum::{Router, routing::get};

@@ -11,12 +11,13 @@ use http_body::{Body, Frame, SizeHint};
 use crate::budget::Budget;
 use crate::exposition::negotiate::Variant;
 use crate::registry::collectors::collection::{Collected, Collection};
-use crate::scrape::run::{ScrapeRun, Turn};
+use crate::scrape::run::{NextSlice, ScrapeRun};
 
 /// The response body of a [`MetricsHandler`](crate::MetricsHandler).
 ///
-/// Reading and rendering yield after about 0.1 ms of work, so that a large page does not delay other
-/// requests on the same thread.
+/// Polling the body runs the collectors, then reads and renders the metrics. Reading and rendering yield after
+/// about 0.1 ms of work, so that a large page does not delay other requests on the same thread. Dropping the
+/// body cancels the collectors that no other scrape waits for.
 #[derive(Debug)]
 pub struct MetricsBody {
     content: Content,
@@ -28,18 +29,18 @@ enum Content {
     Empty,
     /// The body for a HEAD request: empty, but without a known length, so that the server does not send
     /// `content-length: 0`.
-    Untold,
+    Head,
     /// A short text, such as the reason of a failure.
-    Reason(Bytes),
+    Text(Bytes),
     Scraping(Scraping),
 }
 
-/// The progress of one scrape in its run, which it may share with others.
+/// The progress of one scrape in its run, which it may share with other scrapes.
 #[derive(Debug)]
 struct Scraping {
     run: Arc<ScrapeRun>,
     variant: Variant,
-    /// Pending calls of collectors; `None` without collectors, or when all have returned.
+    /// The wait for the collectors; `None` without collectors, or when the wait is over.
     collection: Option<Collection>,
     collected: Collected,
     /// The index of the next slice to send.
@@ -53,13 +54,13 @@ impl MetricsBody {
         Self { content }
     }
 
-    pub(crate) fn untold() -> Self {
-        let content = Content::Untold;
+    pub(crate) fn head() -> Self {
+        let content = Content::Head;
         Self { content }
     }
 
-    pub(crate) fn reason(text: String) -> Self {
-        let content = Content::Reason(text.into());
+    pub(crate) fn text(text: String) -> Self {
+        let content = Content::Text(text.into());
         Self { content }
     }
 
@@ -109,12 +110,12 @@ impl Scraping {
             ..
         } = self;
         match run.slice(*variant, collected, *next, budget) {
-            Turn::Slice(slice) => {
+            NextSlice::Slice(slice) => {
                 self.next += 1;
                 Poll::Ready(Some(slice))
             }
-            Turn::End => Poll::Ready(None),
-            Turn::Over => {
+            NextSlice::End => Poll::Ready(None),
+            NextSlice::Yield => {
                 self.budget = Budget::turn();
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -132,8 +133,8 @@ impl Body for MetricsBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let slice = match &mut self.content {
-            Content::Empty | Content::Untold => None,
-            Content::Reason(text) => {
+            Content::Empty | Content::Head => None,
+            Content::Text(text) => {
                 let text = std::mem::take(text);
                 self.content = Content::Empty;
                 Some(text)
@@ -153,8 +154,8 @@ impl Body for MetricsBody {
     fn size_hint(&self) -> SizeHint {
         match self.content {
             Content::Empty => SizeHint::with_exact(0),
-            Content::Reason(ref text) => SizeHint::with_exact(text.len() as u64),
-            Content::Untold | Content::Scraping(_) => SizeHint::default(),
+            Content::Text(ref text) => SizeHint::with_exact(text.len() as u64),
+            Content::Head | Content::Scraping(_) => SizeHint::default(),
         }
     }
 }

@@ -21,14 +21,15 @@ use crate::scrape::body::MetricsBody;
 use crate::scrape::run::RunQueue;
 use crate::scrape::source::PageSource;
 
-/// A service that serves the metrics page. It accepts any request and never returns an error.
+/// A service that serves the metrics page on any path.
 ///
-/// Mount it with axum's `get` or `route_service`, in tonic's router, or call it from plain hyper.
+/// It does not authenticate requests: whoever reaches the route can read the metrics. Mount it with axum's `get`
+/// or `route_service`, in tonic's router, or call it from plain hyper. The service never returns an error.
 ///
 /// | request | response |
 /// |---|---|
 /// | `GET` | the metrics page |
-/// | `HEAD` | the head of the page, without reading the metrics |
+/// | `HEAD` | the response head of the page, without reading the metrics |
 /// | any other method | 405 Method Not Allowed |
 ///
 /// Format and encoding are negotiated by `Accept` and `Accept-Encoding`:
@@ -43,9 +44,11 @@ use crate::scrape::source::PageSource;
 ///
 /// # Concurrency
 ///
-/// The metrics are read after the collectors, when the body is polled. Reading and rendering yield after
-/// about 0.1 ms of work, so that other tasks can run. Scrapes that wait for the same rendering share it.
-/// Dropping a body before its end does not affect other scrapes.
+/// No task is spawned. When the body is polled, the collectors run first, then the metrics are read and rendered.
+/// Reading and rendering yield after about 0.1 ms of work, so that other tasks can run.
+///
+/// Clones of a handler share their work: at most one run reads the metrics at a time, and all scrapes that arrive
+/// during a run share the next one. Dropping a body before its end does not affect other scrapes.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -61,35 +64,38 @@ use crate::scrape::source::PageSource;
 pub struct MetricsHandler {
     queue: Arc<RunQueue>,
     scrape_timeout: Duration,
-    fails: bool,
+    fails_on_collect_error: bool,
 }
 
 impl MetricsHandler {
-    /// Creates a handler for a registry, or for a page rendered by other code, see [`PageSource`].
+    /// Creates a handler for a registry, or for a [page rendered by other code](PageSource::rendered).
+    ///
+    /// Handlers created separately do not share running scrapes; clones do.
     pub fn new(source: impl Into<PageSource>) -> Self {
         Self {
             queue: Arc::new(RunQueue::new(source.into().0)),
             scrape_timeout: Deadline::DEFAULT_TIMEOUT,
-            fails: false,
+            fails_on_collect_error: false,
         }
     }
 
-    /// Responds with 500 and the reasons if a collector fails. By default, the page is served without the
+    /// Responds with 500 and the error messages if a collector fails.
+    ///
+    /// One failing collector then makes all metrics unavailable. By default, the page is served without the
     /// metrics of that collector.
     ///
-    /// The response head then waits for the collectors. Name conflicts between collectors and other metrics
-    /// are found only after the head: such a collector still loses its metrics, but the scrape does not
-    /// fail.
+    /// With this setting, the response head waits for the collectors. Name conflicts between collectors and other
+    /// metrics are found only after the head: such a collector loses its metrics, but the scrape does not fail.
     #[must_use]
     pub fn fail_on_collect_error(mut self) -> Self {
-        self.fails = true;
+        self.fails_on_collect_error = true;
         self
     }
 
-    /// Sets the timeout of scrapes without the header `X-Prometheus-Scrape-Timeout-Seconds`. The default is
-    /// 10 s, as in Prometheus.
+    /// Sets the timeout of scrapes without the header `X-Prometheus-Scrape-Timeout-Seconds`.
     ///
-    /// It limits how long a scrape waits for collectors, see [`collect`](crate::collect).
+    /// The default is 10 s, as in Prometheus; the maximum is 1 h. The timeout limits only how long a scrape waits
+    /// for collectors, see [timeouts](crate::collect#timeouts).
     #[must_use]
     pub fn scrape_timeout(mut self, timeout: Duration) -> Self {
         self.scrape_timeout = timeout;
@@ -102,12 +108,12 @@ impl MetricsHandler {
                 let collection = self.collection(request.headers());
                 MetricsBody::scraping(self.queue.join(), variant, collection)
             }),
-            Method::HEAD => self.page(request, |_| MetricsBody::untold()),
+            Method::HEAD => self.page(request, |_| MetricsBody::head()),
             _ => not_allowed(),
         }
     }
 
-    /// Returns the wait for the collectors of a scrape that starts now; `None` without collectors.
+    /// Returns one scrape's wait for collectors, with a deadline from now; `None` without collectors.
     fn collection(&self, headers: &HeaderMap) -> Option<Collection> {
         self.queue.source().collectors()?;
         let deadline = Deadline::of(headers, self.scrape_timeout);
@@ -137,24 +143,23 @@ impl MetricsHandler {
     }
 }
 
-/// Returns a 500. It is marked as a scrape, so layers do not measure it: Prometheus itself reports failed
-/// scrapes.
+/// Returns a 500 response. It is marked as a scrape, so layers do not measure it, because Prometheus itself
+/// reports failed scrapes.
 fn failed(reasons: String) -> Response<MetricsBody> {
     let mut response = text(StatusCode::INTERNAL_SERVER_ERROR, reasons);
     response.extensions_mut().insert(SkipMetrics);
     response
 }
 
-/// Returns a plain text response.
 pub(crate) fn text(status: StatusCode, text: String) -> Response<MetricsBody> {
-    let mut response = Response::new(MetricsBody::reason(text));
+    let mut response = Response::new(MetricsBody::text(text));
     *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     response
 }
 
-/// Returns a 405. It is not marked as a scrape, so layers measure it like any other client error.
+/// Returns a 405 response. It is not marked as a scrape, so layers measure it like any other client error.
 fn not_allowed() -> Response<MetricsBody> {
     let mut response = Response::new(MetricsBody::empty());
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
@@ -175,7 +180,7 @@ impl<B> Service<Request<B>> for MetricsHandler {
     fn call(&mut self, request: Request<B>) -> ScrapeFuture {
         ScrapeFuture {
             response: Some(self.answer(&request)),
-            waits: self.fails,
+            waits_for_collectors: self.fails_on_collect_error,
         }
     }
 }
@@ -186,7 +191,7 @@ impl<B> Service<Request<B>> for MetricsHandler {
 pub struct ScrapeFuture {
     response: Option<Response<MetricsBody>>,
     /// Whether the response head waits for the collectors, because a failed collector fails the scrape.
-    waits: bool,
+    waits_for_collectors: bool,
 }
 
 #[cfg(feature = "server")]
@@ -194,7 +199,7 @@ impl ScrapeFuture {
     pub(crate) fn of(response: Response<MetricsBody>) -> Self {
         Self {
             response: Some(response),
-            waits: false,
+            waits_for_collectors: false,
         }
     }
 }
@@ -203,8 +208,11 @@ impl Future for ScrapeFuture {
     type Output = Result<Response<MetricsBody>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { response, waits } = &mut *self;
-        if *waits
+        let Self {
+            response,
+            waits_for_collectors,
+        } = &mut *self;
+        if *waits_for_collectors
             && let Some(response) = response
             && let Some(reasons) = ready!(response.body_mut().poll_failure(cx))
         {
@@ -218,21 +226,21 @@ impl Future for ScrapeFuture {
 }
 
 impl From<&Registry> for MetricsHandler {
-    /// Returns [`Registry::handler`].
+    /// Creates a handler like [`Registry::handler`].
     fn from(registry: &Registry) -> Self {
         registry.handler()
     }
 }
 
 impl From<&MetricsHandler> for MetricsHandler {
-    /// Returns a clone, which shares running scrapes with the original.
+    /// Clones the handler. The clone shares running scrapes with the original.
     fn from(handler: &MetricsHandler) -> Self {
         handler.clone()
     }
 }
 
 impl Registry {
-    /// Returns a service that serves the metrics of this registry; see [`MetricsHandler`].
+    /// Returns a service that serves the metrics page of this registry; see [`MetricsHandler`].
     pub fn handler(&self) -> MetricsHandler {
         MetricsHandler::new(self)
     }

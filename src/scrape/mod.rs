@@ -7,8 +7,8 @@
 //! | serve a page that other code renders, such as another exporter | [`PageSource`], [`Render`] |
 //! | render the page to a string, without collectors | [`Registry::render`](crate::Registry::render) |
 //!
-//! A scrape is a `GET` or `HEAD` request for the metrics page. Layers do not measure scrapes. They measure a
-//! request with another method, which gets a 405 response.
+//! A scrape is a `GET` or `HEAD` request for the metrics page. Layers do not measure scrapes. They do measure
+//! requests with other methods, which get a 405 response.
 
 #[cfg(feature = "axum")]
 mod axum_handler;

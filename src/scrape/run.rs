@@ -2,8 +2,8 @@
 //!
 //! No task is spawned: response bodies do the work when they are polled, a slice at a time.
 //!
-//! A scrape that arrives during a run cannot share it, because it must show everything recorded until it
-//! arrived. It joins the next run, which starts when the current one is complete. However many scrapes
+//! A scrape that arrives during a run cannot share that run, because its page must include everything recorded
+//! before it arrived. It joins the next run, which starts when the current one is complete. However many scrapes
 //! arrive, at most one run is in progress and one is waiting.
 //!
 //! Collectors are called once per run, before it starts. The run starts when the first of its scrapes has
@@ -26,7 +26,7 @@ use crate::registry::snapshot::values::{RegistryValues, ValueReader};
 use crate::scrape::source::{SourceKind, sample_names};
 use crate::sync::lock;
 
-/// The runs of one handler.
+/// The runs of one handler and its clones.
 pub(crate) struct RunQueue {
     source: SourceKind,
     runs: Mutex<Runs>,
@@ -35,7 +35,7 @@ pub(crate) struct RunQueue {
 /// Weak, so that a run is dropped with the last scrape that waits for it.
 #[derive(Default)]
 struct Runs {
-    at_work: Weak<ScrapeRun>,
+    current: Weak<ScrapeRun>,
     waiting: Weak<ScrapeRun>,
 }
 
@@ -49,7 +49,7 @@ impl RunQueue {
         &self.source
     }
 
-    /// Returns the run that starts next, creating it if no scrape waits yet.
+    /// Returns the run that starts next, creating it if no scrape is waiting for one.
     pub(crate) fn join(self: &Arc<Self>) -> Arc<ScrapeRun> {
         let mut runs = lock(&self.runs);
         runs.waiting.upgrade().unwrap_or_else(|| {
@@ -62,13 +62,14 @@ impl RunQueue {
     /// Starts the waiting run if the current one is complete. Otherwise works on the current run and
     /// returns `false` if it is still incomplete.
     fn start(&self, waiting: &Arc<ScrapeRun>, budget: &mut Budget) -> bool {
-        let at_work = lock(&self.runs).at_work.upgrade();
-        // A run whose start panicked can already be the current one. It must not wait for itself.
-        if at_work.is_some_and(|run| !Arc::ptr_eq(&run, waiting) && !run.finish(budget)) {
+        let current = lock(&self.runs).current.upgrade();
+        // If the start of the waiting run panicked, that run can already be the current one. It must not wait
+        // for itself.
+        if current.is_some_and(|run| !Arc::ptr_eq(&run, waiting) && !run.finish(budget)) {
             return false;
         }
         *lock(&self.runs) = Runs {
-            at_work: Arc::downgrade(waiting),
+            current: Arc::downgrade(waiting),
             waiting: Weak::new(),
         };
         true
@@ -93,13 +94,14 @@ enum Stage {
     Writing(RunContent),
 }
 
-/// The content that all pages of a run share: everything but the samples of collectors.
+/// The content that all pages of a run share: everything except the samples of collectors.
 #[derive(Clone)]
 enum RunContent {
     Values(Arc<RegistryValues>),
     Rendered(Bytes),
 }
 
+/// The slices of one page that are rendered so far.
 struct VariantProgress {
     variant: Variant,
     collected: Collected,
@@ -108,12 +110,13 @@ struct VariantProgress {
     done: bool,
 }
 
-/// The result of polling for a slice.
-pub(crate) enum Turn {
+/// The result of [`ScrapeRun::slice`].
+pub(crate) enum NextSlice {
     Slice(Bytes),
+    /// The page has no further slice.
     End,
-    /// The budget is spent, or another thread is working on this run: poll again.
-    Over,
+    /// The budget is spent, or another thread is working on this run: the caller yields and tries again.
+    Yield,
 }
 
 impl ScrapeRun {
@@ -126,7 +129,7 @@ impl ScrapeRun {
         Self { queue, calls, work }
     }
 
-    /// Calls the collectors on first use, and waits for their reports.
+    /// Calls the collectors on the first call, and waits for their reports.
     pub(crate) fn collect(
         &self,
         collection: &mut Collection,
@@ -142,16 +145,16 @@ impl ScrapeRun {
         collection.poll(calls, cx)
     }
 
-    /// Returns slice `n` of a page, doing the necessary work within the budget.
+    /// Returns slice `n` of a page. If the slice is not rendered yet, works on the run within the budget.
     pub(crate) fn slice(
         self: &Arc<Self>,
         variant: Variant,
         collected: &Collected,
         n: usize,
         budget: &mut Budget,
-    ) -> Turn {
+    ) -> NextSlice {
         let Some(mut work) = self.try_lock() else {
-            return Turn::Over;
+            return NextSlice::Yield;
         };
         while !budget.is_spent() {
             if let Stage::Waiting = work.stage {
@@ -163,23 +166,23 @@ impl ScrapeRun {
             let i = work.page(variant, collected);
             let page = &mut work.pages[i];
             if let Some(slice) = page.slices.get_mut(n) {
-                // No scrape joins a run that has started. If only one is left, it takes the slice instead
-                // of sharing it, so that the memory can be reused for the next slice.
-                return Turn::Slice(match Arc::strong_count(self) {
+                // No scrape joins a run that has started. If only one scrape is left, it takes the slice
+                // instead of sharing it, so that the memory can be reused for the next slice.
+                return NextSlice::Slice(match Arc::strong_count(self) {
                     1 => std::mem::take(slice),
                     _ => slice.clone(),
                 });
             }
             if page.done {
-                return Turn::End;
+                return NextSlice::End;
             }
             work.advance(i, self.queue.source(), budget);
         }
-        Turn::Over
+        NextSlice::Yield
     }
 
-    /// Finishes all pages, so that the waiting run can start. Returns `false` if the budget is spent first
-    /// or another thread is working on the run.
+    /// Renders all pages to the end, so that the waiting run can start. Returns `false` if the budget is spent
+    /// first, or if another thread is working on the run.
     fn finish(&self, budget: &mut Budget) -> bool {
         let Some(mut work) = self.try_lock() else {
             budget.spend_all();
@@ -196,7 +199,7 @@ impl ScrapeRun {
         }
     }
 
-    /// Locks the work; `None` if another thread holds it.
+    /// Locks the work; `None` if another thread holds the lock.
     fn try_lock(&self) -> Option<MutexGuard<'_, Work>> {
         match self.work.try_lock() {
             Ok(work) => Some(work),
@@ -209,9 +212,9 @@ impl ScrapeRun {
 impl Work {
     /// Returns the index of the page with this variant and these samples of collectors.
     fn page(&mut self, variant: Variant, collected: &Collected) -> usize {
-        let is_it =
+        let matches =
             |page: &VariantProgress| page.variant == variant && page.collected == *collected;
-        self.pages.iter().position(is_it).unwrap_or_else(|| {
+        self.pages.iter().position(matches).unwrap_or_else(|| {
             let page = VariantProgress::new(variant, collected.clone());
             self.pages.push(page);
             self.pages.len() - 1
@@ -314,16 +317,16 @@ mod tests {
     fn waiting_scrape_yields_if_another_thread_is_rendering() {
         let queue = Arc::new(RunQueue::new(SourceKind::Registry(Registry::new())));
         let run = || Arc::new(ScrapeRun::new(Arc::clone(&queue)));
-        let (at_work, waiting) = (run(), run());
-        lock(&queue.runs).at_work = Arc::downgrade(&at_work);
-        let _another_thread = at_work.work.lock();
+        let (current, waiting) = (run(), run());
+        lock(&queue.runs).current = Arc::downgrade(&current);
+        let _another_thread = current.work.lock();
         let variant = Variant {
             format: Format::Text,
             encoding: Encoding::Identity,
         };
         assert!(matches!(
             waiting.slice(variant, &Collected::default(), 0, &mut Budget::turn()),
-            Turn::Over
+            NextSlice::Yield
         ));
     }
 }

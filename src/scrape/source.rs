@@ -33,12 +33,15 @@ pub(crate) enum SourceKind {
     },
 }
 
-/// Renders a metrics page in the text format 0.0.4.
+/// A renderer of a metrics page in the text format 0.0.4.
 ///
-/// Implemented for closures, and with the feature `exporter` for
+/// It is implemented for closures, and with the feature `exporter` for
 /// `metrics_exporter_prometheus::PrometheusHandle`.
 pub trait Render: Send + Sync + 'static {
-    /// Returns the page.
+    /// Returns the page, whose last line must end with a newline.
+    ///
+    /// It is called on the thread that serves the metrics page, so it must not block. Scrapes that share a run
+    /// share one call. A panic propagates to the task that polls the response body.
     fn render(&self) -> String;
 }
 
@@ -57,8 +60,9 @@ impl Render for metrics_exporter_prometheus::PrometheusHandle {
 }
 
 impl PageSource {
-    /// Creates a source from a page rendered by other code. It is served in the text format 0.0.4, whatever
-    /// formats the scraper accepts.
+    /// Creates a source from a page rendered by other code, such as another exporter.
+    ///
+    /// The page is served in the text format 0.0.4, whatever formats the scraper accepts.
     pub fn rendered(render: impl Render) -> Self {
         Self(SourceKind::Rendered {
             render: Arc::new(render),
@@ -69,7 +73,8 @@ impl PageSource {
     /// Adds the metrics of the collectors of `registry` to a [rendered](Self::rendered) page.
     ///
     /// The other metrics of `registry` are not added. If a metric of a collector is already on the rendered
-    /// page, that collector loses all its metrics.
+    /// page, that collector loses all its metrics. Metrics of the rendered page are recognized by their `# TYPE`
+    /// lines.
     ///
     /// This has no effect on the page of a registry, which has its own collectors.
     #[must_use]
@@ -89,7 +94,7 @@ impl SourceKind {
         }
     }
 
-    /// The registry whose collectors are on the page.
+    /// Returns the registry whose collectors are on the page.
     fn registry(&self) -> Option<&Registry> {
         match self {
             Self::Registry(registry) => Some(registry),

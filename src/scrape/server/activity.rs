@@ -1,8 +1,7 @@
 //! [`Activity`]: detects idle connections by the time of their last activity.
 //!
-//! Activity is a complete request, or a part of a page that the client reads; single bytes do not count. So
-//! a client that sends its request at one byte per minute is as idle as one that sends nothing, over HTTP/1
-//! and HTTP/2.
+//! Activity is a complete request, or a part of a page that the client reads. Single bytes of a request do not
+//! count: over HTTP/1 and HTTP/2, a connection is also idle if its client sends one byte per minute.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 use crate::scrape::body::MetricsBody;
 use crate::sync::lock;
 
+/// The activity of one connection. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Activity {
     state: Arc<Mutex<ActivityState>>,
@@ -23,8 +23,8 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct ActivityState {
-    /// The number of responses that wait for collectors. The connection is then not idle, because
-    /// collectors have their own deadline.
+    /// The number of requests without any part of their page yet. While there are some, the connection is not
+    /// idle, because collectors have their own deadline.
     waiting: usize,
     latest: Instant,
 }
@@ -52,7 +52,7 @@ impl Activity {
         }
     }
 
-    /// Records that a complete request has arrived.
+    /// Records a complete request. The connection is not idle until the returned guard is dropped.
     pub(super) fn request(&self) -> PendingPage {
         self.change(|state| state.waiting += 1);
         PendingPage(self.clone())
@@ -65,7 +65,7 @@ impl Activity {
     }
 }
 
-/// A guard for a request that has received nothing of its page yet.
+/// A guard for a request without any part of its page yet.
 #[derive(Debug)]
 pub(super) struct PendingPage(Activity);
 

@@ -20,46 +20,46 @@ use crate::scrape::server::activity::{Activity, ActivityBody};
 use crate::scrape::server::listener::Stream;
 
 pub(super) struct Connections {
-    pages: Arc<Routes>,
-    places: Arc<Semaphore>,
+    routes: Arc<Routes>,
+    permits: Arc<Semaphore>,
     tasks: JoinSet<()>,
     closing: watch::Sender<bool>,
 }
 
-/// The paths of the server.
+/// The metrics handler with the paths and the limits of the server.
 pub(super) struct Routes {
     handler: MetricsHandler,
     settings: ServerSettings,
 }
 
-/// A permit for one connection. It would be `None` only if the semaphore were closed, which never happens.
+/// A permit for one connection. It is `None` only if the semaphore is closed, which never happens.
 pub(super) type ConnectionPermit = Option<OwnedSemaphorePermit>;
 
 impl Connections {
-    pub(super) fn new(pages: Routes) -> Self {
-        let places = pages.settings.max_connections.min(Semaphore::MAX_PERMITS);
+    pub(super) fn new(routes: Routes) -> Self {
+        let permits = routes.settings.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
-            pages: Arc::new(pages),
-            places: Arc::new(Semaphore::new(places)),
+            routes: Arc::new(routes),
+            permits: Arc::new(Semaphore::new(permits)),
             tasks: JoinSet::new(),
             closing: watch::Sender::new(false),
         }
     }
 
     /// Waits until one more connection is allowed.
-    pub(super) fn place(&self) -> impl Future<Output = ConnectionPermit> + use<> {
-        let places = Arc::clone(&self.places);
-        async move { places.acquire_owned().await.ok() }
+    pub(super) fn permit(&self) -> impl Future<Output = ConnectionPermit> + use<> {
+        let permits = Arc::clone(&self.permits);
+        async move { permits.acquire_owned().await.ok() }
     }
 
-    pub(super) fn serve(&mut self, stream: Stream, place: ConnectionPermit) {
+    pub(super) fn serve(&mut self, stream: Stream, permit: ConnectionPermit) {
         // Remove the results of connections that have ended.
         while self.tasks.try_join_next().is_some() {}
-        let pages = Arc::clone(&self.pages);
+        let routes = Arc::clone(&self.routes);
         let closing = self.closing.subscribe();
         self.tasks.spawn(async move {
-            serve_connection(pages, stream, closing).await;
-            drop(place);
+            serve_connection(routes, stream, closing).await;
+            drop(permit);
         });
     }
 
@@ -76,29 +76,29 @@ impl Connections {
     }
 }
 
-async fn serve_connection(pages: Arc<Routes>, stream: Stream, mut closing: watch::Receiver<bool>) {
-    let idle_timeout = pages.settings.idle_timeout;
+async fn serve_connection(routes: Arc<Routes>, stream: Stream, mut closing: watch::Receiver<bool>) {
+    let idle_timeout = routes.settings.idle_timeout;
     let activity = Activity::start();
     let mut server = auto::Builder::new(TokioExecutor::new());
-    // `Activity` detects incomplete request heads instead.
+    // No `header_read_timeout`, because `Activity` also detects incomplete request heads.
     server
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None);
     server.http2().timer(TokioTimer::new());
-    let service = TowerToHyperService::new(PageService {
-        pages,
+    let service = TowerToHyperService::new(RouteService {
+        routes,
         activity: activity.clone(),
     });
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
-    let asked = tokio::select! {
+    let shuts_down = tokio::select! {
         // Errors of the connection are ignored: clients may disconnect at any time.
         _ = connection.as_mut() => return,
         () = activity.idle(idle_timeout) => false,
         _ = closing.wait_for(|closing| *closing) => true,
     };
     connection.as_mut().graceful_shutdown();
-    if asked {
+    if shuts_down {
         // Running requests may finish within the shutdown timeout of the server. The idle timeout still
         // applies.
         tokio::select! {
@@ -106,10 +106,9 @@ async fn serve_connection(pages: Arc<Routes>, stream: Stream, mut closing: watch
             () = activity.idle(idle_timeout) => {}
         }
     } else {
-        // Time for the graceful shutdown of an idle connection. It is limited because the client may not
-        // read.
-        const GOODBYE: Duration = Duration::from_secs(1);
-        let _ = tokio::time::timeout(GOODBYE, connection).await;
+        // The graceful shutdown of an idle connection has a limit, because the client may not read.
+        const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection).await;
     }
 }
 
@@ -120,12 +119,12 @@ impl Routes {
 }
 
 #[derive(Clone)]
-struct PageService {
-    pages: Arc<Routes>,
+struct RouteService {
+    routes: Arc<Routes>,
     activity: Activity,
 }
 
-impl<B: Send + 'static> Service<Request<B>> for PageService {
+impl<B: Send + 'static> Service<Request<B>> for RouteService {
     type Response = Response<ActivityBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -136,7 +135,7 @@ impl<B: Send + 'static> Service<Request<B>> for PageService {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let waiting = self.activity.request();
-        let Routes { handler, settings } = &*self.pages;
+        let Routes { handler, settings } = &*self.routes;
         let path = request.uri().path();
         let answer = if path == settings.path {
             handler.clone().call(request)

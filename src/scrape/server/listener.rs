@@ -38,8 +38,8 @@ impl Listener {
             .map_err(|error| refused(address, error))
     }
 
-    /// Listens as an environment variable says: on a port of all addresses, or on one socket address.
-    /// `None` if the variable is unset or empty.
+    /// Listens where an environment variable says: on a port of all addresses, or on one socket address.
+    /// Returns `None` if the variable is unset or empty.
     pub(super) async fn from_env(variable: &str) -> Result<Option<Self>, Error> {
         let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
             return Ok(None);
@@ -96,7 +96,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // A page is written in slices, and each is to be sent at once.
+                // A page is written in slices. Each is sent immediately, without Nagle's algorithm.
                 let _ = stream.set_nodelay(true);
                 Ok(Stream::Tcp(stream))
             }
@@ -106,7 +106,7 @@ impl Listener {
     }
 }
 
-/// Whether the file is a socket without a listener: its process ended without removing it.
+/// Whether the file is a socket without a listener, which a process left behind when it ended.
 #[cfg(unix)]
 fn is_stale(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
@@ -121,12 +121,13 @@ fn refused(address: &str, error: io::Error) -> Error {
     Error::new(message).with_source(error)
 }
 
-/// Waits before the next `accept` after an error: 1 s, or not at all if the error concerns only one
+/// Waits before the next `accept` after an error: for 1 s, or not at all if the error concerns only one
 /// connection.
 pub(super) async fn pause_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     const PAUSE: Duration = Duration::from_secs(1);
-    // These errors concern one connection, which is gone. Any other error would repeat immediately.
+    // These errors concern one connection, which is closed. Any other error, such as too many open files, would
+    // repeat immediately.
     if !matches!(
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted

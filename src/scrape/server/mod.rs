@@ -17,6 +17,9 @@ use crate::scrape::server::listener::Listener;
 
 /// An HTTP server for the metrics page: HTTP/1 and HTTP/2, on TCP or a Unix socket.
 ///
+/// Do not expose the server to the public internet: it has neither authentication nor TLS, and clients that hold
+/// all connections open keep other scrapers waiting.
+///
 /// | path | response |
 /// |---|---|
 /// | `/metrics` | the metrics page |
@@ -34,6 +37,7 @@ use crate::scrape::server::listener::Listener;
 /// # }
 /// ```
 ///
+<<<<<<< HEAD
 /// # Shutdown
 ///
 /// To have the last requests scraped, end the application's server first, wait for at least one scrape interval, and
@@ -56,12 +60,15 @@ use crate::scrape::server::listener::Listener;
 /// ```
 ///
 /// The server is meant for scrapers, not for the public internet. It still limits misbehaving clients:
+=======
+/// Limits for clients that misbehave:
+>>>>>>> h-src-b
 ///
-/// | setting | default | |
+/// | setting | default | effect |
 /// |---|---|---|
 /// | [`max_connections`](Self::max_connections) | 64 | further connections wait to be accepted |
 /// | [`idle_timeout`](Self::idle_timeout) | 75 s | connections without progress for this long are closed |
-/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | time for running scrapes at shutdown |
+/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | scrapes that run longer after the shutdown are aborted |
 #[must_use = "a server does nothing until `serve` is called"]
 pub struct MetricsServer {
     listener: Listener,
@@ -92,7 +99,8 @@ impl Default for ServerSettings {
 impl MetricsServer {
     /// Listens on a TCP address, such as `0.0.0.0:8081`, `[::]:8081` or `localhost:0`.
     ///
-    /// Connections wait until [`serve`](Self::serve) is called.
+    /// With port 0, the system chooses a port; [`local_addr`](Self::local_addr) returns it. Connections wait until
+    /// [`serve`](Self::serve) is called.
     ///
     /// # Errors
     ///
@@ -106,11 +114,11 @@ impl MetricsServer {
         Ok(Self::of(Listener::tcp(&address.to_string()).await?))
     }
 
-    /// Listens where the environment variable `METRICS_PORT` says.
+    /// Listens on the port or the address in the environment variable `METRICS_PORT`.
     ///
     /// | `METRICS_PORT` | the server listens on |
     /// |---|---|
-    /// | a port, `8081` | this port of all IPv6 and IPv4 addresses |
+    /// | a port, `8081` | this port of all IPv6 and IPv4 addresses; without IPv6, of all IPv4 addresses |
     /// | an IP address with a port, `127.0.0.1:8081` | this address |
     /// | unset or empty | nothing: the result is `None` |
     ///
@@ -131,8 +139,8 @@ impl MetricsServer {
 
     /// Listens on a Unix socket.
     ///
-    /// A socket file that an ended process left behind is replaced. The file is removed when the server is
-    /// dropped or ends.
+    /// If a process left the socket file behind when it ended, the file is replaced. The file is removed when the
+    /// server ends or is dropped.
     ///
     /// # Errors
     ///
@@ -170,9 +178,10 @@ impl MetricsServer {
         self
     }
 
-    /// Sets the maximum number of connections served at a time; 64 by default, at least 1.
+    /// Sets the maximum number of connections served at a time; 64 by default.
     ///
-    /// Further connections wait to be accepted.
+    /// Further connections wait to be accepted, so clients that hold all connections open keep other scrapers
+    /// waiting, until the [`idle_timeout`](Self::idle_timeout) closes idle connections. 0 is raised to 1.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections.max(1);
         self
@@ -180,29 +189,31 @@ impl MetricsServer {
 
     /// Sets the time after which a connection without progress is closed; 75 s by default.
     ///
-    /// A complete request, and the client reading a part of a response, are progress. While a response
-    /// waits for collectors, the connection is not closed.
+    /// A connection makes progress when a complete request arrives, or when the client reads a part of a
+    /// response. While a response waits for collectors, the connection is not closed.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = timeout;
         self
     }
 
     /// Sets how long [`serve`](Self::serve) waits for running scrapes at shutdown; 10 s by default.
+    ///
+    /// Scrapes that take longer are aborted, and a warning is logged.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.settings.shutdown_timeout = timeout;
         self
     }
 
-    /// Serves until `shutdown` completes.
+    /// Serves the metrics page until `shutdown` completes.
     ///
     /// Then no further connections are accepted, idle ones are closed, and running scrapes may finish
     /// within [`shutdown_timeout`](Self::shutdown_timeout). For a server that never ends, pass
     /// [`std::future::pending()`].
     ///
-    /// Errors of connections do not end the server. If it cannot accept connections, because too many files
-    /// are open for example, it logs a warning and retries after 1 s.
+    /// Errors of connections do not end the server. If it cannot accept connections, for example because too many
+    /// files are open, it logs a warning and retries after 1 s.
     ///
-    /// Dropping the future closes all connections at once.
+    /// Dropping the future closes all connections immediately.
     pub async fn serve(self, handler: MetricsHandler, shutdown: impl Future<Output = ()>) {
         let Self { listener, settings } = self;
         let timeout = settings.shutdown_timeout;
@@ -210,14 +221,14 @@ impl MetricsServer {
         let mut shutdown = pin!(shutdown);
         loop {
             let accept = async {
-                let place = connections.place().await;
-                (place, listener.accept().await)
+                let permit = connections.permit().await;
+                (permit, listener.accept().await)
             };
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                (place, accepted) = accept => match accepted {
-                    Ok(stream) => connections.serve(stream, place),
+                (permit, accepted) = accept => match accepted {
+                    Ok(stream) => connections.serve(stream, permit),
                     Err(error) => {
                         let pause = listener::pause_after(&error);
                         tokio::select! {
