@@ -37,7 +37,16 @@ use crate::scrape::server::listener::Listener;
 /// # }
 /// ```
 ///
-<<<<<<< HEAD
+/// # Limits
+///
+/// Limits for clients that misbehave:
+///
+/// | setting | default | effect |
+/// |---|---|---|
+/// | [`max_connections`](Self::max_connections) | 64 | further connections wait to be accepted |
+/// | [`idle_timeout`](Self::idle_timeout) | 75 s | connections without progress for this long are closed |
+/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | scrapes that run longer after the shutdown are aborted |
+///
 /// # Shutdown
 ///
 /// To have the last requests scraped, end the application's server first, wait for at least one scrape interval, and
@@ -58,17 +67,6 @@ use crate::scrape::server::listener::Listener;
 /// # Ok(())
 /// # }
 /// ```
-///
-/// The server is meant for scrapers, not for the public internet. It still limits misbehaving clients:
-=======
-/// Limits for clients that misbehave:
->>>>>>> h-src-b
-///
-/// | setting | default | effect |
-/// |---|---|---|
-/// | [`max_connections`](Self::max_connections) | 64 | further connections wait to be accepted |
-/// | [`idle_timeout`](Self::idle_timeout) | 75 s | connections without progress for this long are closed |
-/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | scrapes that run longer after the shutdown are aborted |
 #[must_use = "a server does nothing until `serve` is called"]
 pub struct MetricsServer {
     listener: Listener,
