@@ -75,7 +75,7 @@
 //! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
 //! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams, tunnels and [marked](http::LongLived) WebSockets |
-//! | `metrics_label_overflow_total` | counter | `family`, `label` | observations recorded as `overflow` |
+//! | `metrics_label_overflow_total` | counter | `family`, `label` | label values replaced by `overflow` |
 //!
 //! Off by default: the time to the response head, and the sizes of response and request bodies; see
 //! [`HttpMetric`](http::HttpMetric).

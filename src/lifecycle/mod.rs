@@ -3,6 +3,7 @@
 //! | what happens | [`End`](end::End) | reported by |
 //! |---|---|---|
 //! | the body reaches its end of stream | `Complete` | [`ObservedBody`](body::ObservedBody) |
+//! | no body follows the response head | `Complete` | the reader of the head |
 //! | the body returns an error | `Failed` | [`ObservedBody`](body::ObservedBody) |
 //! | the future returns an error | `Failed` | the middleware's future |
 //! | the future or the body is dropped earlier | `Dropped` | the destructor of the exchange |

@@ -117,7 +117,14 @@ impl HttpMetrics {
 
     /// Creates a configuration for servers with the names and labels of the crate axum-prometheus.
     ///
-    /// Durations and sizes have the status label. [`Naming::axum_prometheus`] lists the names.
+    /// | | |
+    /// |---|---|
+    /// | names | [`Naming::axum_prometheus`] |
+    /// | status label | also on durations and sizes, which multiplies their series |
+    /// | counted, durations end | at the end of the body; that crate: at the response head |
+    /// | aborted bodies, open connections | on; that crate does not have them |
+    ///
+    /// The [migration guide](crate::_guide::migration) lists what changes silently.
     pub fn axum_prometheus() -> Self {
         Self::server()
             .naming(Naming::axum_prometheus())

@@ -130,8 +130,7 @@ impl HttpExchange {
         self.in_flight.is_live()
     }
 
-    /// Registers a deferred request once it is known not to be a scrape: its future is pending, or it has a
-    /// response.
+    /// Registers a deferred request whose future is pending, or which ends without a response.
     #[inline]
     pub(crate) fn register_deferred(&mut self) {
         self.in_flight.register_deferred();

@@ -7,13 +7,16 @@
 //! | [`layer`] | builds the layer |
 //! | [`service`] | starts an [`exchange`], which is [`in_flight`] until it ends, then calls the inner service |
 //! | [`nesting`], [`inside`] | detect a layer that is applied twice |
-//! | [`request_body`] | measures the body of the request, in layers built with `with_request_body` |
+//! | [`request_body`], [`body_progress`] | measure the body of the request, in layers built with `with_request_body` |
 //! | [`future`] | polls the inner service for the response |
-//! | [`head`] | reads the response head; [`long_lived`] decides whether the exchange ends there |
+//! | [`head`] | reads the response head and decides whether the exchange ends there |
+//! | [`long_lived`] | the mark of a long-lived connection, and the gauge of open ones |
 //! | [`body`] | reports the end of the response body, which `lifecycle::body` detects |
 //! | [`outcome`] | lists how requests end; the first of these modules that detects the end reports it |
 //!
-//! Panics are reported by the guard of `lifecycle::panic_guard`, around each call of inner code.
+//! Panics of the inner service and of its body's `poll_frame` are reported by the guard of `lifecycle::panic_guard`. If
+//! another function of the body or a function of the application that reads the response panics, the exchange ends as
+//! dropped; if one that reads the request panics, the exchange has not started.
 
 pub(crate) mod body;
 mod body_progress;

@@ -11,14 +11,14 @@ pub(super) enum CompletionRecorder {
     Other(Box<Handles>),
 }
 
-/// The handles of all measured families, in any sink.
+/// The handles of the families that are recorded when a request ends, in any sink.
 pub(super) struct Handles {
     pub(super) requests: Option<CounterHandle>,
     pub(super) duration: Option<HistogramHandle>,
     pub(super) head_duration: Option<HistogramHandle>,
     pub(super) response_size: Option<HistogramHandle>,
-    pub(super) request_size: Option<HistogramHandle>,
-    pub(super) request_duration: Option<HistogramHandle>,
+    pub(super) request_body_size: Option<HistogramHandle>,
+    pub(super) request_body_duration: Option<HistogramHandle>,
 }
 
 /// The measurements of a request, other than its duration.
@@ -50,10 +50,10 @@ impl Handles {
             size.observe(bytes as f64);
         }
         if let Some((bytes, seconds)) = measured.request {
-            if let Some(size) = &self.request_size {
+            if let Some(size) = &self.request_body_size {
                 size.observe(bytes as f64);
             }
-            if let Some(duration) = &self.request_duration {
+            if let Some(duration) = &self.request_body_duration {
                 duration.observe(seconds);
             }
         }

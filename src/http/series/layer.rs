@@ -439,8 +439,8 @@ impl LayerSeries {
             duration,
             head_duration: histogram(HttpMetric::HeadDuration),
             response_size: histogram(HttpMetric::ResponseBodySize),
-            request_size: histogram(HttpMetric::RequestBodySize),
-            request_duration: histogram(HttpMetric::RequestBodyDuration),
+            request_body_size: histogram(HttpMetric::RequestBodySize),
+            request_body_duration: histogram(HttpMetric::RequestBodyDuration),
         }))
     }
 
