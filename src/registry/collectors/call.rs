@@ -42,7 +42,7 @@ pub(crate) struct CollectorCall {
     started: Instant,
     deadline: Deadline,
     /// `None` after the call has ended.
-    future: Mutex<Option<Answer>>,
+    future: Mutex<Option<CollectFuture>>,
     waker: Arc<SharedWaker>,
     report: OnceLock<Arc<Report>>,
 }
