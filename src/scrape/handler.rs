@@ -23,8 +23,10 @@ use crate::scrape::source::PageSource;
 
 /// A service that serves the metrics page on any path.
 ///
-/// It does not authenticate requests: whoever reaches the route can read the metrics. Mount it with axum's `get`
-/// or `route_service`, in tonic's router, or call it from plain hyper. The service never returns an error.
+/// It does not authenticate requests: any client that reaches the route can read the metrics.
+///
+/// Mount it with axum's `get` or `route_service`, in tonic's router, or call it from plain hyper. The service
+/// never returns an error.
 ///
 /// | request | response |
 /// |---|---|
