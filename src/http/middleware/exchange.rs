@@ -60,7 +60,7 @@ impl HttpExchange {
     pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
         nesting::check(layer);
         match layer.start_known(request.method(), request.extensions()) {
-            Some(series) => Self::new(InFlight::started(series)),
+            Some(series) => Self::new(InFlight::at(series)),
             None => Self::start_from_head(layer, RequestHead::new(request)),
         }
     }
@@ -181,8 +181,11 @@ impl HttpExchange {
             return;
         };
         let seconds = self.started.elapsed_seconds();
-        if let &InFlight::SeriesPair(SeriesPair { started, counted }) = &self.in_flight
-            && counted.count_ordinary(started, status, seconds)
+        if let &InFlight::SeriesPair(SeriesPair {
+            in_progress,
+            counted,
+        }) = &self.in_flight
+            && counted.count_ordinary(in_progress, status, seconds)
         {
             self.in_flight = ENDED;
         } else {
@@ -192,11 +195,18 @@ impl HttpExchange {
 
     /// Ends the exchange of a request that took `seconds` in total.
     fn record_end(&mut self, seconds: f64, outcome: RequestEnd) {
-        let Some((SeriesPair { started, counted }, extras)) = self.in_flight.take_series() else {
+        let Some((
+            SeriesPair {
+                in_progress,
+                counted,
+            },
+            extras,
+        )) = self.in_flight.take_series()
+        else {
             return;
         };
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-        let _ending = InProgressDecrement(started);
+        let _ending = InProgressDecrement(in_progress);
         if let Some(status) = outcome.status() {
             let measured = self.measured(outcome, &extras);
             let seconds = match measured.head_seconds {

@@ -30,8 +30,8 @@ pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 
 #[derive(Clone, Copy)]
 pub(super) struct SeriesPair {
-    pub(super) started: &'static RequestSeries,
-    /// The series that will count the request. It differs from `started` if the response sets another endpoint or
+    pub(super) in_progress: &'static RequestSeries,
+    /// The series that will count the request. It differs from `in_progress` if the response sets another endpoint or
     /// other labels.
     pub(super) counted: &'static RequestSeries,
 }
@@ -68,12 +68,12 @@ impl InFlight {
     /// Increments the in-progress gauge of the series.
     pub(super) fn start(series: &'static RequestSeries) -> Self {
         series.start();
-        Self::started(series)
+        Self::at(series)
     }
 
     /// Creates the value for a series whose in-progress gauge has already been incremented.
     #[inline]
-    pub(super) fn started(series: &'static RequestSeries) -> Self {
+    pub(super) fn at(series: &'static RequestSeries) -> Self {
         Self::SeriesPair(SeriesPair::at(series))
     }
 
@@ -208,7 +208,7 @@ impl InFlight {
         if is_counted == Some(false)
             && let Some((pair, _)) = self.take_series()
         {
-            pair.started.end();
+            pair.in_progress.end();
         }
     }
 }
@@ -256,7 +256,7 @@ impl SeriesPair {
     #[inline]
     fn at(series: &'static RequestSeries) -> Self {
         Self {
-            started: series,
+            in_progress: series,
             counted: series,
         }
     }

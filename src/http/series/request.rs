@@ -132,14 +132,14 @@ impl RequestSeries {
         in_progress
     }
 
-    /// Fast path: counts a completed request and decrements the in-progress gauge of `started`.
+    /// Fast path: counts a completed request and decrements the in-progress gauge of `started_in`.
     ///
     /// Returns `false`, without recording anything, unless all of it is in cells of the calling thread's
     /// shard and there is nothing to warn of.
     #[inline]
     pub(crate) fn count_ordinary(
         &'static self,
-        started: &'static Self,
+        started_in: &'static Self,
         status: Status,
         seconds: f64,
     ) -> bool {
@@ -154,7 +154,7 @@ impl RequestSeries {
         };
         cells.count(writer, layer.duration_bounds(), seconds);
         // Set at the start of the request, if the gauge is measured.
-        if let Some(cells) = started.in_progress_cells.get() {
+        if let Some(cells) = started_in.in_progress_cells.get() {
             cells.end(writer);
         }
         true
