@@ -106,7 +106,7 @@
 //! | the inner service returns an error instead of a response | at the error | `error` | |
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
 //! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
-//! | a long-lived connection starts: 101, CONNECT with a 2xx status, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open; its end is never an aborted body. For 101, only with [`LongLived::guarded`](http::LongLived::guarded): the body of an upgrade ends at once |
+//! | a long-lived connection starts: 101, CONNECT with a 2xx status, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open; its end is never an aborted body. For 101, insert a [`LongLived::guarded`](http::LongLived::guarded) mark: without it, this gauge returns to 0 at once, because the server drops the body of an upgrade |
 //!
 //! These requests are not counted:
 //!
@@ -120,9 +120,9 @@
 //! A response body is complete in each of these cases:
 //!
 //! - It returned `None` or trailers.
-//! - It passed as many bytes as it announced, so the last frame of a body of known length ends it.
+//! - It passed as many bytes as its `size_hint` or `content-length` announced, so the last frame of a body of known length ends it.
 //! - It reports the end of its stream.
-//! - The response has no body: HEAD, 204 and 304.
+//! - The response has no body: HEAD, 204 and 304. The request then ends at the response head.
 //!
 //! The body ends when the server has taken its last frame, which can be before the client has received it: a body of one
 //! large frame ends at once, however slow the client is.
@@ -130,8 +130,7 @@
 //! With [`MeasureUntil::Head`](http::MeasureUntil::Head), the duration is the time to the response head. It is recorded
 //! when the request ends, as all else.
 //!
-//! hyper notices a closed connection of HTTP/1 while it reads: a client that only shuts down its sending side also cancels
-//! its request.
+//! With HTTP/1, hyper takes a half-closed connection (`shutdown(SHUT_WR)`) as a disconnect: the request is `cancelled`.
 //!
 //! # Glossary
 //!

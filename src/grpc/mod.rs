@@ -34,9 +34,9 @@
 //! | response complete, with `grpc-status` in its head and none in trailers | that code; `Unknown` if it is not a valid code |
 //! | response complete, without `grpc-status` | from the HTTP status, see below |
 //! | the inner service (a layer, not a tonic method) returned an error, or the body failed | `Unknown` on a server, `Unavailable` on a client; `DeadlineExceeded` if the timeout had expired |
-//! | dropped before its end: the client cancelled the call or disconnected, or an outer layer timed out; on a client, the caller dropped the future or the stream | `Canceled`; `DeadlineExceeded` if the timeout had expired |
+//! | dropped before its end: the client cancelled the call or disconnected, or an outer layer timed out; on a client, the caller dropped the future or the stream | `Canceled`; `DeadlineExceeded` if the deadline of the call (`grpc-timeout`) had passed |
 //! | the service or the body panicked | `Internal`; the panic propagates |
-//! | on a client, tonic's `Channel` cannot connect | `Unavailable`, one call per attempt; a failing `Endpoint::connect()` is not a call |
+//! | on a client, tonic's `Channel` cannot connect | `Unavailable`, once for each call that is made; a failing `Endpoint::connect()` is not a call |
 //!
 //! | HTTP status | `grpc_code`, as [gRPC maps it] |
 //! |---|---|
@@ -73,7 +73,7 @@
 //! | known from an earlier call | its own, from the start of the call |
 //! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown` |
 //! | new, and the response is `UNIMPLEMENTED` or not gRPC (by `content-type`), or no response is returned | `unknown` |
-//! | new, and [`max_methods`](crate::GrpcMetrics::max_methods) other methods are known | `overflow` |
+//! | new, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` |
 //! | new | its own; it is known from then on |
 //!
 //! The first call of a new method is counted as started and in progress only from the response head. Its duration is

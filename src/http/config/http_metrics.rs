@@ -341,8 +341,9 @@ impl HttpMetrics {
     ///
     /// `endpoint` is the full route template, including the prefix of `nest`: `/api/orders`.
     ///
-    /// With custom labels, every combination of their listed [`values`](HttpLabel::values) is exported, at most
-    /// 10,000. The empty value (no header, for example) and `overflow` are exported only if they are listed, too.
+    /// With custom labels, every combination of their listed [`values`](HttpLabel::values) is exported; more than
+    /// 10,000 combinations are an error. To export the empty value (no header, for example) and `overflow` too,
+    /// list `""` and `"overflow"`.
     /// A label without listed values, such as `host` of [`client`](Self::client), is an error: its values are not
     /// known at start-up.
     ///
