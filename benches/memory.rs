@@ -1,4 +1,4 @@
-//! Memory per series, and the memory that requests to existing series add, which is none.
+//! Memory per series. Requests to existing series must add no memory.
 //!
 //! ```text
 //! cargo bench --bench memory

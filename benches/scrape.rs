@@ -27,7 +27,7 @@ fn main() {
             measure(kind, series.min(largest), 2);
         }
         measure(kind, 10_000.min(largest), 4);
-        // As many shards as on 64 cores, read by one core.
+        // Simulates the shards of 64 cores on one core.
         measure(kind, 10_000.min(largest), 64);
     }
     measure(Kind::Counter, largest, 64);

@@ -58,6 +58,7 @@ mod process {
     use tower_prometheus::collectors::{ProcessCollector, ProcessMemory};
 
     use super::families::{described, families};
+    use test_support::child_test::ignored_test;
     use test_support::page::samples;
     use test_support::scrape::{
         collector_succeeded, handler_with_collector, scrape_open_metrics, scrape_text,
@@ -66,9 +67,7 @@ mod process {
     /// Runs in a child process, because other tests of this process open files at the same time.
     #[test]
     fn process_collector_exports_its_described_metrics() {
-        let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "built_in::process::helper_for_process_collector"])
-            .args(["--ignored", "--nocapture"])
+        let output = ignored_test("built_in::process::helper_for_process_collector")
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

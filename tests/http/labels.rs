@@ -319,7 +319,7 @@ async fn each_metric_can_be_switched_off() {
     for (off, _) in families {
         let registry = Registry::new();
         let layer = HttpMetrics::server().without(off).build(&registry).unwrap();
-        // One aborted response and one open connection.
+        // Causes one aborted body and one open connection.
         for content_type in ["text/plain", "text/event-stream"] {
             let service = service_fn(async |_: Request<()>| {
                 let response = Response::builder().header("content-type", content_type);

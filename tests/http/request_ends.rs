@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_prometheus::Registry;
@@ -31,6 +33,16 @@ fn with_length(length: u64, body: ScriptedBody) -> ServiceResponse {
     response.body(body).unwrap()
 }
 
+/// The body of a measured GET.
+async fn measured_body(
+    registry: &Registry,
+    response: ServiceResponse,
+) -> impl Body<Data = Bytes, Error = &'static str> {
+    measured_response(registry, "GET", response)
+        .await
+        .into_body()
+}
+
 fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -48,11 +60,7 @@ fn assert_completed_with_200(registry: &Registry) {
 async fn body_ends_when_it_returns_none() {
     let registry = Registry::new();
     let response = Response::new(ScriptedBody::stream(&["a", "b"]));
-    let mut body = pin!(
-        measured_response(&registry, "GET", response)
-            .await
-            .into_body()
-    );
+    let mut body = pin!(measured_body(&registry, response).await);
     for _ in 0..2 {
         assert!(body.frame().await.is_some());
         assert_eq!(in_progress(&registry), Some(1.0));
@@ -84,11 +92,7 @@ async fn empty_body_ends_at_the_response_head() {
 async fn body_ends_when_content_length_is_reached() {
     let registry = Registry::new();
     let response = with_length(2, ScriptedBody::stream(&["a", "b"]));
-    let mut body = pin!(
-        measured_response(&registry, "GET", response)
-            .await
-            .into_body()
-    );
+    let mut body = pin!(measured_body(&registry, response).await);
     body.frame().await;
     assert_eq!(in_progress(&registry), Some(1.0));
     body.frame().await;
@@ -99,11 +103,7 @@ async fn body_ends_when_content_length_is_reached() {
 async fn body_ends_when_content_length_is_exceeded() {
     let registry = Registry::new();
     let response = with_length(2, ScriptedBody::stream(&["abc", "d"]));
-    let mut body = pin!(
-        measured_response(&registry, "GET", response)
-            .await
-            .into_body()
-    );
+    let mut body = pin!(measured_body(&registry, response).await);
     body.frame().await;
     assert_completed_with_200(&registry);
 }
@@ -113,11 +113,7 @@ async fn body_ends_when_its_exact_size_is_reached() {
     let registry = Registry::new();
     let mut body = ScriptedBody::stream(&["a", "b"]);
     body.exact_size = Some(2);
-    let mut body = pin!(
-        measured_response(&registry, "GET", Response::new(body))
-            .await
-            .into_body()
-    );
+    let mut body = pin!(measured_body(&registry, Response::new(body)).await);
     body.frame().await;
     body.frame().await;
     assert_completed_with_200(&registry);
@@ -127,11 +123,7 @@ async fn body_ends_when_its_exact_size_is_reached() {
 async fn body_ends_with_trailers() {
     let registry = Registry::new();
     let body = ScriptedBody::new([Step::Data("a"), Step::Trailers]);
-    let mut body = pin!(
-        measured_response(&registry, "GET", Response::new(body))
-            .await
-            .into_body()
-    );
+    let mut body = pin!(measured_body(&registry, Response::new(body)).await);
     body.frame().await;
     body.frame().await;
     assert_completed_with_200(&registry);
@@ -153,9 +145,7 @@ async fn responses_to_head_and_status_204_and_304_end_at_the_response_head() {
 async fn body_that_is_polled_after_its_end_is_counted_once() {
     let registry = Registry::new();
     let response = Response::new(ScriptedBody::full("hello"));
-    let body = measured_response(&registry, "GET", response)
-        .await
-        .into_body();
+    let body = measured_body(&registry, response).await;
     let collected = body.collect().await;
     assert_eq!(collected.ok().unwrap().to_bytes(), "hello");
     assert_completed_with_200(&registry);
@@ -165,9 +155,7 @@ async fn body_that_is_polled_after_its_end_is_counted_once() {
 async fn failed_body_is_aborted() {
     let registry = Registry::new();
     let body = ScriptedBody::new([Step::Data("a"), Step::Error]);
-    let body = measured_response(&registry, "GET", Response::new(body))
-        .await
-        .into_body();
+    let body = measured_body(&registry, Response::new(body)).await;
     assert!(body.collect().await.is_err());
     assert_eq!(requests_with_status(&registry, "200"), 1.0);
     assert_eq!(aborted_bodies(&registry, "error"), 1.0);
@@ -183,11 +171,7 @@ async fn body_dropped_before_its_end_is_aborted() {
     ];
     for response in responses {
         let registry = Registry::new();
-        let mut body = Box::pin(
-            measured_response(&registry, "GET", response)
-                .await
-                .into_body(),
-        );
+        let mut body = Box::pin(measured_body(&registry, response).await);
         body.frame().await;
         drop(body);
         assert_eq!(requests_with_status(&registry, "200"), 1.0);
@@ -200,11 +184,7 @@ async fn body_dropped_before_its_end_is_aborted() {
 async fn panic_of_a_body_is_aborted_and_propagates() {
     let registry = Registry::new();
     let body = ScriptedBody::new([Step::Data("a"), Step::Panic]);
-    let mut body = Box::pin(
-        measured_response(&registry, "GET", Response::new(body))
-            .await
-            .into_body(),
-    );
+    let mut body = Box::pin(measured_body(&registry, Response::new(body)).await);
     body.frame().await;
     let mut frame = pin!(body.frame());
     assert!(catch_unwind(AssertUnwindSafe(|| poll_once(frame.as_mut()))).is_err());
@@ -355,11 +335,7 @@ async fn body_of_unknown_size_ends_when_it_reports_end_of_stream() {
     let registry = Registry::new();
     let mut body = ScriptedBody::stream(&["a"]);
     body.reports_end_of_stream = true;
-    let mut body = pin!(
-        measured_response(&registry, "GET", Response::new(body))
-            .await
-            .into_body()
-    );
+    let mut body = pin!(measured_body(&registry, Response::new(body)).await);
     body.frame().await;
     assert_one_request_completed(&registry);
 }

@@ -112,7 +112,7 @@ impl Query {
 
     /// Calculates the ratio of `part` to `whole`.
     ///
-    /// For labels without a series in `part`, the ratio is 0. For labels without a series in `whole`, there is no result.
+    /// If labels have no series in `part`, their ratio is 0. If they have none in `whole`, they are left out.
     pub fn ratio(part: Self, whole: Self) -> Self {
         (part.or(whole.clone() * 0.0)) / whole
     }
@@ -311,7 +311,7 @@ impl Query {
 
     /// Sets the legend of the series in a panel. `{{method}}` stands for the value of the label `method`.
     ///
-    /// By default, the legend has the values of all labels except `job`, or the title of the panel if there are none.
+    /// By default, the legend has the values of all labels except `job`, or the title of the panel if no label is left.
     /// Operators keep the legend of their left operand. Rules ignore the legend.
     pub fn legend(mut self, legend: impl Into<String>) -> Self {
         self.legend = Some(legend.into());

@@ -74,7 +74,7 @@ impl ScrapeConfig {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no job, two jobs have the same name, a job has no name or no target, a target is not
+    /// Returns an error if no job was added, two jobs have the same name, a job has no name or no target, a target is not
     /// `host:port`, a path does not start with `/`, or an interval is not a duration.
     pub fn to_prometheus_yaml(&self) -> Result<String, Error> {
         self.yaml(&self.rule_files)

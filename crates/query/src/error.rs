@@ -6,8 +6,8 @@ use std::fmt;
 /// An invalid configuration, returned by [`QueryProxyBuilder::build`](crate::QueryProxyBuilder::build).
 ///
 /// The message names the setting, what is wrong with it and what is allowed. Neither the message, `Debug` nor
-/// [`source`](StdError::source) contains credentials. After start-up there are no further errors: a running proxy turns
-/// every failure into a response.
+/// [`source`](StdError::source) contains credentials. A running proxy returns no errors: it turns every
+/// failure into a response.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,

@@ -56,6 +56,16 @@ pub(crate) enum AllowedValues {
     AtMost(usize),
 }
 
+impl AllowedValues {
+    /// The values that are known at start-up.
+    pub(crate) fn listed(&self) -> Option<&[String]> {
+        match self {
+            Self::Listed(values) => Some(values),
+            Self::AtMost(_) => None,
+        }
+    }
+}
+
 /// The metrics that have a label. Ordered: each variant includes the metrics of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum On {

@@ -292,36 +292,42 @@ impl HttpSettings {
 
     fn check_custom_labels(&self, errors: &mut Errors) {
         const MAX_VALUES: usize = 10_000;
-        const MAX_COMBINATIONS: usize = 10_000;
         if self.labels.len() > MAX_LABELS {
             errors.push(format!(
                 "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
                 self.labels.len()
             ));
         }
-        let mut combinations = 1_usize;
         for label in &self.labels {
             let name = &label.name;
             let (what, values) = match &label.values {
                 AllowedValues::Listed(values) => {
-                    combinations = combinations.saturating_mul(values.len());
                     (format!("number of values of label {name:?}"), values.len())
                 }
                 AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
             };
             errors.add_range(what, values, 1..=MAX_VALUES);
         }
-        let unlisted = |label: &&HttpLabel| matches!(label.values, AllowedValues::AtMost(_));
-        if !self.routes.is_empty()
-            && let Some(label) = self.labels.iter().find(unlisted)
-        {
-            errors.push(format!(
-                "preregister: the values of label {:?} are not known at start-up; list them with `values`, or do \
-                 not preregister routes",
-                label.name
-            ));
+        if !self.routes.is_empty() {
+            self.check_preregistered_labels(errors);
         }
-        if !self.routes.is_empty() && combinations > MAX_COMBINATIONS {
+    }
+
+    fn check_preregistered_labels(&self, errors: &mut Errors) {
+        const MAX_COMBINATIONS: usize = 10_000;
+        let mut combinations = 1_usize;
+        for label in &self.labels {
+            let Some(values) = label.values.listed() else {
+                errors.push(format!(
+                    "preregister: the values of label {:?} are not known at start-up; list them with `values`, or \
+                     do not preregister routes",
+                    label.name
+                ));
+                continue;
+            };
+            combinations = combinations.saturating_mul(values.len());
+        }
+        if combinations > MAX_COMBINATIONS {
             errors.push(format!(
                 "preregister: at most {MAX_COMBINATIONS} combinations of label values are allowed, \
                  the labels have {combinations}"

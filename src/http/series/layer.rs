@@ -7,10 +7,10 @@ use http::Extensions;
 use metrics::{Key, Label};
 
 use crate::error::Error;
-use crate::http::config::http_label::{AllowedValues, On};
+use crate::http::config::http_label::On;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::naming::Naming;
-use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource, MeasureUntil};
+use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource};
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::endpoint_of_request;
 use crate::http::labels::head::{RequestHead, ResponseHead};
@@ -19,6 +19,7 @@ use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Handles};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
 use crate::http::series::label_values::{LabelIds, LabelValueIds};
+use crate::http::series::needs::Needs;
 use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
@@ -27,8 +28,7 @@ use crate::model::trace::TraceId;
 use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
-use crate::sink::overflow::OVERFLOW;
-use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
+use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
 use crate::sink::{Sink, Writing};
 
 /// The series of a layer. Leaked, for the reason that the [module](super) gives.
@@ -36,68 +36,29 @@ use crate::sink::{Sink, Writing};
 /// The fields that every request reads come first, in two cache lines.
 #[repr(C, align(64))]
 pub(crate) struct LayerSeries {
-    needs: Needs,
+    pub(super) needs: Needs,
     /// Whether any request has had an endpoint.
-    matched: AtomicBool,
+    pub(super) matched: AtomicBool,
     writing: Writing,
-    endpoints: Table<EndpointSeries>,
+    pub(super) endpoints: Table<EndpointSeries>,
     duration_bounds: Buckets,
-    unmatched: EndpointSeries,
+    pub(super) unmatched: EndpointSeries,
     overflow: EndpointSeries,
     pub(crate) settings: HttpSettings,
-    sink: Sink,
+    pub(super) sink: Sink,
     /// The full names of the measured families.
     names: [Option<String>; HttpMetric::COUNT],
     /// The labels of the families, without those that only one family has and without constant labels.
     label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
-    values: Vec<LabelValueIds>,
+    pub(super) values: Vec<LabelValueIds>,
     /// A mask of the custom labels that all families have.
     on_all_metrics: LabelIds,
-    endpoint_overflow: Overflow,
-    label_overflow: Vec<Overflow>,
+    pub(super) endpoint_overflow: Overflow,
+    pub(super) label_overflow: Vec<Overflow>,
     /// The number of responses without an endpoint, counted until a request has an endpoint.
-    unmatched_responses: AtomicU32,
+    pub(super) unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
-    is_nested: AtomicBool,
-}
-
-/// Which parts of requests and responses a layer reads. A summary of the settings, which are too large to be
-/// read for each request.
-#[derive(Clone, Copy)]
-struct Needs {
-    /// Only the route and the method of a request are read.
-    only_route: bool,
-    /// The endpoint is read only from extensions.
-    only_router: bool,
-    labels: bool,
-    response: bool,
-    /// Only the status of a response head is read.
-    only_status: bool,
-    trace: bool,
-    head_time: bool,
-    duration_to_head: bool,
-    status_class: bool,
-}
-
-impl Needs {
-    fn of(settings: &HttpSettings) -> Self {
-        let duration_to_head = settings.measure_until == MeasureUntil::Head;
-        let only_router = settings.endpoint_source.is_router();
-        let labels = !settings.labels.is_empty();
-        let response = settings.labels.iter().any(|label| label.reads_response());
-        let head_time = duration_to_head || settings.is_measured(HttpMetric::HeadDuration);
-        Self {
-            only_route: only_router && !labels && settings.exemplar.is_none(),
-            only_router,
-            labels,
-            response,
-            only_status: !(response || head_time),
-            trace: settings.exemplar.is_some(),
-            head_time,
-            duration_to_head,
-            status_class: settings.status_classes,
-        }
-    }
+    pub(super) is_nested: AtomicBool,
 }
 
 impl LayerSeries {
@@ -168,20 +129,6 @@ impl LayerSeries {
         self.writing.writer()
     }
 
-    /// Warns once that the inner service of this layer sent a request through this layer.
-    #[cold]
-    pub(crate) fn warn_of_nesting(&self) {
-        if !self.is_nested.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "{}: a request reached the metrics layer from inside the same layer. If the layer is applied \
-                 twice, for example to a router and to a router nested in it, requests are counted twice: keep \
-                 the outer one. If a handler sends requests to its own router, the counts are right: ignore this \
-                 warning.",
-                self.main_name(),
-            );
-        }
-    }
-
     /// Registers the series of the preregistered routes, so that they are exported as 0.
     fn preregister(&'static self) {
         for route in &self.settings.routes {
@@ -198,13 +145,12 @@ impl LayerSeries {
         }
     }
 
-    /// Every combination of the listed values of all custom labels; empty if a label has `max_values` instead.
+    /// Every combination of the listed values of all custom labels. Labels without listed values are an error of
+    /// a configuration with preregistered routes.
     fn listed_labels(&self) -> Vec<LabelIds> {
         let mut combinations = vec![LabelIds::default()];
         for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            let AllowedValues::Listed(values) = &label.values else {
-                return Vec::new();
-            };
+            let values = label.values.listed().unwrap_or_default();
             combinations = combinations
                 .iter()
                 .flat_map(|labels| {
@@ -445,7 +391,7 @@ impl LayerSeries {
     }
 
     /// The name of the first measured family, which identifies the layer in warnings.
-    fn main_name(&self) -> &str {
+    pub(super) fn main_name(&self) -> &str {
         let first = self.names.iter().flatten().next();
         first.map_or("no family", String::as_str)
     }
@@ -514,59 +460,5 @@ impl LayerSeries {
             buckets: self.settings.buckets_of(family)?,
             exemplars: family == HttpMetric::Duration && self.settings.exemplar.is_some(),
         }))
-    }
-
-    /// Counts label values recorded as `overflow`, and warns if the layer never sees a route.
-    #[cold]
-    pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
-        let Self { settings, sink, .. } = self;
-        let family = self.main_name();
-        match series.endpoint.kind {
-            EndpointKind::Route => {}
-            EndpointKind::Unmatched => self.warn_of_missing_route(status),
-            EndpointKind::Overflow => {
-                let label = &settings.naming.endpoint;
-                let cause = || match self.endpoints.is_full() {
-                    true => OverflowCause::Full {
-                        limit: settings.max_endpoints,
-                        advice: "raise `max_endpoints`, or check that endpoints are route templates and \
-                                 not paths",
-                    },
-                    false => OverflowCause::TooLong,
-                };
-                self.endpoint_overflow.count(sink, family, label, cause);
-            }
-        }
-        for label in series.labels.overflowed() {
-            let configured = &settings.labels[label];
-            let cause = || self.values[label].overflow_cause(configured);
-            self.label_overflow[label].count(sink, family, &configured.name, cause);
-        }
-    }
-
-    /// Warns once if no request has had an endpoint after `ENOUGH` responses: the layer is probably applied
-    /// where it does not see axum's route. Responses with 404 and 405 do not count, because scanners cause them.
-    fn warn_of_missing_route(&self, status: Status) {
-        const ENOUGH: u32 = 10;
-        if self.matched.load(Ordering::Relaxed)
-            || !self.settings.warns_of_missing_route
-            || !self.needs.only_router
-            || !status.is_response()
-            || status.is_unknown_route()
-            || self.unmatched_responses.load(Ordering::Relaxed) >= ENOUGH
-        {
-            return;
-        }
-        if self.unmatched_responses.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
-            tracing::warn!(
-                "{}: no request had a matched route so far. {ENOUGH} responses with a status other than 404 \
-                 and 405 are recorded with {}={:?}. Apply the layer with `Router::layer`, or add \
-                 `EndpointLayer` inside the router. Without a router, set `route_patterns`, `endpoint_fn` or \
-                 `endpoint`.",
-                self.main_name(),
-                self.settings.naming.endpoint,
-                self.unmatched.name,
-            );
-        }
     }
 }

@@ -7,4 +7,6 @@ pub(crate) mod completion;
 pub(crate) mod endpoint;
 pub(crate) mod label_values;
 pub(crate) mod layer;
+mod needs;
 pub(crate) mod request;
+mod warnings;

@@ -2,6 +2,7 @@
 //! [`assert_requests_ended`], which checks the promise that almost every test of the HTTP layer ends with.
 
 pub mod body;
+pub mod child_test;
 #[cfg(feature = "dashboards")]
 pub mod dashboard;
 pub mod grpc;

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use test_support::child_test::ignored_test;
 use test_support::listening::{ListeningProgram, ReservedAddress, is_listening};
 use test_support::process::curl;
 use test_support::pushgateway::Pushgateway;
@@ -127,13 +128,7 @@ fn test_that_needs_curl() {
 #[test]
 fn missing_tool_skips_the_test_or_fails_it_if_tools_are_required() {
     let run = |path: &str, test_tools: &str| -> Output {
-        let mut test = Command::new(std::env::current_exe().unwrap());
-        test.args([
-            "--exact",
-            "test_that_needs_curl",
-            "--ignored",
-            "--nocapture",
-        ]);
+        let mut test = ignored_test("test_that_needs_curl");
         test.env("PATH", path).env("TEST_TOOLS", test_tools);
         test.output().unwrap()
     };

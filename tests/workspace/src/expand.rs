@@ -14,7 +14,7 @@ use syn::{
 };
 
 /// Returns the items that a macro call defines. The macro is in `macros`, or it takes items, such as
-/// `pin_project!`; otherwise there are none.
+/// `pin_project!`; otherwise the list is empty.
 pub fn items(call: &syn::ItemMacro, macros: &BTreeMap<String, syn::ItemMacro>) -> Vec<Item> {
     let Some(name) = call
         .mac

@@ -220,7 +220,7 @@ impl<'s> Imports<'s> {
         components(&graph)
     }
 
-    /// Returns the cycles of files in all folders. A module and its children are no cycle.
+    /// Returns the cycles of files in all folders. Imports between a module and its children do not count.
     pub fn file_cycles(&self) -> Vec<Vec<ModuleId>> {
         let mut graph: BTreeMap<ModuleId, BTreeSet<ModuleId>> = BTreeMap::new();
         for edge in &self.edges {

@@ -160,7 +160,7 @@ impl Slo {
 
 /// The metric families that a layer records, and the labels of its requests.
 struct HttpFamilies {
-    /// The counter of requests, or the histogram of durations if there is no counter: its `_count` counts the same requests.
+    /// The counter of requests, or, without a counter, the histogram of durations: its `_count` counts the same requests.
     total: FamilyDescription,
     duration: Option<FamilyDescription>,
     head_duration: Option<FamilyDescription>,

@@ -41,7 +41,7 @@ pub(crate) fn files() -> BTreeMap<PathBuf, String> {
     files
 }
 
-/// Returns the generated files whose path ends with `end`. Panics if there are none.
+/// Returns the generated files whose path ends with `end`. Panics if no path does.
 pub(crate) fn files_ending(end: &str) -> Vec<(PathBuf, String)> {
     let files = files().into_iter();
     let files: Vec<_> = files

@@ -157,13 +157,8 @@ fn https_needs_the_feature_tls() {
 #[test]
 fn from_env_reads_the_url() {
     let child = |url: Option<&OsStr>| {
-        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
-        test.args([
-            "--exact",
-            "configuration::prints_the_proxy_of_from_env",
-            "--nocapture",
-            "--ignored",
-        ]);
+        let name = "configuration::prints_the_proxy_of_from_env";
+        let mut test = test_support::child_test::ignored_test(name);
         match url {
             Some(url) => test.env("VICTORIAMETRICS_URL", url),
             None => test.env_remove("VICTORIAMETRICS_URL"),

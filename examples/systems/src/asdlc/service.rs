@@ -11,7 +11,7 @@ use super::metrics::{Asdlc, Build};
 use super::pool::{Work, WorkerPool};
 use super::shutdown::Shutdown;
 
-/// What differs between the two services.
+/// The parts in which the two services differ.
 pub struct Role<W> {
     /// The constant label `service`.
     pub name: &'static str,

@@ -161,13 +161,7 @@ async fn bind_errors_name_the_address_and_keep_the_cause() {
 #[test]
 fn metrics_port_variable_sets_the_address() {
     let test = |value: Option<&str>, is_expected: &dyn Fn(&str) -> bool| {
-        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        command.args([
-            "--exact",
-            "server::helper_for_metrics_port",
-            "--ignored",
-            "--nocapture",
-        ]);
+        let mut command = test_support::child_test::ignored_test("server::helper_for_metrics_port");
         command.env_remove("METRICS_PORT");
         if let Some(value) = value {
             command.env("METRICS_PORT", value);

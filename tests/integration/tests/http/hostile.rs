@@ -518,9 +518,9 @@ async fn ten_thousand_concurrent_streams_are_each_counted_once() {
 /// When and how a client disconnects.
 #[derive(Clone, Copy, Debug)]
 enum Disconnect {
-    /// It closes the connection before the server reads.
+    /// The client closes the connection before the server reads.
     BeforeRead,
-    /// It resets the connection before the server reads.
+    /// The client resets the connection before the server reads.
     Reset,
     /// It closes the connection after the server has processed all bytes.
     AfterRead,

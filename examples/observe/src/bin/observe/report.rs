@@ -51,7 +51,7 @@ impl Reported {
         })
     }
 
-    /// Reads the metrics page. One page has no history, so there are no rates. A quantile is an
+    /// Reads the metrics page. Rates need two pages, so the report has none. A quantile is an
     /// upper bound: that of its bucket.
     pub(crate) fn by_page(page: &str) -> Self {
         let samples: Vec<_> = page.lines().filter_map(Sample::parse).collect();
