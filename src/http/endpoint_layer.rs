@@ -1,7 +1,8 @@
-//! [`EndpointLayer`]: copies the matched route into the response.
+//! [`EndpointLayer`]: adds an endpoint to the response.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
@@ -11,7 +12,8 @@ use tower_service::Service;
 
 use crate::http::labels::endpoint::Endpoint;
 
-/// A layer that copies the matched route into the response, for a metrics layer outside the router.
+/// A layer that adds an [`Endpoint`] to each response: the matched route, or a given name. For a metrics layer that
+/// does not see the route.
 ///
 /// Prefer a metrics layer on the router if you can: with `EndpointLayer`, a request without a response
 /// (cancelled, failed or panicked) is counted as `unmatched`, and the in-progress gauge counts requests as
@@ -19,7 +21,8 @@ use crate::http::labels::endpoint::Endpoint;
 ///
 /// In axum, a layer sees the matched route if it is added to the `Router` that has the route, or further in.
 /// It does not see the route if it wraps the whole router, a `nest_service`, or a router that is the fallback
-/// of another router. In these cases, add an `EndpointLayer` to the router that has the route.
+/// of another router. In these cases, add an `EndpointLayer` to the router that has the route. A service without routes,
+/// such as tower-http's `ServeDir` in a `nest_service`, gets a name with [`EndpointLayer::named`].
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -35,14 +38,42 @@ use crate::http::labels::endpoint::Endpoint;
 /// # let _ = service;
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct EndpointLayer(());
+#[derive(Clone, Debug, Default)]
+pub struct EndpointLayer {
+    name: Option<Endpoint>,
+}
 
 impl EndpointLayer {
-    /// Creates the layer.
+    /// Creates a layer that adds the matched route of the request, or its [`Endpoint`] extension if it has one.
     #[must_use]
     pub const fn new() -> Self {
-        Self(())
+        Self { name: None }
+    }
+
+    /// Creates a layer that adds this name to each response, for a service without routes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "axum")] {
+    /// use axum::Router;
+    /// use tower::Layer;
+    /// use tower_prometheus::{Registry, http::EndpointLayer};
+    /// # let serve_dir = tower::service_fn(async |_: axum::extract::Request| {
+    /// #     Ok::<_, std::convert::Infallible>(axum::response::Response::default())
+    /// # });
+    ///
+    /// // `serve_dir` is tower_http::services::ServeDir::new("assets"), for example.
+    /// let registry = Registry::new();
+    /// let app: Router = Router::new()
+    ///     .nest_service("/assets", EndpointLayer::named("/assets/*").layer(serve_dir))
+    ///     .layer(registry.http_layer());
+    /// # let _ = app;
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn named(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: Some(Endpoint::new(name)),
+        }
     }
 }
 
@@ -50,7 +81,8 @@ impl<S> Layer<S> for EndpointLayer {
     type Service = EndpointService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EndpointService { inner }
+        let name = self.name.clone();
+        EndpointService { inner, name }
     }
 }
 
@@ -59,6 +91,7 @@ impl<S> Layer<S> for EndpointLayer {
 #[derive(Clone, Debug)]
 pub struct EndpointService<S> {
     inner: S,
+    name: Option<Endpoint>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for EndpointService<S>
@@ -74,7 +107,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let endpoint = Endpoint::of_request(&request);
+        let name = self.name.clone();
+        let endpoint = name.or_else(|| Endpoint::of_request(&request));
         EndpointFuture {
             inner: self.inner.call(request),
             endpoint,

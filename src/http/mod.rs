@@ -26,19 +26,26 @@ pub(crate) mod series;
 
 pub use self::{
     config::{
-        http_label::HttpLabel, http_metric::HttpMetric, http_metrics::WithRequestBody,
-        naming::Naming, settings::MeasureUntil,
+        http_label::HttpLabel,
+        http_metric::HttpMetric,
+        http_metrics::{WithErrorKind, WithRequestBody},
+        naming::Naming,
+        settings::MeasureUntil,
+        standard_label::StandardLabel,
     },
     endpoint_layer::{EndpointFuture, EndpointLayer, EndpointService},
     labels::{
         endpoint::Endpoint,
+        error_kind::ErrorKind,
         head::{RequestHead, ResponseHead},
+        outcome::RequestOutcome,
         skip_metrics::SkipMetrics,
     },
     middleware::{
         body::ResponseBody,
+        classify::{ClassifyError, ErrorKindFn, NoErrorKind},
         future::ResponseFuture,
-        long_lived::{ConnectionGuard, LongLived},
+        long_lived::{ConnectionGuard, FiniteStream, LongLived},
         request_body::{RequestBody, RequestBodyMetricsLayer, RequestBodyMetricsService},
         service::HttpMetricsService,
     },

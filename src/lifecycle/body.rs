@@ -51,6 +51,7 @@ impl<B: Body, E: ResponseExchange> Body for ObservedBody<B, E> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
+        this.exchange.poll();
         let guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         guard.defuse();

@@ -33,6 +33,10 @@ impl<E: Exchange> OnPanic for E {
 
 /// An exchange whose response body is being sent.
 pub(crate) trait ResponseExchange: Exchange {
+    /// Notes that the body is polled.
+    #[inline]
+    fn poll(&mut self) {}
+
     /// Records a data frame of `len` bytes.
     fn data(&mut self, data: &impl Buf, len: u64);
 

@@ -17,6 +17,7 @@ impl LayerOptions {
     /// Returns a metric name with the prefix of the layer.
     pub(crate) fn full_name(&self, name: &str) -> String {
         match &self.prefix {
+            Some(prefix) if prefix.ends_with('_') => format!("{prefix}{name}"),
             Some(prefix) => format!("{prefix}_{name}"),
             None => name.to_owned(),
         }

@@ -6,9 +6,9 @@ use http::Response;
 use http_body_util::BodyExt;
 use tower_prometheus::Registry;
 
-use test_support::assert_one_request_completed;
 use test_support::body::{ScriptedBody, Step};
 use test_support::service::measured_response;
+use test_support::{aborted_bodies, assert_one_request_completed, assert_requests_ended};
 
 fn event_stream(body: ScriptedBody) -> Response<ScriptedBody> {
     Response::builder()
@@ -60,7 +60,7 @@ async fn event_stream_with_a_known_size_or_without_a_body_is_not_an_open_connect
 }
 
 #[tokio::test]
-async fn failed_event_stream_ends_its_open_connection_and_is_not_an_aborted_body() {
+async fn failed_event_stream_ends_its_open_connection_and_is_an_aborted_body() {
     let registry = Registry::new();
     let response = measured_response(
         &registry,
@@ -71,5 +71,6 @@ async fn failed_event_stream_ends_its_open_connection_and_is_not_an_aborted_body
     let mut body = pin!(response.into_body());
     assert!(body.frame().await.unwrap().is_err());
     assert_eq!(registry.sum("http_connections_open", &[]), Some(0.0));
-    assert_one_request_completed(&registry);
+    assert_eq!(aborted_bodies(&registry, "error"), 1.0);
+    assert_requests_ended(&registry, 1);
 }

@@ -4,22 +4,29 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::http::config::http_label::is_same_closure;
-use crate::http::labels::endpoint::named_endpoint;
+use crate::http::config::closure::Closure;
+use crate::http::labels::endpoint::{matched_route, named_endpoint};
 use crate::http::labels::head::RequestHead;
 
-type EndpointFn = dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync;
+pub(crate) type EndpointFn = dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync;
 
-/// How a layer determines endpoints. An [`Endpoint`](crate::http::Endpoint) extension takes precedence over
-/// all variants.
-#[derive(Clone, Default)]
-pub(crate) enum EndpointSource {
-    /// From the extension that axum's router sets.
-    #[default]
-    Router,
-    Patterns(Patterns),
-    Function(Arc<EndpointFn>),
-    Fixed(String),
+/// How a layer determines the endpoint of a request. The sources are asked in this order, until one returns a name:
+///
+/// 1. an [`Endpoint`](crate::http::Endpoint) extension of the request
+/// 2. the function, or the name of the only endpoint
+/// 3. the extension that axum's router sets
+/// 4. the patterns
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct EndpointSource {
+    pub(crate) function: Option<EndpointFunction>,
+    pub(crate) patterns: Option<Patterns>,
+}
+
+#[derive(Clone, PartialEq)]
+pub(crate) enum EndpointFunction {
+    Closure(Closure<EndpointFn>),
+    /// The name of the only endpoint.
+    Constant(String),
 }
 
 /// Route patterns, matched by path.
@@ -30,24 +37,29 @@ pub(crate) struct Patterns {
 }
 
 impl EndpointSource {
-    /// The endpoint of a request, from any source but the extension that axum's router sets.
     #[inline(never)]
     pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
-        let named = named_endpoint(request.extensions());
-        named.or_else(|| match self {
-            Self::Router => None,
-            Self::Patterns(Patterns { patterns, router }) => {
-                let matched = router.at(request.uri().path()).ok()?;
-                patterns.get(*matched.value).map(String::as_str)
-            }
-            Self::Function(endpoint) => endpoint(request),
-            Self::Fixed(name) => Some(name),
-        })
+        let extensions = request.extensions();
+        let function = self.function.as_ref();
+        let patterns = self.patterns.as_ref();
+        named_endpoint(extensions)
+            .or_else(|| function.and_then(|function| function.endpoint_of(request)))
+            .or_else(|| matched_route(extensions))
+            .or_else(|| patterns.and_then(|patterns| patterns.matching(request.uri().path())))
     }
 
-    /// Whether the layer depends on the router, so that it warns if no request has an endpoint.
+    /// Whether endpoints are read only from extensions.
     pub(crate) fn is_router(&self) -> bool {
-        matches!(self, Self::Router)
+        self.function.is_none() && self.patterns.is_none()
+    }
+}
+
+impl EndpointFunction {
+    fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
+        match self {
+            Self::Closure(function) => function.get()(request),
+            Self::Constant(name) => Some(name),
+        }
     }
 }
 
@@ -55,6 +67,7 @@ impl Patterns {
     pub(crate) fn new(patterns: Vec<String>) -> Result<Self, Error> {
         let mut router = matchit::Router::new();
         for (i, pattern) in patterns.iter().enumerate() {
+            check_template("route_patterns", pattern)?;
             router.insert(pattern, i).map_err(|error| {
                 Error::new(format!(
                     "route_patterns: invalid route pattern {pattern:?}: {error}"
@@ -63,29 +76,64 @@ impl Patterns {
         }
         Ok(Self { patterns, router })
     }
+
+    fn matching(&self, path: &str) -> Option<&str> {
+        let matched = self.router.at(path).ok()?;
+        self.patterns.get(*matched.value).map(String::as_str)
+    }
 }
 
-impl PartialEq for EndpointSource {
+/// Returns an error if `template` is not a path, or has parameters in the syntax of axum 0.7 and older.
+pub(crate) fn check_template(setting: &str, template: &str) -> Result<(), Error> {
+    let Some(path) = template.strip_prefix('/') else {
+        return Err(Error::new(format!(
+            "{setting}: a route template starts with \"/\", got {template:?}; write {:?}",
+            format!("/{template}")
+        )));
+    };
+    let old = |segment: &str| segment.len() > 1 && segment.starts_with([':', '*']);
+    if !path.split('/').any(old) {
+        return Ok(());
+    }
+    let segments = path
+        .split('/')
+        .map(|segment| match segment.split_at_checked(1) {
+            Some((":", name)) if !name.is_empty() => format!("{{{name}}}"),
+            Some(("*", name)) if !name.is_empty() => format!("{{*{name}}}"),
+            _ => segment.to_owned(),
+        });
+    let written = segments.collect::<Vec<_>>().join("/");
+    Err(Error::new(format!(
+        "{setting}: parameters are written in braces, as in axum 0.8, got {template:?}; write {:?}",
+        format!("/{written}")
+    )))
+}
+
+impl PartialEq for Patterns {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Router, Self::Router) => true,
-            (Self::Patterns(one), Self::Patterns(other)) => one.patterns == other.patterns,
-            (Self::Function(one), Self::Function(other)) => is_same_closure(Some(one), Some(other)),
-            (Self::Fixed(one), Self::Fixed(other)) => one == other,
-            _ => false,
-        }
+        self.patterns == other.patterns
     }
 }
 
 impl fmt::Debug for EndpointSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Router => f.write_str("Router"),
-            Self::Patterns(patterns) => {
-                f.debug_tuple("Patterns").field(&patterns.patterns).finish()
-            }
-            Self::Function(_) => f.write_str("Function"),
-            Self::Fixed(name) => f.debug_tuple("Fixed").field(name).finish(),
-        }
+        let function = self.function.as_ref().map(|function| match function {
+            EndpointFunction::Closure(_) => "a closure",
+            EndpointFunction::Constant(name) => name,
+        });
+        let patterns = self.patterns.as_ref().map(|patterns| &patterns.patterns);
+        f.debug_struct("EndpointSource")
+            .field("function", &function)
+            .field("patterns", &patterns)
+            .finish()
+    }
+}
+
+impl EndpointFunction {
+    pub(crate) fn closure<F>(function: F) -> Self
+    where
+        F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    {
+        Self::Closure(Closure::of::<F>(Arc::new(function)))
     }
 }

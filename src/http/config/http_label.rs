@@ -4,19 +4,23 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::http::config::closure::Closure;
 use crate::http::labels::head::{RequestHead, ResponseHead};
+use crate::http::labels::outcome::RequestOutcome;
 
 type RequestValue = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
+type OutcomeValue = dyn for<'a> Fn(RequestOutcome<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// A custom label of an HTTP layer, read from the request or the response, with a limited number of values.
+/// A custom label of an HTTP layer, with a limited number of values. It is read from the request, from the response
+/// head, or when the request ends.
 ///
 /// If clients choose the value, as in a header, they can exhaust the limit: the values seen first are kept
 /// until the process ends, and all others are recorded as `overflow`. List the values with
 /// [`values`](Self::values) if they are known.
 ///
-/// By default, only `http_requests_total` has the label. [`on_histograms`](Self::on_histograms) adds it to
-/// durations and sizes.
+/// By default, only the counters of requests and responses have the label. [`on_histograms`](Self::on_histograms)
+/// adds it to durations and sizes, [`on_everything`](Self::on_everything) to all metrics of the layer.
 ///
 /// ```
 /// use tower_prometheus::http::HttpLabel;
@@ -35,18 +39,24 @@ type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + 
 /// | one of [`values`](Self::values), or one of the first [`max_values`](Self::max_values) | that value |
 /// | any other value, or one longer than 1024 bytes | `overflow`; increments `metrics_label_overflow_total`, and logs a warning the first time |
 ///
-/// The function runs for every request, so it must be fast and must not block.
+/// The function runs for every request, so it must be fast and must not block or panic.
 ///
-/// Closures are compared by identity: layers share their series only if they use clones of the same
-/// `HttpLabel`.
-#[derive(Clone)]
+/// Layers with the same configuration on the same registry share their series. A function that captures nothing is the
+/// same whenever the same line of code creates it. A closure that captures a value is the same only if the
+/// `HttpLabel` is a clone: create such a label once.
+#[derive(Clone, PartialEq)]
 #[must_use = "a label does nothing until it is added to a layer"]
 pub struct HttpLabel {
     pub(crate) name: String,
-    from_request: Option<Arc<RequestValue>>,
-    from_response: Option<Arc<ResponseValue>>,
+    from_request: Option<Closure<RequestValue>>,
+    from_response: Option<Closure<ResponseValue>>,
+    from_outcome: Option<Closure<OutcomeValue>>,
     pub(crate) values: AllowedValues,
+    /// Values that differ only in ASCII case are one value, in lower case.
+    pub(crate) ignores_case: bool,
     pub(crate) on: On,
+    /// Whether the label belongs to a preset, so that users cannot change its values.
+    pub(crate) is_preset: bool,
 }
 
 /// The allowed values of a label.
@@ -81,47 +91,97 @@ impl HttpLabel {
     const MAX_VALUES: usize = 50;
 
     /// Creates a label that is read from the request. The function returns a borrowed value.
-    pub fn from_request(
-        name: impl Into<String>,
-        value: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
-    ) -> Self {
+    ///
+    /// If the value comes from a place of which the borrow checker knows no lifetime, or is computed, use
+    /// [`from_request_owned`](Self::from_request_owned).
+    pub fn from_request<F>(name: impl Into<String>, value: F) -> Self
+    where
+        F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    {
         let mut label = Self::new(name.into());
-        label.from_request = Some(Arc::new(move |request| value(request).map(Cow::Borrowed)));
+        label.from_request = Some(Closure::of::<F>(Arc::new(move |request| {
+            value(request).map(Cow::Borrowed)
+        })));
         label
+    }
+
+    /// Creates a label with the [host](RequestHead::host) of the request, in lower case and without the port.
+    ///
+    /// Clients choose the `host` header: on a server, list your hosts with [`values`](Self::values).
+    pub fn host(name: impl Into<String>) -> Self {
+        Self::from_request(name, |request| request.host()).ignore_case()
+    }
+
+    /// Creates a label with the [port](RequestHead::port) of the request; empty if the request names none.
+    pub fn port(name: impl Into<String>) -> Self {
+        Self::from_request(name, |request| request.port_text())
     }
 
     /// Creates a label that is computed from the request, such as a value converted to lower case.
     ///
     /// The function allocates a string for each request. [`from_request`](Self::from_request) needs no
     /// allocation.
-    pub fn from_request_owned(
-        name: impl Into<String>,
-        value: impl Fn(RequestHead<'_>) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn from_request_owned<F>(name: impl Into<String>, value: F) -> Self
+    where
+        F: Fn(RequestHead<'_>) -> Option<String> + Send + Sync + 'static,
+    {
         let mut label = Self::new(name.into());
-        label.from_request = Some(Arc::new(move |request| value(request).map(Cow::Owned)));
+        label.from_request = Some(Closure::of::<F>(Arc::new(move |request| {
+            value(request).map(Cow::Owned)
+        })));
         label
     }
 
     /// Creates a label that is read from the response head. The function returns a borrowed value.
     ///
     /// Without a response, the value is the empty string.
-    pub fn from_response(
-        name: impl Into<String>,
-        value: impl for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn from_response<F>(name: impl Into<String>, value: F) -> Self
+    where
+        F: for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    {
         Self::new(name.into()).or_from_response(value)
     }
 
     /// Creates a label that is computed from the response head, such as a value converted to lower case.
     ///
     /// Without a response, the value is the empty string.
-    pub fn from_response_owned(
-        name: impl Into<String>,
-        value: impl Fn(ResponseHead<'_>) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn from_response_owned<F>(name: impl Into<String>, value: F) -> Self
+    where
+        F: Fn(ResponseHead<'_>) -> Option<String> + Send + Sync + 'static,
+    {
         let mut label = Self::new(name.into());
-        label.from_response = Some(Arc::new(move |response| value(response).map(Cow::Owned)));
+        label.from_response = Some(Closure::of::<F>(Arc::new(move |response| {
+            value(response).map(Cow::Owned)
+        })));
+        label
+    }
+
+    /// Creates a label that is read when the request ends: from the trailers of the response, or from how the request
+    /// ended.
+    ///
+    /// The function also runs for requests without a response.
+    ///
+    /// ```
+    /// use tower_prometheus::http::HttpLabel;
+    ///
+    /// let checksum = HttpLabel::from_outcome("checksum", |outcome| {
+    ///     outcome.trailer("x-checksum").map(|_| "sent")
+    /// });
+    /// let result = HttpLabel::from_outcome("result", |outcome| {
+    ///     let is_success = outcome.is_complete() && outcome.status().is_some_and(|status| status.is_success());
+    ///     Some(if is_success { "ok" } else { "failed" })
+    /// })
+    /// .values(["ok", "failed"]);
+    /// # let _ = (checksum, result);
+    /// ```
+    pub fn from_outcome<F>(name: impl Into<String>, value: F) -> Self
+    where
+        F: for<'a> Fn(RequestOutcome<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    {
+        let mut label = Self::new(name.into());
+        label.from_outcome = Some(Closure::of::<F>(Arc::new(move |outcome| {
+            value(outcome).map(Cow::Borrowed)
+        })));
         label
     }
 
@@ -130,18 +190,23 @@ impl HttpLabel {
             name,
             from_request: None,
             from_response: None,
+            from_outcome: None,
             values: AllowedValues::AtMost(Self::MAX_VALUES),
+            ignores_case: false,
             on: On::Requests,
+            is_preset: false,
         }
     }
 
     /// Adds a function of the response head. If it returns a value, that value replaces the one from the
     /// request.
-    pub fn or_from_response(
-        mut self,
-        value: impl for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
-    ) -> Self {
-        self.from_response = Some(Arc::new(move |response| value(response).map(Cow::Borrowed)));
+    pub fn or_from_response<F>(mut self, value: F) -> Self
+    where
+        F: for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    {
+        self.from_response = Some(Closure::of::<F>(Arc::new(move |response| {
+            value(response).map(Cow::Borrowed)
+        })));
         self
     }
 
@@ -167,6 +232,14 @@ impl HttpLabel {
         self
     }
 
+    /// Treats values that differ only in the case of ASCII letters as one value, which is exported in lower case.
+    ///
+    /// No request allocates for it.
+    pub fn ignore_case(mut self) -> Self {
+        self.ignores_case = true;
+        self
+    }
+
     /// Adds the label to durations and sizes, in addition to the number of requests.
     ///
     /// Each value then adds a series per bucket of each histogram.
@@ -175,51 +248,38 @@ impl HttpLabel {
         self
     }
 
-    /// Adds the label to all metrics. Only for values that depend on the request alone, because the
-    /// in-progress gauge is incremented before the response.
-    pub(crate) fn on_everything(mut self) -> Self {
+    /// Adds the label to all metrics of the layer, also to requests in progress, aborted bodies and open connections.
+    ///
+    /// Only for labels that are read from the request alone, because the in-progress gauge is incremented before there
+    /// is a response. For other labels, [`build`](crate::HttpMetrics::build) returns an error.
+    pub fn on_everything(mut self) -> Self {
         self.on = On::Everything;
         self
     }
 
+    pub(crate) fn preset(mut self) -> Self {
+        self.is_preset = true;
+        self
+    }
+
     pub(crate) fn of_request<'a>(&self, request: RequestHead<'a>) -> Option<Cow<'a, str>> {
-        self.from_request.as_ref().and_then(|value| value(request))
+        (self.from_request.as_ref()?.get())(request)
     }
 
     pub(crate) fn of_response<'a>(&self, response: ResponseHead<'a>) -> Option<Cow<'a, str>> {
-        self.from_response
-            .as_ref()
-            .and_then(|value| value(response))
+        (self.from_response.as_ref()?.get())(response)
+    }
+
+    pub(crate) fn of_outcome<'a>(&self, outcome: RequestOutcome<'a>) -> Option<Cow<'a, str>> {
+        (self.from_outcome.as_ref()?.get())(outcome)
     }
 
     pub(crate) fn reads_response(&self) -> bool {
         self.from_response.is_some()
     }
-}
 
-/// Closures are compared by identity.
-impl PartialEq for HttpLabel {
-    fn eq(&self, other: &Self) -> bool {
-        let Self {
-            name,
-            from_request,
-            from_response,
-            values,
-            on,
-        } = self;
-        *name == other.name
-            && *values == other.values
-            && *on == other.on
-            && is_same_closure(from_request.as_ref(), other.from_request.as_ref())
-            && is_same_closure(from_response.as_ref(), other.from_response.as_ref())
-    }
-}
-
-pub(crate) fn is_same_closure<F: ?Sized>(one: Option<&Arc<F>>, other: Option<&Arc<F>>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        _ => false,
+    pub(crate) fn reads_outcome(&self) -> bool {
+        self.from_outcome.is_some()
     }
 }
 

@@ -46,10 +46,37 @@ pub enum HttpMetric {
     ///
     /// Needs [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
     RequestBodyDuration,
+    /// `http_request_bodies_aborted_total`: number of request bodies that were not completed, by `reason`. Off by
+    /// default.
+    ///
+    /// | `reason` | |
+    /// |---|---|
+    /// | `error` | the body returned an error: the client disconnected during an upload, for example. A handler may still have responded, often with 400 |
+    /// | `dropped` | the request was cancelled while its body was read |
+    ///
+    /// A body that the service does not read to its end is not aborted. Needs
+    /// [`with_request_body`](crate::HttpMetrics::with_request_body), which turns it on.
+    AbortedRequestBodies,
+    /// `http_responses_total`: number of requests that got a response, by status code. Off by default.
+    ///
+    /// Unlike [`Requests`](Self::Requests), it has no requests that failed, panicked or were cancelled before there
+    /// was a response. For services whose `http_requests_total` has
+    /// [no label](crate::HttpMetrics::standard_labels) `status`.
+    Responses,
+    /// `http_response_body_bytes_total`: number of bytes of response bodies. Off by default.
+    ///
+    /// It grows while a body streams, also that of a long-lived connection.
+    ResponseBytes,
+    /// `http_connection_duration_seconds`: lifetime of [long-lived](crate::http::LongLived) connections, recorded when
+    /// they end. Off by default.
+    ///
+    /// [`connection_buckets`](crate::HttpMetrics::connection_buckets) sets its bounds, by default from one second to
+    /// one day.
+    ConnectionDuration,
 }
 
 impl HttpMetric {
-    pub(crate) const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 13;
 
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::Requests,
@@ -61,13 +88,57 @@ impl HttpMetric {
         Self::ResponseBodySize,
         Self::RequestBodySize,
         Self::RequestBodyDuration,
+        Self::AbortedRequestBodies,
+        Self::Responses,
+        Self::ResponseBytes,
+        Self::ConnectionDuration,
     ];
+
+    /// The metrics that only a layer that sees request bodies can record.
+    pub(crate) const OF_REQUEST_BODIES: [Self; 3] = [
+        Self::RequestBodySize,
+        Self::RequestBodyDuration,
+        Self::AbortedRequestBodies,
+    ];
+
+    /// Whether the metric is on in [`HttpMetrics::server`](crate::HttpMetrics::server).
+    pub(crate) fn is_default(self) -> bool {
+        (self as usize) <= Self::OpenConnections as usize
+    }
+
+    pub(crate) fn has_size_buckets(self) -> bool {
+        matches!(self, Self::ResponseBodySize | Self::RequestBodySize)
+    }
+
+    /// Whether the metric is recorded at the end of a request, when its status is known.
+    pub(crate) fn is_recorded_at_end(self) -> bool {
+        match self {
+            Self::Requests
+            | Self::Duration
+            | Self::HeadDuration
+            | Self::ResponseBodySize
+            | Self::RequestBodySize
+            | Self::RequestBodyDuration
+            | Self::Responses => true,
+            Self::InProgress
+            | Self::AbortedBodies
+            | Self::OpenConnections
+            | Self::AbortedRequestBodies
+            | Self::ResponseBytes
+            | Self::ConnectionDuration => false,
+        }
+    }
+
+    /// Whether the metric counts connections, which have a kind instead of a method.
+    pub(crate) fn is_of_connections(self) -> bool {
+        matches!(self, Self::OpenConnections | Self::ConnectionDuration)
+    }
 
     /// The label that only this metric has.
     pub(crate) fn extra_label(self) -> Option<&'static str> {
         match self {
-            Self::AbortedBodies => Some("reason"),
-            Self::OpenConnections => Some("kind"),
+            Self::AbortedBodies | Self::AbortedRequestBodies => Some("reason"),
+            Self::OpenConnections | Self::ConnectionDuration => Some("kind"),
             _ => None,
         }
     }
@@ -120,6 +191,26 @@ impl HttpMetric {
                 Instrument::Histogram,
                 Some(Seconds),
                 "Time to read HTTP request bodies in seconds, from the first poll.",
+            ),
+            HttpMetric::AbortedRequestBodies => (
+                Instrument::Counter,
+                None,
+                "Total number of aborted HTTP request bodies, by reason.",
+            ),
+            HttpMetric::Responses => (
+                Instrument::Counter,
+                None,
+                "Total number of HTTP responses, by status.",
+            ),
+            HttpMetric::ResponseBytes => (
+                Instrument::Counter,
+                Some(Bytes),
+                "Total number of bytes of HTTP response bodies.",
+            ),
+            HttpMetric::ConnectionDuration => (
+                Instrument::Histogram,
+                Some(Seconds),
+                "Lifetime of long-lived connections in seconds, by kind.",
             ),
         }
     }

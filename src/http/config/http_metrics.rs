@@ -1,23 +1,25 @@
 //! [`HttpMetrics`]: the configuration of an HTTP layer.
 
-use std::sync::Arc;
+use std::fmt;
 
 use http::StatusCode;
 
 use crate::error::{Error, Errors};
-use crate::http::config::endpoint_source::{EndpointSource, Patterns};
+use crate::http::config::endpoint_source::{EndpointFunction, Patterns};
 use crate::http::config::http_label::HttpLabel;
 use crate::http::config::http_metric::HttpMetric;
+use crate::http::config::kept_parameter::KeptParameter;
 use crate::http::config::naming::Naming;
-use crate::http::config::settings::{ExemplarOf, HttpSettings, MeasureUntil, Route};
-use crate::http::config::standard_labels;
+use crate::http::config::preset_labels;
+use crate::http::config::settings::{ExemplarOf, HttpSettings, MeasureUntil, Route, Side};
+use crate::http::config::standard_label::StandardLabel;
+use crate::http::labels::error_kind::ErrorKind;
 use crate::http::labels::head::RequestHead;
 use crate::http::labels::method::Method;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::model::trace::TraceId;
 use crate::registry::Registry;
-use crate::sink::layer_options::LayerOptions;
 
 /// The configuration of an HTTP metrics layer: its metrics, names, labels, buckets and endpoints.
 ///
@@ -48,33 +50,8 @@ impl HttpMetrics {
     ///
     /// See [`HttpMetric`] for the metrics that are on by default.
     pub fn server() -> Self {
-        let mut measured = [true; HttpMetric::COUNT];
-        for optional in [
-            HttpMetric::HeadDuration,
-            HttpMetric::ResponseBodySize,
-            HttpMetric::RequestBodySize,
-            HttpMetric::RequestBodyDuration,
-        ] {
-            measured[optional as usize] = false;
-        }
-        let settings = HttpSettings {
-            options: LayerOptions::default(),
-            size_buckets: SIZE_BUCKETS.to_vec(),
-            measure_until: MeasureUntil::default(),
-            endpoint_source: EndpointSource::default(),
-            warns_of_missing_route: true,
-            skip: Vec::new(),
-            max_endpoints: 1000,
-            naming: Naming::classic(),
-            measured,
-            labels: Vec::new(),
-            status_classes: false,
-            status_on_durations: false,
-            routes: Vec::new(),
-            exemplar: None,
-        };
         Self {
-            settings,
+            settings: HttpSettings::server(),
             mistakes: Vec::new(),
         }
     }
@@ -83,12 +60,16 @@ impl HttpMetrics {
     /// `host`.
     ///
     /// The endpoint label is the [`Endpoint`](crate::http::Endpoint) extension of the request, or empty
-    /// without one. The label `host` is the host of the URI without its port. The first 100 hosts are kept;
-    /// further ones are recorded as `overflow`.
+    /// without one. The label `host` is the host of the URI, otherwise of the `host` header, in lower case and without
+    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. [`HttpLabel::port`] tells the
+    /// ports of a host apart.
+    ///
+    /// A response body that the client drops before it polls it has the `reason` `unread`: clients do so with a
+    /// response that is retried, for example.
     pub fn client() -> Self {
         let mut client = Self::server().naming(Naming::client());
-        client.settings.warns_of_missing_route = false;
-        client.label(standard_labels::host())
+        client.settings.side = Side::Client;
+        client.label(preset_labels::host())
     }
 
     /// Creates a configuration for servers that follows OpenTelemetry's semantic conventions.
@@ -105,14 +86,40 @@ impl HttpMetrics {
     pub fn open_telemetry() -> Self {
         Self::server()
             .naming(Naming::open_telemetry())
-            .duration_buckets([
-                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-            ])
-            .label(standard_labels::url_scheme(false))
-            .label(standard_labels::protocol_version())
+            .duration_buckets(OPEN_TELEMETRY_BUCKETS)
+            .label(preset_labels::url_scheme(false))
+            .label(preset_labels::protocol_version())
             .status_on_durations()
             .without(HttpMetric::Requests)
             .measure(HttpMetric::ResponseBodySize)
+    }
+
+    /// Creates a configuration for clients that follows OpenTelemetry's semantic conventions.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | names | [`Naming::open_telemetry_client`] |
+    /// | additional labels | `server_address` and `server_port` (at most 100 values each), `network_protocol_version`, `error_type` |
+    /// | status label | also on durations and sizes |
+    /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
+    /// | endpoint label | `url_template`: the [`Endpoint`](crate::http::Endpoint) extension of the request |
+    /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
+    /// | [`HttpMetric::ResponseBodySize`] | on |
+    ///
+    /// `error_type` is `error`, `cancelled` or `panicked` without a response; with
+    /// [`with_error_kind`](Self::with_error_kind), it tells errors apart.
+    pub fn open_telemetry_client() -> Self {
+        let mut client = Self::server()
+            .naming(Naming::open_telemetry_client())
+            .duration_buckets(OPEN_TELEMETRY_BUCKETS)
+            .label(preset_labels::server_address())
+            .label(preset_labels::server_port())
+            .label(preset_labels::protocol_version())
+            .status_on_durations()
+            .without(HttpMetric::Requests)
+            .measure(HttpMetric::ResponseBodySize);
+        client.settings.side = Side::Client;
+        client
     }
 
     /// Creates a configuration for servers with the names and labels of the crate axum-prometheus.
@@ -131,9 +138,10 @@ impl HttpMetrics {
             .status_on_durations()
     }
 
-    /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
+    /// Prepends `prefix` and an underscore to the names of all metrics of this layer, except
+    /// `metrics_label_overflow_total`.
     ///
-    /// By default, names have no prefix.
+    /// If the prefix ends with an underscore, no other one is added. By default, names have no prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.options.prefix = Some(prefix.into());
         self
@@ -150,10 +158,93 @@ impl HttpMetrics {
     ///
     /// Each label has a limit, but their combinations have none: choose limits whose product you can store.
     ///
-    /// A layer can have 8 custom labels. These include one of [`client`](Self::client) (`host`) and two of
-    /// [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`).
+    /// A layer can have 8 custom labels. These include those of the presets: one of [`client`](Self::client) (`host`),
+    /// two of [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`) and three of
+    /// [`open_telemetry_client`](Self::open_telemetry_client).
     pub fn label(mut self, label: HttpLabel) -> Self {
         self.settings.labels.push(label);
+        self
+    }
+
+    /// Leaves a standard label out of all metrics.
+    ///
+    /// Requests that differ only in this label then share their series.
+    ///
+    /// ```
+    /// use tower_prometheus::http::StandardLabel;
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    ///
+    /// let layer = HttpMetrics::server()
+    ///     .without_label(StandardLabel::Method)
+    ///     .build(&Registry::new())?; // http_requests_total{endpoint,status}
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    pub fn without_label(mut self, label: StandardLabel) -> Self {
+        self.settings.left_out.push(label);
+        self
+    }
+
+    /// Sets the standard labels of one metric, in place of its default ones. Custom labels are not changed.
+    ///
+    /// Takes precedence over [`without_label`](Self::without_label) and
+    /// [`status_on_durations`](Self::status_on_durations). If the metric is recorded before the status is known, it
+    /// cannot have the status; [`build`](Self::build) then returns an error.
+    ///
+    /// ```
+    /// use tower_prometheus::http::{HttpMetric, StandardLabel};
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    ///
+    /// let layer = HttpMetrics::server()
+    ///     .standard_labels(HttpMetric::Requests, []) // http_requests_total
+    ///     .standard_labels(HttpMetric::Responses, [StandardLabel::Status]) // http_responses_total{status}
+    ///     .measure(HttpMetric::Responses)
+    ///     .build(&Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    pub fn standard_labels(
+        mut self,
+        metric: HttpMetric,
+        labels: impl IntoIterator<Item = StandardLabel>,
+    ) -> Self {
+        let labels = (metric, labels.into_iter().collect());
+        self.settings.label_sets.push(labels);
+        self
+    }
+
+    /// Sets the HELP text of a metric.
+    pub fn help(mut self, metric: HttpMetric, text: impl Into<String>) -> Self {
+        self.settings.helps.push((metric, text.into()));
+        self
+    }
+
+    /// Records these methods by their names, instead of `OTHER`. At most 50; the standard methods are always recorded
+    /// by their names.
+    ///
+    /// For WebDAV, for example: `methods(["PROPFIND", "REPORT"])`. An invalid method is an error of
+    /// [`build`](Self::build).
+    pub fn methods<M: AsRef<str>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
+        for method in methods {
+            let name = method.as_ref();
+            match http::Method::from_bytes(name.as_bytes()) {
+                Ok(method) if Method::among(&method, &self.settings.methods) == Method::OTHER => {
+                    self.settings.methods.push(method);
+                }
+                Ok(_) => {}
+                Err(_) => self.mistakes.push(format!(
+                    "methods: {name:?} is not an HTTP method; a method is a token such as \"PROPFIND\""
+                )),
+            }
+        }
+        self
+    }
+
+    /// Turns the layer on or off. A layer that is off passes all requests through and registers no metrics. It is on by
+    /// default.
+    ///
+    /// For a layer that the configuration of a service turns off: the types do not change, as they would with an
+    /// optional layer.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.settings.enabled = enabled;
         self
     }
 
@@ -169,10 +260,18 @@ impl HttpMetrics {
     /// Sets the upper bounds of the size histograms, in bytes. The default is the powers of 4 from 256 B to
     /// 64 MiB.
     ///
-    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own
-    /// buckets.
+    /// Bounds must be finite and increasing; `+Inf` is added. If no size is measured, [`build`](Self::build) returns an
+    /// error. A recorder of another crate sets its own buckets.
     pub fn size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
-        self.settings.size_buckets = bounds.into();
+        self.settings.size_buckets = Some(bounds.into());
+        self
+    }
+
+    /// Sets the upper bounds of the lifetimes of connections, in seconds. The default is from one second to one day.
+    ///
+    /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added.
+    pub fn connection_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
+        self.settings.connection_buckets = Some(bounds.into());
         self
     }
 
@@ -217,8 +316,8 @@ impl HttpMetrics {
     /// Sets the endpoint to the pattern that the path of the request matches, for services without a router.
     ///
     /// Examples of patterns are `/users/{id}` and `/files/{*path}`. If no pattern matches, the endpoint is
-    /// `unmatched`. An [`Endpoint`](crate::http::Endpoint) extension takes precedence. Of `route_patterns`,
-    /// [`endpoint`](Self::endpoint) and [`endpoint_fn`](Self::endpoint_fn), the last call applies.
+    /// `unmatched`. All other [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take
+    /// precedence.
     ///
     /// If a pattern is invalid or conflicts with another one, [`build`](Self::build) returns an error.
     pub fn route_patterns<P: Into<String>>(
@@ -226,7 +325,7 @@ impl HttpMetrics {
         patterns: impl IntoIterator<Item = P>,
     ) -> Self {
         match Patterns::new(patterns.into_iter().map(P::into).collect()) {
-            Ok(patterns) => self.settings.endpoint_source = EndpointSource::Patterns(patterns),
+            Ok(patterns) => self.settings.endpoint_source.patterns = Some(patterns),
             Err(error) => self.mistakes.push(error.to_string()),
         }
         self
@@ -234,9 +333,11 @@ impl HttpMetrics {
 
     /// Sets the endpoint of every request, for a service with only one endpoint.
     ///
-    /// An [`Endpoint`](crate::http::Endpoint) extension takes precedence.
+    /// An [`Endpoint`](crate::http::Endpoint) extension takes precedence. Replaces
+    /// [`endpoint_fn`](Self::endpoint_fn).
     pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.settings.endpoint_source = EndpointSource::Fixed(endpoint.into());
+        let endpoint = EndpointFunction::Constant(endpoint.into());
+        self.settings.endpoint_source.function = Some(endpoint);
         self
     }
 
@@ -246,9 +347,10 @@ impl HttpMetrics {
     /// [`max_endpoints`](Self::max_endpoints) paths fill the table. Further endpoints, including real routes, are
     /// then recorded as `overflow` until the process restarts.
     ///
-    /// If it returns `None`, the endpoint is `unmatched`. An [`Endpoint`](crate::http::Endpoint) extension
-    /// takes precedence; the function is then not called. It runs for every other request, so it must be fast
-    /// and must not block.
+    /// If it returns `None`, the next
+    /// [source of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) decides: the matched route of
+    /// axum's router, for example. It runs for every request without an [`Endpoint`](crate::http::Endpoint) extension,
+    /// so it must be fast and must not block. Replaces [`endpoint`](Self::endpoint).
     ///
     /// ```
     /// use tower_prometheus::HttpMetrics;
@@ -264,7 +366,59 @@ impl HttpMetrics {
         mut self,
         endpoint: impl for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.endpoint_source = EndpointSource::Function(Arc::new(endpoint));
+        let endpoint = EndpointFunction::closure(endpoint);
+        self.settings.endpoint_source.function = Some(endpoint);
+        self
+    }
+
+    /// Keeps the listed values of a path parameter in the endpoint: with `keep_parameter("region", ["eu", "us"])`,
+    /// requests of `/{region}/orders` have the endpoints `/eu/orders` and `/us/orders`; other regions keep
+    /// `/{region}/orders`.
+    ///
+    /// Each endpoint with values counts toward [`max_endpoints`](Self::max_endpoints), and can be
+    /// [skipped](Self::skip) or [preregistered](Self::preregister). Endpoints that a response names are not changed.
+    /// In a router nested in axum, a template with a catch-all such as `{*path}` is matched from its start, against the
+    /// path that remains.
+    pub fn keep_parameter<V: Into<String>>(
+        mut self,
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        self.settings.kept_parameters.push(KeptParameter {
+            name: name.into(),
+            values: values.into_iter().map(V::into).collect(),
+        });
+        self
+    }
+
+    /// Records the kind of the inner service's errors, as `error_kind` beside the `status` `error`. With the namings
+    /// of OpenTelemetry, the label is `error_type`.
+    ///
+    /// `kind` returns the kind of an error; [`ErrorKind::of`] recognizes many of them. It runs only for errors, and it
+    /// must not panic. Without this setting, the error can be of any type.
+    ///
+    /// ```
+    /// use tower::{BoxError, Layer};
+    /// use tower_prometheus::http::ErrorKind;
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    ///
+    /// let layer = HttpMetrics::client()
+    ///     .with_error_kind(|error: &BoxError| ErrorKind::of(&**error))
+    ///     .build(&Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    pub fn with_error_kind<E, F>(mut self, kind: F) -> WithErrorKind<Self, F>
+    where
+        F: Fn(&E) -> ErrorKind + Clone,
+    {
+        self.settings.records_error_kinds = true;
+        WithErrorKind { config: self, kind }
+    }
+
+    /// Registers kinds of errors that [`with_error_kind`](Self::with_error_kind) may return, in addition to those that
+    /// [`ErrorKind`] defines. At most 43.
+    pub fn error_kinds(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
+        self.settings.added_error_kinds.extend(kinds);
         self
     }
 
@@ -276,9 +430,9 @@ impl HttpMetrics {
         let labels = &mut self.settings.labels;
         let scheme = labels
             .iter_mut()
-            .find(|label| label.name == standard_labels::URL_SCHEME);
+            .find(|label| label.name == preset_labels::URL_SCHEME);
         match scheme {
-            Some(scheme) => *scheme = standard_labels::url_scheme(true),
+            Some(scheme) => *scheme = preset_labels::url_scheme(true),
             None => self.mistakes.push(
                 "https: only for HttpMetrics::open_telemetry(), which has the label url_scheme"
                     .to_owned(),
@@ -298,11 +452,12 @@ impl HttpMetrics {
         mut self,
         trace: impl Fn(RequestHead<'_>) -> Option<TraceId> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.exemplar = Some(ExemplarOf(Arc::new(trace)));
+        self.settings.exemplar = Some(ExemplarOf::new(trace));
         self
     }
 
-    /// Excludes endpoints from all metrics, given as full route templates, including the prefix of `nest`.
+    /// Excludes endpoints from all metrics, given as full route templates, including the prefix of `nest`:
+    /// `/internal/health`. What is not a route template is an error of [`build`](Self::build).
     ///
     /// A route that is added to an axum router after the metrics layer is not measured either, but the other
     /// layers added before it do not apply to it.
@@ -349,10 +504,6 @@ impl HttpMetrics {
     ///
     /// Status codes must be 100 to 999. A recorder of another crate decides whether it exports the series
     /// before the first request.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "`Method::GET` reads better without a `&`"
-    )]
     pub fn preregister(
         mut self,
         method: http::Method,
@@ -365,7 +516,7 @@ impl HttpMetrics {
         });
         match statuses.collect() {
             Ok(statuses) => self.settings.routes.push(Route {
-                method: Method::of(&method),
+                method,
                 endpoint: endpoint.into(),
                 statuses,
             }),
@@ -380,14 +531,15 @@ impl HttpMetrics {
         self
     }
 
-    /// Measures the size and the duration of request bodies.
+    /// Measures the size and the duration of request bodies, and counts those that are aborted.
     ///
     /// The inner service then gets a `Request<RequestBody<B>>`, with
     /// [`RequestBody`](crate::http::RequestBody). Each request needs two more allocations.
     pub fn with_request_body(self) -> WithRequestBody {
         WithRequestBody(
-            self.measure(HttpMetric::RequestBodySize)
-                .measure(HttpMetric::RequestBodyDuration),
+            HttpMetric::OF_REQUEST_BODIES
+                .into_iter()
+                .fold(self, Self::measure),
         )
     }
 
@@ -460,6 +612,41 @@ impl HttpMetrics {
 #[must_use = "a configuration does nothing until a layer is built from it"]
 pub struct WithRequestBody(pub(crate) HttpMetrics);
 
+impl WithRequestBody {
+    /// Records the kind of the inner service's errors; see [`HttpMetrics::with_error_kind`].
+    pub fn with_error_kind<E, F>(mut self, kind: F) -> WithErrorKind<Self, F>
+    where
+        F: Fn(&E) -> ErrorKind + Clone,
+    {
+        self.0.settings.records_error_kinds = true;
+        WithErrorKind { config: self, kind }
+    }
+}
+
+/// The configuration of a layer that records the kinds of errors; see [`HttpMetrics::with_error_kind`].
+#[derive(Clone)]
+#[must_use = "a configuration does nothing until a layer is built from it"]
+pub struct WithErrorKind<C, F> {
+    pub(crate) config: C,
+    pub(crate) kind: F,
+}
+
+impl<C: fmt::Debug, F> fmt::Debug for WithErrorKind<C, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, kind: _ } = self;
+        f.debug_struct("WithErrorKind")
+            .field("config", config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The configuration, with the kinds of errors on.
+impl<C: AsRef<HttpMetrics>, F> AsRef<HttpMetrics> for WithErrorKind<C, F> {
+    fn as_ref(&self) -> &HttpMetrics {
+        self.config.as_ref()
+    }
+}
+
 impl AsRef<HttpMetrics> for HttpMetrics {
     fn as_ref(&self) -> &HttpMetrics {
         self
@@ -473,15 +660,7 @@ impl AsRef<HttpMetrics> for WithRequestBody {
     }
 }
 
-const SIZE_BUCKETS: [f64; 10] = [
-    256.0,
-    1024.0,
-    4096.0,
-    16384.0,
-    65536.0,
-    262_144.0,
-    1_048_576.0,
-    4_194_304.0,
-    16_777_216.0,
-    67_108_864.0,
+/// The duration buckets of OpenTelemetry's semantic conventions for HTTP.
+const OPEN_TELEMETRY_BUCKETS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];

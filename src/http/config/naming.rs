@@ -48,6 +48,8 @@ pub struct Naming {
     pub(crate) endpoint: String,
     pub(crate) status: String,
     pub(crate) error_type: Option<String>,
+    /// The label of error kinds, if `error_type` does not have them.
+    pub(crate) error_kind: String,
     pub(crate) other_method: &'static str,
     /// The endpoint label of requests without an endpoint.
     pub(crate) unmatched: &'static str,
@@ -67,6 +69,10 @@ impl Naming {
             "http_response_body_size_bytes",
             "http_request_body_size_bytes",
             "http_request_body_duration_seconds",
+            "http_request_bodies_aborted_total",
+            "http_responses_total",
+            "http_response_body_bytes_total",
+            "http_connection_duration_seconds",
         ])
     }
 
@@ -83,6 +89,10 @@ impl Naming {
             "http_client_response_body_size_bytes",
             "http_client_request_body_size_bytes",
             "http_client_request_body_duration_seconds",
+            "http_client_request_bodies_aborted_total",
+            "http_client_responses_total",
+            "http_client_response_body_bytes_total",
+            "http_client_connection_duration_seconds",
         ]);
         naming.unmatched = "";
         naming
@@ -112,7 +122,39 @@ impl Naming {
                 "http_server_response_body_size_bytes",
                 "http_server_request_body_size_bytes",
                 "http_server_request_body_duration_seconds",
+                "http_server_request_bodies_aborted_total",
+                "http_server_responses_total",
+                "http_server_response_body_bytes_total",
+                "http_server_connection_duration_seconds",
             ])
+        }
+    }
+
+    /// Returns the names of OpenTelemetry's semantic conventions for HTTP clients, as translated for Prometheus.
+    ///
+    /// [`HttpMetrics::open_telemetry_client`](crate::HttpMetrics::open_telemetry_client) also sets the labels and
+    /// buckets of these conventions.
+    pub fn open_telemetry_client() -> Self {
+        let families = [
+            "http_client_requests_total",
+            "http_client_request_duration_seconds",
+            "http_client_active_requests",
+            "http_client_response_bodies_aborted_total",
+            // The conventions use `http_client_open_connections` for connections of the pool.
+            "http_client_streams_open",
+            "http_client_response_head_duration_seconds",
+            "http_client_response_body_size_bytes",
+            "http_client_request_body_size_bytes",
+            "http_client_request_body_duration_seconds",
+            "http_client_request_bodies_aborted_total",
+            "http_client_responses_total",
+            "http_client_response_body_bytes_total",
+            "http_client_stream_duration_seconds",
+        ];
+        Self {
+            families: families.map(str::to_owned),
+            endpoint: "url_template".to_owned(),
+            ..Self::open_telemetry()
         }
     }
 
@@ -131,6 +173,10 @@ impl Naming {
             "axum_http_response_body_size",
             "axum_http_request_body_size",
             "axum_http_request_body_duration_seconds",
+            "axum_http_request_bodies_aborted_total",
+            "axum_http_responses_total",
+            "axum_http_response_body_bytes_total",
+            "axum_http_connection_duration_seconds",
         ])
     }
 
@@ -141,6 +187,7 @@ impl Naming {
             endpoint: "endpoint".to_owned(),
             status: "status".to_owned(),
             error_type: None,
+            error_kind: "error_kind".to_owned(),
             other_method: "OTHER",
             unmatched: UNMATCHED,
             endpoint_in_progress: true,
@@ -171,6 +218,21 @@ impl Naming {
         self
     }
 
+    /// Sets the name of the label of [error kinds](crate::HttpMetrics::with_error_kind). The default is `error_kind`.
+    ///
+    /// The namings of OpenTelemetry have the kinds in `error_type` instead.
+    pub fn error_kind_label(mut self, name: impl Into<String>) -> Self {
+        self.error_kind = name.into();
+        self
+    }
+
+    /// Sets the endpoint of requests that no route matched, or whose route the layer does not see. The default is
+    /// `unmatched`; for clients and with OpenTelemetry's names, it is the empty string.
+    pub fn unmatched(mut self, endpoint: &'static str) -> Self {
+        self.unmatched = endpoint;
+        self
+    }
+
     /// The value of the status label. OpenTelemetry's has codes only: for a request without a response it is
     /// empty, and `error_type` has the reason.
     pub(crate) fn status_value(&self, status: Status) -> Cow<'static, str> {
@@ -184,7 +246,8 @@ impl Naming {
         &self.families[family as usize]
     }
 
-    /// All label names: those that can be set, the fixed ones, and `error_type` if the naming has it.
+    /// All label names: those that can be set, the fixed ones, and `error_type` if the naming has it. The label of
+    /// error kinds is not included.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
         let Self {
             families: _,
@@ -192,23 +255,27 @@ impl Naming {
             endpoint,
             status,
             error_type,
+            error_kind: _,
             other_method: _,
             unmatched: _,
             endpoint_in_progress: _,
         } = self;
         let set = [method, endpoint, status].map(String::as_str);
-        let fixed = HttpMetric::ALL
-            .into_iter()
-            .filter_map(|family| family.extra_label());
+        let fixed = [HttpMetric::AbortedBodies, HttpMetric::OpenConnections];
+        let fixed = fixed.into_iter().filter_map(|metric| metric.extra_label());
         set.into_iter().chain(fixed).chain(error_type.as_deref())
     }
 
-    /// Returns an error for each name that is invalid or used twice.
-    pub(crate) fn errors(&self) -> Vec<Error> {
+    /// Returns an error for each name of a `measured` metric or of a label that is invalid or used twice.
+    pub(crate) fn errors(&self, measured: impl Fn(HttpMetric) -> bool) -> Vec<Error> {
         let mut errors = Vec::new();
-        for (i, name) in self.families.iter().enumerate() {
+        let measured = HttpMetric::ALL
+            .into_iter()
+            .filter(|metric| measured(*metric));
+        let names: Vec<_> = measured.map(|metric| self.name(metric)).collect();
+        for (i, name) in names.iter().enumerate() {
             errors.extend(check_metric_name(name).err());
-            if self.families[..i].contains(name) {
+            if names[..i].contains(name) {
                 errors.push(Error::new(format!(
                     "two metrics have the name {name:?}; rename one"
                 )));

@@ -15,10 +15,22 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 ///
 /// Set it if the layer does not see the matched route of a router.
 ///
-/// | extension of | effect |
-/// |---|---|
-/// | the request, set before it reaches the layer | the endpoint of all metrics; takes precedence over the router and the configuration |
-/// | the response | the endpoint of all metrics recorded from then on, such as count and duration; in progress keeps the endpoint known at the start |
+/// # How the endpoint is determined
+///
+/// The first of these that names an endpoint decides:
+///
+/// | | source | set by |
+/// |---|---|---|
+/// | 1 | an `Endpoint` extension of the response: for all metrics recorded from then on, such as count and duration. In progress keeps the endpoint known at the start | the handler, or an [`EndpointLayer`](crate::http::EndpointLayer) inside the metrics layer |
+/// | 2 | an `Endpoint` extension of the request, set before the request reaches the metrics layer | outer layers, callers of a client |
+/// | 3 | the function or the constant of the configuration. A function that returns `None` leaves it to the next source | [`endpoint_fn`](crate::HttpMetrics::endpoint_fn), [`endpoint`](crate::HttpMetrics::endpoint) |
+/// | 4 | axum's matched route | a `Router` of axum 0.8, if the metrics layer is added to it, or further in; [`EndpointLayer`](crate::http::EndpointLayer) says when the layer does not see it |
+/// | 5 | the first matching pattern of the configuration | [`route_patterns`](crate::HttpMetrics::route_patterns) |
+/// | 6 | `unmatched`, or the word that [`Naming::unmatched`](crate::http::Naming::unmatched) sets | |
+///
+/// In an endpoint from the sources 2 to 5, the listed values of a
+/// [kept parameter](crate::HttpMetrics::keep_parameter) then replace the parameter. Beyond
+/// [`max_endpoints`](crate::HttpMetrics::max_endpoints), the endpoint is `overflow`.
 ///
 /// ```
 /// use http::Response;
@@ -80,13 +92,21 @@ impl Endpoint {
 /// The endpoint in the extensions: an [`Endpoint`], otherwise axum's matched route.
 #[inline]
 pub(crate) fn endpoint_of_request(extensions: &Extensions) -> Option<&str> {
-    let named = named_endpoint(extensions);
-    #[cfg(feature = "axum")]
-    let named = named.or_else(|| {
-        let path = extensions.get::<axum::extract::MatchedPath>()?;
-        Some(path.as_str())
-    });
-    named
+    named_endpoint(extensions).or_else(|| matched_route(extensions))
+}
+
+/// The route that axum's router matched.
+#[cfg(feature = "axum")]
+#[inline]
+pub(crate) fn matched_route(extensions: &Extensions) -> Option<&str> {
+    let path = extensions.get::<axum::extract::MatchedPath>()?;
+    Some(path.as_str())
+}
+
+#[cfg(not(feature = "axum"))]
+#[inline]
+pub(crate) fn matched_route(_: &Extensions) -> Option<&str> {
+    None
 }
 
 #[inline]

@@ -1,5 +1,6 @@
 //! [`RequestHead`] and [`ResponseHead`]: the arguments of functions for labels, endpoints and exemplars.
 
+use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, Version};
 
 /// A request without its body, as passed to the functions of labels, endpoints and exemplars.
@@ -57,6 +58,48 @@ impl<'a> RequestHead<'a> {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Returns the host, without the port: of the URI, otherwise of the `host` header. So it is the same for HTTP/1
+    /// and HTTP/2. An IPv6 address keeps its brackets.
+    ///
+    /// It is as the client wrote it: `LOCALHOST` and `localhost` differ. [`HttpLabel::host`](crate::http::HttpLabel::host)
+    /// ignores case.
+    #[must_use]
+    pub fn host(&self) -> Option<&'a str> {
+        let host = self.authority().map(|authority| split_port(authority).0)?;
+        (!host.is_empty()).then_some(host)
+    }
+
+    /// Returns the port that the URI names, otherwise that of the `host` header. `None` if none is named, also if the
+    /// scheme has a default port.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port_text()?.parse().ok()
+    }
+
+    pub(crate) fn port_text(&self) -> Option<&'a str> {
+        let port = split_port(self.authority()?).1?;
+        port.parse::<u16>().is_ok().then_some(port)
+    }
+
+    /// The host and the port, without user information.
+    fn authority(&self) -> Option<&'a str> {
+        let of_uri = self.uri.authority().map(Authority::as_str);
+        let authority = of_uri.or_else(|| self.header("host"))?;
+        Some(
+            authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host),
+        )
+    }
+}
+
+/// Splits `host:port`. The colons of an IPv6 address are in brackets.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
     }
 }
 

@@ -10,6 +10,7 @@ use http::StatusCode;
 /// |---|---|
 /// | 1 to 9 | a class |
 /// | 20 to 22 | no response |
+/// | 30 to 99 | the service returned an error of a known kind |
 /// | 100 and above | the status code |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status(u16);
@@ -22,6 +23,24 @@ impl Status {
     pub(crate) const CANCELLED: Self = Self(21);
     /// The service panicked.
     pub(crate) const PANICKED: Self = Self(22);
+
+    const FIRST_KIND: u16 = 30;
+
+    /// The service returned an error. `kind` is the index of its kind among those of the layer, if they are recorded.
+    pub(crate) fn failed(kind: Option<u8>) -> Self {
+        kind.map_or(Self::ERROR, |kind| Self(Self::FIRST_KIND + u16::from(kind)))
+    }
+
+    /// The index of the kind of an error.
+    pub(crate) fn error_kind(self) -> Option<usize> {
+        let kind = self.0.checked_sub(Self::FIRST_KIND)?;
+        (!self.is_code()).then_some(kind.into())
+    }
+
+    /// The status code; `None` without a response.
+    pub(crate) fn code(self) -> Option<u16> {
+        self.is_code().then_some(self.0)
+    }
 
     /// The service responded with this code.
     #[inline]
@@ -71,7 +90,7 @@ impl Status {
 
     pub(crate) fn label(self) -> Cow<'static, str> {
         match self {
-            Self::ERROR => "error".into(),
+            failed if failed == Self::ERROR || failed.error_kind().is_some() => "error".into(),
             Self::CANCELLED => "cancelled".into(),
             Self::PANICKED => "panicked".into(),
             class if class.is_class() => format!("{}xx", self.0).into(),

@@ -1,6 +1,5 @@
 //! [`ResponseBody`]: the response body of a measured service.
 
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,10 +9,9 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::http::middleware::exchange::HttpExchange;
-use crate::http::middleware::head::{BodyHints, BodyPlan};
-use crate::http::middleware::long_lived::OpenConnection;
+use crate::http::middleware::head::BodyHints;
 use crate::lifecycle::body::ObservedBody;
-use crate::lifecycle::end::{End, Exchange, ResponseExchange};
+use crate::lifecycle::end::ResponseExchange;
 
 pin_project! {
     /// A response body that counts its bytes and records how the request ends.
@@ -24,19 +22,13 @@ pin_project! {
     /// - `is_end_stream` returns `true`.
     /// - The length given by `size_hint` or `content-length` has passed.
     ///
-    /// If the body fails, panics or is dropped earlier, it is counted as aborted. Bodies of long-lived connections
-    /// and of responses that are not measured are passed through.
+    /// If the body fails, panics or is dropped earlier, it is counted as aborted. That a client leaves a long-lived
+    /// connection is not an aborted body. Bodies of responses that are not measured are passed through.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
-        body: ObservedBody<B, BodyExchange>,
+        body: ObservedBody<B, HttpExchange>,
     }
-}
-
-/// The exchange of a response body, and the long-lived connection that the response may start.
-struct BodyExchange {
-    exchange: HttpExchange,
-    connection: Option<OpenConnection>,
 }
 
 impl<B: Body> ResponseBody<B> {
@@ -48,39 +40,29 @@ impl<B: Body> ResponseBody<B> {
         let (head, inner) = response.into_parts();
         let hints = BodyHints::of(&inner);
         let (status, extensions) = (head.status, &head.extensions);
-        let plan = exchange
+        let remaining = exchange
             .read_status(status, extensions, hints)
             .unwrap_or_else(|| exchange.read_head(status, &head.headers, extensions, hints));
-        let BodyPlan {
-            remaining,
-            connection,
-        } = plan;
-        let exchange = BodyExchange {
-            exchange: exchange.take(),
-            connection,
-        };
-        let body = ObservedBody::new(inner, exchange, remaining);
+        let body = ObservedBody::new(inner, exchange.take(), remaining);
         Response::from_parts(head, Self { body })
     }
 }
 
-impl Exchange for BodyExchange {
+impl ResponseExchange for HttpExchange {
     #[inline]
-    fn end(&mut self, end: End) {
-        self.exchange.end(end);
-        // Dropping the guard decrements the gauge of open connections.
-        self.connection = None;
+    fn poll(&mut self) {
+        self.poll_body();
     }
-}
 
-impl ResponseExchange for BodyExchange {
     #[inline]
     fn data(&mut self, _: &impl Buf, len: u64) {
-        self.exchange.send(len);
+        self.send(len);
     }
 
     #[inline]
-    fn trailers(&mut self, _: &HeaderMap) {}
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        self.end_with(trailers);
+    }
 }
 
 impl<B: Body> Body for ResponseBody<B> {
@@ -103,11 +85,5 @@ impl<B: Body> Body for ResponseBody<B> {
     #[inline]
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl fmt::Debug for BodyExchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.exchange.fmt(f)
     }
 }

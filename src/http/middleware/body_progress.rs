@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Instant;
+use crate::http::series::completion::{BodyState, RequestBodyMeasured};
 
 /// How far a request body has been read. Shared by the body, which the inner service owns, and the exchange,
 /// which records the progress when it ends.
@@ -11,8 +12,14 @@ use crate::clock::Instant;
 pub(crate) struct BodyProgress {
     bytes: AtomicU64,
     started: OnceLock<Instant>,
-    /// The seconds from the first poll to the end.
-    end: OnceLock<f64>,
+    end: OnceLock<BodyEnd>,
+}
+
+/// The seconds from the first poll to the end, and what the end is.
+#[derive(Clone, Copy, Debug)]
+struct BodyEnd {
+    seconds: f64,
+    state: BodyState,
 }
 
 impl BodyProgress {
@@ -25,17 +32,29 @@ impl BodyProgress {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Ends the measurement. Only the first call after [`start`](Self::start) counts.
-    pub(crate) fn end(&self) {
+    /// Ends the measurement: the body is complete or has failed. Only the first call after
+    /// [`start`](Self::start) counts.
+    pub(crate) fn end(&self, state: BodyState) {
         if let Some(started) = self.started.get() {
-            self.end.get_or_init(|| started.elapsed_seconds());
+            self.end.get_or_init(|| BodyEnd {
+                seconds: started.elapsed_seconds(),
+                state,
+            });
         }
     }
 
-    /// Ends the measurement and returns bytes and seconds; 0 s for a body that was never polled.
-    pub(crate) fn measured(&self) -> (u64, f64) {
-        self.end();
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        (bytes, self.end.get().copied().unwrap_or(0.0))
+    /// Ends the measurement and returns it; 0 s for a body that was never polled.
+    pub(crate) fn measured(&self) -> RequestBodyMeasured {
+        self.end(BodyState::Reading);
+        let not_polled = BodyEnd {
+            seconds: 0.0,
+            state: BodyState::NotPolled,
+        };
+        let BodyEnd { seconds, state } = self.end.get().copied().unwrap_or(not_polled);
+        RequestBodyMeasured {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            seconds,
+            state,
+        }
     }
 }

@@ -1,19 +1,22 @@
 //! [`HttpExchange`]: one request. It starts before the service runs and ends exactly once, at the latest when
-//! it is dropped.
+//! it is dropped. If it starts a long-lived connection, the exchange goes on until the connection ends.
 
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 
 use crate::clock::Instant;
+use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::Endpoint;
+use crate::http::labels::error_kind::ErrorKind;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
+use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::middleware::in_flight::{ENDED, Extras, InFlight, SeriesPair};
-use crate::http::middleware::long_lived::OpenConnection;
+use crate::http::middleware::in_flight::{Connection, ENDED, Extras, InFlight, SeriesPair};
+use crate::http::middleware::long_lived::LongLived;
 use crate::http::middleware::nesting;
 use crate::http::middleware::outcome::RequestEnd;
 use crate::http::series::completion::Measured;
@@ -37,12 +40,14 @@ const _: () = assert!(size_of::<HttpExchange>() <= 56);
 
 /// The status of the response, once the response head has arrived. It decides what a drop or a panic means.
 ///
-/// A full word, because an exchange is moved several times and copies around padding are slow.
+/// A full word, because an exchange is moved several times and copies around padding are slow. A bit above the
+/// status is set once the body is polled.
 #[derive(Clone, Copy)]
 struct ResponseStatus(u64);
 
 impl ResponseStatus {
     const NONE: Self = Self(0);
+    const BODY_POLLED: u64 = 1 << 16;
 
     #[inline]
     fn with(code: StatusCode) -> Self {
@@ -58,9 +63,11 @@ impl ResponseStatus {
 impl HttpExchange {
     #[inline]
     pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
-        nesting::check(layer);
         match layer.start_known(request.method(), request.extensions()) {
-            Some(series) => Self::new(InFlight::at(series)),
+            Some(series) => {
+                nesting::check(layer);
+                Self::new(InFlight::at(series))
+            }
             None => Self::start_from_head(layer, RequestHead::new(request)),
         }
     }
@@ -69,8 +76,15 @@ impl HttpExchange {
     // Not inlined, to keep the code that is generic over the service small.
     #[inline(never)]
     fn start_from_head(layer: &'static LayerSeries, request: RequestHead<'_>) -> Self {
-        let method = Method::of(request.method());
-        let name = layer.endpoint_of(request);
+        let Some(layer) = layer.active() else {
+            return Self::new(ENDED);
+        };
+        nesting::check(layer);
+        layer.with_endpoint(request, |name| Self::start_at(layer, name, request))
+    }
+
+    fn start_at(layer: &'static LayerSeries, name: Option<&str>, request: RequestHead<'_>) -> Self {
+        let method = layer.method(request.method());
         let endpoint = layer.endpoint(name);
         if endpoint.is_some_and(EndpointSeries::is_skipped) {
             // A skipped request leaves no trace, not even in the tables of label values.
@@ -170,7 +184,28 @@ impl HttpExchange {
         if outcome.status().is_some() {
             self.register_deferred();
         }
-        self.record_end(self.started.elapsed_seconds(), outcome);
+        self.record_end(self.started.elapsed_seconds(), outcome, None);
+    }
+
+    /// Ends the exchange of a request whose response ended with trailers, if the layer reads them.
+    #[inline]
+    pub(super) fn end_with(&mut self, trailers: &HeaderMap) {
+        if self.layer().is_some_and(LayerSeries::reads_outcome)
+            && let Some(status) = self.response_status.status()
+        {
+            let seconds = self.started.elapsed_seconds();
+            self.record_end(seconds, RequestEnd::Complete(status), Some(trailers));
+        }
+    }
+
+    /// Ends the exchange of a request for which the service returned an error.
+    #[cold]
+    pub(super) fn fail(&mut self, kind: Option<ErrorKind>) {
+        let layer = self.layer();
+        let kind = layer
+            .zip(kind)
+            .and_then(|(layer, kind)| layer.settings.error_kind(kind));
+        self.end_as(RequestEnd::Failed(kind));
     }
 
     /// Ends the exchange of a completed request: by the fast path
@@ -189,31 +224,37 @@ impl HttpExchange {
         {
             self.in_flight = ENDED;
         } else {
-            self.record_end(seconds, RequestEnd::Complete(status));
+            self.record_end(seconds, RequestEnd::Complete(status), None);
         }
     }
 
     /// Ends the exchange of a request that took `seconds` in total.
-    fn record_end(&mut self, seconds: f64, outcome: RequestEnd) {
-        let Some((
-            SeriesPair {
-                in_progress,
-                counted,
-            },
-            extras,
-        )) = self.in_flight.take_series()
-        else {
+    fn record_end(&mut self, seconds: f64, outcome: RequestEnd, trailers: Option<&HeaderMap>) {
+        let Some((pair, extras)) = self.in_flight.take_series() else {
             return;
         };
+        let SeriesPair {
+            in_progress,
+            mut counted,
+        } = pair;
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
         let _ending = InProgressDecrement(in_progress);
         if let Some(status) = outcome.status() {
+            if counted.layer().reads_outcome() {
+                counted = counted.with_outcome(RequestOutcome::new(outcome, trailers));
+            }
             let measured = self.measured(outcome, &extras);
             let seconds = match measured.head_seconds {
                 Some(head_seconds) if counted.layer().ends_at_head() => head_seconds,
                 _ => seconds,
             };
             counted.count(status, seconds, &measured);
+            if let Some(reason) = measured
+                .request
+                .and_then(|body| outcome.request_body_aborted(body.state))
+            {
+                counted.count_aborted_request_body(reason);
+            }
         }
         if let RequestEnd::Aborted(_, reason) = outcome {
             counted.count_aborted(reason);
@@ -230,16 +271,34 @@ impl HttpExchange {
         }
     }
 
-    /// Opens a long-lived connection, which the gauge counts until it is dropped; `None` if it is not measured.
-    pub(crate) fn connection(&self, kind: &'static str) -> Option<OpenConnection> {
+    /// Opens a long-lived connection, if the request is measured.
+    pub(super) fn open_connection(&self, mark: &LongLived) -> Option<Connection> {
         let SeriesPair { counted, .. } = self.in_flight.series()?;
-        let gauge = counted.layer().connections(counted, kind);
-        gauge.map(OpenConnection::open)
+        let series = counted.layer().connections(counted, mark.kind());
+        let open = mark.open(series);
+        Some(Connection { counted, open })
     }
 
+    /// Continues an exchange whose request has ended as a long-lived connection, which ends with the body.
+    pub(super) fn continue_as(&mut self, connection: Option<Connection>) {
+        if let Some(connection) = connection {
+            self.in_flight = InFlight::connection(connection);
+        }
+    }
+
+    /// Notes that the response body is polled.
     #[inline]
-    pub(crate) fn send(&mut self, bytes: u64) {
+    pub(super) fn poll_body(&mut self) {
+        self.response_status.0 |= ResponseStatus::BODY_POLLED;
+    }
+
+    /// Counts bytes of the response body.
+    #[inline]
+    pub(super) fn send(&mut self, bytes: u64) {
         self.sent += bytes;
+        if let Some(series) = self.in_flight.counts_bytes() {
+            series.count_bytes(bytes);
+        }
     }
 }
 
@@ -274,8 +333,24 @@ impl Drop for HttpExchange {
 impl HttpExchange {
     #[cold]
     fn end_early(&mut self, end: End) {
+        if let Some(connection) = self.in_flight.take_connection() {
+            return connection.end(end);
+        }
         if let Some(end) = RequestEnd::of(end, self.response_status.status()) {
-            self.end_as(end);
+            self.end_as(self.or_unread(end));
+        }
+    }
+
+    /// A client that drops a response body without reading it does not need it: that is no failure.
+    fn or_unread(&self, end: RequestEnd) -> RequestEnd {
+        let is_polled = self.response_status.0 & ResponseStatus::BODY_POLLED != 0;
+        match end {
+            RequestEnd::Aborted(status, AbortReason::Dropped)
+                if !is_polled && self.layer().is_some_and(LayerSeries::is_client) =>
+            {
+                RequestEnd::Aborted(status, AbortReason::Unread)
+            }
+            end => end,
         }
     }
 }

@@ -9,9 +9,9 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::http::middleware::body::ResponseBody;
+use crate::http::middleware::classify::{ClassifyError, NoErrorKind};
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::inside::Inside;
-use crate::lifecycle::end::{End, Exchange};
 
 pin_project! {
     /// The future of an [`HttpMetricsService`](crate::http::HttpMetricsService).
@@ -20,24 +20,30 @@ pin_project! {
     /// an error, the status is `error`; if it panics, `panicked`, and the panic propagates.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
-    pub struct ResponseFuture<F> {
+    pub struct ResponseFuture<F, K = NoErrorKind> {
         #[pin]
         inner: F,
         exchange: HttpExchange,
+        error_kind: K,
     }
 }
 
-impl<F> ResponseFuture<F> {
+impl<F, K> ResponseFuture<F, K> {
     #[inline]
-    pub(super) fn new(inner: F, exchange: HttpExchange) -> Self {
-        Self { inner, exchange }
+    pub(super) fn new(inner: F, exchange: HttpExchange, error_kind: K) -> Self {
+        Self {
+            inner,
+            exchange,
+            error_kind,
+        }
     }
 }
 
-impl<F, ResBody, E> Future for ResponseFuture<F>
+impl<F, K, ResBody, E> Future for ResponseFuture<F, K>
 where
     F: Future<Output = Result<Response<ResBody>, E>>,
     ResBody: Body,
+    K: ClassifyError<E>,
 {
     type Output = Result<Response<ResponseBody<ResBody>>, E>;
 
@@ -51,7 +57,8 @@ where
             this.exchange.register_deferred();
             return Poll::Pending;
         };
-        let response = result.inspect_err(|_| this.exchange.end(End::Failed))?;
+        let response =
+            result.inspect_err(|error| this.exchange.fail(this.error_kind.kind(error)))?;
         Poll::Ready(Ok(ResponseBody::wrap(response, this.exchange)))
     }
 }

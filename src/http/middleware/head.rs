@@ -11,7 +11,7 @@ use crate::http::labels::method::Method;
 use crate::http::labels::skip_metrics::SkipMetrics;
 use crate::http::labels::status::Status;
 use crate::http::middleware::exchange::HttpExchange;
-use crate::http::middleware::long_lived::{LongLived, OpenConnection};
+use crate::http::middleware::long_lived::{FiniteStream, LongLived};
 use crate::http::middleware::outcome::RequestEnd;
 use crate::lifecycle::body::Remaining;
 use crate::lifecycle::end::{End, Exchange};
@@ -33,26 +33,9 @@ impl BodyHints {
     }
 }
 
-/// The body or connection that follows a response head.
-pub(crate) struct BodyPlan {
-    /// The announced length of the body, if it is known: a server stops polling after these bytes.
-    pub(crate) remaining: Remaining,
-    /// A long-lived connection, which may outlive the exchange.
-    pub(crate) connection: Option<OpenConnection>,
-}
-
-impl BodyPlan {
-    #[inline]
-    fn of(remaining: Remaining) -> Self {
-        Self {
-            remaining,
-            connection: None,
-        }
-    }
-}
-
 impl HttpExchange {
-    /// Fast path: reads a head of which only the status matters, followed by a body of known length.
+    /// Fast path: reads a head of which only the status matters, followed by a body of known length. Returns the
+    /// announced length of the body: a server stops polling after these bytes.
     ///
     /// Returns `None` for any other head: the response has extensions or may lack a body, or the layer reads
     /// more than the status.
@@ -62,7 +45,7 @@ impl HttpExchange {
         code: StatusCode,
         extensions: &Extensions,
         body: BodyHints,
-    ) -> Option<BodyPlan> {
+    ) -> Option<Remaining> {
         let needs_head = body.remaining.is_unknown() || !extensions.is_empty();
         if needs_head || !may_have_body(code) || !self.needs_only_status() {
             return None;
@@ -71,7 +54,8 @@ impl HttpExchange {
         Some(self.start_body(body))
     }
 
-    /// Reads a response head. It may end the request or start a long-lived connection.
+    /// Reads a response head, and returns the length of the body as far as it is known. The request may end here,
+    /// also because a long-lived connection starts.
     #[inline(never)]
     pub(crate) fn read_head(
         &mut self,
@@ -79,78 +63,54 @@ impl HttpExchange {
         headers: &HeaderMap,
         extensions: &Extensions,
         mut body: BodyHints,
-    ) -> BodyPlan {
+    ) -> Remaining {
         let response = ResponseHead::new(code, headers, extensions);
         if extensions.get::<SkipMetrics>().is_some() {
             self.end_as(RequestEnd::Skipped);
         }
         let Some(method) = self.record_head(code) else {
-            return BodyPlan::of(Remaining::UNKNOWN);
+            return Remaining::UNKNOWN;
         };
         self.apply_response(response, extensions.get::<Endpoint>());
         let marked = extensions.get::<LongLived>();
-        if marked.is_some() || !body_follows(code, method) {
-            return self.start_without_body(code, method, marked);
+        if is_upgrade(code, method) {
+            // The server drops the body of an upgrade at once, so only a guard knows when its connection ends.
+            return self.start_long_lived(code, marked.filter(|mark| mark.is_guarded()));
+        }
+        if method == Method::HEAD || !may_have_body(code) {
+            self.end(End::Complete);
+            return Remaining::UNKNOWN;
+        }
+        if marked.is_some() {
+            return self.start_long_lived(code, marked);
         }
         if body.remaining.is_unknown() {
-            if is_event_stream(headers) {
-                return self.open_connection(code, "event-stream", None);
+            if is_endless_event_stream(method, headers, extensions) {
+                return self.start_long_lived(code, Some(&LongLived::EVENT_STREAM));
             }
             body.remaining = Remaining::of(content_length(headers));
         }
         self.start_body(body)
     }
 
-    /// Plans a body that follows the head. If it is empty, the request ends.
+    /// Starts a body that follows the head. If it is empty, the request ends.
     #[inline]
-    fn start_body(&mut self, body: BodyHints) -> BodyPlan {
+    fn start_body(&mut self, body: BodyHints) -> Remaining {
         if body.is_end || body.remaining.is_nothing() {
             self.end(End::Complete);
         }
-        BodyPlan::of(body.remaining)
+        body.remaining
     }
 
-    /// Opens a long-lived connection, or ends the request if no body reaches the client.
+    /// Ends the request at its response head, because the lifetime of a connection is not a latency. If it is
+    /// marked, the connection stays open.
     #[cold]
-    fn start_without_body(
-        &mut self,
-        code: StatusCode,
-        method: Method,
-        marked: Option<&LongLived>,
-    ) -> BodyPlan {
-        let kind = marked.map(LongLived::kind);
-        if let Some(kind) = kind.or_else(|| unmarked_kind(code, method)) {
-            return self.open_connection(code, kind, marked);
-        }
-        self.end(End::Complete);
-        BodyPlan::of(Remaining::UNKNOWN)
-    }
-
-    /// Ends the request at its response head, because the lifetime of a connection is not a latency. The
-    /// connection stays open.
-    fn open_connection(
-        &mut self,
-        code: StatusCode,
-        kind: &'static str,
-        marked: Option<&LongLived>,
-    ) -> BodyPlan {
-        let connection = self.connection(kind);
+    fn start_long_lived(&mut self, code: StatusCode, marked: Option<&LongLived>) -> Remaining {
+        let connection = marked.and_then(|mark| self.open_connection(mark));
         self.end_as(RequestEnd::LongLived(Status::of(code)));
-        BodyPlan {
-            remaining: Remaining::UNKNOWN,
-            connection: match marked {
-                Some(marked) => marked.keep(connection),
-                None => connection,
-            },
-        }
+        self.continue_as(connection);
+        Remaining::UNKNOWN
     }
-}
-
-/// Whether a body for the client follows the head: not after an upgrade, in a tunnel, or if HTTP forbids a
-/// body.
-#[inline]
-fn body_follows(code: StatusCode, method: Method) -> bool {
-    may_have_body(code) && method != Method::Head && !is_tunnel(code, method)
 }
 
 /// Whether a body for the client can follow a head with this status.
@@ -160,19 +120,19 @@ fn may_have_body(code: StatusCode) -> bool {
     !(code.is_informational() || has_none)
 }
 
-fn is_tunnel(code: StatusCode, method: Method) -> bool {
-    method == Method::Connect && code.is_success()
+/// Whether the connection continues with another protocol: 101, or a tunnel. A WebSocket over HTTP/2 is a tunnel.
+fn is_upgrade(code: StatusCode, method: Method) -> bool {
+    code == StatusCode::SWITCHING_PROTOCOLS || is_tunnel(code, method)
 }
 
-/// The kind of long-lived connection that a response starts by the rules of HTTP.
-fn unmarked_kind(code: StatusCode, method: Method) -> Option<&'static str> {
-    if code == StatusCode::SWITCHING_PROTOCOLS {
-        Some("upgrade")
-    } else if is_tunnel(code, method) {
-        Some("connect")
-    } else {
-        None
-    }
+fn is_tunnel(code: StatusCode, method: Method) -> bool {
+    method == Method::CONNECT && code.is_success()
+}
+
+/// Whether a response without a known length is an event stream that lasts until the client leaves. Only those that
+/// answer GET do, as those of a browser's `EventSource`. The answer of another method, as of a language model, ends.
+fn is_endless_event_stream(method: Method, headers: &HeaderMap, extensions: &Extensions) -> bool {
+    method == Method::GET && is_event_stream(headers) && extensions.get::<FiniteStream>().is_none()
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

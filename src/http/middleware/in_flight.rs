@@ -3,20 +3,23 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
+use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
 use crate::http::middleware::body_progress::BodyProgress;
+use crate::http::middleware::long_lived::OpenConnection;
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
+use crate::lifecycle::end::End;
 use crate::model::trace::TraceId;
 
 /// The series of an exchange until it ends.
 pub(super) enum InFlight {
     /// Fast path: the series is registered and the request has no trace or request body to track.
     SeriesPair(SeriesPair),
-    /// `None` if the exchange has ended or is not measured: see [`ENDED`]. Otherwise a box with what most
+    /// `None` if all has ended or the request is not measured: see [`ENDED`]. Otherwise a box with what most
     /// exchanges do not need.
     ///
     /// `ManuallyDrop`, so that dropping an ended exchange, which every request does twice, only tests two
@@ -47,6 +50,16 @@ enum Stage {
     /// Not registered yet: the request may be the first scrape, which must not register any series. It is
     /// registered when its future is pending or has a response.
     Deferred(Deferred),
+    /// The request has ended at its response head, and the body of its long-lived connection is open.
+    Connection(Connection),
+}
+
+/// The body of a long-lived connection.
+pub(super) struct Connection {
+    /// The series that counted its request.
+    pub(super) counted: &'static RequestSeries,
+    /// `None` if a guard decides when the connection ends.
+    pub(super) open: Option<OpenConnection>,
 }
 
 struct Deferred {
@@ -90,6 +103,11 @@ impl InFlight {
             endpoint: endpoint.map(Endpoint::new),
             labels,
         }))
+    }
+
+    #[cold]
+    pub(super) fn connection(connection: Connection) -> Self {
+        Self::boxed(Stage::Connection(connection))
     }
 
     fn boxed(stage: Stage) -> Self {
@@ -150,13 +168,44 @@ impl InFlight {
         }
     }
 
+    /// The series that counts the bytes of the response body, if they are counted as they pass.
+    #[inline]
+    pub(super) fn counts_bytes(&self) -> Option<&'static RequestSeries> {
+        let counted = match self {
+            Self::SeriesPair(pair) => pair.counted,
+            Self::Boxed(boxed) => match &boxed.as_ref()?.stage {
+                Stage::SeriesPair(pair) => pair.counted,
+                Stage::Connection(connection) => connection.counted,
+                Stage::Deferred(_) => return None,
+            },
+        };
+        counted.counts_bytes().then_some(counted)
+    }
+
     fn series_mut(&mut self) -> Option<&mut SeriesPair> {
         match self {
             Self::SeriesPair(pair) => Some(pair),
             Self::Boxed(boxed) => match &mut boxed.as_mut()?.stage {
                 Stage::SeriesPair(pair) => Some(pair),
-                Stage::Deferred(_) => None,
+                Stage::Deferred(_) | Stage::Connection(_) => None,
             },
+        }
+    }
+
+    /// Moves out the connection of a request that has ended at its response head. Leaves [`ENDED`].
+    pub(super) fn take_connection(&mut self) -> Option<Connection> {
+        let Self::Boxed(Some(boxed)) = self else {
+            return None;
+        };
+        if !matches!(boxed.stage, Stage::Connection(_)) {
+            return None;
+        }
+        let Self::Boxed(boxed) = self.take() else {
+            return None;
+        };
+        match ManuallyDrop::into_inner(boxed?).stage {
+            Stage::Connection(connection) => Some(connection),
+            _ => None,
         }
     }
 
@@ -213,18 +262,31 @@ impl InFlight {
     }
 }
 
+impl Connection {
+    /// Ends the connection early. That the client leaves is its normal end; that its body fails is not.
+    pub(super) fn end(self, end: End) {
+        drop(self.open);
+        match end {
+            End::Failed => self.counted.count_aborted(AbortReason::Error),
+            End::Panicked => self.counted.count_aborted(AbortReason::Panicked),
+            End::Complete | End::Dropped => {}
+        }
+    }
+}
+
 impl Boxed {
     fn measured_by(&self) -> (&'static LayerSeries, Method) {
         match &self.stage {
             Stage::SeriesPair(pair) => pair.measured_by(),
             Stage::Deferred(deferred) => (deferred.layer, deferred.method),
+            Stage::Connection(Connection { counted, .. }) => (counted.layer(), counted.method()),
         }
     }
 
     fn series(&self) -> Option<SeriesPair> {
         match self.stage {
             Stage::SeriesPair(pair) => Some(pair),
-            Stage::Deferred(_) => None,
+            Stage::Deferred(_) | Stage::Connection(_) => None,
         }
     }
 

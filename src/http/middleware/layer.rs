@@ -6,7 +6,8 @@ use tower_layer::Layer;
 
 use crate::error::{Error, start_up};
 use crate::http::config::http_metric::HttpMetric;
-use crate::http::config::http_metrics::HttpMetrics;
+use crate::http::config::http_metrics::{HttpMetrics, WithErrorKind};
+use crate::http::middleware::classify::{ErrorKindFn, NoErrorKind};
 use crate::http::middleware::service::HttpMetricsService;
 use crate::http::series::layer::LayerSeries;
 use crate::registry::Registry;
@@ -25,14 +26,15 @@ use crate::sink::Sink;
 ///
 /// | [`build`](crate::HttpMetrics::build) with | table |
 /// |---|---|
-/// | the same configuration on the same registry | shared |
-/// | a new closure for a label, an endpoint or an exemplar | a new one for each call |
+/// | the same configuration on the same registry | shared, also if its closures are created again and capture nothing |
+/// | a new closure that captures a value, for a label, an endpoint or an exemplar | a new one for each call; a warning after 16 |
 /// | a recorder other than a [`Registry`] | a new one for each call |
 ///
 /// In the last two cases, build the layer once and clone it.
 #[derive(Clone, Copy)]
-pub struct HttpMetricsLayer {
+pub struct HttpMetricsLayer<K = NoErrorKind> {
     series: &'static LayerSeries,
+    error_kind: K,
 }
 
 impl HttpMetricsLayer {
@@ -42,19 +44,19 @@ impl HttpMetricsLayer {
     }
 }
 
-impl<S> Layer<S> for HttpMetricsLayer {
-    type Service = HttpMetricsService<S>;
+impl<S, K: Clone> Layer<S> for HttpMetricsLayer<K> {
+    type Service = HttpMetricsService<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HttpMetricsService::new(inner, self.series)
+        HttpMetricsService::new(inner, self.series, self.error_kind.clone())
     }
 }
 
-impl fmt::Debug for HttpMetricsLayer {
+impl<K> fmt::Debug for HttpMetricsLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpMetricsLayer")
             .field("settings", &self.series.settings)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,10 +79,44 @@ impl HttpMetrics {
     ///
     /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer, Error> {
-        let of_request_bodies = [HttpMetric::RequestBodySize, HttpMetric::RequestBodyDuration];
-        let settings = self.settings_without(&of_request_bodies)?;
+        let settings = self.settings_without(&HttpMetric::OF_REQUEST_BODIES)?;
         let series = LayerSeries::shared(settings, &sink.into())?;
-        Ok(HttpMetricsLayer { series })
+        let error_kind = NoErrorKind;
+        Ok(HttpMetricsLayer { series, error_kind })
+    }
+
+    /// Checks the configuration and builds the layer, which records into the global recorder as soon as one is
+    /// installed.
+    ///
+    /// Requests before that are passed through and not measured. If the recorder is already installed, the layer is the
+    /// same as with [`Sink::global`]. The metrics are registered by the first request after the recorder is installed;
+    /// if the registry refuses them, because it has another metric of the same name, an error is logged and nothing is
+    /// recorded. Each call allocates a table that is never freed: build the layer once and clone it.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`build`](Self::build).
+    pub fn build_global(self) -> Result<HttpMetricsLayer, Error> {
+        if let Some(sink) = Sink::installed() {
+            return self.build(sink);
+        }
+        let settings = self.settings_without(&HttpMetric::OF_REQUEST_BODIES)?;
+        let series = LayerSeries::waiting(settings);
+        let error_kind = NoErrorKind;
+        Ok(HttpMetricsLayer { series, error_kind })
+    }
+}
+
+impl<F> WithErrorKind<HttpMetrics, F> {
+    /// Checks the configuration and builds the layer, as [`HttpMetrics::build`] does.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`HttpMetrics::build`].
+    pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer<ErrorKindFn<F>>, Error> {
+        let HttpMetricsLayer { series, .. } = self.config.build(sink)?;
+        let error_kind = ErrorKindFn(self.kind);
+        Ok(HttpMetricsLayer { series, error_kind })
     }
 }
 

@@ -3,30 +3,32 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use crate::sink::handles::InProgressHandle;
+use crate::clock::Instant;
+use crate::http::series::connection::ConnectionSeries;
 use crate::sync::lock;
 
 /// A response extension that marks the start of a long-lived connection.
 ///
 /// Mark only responses that start a connection or an endless stream: the body of a marked response is not part
-/// of the duration, its size is not recorded, and it is never counted as aborted.
+/// of the duration, its size is not recorded, and it is not counted as aborted if the client leaves.
 ///
 /// The request ends at the response head, because the lifetime of a connection is not a latency: it is
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
 /// counted in `http_connections_open{endpoint,kind}`.
 ///
-/// An upgrade (101) needs a mark with a guard, because the server drops its body at once: without a mark, its request
-/// ends correctly, but the gauge of open connections returns to 0 immediately.
+/// | response | mark | `kind` |
+/// |---|---|---|
+/// | `content-type: text/event-stream` to GET, if the `size_hint` of the body is not exact | not needed; [`FiniteStream`] opts out | `event-stream` |
+/// | `text/event-stream` to another method, such as the answer of a language model to POST | it is a normal response, unless it is marked | that of the mark |
+/// | any other endless body | [`LongLived::new`] | that of the mark |
+/// | upgrade: 101, or a 2xx to CONNECT, also a WebSocket over HTTP/2 | [`LongLived::guarded`] | that of the mark |
 ///
-/// These responses need no mark:
-///
-/// | response | `kind` |
-/// |---|---|
-/// | 2xx to CONNECT (tunnel) | `connect` |
-/// | `content-type: text/event-stream`, if the `size_hint` of the body is not exact | `event-stream` |
+/// An upgrade needs a guard, because the server drops its body at once and the layer cannot see the session. Without
+/// a guard, its request ends correctly, and `http_connections_open` has no series for it.
 ///
 /// A connection is open until its response body ends or is dropped, or, with [`guarded`](Self::guarded), until the
-/// guard is dropped: move the guard into the task that serves the connection. Its end is never an aborted body.
+/// guard is dropped: move the guard into the task that serves the connection. If its body fails or panics, it is
+/// counted in `http_response_bodies_aborted_total`; if the client leaves, it is not.
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -57,6 +59,9 @@ struct Held {
 }
 
 impl LongLived {
+    /// An event stream that lasts until the client leaves.
+    pub(super) const EVENT_STREAM: Self = Self::new("event-stream");
+
     /// Creates a mark for a connection that is open until the response body ends or is dropped.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
@@ -77,15 +82,19 @@ impl LongLived {
         self.kind
     }
 
-    /// Moves a connection to the guard. A mark without a guard returns it, for the body to keep.
-    pub(super) fn keep(&self, connection: Option<OpenConnection>) -> Option<OpenConnection> {
+    pub(super) fn is_guarded(&self) -> bool {
+        self.guarded.is_some()
+    }
+
+    /// Opens a connection and moves it to the guard. A mark without a guard returns it, for the body to keep.
+    pub(super) fn open(&self, series: &'static ConnectionSeries) -> Option<OpenConnection> {
         let Some(held) = &self.guarded else {
-            return connection;
+            return Some(OpenConnection::open(series));
         };
         let mut held = lock(held);
         // The guard may be dropped before the response reaches the layer.
         if !held.guard_dropped {
-            held.connections.extend(connection);
+            held.connections.push(OpenConnection::open(series));
         }
         None
     }
@@ -107,19 +116,40 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// An open connection. Increments the gauge when it is created and decrements it when it is dropped.
-pub(crate) struct OpenConnection(&'static InProgressHandle);
+/// A response extension for an event stream that ends: its response is measured to its last byte.
+///
+/// An event stream that answers GET counts as a [`LongLived`] connection, because a browser's `EventSource` sends
+/// GET and its stream lasts until the browser leaves. If your stream ends by itself, mark it: the request is then in
+/// progress until the end of the stream, which is part of the duration, and it is counted as aborted if the client
+/// leaves earlier. Event streams that answer another method need no mark.
+///
+/// ```
+/// use http::Response;
+/// use tower_prometheus::http::FiniteStream;
+///
+/// let mut response = Response::new("data: the answer of a language model");
+/// response.extensions_mut().insert(FiniteStream);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FiniteStream;
+
+/// An open connection. It is counted in the gauge until it is dropped; then its lifetime is recorded.
+pub(crate) struct OpenConnection {
+    series: &'static ConnectionSeries,
+    opened: Instant,
+}
 
 impl OpenConnection {
-    pub(super) fn open(gauge: &'static InProgressHandle) -> Self {
-        gauge.start();
-        Self(gauge)
+    fn open(series: &'static ConnectionSeries) -> Self {
+        series.open();
+        let opened = Instant::now();
+        Self { series, opened }
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.end();
+        self.series.close(self.opened.elapsed_seconds());
     }
 }
 

@@ -20,6 +20,7 @@
 
 pub(crate) mod body;
 mod body_progress;
+pub(crate) mod classify;
 mod exchange;
 pub(crate) mod future;
 mod head;
@@ -28,6 +29,6 @@ mod inside;
 pub(crate) mod layer;
 pub(crate) mod long_lived;
 mod nesting;
-mod outcome;
+pub(crate) mod outcome;
 pub(crate) mod request_body;
 pub(crate) mod service;

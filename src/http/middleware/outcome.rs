@@ -2,6 +2,7 @@
 
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::status::Status;
+use crate::http::series::completion::BodyState;
 use crate::lifecycle::end::End;
 
 /// How a request ended.
@@ -13,8 +14,8 @@ pub(crate) enum RequestEnd {
     Aborted(Status, AbortReason),
     /// The response started a long-lived connection: the request is counted at the response head.
     LongLived(Status),
-    /// The service returned an error.
-    Failed,
+    /// The service returned an error. With the index of its kind, if the layer records kinds.
+    Failed(Option<u8>),
     /// The future was dropped before there was a response.
     Cancelled,
     /// The service panicked in `call` or while its future was polled.
@@ -29,7 +30,7 @@ impl RequestEnd {
     pub(crate) fn of(end: End, response_status: Option<Status>) -> Option<Self> {
         Some(match (end, response_status) {
             (End::Complete, status) => Self::Complete(status?),
-            (End::Failed, None) => Self::Failed,
+            (End::Failed, None) => Self::Failed(None),
             (End::Dropped, None) => Self::Cancelled,
             (End::Panicked, None) => Self::Panicked,
             (End::Failed, Some(status)) => Self::Aborted(status, AbortReason::Error),
@@ -45,10 +46,19 @@ impl RequestEnd {
             Self::Complete(status) | Self::Aborted(status, _) | Self::LongLived(status) => {
                 Some(status)
             }
-            Self::Failed => Some(Status::ERROR),
+            Self::Failed(kind) => Some(Status::failed(kind)),
             Self::Cancelled => Some(Status::CANCELLED),
             Self::Panicked => Some(Status::PANICKED),
             Self::Skipped => None,
+        }
+    }
+
+    /// Why the request body counts as aborted, if it does: it failed, or the request was cancelled while it was read.
+    pub(crate) fn request_body_aborted(self, body: BodyState) -> Option<AbortReason> {
+        match (body, self) {
+            (BodyState::Failed, _) => Some(AbortReason::Error),
+            (BodyState::Reading, Self::Cancelled) => Some(AbortReason::Dropped),
+            _ => None,
         }
     }
 

@@ -13,12 +13,14 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::error::Error;
-use crate::http::config::http_metrics::WithRequestBody;
+use crate::http::config::http_metrics::{WithErrorKind, WithRequestBody};
 use crate::http::middleware::body::ResponseBody;
 use crate::http::middleware::body_progress::BodyProgress;
+use crate::http::middleware::classify::{ClassifyError, ErrorKindFn, NoErrorKind};
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
+use crate::http::series::completion::BodyState;
 use crate::http::series::layer::LayerSeries;
 use crate::sink::Sink;
 
@@ -26,8 +28,9 @@ use crate::sink::Sink;
 ///
 /// [`WithRequestBody::build`] builds it. The inner service gets a `Request<RequestBody<B>>`.
 #[derive(Clone, Copy)]
-pub struct RequestBodyMetricsLayer {
+pub struct RequestBodyMetricsLayer<K = NoErrorKind> {
     series: &'static LayerSeries,
+    error_kind: K,
 }
 
 impl WithRequestBody {
@@ -39,34 +42,56 @@ impl WithRequestBody {
     /// The same as [`HttpMetrics::build`](crate::HttpMetrics::build).
     pub fn build(self, sink: impl Into<Sink>) -> Result<RequestBodyMetricsLayer, Error> {
         let series = LayerSeries::shared(self.0.settings()?, &sink.into())?;
-        Ok(RequestBodyMetricsLayer { series })
+        let error_kind = NoErrorKind;
+        Ok(RequestBodyMetricsLayer { series, error_kind })
     }
 }
 
-impl<S> Layer<S> for RequestBodyMetricsLayer {
-    type Service = RequestBodyMetricsService<S>;
+impl<F> WithErrorKind<WithRequestBody, F> {
+    /// Checks the configuration and builds the layer, as [`HttpMetrics::build`](crate::HttpMetrics::build) does.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`HttpMetrics::build`](crate::HttpMetrics::build).
+    pub fn build(
+        self,
+        sink: impl Into<Sink>,
+    ) -> Result<RequestBodyMetricsLayer<ErrorKindFn<F>>, Error> {
+        let series = LayerSeries::shared(self.config.0.settings()?, &sink.into())?;
+        let error_kind = ErrorKindFn(self.kind);
+        Ok(RequestBodyMetricsLayer { series, error_kind })
+    }
+}
+
+impl<S, K: Clone> Layer<S> for RequestBodyMetricsLayer<K> {
+    type Service = RequestBodyMetricsService<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let series = self.series;
-        RequestBodyMetricsService { inner, series }
+        RequestBodyMetricsService {
+            inner,
+            series: self.series,
+            error_kind: self.error_kind.clone(),
+        }
     }
 }
 
 /// The service of a [`RequestBodyMetricsLayer`].
 #[derive(Clone)]
-pub struct RequestBodyMetricsService<S> {
+pub struct RequestBodyMetricsService<S, K = NoErrorKind> {
     inner: S,
     series: &'static LayerSeries,
+    error_kind: K,
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for RequestBodyMetricsService<S>
+impl<S, K, ReqBody, ResBody> Service<Request<ReqBody>> for RequestBodyMetricsService<S, K>
 where
     S: Service<Request<RequestBody<ReqBody>>, Response = Response<ResBody>>,
     ResBody: Body,
+    K: ClassifyError<S::Error> + Clone,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, K>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
@@ -80,7 +105,7 @@ where
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();
-        ResponseFuture::new(future, exchange)
+        ResponseFuture::new(future, exchange, self.error_kind.clone())
     }
 }
 
@@ -110,10 +135,11 @@ impl<B: Body> Body for RequestBody<B> {
                 let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
                 this.progress.pass(bytes);
                 if this.inner.is_end_stream() {
-                    this.progress.end();
+                    this.progress.end(BodyState::Complete);
                 }
             }
-            Some(Err(_)) | None => this.progress.end(),
+            Some(Err(_)) => this.progress.end(BodyState::Failed),
+            None => this.progress.end(BodyState::Complete),
         }
         Poll::Ready(polled)
     }
@@ -138,19 +164,18 @@ impl<B: Default> Default for RequestBody<B> {
     }
 }
 
-impl fmt::Debug for RequestBodyMetricsLayer {
+impl<K> fmt::Debug for RequestBodyMetricsLayer<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBodyMetricsLayer")
             .field("settings", &self.series.settings)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for RequestBodyMetricsService<S> {
+impl<S: fmt::Debug, K> fmt::Debug for RequestBodyMetricsService<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, series: _ } = self;
         f.debug_struct("RequestBodyMetricsService")
-            .field("inner", inner)
+            .field("inner", &self.inner)
             .finish_non_exhaustive()
     }
 }

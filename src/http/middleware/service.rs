@@ -8,6 +8,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::http::middleware::body::ResponseBody;
+use crate::http::middleware::classify::{ClassifyError, NoErrorKind};
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
@@ -18,26 +19,34 @@ use crate::http::series::layer::LayerSeries;
 /// The inner service takes an [`http::Request`] and returns an [`http::Response`] with an
 /// [`http_body::Body`]; it needs no `Send` or `Clone`, and its error can be of any type. The request is not
 /// changed. `poll_ready` is forwarded; its errors, and the time until the service is ready, are not measured.
+///
+/// `K` tells errors apart: see [`HttpMetrics::with_error_kind`](crate::HttpMetrics::with_error_kind).
 #[derive(Clone)]
-pub struct HttpMetricsService<S> {
+pub struct HttpMetricsService<S, K = NoErrorKind> {
     inner: S,
     series: &'static LayerSeries,
+    error_kind: K,
 }
 
-impl<S> HttpMetricsService<S> {
-    pub(super) fn new(inner: S, series: &'static LayerSeries) -> Self {
-        Self { inner, series }
+impl<S, K> HttpMetricsService<S, K> {
+    pub(super) fn new(inner: S, series: &'static LayerSeries, error_kind: K) -> Self {
+        Self {
+            inner,
+            series,
+            error_kind,
+        }
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for HttpMetricsService<S>
+impl<S, K, ReqBody, ResBody> Service<Request<ReqBody>> for HttpMetricsService<S, K>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
     ResBody: Body,
+    K: ClassifyError<S::Error> + Clone,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S::Future, K>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -50,15 +59,14 @@ where
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();
-        ResponseFuture::new(future, exchange)
+        ResponseFuture::new(future, exchange, self.error_kind.clone())
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for HttpMetricsService<S> {
+impl<S: fmt::Debug, K> fmt::Debug for HttpMetricsService<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, series: _ } = self;
         f.debug_struct("HttpMetricsService")
-            .field("inner", inner)
+            .field("inner", &self.inner)
             .finish_non_exhaustive()
     }
 }

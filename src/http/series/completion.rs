@@ -14,6 +14,8 @@ pub(super) enum CompletionRecorder {
 /// The handles of the families that are recorded when a request ends, in any sink.
 pub(super) struct Handles {
     pub(super) requests: Option<CounterHandle>,
+    /// Only for a status of a response.
+    pub(super) responses: Option<CounterHandle>,
     pub(super) duration: Option<HistogramHandle>,
     pub(super) head_duration: Option<HistogramHandle>,
     pub(super) response_size: Option<HistogramHandle>,
@@ -26,17 +28,33 @@ pub(super) struct Handles {
 pub(crate) struct Measured {
     pub(crate) head_seconds: Option<f64>,
     pub(crate) response_bytes: Option<u64>,
-    /// Bytes and seconds of the request body.
-    pub(crate) request: Option<(u64, f64)>,
+    pub(crate) request: Option<RequestBodyMeasured>,
     pub(crate) trace: Option<TraceId>,
+}
+
+/// The measurements of a request body, up to its end or the end of the request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestBodyMeasured {
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) state: BodyState,
+}
+
+/// How far a request body has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyState {
+    NotPolled,
+    Reading,
+    Complete,
+    Failed,
 }
 
 impl Handles {
     // Not inlined, because most layers never call it.
     #[inline(never)]
     pub(super) fn count(&self, seconds: f64, measured: &Measured) {
-        if let Some(requests) = &self.requests {
-            requests.increment();
+        for counter in [&self.requests, &self.responses].into_iter().flatten() {
+            counter.increment();
         }
         match (&self.duration, measured.trace) {
             (None, _) => {}
@@ -49,12 +67,12 @@ impl Handles {
         if let (Some(size), Some(bytes)) = (&self.response_size, measured.response_bytes) {
             size.observe(bytes as f64);
         }
-        if let Some((bytes, seconds)) = measured.request {
+        if let Some(request) = measured.request {
             if let Some(size) = &self.request_body_size {
-                size.observe(bytes as f64);
+                size.observe(request.bytes as f64);
             }
             if let Some(duration) = &self.request_body_duration {
-                duration.observe(seconds);
+                duration.observe(request.seconds);
             }
         }
     }

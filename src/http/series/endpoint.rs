@@ -4,23 +4,24 @@ use std::sync::OnceLock;
 
 use crate::http::config::settings::HttpSettings;
 use crate::http::labels::method::Method;
+use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
 use crate::maps::slots::{SlotKey, Slots};
-use crate::sink::handles::InProgressHandle;
 
 /// The series of one endpoint. The fields are in the order in which a request reads them.
 #[repr(C)]
 pub(crate) struct EndpointSeries {
     skipped: bool,
     pub(super) kind: EndpointKind,
-    /// The series of requests whose custom labels are all absent, as in a layer without custom labels.
+    /// The series of requests whose custom labels are all absent, as in a layer without custom labels, by method.
     plain: [OnceLock<Box<RequestSeries>>; Method::COUNT],
     pub(super) name: &'static str,
+    /// The series of requests with custom labels, or with a method that the configuration adds.
     labelled: OnceLock<Box<Slots<Labelled, Box<RequestSeries>>>>,
     /// Allocated when the first connection opens: most endpoints have no long-lived connections.
-    pub(super) connections: OnceLock<Box<Slots<&'static str, Option<InProgressHandle>>>>,
+    pub(super) connections: OnceLock<Box<Slots<ConnectionKey, ConnectionSeries>>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -39,7 +40,7 @@ struct Labelled {
 
 impl SlotKey for Labelled {
     fn bits(self) -> u64 {
-        self.labels.bits() ^ self.method as u64
+        self.labels.bits() ^ self.method.index() as u64
     }
 }
 
@@ -65,7 +66,8 @@ impl EndpointSeries {
     /// The series of requests without custom labels, if it is registered.
     #[inline]
     pub(super) fn get_plain(&'static self, method: Method) -> Option<&'static RequestSeries> {
-        self.plain[method as usize].get().map(|series| &**series)
+        let series = self.plain.get(method.index())?.get()?;
+        Some(&**series)
     }
 
     /// The series of requests with this method and these labels, if it is registered.
@@ -74,13 +76,11 @@ impl EndpointSeries {
         method: Method,
         labels: LabelIds,
     ) -> Option<&'static RequestSeries> {
-        match labels.is_empty() {
-            true => self.get_plain(method),
-            false => {
-                let known = self.labelled.get()?.get(Labelled { method, labels });
-                known.map(|series| &**series)
-            }
+        if labels.is_empty() && method.index() < Method::COUNT {
+            return self.get_plain(method);
         }
+        let known = self.labelled.get()?.get(Labelled { method, labels });
+        known.map(|series| &**series)
     }
 
     /// The series of requests with this method and these labels, registered on first use; `None` if the
@@ -103,9 +103,9 @@ impl EndpointSeries {
         labels: LabelIds,
     ) -> &'static RequestSeries {
         let new = || Box::new(RequestSeries::new(layer, self, method, labels));
-        match labels.is_empty() {
-            true => self.plain[method as usize].get_or_init(new),
-            false => {
+        match self.plain.get(method.index()) {
+            Some(plain) if labels.is_empty() => plain.get_or_init(new),
+            _ => {
                 let labelled = self.labelled.get_or_init(Box::default);
                 labelled.get_or_insert(Labelled { method, labels }, new)
             }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use crate::http::config::http_label::MAX_LABELS;
-use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
+use crate::http::config::http_label::{AllowedValues, HttpLabel, MAX_LABELS};
+use crate::maps::MAX_NAME_LEN;
 use crate::maps::slots::SlotKey;
 use crate::maps::table::Table;
 use crate::sink::overflow::{OVERFLOW, OverflowCause};
@@ -78,18 +78,21 @@ impl SlotKey for LabelIds {
 /// The known values of one label, and their ids. They are never removed.
 pub(crate) struct LabelValueIds {
     ids: Table<u16>,
+    /// Values that differ only in ASCII case are one value, in lower case.
+    ignores_case: bool,
     names: Mutex<Vec<&'static str>>,
 }
 
 impl LabelValueIds {
-    pub(crate) fn new(values: &AllowedValues) -> Self {
-        let (listed, cap) = match values {
+    pub(crate) fn new(label: &HttpLabel) -> Self {
+        let (listed, cap) = match &label.values {
             // The limit is the number of listed values, so that all others overflow.
             AllowedValues::Listed(values) => (values.as_slice(), distinct(values)),
             AllowedValues::AtMost(cap) => (&[][..], *cap),
         };
         let known = Self {
             ids: Table::new(cap),
+            ignores_case: label.ignores_case,
             names: Mutex::default(),
         };
         for value in listed {
@@ -100,9 +103,28 @@ impl LabelValueIds {
 
     /// The id of a value. Known values are found without a lock.
     pub(crate) fn id(&self, value: Option<&str>) -> u16 {
-        let Some(value) = value.filter(|value| !value.is_empty()) else {
-            return ABSENT;
+        match value.filter(|value| !value.is_empty()) {
+            None => ABSENT,
+            Some(value) if self.ignores_case && value.bytes().any(|b| b.is_ascii_uppercase()) => {
+                self.id_of_lower_case(value)
+            }
+            Some(value) => self.id_of(value),
+        }
+    }
+
+    /// The id of a value in lower case, written on the stack so that a request does not allocate.
+    #[cold]
+    fn id_of_lower_case(&self, value: &str) -> u16 {
+        let mut buffer = [0; MAX_NAME_LEN];
+        let Some(lower) = buffer.get_mut(..value.len()) else {
+            return OVERFLOWED;
         };
+        lower.copy_from_slice(value.as_bytes());
+        lower.make_ascii_lowercase();
+        str::from_utf8(lower).map_or(OVERFLOWED, |lower| self.id_of(lower))
+    }
+
+    fn id_of(&self, value: &str) -> u16 {
         let id = self.ids.get_or_insert(value, |name| {
             let mut names = lock(&self.names);
             names.push(name);
@@ -113,8 +135,7 @@ impl LabelValueIds {
 
     /// Why a value got the id of `overflow`. `label` is the configuration of this label.
     pub(crate) fn overflow_cause(&self, label: &HttpLabel) -> OverflowCause {
-        // Only the presets have labels on all metrics. Users cannot change the values of these labels.
-        let is_preset = label.on == On::Everything;
+        let is_preset = label.is_preset;
         match &label.values {
             AllowedValues::Listed(values) => OverflowCause::NotListed {
                 listed: distinct(values),

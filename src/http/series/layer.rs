@@ -1,24 +1,29 @@
 //! [`LayerSeries`]: all series of one HTTP layer, registered on first use.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::Extensions;
-use metrics::{Key, Label};
+use metrics::{Key, Label, NoopRecorder};
 
 use crate::error::Error;
 use crate::http::config::http_label::On;
 use crate::http::config::http_metric::HttpMetric;
-use crate::http::config::naming::Naming;
-use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource};
+use crate::http::config::kept_parameter::with_values;
+use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource, Side};
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::endpoint_of_request;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
+use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Handles};
+use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
 use crate::http::series::label_values::{LabelIds, LabelValueIds};
+use crate::http::series::later::Later;
 use crate::http::series::needs::Needs;
 use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
@@ -59,53 +64,74 @@ pub(crate) struct LayerSeries {
     pub(super) unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
     pub(super) is_nested: AtomicBool,
+    /// The layer that replaces this one once a global recorder is installed.
+    later: Option<Later>,
+    /// Whether any metric has the endpoint label.
+    pub(super) has_endpoint_label: bool,
 }
+
+/// The number of tables of one registry after which there is a warning: configurations that are built again and again
+/// are meant to share a table.
+const MANY_TABLES: usize = 16;
 
 impl LayerSeries {
     /// Returns the series of a configuration; on the same registry, always the same ones.
     pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
-        let same = |series: &Self| series.settings == *settings;
+        if !settings.enabled {
+            return Ok(Self::disabled());
+        }
+        let others = Cell::new(0);
+        let same = |series: &Self| {
+            others.set(others.get() + 1);
+            series.settings == *settings
+        };
         let leak = || {
-            let series: &'static Self =
-                Box::leak(Box::new(Self::new(settings.clone(), sink.clone())?));
+            let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
             series.preregister();
+            if others.get() == MANY_TABLES {
+                series.warn_of_many_tables();
+            }
             Ok(series)
         };
         let (options, labels) = (&settings.options, settings.label_names());
         sink.layer_state(options, labels, DURATION_BUCKETS, same, leak)
     }
 
+    /// Returns the series of a layer that is turned off.
+    fn disabled() -> &'static Self {
+        static DISABLED: OnceLock<&'static LayerSeries> = OnceLock::new();
+        DISABLED.get_or_init(|| Self::leak(Self::passive(None)))
+    }
+
+    /// Returns the series of a layer that measures nothing until a global recorder is installed.
+    pub(crate) fn waiting(settings: &HttpSettings) -> &'static Self {
+        if !settings.enabled {
+            return Self::disabled();
+        }
+        Self::leak(Self::passive(Some(Later::new(settings.clone()))))
+    }
+
+    fn leak(series: Self) -> &'static Self {
+        Box::leak(Box::new(series))
+    }
+
+    /// A layer that measures nothing.
+    fn passive(later: Option<Later>) -> Self {
+        let settings = HttpSettings {
+            max_endpoints: 1,
+            ..HttpSettings::server()
+        };
+        let passive = Self::unregistered(settings, Sink::recorder(NoopRecorder));
+        Self {
+            needs: Needs::of(&passive.settings, false),
+            later,
+            ..passive
+        }
+    }
+
     /// Registers the families and allocates the tables.
     fn new(settings: HttpSettings, sink: Sink) -> Result<Self, Error> {
-        let names = HttpMetric::ALL.map(|family| settings.family_name(family));
-        let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
-        let mut series = Self {
-            needs: Needs::of(&settings),
-            endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
-            unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
-            overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
-            values: settings
-                .labels
-                .iter()
-                .map(|label| LabelValueIds::new(&label.values))
-                .collect(),
-            on_all_metrics: LabelIds::mask(settings.labels.iter().map(|l| l.on == On::Everything)),
-            endpoint_overflow: Overflow::default(),
-            label_overflow: settings
-                .labels
-                .iter()
-                .map(|_| Overflow::default())
-                .collect(),
-            matched: AtomicBool::new(false),
-            unmatched_responses: AtomicU32::new(0),
-            is_nested: AtomicBool::new(false),
-            names,
-            label_sources,
-            settings,
-            writing: sink.writing(),
-            duration_bounds: Buckets::default(),
-            sink,
-        };
+        let mut series = Self::unregistered(settings, sink);
         for family in HttpMetric::ALL {
             if let Some(spec) = series.spec(family)? {
                 series.sink.register(&spec)?;
@@ -122,6 +148,44 @@ impl LayerSeries {
         Ok(series)
     }
 
+    /// Allocates the tables.
+    fn unregistered(settings: HttpSettings, sink: Sink) -> Self {
+        let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
+        let is_endpoint = |source: &LabelSource| matches!(source, LabelSource::Endpoint);
+        let labels = &settings.labels;
+        Self {
+            needs: Needs::of(&settings, true),
+            endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
+            unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
+            overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
+            values: labels.iter().map(LabelValueIds::new).collect(),
+            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
+            endpoint_overflow: Overflow::default(),
+            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
+            matched: AtomicBool::new(false),
+            unmatched_responses: AtomicU32::new(0),
+            is_nested: AtomicBool::new(false),
+            later: None,
+            names: HttpMetric::ALL.map(|family| settings.family_name(family)),
+            has_endpoint_label: label_sources.iter().flatten().any(is_endpoint),
+            label_sources,
+            settings,
+            writing: sink.writing(),
+            duration_bounds: Buckets::default(),
+            sink,
+        }
+    }
+
+    /// The layer that measures: this one, or the one that replaces it once a global recorder is installed. `None` if
+    /// nothing is measured.
+    #[inline]
+    pub(crate) fn active(&'static self) -> Option<&'static Self> {
+        match self.needs.active {
+            true => Some(self),
+            false => self.later.as_ref()?.series(),
+        }
+    }
+
     /// The writer for the start and the end of a request; `None` if the sink is not a registry, or if it
     /// cannot give this thread a writer.
     #[inline]
@@ -134,10 +198,12 @@ impl LayerSeries {
         for route in &self.settings.routes {
             let endpoint = self.endpoint_or_new(Some(&route.endpoint));
             for labels in self.listed_labels() {
-                let Some(series) = endpoint.get_or_insert(self, route.method, labels) else {
+                let method = self.method(&route.method);
+                let Some(series) = endpoint.get_or_insert(self, method, labels) else {
                     continue;
                 };
                 series.in_progress();
+                series.response_bytes();
                 for status in &route.statuses {
                     series.ended(Status::of(*status));
                 }
@@ -191,6 +257,23 @@ impl LayerSeries {
         }
     }
 
+    /// The method of a request, also if the configuration adds it.
+    #[inline]
+    pub(crate) fn method(&self, method: &http::Method) -> Method {
+        Method::among(method, &self.settings.methods)
+    }
+
+    #[inline]
+    pub(crate) fn is_client(&self) -> bool {
+        self.settings.side == Side::Client
+    }
+
+    /// Whether the layer has labels that are read when a request ends.
+    #[inline]
+    pub(crate) fn reads_outcome(&self) -> bool {
+        self.needs.outcome
+    }
+
     /// Fast path: starts a request if the layer needs only its route and method, and their series is
     /// registered.
     // Not inlined, to keep the code that is generic over the service small.
@@ -212,13 +295,18 @@ impl LayerSeries {
         Some(series)
     }
 
-    /// The name of the endpoint of a request, if it is known.
+    /// Calls `then` with the name of the endpoint of a request, if it is known.
     #[inline]
-    pub(crate) fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
-        match self.needs.only_router {
+    pub(crate) fn with_endpoint<R>(
+        &self,
+        request: RequestHead<'_>,
+        then: impl FnOnce(Option<&str>) -> R,
+    ) -> R {
+        let name = match self.needs.only_router {
             true => endpoint_of_request(request.extensions()),
             false => self.settings.endpoint_source.endpoint_of(request),
-        }
+        };
+        with_values(&self.settings.kept_parameters, name, request, then)
     }
 
     /// The custom label values that are read from the request.
@@ -249,6 +337,20 @@ impl LayerSeries {
                 ids.set(i, values.id(Some(&value)));
             }
         }
+    }
+
+    /// Replaces the custom label values that are read when a request ends.
+    pub(crate) fn outcome_labels(
+        &self,
+        outcome: RequestOutcome<'_>,
+        mut ids: LabelIds,
+    ) -> LabelIds {
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            if let Some(value) = label.of_outcome(outcome) {
+                ids.set(i, values.id(Some(&value)));
+            }
+        }
+        ids
     }
 
     /// Looks up an endpoint without an allocation, a lock, or a write to a cache line that other cores often
@@ -330,19 +432,21 @@ impl LayerSeries {
         status
     }
 
-    /// The gauge of long-lived connections of this kind, if it is measured.
+    /// The series of long-lived connections of this kind.
     pub(crate) fn connections(
         &'static self,
         series: &RequestSeries,
         kind: &'static str,
-    ) -> Option<&'static InProgressHandle> {
+    ) -> &'static ConnectionSeries {
+        let labels = series.labels.only(self.on_all_metrics);
         let connections = series.endpoint.connections.get_or_init(Box::default);
-        let gauge = connections.get_or_insert(kind, || {
-            let none = LabelIds::default();
-            let key = self.key(HttpMetric::OpenConnections, series, none, None, Some(kind))?;
-            Some(self.sink.in_progress(key))
-        });
-        gauge.as_ref()
+        connections.get_or_insert(ConnectionKey { kind, labels }, || {
+            let key = |metric| self.key(metric, series, labels, None, Some(kind));
+            ConnectionSeries {
+                open: key(HttpMetric::OpenConnections).map(|key| self.sink.in_progress(key)),
+                duration: key(HttpMetric::ConnectionDuration).map(|key| self.sink.histogram(key)),
+            }
+        })
     }
 
     pub(super) fn new_in_progress(
@@ -357,10 +461,19 @@ impl LayerSeries {
     pub(super) fn new_aborted(
         &'static self,
         series: &RequestSeries,
+        metric: HttpMetric,
         reason: AbortReason,
     ) -> Option<CounterHandle> {
         let (labels, reason) = (series.labels, Some(reason.label()));
-        let key = self.key(HttpMetric::AbortedBodies, series, labels, None, reason)?;
+        let key = self.key(metric, series, labels, None, reason)?;
+        Some(self.sink.counter(key))
+    }
+
+    pub(super) fn new_response_bytes(
+        &'static self,
+        series: &RequestSeries,
+    ) -> Option<CounterHandle> {
+        let key = self.key(HttpMetric::ResponseBytes, series, series.labels, None, None)?;
         Some(self.sink.counter(key))
     }
 
@@ -380,8 +493,10 @@ impl LayerSeries {
             let bounds = &self.duration_bounds;
             return CompletionRecorder::Ordinary(RequestCells::of(requests, duration, bounds));
         }
+        let responses = status.is_response().then(|| key(HttpMetric::Responses));
         CompletionRecorder::Other(Box::new(Handles {
             requests,
+            responses: responses.flatten().map(|key| self.sink.counter(key)),
             duration,
             head_duration: histogram(HttpMetric::HeadDuration),
             response_size: histogram(HttpMetric::ResponseBodySize),
@@ -411,16 +526,20 @@ impl LayerSeries {
         extra: Option<&'static str>,
     ) -> Option<Key> {
         let name = self.name(family)?;
-        let HttpSettings { naming, .. } = &self.settings;
-        let status = |value: fn(&Naming, Status) -> Cow<'static, str>| {
-            status.map_or("".into(), |status| value(naming, status))
-        };
+        let settings = &self.settings;
+        let naming = &settings.naming;
+        let of_status =
+            |value: &dyn Fn(Status) -> Cow<'static, str>| status.map_or("".into(), value);
         let value = |source| match source {
-            LabelSource::Method => series.method.label(naming.other_method).into(),
+            LabelSource::Method => {
+                let method = series.method.label(naming.other_method, &settings.methods);
+                Cow::Borrowed(method)
+            }
             LabelSource::Endpoint => series.endpoint.name.into(),
             LabelSource::Custom(i) => self.values[i].name(ids.get(i)).into(),
-            LabelSource::Status => status(Naming::status_value),
-            LabelSource::ErrorType => status(|_, status| status.error_type()),
+            LabelSource::Status => of_status(&|status| naming.status_value(status)),
+            LabelSource::ErrorKind => of_status(&|status| settings.kind_of(status).into()),
+            LabelSource::ErrorType => of_status(&|status| settings.error_type(status)),
         };
         let constants = &self.settings.options.constant_labels;
         let sources = &self.label_sources[family as usize];
@@ -444,7 +563,7 @@ impl LayerSeries {
         let Some(name) = self.name(family) else {
             return Ok(None);
         };
-        let (instrument, unit, help) = family.about();
+        let (instrument, unit, _) = family.about();
         let constants = self.settings.options.constant_label_names();
         let sources = self.label_sources[family as usize].iter();
         let names = sources.map(|source| self.settings.label_name(*source));
@@ -453,7 +572,7 @@ impl LayerSeries {
             name: name.to_owned(),
             instrument,
             metadata: FamilyMetadata {
-                help: Some(help.into()),
+                help: Some(self.settings.help(family).to_owned().into()),
                 unit,
             },
             label_names: names.map(str::to_owned).collect(),

@@ -4,8 +4,10 @@
 //! reference count. The limits of the layer bound its size.
 
 pub(crate) mod completion;
+pub(crate) mod connection;
 pub(crate) mod endpoint;
 pub(crate) mod label_values;
+mod later;
 pub(crate) mod layer;
 mod needs;
 pub(crate) mod request;

@@ -1,5 +1,6 @@
 //! [`Needs`]: what a layer does with each request.
 
+use crate::http::config::http_label::HttpLabel;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{HttpSettings, MeasureUntil};
 
@@ -11,8 +12,13 @@ pub(super) struct Needs {
     pub(super) only_route: bool,
     /// The endpoint is read only from extensions.
     pub(super) only_router: bool,
+    /// Requests are measured. `false` if the layer is turned off, or if it waits for a global recorder.
+    pub(super) active: bool,
     pub(super) labels: bool,
     pub(super) response: bool,
+    pub(super) outcome: bool,
+    /// The bytes of response bodies are counted as they pass.
+    pub(super) bytes: bool,
     /// Only the status of a response head is read.
     pub(super) only_status: bool,
     pub(super) trace: bool,
@@ -22,17 +28,26 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    pub(super) fn of(settings: &HttpSettings) -> Self {
+    pub(super) fn of(settings: &HttpSettings, active: bool) -> Self {
         let duration_to_head = settings.measure_until == MeasureUntil::Head;
         let only_router = settings.endpoint_source.is_router();
         let labels = !settings.labels.is_empty();
-        let response = settings.labels.iter().any(|label| label.reads_response());
+        let response = settings.labels.iter().any(HttpLabel::reads_response);
+        let keeps_parameters = !settings.kept_parameters.is_empty();
+        let only_standard = settings.methods.is_empty();
         let head_time = duration_to_head || settings.is_measured(HttpMetric::HeadDuration);
         Self {
-            only_route: only_router && !labels && settings.exemplar.is_none(),
+            only_route: active
+                && only_router
+                && only_standard
+                && !(labels || keeps_parameters)
+                && settings.exemplar.is_none(),
             only_router,
+            active,
             labels,
             response,
+            outcome: settings.labels.iter().any(HttpLabel::reads_outcome),
+            bytes: settings.is_measured(HttpMetric::ResponseBytes),
             only_status: !(response || head_time),
             trace: settings.exemplar.is_some(),
             head_time,

@@ -2,8 +2,10 @@
 
 use std::sync::OnceLock;
 
+use crate::http::config::http_metric::HttpMetric;
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::method::Method;
+use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Measured};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
@@ -28,12 +30,22 @@ pub(crate) struct RequestSeries {
     /// Whether only the status of a response head matters: the layer reads no labels from the head and does not
     /// time it, and the method is neither HEAD nor CONNECT.
     needs_only_status: bool,
+    /// Whether the bytes of response bodies are counted as they pass.
+    counts_bytes: bool,
     ended: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,
     pub(super) labels: LabelIds,
     in_progress: OnceLock<Option<InProgressHandle>>,
     /// Allocated when the first body is aborted.
-    aborted: OnceLock<Box<Slots<AbortReason, Option<CounterHandle>>>>,
+    aborted: OnceLock<Box<Slots<AbortedBody, Option<CounterHandle>>>>,
+    response_bytes: OnceLock<Option<CounterHandle>>,
+}
+
+/// A body that was not completed: which one, and why.
+#[derive(Clone, Copy, PartialEq)]
+struct AbortedBody {
+    metric: HttpMetric,
+    reason: AbortReason,
 }
 
 impl SlotKey for Status {
@@ -42,9 +54,9 @@ impl SlotKey for Status {
     }
 }
 
-impl SlotKey for AbortReason {
+impl SlotKey for AbortedBody {
     fn bits(self) -> u64 {
-        self as u64
+        (self.metric as u64) << 8 | self.reason as u64
     }
 }
 
@@ -62,11 +74,13 @@ impl RequestSeries {
             method,
             needs_only_status: layer.needs_only_status() && !method.may_lack_body(),
             may_warn: overflowed || endpoint.kind != EndpointKind::Route,
+            counts_bytes: layer.needs.bytes,
             ended: Slots::default(),
             endpoint,
             labels,
             in_progress: OnceLock::new(),
             aborted: OnceLock::new(),
+            response_bytes: OnceLock::new(),
         }
     }
 
@@ -85,6 +99,11 @@ impl RequestSeries {
         self.needs_only_status
     }
 
+    #[inline]
+    pub(crate) fn counts_bytes(&self) -> bool {
+        self.counts_bytes
+    }
+
     pub(crate) fn labels(&self) -> LabelIds {
         self.labels
     }
@@ -95,6 +114,11 @@ impl RequestSeries {
             true => self,
             false => self.endpoint.make(self.layer, self.method, labels),
         }
+    }
+
+    /// The series with the labels that are read when a request ends.
+    pub(crate) fn with_outcome(&'static self, outcome: RequestOutcome<'_>) -> &'static Self {
+        self.with(self.layer.outcome_labels(outcome, self.labels))
     }
 
     /// Increments the in-progress gauge.
@@ -178,12 +202,39 @@ impl RequestSeries {
     }
 
     /// Counts a response body that was not completed.
-    #[cold]
     pub(crate) fn count_aborted(&'static self, reason: AbortReason) {
+        self.count_aborted_in(HttpMetric::AbortedBodies, reason);
+    }
+
+    /// Counts a request body that was not completed.
+    pub(crate) fn count_aborted_request_body(&'static self, reason: AbortReason) {
+        self.count_aborted_in(HttpMetric::AbortedRequestBodies, reason);
+    }
+
+    #[cold]
+    fn count_aborted_in(&'static self, metric: HttpMetric, reason: AbortReason) {
         let aborted = self.aborted.get_or_init(Box::default);
-        let counter = aborted.get_or_insert(reason, || self.layer.new_aborted(self, reason));
+        let new = || self.layer.new_aborted(self, metric, reason);
+        let counter = aborted.get_or_insert(AbortedBody { metric, reason }, new);
         if let Some(counter) = counter {
             counter.increment();
         }
+    }
+
+    /// Counts bytes of a response body. Only if [`counts_bytes`](Self::counts_bytes).
+    // Not inlined, because most layers never call it.
+    #[inline(never)]
+    pub(crate) fn count_bytes(&'static self, bytes: u64) {
+        if let Some(counter) = self.response_bytes() {
+            counter.add(bytes);
+        }
+    }
+
+    /// The counter of the bytes of response bodies, if they are counted. It is registered, as 0, by the first call.
+    pub(super) fn response_bytes(&'static self) -> Option<&'static CounterHandle> {
+        let counter = self
+            .response_bytes
+            .get_or_init(|| self.layer.new_response_bytes(self));
+        counter.as_ref()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::http::config::settings::Side;
 use crate::http::labels::status::Status;
 use crate::http::series::endpoint::EndpointKind;
 use crate::http::series::layer::LayerSeries;
@@ -23,6 +24,15 @@ impl LayerSeries {
         }
     }
 
+    /// Warns that a registry has many layers of almost the same configuration.
+    pub(super) fn warn_of_many_tables(&self) {
+        tracing::warn!(
+            "{}: the same registry has many HTTP metrics layers, and the series table of each stays in memory. Build \
+             a layer once and clone it; or create the closures of its configuration once, if they capture values.",
+            self.main_name(),
+        );
+    }
+
     /// Counts label values recorded as `overflow`, and warns if the layer never sees a route.
     #[cold]
     pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
@@ -31,6 +41,8 @@ impl LayerSeries {
         match series.endpoint.kind {
             EndpointKind::Route => {}
             EndpointKind::Unmatched => self.warn_of_missing_route(status),
+            // Without the label, requests beyond the limit are not told apart anyway.
+            EndpointKind::Overflow if !self.has_endpoint_label => {}
             EndpointKind::Overflow => {
                 let label = &settings.naming.endpoint;
                 let cause = || match self.endpoints.is_full() {
@@ -52,12 +64,11 @@ impl LayerSeries {
     }
 
     /// Warns once if no request has had an endpoint after `ENOUGH` responses: the layer is probably applied
-    /// where it does not see axum's route. Responses with 404 and 405 do not count, because scanners cause them.
+    /// where it does not see axum's route, or the function or the patterns for endpoints never match. Responses with 404 and 405 do not count, because scanners cause them.
     fn warn_of_missing_route(&self, status: Status) {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)
-            || !self.settings.warns_of_missing_route
-            || !self.needs.only_router
+            || self.settings.side == Side::Client
             || !status.is_response()
             || status.is_unknown_route()
             || self.unmatched_responses.load(Ordering::Relaxed) >= ENOUGH
@@ -67,9 +78,9 @@ impl LayerSeries {
         if self.unmatched_responses.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
             tracing::warn!(
                 "{}: no request had a matched route so far. {ENOUGH} responses with a status other than 404 \
-                 and 405 are recorded with {}={:?}. Apply the layer with `Router::layer`, or add \
-                 `EndpointLayer` inside the router. Without a router, set `route_patterns`, `endpoint_fn` or \
-                 `endpoint`.",
+                 and 405 are recorded with {}={:?}. With axum, apply the layer with `Router::layer`, or add \
+                 `EndpointLayer` inside the router; only routes of axum 0.8 are recognized. Without a router, set \
+                 `route_patterns`, `endpoint_fn` or `endpoint`.",
                 self.main_name(),
                 self.settings.naming.endpoint,
                 self.unmatched.name,
