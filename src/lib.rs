@@ -2,7 +2,8 @@
 //!
 //! - Each request is counted exactly once, also if the client disconnects, the handler panics or a timeout expires.
 //! - Durations include the response body, up to its last frame, so slow streams are visible.
-//! - Cardinality is limited: endpoints are route templates, and labels have a maximum number of values.
+//! - The cardinality of layers and catalogues is limited: endpoints are route templates, and each label has a maximum
+//!   number of values. Labels of the `metrics` macros have no limit.
 //! - Scrapes are not counted as requests.
 //! - Custom metrics are recorded with the macros of the `metrics` crate, or with labels that the compiler checks.
 //!
@@ -71,8 +72,8 @@
 //! | metric | type | labels | description |
 //! |---|---|---|---|
 //! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests, counted when they end |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body |
-//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of a [long-lived connection](#how-requests-end), to its response head |
+//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended; that of a long-lived connection ends at its response head |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
 //! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams, tunnels and [marked](http::LongLived) WebSockets |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | label values replaced by `overflow` |
@@ -83,10 +84,10 @@
 //! | label | values |
 //! |---|---|
 //! | `method` | the standard HTTP methods, otherwise `OTHER` |
-//! | `endpoint` | the route template, such as `/users/{id}`, never the path; `unmatched` if no route matched; `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
+//! | `endpoint` | the route template, such as `/users/{id}`, never the path; `unmatched` if no route matched, or if the layer does not see the route (`nest_service`, a router of another axum than 0.8); `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
 //! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
 //! | `reason` | `error`, `dropped` or `panicked` |
-//! | `kind` | `upgrade`, `connect`, `event-stream`, or the kind of a [`LongLived`](http::LongLived) response |
+//! | `kind` | `upgrade`, `connect`, `event-stream`, or the kind of a [`LongLived`](http::LongLived) mark, such as `websocket` |
 //!
 //! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
 //! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint). If the layer does not see the route of a
@@ -110,12 +111,16 @@
 //!
 //! These requests are not counted:
 //!
-//! | request | series | in progress |
+//! | request | exported series | in the gauge `http_requests_in_progress` |
 //! |---|---|---|
-//! | GET or HEAD of a metrics page of this crate | none | until the response head, so a page does not include its own scrape |
-//! | its response is marked [`SkipMetrics`](http::SkipMetrics) | none, unless the handler had to wait: then the in-progress gauge of its endpoint, at 0 | until the response head |
-//! | its endpoint is excluded by [`skip`](HttpMetrics::skip) | none, if the endpoint is known when the request starts | no; if the endpoint comes with the response, until the response head |
+//! | GET or HEAD of a metrics page of this crate; its response is marked [`SkipMetrics`](http::SkipMetrics) | none | no |
+//! | the same, if the response head had to wait: for the handler, for a layer inside that awaits, or for collectors with [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error) | the gauge of its endpoint | until the response head |
+//! | its endpoint is excluded by [`skip`](HttpMetrics::skip), and known when the request starts | none | no |
+//! | the response names an endpoint that is excluded by `skip` | none; if the response head had to wait, the gauge of the endpoint known at the start | no; if the response head had to wait, until the response head |
 //! | `poll_ready` of the inner service returns an error | none: no request was made | no |
+//!
+//! Once the gauge of an endpoint and method is exported, further such requests are in it until the response head, also
+//! those that do not wait. A metrics page is rendered after its head, so it does not include its own scrape.
 //!
 //! A response body is complete in each of these cases:
 //!

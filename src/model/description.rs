@@ -184,7 +184,8 @@ pub enum LabelRole {
     GrpcCode,
     /// Why a response body was not completed: `error`, `dropped` or `panicked`.
     Reason,
-    /// The kind of a long-lived connection: `websocket`, `event-stream`.
+    /// The kind of a long-lived connection: `upgrade`, `connect`, `event-stream`, or that of a
+    /// [`LongLived`](crate::http::LongLived) mark, such as `websocket`.
     ConnectionKind,
     /// A custom label: defined in a catalogue or a collector, or added to a layer by the application.
     Custom,
