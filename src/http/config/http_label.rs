@@ -37,8 +37,12 @@ type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + 
 ///
 /// The function runs for every request, so it must be fast and must not block.
 ///
-/// Closures are compared by identity: layers share their series only if they use clones of the same
-/// `HttpLabel`.
+/// Two layers on the same registry, with a label of the same name:
+///
+/// | the second layer has | series | limit |
+/// |---|---|---|
+/// | a clone of the same `HttpLabel` and the same configuration | the same | one for both layers |
+/// | a label that was created separately, even with an equal closure (closures are compared by identity), or another configuration | the same: both layers record into them | one for each layer, so together up to twice as many values are exported |
 #[derive(Clone)]
 #[must_use = "a label does nothing until it is added to a layer"]
 pub struct HttpLabel {
