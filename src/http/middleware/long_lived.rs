@@ -15,8 +15,13 @@ use crate::sync::lock;
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
 /// counted in `http_connections_open{endpoint,kind}`.
 ///
-/// An upgrade (101) needs a mark with a guard, because the server drops its body at once: without a mark, its request
-/// ends correctly, but the gauge of open connections returns to 0 immediately.
+/// | | |
+/// |---|---|
+/// | counting starts | when the layer reads the response head |
+/// | counting ends | when the response body ends or is dropped; with [`guarded`](Self::guarded), when the guard is dropped |
+/// | the guard is dropped before the layer reads the response head | the connection is not counted; the series is exported as 0 |
+/// | the response passes several layers | each counts the connection until the same end |
+/// | at its end | never an aborted body |
 ///
 /// These responses need no mark:
 ///
@@ -25,8 +30,14 @@ use crate::sync::lock;
 /// | 2xx to CONNECT (tunnel) | `connect` |
 /// | `content-type: text/event-stream`, if the `size_hint` of the body is not exact | `event-stream` |
 ///
-/// A connection is open until its response body ends or is dropped, or, with [`guarded`](Self::guarded), until the
-/// guard is dropped: move the guard into the task that serves the connection. Its end is never an aborted body.
+/// An upgrade (101) without a mark has the kind `upgrade`. Its request ends correctly, but the gauge returns to 0 at once,
+/// because the server drops the body of an upgrade. Therefore, mark it with a guard, and move the guard into the task
+/// that serves the connection. A WebSocket of axum (feature `ws`):
+///
+// Compiled in `tests/integration`, which has axum with the feature `ws`.
+#[cfg_attr(not(doctest), doc = include_str!("long_lived_axum.md"))]
+///
+/// Any other service:
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -66,7 +77,7 @@ impl LongLived {
 
     /// Creates a mark for a connection that is open until the guard is dropped, and the guard.
     ///
-    /// If the guard is dropped before the response reaches the layer, the connection is not counted.
+    /// If the guard is dropped before the layer reads the response head, the connection is not counted.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));
