@@ -88,6 +88,7 @@
 //! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
 //! | `reason` | `error`, `dropped` or `panicked` |
 //! | `kind` | `upgrade`, `connect`, `event-stream`, or the kind of a [`LongLived`](http::LongLived) mark, such as `websocket` |
+//! | `family`, `label` | the metric and the name of the label whose value was replaced; of an HTTP layer, always its first metric that is on (`http_requests_total`); of a gRPC layer, `grpc_server_handled_total` or `grpc_client_handled_total` and `grpc_method` |
 //!
 //! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
 //! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint). If the layer does not see the route of a
@@ -142,7 +143,7 @@
 //! | term | meaning | see |
 //! |---|---|---|
 //! | aborted | A response body that returned an error, panicked or was dropped before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
-//! | cancelled | A request whose future is dropped before there is a response. | [How requests end](#how-requests-end) |
+//! | cancelled | Of a request: its future is dropped before there is a response. Of an [`Operation`]: it is dropped before it ended. Of a gRPC call: the code `Canceled`. | [How requests end](#how-requests-end) |
 //! | cardinality | The number of series of a metric: at most the product of the numbers of values of its labels, for a histogram times the number of bounds + 3. | [guide](_guide::cardinality) |
 //! | catalogue | A struct that defines the custom metrics of an application. | [`catalogue!`] |
 //! | closed label, open label | A closed label has the values of an enum. An open label has any value, up to a limit. | [`custom`] |
@@ -150,10 +151,11 @@
 //! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
 //! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
 //! | deferred registration | The first request to an endpoint registers its series, the in-progress gauge included, only when its future has to wait or has a response: until then it could be a scrape, which has no series. | [`SkipMetrics`](http::SkipMetrics) |
+//! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
 //! | exposition format | The format of the metrics page: the text format 0.0.4 or OpenMetrics. | [`MetricsHandler`] |
-//! | failed | A request for which the inner service returns an error instead of a response: status `error`. A response with the status 500 has not failed in this sense. | [How requests end](#how-requests-end) |
+//! | failed | Of a request: the inner service returns an error instead of a response: status `error`. A request with a response of the status 500 has not failed in this sense. Of a collector: its metrics are missing, because it returned an error or invalid samples, panicked or timed out. | [How requests end](#how-requests-end), [`collect`] |
 //! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |
 //! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
 //! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
@@ -165,7 +167,7 @@
 //! | panicked | A request during which the inner service panics before there is a response. | [How requests end](#how-requests-end) |
 //! | preregister | To export series as 0 from start-up. | [`HttpMetrics::preregister`] |
 //! | recorder | An implementation of the trait `Recorder` of the `metrics` crate, to which its macros record: the global one, or a local one of a thread. | [`Sink`] |
-//! | register | To create a metric or a series in a registry. A registered series is exported, at first as 0. | [`Registry`] |
+//! | register | To create a metric or a series in a registry, or to add a collector. A registered series is exported, at first as 0. | [`Registry`] |
 //! | registry | Stores the metrics and exports them. A [`Registry`] of this crate is also a recorder. | [`Registry`] |
 //! | route template, matched route | The path of a route, such as `/users/{id}`; of nested routers, the joined path. | [`Endpoint`](http::Endpoint) |
 //! | response head | The status and the headers of a response, before its body. | [How requests end](#how-requests-end) |
@@ -188,7 +190,7 @@
 //! | `server` | no | `scrape::MetricsServer`: the metrics page on a separate port |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests are timed with the processor's counter instead of std's clock |
-//! | `grpc-descriptor` | no | gRPC methods registered from a file descriptor set |
+//! | `grpc-descriptor` | no | gRPC methods preregistered from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
 //! | `summary` | no | `Summary`: quantiles computed by the process |
 //! | `full` | no | all of them |

@@ -291,7 +291,7 @@ impl HttpMetrics {
     ///
     /// Each bucket keeps the latest exemplar, replaced at most once per second.
     /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header. Recorders of other crates
-    /// drop exemplars.
+    /// discard exemplars.
     ///
     /// The function runs for every request, so it must be fast and must not block.
     pub fn exemplar(
@@ -333,7 +333,7 @@ impl HttpMetrics {
     /// Exports the series of a route as 0 from start-up, with each of these status codes, so that
     /// `increase()` also counts its first request.
     ///
-    /// One call exports, for metrics that are on:
+    /// Each call exports these series of the metrics that are on:
     ///
     /// | metric | series |
     /// |---|---|

@@ -24,7 +24,7 @@ pin_project! {
     /// - `is_end_stream` returns `true`.
     /// - The length given by `size_hint` or `content-length` has passed.
     ///
-    /// If the body fails, panics or is dropped earlier, it is counted as aborted. Bodies of long-lived connections
+    /// If the body returns an error, panics or is dropped earlier, it is counted as aborted. Bodies of long-lived connections
     /// and of responses that are not measured are passed through.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
