@@ -18,7 +18,7 @@
 //! | of an HTTP layer | [`HttpMetrics::duration_buckets`](crate::HttpMetrics::duration_buckets), [`HttpMetrics::size_buckets`](crate::HttpMetrics::size_buckets) |
 //! | of a gRPC layer | [`GrpcMetrics::handling_buckets`](crate::GrpcMetrics::handling_buckets) |
 //! | of a catalogue | `{ buckets: … }` in the [catalogue](crate::catalogue!) |
-//! | of a macro | [`RegistryBuilder::buckets_for`](crate::RegistryBuilder::buckets_for) |
+//! | of a macro | [`RegistryBuilder::buckets_for`](crate::RegistryBuilder::buckets_for), which has no effect on catalogues |
 //!
 //! ```
 //! use tower_prometheus::{Histogram, buckets};

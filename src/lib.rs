@@ -2,7 +2,8 @@
 //!
 //! - Each request is counted exactly once, also if the client disconnects, the handler panics or a timeout expires.
 //! - Durations include the response body, up to its last frame, so slow streams are visible.
-//! - Cardinality is limited: endpoints are route templates, and labels have a maximum number of values.
+//! - The cardinality of layers and catalogues is limited: endpoints are route templates, and each label has a maximum
+//!   number of values. Labels of the `metrics` macros have no limit.
 //! - Scrapes are not counted as requests.
 //! - Custom metrics are recorded with the macros of the `metrics` crate, or with labels that the compiler checks.
 //!
@@ -71,26 +72,29 @@
 //! | metric | type | labels | description |
 //! |---|---|---|---|
 //! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests, counted when they end |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body |
-//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of a [long-lived connection](#how-requests-end), to its response head |
+//! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended; that of a long-lived connection ends at its response head |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams, tunnels and [marked](http::LongLived) WebSockets |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams, and [marked](http::LongLived) connections such as WebSockets |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | label values replaced by `overflow` |
 //!
-//! Off by default: the time to the response head, and the sizes of response and request bodies; see
+//! Off by default: the time to the response head, responses by status, sizes of response and request bodies, aborted
+//! request bodies, response bytes while they are sent, and lifetimes of connections; see
 //! [`HttpMetric`](http::HttpMetric).
 //!
 //! | label | values |
 //! |---|---|
 //! | `method` | the standard HTTP methods, otherwise `OTHER` |
-//! | `endpoint` | the route template, such as `/users/{id}`, never the path; `unmatched` if no route matched; `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
+//! | `endpoint` | the route template, such as `/users/{id}`, never the path; `unmatched` if no route matched, or if the layer does not see the route (`nest_service`, a router of another axum than 0.8); `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
 //! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
-//! | `reason` | `error`, `dropped` or `panicked` |
-//! | `kind` | `upgrade`, `connect`, `event-stream`, or the kind of a [`LongLived`](http::LongLived) response |
+//! | `reason` | `error`, `dropped` or `panicked`; of a client also `unread`: it dropped the body before it polled it, which is no failure |
+//! | `kind` | `event-stream`, or the kind of a [`LongLived`](http::LongLived) mark, such as `websocket` |
+//! | `family`, `label` | the metric and the name of the label whose value was replaced; of an HTTP layer, always its first metric that is on (`http_requests_total`); of a gRPC layer, `grpc_server_handled_total` or `grpc_client_handled_total` and `grpc_method` |
 //!
 //! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
-//! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint). If the layer does not see the route of a
-//! router, use an [`EndpointLayer`](http::EndpointLayer). Names, prefix, labels and buckets can be set for each layer.
+//! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint#how-the-endpoint-is-determined). If the
+//! layer does not see the route of a router, use an [`EndpointLayer`](http::EndpointLayer). Names, prefix, labels, HELP
+//! texts and buckets can be set for each layer.
 //!
 //! # How requests end
 //!
@@ -106,16 +110,25 @@
 //! | the inner service returns an error instead of a response | at the error | `error` | |
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
 //! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
-//! | a long-lived connection starts: 101, CONNECT with a 2xx status, `text/event-stream` without a known length, or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open; its end is never an aborted body. For 101, insert a [`LongLived::guarded`](http::LongLived::guarded) mark: without it, this gauge returns to 0 at once, because the server drops the body of an upgrade |
+//! | an event stream starts: GET answered with `text/event-stream` without a known length; or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open. That the client leaves is its normal end; a body that returns an error or panics is an aborted body |
+//! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | with a [`LongLived::guarded`](http::LongLived::guarded) mark, `http_connections_open`; without it no series, because the server drops the body of an upgrade at once |
+//!
+//! An event stream that answers another method than GET, as a language model answers POST, is a response like any other:
+//! it is in progress and timed until its last byte. To treat a stream that answers GET so, mark it
+//! [`FiniteStream`](http::FiniteStream).
 //!
 //! These requests are not counted:
 //!
-//! | request | series | in progress |
+//! | request | exported series | in the gauge `http_requests_in_progress` |
 //! |---|---|---|
-//! | GET or HEAD of a metrics page of this crate | none | until the response head, so a page does not include its own scrape |
-//! | its response is marked [`SkipMetrics`](http::SkipMetrics) | none, unless the handler had to wait: then the in-progress gauge of its endpoint, at 0 | until the response head |
-//! | its endpoint is excluded by [`skip`](HttpMetrics::skip) | none, if the endpoint is known when the request starts | no; if the endpoint comes with the response, until the response head |
+//! | GET or HEAD of a metrics page of this crate; its response is marked [`SkipMetrics`](http::SkipMetrics) | none | no |
+//! | the same, if the response head had to wait: for the handler, for a layer inside that awaits, or for collectors with [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error) | the gauge of its endpoint | until the response head |
+//! | its endpoint is excluded by [`skip`](HttpMetrics::skip), and known when the request starts | none | no |
+//! | the response names an endpoint that is excluded by `skip` | none; if the response head had to wait, the gauge of the endpoint known at the start | no; if the response head had to wait, until the response head |
 //! | `poll_ready` of the inner service returns an error | none: no request was made | no |
+//!
+//! Once the gauge of an endpoint and method is exported, further such requests are in it until the response head, also
+//! those that do not wait. A metrics page is rendered after its head, so it does not include its own scrape.
 //!
 //! A response body is complete in each of these cases:
 //!
@@ -137,7 +150,7 @@
 //! | term | meaning | see |
 //! |---|---|---|
 //! | aborted | A response body that returned an error, panicked or was dropped before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
-//! | cancelled | A request whose future is dropped before there is a response. | [How requests end](#how-requests-end) |
+//! | cancelled | Of a request: its future is dropped before there is a response. Of an [`Operation`]: it is dropped before it ended. Of a gRPC call: the code `Canceled`. | [How requests end](#how-requests-end) |
 //! | cardinality | The number of series of a metric: at most the product of the numbers of values of its labels, for a histogram times the number of bounds + 3. | [guide](_guide::cardinality) |
 //! | catalogue | A struct that defines the custom metrics of an application. | [`catalogue!`] |
 //! | closed label, open label | A closed label has the values of an enum. An open label has any value, up to a limit. | [`custom`] |
@@ -145,22 +158,23 @@
 //! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
 //! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
 //! | deferred registration | The first request to an endpoint registers its series, the in-progress gauge included, only when its future has to wait or has a response: until then it could be a scrape, which has no series. | [`SkipMetrics`](http::SkipMetrics) |
+//! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
 //! | exposition format | The format of the metrics page: the text format 0.0.4 or OpenMetrics. | [`MetricsHandler`] |
-//! | failed | A request for which the inner service returns an error instead of a response: status `error`. A response with the status 500 has not failed in this sense. | [How requests end](#how-requests-end) |
+//! | failed | Of a request: the inner service returns an error instead of a response: status `error`. A request with a response of the status 500 has not failed in this sense. Of a collector: its metrics are missing, because it returned an error or invalid samples, panicked or timed out. | [How requests end](#how-requests-end), [`collect`] |
 //! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |
 //! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
 //! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
 //! | limit | The maximum number of values of a label (`max_values`, `max_endpoints`, `open(50)`). | [guide](_guide::cardinality) |
-//! | long-lived connection | A WebSocket, a tunnel or an event stream. Its request ends at the response head, because a lifetime is not a latency. | [`LongLived`](http::LongLived) |
+//! | long-lived connection | A WebSocket, a tunnel or an endless event stream. Its request ends at the response head, because a lifetime is not a latency. | [`LongLived`](http::LongLived) |
 //! | metric, metric family | A name with a type, such as `http_requests_total`, and all its series. | [`model`] |
 //! | metrics page | The response of the metrics endpoint. | [`MetricsHandler`] |
 //! | overflow | The label value that replaces values beyond the limit. | [guide](_guide::cardinality) |
 //! | panicked | A request during which the inner service panics before there is a response. | [How requests end](#how-requests-end) |
 //! | preregister | To export series as 0 from start-up. | [`HttpMetrics::preregister`] |
 //! | recorder | An implementation of the trait `Recorder` of the `metrics` crate, to which its macros record: the global one, or a local one of a thread. | [`Sink`] |
-//! | register | To create a metric or a series in a registry. A registered series is exported, at first as 0. | [`Registry`] |
+//! | register | To create a metric or a series in a registry, or to add a collector. A registered series is exported, at first as 0. | [`Registry`] |
 //! | registry | Stores the metrics and exports them. A [`Registry`] of this crate is also a recorder. | [`Registry`] |
 //! | route template, matched route | The path of a route, such as `/users/{id}`; of nested routers, the joined path. | [`Endpoint`](http::Endpoint) |
 //! | response head | The status and the headers of a response, before its body. | [How requests end](#how-requests-end) |
@@ -183,7 +197,7 @@
 //! | `server` | no | `scrape::MetricsServer`: the metrics page on a separate port |
 //! | `exporter` | no | [`MetricsHandler`] serves a `metrics_exporter_prometheus::PrometheusHandle` |
 //! | `quanta` | no | requests are timed with the processor's counter instead of std's clock |
-//! | `grpc-descriptor` | no | gRPC methods registered from a file descriptor set |
+//! | `grpc-descriptor` | no | gRPC methods preregistered from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
 //! | `summary` | no | `Summary`: quantiles computed by the process |
 //! | `full` | no | all of them |

@@ -79,7 +79,7 @@
 //! # Concurrent scrapes
 //!
 //! No task is spawned: collectors run while the response body of a scrape is polled. Concurrent scrapes share
-//! one run of each collector. The run is cancelled when the last of these scrapes is dropped.
+//! one run of each collector. The run is dropped with the last of these scrapes.
 //!
 //! A collector never runs twice at the same time. A scrape that arrives during a run joins it, with the
 //! deadline of that run. If the scrape times out earlier itself, it is served without waiting longer, and

@@ -261,12 +261,13 @@ impl Histogram {
 
 #[cfg(feature = "summary")]
 metric! {
-    /// A summary: the quantiles 0.5, 0.9, 0.95 and 0.99 of the last ten minutes, each within 1 %.
+    /// A summary: the quantiles 0.5, 0.9, 0.95 and 0.99 of the last 8 to 10 minutes, each within 1 %.
     ///
     /// Prefer a [`Histogram`]: quantiles of several processes cannot be aggregated.
     ///
-    /// The sum and the count include all observations, not only those of the last ten minutes. Without
-    /// observations in that time, quantiles are NaN, as in the official Prometheus clients.
+    /// Observations are kept in slices of 2 minutes, and the oldest of 5 slices is dropped when a new one starts. The sum
+    /// and the count include all observations. Without observations in the window, quantiles are NaN, as in the official
+    /// Prometheus clients.
     ///
     /// Unlike the other types, recording takes a lock briefly, and allocates while the sketch of the series grows
     /// (some kilobytes per series). A recorder of another crate gets a histogram instead.

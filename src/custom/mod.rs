@@ -82,7 +82,7 @@
 //! | [`Gauge`](crate::Gauge) | a number that increases and decreases | `set`, `add`, `increment`, `decrement` |
 //! | [`InProgress`](crate::InProgress) | a gauge of operations in progress | `start`, which returns a guard |
 //! | [`Histogram`](crate::Histogram) | observations counted in buckets | `observe`, `observe_duration` |
-//! | `Summary` | quantiles of the last ten minutes (feature `summary`) | `observe`, `observe_duration` |
+//! | `Summary` | quantiles of the last 8 to 10 minutes (feature `summary`) | `observe`, `observe_duration` |
 //! | [`Info`](crate::Info) | a gauge with the value 1 whose labels do not change | `set` |
 //!
 //! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns

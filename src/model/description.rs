@@ -172,7 +172,7 @@ pub enum LabelRole {
     /// If the family also has a label with the role [`ErrorType`](Self::ErrorType), a request without a
     /// response has the empty status.
     Status,
-    /// Why an HTTP request failed: a 5xx status, `error`, `cancelled` or `panicked`; empty if it did not fail.
+    /// The error of an HTTP request: a 5xx status, `error`, `cancelled` or `panicked`; empty for any other status.
     ErrorType,
     /// The kind of a gRPC method: `unary`, `client_stream`, `server_stream` or `bidi_stream`.
     GrpcType,
@@ -184,7 +184,8 @@ pub enum LabelRole {
     GrpcCode,
     /// Why a response body was not completed: `error`, `dropped` or `panicked`.
     Reason,
-    /// The kind of a long-lived connection: `websocket`, `event-stream`.
+    /// The kind of a long-lived connection: `upgrade`, `connect`, `event-stream`, or that of a
+    /// [`LongLived`](crate::http::LongLived) mark, such as `websocket`.
     ConnectionKind,
     /// A custom label: defined in a catalogue or a collector, or added to a layer by the application.
     Custom,

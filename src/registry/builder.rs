@@ -53,12 +53,19 @@ impl RegistryBuilder {
     ///
     /// The first of these that is set applies:
     ///
-    /// 1. the buckets set for a layer, or those of a [catalogue](crate::catalogue!), whose histograms always have
-    ///    buckets
+    /// 1. the buckets of the definition: those set for a layer or in a [catalogue](crate::catalogue!)
     /// 2. [`buckets_for`](Self::buckets_for)
     /// 3. [`buckets_for_prefix`](Self::buckets_for_prefix)
     /// 4. `buckets`
     /// 5. [`buckets::DEFAULT`](crate::buckets::DEFAULT): 11 bounds from 0.005 to 10, as in Prometheus clients
+    ///
+    /// So these three settings of the registry apply to:
+    ///
+    /// | histogram | applied |
+    /// |---|---|
+    /// | of a macro | yes |
+    /// | durations of an HTTP or gRPC layer | unless the layer sets buckets, as [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) does |
+    /// | sizes of an HTTP layer; of a catalogue | no: their definitions always have buckets |
     pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.default = Some(bounds.into());
         self

@@ -71,7 +71,7 @@ pub use self::collectors::CollectorHandle;
 /// | to | use |
 /// |---|---|
 /// | record the macros of the whole program | [`RegistryBuilder::install`] |
-/// | set constant labels and buckets | [`Registry::builder`] |
+/// | set constant labels, and buckets of macros and layers | [`Registry::builder`] |
 /// | serve the metrics page | [`Registry::handler`] |
 /// | read the metrics in a test | [`Registry::sum`], [`Registry::render`] |
 #[derive(Clone)]

@@ -17,7 +17,7 @@ use crate::scrape::run::{NextSlice, ScrapeRun};
 ///
 /// Polling the body runs the collectors, then reads and renders the metrics. Reading and rendering yield after
 /// about 0.1 ms of work, so that a large page does not delay other requests on the same thread. Dropping the
-/// body cancels the collectors that no other scrape waits for.
+/// body also drops the runs of collectors that no other scrape waits for.
 #[derive(Debug)]
 pub struct MetricsBody {
     content: Content,

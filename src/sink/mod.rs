@@ -49,7 +49,7 @@ use crate::sink::layer_options::LayerOptions;
 /// | counter of fractions | counter | gauge that only increases |
 /// | info | info; in the text format, a gauge with the value 1 | gauge with the value 1 |
 /// | summary | summary | histogram, exported as the recorder decides |
-/// | exemplars | one per bucket | dropped |
+/// | exemplars | one per bucket | discarded |
 /// | in-progress gauge | never negative | gauge that is incremented and decremented |
 /// | observations during a scrape | never lost | depends on the recorder |
 /// | cost of counters and histograms | does not increase with the number of cores | depends on the recorder |

@@ -41,9 +41,12 @@ type OutcomeValue = dyn for<'a> Fn(RequestOutcome<'a>) -> Option<Cow<'a, str>> +
 ///
 /// The function runs for every request, so it must be fast and must not block or panic.
 ///
-/// Layers with the same configuration on the same registry share their series. A function that captures nothing is the
-/// same whenever the same line of code creates it. A closure that captures a value is the same only if the
-/// `HttpLabel` is a clone: create such a label once.
+/// Two layers on the same registry, with a label of the same name:
+///
+/// | the second layer has | series | limit |
+/// |---|---|---|
+/// | the same configuration: the label is a clone, or the same line of code creates it and its function captures nothing | the same | one for both layers |
+/// | a closure that captures a value, or another configuration | the same: both layers record into them | one for each layer, so together up to twice as many values are exported |
 #[derive(Clone, PartialEq)]
 #[must_use = "a label does nothing until it is added to a layer"]
 pub struct HttpLabel {

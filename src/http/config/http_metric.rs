@@ -16,9 +16,11 @@ use crate::model::kind::Instrument;
 pub enum HttpMetric {
     /// `http_requests_total`: number of requests that ended, by final status.
     Requests,
-    /// `http_request_duration_seconds`: time from the start of a request to the end of its response.
+    /// `http_request_duration_seconds`: time from the start of a request to the end of its response; of a
+    /// [long-lived](crate::http::LongLived) connection, to its response head.
     Duration,
-    /// `http_requests_in_progress`: number of requests that have started and not ended.
+    /// `http_requests_in_progress`: number of requests that have started and not ended. The request of a long-lived
+    /// connection ends at its response head.
     InProgress,
     /// `http_response_bodies_aborted_total`: number of response bodies that were not completed. Bodies of
     /// long-lived connections do not count.

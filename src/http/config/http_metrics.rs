@@ -445,7 +445,7 @@ impl HttpMetrics {
     ///
     /// Each bucket keeps the latest exemplar, replaced at most once per second.
     /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header. Recorders of other crates
-    /// drop exemplars.
+    /// discard exemplars.
     ///
     /// The function runs for every request, so it must be fast and must not block.
     pub fn exemplar(
@@ -475,9 +475,9 @@ impl HttpMetrics {
 
     /// Sets the maximum number of endpoints, 1 to 1,000,000. The default is 1000.
     ///
-    /// The endpoints seen first are kept until the process ends. Further endpoints, and those longer than 1024
-    /// bytes, are recorded as `overflow`. Each such request increments `metrics_label_overflow_total`; the
-    /// first one also logs a warning.
+    /// [Preregistered](Self::preregister) endpoints count; those excluded by [`skip`](Self::skip) do not. The endpoints
+    /// seen first are kept until the process ends. Further endpoints, and those longer than 1024 bytes, are recorded as
+    /// `overflow`. Each such request increments `metrics_label_overflow_total`; the first one also logs a warning.
     ///
     /// Clients can reach the limit only if endpoints are paths instead of route templates.
     pub fn max_endpoints(mut self, endpoints: usize) -> Self {
@@ -488,22 +488,32 @@ impl HttpMetrics {
     /// Exports the series of a route as 0 from start-up, with each of these status codes, so that
     /// `increase()` also counts its first request.
     ///
-    /// | metric | exported |
+    /// Each call exports these series of the metrics that are on:
+    ///
+    /// | metric | series |
     /// |---|---|
-    /// | requests | with each of these statuses |
-    /// | durations, sizes, in progress | yes |
-    /// | aborted bodies | no |
+    /// | requests | one for each status |
+    /// | durations, head durations, sizes | one histogram of (bounds + 3) series; with [`status_on_durations`](Self::status_on_durations), one for each status; without statuses, none |
+    /// | in progress | one |
+    /// | aborted bodies, open connections | none |
     ///
-    /// `endpoint` is the full route template, including the prefix of `nest`: `/api/orders`.
+    /// - With [`status_classes`](Self::status_classes), the codes are exported as their classes: 200 and 204 are one
+    ///   series, `2xx`. The statuses `error`, `cancelled` and `panicked` cannot be preregistered.
+    /// - With custom labels, the metrics that have them are exported with every combination of their listed
+    ///   [`values`](HttpLabel::values). To export the empty value (no header, for example) and `overflow` too, list
+    ///   `""` and `"overflow"`.
+    /// - `endpoint` is the full route template, including the prefix of `nest`: `/api/orders`. It counts towards
+    ///   [`max_endpoints`](Self::max_endpoints), once for all its methods. An endpoint that is excluded by
+    ///   [`skip`](Self::skip) is not exported.
+    /// - A recorder of another crate decides whether it exports the series before the first request.
     ///
-    /// With custom labels, every combination of their listed [`values`](HttpLabel::values) is exported; more than
-    /// 10,000 combinations are an error. To export the empty value (no header, for example) and `overflow` too,
-    /// list `""` and `"overflow"`.
-    /// A label without listed values, such as `host` of [`client`](Self::client), is an error: its values are not
-    /// known at start-up.
+    /// [`build`](Self::build) returns an error if
     ///
-    /// Status codes must be 100 to 999. A recorder of another crate decides whether it exports the series
-    /// before the first request.
+    /// - a status code is not 100 to 999;
+    /// - a custom label has no listed values, such as `host` of [`client`](Self::client): its values are not known at
+    ///   start-up;
+    /// - the values of the custom labels have more than 10,000 combinations;
+    /// - more than `max_endpoints` endpoints are preregistered.
     pub fn preregister(
         mut self,
         method: http::Method,

@@ -14,8 +14,8 @@
 /// response.extensions_mut().insert(SkipMetrics);
 /// ```
 ///
-/// The layer reads the mark with the response head. If the future of the inner service was pending before,
-/// the request was in progress until then, so the endpoint is registered and its in-progress series is
-/// exported.
+/// The layer reads the mark with the response head. If the future of the inner service was pending before, the request
+/// was in progress until then: the in-progress gauge of its endpoint is exported from then on. The
+/// [crate documentation](crate#how-requests-end) has a table of all requests that are not counted.
 #[derive(Clone, Copy, Debug)]
 pub struct SkipMetrics;

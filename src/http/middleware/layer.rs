@@ -72,7 +72,11 @@ impl HttpMetrics {
     /// - a metric name or a label name is invalid or used twice;
     /// - buckets are not finite and increasing;
     /// - a number is out of its range, or there are more than 8 custom labels;
-    /// - a route pattern or a preregistered status is invalid;
+    /// - a route pattern is invalid or conflicts with another one;
+    /// - a preregistered status is not 100 to 999, a custom label of a layer with preregistered routes has no listed
+    ///   values, its labels have more than 10,000 combinations of values, or more endpoints are preregistered than
+    ///   [`max_endpoints`](Self::max_endpoints);
+    /// - [`https`](Self::https) is set without the label `url_scheme`;
     /// - a metric of request bodies is on without [`with_request_body`](Self::with_request_body);
     /// - the registry has a metric of the same name with other labels or buckets, or a constant label with the
     ///   name of a label of this layer.

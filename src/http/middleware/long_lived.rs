@@ -16,6 +16,15 @@ use crate::sync::lock;
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
 /// counted in `http_connections_open{endpoint,kind}`.
 ///
+/// | | |
+/// |---|---|
+/// | counting starts | when the layer reads the response head |
+/// | counting ends | when the response body ends or is dropped; with [`guarded`](Self::guarded), when the guard is dropped |
+/// | the guard is dropped before the layer reads the response head | the connection is not counted; the series is exported as 0 |
+/// | the response passes several layers | each counts the connection until the same end |
+/// | its body returns an error or panics | it is also counted in `http_response_bodies_aborted_total` |
+/// | the client leaves | the normal end of a connection, not an aborted body |
+///
 /// | response | mark | `kind` |
 /// |---|---|---|
 /// | `content-type: text/event-stream` to GET, if the `size_hint` of the body is not exact | not needed; [`FiniteStream`] opts out | `event-stream` |
@@ -26,9 +35,12 @@ use crate::sync::lock;
 /// An upgrade needs a guard, because the server drops its body at once and the layer cannot see the session. Without
 /// a guard, its request ends correctly, and `http_connections_open` has no series for it.
 ///
-/// A connection is open until its response body ends or is dropped, or, with [`guarded`](Self::guarded), until the
-/// guard is dropped: move the guard into the task that serves the connection. If its body fails or panics, it is
-/// counted in `http_response_bodies_aborted_total`; if the client leaves, it is not.
+/// Move the guard into the task that serves the connection. A WebSocket of axum (feature `ws`), over HTTP/1 or HTTP/2:
+///
+// Compiled in `tests/integration`, which has axum with the feature `ws`.
+#[cfg_attr(not(doctest), doc = include_str!("long_lived_axum.md"))]
+///
+/// Any other service:
 ///
 /// ```
 /// use http::{Response, StatusCode};
@@ -71,7 +83,7 @@ impl LongLived {
 
     /// Creates a mark for a connection that is open until the guard is dropped, and the guard.
     ///
-    /// If the guard is dropped before the response reaches the layer, the connection is not counted.
+    /// If the guard is dropped before the layer reads the response head, the connection is not counted.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));

@@ -19,7 +19,7 @@ impl Registry {
     /// needs a tokio runtime with an enabled timer; without one, the future waits for a collector that hangs.
     ///
     /// Reading the registry yields after about 0.1 ms of work, so that other tasks can run. Dropping the future
-    /// cancels the collectors that no scrape waits for.
+    /// also drops the runs of collectors that no scrape waits for.
     pub async fn gather(&self) -> Snapshot {
         self.gather_within(Deadline::DEFAULT_TIMEOUT).await
     }

@@ -276,7 +276,7 @@ pub struct SummaryValue {
     pub count: u64,
     /// The sum of all finite observations, in the unit of the metric.
     pub sum: f64,
-    /// The quantiles 0.5, 0.9, 0.95 and 0.99, each with its value over the last ten minutes.
+    /// The quantiles 0.5, 0.9, 0.95 and 0.99, each with its value over the last 8 to 10 minutes.
     ///
     /// The value is NaN without observations in that time. Its relative error is at most 1 %.
     pub quantiles: Vec<(f64, f64)>,

@@ -45,13 +45,24 @@ use crate::scrape::server::listener::Listener;
 /// |---|---|---|
 /// | [`max_connections`](Self::max_connections) | 64 | further connections wait to be accepted |
 /// | [`idle_timeout`](Self::idle_timeout) | 75 s | connections without progress for this long are closed |
-/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | scrapes that run longer after the shutdown are aborted |
+/// | [`shutdown_timeout`](Self::shutdown_timeout) | 10 s | connections whose scrapes run longer after the shutdown are closed |
 ///
 /// # Shutdown
 ///
-/// To have the last requests scraped, end the application's server first, wait for at least one scrape interval, and
-/// then complete `shutdown`. The process must have that long before it is killed (Kubernetes:
-/// `terminationGracePeriodSeconds`).
+/// To have the last requests scraped, end the application's server first, wait a little longer than one scrape interval,
+/// and then complete `shutdown`. Every scraper then starts one more scrape, and running scrapes may finish. If a single
+/// scrape may fail, wait for two intervals.
+///
+/// - A metrics page on the application's own port cannot be scraped once the application's server has stopped accepting
+///   connections. Requests that end after the last scrape are then missing. Use a `MetricsServer` instead.
+/// - axum's `with_graceful_shutdown` waits until all responses have ended. An event stream that never ends keeps it
+///   waiting: limit the time after the signal, for example with `tokio::select!` of the server and of a future that
+///   waits for the signal and then sleeps.
+/// - [`serve`](Self::serve) polls `shutdown`, so `shutdown` can run the application's server, as here.
+/// - The process must have the time for all these steps before it is killed (Kubernetes:
+///   `terminationGracePeriodSeconds`).
+///
+/// `app` is, for example, `axum::serve(listener, router).with_graceful_shutdown(signal)`, with its result ignored:
 ///
 /// ```no_run
 /// # async fn run(app: impl Future<Output = ()>, metrics: tower_prometheus::Registry) -> Result<(), tower_prometheus::Error> {
@@ -60,8 +71,8 @@ use crate::scrape::server::listener::Listener;
 ///
 /// let server = MetricsServer::bind("0.0.0.0:8081").await?;
 /// let shutdown = async {
-///     app.await; // returns after a graceful shutdown
-///     tokio::time::sleep(Duration::from_secs(15)).await; // one scrape interval
+///     app.await; // runs until its graceful shutdown is complete
+///     tokio::time::sleep(Duration::from_secs(20)).await; // a scrape interval of 15 s, and a margin
 /// };
 /// server.serve(metrics.handler(), shutdown).await;
 /// # Ok(())
@@ -196,13 +207,13 @@ impl MetricsServer {
 
     /// Sets how long [`serve`](Self::serve) waits for running scrapes at shutdown; 10 s by default.
     ///
-    /// Scrapes that take longer are aborted, and a warning is logged.
+    /// The connections of scrapes that take longer are closed, and a warning is logged.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.settings.shutdown_timeout = timeout;
         self
     }
 
-    /// Serves the metrics page until `shutdown` completes.
+    /// Serves the metrics page until `shutdown` completes. It polls `shutdown`, which does not have to be spawned.
     ///
     /// Then no further connections are accepted, idle ones are closed, and running scrapes may finish
     /// within [`shutdown_timeout`](Self::shutdown_timeout). For a server that never ends, pass
