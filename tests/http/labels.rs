@@ -470,3 +470,143 @@ fn invalid_labels_and_routes_are_named_in_the_error() {
         assert!(error.to_string().contains(expected), "{layer:?}: {error}");
     }
 }
+
+#[tokio::test]
+async fn host_is_the_same_from_the_uri_and_the_header_and_ignores_case() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(HttpLabel::host("host").on_everything())
+        .label(HttpLabel::port("port").on_everything())
+        .build(&registry)
+        .unwrap();
+    let send = async |uri: &str, host: Option<&str>| {
+        let mut request = Request::get(uri);
+        if let Some(host) = host {
+            request = request.header("host", host);
+        }
+        let service = layer.layer(service_fn(test_support::service::ok));
+        drop(service.clone().call(request.body(()).unwrap()).await);
+    };
+    for (uri, host, labels) in [
+        (
+            "http://Tenant-A.example:80/",
+            None,
+            ("tenant-a.example", "80"),
+        ),
+        ("/", Some("tenant-a.EXAMPLE:80"), ("tenant-a.example", "80")),
+        ("/", Some("tenant-a.example"), ("tenant-a.example", "")),
+        (
+            "http://user:secret@b.example/",
+            Some("c.example"),
+            ("b.example", ""),
+        ),
+        ("/", Some("[::1]:8080"), ("[::1]", "8080")),
+        ("/", Some("[::1]"), ("[::1]", "")),
+        ("/", Some("d.example:port"), ("d.example", "")),
+        ("/", Some(":80"), ("", "80")),
+        ("/", None, ("", "")),
+    ] {
+        let (name, port) = labels;
+        let labels = [("host", name), ("port", port)];
+        let before = requests(&registry, &labels);
+        send(uri, host).await;
+        assert_eq!(requests(&registry, &labels), before + 1.0, "{uri} {host:?}");
+        let in_progress = registry.sum("http_requests_in_progress", &labels);
+        assert_eq!(in_progress, Some(0.0), "{uri} {host:?}");
+    }
+    assert_requests_ended(&registry, 9);
+}
+
+#[tokio::test]
+async fn labels_that_see_the_outcome_are_read_when_the_request_ends() {
+    use http_body_util::BodyExt;
+    use test_support::body::Step;
+
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(HttpLabel::from_outcome("checksum", |outcome| {
+            outcome.trailer("x-checksum")
+        }))
+        .label(
+            HttpLabel::from_outcome("result", |outcome| {
+                Some(if outcome.is_aborted() {
+                    "aborted"
+                } else if outcome.is_complete() {
+                    "complete"
+                } else {
+                    "none"
+                })
+            })
+            .on_histograms(),
+        )
+        .build(&registry)
+        .unwrap();
+    for (steps, checksum, result) in [
+        (vec![Step::Data("a"), Step::Trailers], "1", "complete"),
+        (vec![Step::Data("a")], "", "complete"),
+        (vec![Step::Error], "", "aborted"),
+        (vec![Step::Hang], "", "aborted"),
+    ] {
+        let labels = [("checksum", checksum), ("result", result)];
+        let before = requests(&registry, &labels);
+        let body = ScriptedBody::new(steps.clone());
+        let mut response = Some(Response::new(body));
+        let respond = move |_: Request<()>| ready(Ok::<_, ()>(response.take().unwrap()));
+        let response = layer
+            .layer(service_fn(respond))
+            .call(Request::new(()))
+            .await;
+        let mut body = Box::pin(response.unwrap().into_body());
+        if !matches!(steps[..], [Step::Hang]) {
+            while body.frame().await.is_some_and(|frame| frame.is_ok()) {}
+        }
+        drop(body);
+        assert_eq!(requests(&registry, &labels), before + 1.0, "{steps:?}");
+    }
+    let fail = service_fn(|_: Request<()>| ready(Err::<Response<String>, _>(())));
+    drop(layer.layer(fail).call(Request::new(())).await);
+    let failed = [("result", "none"), ("status", "error")];
+    assert_eq!(requests(&registry, &failed), 1.0);
+    let durations = "http_request_duration_seconds_count";
+    assert_eq!(
+        registry.sum(durations, &[("result", "complete")]),
+        Some(2.0)
+    );
+    assert_requests_ended(&registry, 5);
+}
+
+#[tokio::test]
+async fn layers_whose_closures_are_created_again_share_their_limit() {
+    fn layer(registry: &Registry, prefix: Option<&'static str>) -> HttpMetricsLayer {
+        let plain = HttpLabel::from_request("client", |request| request.header("x-client"));
+        let label = match prefix {
+            None => plain,
+            Some(_) => HttpLabel::from_request("client", move |request| {
+                request.header("x-client").or(prefix)
+            }),
+        };
+        let metrics = HttpMetrics::server().label(label.max_values(1));
+        metrics.build(registry).unwrap()
+    }
+    for (capture, ios) in [(None, 0.0), (Some("none"), 1.0)] {
+        let registry = Registry::new();
+        send(layer(&registry, capture), &[("x-client", "web")]).await;
+        send(layer(&registry, capture), &[("x-client", "ios")]).await;
+        // A closure that captures a value cannot be compared: each layer has its own limit.
+        assert_eq!(requests(&registry, &[("client", "ios")]), ios);
+        assert_eq!(requests(&registry, &[("client", "overflow")]), 1.0 - ios);
+    }
+}
+
+#[test]
+fn many_layers_with_closures_that_cannot_be_compared_are_warned_of_once() {
+    let warnings = Warnings::capture();
+    let registry = Registry::new();
+    for i in 0..40 {
+        let layer = HttpMetrics::server()
+            .endpoint_fn(move |_| (i > 100).then_some("/x"))
+            .build(&registry);
+        assert!(layer.is_ok());
+    }
+    assert_eq!(warnings.about("many HTTP metrics layers").len(), 1);
+}
