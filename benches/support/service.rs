@@ -48,6 +48,16 @@ where
 {
     let mut request = Request::new(());
     request.extensions_mut().insert(endpoint);
+    send_request(service, request);
+}
+
+/// Sends a request and reads the response body to its end.
+#[inline]
+pub fn send_request<S, B>(service: &S, request: Request<()>)
+where
+    S: Service<Request<()>, Response = Response<B>> + Clone,
+    B: Body,
+{
     let cx = &mut Context::from_waker(Waker::noop());
     let mut service = service.clone();
     let future = pin!(service.call(request));

@@ -14,6 +14,8 @@
 ///
 /// The first paragraph of a field's doc comment is its HELP text.
 ///
+/// `#[prefix = "shop"]` before the struct adds `shop_` to the names of the metrics, as does `#[prefix = "shop_"]`.
+///
 /// # Compile errors
 ///
 /// These do not compile:
@@ -94,7 +96,11 @@ macro_rules! catalogue {
             const __DEFINITIONS: &__Definitions = &__Definitions {
                 $(
                     $field: __Definition::new(
-                        ::core::concat!($prefix, ::core::stringify!($field)),
+                        $crate::custom::definition::full_name(
+                            $prefix,
+                            ::core::concat!($prefix, ::core::stringify!($field)),
+                            ::core::concat!($prefix, "_", ::core::stringify!($field)),
+                        ),
                         &[$($doc),*],
                     )$($(.$option(&$value))+)?,
                 )+

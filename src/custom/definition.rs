@@ -29,6 +29,19 @@ pub struct Definition {
     unconventional: bool,
 }
 
+/// Returns the name of a metric of a catalogue: a prefix and a field, with one underscore between them.
+#[must_use]
+pub const fn full_name(
+    prefix: &str,
+    adjacent: &'static str,
+    separated: &'static str,
+) -> &'static str {
+    match prefix.as_bytes() {
+        [] | [.., b'_'] => adjacent,
+        _ => separated,
+    }
+}
+
 impl Definition {
     /// Creates a definition from a name and the lines of the doc comment.
     pub const fn new(name: &'static str, docs: &'static [&'static str]) -> Self {

@@ -7,12 +7,14 @@
 //! | to | use |
 //! |---|---|
 //! | turn a metric on or off, or rename it | [`HttpMetric`], [`Naming`] |
-//! | add a custom label | [`HttpLabel`], whose functions get a [`RequestHead`] or a [`ResponseHead`] |
-//! | name an endpoint for one request or response | [`Endpoint`] |
-//! | pass the matched route to a layer outside the router | [`EndpointLayer`] |
+//! | add a custom label | [`HttpLabel`], whose functions get a [`RequestHead`], a [`ResponseHead`] or a [`RequestOutcome`] |
+//! | leave a label out | [`StandardLabel`] |
+//! | tell errors of the inner service apart | [`HttpMetrics::with_error_kind`](crate::HttpMetrics::with_error_kind), [`ErrorKind`] |
+//! | name an endpoint for one request or response | [`Endpoint`], which lists [all sources of the endpoint](Endpoint#how-the-endpoint-is-determined) |
+//! | pass the matched route to a layer outside the router, or name a service without routes | [`EndpointLayer`] |
 //! | end durations at the response head | [`MeasureUntil`] |
 //! | exclude a response from all metrics | [`SkipMetrics`] |
-//! | mark a long-lived connection | [`LongLived`] |
+//! | mark a long-lived connection, or an event stream that is none | [`LongLived`], [`FiniteStream`] |
 //! | measure request bodies | [`HttpMetrics::with_request_body`](crate::HttpMetrics::with_request_body), [`RequestBodyMetricsLayer`] |
 //! | add exemplars | [`TraceId`] |
 //!

@@ -172,7 +172,8 @@ pub enum LabelRole {
     /// If the family also has a label with the role [`ErrorType`](Self::ErrorType), a request without a
     /// response has the empty status.
     Status,
-    /// The error of an HTTP request: a 5xx status, `error`, `cancelled` or `panicked`; empty for any other status.
+    /// The error of an HTTP request: a 5xx status, `error` or its [kind](crate::http::ErrorKind), `cancelled` or
+    /// `panicked`; empty for any other status.
     ErrorType,
     /// The kind of a gRPC method: `unary`, `client_stream`, `server_stream` or `bidi_stream`.
     GrpcType,
@@ -182,9 +183,9 @@ pub enum LabelRole {
     GrpcMethod,
     /// The gRPC status code of a call, by name: `OK`, `Internal`.
     GrpcCode,
-    /// Why a response body was not completed: `error`, `dropped` or `panicked`.
+    /// Why a body was not completed: `error`, `dropped`, `panicked` or, of a client, `unread`.
     Reason,
-    /// The kind of a long-lived connection: `upgrade`, `connect`, `event-stream`, or that of a
+    /// The kind of a long-lived connection: `event-stream`, or that of a
     /// [`LongLived`](crate::http::LongLived) mark, such as `websocket`.
     ConnectionKind,
     /// A custom label: defined in a catalogue or a collector, or added to a layer by the application.

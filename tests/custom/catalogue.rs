@@ -617,3 +617,17 @@ fn names_that_open_metrics_shortens_stay_distinct() {
     );
     assert!(!page.contains("# UNIT"), "{page}");
 }
+
+catalogue! {
+    #[prefix = "bare"]
+    pub struct Prefixed {
+        /// Orders.
+        pub orders_total: Counter,
+    }
+}
+
+/// The same rule as for `HttpMetrics::prefix`.
+#[test]
+fn prefix_is_separated_by_one_underscore() {
+    assert_eq!(Prefixed::families()[0].name, "bare_orders_total");
+}

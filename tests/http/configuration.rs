@@ -435,3 +435,11 @@ fn preregistered_routes_need_listed_values_of_all_labels() {
         );
     }
 }
+
+#[test]
+fn prefix_is_separated_by_one_underscore() {
+    for prefix in ["shop", "shop_"] {
+        let families = HttpMetrics::server().prefix(prefix).families().unwrap();
+        assert_eq!(families[0].name, "shop_http_requests_total");
+    }
+}

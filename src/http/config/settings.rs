@@ -368,8 +368,7 @@ impl HttpSettings {
             LabelSource::Status => self.describe_status(label.role(LabelRole::Status)),
             LabelSource::ErrorKind => {
                 let kinds = self.error_kinds().map(ErrorKind::as_str);
-                let label = label.role(LabelRole::ErrorType).fallback("");
-                label.values(kinds.chain([""]))
+                label.fallback("").values(kinds.chain([""]))
             }
             LabelSource::ErrorType => label.role(LabelRole::ErrorType).fallback(""),
         }

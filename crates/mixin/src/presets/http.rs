@@ -3,7 +3,7 @@
 use tower_prometheus::{
     HttpMetrics,
     http::HttpMetric,
-    model::{FamilyDescription, LabelRole, LabelValues},
+    model::{FamilyDescription, LabelDescription, LabelRole, LabelValues},
 };
 
 use super::common::{
@@ -46,8 +46,10 @@ impl Dashboard {
             layer.durations(),
             layer.in_progress(),
             layer.bodies(),
-            Row::new("Labels")
-                .panel(layer.unmatched())
+            layer
+                .unmatched()
+                .into_iter()
+                .fold(Row::new("Labels"), Row::panel)
                 .panel(overflow()),
         ];
         let rows = rows.into_iter().filter(|row| !row.panels.is_empty());
@@ -75,7 +77,13 @@ impl RuleGroup {
     /// As [`Dashboard::http`].
     pub fn http(name: impl Into<String>, http: impl AsRef<HttpMetrics>) -> Result<Self, Error> {
         let layer = HttpFamilies::new(http.as_ref())?;
-        let levels = [vec!["job"], vec!["job", &layer.endpoint]];
+        let mut levels = vec![vec!["job"]];
+        levels.extend(
+            layer
+                .endpoint
+                .as_deref()
+                .map(|endpoint| vec!["job", endpoint]),
+        );
         let mut group = Self::new(name);
         for by in &levels {
             let level = by.join("_");
@@ -129,10 +137,8 @@ impl Slo {
             Error::new("no metric of the layer has the status: record `HttpMetric::Requests`")
         })?;
         let slo = Self::availability(name, objective, failed, layer.requests_rate());
-        Ok(slo.description(format!(
-            "Look at which `{}` fails, and since when.",
-            layer.endpoint
-        )))
+        let what = layer.endpoint.as_deref().unwrap_or("request");
+        Ok(slo.description(format!("Look at which `{what}` fails, and since when.")))
     }
 
     /// Creates an objective for the fraction of a layer's requests that take at most `within` seconds: at least
@@ -168,10 +174,14 @@ struct HttpFamilies {
     in_progress: Option<FamilyDescription>,
     open_connections: Option<FamilyDescription>,
     aborted_bodies: Option<FamilyDescription>,
+    aborted_request_bodies: Option<FamilyDescription>,
+    connection_duration: Option<FamilyDescription>,
+    response_bytes: Option<FamilyDescription>,
     response_body_size: Option<FamilyDescription>,
     request_body_size: Option<FamilyDescription>,
-    method: String,
-    endpoint: String,
+    /// The labels of requests, unless the layer leaves them out.
+    method: Option<String>,
+    endpoint: Option<String>,
     /// The value of the endpoint label for requests without a matched route.
     unmatched: String,
 }
@@ -187,11 +197,9 @@ impl HttpFamilies {
                 "the layer counts no requests: record `HttpMetric::Requests` or `HttpMetric::Duration`",
             )
         })?;
-        let label = |role| {
-            let label = total.label_with_role(role).cloned();
-            label.ok_or_else(|| Error::new(format!("{:?} has no label {role:?}", total.name)))
-        };
-        let (method, endpoint) = (label(LabelRole::Method)?, label(LabelRole::Endpoint)?);
+        let label = |role| total.label_with_role(role).cloned();
+        let (method, endpoint) = (label(LabelRole::Method), label(LabelRole::Endpoint));
+        let name = |label: &LabelDescription| label.name.clone().into_owned();
         Ok(Self {
             duration,
             head_duration: http.family(HttpMetric::HeadDuration)?,
@@ -199,11 +207,17 @@ impl HttpFamilies {
             in_progress: http.family(HttpMetric::InProgress)?,
             open_connections: http.family(HttpMetric::OpenConnections)?,
             aborted_bodies: http.family(HttpMetric::AbortedBodies)?,
+            aborted_request_bodies: http.family(HttpMetric::AbortedRequestBodies)?,
+            connection_duration: http.family(HttpMetric::ConnectionDuration)?,
+            response_bytes: http.family(HttpMetric::ResponseBytes)?,
             response_body_size: http.family(HttpMetric::ResponseBodySize)?,
             request_body_size: http.family(HttpMetric::RequestBodySize)?,
-            method: method.name.into_owned(),
-            endpoint: endpoint.name.into_owned(),
-            unmatched: endpoint.fallback.unwrap_or_default().into_owned(),
+            method: method.as_ref().map(name),
+            endpoint: endpoint.as_ref().map(name),
+            unmatched: endpoint
+                .and_then(|endpoint| endpoint.fallback)
+                .unwrap_or_default()
+                .into_owned(),
             total,
         })
     }
@@ -271,11 +285,11 @@ impl HttpFamilies {
                     .query(Query::value(in_progress).sum()),
             );
         }
-        if let Some(aborted) = name_of(&self.aborted_bodies) {
+        if let Some(aborted) = &self.aborted_bodies {
             row = row.panel(
                 Panel::stat("Aborted bodies", PanelUnit::OpsPerSecond)
                     .description("Responses cut off, a second. See the row on bodies for why.")
-                    .query(Query::rate(aborted).sum()),
+                    .query(aborted_rate(aborted).sum()),
             );
         }
         row.panel(
@@ -295,17 +309,21 @@ impl HttpFamilies {
                 .stacked()
                 .query(self.requests_rate().by([label]))
         };
-        let mut row = Row::new("Requests")
-            .panel(by(
+        let mut row = Row::new("Requests");
+        if let Some(endpoint) = &self.endpoint {
+            row = row.panel(by(
                 "Requests by endpoint",
-                self.endpoint.as_str(),
+                endpoint,
                 "Requests a second. `unmatched` is what no route matched: scanners, or a layer that sits outside the router.",
-            ))
-            .panel(by(
+            ));
+        }
+        if let Some(method) = &self.method {
+            row = row.panel(by(
                 "Requests by method",
-                self.method.as_str(),
+                method,
                 "Requests a second. `OTHER` is what is no standard method.",
             ));
+        }
         if let Some(status) = self.status() {
             row = row.panel(by(
                 "Requests by status",
@@ -313,14 +331,14 @@ impl HttpFamilies {
                 "Requests a second. `cancelled`: clients left, or a timeout outside the layer; `error` and `panicked`: look at the log.",
             ));
         }
-        if let Some(errors) = self.error_ratio() {
+        if let (Some(errors), Some(endpoint)) = (self.error_ratio(), &self.endpoint) {
             row = row.panel(
                 with_error_thresholds(Panel::time_series(
                     "Error ratio by endpoint",
                     PanelUnit::Ratio,
                 ))
                 .description("Requests that failed, of all of an endpoint. Look at the log of the one that stands out.")
-                .query(errors.by([self.endpoint.as_str()])),
+                .query(errors.by([endpoint.as_str()])),
             );
         }
         row
@@ -329,17 +347,18 @@ impl HttpFamilies {
     fn durations(&self) -> Row {
         let mut row = Row::new("Durations");
         if let Some(duration) = name_of(&self.duration) {
-            row = row
-                .panel(duration_quantiles(
-                    "Duration",
-                    "From a request's arrival to the end of its response. All three up: the service is slow; only p99: some requests are.",
-                    duration,
-                ))
-                .panel(
+            row = row.panel(duration_quantiles(
+                "Duration",
+                "From a request's arrival to the end of its response. All three up: the service is slow; only p99: some requests are.",
+                duration,
+            ));
+            if let Some(endpoint) = &self.endpoint {
+                row = row.panel(
                     Panel::time_series("p95 duration by endpoint", PanelUnit::Seconds)
                         .description("One request in 20 took longer. Look at what the slowest endpoint waits for.")
-                        .query(Query::quantile(0.95, duration).by([self.endpoint.as_str()])),
+                        .query(Query::quantile(0.95, duration).by([endpoint.as_str()])),
                 );
+            }
         }
         if let Some(head) = name_of(&self.head_duration) {
             row = row.panel(duration_quantiles(
@@ -361,13 +380,18 @@ impl HttpFamilies {
     fn in_progress(&self) -> Row {
         let mut row = Row::new("In progress");
         if let Some(in_progress) = &self.in_progress {
-            let endpoint = in_progress.label_with_role(LabelRole::Endpoint);
-            let by = endpoint.map_or(self.method.as_str(), |label| &label.name);
+            let roles = [LabelRole::Endpoint, LabelRole::Method];
+            let by = labels_of(in_progress, roles).into_iter().next();
+            let value = Query::value(in_progress.name.as_str());
+            let (title, query) = match by {
+                Some(by) => (format!("In progress by {by}"), value.by([by])),
+                None => ("In progress".to_owned(), value.sum()),
+            };
             row = row.panel(
-                Panel::time_series(format!("In progress by {by}"), PanelUnit::Count)
+                Panel::time_series(title, PanelUnit::Count)
                     .description("Requests whose response has not ended. One that only rises waits for something that hangs.")
                     .stacked()
-                    .query(Query::value(in_progress.name.as_str()).by([by])),
+                    .query(query),
             );
         }
         if let Some(connections) = &self.open_connections {
@@ -382,6 +406,13 @@ impl HttpFamilies {
                     .query(Query::value(connections.name.as_str()).by(by)),
             );
         }
+        if let Some(lifetime) = name_of(&self.connection_duration) {
+            row = row.panel(duration_quantiles(
+                "Connection lifetimes",
+                "How long connections were open that ended. All much shorter than usual: something between clients and the service closes them.",
+                lifetime,
+            ));
+        }
         row
     }
 
@@ -392,7 +423,26 @@ impl HttpFamilies {
             row = row.panel(
                 Panel::time_series("Aborted bodies", PanelUnit::OpsPerSecond)
                     .description("Responses cut off, a second. `dropped`: clients left; `error` and `panicked`: look at the log.")
-                    .query(Query::rate(aborted.name.as_str()).by(by)),
+                    .query(aborted_rate(aborted).by(by)),
+            );
+        }
+        if let Some(aborted) = &self.aborted_request_bodies {
+            let by = labels_of(aborted, [LabelRole::Endpoint, LabelRole::Reason]);
+            row = row.panel(
+                Panel::time_series("Aborted request bodies", PanelUnit::OpsPerSecond)
+                    .description("Uploads cut off, per second. Many: clients or a proxy between give up; compare the time to read request bodies.")
+                    .query(aborted_rate(aborted).by(by)),
+            );
+        }
+        if let Some(bytes) = &self.response_bytes {
+            let by = labels_of(bytes, [LabelRole::Endpoint]);
+            row = row.panel(
+                Panel::time_series("Bytes sent", PanelUnit::BytesPerSecond)
+                    .description(
+                        "Bytes of response bodies per second, also of streams that are still open.",
+                    )
+                    .stacked()
+                    .query(Query::rate(bytes.name.as_str()).by(by)),
             );
         }
         for (family, title, description) in [
@@ -416,13 +466,34 @@ impl HttpFamilies {
         row
     }
 
-    fn unmatched(&self) -> Panel {
-        let unmatched = self
-            .requests_rate()
-            .with(self.endpoint.as_str(), self.unmatched.as_str());
-        Panel::time_series("Requests without an endpoint", PanelUnit::RequestsPerSecond)
-            .description("Requests that no route matched, by method. Many with status 200: the layer is not told routes; add `EndpointLayer`.")
-            .query(unmatched.by([self.method.as_str()]))
+    /// Requests without an endpoint; `None` if the layer leaves the endpoint out.
+    fn unmatched(&self) -> Option<Panel> {
+        let endpoint = self.endpoint.as_deref()?;
+        let unmatched = self.requests_rate().with(endpoint, self.unmatched.as_str());
+        let query = match &self.method {
+            Some(method) => unmatched.by([method.as_str()]),
+            None => unmatched.sum(),
+        };
+        Some(
+            Panel::time_series("Requests without an endpoint", PanelUnit::RequestsPerSecond)
+                .description("Requests that no route matched, by method. Many with status 200: the layer is not told routes; add `EndpointLayer`.")
+                .query(query),
+        )
+    }
+}
+
+/// The rate of aborted bodies, without those that a client did not read because it did not need them.
+fn aborted_rate(aborted: &FamilyDescription) -> Query {
+    const UNREAD: &str = "unread";
+    let rate = Query::rate(aborted.name.as_str());
+    let reason = aborted.label_with_role(LabelRole::Reason);
+    let has_unread = |reason: &&LabelDescription| match &reason.values {
+        LabelValues::Closed(values) => values.iter().any(|value| value == UNREAD),
+        _ => false,
+    };
+    match reason.filter(has_unread) {
+        Some(reason) => rate.not_matching(reason.name.as_ref(), UNREAD),
+        None => rate,
     }
 }
 
