@@ -7,6 +7,7 @@
 //! | [`promql`] | which queries return requests, errors, durations and failed scrapes? |
 //! | [`migration`] | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
 //! | [`testing`] | how to assert metrics in tests, also of async handlers and in parallel? |
+//! | [`troubleshooting`] | why is a metric missing, wrong or surprising? |
 //!
 //! The code of all guides is compiled and run as tests.
 
@@ -32,3 +33,6 @@ pub mod promql {}
 // The examples need the route of axum's router.
 #[cfg_attr(any(not(doctest), feature = "axum"), doc = include_str!("../docs/guide/testing.md"))]
 pub mod testing {}
+
+#[doc = include_str!("../docs/guide/troubleshooting.md")]
+pub mod troubleshooting {}

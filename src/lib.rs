@@ -66,6 +66,7 @@
 //! | [PromQL](_guide::promql) | which queries return requests, errors, durations and failed scrapes? |
 //! | [Migration](_guide::migration) | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
 //! | [Testing](_guide::testing) | how to assert metrics in tests, also of async handlers and in parallel? |
+//! | [Troubleshooting](_guide::troubleshooting) | why is a metric missing, wrong or surprising? |
 //!
 //! # HTTP metrics
 //!
