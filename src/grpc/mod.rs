@@ -25,18 +25,20 @@
 //!
 //! # How calls end
 //!
-//! A call is counted as handled exactly once, when it ends. Its duration ends at the same time.
+//! A call is counted as handled exactly once, when it ends. Its duration ends at the same time. Codes are spelled as
+//! in grpc-go: `OK`, `NotFound`, and `Canceled` with one l.
 //!
-//! | how it ended | `grpc_code` |
+//! The first row that applies decides:
+//!
+//! | how the call ended | `grpc_code` |
 //! |---|---|
-//! | a tonic method returned `Ok`, or `Err(Status::not_found(…))` | `OK`; `NotFound`, as any code of a `Status` |
-//! | response complete, with `grpc-status` in its trailers | that code; `Unknown` if it is not a valid code |
-//! | response complete, with `grpc-status` in its head and none in trailers | that code; `Unknown` if it is not a valid code |
-//! | response complete, without `grpc-status` | from the HTTP status, see below |
-//! | the inner service (a layer, not a tonic method) returned an error, or the body failed | `Unknown` on a server, `Unavailable` on a client; `DeadlineExceeded` if the timeout had expired |
-//! | dropped before its end: the client cancelled the call or disconnected, or an outer layer timed out; on a client, the caller dropped the future or the stream | `Canceled`; `DeadlineExceeded` if the deadline of the call (`grpc-timeout`) had passed |
-//! | the service or the body panicked | `Internal`; the panic propagates |
-//! | on a client, tonic's `Channel` cannot connect | `Unavailable`, once for each call that is made; a failing `Endpoint::connect()` is not a call |
+//! | the inner service or the response body panicked | `Internal`, also if the response head has a code; the panic propagates |
+//! | the response is complete, with `grpc-status` in its trailers | that code; `Unknown` if it is not a valid code |
+//! | the response is complete, with `grpc-status` in its head only | that code; `Unknown` if it is not a valid code |
+//! | the response is complete, without `grpc-status` | the code of the HTTP status (next table) |
+//! | the response head has a code (`grpc-status`, or an HTTP status other than 200), and the response body then returned an error or was dropped | the code of the head, because clients stop reading there |
+//! | the inner service (on a server, a layer inside; on a client, for example tonic's `Channel`) returned an error, or the response body did | `DeadlineExceeded` if the timeout had expired, otherwise `Unknown` on a server and `Unavailable` on a client |
+//! | the call was dropped before its end: on a server, because the client cancelled it or disconnected, or an outer layer timed out; on a client, because the caller dropped the future or the stream | `DeadlineExceeded` if the timeout had expired, otherwise `Canceled` |
 //!
 //! | HTTP status | `grpc_code`, as [gRPC maps it] |
 //! |---|---|
@@ -47,15 +49,24 @@
 //! | 429, 502, 503, 504 | `Unavailable` |
 //! | any other, including 200 | `Unknown` |
 //!
-//! If the response head has a code (`grpc-status`, or an HTTP status other than 200), a body that fails or is
-//! dropped does not change it, because clients stop reading there.
+//! tonic's services return their errors as responses, so a call of a tonic method ends with a complete response:
 //!
-//! The timeout is that of the header `grpc-timeout`. It counts as expired up to 10 ms early (at most a tenth
-//! of the timeout), because the clock of the client started earlier.
+//! | the tonic method | `grpc_code` |
+//! |---|---|
+//! | returned `Ok` with a message | `OK` |
+//! | returned `Ok` with a stream, and the stream ended | `OK` |
+//! | returned `Ok` with a stream, and an item of it was `Err(Status::data_loss(…))` | `DataLoss`, as any code of a `Status` |
+//! | returned `Err(Status::not_found(…))` | `NotFound`, as any code of a `Status` |
 //!
-//! The error value of the inner service is not inspected. tonic's services return their errors as responses,
-//! so this concerns layers inside the metrics layer: if one of them returns tonic's `Status` as an error,
-//! tonic turns it into a response with that code outside the metrics layer, which counts `Unknown`.
+//! If tonic's `Channel` cannot connect, each call that is made on it is `Unavailable`. A failing `Endpoint::connect()` is
+//! not a call.
+//!
+//! The timeout is that of the header `grpc-timeout`, measured from the start of the call in this layer. The clock of the
+//! client started earlier, so the timeout counts as expired 10 ms early, or a tenth of the timeout early if that is less
+//! than 10 ms.
+//!
+//! The error value of the inner service is not inspected. If a layer inside the metrics layer returns tonic's `Status`
+//! as an error, tonic turns it into a response with that code outside the metrics layer, which counts `Unknown`.
 //!
 //! [gRPC maps it]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 //!
@@ -76,16 +87,33 @@
 //! | new, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` |
 //! | new | its own; it is known from then on |
 //!
-//! The first call of a new method is counted as started and in progress only from the response head. Its duration is
-//! still that of the whole call.
-//!
-//! On a client, paths come from the program: a method has its own labels from its first call, whatever the response, up
-//! to `max_methods`.
-//!
-//! `grpc_type` is `unknown` unless the method is preregistered.
+//! The first call of a new method is counted as started and in progress only from the response head. If it ends without
+//! a response, for example because it is dropped, it is counted as started when it ends. Its duration is still that of
+//! the whole call.
 //!
 //! If a layer inside the metrics layer answers any path, such as authentication with `Unauthenticated`,
-//! preregister the methods and set [`max_methods`](crate::GrpcMetrics::max_methods) to 0.
+//! preregister the methods and set [`max_methods`](crate::GrpcMetrics::max_methods) to 0. The last row then never
+//! applies: a call to a method that is not preregistered is `overflow` or `unknown`, by the rows above it.
+//!
+//! On a client, paths come from the program. The labels are known when the call starts, whatever the response is:
+//!
+//! | method | labels |
+//! |---|---|
+//! | preregistered | its own; its series are exported as 0 from start-up, with every code |
+//! | the path is not a method's (as on a server) | `unknown` |
+//! | known from an earlier call | its own |
+//! | new, and `max_methods` methods that are not preregistered are already known | `overflow` |
+//! | new | its own |
+//!
+//! | labels | `grpc_type` | `grpc_service` | `grpc_method` |
+//! |---|---|---|---|
+//! | its own, preregistered | the type that was preregistered | the service | the method |
+//! | its own, not preregistered | `unknown` | the service | the method |
+//! | `unknown` | `unknown` | `unknown` | `unknown` |
+//! | `overflow` | `unknown` | `overflow` | `overflow` |
+//!
+//! A call recorded as `overflow` increments `metrics_label_overflow_total` with `family="grpc_server_handled_total"` (on a
+//! client, `grpc_client_handled_total`; with a prefix, the full name) and `label="grpc_method"`.
 //!
 //! # Requests that are not gRPC
 //!
@@ -96,20 +124,28 @@
 //!
 //! # Limitations
 //!
-//! The layer cannot measure what happens outside of it. On a server:
+//! The layer cannot measure what happens outside of it, and counts what the inner service does for one request as one
+//! call.
 //!
-//! | outside the layer | effect |
+//! Server:
+//!
+//! | | effect |
 //! |---|---|
-//! | tonic's `load_shed`, `concurrency_limit_per_connection` | rejected calls, and the time that calls wait, are not measured |
-//! | tonic's `timeout`, and `grpc-timeout` | the call is dropped: `DeadlineExceeded` if `grpc-timeout` has expired, otherwise `Canceled` |
-//! | `max_concurrent_streams`, TLS, a connection that a client cannot open | calls that never reach the server are not measured |
-//! | retries outside a client's layer | none: each attempt is a call |
+//! | tonic's `load_shed`, `concurrency_limit_per_connection` (outside the layer) | rejected calls, and the time that calls wait, are not measured |
+//! | tonic's `timeout`, and `grpc-timeout` (outside the layer) | the call is dropped: `DeadlineExceeded` if `grpc-timeout` has expired, otherwise `Canceled` |
+//! | `max_concurrent_streams`, TLS, a client that cannot connect | calls that never reach the layer are not measured |
 //!
-//! It counts what the inner service does for one request as one call:
+//! Client:
 //!
-//! | inside the layer | effect |
+//! | | effect |
 //! |---|---|
-//! | retries, load balancing, `Endpoint::timeout` inside a client's layer | all attempts are one call; its error is `Unavailable`, or `DeadlineExceeded` if `grpc-timeout` has expired |
+//! | retries outside the layer | each attempt is a call |
+//! | retries, load balancing, `Endpoint::timeout` inside the layer | all attempts are one call; its error is `Unavailable`, or `DeadlineExceeded` if `grpc-timeout` has expired |
+//!
+//! Both:
+//!
+//! | | effect |
+//! |---|---|
 //! | an error from `poll_ready` | not counted, because no call was made |
 //!
 //! If a body has a buffer of more than 32 chunks, or of chunks that it does not expose (`chunks_vectored`),
