@@ -27,10 +27,17 @@ pub(crate) struct GrpcCall {
 /// Whether a call is in progress, and in which series.
 enum CallState {
     InProgress(&'static MethodSeries),
-    /// In progress, but it is not known yet whether the method exists.
-    DeferredCall(Arc<DeferredCall>),
+    /// Not counted yet, because nothing has proven that the method exists. Only on a server.
+    Deferred(Arc<DeferredCall>),
     /// Ended, or not a gRPC call.
     Ended,
+}
+
+/// Whether a response proves that the method of a deferred call exists.
+enum Proof {
+    /// The response has a message or the code `OK`.
+    Found,
+    Missing,
 }
 
 /// A call to a method that is not known yet.
@@ -67,7 +74,7 @@ impl GrpcCall {
                 early: AtomicU64::new(0),
             });
             let messages = MessageCounter::Deferred(Arc::clone(&call));
-            (CallState::DeferredCall(call), messages)
+            (CallState::Deferred(call), messages)
         };
         let call = Self {
             methods,
@@ -96,34 +103,37 @@ impl GrpcCall {
         // The HTTP status gives the code only if it is not 200; otherwise the trailers have it.
         self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
-        if let CallState::DeferredCall(_) = self.state {
-            // Only a gRPC response with another code than `Unimplemented` proves that the method exists.
-            let proven = is_grpc(response.headers())
-                && self.response_code.is_none_or(|c| c != Code::Unimplemented);
-            self.label(proven);
+        if let CallState::Deferred(_) = self.state {
+            // Without a gRPC head, nothing in the body proves that the method exists.
+            if status != StatusCode::OK || !is_grpc(response.headers()) {
+                self.leave_deferred(Proof::Missing);
+            }
         }
         if response.body().is_end_stream() {
             self.end(End::Complete);
         }
     }
 
+    /// Counts response messages. The first one proves that the method exists.
     #[inline]
-    pub(crate) fn count_messages(&self, messages: u64) {
+    pub(crate) fn count_messages(&mut self, messages: u64) {
+        if let CallState::Deferred(_) = self.state {
+            self.leave_deferred(Proof::Found);
+        }
         if let CallState::InProgress(series) = self.state {
             series.response_messages.add(messages);
         }
     }
 
-    /// Labels a deferred call: with its path if the method is proven to exist, otherwise as `unknown`.
+    /// Counts a deferred call as started, in the series that the proof allows.
     #[cold]
-    fn label(&mut self, proven: bool) {
-        let CallState::DeferredCall(call) = &self.state else {
+    fn leave_deferred(&mut self, proof: Proof) {
+        let CallState::Deferred(call) = &self.state else {
             return;
         };
-        let series = if proven {
-            self.methods.register(&call.path)
-        } else {
-            self.methods.unknown()
+        let series = match proof {
+            Proof::Found => self.methods.register(&call.path),
+            Proof::Missing => self.methods.known_or_unknown(&call.path),
         };
         series.start();
         call.register(series);
@@ -137,15 +147,21 @@ impl GrpcCall {
 
     #[inline]
     fn record_end(&mut self, end: End) {
-        if let CallState::DeferredCall(_) = self.state {
-            self.label(false);
+        if let CallState::Ended = self.state {
+            return;
+        }
+        let seconds = self.started.elapsed_seconds();
+        let code = self.code(end, seconds);
+        if let CallState::Deferred(_) = self.state {
+            self.leave_deferred(match code {
+                Code::Ok => Proof::Found,
+                _ => Proof::Missing,
+            });
         }
         let CallState::InProgress(series) = std::mem::replace(&mut self.state, CallState::Ended)
         else {
             return;
         };
-        let seconds = self.started.elapsed_seconds();
-        let code = self.code(end, seconds);
         series.handling.observe(seconds);
         self.methods.count(series, code);
         series.in_progress.end();

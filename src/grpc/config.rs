@@ -86,9 +86,10 @@ impl GrpcMetrics {
 
     /// Sets the maximum number of methods that are not preregistered, 0 to 1,000,000. The default is 1000.
     ///
-    /// If a layer inside this one answers any path, clients can exhaust this limit: preregister the methods and
-    /// set 0. Calls to all other methods are then recorded as `overflow` or `unknown`. Otherwise a method must exist to be
-    /// counted under its name, see [labels](crate::grpc#service-and-method-labels).
+    /// With 0, only preregistered methods have their own labels; all other calls are recorded as `unknown` or
+    /// `overflow`. Set 0 if the service answers any path with a message or `OK`, as a proxy does. Otherwise clients
+    /// cannot exhaust this limit, because a server learns a method only once a response has proven that it exists, see
+    /// [labels](crate::grpc#service-and-method-labels).
     ///
     /// The methods seen first are kept until the process ends. Calls to further methods are recorded as
     /// `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.

@@ -106,15 +106,29 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The series of a known path, found without an allocation, a lock, or a write to a shared cache line. On a
-    /// client, a new path is registered immediately, because it comes from the program.
+    /// The series of a path, found without an allocation, a lock, or a write to a shared cache line if the path
+    /// is known. `None` if a server has to see proof first that the method exists. On a client, a new path is
+    /// registered immediately, because it comes from the program.
     #[inline]
     pub(crate) fn find(&'static self, path: &str) -> Option<&'static MethodSeries> {
         match self.by_path.get(path) {
             Some(series) => Some(series),
-            None if self.side() == Side::Client => Some(self.register(path)),
-            None => None,
+            None => self.find_new(path),
         }
+    }
+
+    #[cold]
+    fn find_new(&'static self, path: &str) -> Option<&'static MethodSeries> {
+        match self.side() {
+            Side::Client => Some(self.register(path)),
+            Side::Server if MethodName::of_path(path).is_none() => Some(self.unknown()),
+            Side::Server => None,
+        }
+    }
+
+    /// The series of a path if it is known, otherwise those of calls to unknown methods.
+    pub(crate) fn known_or_unknown(&'static self, path: &str) -> &'static MethodSeries {
+        self.by_path.get(path).unwrap_or_else(|| self.unknown())
     }
 
     /// Registers a path whose method exists, and returns its series.
@@ -137,7 +151,7 @@ impl GrpcSeries {
     }
 
     /// The series of calls to unknown methods.
-    pub(crate) fn unknown(&self) -> &MethodSeries {
+    fn unknown(&self) -> &MethodSeries {
         self.unknown
             .get_or_init(|| self.series(MethodName::new(UNKNOWN, UNKNOWN)))
     }

@@ -225,7 +225,7 @@ fn calls(layer: &GrpcFamilies) -> Row {
     Row::new("Calls")
         .panel(
             by_method("Calls by method", Query::rate(layer.started.as_str()))
-                .description("Calls that began, a second. `unknown` is what is no method: scanners."),
+                .description("Calls that began, a second. `unknown`: paths that are no method, and methods not proven by a message or OK so far."),
         )
         .panel(
             Panel::time_series("Calls by code", PanelUnit::RequestsPerSecond)
