@@ -157,22 +157,32 @@
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod code;
+pub(crate) mod code_format;
 pub(crate) mod config;
+pub(crate) mod deferred;
 #[cfg(feature = "grpc-descriptor")]
 mod descriptor;
+pub(crate) mod families;
 pub(crate) mod frames;
 pub(crate) mod future;
 pub(crate) mod layer;
 pub(crate) mod map_request_body;
+pub(crate) mod method;
+pub(crate) mod metric;
+pub(crate) mod naming;
 pub(crate) mod series;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod side;
 
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},
+    code_format::CodeFormat,
     future::GrpcResponseFuture,
     layer::GrpcMetricsLayer,
     map_request_body::{MapRequestBodyLayer, MapRequestBodyService},
+    metric::GrpcMetric,
+    naming::GrpcNaming,
     service::GrpcMetricsService,
-    settings::{GrpcMetric, GrpcType},
+    settings::GrpcType,
 };
