@@ -313,7 +313,7 @@ fn single_definitions_equal_those_of_the_list() {
         (GrpcMetric::MessagesSent, "shop_grpc_client_msg_sent_total"),
         (GrpcMetric::InProgress, "shop_grpc_client_in_progress"),
     ] {
-        let family = grpc.family(metric).unwrap();
+        let family = grpc.family(metric).unwrap().unwrap();
         assert_eq!(family.name, name);
         assert!(families.contains(&family));
     }
@@ -324,7 +324,7 @@ fn single_definitions_equal_those_of_the_list() {
             .is_err()
     );
     assert_eq!(
-        labels(&grpc.family(GrpcMetric::Handled).unwrap()),
+        labels(&grpc.family(GrpcMetric::Handled).unwrap().unwrap()),
         [
             ("grpc_type", LabelRole::GrpcType, Some("unknown")),
             ("grpc_service", LabelRole::GrpcService, Some("unknown")),

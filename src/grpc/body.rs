@@ -9,7 +9,8 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::grpc::call::{GrpcCall, MessageCounter};
+use crate::grpc::call::GrpcCall;
+use crate::grpc::deferred::MessageRecorder;
 use crate::grpc::frames::Frames;
 use crate::lifecycle::body::{ObservedBody, Remaining};
 use crate::lifecycle::end::{End, Exchange, ResponseExchange};
@@ -21,12 +22,12 @@ pin_project! {
         #[pin]
         inner: B,
         frames: Frames,
-        messages: MessageCounter,
+        messages: MessageRecorder,
     }
 }
 
 impl<B> GrpcRequestBody<B> {
-    pub(crate) fn new(inner: B, messages: MessageCounter) -> Self {
+    pub(crate) fn new(inner: B, messages: MessageRecorder) -> Self {
         let frames = Frames::default();
         Self {
             inner,
@@ -49,10 +50,7 @@ impl<B: Body> Body for GrpcRequestBody<B> {
         if let Some(Ok(frame)) = &polled
             && let Some(data) = frame.data_ref()
         {
-            let messages = this.frames.pass(data);
-            if messages > 0 {
-                this.messages.count(messages);
-            }
+            this.frames.pass(data, |bytes| this.messages.record(bytes));
         }
         Poll::Ready(polled)
     }
@@ -103,10 +101,8 @@ impl Exchange for BodyCall {
 
 impl ResponseExchange for BodyCall {
     fn data(&mut self, data: &impl Buf, _: u64) {
-        let messages = self.frames.pass(data);
-        if messages > 0 {
-            self.call.count_messages(messages);
-        }
+        let Self { call, frames } = self;
+        frames.pass(data, |bytes| call.record_message(bytes));
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {

@@ -2,8 +2,7 @@
 //! latest when it is dropped.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
@@ -11,12 +10,17 @@ use http_body::Body;
 
 use crate::clock::Instant;
 use crate::grpc::code::Code;
-use crate::grpc::series::{GrpcSeries, MethodSeries};
+use crate::grpc::deferred::{DeferredCall, MessageRecorder};
+use crate::grpc::method::{CallSeries, Method};
+use crate::grpc::series::GrpcSeries;
+use crate::http::labels::head::{RequestHead, ResponseHead};
+use crate::http::series::label_values::LabelIds;
 use crate::lifecycle::end::{End, Exchange};
 
 pub(crate) struct GrpcCall {
     methods: &'static GrpcSeries,
     state: CallState,
+    labels: LabelIds,
     started: Instant,
     /// The timeout in the request, `grpc-timeout`, in seconds.
     timeout: Option<f64>,
@@ -26,26 +30,19 @@ pub(crate) struct GrpcCall {
 
 /// Whether a call is in progress, and in which series.
 enum CallState {
-    InProgress(&'static MethodSeries),
-    /// In progress, but it is not known yet whether the method exists.
-    DeferredCall(Arc<DeferredCall>),
+    InProgress(&'static Method, &'static CallSeries),
+    /// Not counted yet, because nothing has proven that the method exists. Only on a server.
+    Deferred(Arc<DeferredCall>),
     /// Ended, or not a gRPC call.
     Ended,
 }
 
-/// A call to a method that is not known yet.
-pub(crate) struct DeferredCall {
-    path: Box<str>,
-    series: OnceLock<&'static MethodSeries>,
-    /// Request messages that passed before the series was known.
-    early: AtomicU64,
-}
-
-/// Counts the messages of a request.
-pub(crate) enum MessageCounter {
-    Of(&'static MethodSeries),
-    Deferred(Arc<DeferredCall>),
-    Ignored,
+/// Whether a response proves that the method of a deferred call exists.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// The response has a message or the code `OK`.
+    Found,
+    Missing,
 }
 
 impl GrpcCall {
@@ -53,30 +50,37 @@ impl GrpcCall {
     pub(crate) fn start<B>(
         methods: &'static GrpcSeries,
         request: &Request<B>,
-    ) -> (Self, MessageCounter) {
-        let headers = request.headers();
-        let (state, messages) = if !is_grpc(headers) {
-            (CallState::Ended, MessageCounter::Ignored)
-        } else if let Some(series) = methods.find(request.uri().path()) {
-            series.start();
-            (CallState::InProgress(series), MessageCounter::Of(series))
-        } else {
-            let call = Arc::new(DeferredCall {
-                path: request.uri().path().into(),
-                series: OnceLock::new(),
-                early: AtomicU64::new(0),
-            });
-            let messages = MessageCounter::Deferred(Arc::clone(&call));
-            (CallState::DeferredCall(call), messages)
-        };
-        let call = Self {
+    ) -> (Self, MessageRecorder) {
+        let mut call = Self {
             methods,
-            state,
+            state: CallState::Ended,
+            labels: LabelIds::default(),
             started: Instant::now(),
-            timeout: timeout(headers),
+            timeout: None,
             response_code: None,
         };
+        let messages = match is_grpc(request.headers()) {
+            true => call.start_grpc(request),
+            false => MessageRecorder::Ignored,
+        };
         (call, messages)
+    }
+
+    #[inline]
+    fn start_grpc<B>(&mut self, request: &Request<B>) -> MessageRecorder {
+        let methods = self.methods;
+        let path = request.uri().path();
+        self.timeout = timeout(request.headers());
+        self.labels = methods.request_labels(RequestHead::new(request));
+        if let Some(method) = methods.find(path) {
+            let series = methods.call_series(method, self.labels);
+            series.start();
+            self.state = CallState::InProgress(method, series);
+            return MessageRecorder::Of(&series.request);
+        }
+        let call = Arc::new(DeferredCall::new(path, methods.settings.measures_sizes()));
+        self.state = CallState::Deferred(Arc::clone(&call));
+        MessageRecorder::Deferred(call)
     }
 
     /// Moves the call out and leaves an ended one.
@@ -96,38 +100,44 @@ impl GrpcCall {
         // The HTTP status gives the code only if it is not 200; otherwise the trailers have it.
         self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
-        if let CallState::DeferredCall(_) = self.state {
-            // Only a gRPC response with another code than `Unimplemented` proves that the method exists.
-            let proven = is_grpc(response.headers())
-                && self.response_code.is_none_or(|c| c != Code::Unimplemented);
-            self.label(proven);
+        let head = ResponseHead::new(status, response.headers(), response.extensions());
+        self.methods.response_labels(head, &mut self.labels);
+        if let CallState::Deferred(_) = self.state {
+            // Without a gRPC head, nothing in the body proves that the method exists.
+            if status != StatusCode::OK || !is_grpc(response.headers()) {
+                self.leave_deferred(Proof::Missing);
+            }
         }
         if response.body().is_end_stream() {
             self.end(End::Complete);
         }
     }
 
+    /// Records a response message of this many bytes. The first one proves that the method exists.
     #[inline]
-    pub(crate) fn count_messages(&self, messages: u64) {
-        if let CallState::InProgress(series) = self.state {
-            series.response_messages.add(messages);
+    pub(crate) fn record_message(&mut self, bytes: u32) {
+        if let CallState::Deferred(_) = self.state {
+            self.leave_deferred(Proof::Found);
+        }
+        if let CallState::InProgress(_, series) = self.state {
+            series.response.record(bytes);
         }
     }
 
-    /// Labels a deferred call: with its path if the method is proven to exist, otherwise as `unknown`.
+    /// Counts a deferred call as started, in the series that the proof allows.
     #[cold]
-    fn label(&mut self, proven: bool) {
-        let CallState::DeferredCall(call) = &self.state else {
+    fn leave_deferred(&mut self, proof: Proof) {
+        let CallState::Deferred(call) = &self.state else {
             return;
         };
-        let series = if proven {
-            self.methods.register(&call.path)
-        } else {
-            self.methods.unknown()
+        let method = match proof {
+            Proof::Found => self.methods.register(&call.path),
+            Proof::Missing => self.methods.known_or_unknown(&call.path),
         };
+        let series = self.methods.call_series(method, self.labels);
         series.start();
-        call.register(series);
-        self.state = CallState::InProgress(series);
+        call.register(&series.request);
+        self.state = CallState::InProgress(method, series);
     }
 
     /// Reads the code from the trailers. Without `grpc-status`, the code of the head is kept.
@@ -137,18 +147,22 @@ impl GrpcCall {
 
     #[inline]
     fn record_end(&mut self, end: End) {
-        if let CallState::DeferredCall(_) = self.state {
-            self.label(false);
-        }
-        let CallState::InProgress(series) = std::mem::replace(&mut self.state, CallState::Ended)
-        else {
+        if let CallState::Ended = self.state {
             return;
-        };
+        }
         let seconds = self.started.elapsed_seconds();
         let code = self.code(end, seconds);
-        series.handling.observe(seconds);
-        self.methods.count(series, code);
-        series.in_progress.end();
+        if let CallState::Deferred(_) = self.state {
+            self.leave_deferred(match code {
+                Code::Ok => Proof::Found,
+                _ => Proof::Missing,
+            });
+        }
+        let state = std::mem::replace(&mut self.state, CallState::Ended);
+        if let CallState::InProgress(method, series) = state {
+            self.methods.record_end(method, self.labels, code, seconds);
+            series.end();
+        }
     }
 
     #[inline]
@@ -157,7 +171,7 @@ impl GrpcCall {
             Some(timeout) if has_passed(timeout, seconds) => Code::DeadlineExceeded,
             _ => code,
         };
-        let failed = || or_timed_out(self.methods.side().code_of_errors());
+        let failed = || or_timed_out(Code::of_error(self.methods.side()));
         match end {
             End::Complete => self.response_code.unwrap_or(Code::Unknown),
             End::Failed => self.response_code.unwrap_or_else(failed),
@@ -179,38 +193,6 @@ impl Exchange for GrpcCall {
 impl Drop for GrpcCall {
     fn drop(&mut self) {
         self.record_end(End::Dropped);
-    }
-}
-
-impl DeferredCall {
-    fn register(&self, series: &'static MethodSeries) {
-        let series = self.series.get_or_init(|| series);
-        self.flush(series);
-    }
-
-    fn count(&self, messages: u64) {
-        self.early.fetch_add(messages, Ordering::SeqCst);
-        // `register` sets the series and then flushes. Whichever of the two runs second sees the write of the
-        // other, so no message is lost.
-        if let Some(series) = self.series.get() {
-            self.flush(series);
-        }
-    }
-
-    fn flush(&self, series: &MethodSeries) {
-        let early = self.early.swap(0, Ordering::SeqCst);
-        series.request_messages.add(early);
-    }
-}
-
-impl MessageCounter {
-    #[inline]
-    pub(crate) fn count(&self, messages: u64) {
-        match self {
-            Self::Of(series) => series.request_messages.add(messages),
-            Self::Deferred(call) => call.count(messages),
-            Self::Ignored => {}
-        }
     }
 }
 
@@ -266,12 +248,6 @@ impl fmt::Debug for GrpcCall {
         f.debug_struct("GrpcCall")
             .field("open", &open)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for MessageCounter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MessageCounter")
     }
 }
 

@@ -2,6 +2,9 @@
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
+use crate::grpc::code_format::CodeFormat;
+use crate::grpc::side::Side;
+
 /// A gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -78,29 +81,87 @@ impl Code {
         }
     }
 
-    /// The value of the label `grpc_code`: the name of the code in grpc-go.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Ok => "OK",
-            Self::Canceled => "Canceled",
-            Self::Unknown => "Unknown",
-            Self::InvalidArgument => "InvalidArgument",
-            Self::DeadlineExceeded => "DeadlineExceeded",
-            Self::NotFound => "NotFound",
-            Self::AlreadyExists => "AlreadyExists",
-            Self::PermissionDenied => "PermissionDenied",
-            Self::ResourceExhausted => "ResourceExhausted",
-            Self::FailedPrecondition => "FailedPrecondition",
-            Self::Aborted => "Aborted",
-            Self::OutOfRange => "OutOfRange",
-            Self::Unimplemented => "Unimplemented",
-            Self::Internal => "Internal",
-            Self::Unavailable => "Unavailable",
-            Self::DataLoss => "DataLoss",
-            Self::Unauthenticated => "Unauthenticated",
+    /// The code of a call whose service or body returned an error. On a client, such an error comes from the
+    /// connection.
+    pub(crate) fn of_error(side: Side) -> Self {
+        match side {
+            Side::Server => Self::Unknown,
+            Side::Client => Self::Unavailable,
         }
     }
+
+    /// Whether a call with this code failed, by OpenTelemetry's semantic conventions for gRPC.
+    pub(crate) fn is_failure(self, side: Side) -> bool {
+        match side {
+            Side::Server => matches!(
+                self,
+                Self::Unknown
+                    | Self::DeadlineExceeded
+                    | Self::Unimplemented
+                    | Self::Internal
+                    | Self::Unavailable
+                    | Self::DataLoss
+            ),
+            Side::Client => self != Self::Ok,
+        }
+    }
+
+    /// The code as a label value.
+    pub(crate) fn name(self, format: CodeFormat) -> &'static str {
+        NAMES[self as usize][format as usize]
+    }
 }
+
+/// The forms of each code, in the order of [`CodeFormat`].
+const NAMES: [[&str; 4]; Code::ALL.len()] = [
+    ["OK", "OK", "ok", "0"],
+    ["Canceled", "CANCELLED", "cancelled", "1"],
+    ["Unknown", "UNKNOWN", "unknown", "2"],
+    [
+        "InvalidArgument",
+        "INVALID_ARGUMENT",
+        "invalid_argument",
+        "3",
+    ],
+    [
+        "DeadlineExceeded",
+        "DEADLINE_EXCEEDED",
+        "deadline_exceeded",
+        "4",
+    ],
+    ["NotFound", "NOT_FOUND", "not_found", "5"],
+    ["AlreadyExists", "ALREADY_EXISTS", "already_exists", "6"],
+    [
+        "PermissionDenied",
+        "PERMISSION_DENIED",
+        "permission_denied",
+        "7",
+    ],
+    [
+        "ResourceExhausted",
+        "RESOURCE_EXHAUSTED",
+        "resource_exhausted",
+        "8",
+    ],
+    [
+        "FailedPrecondition",
+        "FAILED_PRECONDITION",
+        "failed_precondition",
+        "9",
+    ],
+    ["Aborted", "ABORTED", "aborted", "10"],
+    ["OutOfRange", "OUT_OF_RANGE", "out_of_range", "11"],
+    ["Unimplemented", "UNIMPLEMENTED", "unimplemented", "12"],
+    ["Internal", "INTERNAL", "internal", "13"],
+    ["Unavailable", "UNAVAILABLE", "unavailable", "14"],
+    ["DataLoss", "DATA_LOSS", "data_loss", "15"],
+    [
+        "Unauthenticated",
+        "UNAUTHENTICATED",
+        "unauthenticated",
+        "16",
+    ],
+];
 
 #[cfg(test)]
 mod tests {
@@ -110,6 +171,7 @@ mod tests {
     fn grpc_status_numbers_are_codes_and_other_values_are_unknown() {
         for (number, code) in Code::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, number);
+            assert_eq!(code.name(CodeFormat::Number), number.to_string());
             assert_eq!(Code::parse(number.to_string().as_bytes()), Some(code));
         }
         for wrong in ["", "17", "20", "-1", "00", "007", "0x1", "OK"] {
@@ -123,7 +185,9 @@ mod tests {
 
     #[test]
     fn http_status_is_mapped_as_the_grpc_specification_does() {
-        let mapped = |status| Code::of_http(StatusCode::from_u16(status).unwrap()).label();
+        let mapped = |status| {
+            Code::of_http(StatusCode::from_u16(status).unwrap()).name(CodeFormat::PascalCase)
+        };
         assert_eq!(mapped(200), "Unknown");
         assert_eq!(mapped(400), "Internal");
         assert_eq!(mapped(401), "Unauthenticated");

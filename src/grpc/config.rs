@@ -3,15 +3,16 @@
 use crate::error::Error;
 use crate::error::start_up;
 use crate::grpc::layer::GrpcMetricsLayer;
-use crate::grpc::series::{GrpcFamilies, GrpcSeries};
-use crate::grpc::settings::{
-    GrpcMetric, GrpcSettings, GrpcType, HANDLING_BUCKETS, LABELS, PreregisteredMethod, Side,
-};
+use crate::grpc::metric::GrpcMetric;
+use crate::grpc::naming::GrpcNaming;
+use crate::grpc::series::GrpcSeries;
+use crate::grpc::settings::{GrpcSettings, GrpcType, HANDLING_BUCKETS, PreregisteredMethod};
+use crate::grpc::side::Side;
+use crate::http::config::http_label::HttpLabel;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::registry::Registry;
 use crate::sink::Sink;
-use crate::sink::layer_options::LayerOptions;
 
 /// The configuration of a gRPC metrics layer: its names, labels, buckets and preregistered methods.
 ///
@@ -40,24 +41,123 @@ pub struct GrpcMetrics {
 impl GrpcMetrics {
     /// Creates the default configuration for servers, whose metrics are named `grpc_server_…`.
     pub fn server() -> Self {
-        Self::of(Side::Server)
+        let settings = GrpcSettings::new(Side::Server);
+        Self { settings }
     }
 
     /// Creates the default configuration for clients, whose metrics are named `grpc_client_…`.
     pub fn client() -> Self {
-        Self::of(Side::Client)
+        let settings = GrpcSettings::new(Side::Client);
+        Self { settings }
     }
 
-    fn of(side: Side) -> Self {
-        Self {
-            settings: GrpcSettings {
-                side,
-                options: LayerOptions::default(),
-                max_methods: 1000,
-                preregistered: Vec::new(),
-                descriptor_error: None,
-            },
-        }
+    /// Creates a configuration for servers by OpenTelemetry's [semantic conventions for RPC metrics].
+    ///
+    /// | | |
+    /// |---|---|
+    /// | names | [`GrpcNaming::open_telemetry`]: `rpc_server_call_duration_seconds` |
+    /// | labels | `rpc_system_name` (always `grpc`), `rpc_method`, `rpc_response_status_code`, `error_type` |
+    /// | [`GrpcMetric::Handling`] | on, with the status code, and with the buckets of the conventions, 0.005 to 10 seconds |
+    /// | all other metrics | off: the conventions do not have them, and the count of the durations is the number of calls that ended; [`measure`](Self::measure) turns them on |
+    ///
+    /// [semantic conventions for RPC metrics]: https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/
+    pub fn open_telemetry_server() -> Self {
+        Self::server().with_open_telemetry()
+    }
+
+    /// Creates a configuration for clients by OpenTelemetry's semantic conventions for RPC metrics.
+    ///
+    /// It is that of [`open_telemetry_server`](Self::open_telemetry_server), with the names of a client:
+    /// `rpc_client_call_duration_seconds`.
+    pub fn open_telemetry_client() -> Self {
+        Self::client().with_open_telemetry()
+    }
+
+    fn with_open_telemetry(mut self) -> Self {
+        self.settings.measured = GrpcMetric::ALL.map(|metric| metric == GrpcMetric::Handling);
+        self.naming(GrpcNaming::open_telemetry())
+            .constant_label("rpc_system_name", "grpc")
+            .handling_buckets([
+                0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+            ])
+            .code_on_durations()
+    }
+
+    /// Sets the names of metrics and labels, and the form of status codes. The default is
+    /// [`GrpcNaming::go_grpc_middleware`].
+    pub fn naming(mut self, naming: GrpcNaming) -> Self {
+        self.settings.naming = naming;
+        self
+    }
+
+    /// Turns on a metric.
+    ///
+    /// ```
+    /// use tower_prometheus::grpc::GrpcMetric;
+    /// use tower_prometheus::{GrpcMetrics, Registry};
+    ///
+    /// let layer = GrpcMetrics::server()
+    ///     .measure(GrpcMetric::ReceivedMessageSize)
+    ///     .measure(GrpcMetric::SentMessageSize)
+    ///     .message_size_buckets([100.0, 10_000.0, 1_000_000.0])
+    ///     .build(Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    pub fn measure(mut self, metric: GrpcMetric) -> Self {
+        self.settings.measured[metric as usize] = true;
+        self
+    }
+
+    /// Turns off a metric.
+    pub fn without(mut self, metric: GrpcMetric) -> Self {
+        self.settings.measured[metric as usize] = false;
+        self
+    }
+
+    /// Adds a custom label, read from the request or from the response head. Metadata are headers.
+    ///
+    /// ```
+    /// use tower_prometheus::http::HttpLabel;
+    /// use tower_prometheus::{GrpcMetrics, Registry};
+    ///
+    /// let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
+    /// let layer = GrpcMetrics::server()
+    ///     .label(tenant.max_values(200))
+    ///     .build(Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// | metrics | have the label |
+    /// |---|---|
+    /// | [`GrpcMetric::Handled`] | always |
+    /// | [`GrpcMetric::Handling`] | with [`on_histograms`](HttpLabel::on_histograms) |
+    /// | all others, also sizes | no, because they are recorded before the response |
+    ///
+    /// A call that ends without a response head has the value from the request, or the empty string. Trailers are
+    /// not read. Preregistered methods are exported with each combination of [listed values](HttpLabel::values), at
+    /// most 10,000 for all methods; a metric with a label without listed values is exported from the first call.
+    ///
+    /// At most 8 labels can be added. Their limits are those of [`HttpLabel`], and their combinations have none:
+    /// choose limits whose product you can store.
+    pub fn label(mut self, label: HttpLabel) -> Self {
+        self.settings.labels.push(label);
+        self
+    }
+
+    /// Adds the status code to the durations. By default, only `grpc_server_handled_total` has it.
+    ///
+    /// Each code then adds a series per bucket.
+    pub fn code_on_durations(mut self) -> Self {
+        self.settings.code_on_durations = true;
+        self
+    }
+
+    /// Sets the upper bounds of the message sizes, in bytes. The default is the powers of 4 from 16 B to 16 MiB.
+    ///
+    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own buckets.
+    pub fn message_size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
+        self.settings.message_size_buckets = bounds.into();
+        self
     }
 
     /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
@@ -86,9 +186,10 @@ impl GrpcMetrics {
 
     /// Sets the maximum number of methods that are not preregistered, 0 to 1,000,000. The default is 1000.
     ///
-    /// If a layer inside this one answers any path, clients can exhaust this limit: preregister the methods and
-    /// set 0. Calls to all other methods are then recorded as `overflow` or `unknown`. Otherwise a method must exist to be
-    /// counted under its name, see [labels](crate::grpc#service-and-method-labels).
+    /// With 0, only preregistered methods have their own labels; all other calls are recorded as `unknown` or
+    /// `overflow`. Set 0 if the service answers any path with a message or `OK`, as a proxy does. Otherwise clients
+    /// cannot exhaust this limit, because a server learns a method only once a response has proven that it exists, see
+    /// [labels](crate::grpc#service-and-method-labels).
     ///
     /// The methods seen first are kept until the process ends. Calls to further methods are recorded as
     /// `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.
@@ -150,7 +251,7 @@ impl GrpcMetrics {
     /// If the configuration is invalid; see [`build`](Self::build).
     pub fn families(&self) -> Result<Vec<FamilyDescription>, Error> {
         self.settings.check()?;
-        GrpcFamilies::describe(&self.settings, |_| Buckets::default())
+        self.settings.describe(|_| Buckets::default())
     }
 
     /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own.
@@ -160,10 +261,10 @@ impl GrpcMetrics {
     /// If the configuration is invalid; see [`build`](Self::build).
     pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
         self.settings.check()?;
-        GrpcFamilies::describe(&self.settings, |name| registry.buckets_of(name))
+        self.settings.describe(|name| registry.buckets_of(name))
     }
 
-    /// Returns the description of one metric, with its full name.
+    /// Returns the description of one metric, with its full name; `None` if the metric is off.
     ///
     /// It equals the entry in [`families`](Self::families).
     ///
@@ -172,16 +273,17 @@ impl GrpcMetrics {
     /// use tower_prometheus::grpc::GrpcMetric;
     ///
     /// let handled = GrpcMetrics::client().prefix("shop").family(GrpcMetric::Handled)?;
-    /// assert_eq!(handled.name, "shop_grpc_client_handled_total");
+    /// assert_eq!(handled.unwrap().name, "shop_grpc_client_handled_total");
     /// # Ok::<(), tower_prometheus::Error>(())
     /// ```
     ///
     /// # Errors
     ///
     /// If the configuration is invalid; see [`build`](Self::build).
-    pub fn family(&self, metric: GrpcMetric) -> Result<FamilyDescription, Error> {
+    pub fn family(&self, metric: GrpcMetric) -> Result<Option<FamilyDescription>, Error> {
         self.settings.check()?;
-        GrpcFamilies::describe_metric(&self.settings, metric)
+        self.settings
+            .describe_family(metric, |_| Buckets::default())
     }
 
     /// Checks the configuration and builds the layer, which records into `sink`.
@@ -190,7 +292,9 @@ impl GrpcMetrics {
     ///
     /// # Errors
     ///
-    /// - If a prefix or label name is invalid, or a label name is used twice.
+    /// - If a prefix or a name is invalid, or a name is used twice.
+    /// - If there are more than 8 custom labels, or a label has no or more than 10,000 values.
+    /// - If preregistered methods and listed label values have more than 10,000 combinations.
     /// - If buckets are not finite and increasing.
     /// - If the service or the name of a preregistered method is empty or contains `/`, or a method is
     ///   preregistered with two types.
@@ -205,7 +309,7 @@ impl GrpcMetrics {
         settings.check()?;
         let same = |series: &GrpcSeries| series.settings == settings;
         let leak = || leak(settings.clone(), sink.clone());
-        let (options, labels) = (&settings.options, LABELS.into_iter());
+        let (options, labels) = (&settings.options, settings.label_names());
         let series = sink.layer_state(options, labels, HANDLING_BUCKETS, same, leak)?;
         Ok(GrpcMetricsLayer::new(series))
     }

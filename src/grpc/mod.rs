@@ -76,28 +76,31 @@
 //! before them belong to the service: `/api/shop.Orders/Place` has the service `api/shop.Orders`, even if
 //! `shop.Orders` is preregistered.
 //!
-//! Clients can request any path, so a server labels a call depending on its method. The first row that applies decides:
+//! Clients can request any path, so a server uses a path as labels only once a response has proven that the method
+//! exists. A gRPC response (HTTP status 200, `content-type: application/grpc…`) proves it by a message, counted when its
+//! last byte passes, or by the code `OK`. Any other code without a message proves nothing: authentication
+//! (`UNAUTHENTICATED`, `PERMISSION_DENIED`), rate limits (`RESOURCE_EXHAUSTED`) and routers (`UNIMPLEMENTED`) answer any
+//! path. The first row that applies decides:
 //!
-//! | method | labels |
-//! |---|---|
-//! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code |
-//! | known from an earlier call | its own, from the start of the call |
-//! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown` |
-//! | new, and the response is `UNIMPLEMENTED` or not gRPC (by `content-type`), or no response is returned | `unknown` |
-//! | new, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` |
-//! | new | its own; it is known from then on |
+//! | method on a server | labels | what calls without authentication can cause, if authentication rejects them without a message |
+//! |---|---|---|
+//! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code | no new series |
+//! | known from an earlier call | its own, from the start of the call, whatever the response is | one series for each code |
+//! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | the series of `unknown` |
+//! | new, and its first message or the code `OK` passes | its own; it is known from then on | nothing |
+//! | the same, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | nothing |
+//! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | the series of `unknown` |
 //!
-//! The first call of a new method is counted as started and in progress only from the response head. If it ends without
-//! a response, for example because it is dropped, it is counted as started when it ends. Its duration is still that of
-//! the whole call.
+//! The first call of a new method is counted as started and in progress only once it has its labels: from its first
+//! message, otherwise from its end. Until then it is in progress in no series, so a stream that has sent no message is
+//! not visible yet. Its duration is still that of the whole call. To avoid all this, preregister the methods.
 //!
-//! If a layer inside the metrics layer answers any path, such as authentication with `Unauthenticated`,
-//! preregister the methods and set [`max_methods`](crate::GrpcMetrics::max_methods) to 0. The last row then never
-//! applies: a call to a method that is not preregistered is `overflow` or `unknown`, by the rows above it.
+//! If the service itself answers any path with a message or `OK`, as a proxy does, clients can choose names up to
+//! `max_methods`. Preregister the methods and set `max_methods(0)`: all other calls are then `unknown` or `overflow`.
 //!
 //! On a client, paths come from the program. The labels are known when the call starts, whatever the response is:
 //!
-//! | method | labels |
+//! | method on a client | labels |
 //! |---|---|
 //! | preregistered | its own; its series are exported as 0 from start-up, with every code |
 //! | the path is not a method's (as on a server) | `unknown` |
@@ -154,22 +157,32 @@
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod code;
+pub(crate) mod code_format;
 pub(crate) mod config;
+pub(crate) mod deferred;
 #[cfg(feature = "grpc-descriptor")]
 mod descriptor;
+pub(crate) mod families;
 pub(crate) mod frames;
 pub(crate) mod future;
 pub(crate) mod layer;
 pub(crate) mod map_request_body;
+pub(crate) mod method;
+pub(crate) mod metric;
+pub(crate) mod naming;
 pub(crate) mod series;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod side;
 
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},
+    code_format::CodeFormat,
     future::GrpcResponseFuture,
     layer::GrpcMetricsLayer,
     map_request_body::{MapRequestBodyLayer, MapRequestBodyService},
+    metric::GrpcMetric,
+    naming::GrpcNaming,
     service::GrpcMetricsService,
-    settings::{GrpcMetric, GrpcType},
+    settings::GrpcType,
 };

@@ -2,103 +2,117 @@
 
 use std::sync::OnceLock;
 
+use metrics::Key;
+
 use crate::error::Error;
 use crate::grpc::code::Code;
-use crate::grpc::settings::GrpcType;
-use crate::grpc::settings::{GrpcMetric, GrpcSettings, PreregisteredMethod, Side};
+use crate::grpc::families::LabelSource;
+use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Method, MethodName};
+use crate::grpc::metric::GrpcMetric;
+use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
+use crate::grpc::side::Side;
+use crate::http::config::http_label::On;
+use crate::http::labels::head::{RequestHead, ResponseHead};
+use crate::http::series::label_values::{LabelIds, LabelValueIds};
 use crate::maps::table::Table;
-use crate::model::bounds::Buckets;
-use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
-use crate::model::kind::Instrument;
-use crate::model::spec::{FamilyMetadata, FamilySpec};
-use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
-use crate::sink::overflow::OVERFLOW;
-use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
+use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
 use crate::sink::{Sink, owned_key};
-
-/// The label value for an unknown service, method or type.
-const UNKNOWN: &str = "unknown";
 
 /// The series of a layer, by path. Leaked, so that calls borrow them and share no reference count between
 /// cores.
 pub(crate) struct GrpcSeries {
     pub(crate) settings: GrpcSettings,
     sink: Sink,
-    families: GrpcFamilies,
-    by_path: Table<MethodSeries>,
-    unknown: OnceLock<MethodSeries>,
-    overflow: OnceLock<MethodSeries>,
-    overflowed: Overflow,
-}
-
-/// The series of one method.
-pub(crate) struct MethodSeries {
-    name: MethodName,
-    started: CounterHandle,
-    pub(crate) in_progress: InProgressHandle,
-    pub(crate) handling: HistogramHandle,
-    pub(crate) request_messages: CounterHandle,
-    pub(crate) response_messages: CounterHandle,
-    handled: [OnceLock<CounterHandle>; Code::ALL.len()],
-}
-
-/// The labels of a method.
-struct MethodName {
-    kind: &'static str,
-    service: Box<str>,
-    method: Box<str>,
-}
-
-/// The names of the families, with the layer's prefix.
-pub(crate) struct GrpcFamilies {
-    started: String,
-    handled: String,
-    handling: String,
-    received: String,
-    sent: String,
-    in_progress: String,
+    /// The full names of the measured families.
+    names: [Option<String>; GrpcMetric::COUNT],
+    /// The labels of the families, without constant labels.
+    label_sources: [Vec<LabelSource>; GrpcMetric::COUNT],
+    by_path: Table<Method>,
+    unknown: OnceLock<Method>,
+    overflow: OnceLock<Method>,
+    method_overflow: Overflow,
+    /// The known values of the custom labels.
+    values: Vec<LabelValueIds>,
+    label_overflow: Vec<Overflow>,
+    /// A mask of the custom labels that all metrics have.
+    on_all_metrics: LabelIds,
+    /// Whether a custom label is read from the response.
+    reads_response: bool,
 }
 
 impl GrpcSeries {
     /// Registers the families and the series of preregistered methods in the sink.
     pub(crate) fn new(settings: GrpcSettings, sink: Sink) -> Result<Self, Error> {
-        let families = GrpcFamilies::new(&settings);
-        for spec in families.specs(&settings)? {
-            sink.register(&spec)?;
-        }
-        let by_path = Table::new(settings.preregistered.len() + settings.max_methods);
-        let methods = Self {
-            settings,
-            sink,
-            families,
-            by_path,
+        let labels = &settings.labels;
+        let series = Self {
+            names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
+            label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
+            by_path: Table::new(settings.preregistered.len() + settings.max_methods),
             unknown: OnceLock::new(),
             overflow: OnceLock::new(),
-            overflowed: Overflow::default(),
+            method_overflow: Overflow::default(),
+            values: labels
+                .iter()
+                .map(|l| LabelValueIds::new(&l.values))
+                .collect(),
+            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
+            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
+            reads_response: labels.iter().any(|label| label.reads_response()),
+            settings,
+            sink,
         };
-        for preregistered in &methods.settings.preregistered {
-            methods.preregister(preregistered);
-        }
-        Ok(methods)
-    }
-
-    fn preregister(&self, preregistered: &PreregisteredMethod) {
-        let PreregisteredMethod {
-            service,
-            method,
-            kind,
-        } = preregistered;
-        let name = MethodName {
-            kind: kind.label(),
-            ..MethodName::new(service, method)
-        };
-        let path = format!("/{service}/{method}");
-        let series = self.by_path.get_or_insert(&path, |_| self.series(name));
-        if let Some(series) = series {
-            for code in Code::ALL {
-                self.handled(series, code);
+        for metric in GrpcMetric::ALL {
+            if let Some(spec) = series.settings.spec(metric)? {
+                series.sink.register(&spec)?;
             }
         }
+        series.sink.register(&overflow_spec())?;
+        for preregistered in &series.settings.preregistered {
+            series.preregister(preregistered);
+        }
+        Ok(series)
+    }
+
+    /// Makes a method known, and registers its series for all listed values of custom labels.
+    fn preregister(&self, preregistered: &PreregisteredMethod) {
+        let name = MethodName::preregistered(preregistered);
+        let path = format!("/{}", name.full);
+        let Some(method) = self.by_path.get_or_insert(&path, |_| Method::new(name)) else {
+            return;
+        };
+        for labels in self.listed_labels(On::Everything) {
+            self.call_series(method, labels);
+        }
+        for labels in self.listed_labels(On::Requests) {
+            let ends = self.end_series(method, labels);
+            for code in Code::ALL {
+                ends.by_code[code as usize]
+                    .get_or_init(|| self.new_code_series(method, labels, code));
+            }
+        }
+    }
+
+    /// Every combination of the listed values of the custom labels that a metric has; none if one of these labels
+    /// has no listed values.
+    fn listed_labels(&self, on: On) -> Vec<LabelIds> {
+        if self.settings.combinations(on).is_none() {
+            return Vec::new();
+        }
+        let mut combinations = vec![LabelIds::default()];
+        for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            let Some(values) = label.values.listed().filter(|_| label.on >= on) else {
+                continue;
+            };
+            let with = |mut labels: LabelIds, value: &str| {
+                labels.set(i, known.id(Some(value)));
+                labels
+            };
+            combinations = combinations
+                .iter()
+                .flat_map(|labels| values.iter().map(|value| with(*labels, value)))
+                .collect();
+        }
+        combinations
     }
 
     #[inline]
@@ -106,286 +120,224 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The series of a known path, found without an allocation, a lock, or a write to a shared cache line. On a
-    /// client, a new path is registered immediately, because it comes from the program.
+    /// The method of a path, found without an allocation, a lock, or a write to a shared cache line if the path
+    /// is known. `None` if a server has to see proof first that the method exists. On a client, a new path is
+    /// registered immediately, because it comes from the program.
     #[inline]
-    pub(crate) fn find(&'static self, path: &str) -> Option<&'static MethodSeries> {
+    pub(crate) fn find(&'static self, path: &str) -> Option<&'static Method> {
         match self.by_path.get(path) {
-            Some(series) => Some(series),
-            None if self.side() == Side::Client => Some(self.register(path)),
-            None => None,
+            Some(method) => Some(method),
+            None => self.find_new(path),
         }
     }
 
-    /// Registers a path whose method exists, and returns its series.
     #[cold]
-    pub(crate) fn register(&'static self, path: &str) -> &'static MethodSeries {
-        let Some(name) = MethodName::of_path(path) else {
+    fn find_new(&'static self, path: &str) -> Option<&'static Method> {
+        match self.side() {
+            Side::Client => Some(self.register(path)),
+            Side::Server if self.name_of(path).is_none() => Some(self.unknown()),
+            Side::Server => None,
+        }
+    }
+
+    /// The method of a path if it is known, otherwise that of calls to unknown methods.
+    pub(crate) fn known_or_unknown(&'static self, path: &str) -> &'static Method {
+        self.by_path.get(path).unwrap_or_else(|| self.unknown())
+    }
+
+    /// Registers a path whose method exists.
+    #[cold]
+    pub(crate) fn register(&'static self, path: &str) -> &'static Method {
+        let Some(name) = self.name_of(path) else {
             return self.unknown();
         };
-        let known = self.by_path.get_or_insert(path, |_| self.series(name));
+        let known = self.by_path.get_or_insert(path, |_| Method::new(name));
         known.unwrap_or_else(|| {
-            let family = self.families.handled.as_str();
-            let cause = || OverflowCause::Full {
-                limit: self.settings.preregistered.len() + self.settings.max_methods,
-                advice: "raise `max_methods`, or preregister all methods",
-            };
-            self.overflowed
-                .count(&self.sink, family, "grpc_method", cause);
-            self.overflow()
+            self.count_method_overflow();
+            let common = || Method::new(MethodName::common(OVERFLOW, self.settings.naming.unknown));
+            self.overflow.get_or_init(common)
         })
     }
 
-    /// The series of calls to unknown methods.
-    pub(crate) fn unknown(&self) -> &MethodSeries {
-        self.unknown
-            .get_or_init(|| self.series(MethodName::new(UNKNOWN, UNKNOWN)))
+    fn name_of(&self, path: &str) -> Option<MethodName> {
+        MethodName::of_path(path, self.settings.naming.unknown)
     }
 
-    fn overflow(&self) -> &MethodSeries {
-        self.overflow
-            .get_or_init(|| self.series(MethodName::new(OVERFLOW, OVERFLOW)))
+    fn unknown(&self) -> &Method {
+        let unknown = self.settings.naming.unknown;
+        self.unknown
+            .get_or_init(|| Method::new(MethodName::common(unknown, unknown)))
+    }
+
+    fn count_method_overflow(&self) {
+        let settings = &self.settings;
+        let cause = || OverflowCause::Full {
+            limit: settings.preregistered.len() + settings.max_methods,
+            advice: "raise `max_methods`, or preregister all methods",
+        };
+        let label = settings.naming.method_label();
+        self.method_overflow
+            .count(&self.sink, self.main_name(), label, cause);
+    }
+
+    /// The name of the metric that overflow and its warnings refer to.
+    fn main_name(&self) -> &str {
+        let handled = self.names[GrpcMetric::Handled as usize].as_ref();
+        let name = handled.or_else(|| self.names.iter().flatten().next());
+        name.map_or("", String::as_str)
+    }
+
+    /// The values of the custom labels that are read from the request.
+    #[inline]
+    pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
+        let mut ids = LabelIds::default();
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            ids.set(i, values.id(label.of_request(request).as_deref()));
+        }
+        ids
+    }
+
+    /// Replaces the values of the custom labels that are read from the response.
+    #[inline]
+    pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
+        if !self.reads_response {
+            return;
+        }
+        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
+            if let Some(value) = label.of_response(response) {
+                ids.set(i, values.id(Some(&value)));
+            }
+        }
+    }
+
+    /// The series of a call in progress, registered on first use.
+    #[inline]
+    pub(crate) fn call_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a CallSeries {
+        let labels = labels.only(self.on_all_metrics);
+        let new = || self.new_call_series(method, labels);
+        method.calls.get_or_insert(labels, new)
+    }
+
+    /// Records the end of a call.
+    #[inline]
+    pub(crate) fn record_end(&self, method: &Method, labels: LabelIds, code: Code, seconds: f64) {
+        let ends = self.end_series(method, labels);
+        ends.record(code, seconds, || self.new_code_series(method, labels, code));
+        if !labels.is_empty() {
+            self.count_label_overflow(labels);
+        }
     }
 
     #[inline]
-    pub(crate) fn count(&self, series: &MethodSeries, code: Code) {
-        self.handled(series, code).increment();
+    fn end_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a EndSeries {
+        let new = || self.new_end_series(method, labels);
+        method.ends.get_or_insert(labels, new)
     }
 
-    fn handled<'a>(&self, series: &'a MethodSeries, code: Code) -> &'a CounterHandle {
-        series.handled[code as usize].get_or_init(|| {
-            let labels = self.labels(&series.name, Some(code));
-            let key = owned_key(&self.families.handled, &labels);
-            self.sink.counter(key)
-        })
+    fn count_label_overflow(&self, labels: LabelIds) {
+        for label in labels.overflowed() {
+            let configured = &self.settings.labels[label];
+            let cause = || self.values[label].overflow_cause(configured);
+            let (family, name) = (self.main_name(), &configured.name);
+            self.label_overflow[label].count(&self.sink, family, name, cause);
+        }
     }
 
-    fn series(&self, name: MethodName) -> MethodSeries {
-        let labels = self.labels(&name, None);
-        let key = |family: &str| owned_key(family, &labels);
-        let counter = |family: &str| self.sink.counter(key(family));
-        let (received, sent) = (
-            counter(&self.families.received),
-            counter(&self.families.sent),
+    fn new_call_series(&self, method: &Method, labels: LabelIds) -> CallSeries {
+        use GrpcMetric::{InProgress, Started};
+        let received = self.new_message_series(
+            method,
+            labels,
+            [
+                GrpcMetric::MessagesReceived,
+                GrpcMetric::ReceivedMessageSize,
+            ],
         );
-        let (request_messages, response_messages) = match self.side() {
+        let sent = self.new_message_series(
+            method,
+            labels,
+            [GrpcMetric::MessagesSent, GrpcMetric::SentMessageSize],
+        );
+        let (request, response) = match self.side() {
             Side::Server => (received, sent),
             Side::Client => (sent, received),
         };
-        MethodSeries {
-            started: counter(&self.families.started),
-            in_progress: self.sink.in_progress(key(&self.families.in_progress)),
-            handling: self.sink.histogram(key(&self.families.handling)),
-            request_messages,
-            response_messages,
-            handled: [const { OnceLock::new() }; Code::ALL.len()],
-            name,
+        let key = |metric| self.key(metric, method, labels, None);
+        CallSeries {
+            started: key(Started).map(|key| self.sink.counter(key)),
+            in_progress: key(InProgress).map(|key| self.sink.in_progress(key)),
+            request,
+            response,
         }
     }
 
-    fn labels<'a>(&'a self, name: &'a MethodName, code: Option<Code>) -> Vec<(&'a str, &'a str)> {
-        let labels = [
-            ("grpc_type", name.kind),
-            ("grpc_service", &*name.service),
-            ("grpc_method", &*name.method),
-        ];
-        let code = code.map(|code| ("grpc_code", code.label()));
+    fn new_message_series(
+        &self,
+        method: &Method,
+        labels: LabelIds,
+        [count, size]: [GrpcMetric; 2],
+    ) -> MessageSeries {
+        let key = |metric| self.key(metric, method, labels, None);
+        MessageSeries {
+            count: key(count).map(|key| self.sink.counter(key)),
+            size: key(size).map(|key| self.sink.histogram(key)),
+        }
+    }
+
+    fn new_end_series(&self, method: &Method, labels: LabelIds) -> EndSeries {
+        let has_code = self.settings.code_on_durations;
+        let key = self.key(GrpcMetric::Handling, method, labels, None);
+        let key = key.filter(|_| !has_code);
+        EndSeries {
+            handling: key.map(|key| self.sink.histogram(key)),
+            by_code: [const { OnceLock::new() }; Code::ALL.len()],
+        }
+    }
+
+    fn new_code_series(&self, method: &Method, labels: LabelIds, code: Code) -> CodeSeries {
+        let has_code = self.settings.code_on_durations;
+        let key = |metric| self.key(metric, method, labels, Some(code));
+        let handling = key(GrpcMetric::Handling).filter(|_| has_code);
+        CodeSeries {
+            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key)),
+            handling: handling.map(|key| Box::new(self.sink.histogram(key))),
+        }
+    }
+
+    /// The name and the labels of a series; `None` if the metric is not measured.
+    fn key(
+        &self,
+        metric: GrpcMetric,
+        method: &Method,
+        labels: LabelIds,
+        code: Option<Code>,
+    ) -> Option<Key> {
+        let name = self.names[metric as usize].as_ref()?;
+        let value = |source| self.label_value(source, &method.name, labels, code);
+        let sources = self.label_sources[metric as usize].iter();
+        let sources = sources.map(|source| (self.settings.label_name(*source), value(*source)));
         let constants = self.settings.options.constant_labels.iter();
         let constants = constants.map(|(name, value)| (name.as_str(), value.as_str()));
-        labels.into_iter().chain(code).chain(constants).collect()
-    }
-}
-
-impl MethodSeries {
-    #[inline]
-    pub(crate) fn start(&self) {
-        self.started.increment();
-        self.in_progress.start();
-    }
-}
-
-impl MethodName {
-    fn new(service: &str, method: &str) -> Self {
-        Self {
-            kind: UNKNOWN,
-            service: service.into(),
-            method: method.into(),
-        }
+        let all: Vec<_> = sources.chain(constants).collect();
+        Some(owned_key(name, &all))
     }
 
-    /// Parses `/package.Service/Method`: at most 256 printable ASCII characters.
-    fn of_path(path: &str) -> Option<Self> {
-        const MAX_LEN: usize = 256;
-        if path.len() > MAX_LEN || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return None;
-        }
-        let (service, method) = path.strip_prefix('/')?.rsplit_once('/')?;
-        let is_whole = !service.is_empty() && !method.is_empty();
-        is_whole.then(|| Self::new(service, method))
-    }
-}
-
-impl GrpcType {
-    const ALL: [Self; 4] = [
-        Self::Unary,
-        Self::ClientStream,
-        Self::ServerStream,
-        Self::BidiStream,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Unary => "unary",
-            Self::ClientStream => "client_stream",
-            Self::ServerStream => "server_stream",
-            Self::BidiStream => "bidi_stream",
-        }
-    }
-}
-
-impl GrpcFamilies {
-    pub(crate) fn new(settings: &GrpcSettings) -> Self {
-        let side = settings.side.label();
-        let named = |name: &str| settings.options.full_name(&format!("grpc_{side}_{name}"));
-        Self {
-            started: named("started_total"),
-            handled: named("handled_total"),
-            handling: named("handling_seconds"),
-            received: named("msg_received_total"),
-            sent: named("msg_sent_total"),
-            in_progress: named("in_progress"),
-        }
-    }
-
-    /// Describes all families. `rules` returns the buckets of a family whose buckets are not set.
-    pub(crate) fn describe(
-        settings: &GrpcSettings,
-        rules: impl Fn(&str) -> Buckets,
-    ) -> Result<Vec<FamilyDescription>, Error> {
-        let specs = Self::new(settings).specs(settings)?;
-        let described = specs.map(|spec| describe_spec(&spec, settings, &rules));
-        Ok(described.into())
-    }
-
-    /// Describes one family, with default buckets if none are set.
-    pub(crate) fn describe_metric(
-        settings: &GrpcSettings,
-        metric: GrpcMetric,
-    ) -> Result<FamilyDescription, Error> {
-        let specs = Self::new(settings).specs(settings)?;
-        let spec = &specs[metric as usize];
-        Ok(describe_spec(spec, settings, |_| Buckets::default()))
-    }
-
-    /// The families of the layer, in the order of [`GrpcMetric`], and then the overflow family. The module
-    /// documentation has the same table.
-    fn specs(&self, settings: &GrpcSettings) -> Result<[FamilySpec; 7], Error> {
-        let family = |name: &str, instrument, code: Option<&str>, help: &str| {
-            let constants = settings.options.constant_label_names();
-            let labels = ["grpc_type", "grpc_service", "grpc_method"];
-            let labels = labels.into_iter().chain(code).chain(constants);
-            FamilySpec {
-                name: name.to_owned(),
-                instrument,
-                metadata: FamilyMetadata {
-                    help: Some(help.into()),
-                    unit: None,
-                },
-                label_names: labels.map(str::to_owned).collect(),
-                buckets: None,
-                exemplars: false,
-            }
-        };
-        let counter = |name: &str, help: &str| family(name, Instrument::Counter, None, help);
-        let mut handling = family(
-            &self.handling,
-            Instrument::Histogram,
-            None,
-            "Duration of gRPC calls in seconds.",
-        );
-        handling.metadata.unit = Some(metrics::Unit::Seconds);
-        let bounds = settings.options.duration_buckets.as_ref();
-        handling.buckets = bounds
-            .map(|b| Buckets::new(b.iter().copied()))
-            .transpose()?;
-        Ok([
-            counter(&self.started, "Total number of gRPC calls started."),
-            family(
-                &self.handled,
-                Instrument::Counter,
-                Some("grpc_code"),
-                "Total number of gRPC calls ended, by status code.",
-            ),
-            handling,
-            counter(&self.received, "Total number of gRPC messages received."),
-            counter(&self.sent, "Total number of gRPC messages sent."),
-            family(
-                &self.in_progress,
-                Instrument::InProgress,
-                None,
-                "Number of gRPC calls in progress.",
-            ),
-            overflow_spec(),
-        ])
-    }
-}
-
-/// Describes a family without its constant labels. `rules` returns the buckets of a family whose buckets are
-/// not set.
-fn describe_spec(
-    spec: &FamilySpec,
-    settings: &GrpcSettings,
-    rules: impl Fn(&str) -> Buckets,
-) -> FamilyDescription {
-    let mut family = spec.describe();
-    let options = &settings.options;
-    family
-        .labels
-        .retain(|label| !options.has_constant_label(&label.name));
-    family.labels = family.labels.into_iter().map(describe_label).collect();
-    if spec.instrument == Instrument::Histogram && spec.buckets.is_none() {
-        family.buckets = rules(&family.name).bounds().to_vec();
-    }
-    family
-}
-
-/// Adds the role, the values and the fallback of a label.
-fn describe_label(label: LabelDescription) -> LabelDescription {
-    match &*label.name {
-        "grpc_type" => {
-            let types = GrpcType::ALL.map(GrpcType::label);
-            let label = label.role(LabelRole::GrpcType).fallback(UNKNOWN);
-            label.values(types.into_iter().chain([UNKNOWN]))
-        }
-        "grpc_service" => label.role(LabelRole::GrpcService).fallback(UNKNOWN),
-        "grpc_method" => label.role(LabelRole::GrpcMethod).fallback(UNKNOWN),
-        "grpc_code" => {
-            let codes = Code::ALL.map(Code::label);
-            label.role(LabelRole::GrpcCode).values(codes)
-        }
-        _ => label,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn path_is_split_into_service_and_method() {
-        let names = |path: &str| {
-            let name = MethodName::of_path(path)?;
-            Some((name.service.into_string(), name.method.into_string()))
-        };
-        let some = |service: &str, method: &str| Some((service.to_owned(), method.to_owned()));
-        assert_eq!(names("/pkg.Greeter/Say"), some("pkg.Greeter", "Say"));
-        assert_eq!(
-            names("/api/pkg.Greeter/Say"),
-            some("api/pkg.Greeter", "Say")
-        );
-        let long = format!("/pkg.Greeter/{}", "x".repeat(300));
-        for wrong in ["", "/", "//", "/x", "/x/", "//x", "x/y", "/x/ä", &long] {
-            assert_eq!(names(wrong), None, "{wrong:?}");
+    fn label_value<'a>(
+        &'a self,
+        source: LabelSource,
+        name: &'a MethodName,
+        labels: LabelIds,
+        code: Option<Code>,
+    ) -> &'a str {
+        let naming = &self.settings.naming;
+        match source {
+            LabelSource::Type => name.kind,
+            LabelSource::Service => &name.service,
+            LabelSource::Method => &name.method,
+            LabelSource::FullMethod => &name.full,
+            LabelSource::Custom(i) => self.values[i].name(labels.get(i)),
+            LabelSource::Code => code.map_or("", |code| code.name(naming.codes)),
+            LabelSource::ErrorType => code.map_or("", |c| naming.error_value(c, self.side())),
         }
     }
 }

@@ -1,44 +1,40 @@
 //! [`GrpcSettings`]: the settings of a gRPC layer and their validation.
 
-use std::iter;
-
 use crate::error::{Error, Errors};
-use crate::grpc::code::Code;
-use crate::sink::layer_options::LayerOptions;
-
-/// Whether a layer is on a server or a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Server,
-    Client,
-}
-
-impl Side {
-    /// The code of a call whose service or body returned an error. On a client, such an error comes from the
-    /// connection.
-    pub(crate) fn code_of_errors(self) -> Code {
-        match self {
-            Self::Server => Code::Unknown,
-            Self::Client => Code::Unavailable,
-        }
-    }
-
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Client => "client",
-        }
-    }
-}
+use crate::grpc::metric::GrpcMetric;
+use crate::grpc::naming::GrpcNaming;
+use crate::grpc::side::Side;
+use crate::http::config::http_label::{AllowedValues, HttpLabel, MAX_LABELS, On};
+use crate::sink::layer_options::{LayerOptions, check_buckets};
 
 /// The name of the setting for the buckets of durations.
 pub(crate) const HANDLING_BUCKETS: &str = "handling_buckets";
+
+/// The default bounds of message sizes in bytes: powers of 4 from 16 B to 16 MiB.
+const SIZE_BUCKETS: [f64; 11] = [
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+];
 
 /// The settings of a layer. Layers with equal settings share their series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GrpcSettings {
     pub(crate) side: Side,
     pub(crate) options: LayerOptions,
+    pub(crate) naming: GrpcNaming,
+    pub(crate) measured: [bool; GrpcMetric::COUNT],
+    pub(crate) labels: Vec<HttpLabel>,
+    pub(crate) code_on_durations: bool,
+    pub(crate) message_size_buckets: Vec<f64>,
     pub(crate) max_methods: usize,
     pub(crate) preregistered: Vec<PreregisteredMethod>,
     /// Why the file descriptor set could not be decoded.
@@ -66,52 +62,125 @@ pub enum GrpcType {
     BidiStream,
 }
 
-/// A metric of a gRPC layer. The [table](crate::grpc#metrics) lists their labels.
-///
-/// The variants are described with the names of a server; those of a client start with `grpc_client_`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GrpcMetric {
-    /// `grpc_server_started_total`: number of calls that started.
-    Started,
-    /// `grpc_server_handled_total`: number of calls that ended, by status code.
-    Handled,
-    /// `grpc_server_handling_seconds`: time from the start of a call to the end of its response.
-    Handling,
-    /// `grpc_server_msg_received_total`: number of messages received.
-    MessagesReceived,
-    /// `grpc_server_msg_sent_total`: number of messages sent.
-    MessagesSent,
-    /// `grpc_server_in_progress`: number of calls that have started and not ended.
-    InProgress,
+impl GrpcType {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Unary,
+        Self::ClientStream,
+        Self::ServerStream,
+        Self::BidiStream,
+    ];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Unary => "unary",
+            Self::ClientStream => "client_stream",
+            Self::ServerStream => "server_stream",
+            Self::BidiStream => "bidi_stream",
+        }
+    }
 }
 
-/// The labels of the layer's metrics. Constant labels must have other names.
-pub(crate) const LABELS: [&str; 4] = ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
-
 impl GrpcSettings {
+    pub(crate) fn new(side: Side) -> Self {
+        Self {
+            side,
+            options: LayerOptions::default(),
+            naming: GrpcNaming::go_grpc_middleware(),
+            measured: GrpcMetric::ALL.map(|metric| !metric.is_size()),
+            labels: Vec::new(),
+            code_on_durations: false,
+            message_size_buckets: SIZE_BUCKETS.to_vec(),
+            max_methods: 1000,
+            preregistered: Vec::new(),
+            descriptor_error: None,
+        }
+    }
+
+    pub(crate) fn is_measured(&self, metric: GrpcMetric) -> bool {
+        self.measured[metric as usize]
+    }
+
+    pub(crate) fn measures_sizes(&self) -> bool {
+        let mut metrics = GrpcMetric::ALL.into_iter();
+        metrics.any(|metric| metric.is_size() && self.is_measured(metric))
+    }
+
+    /// The names of the labels of this layer, without constant labels.
+    pub(crate) fn label_names(&self) -> impl Iterator<Item = &str> {
+        let custom = self.labels.iter().map(|label| label.name.as_str());
+        custom.chain(self.naming.labels())
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         const MAX_METHODS: usize = 1_000_000;
         let Self {
-            side: _,
+            side,
             options,
+            naming,
+            measured: _,
+            labels,
+            code_on_durations: _,
+            message_size_buckets,
             max_methods,
             preregistered,
             descriptor_error,
         } = self;
         let mut errors = Errors::default();
         errors.add_range("max_methods", *max_methods, 0..=MAX_METHODS);
-        options.check(
-            LABELS.into_iter(),
-            iter::empty(),
-            HANDLING_BUCKETS,
-            &mut errors,
-        );
+        check_buckets("message_size_buckets", message_size_buckets, &mut errors);
+        errors.extend(naming.errors(*side));
+        let custom = labels.iter().map(|label| label.name.as_str());
+        options.check(naming.labels(), custom, HANDLING_BUCKETS, &mut errors);
+        check_labels(labels, &mut errors);
         if let Some(error) = descriptor_error {
             errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }
         check_methods(preregistered, &mut errors);
+        self.check_combinations(&mut errors);
         errors.into_result()
+    }
+
+    fn check_combinations(&self, errors: &mut Errors) {
+        const MAX_COMBINATIONS: usize = 10_000;
+        let combinations = [On::Requests, On::Everything].map(|on| self.combinations(on));
+        let combinations = combinations.into_iter().flatten().max().unwrap_or_default();
+        // Without listed values, the number of methods has no limit.
+        if combinations > MAX_COMBINATIONS.max(self.preregistered.len()) {
+            errors.push(format!(
+                "at most {MAX_COMBINATIONS} combinations of preregistered methods and listed label values are \
+                 allowed, got {combinations}; preregister fewer methods, or use `max_values` instead of `values`"
+            ));
+        }
+    }
+
+    /// The number of combinations of preregistered methods and the values of the labels that a metric has; `None`
+    /// if a label has no listed values.
+    pub(crate) fn combinations(&self, on: On) -> Option<usize> {
+        let mut labels = self.labels.iter().filter(|label| label.on >= on);
+        let methods = self.preregistered.len();
+        labels.try_fold(methods, |combinations, label| {
+            Some(combinations.saturating_mul(label.values.listed()?.len()))
+        })
+    }
+}
+
+fn check_labels(labels: &[HttpLabel], errors: &mut Errors) {
+    const MAX_VALUES: usize = 10_000;
+    if labels.len() > MAX_LABELS {
+        errors.push(format!(
+            "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
+            labels.len()
+        ));
+    }
+    for label in labels {
+        let name = &label.name;
+        let (what, values) = match &label.values {
+            AllowedValues::Listed(values) => {
+                (format!("number of values of label {name:?}"), values.len())
+            }
+            AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
+        };
+        errors.add_range(what, values, 1..=MAX_VALUES);
     }
 }
 

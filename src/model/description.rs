@@ -115,8 +115,8 @@ pub struct LabelDescription {
     /// |---|---|
     /// | HTTP endpoint | `unmatched`; the empty string under some [namings](crate::http::Naming) |
     /// | HTTP method | `OTHER` or `_OTHER`, for methods that are not standard |
-    /// | error type, custom label of an HTTP layer | the empty string |
-    /// | gRPC type, service and method | `unknown` |
+    /// | error type, custom label of a layer | the empty string |
+    /// | gRPC type, service and method | `unknown`; `_OTHER` under [OpenTelemetry's naming](crate::grpc::GrpcNaming::open_telemetry) |
     ///
     /// Values beyond a limit are not replaced by the fallback: they are always recorded as `overflow`.
     pub fallback: Option<Cow<'static, str>>,
@@ -172,16 +172,17 @@ pub enum LabelRole {
     /// If the family also has a label with the role [`ErrorType`](Self::ErrorType), a request without a
     /// response has the empty status.
     Status,
-    /// The error of an HTTP request: a 5xx status, `error` or its [kind](crate::http::ErrorKind), `cancelled` or
-    /// `panicked`; empty for any other status.
+    /// Why an HTTP request failed: a 5xx status, `error` or its [kind](crate::http::ErrorKind), `cancelled` or `panicked`;
+    /// empty if it did not fail. For a gRPC call, the status code if it failed.
     ErrorType,
     /// The kind of a gRPC method: `unary`, `client_stream`, `server_stream` or `bidi_stream`.
     GrpcType,
     /// The gRPC service, with its package.
     GrpcService,
-    /// The gRPC method, without its service.
+    /// The gRPC method, without its service; with its service if the family has no label
+    /// [`GrpcService`](Self::GrpcService).
     GrpcMethod,
-    /// The gRPC status code of a call, by name: `OK`, `Internal`.
+    /// The gRPC status code of a call, such as `OK` or `Internal`. The values are listed in the order of their numbers.
     GrpcCode,
     /// Why a body was not completed: `error`, `dropped`, `panicked` or, of a client, `unread`.
     Reason,

@@ -27,10 +27,6 @@ impl LayerOptions {
         self.constant_labels.iter().map(|(name, _)| name.as_str())
     }
 
-    pub(crate) fn has_constant_label(&self, name: &str) -> bool {
-        self.constant_label_names().any(|constant| constant == name)
-    }
-
     /// Validates these settings and adds the problems to `errors`.
     ///
     /// - `labels`: the labels of the layer's metrics

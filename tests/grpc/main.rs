@@ -3,4 +3,7 @@
 
 mod codes;
 mod configuration;
+mod labels;
 mod methods;
+mod naming;
+mod sizes;

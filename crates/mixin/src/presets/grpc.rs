@@ -3,7 +3,7 @@
 use tower_prometheus::{
     GrpcMetrics,
     grpc::GrpcMetric,
-    model::{FamilyDescription, LabelRole},
+    model::{FamilyDescription, LabelDescription, LabelRole, LabelValues},
 };
 
 use super::common::{QUANTILES, duration_quantiles, overflow, with_error_thresholds};
@@ -15,20 +15,22 @@ use crate::query::Query;
 use crate::rules::{Rule, RuleGroup};
 use crate::slo::Slo;
 
-/// Status codes that count as failures of the server. `Unimplemented` does not count, because otherwise a client could spend
-/// the error budget by calling methods that do not exist.
-const FAILED: &str = "Unknown|DeadlineExceeded|Internal|Unavailable|DataLoss";
+/// The numbers of the status codes that count as failures of the server: `Unknown`, `DeadlineExceeded`, `Internal`,
+/// `Unavailable` and `DataLoss`. `Unimplemented` does not count, because otherwise a client could spend the error budget by
+/// calling methods that do not exist.
+const FAILED: [usize; 5] = [2, 4, 13, 14, 15];
 
 impl Dashboard {
     /// Creates the dashboard of a gRPC layer.
     ///
     /// It shows calls by method and by status code, error ratios, durations, messages, calls in progress, and labels that
-    /// exceed their limit. `grpc` is the configuration from which the service creates its layer, so that names and labels are
+    /// exceed their limit. Metrics that the layer does not record have no panels. `grpc` is the configuration from which the service creates its layer, so that names and labels are
     /// the same.
     ///
     /// # Errors
     ///
-    /// Returns an error if the configuration of the layer is not valid.
+    /// Returns an error if the configuration of the layer is not valid, or if neither the number of calls nor their
+    /// durations have the status code.
     pub fn grpc(
         uid: impl Into<String>,
         title: impl Into<String>,
@@ -61,10 +63,10 @@ impl RuleGroup {
     /// As [`Dashboard::grpc`].
     pub fn grpc(name: impl Into<String>, grpc: &GrpcMetrics) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
-        let calls = layer.handled.trim_end_matches("_total");
+        let calls = layer.total.name.trim_end_matches("_total");
         let mut group = Self::new(name);
-        let [service, method] = layer.method_labels();
-        for by in [&["job"][..], &["job", service, method]] {
+        let by_method: Vec<_> = ["job"].into_iter().chain(layer.method_labels()).collect();
+        for by in [&["job"][..], &by_method] {
             let by = || by.iter().copied();
             let level = by().collect::<Vec<_>>().join("_");
             group = group
@@ -76,10 +78,13 @@ impl RuleGroup {
                     format!("{level}:{calls}_errors:ratio_rate5m"),
                     layer.error_ratio().by(by()),
                 ));
+            let Some(handling) = &layer.handling else {
+                continue;
+            };
             for (word, quantile) in QUANTILES {
                 group = group.rule(Rule::record(
-                    format!("{level}:{}:{word}_rate5m", layer.handling),
-                    Query::quantile(quantile, layer.handling.as_str()).by(by()),
+                    format!("{level}:{handling}:{word}_rate5m"),
+                    Query::quantile(quantile, handling.as_str()).by(by()),
                 ));
             }
         }
@@ -104,10 +109,9 @@ impl Slo {
     ) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
         let slo = Self::availability(name, objective, layer.failed(), layer.handled_rate());
-        let [_, method] = layer.method_labels();
         Ok(slo.description(format!(
-            "Look at which `{method}` fails, and with which `{}`.",
-            layer.code
+            "Look at which `{}` fails, and with which `{}`.",
+            layer.method, layer.code.name
         )))
     }
 
@@ -127,55 +131,79 @@ impl Slo {
         grpc: &GrpcMetrics,
     ) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
-        let slo = Self::latency(name, objective, within, layer.handling.as_str());
-        let [_, method] = layer.method_labels();
+        let handling = layer.handling.ok_or_else(|| {
+            Error::new("the layer does not record durations: record `GrpcMetric::Handling`")
+        })?;
+        let slo = Self::latency(name, objective, within, handling);
         Ok(slo.description(format!(
-            "Look at which `{method}` is slow, and at what it waits for."
+            "Look at which `{}` is slow, and at what it waits for.",
+            layer.method
         )))
     }
 }
 
-/// The names of a layer's metric families and labels.
+/// The metric families that a layer records, and the labels of its calls.
 struct GrpcFamilies {
-    started: String,
-    handled: String,
-    handling: String,
-    received: String,
-    sent: String,
-    in_progress: String,
-    service: String,
+    /// The counter of calls, or, without a counter, the histogram of durations: its `_count` counts the same calls.
+    total: FamilyDescription,
+    started: Option<String>,
+    handling: Option<String>,
+    received: Option<String>,
+    sent: Option<String>,
+    in_progress: Option<String>,
+    /// `None` if the label with the method has the service, too.
+    service: Option<String>,
     method: String,
-    code: String,
+    code: LabelDescription,
 }
 
 impl GrpcFamilies {
     fn new(grpc: &GrpcMetrics) -> Result<Self, Error> {
-        let name = |metric| Ok::<_, Error>(grpc.family(metric)?.name);
+        let name = |metric| Ok::<_, Error>(grpc.family(metric)?.map(|family| family.name));
         let handled = grpc.family(GrpcMetric::Handled)?;
+        let total = handled.map_or_else(|| grpc.family(GrpcMetric::Handling), |f| Ok(Some(f)))?;
+        let total = total.ok_or_else(|| {
+            Error::new(
+                "the layer counts no calls: record `GrpcMetric::Handled` or `GrpcMetric::Handling`",
+            )
+        })?;
+        let label = |role| {
+            let label = total.label_with_role(role).cloned();
+            label.ok_or_else(|| Error::new(format!("{:?} has no label {role:?}", total.name)))
+        };
+        let service = total.label_with_role(LabelRole::GrpcService);
         Ok(Self {
             started: name(GrpcMetric::Started)?,
             handling: name(GrpcMetric::Handling)?,
             received: name(GrpcMetric::MessagesReceived)?,
             sent: name(GrpcMetric::MessagesSent)?,
             in_progress: name(GrpcMetric::InProgress)?,
-            service: label(&handled, LabelRole::GrpcService)?,
-            method: label(&handled, LabelRole::GrpcMethod)?,
-            code: label(&handled, LabelRole::GrpcCode)?,
-            handled: handled.name,
+            service: service.map(|label| label.name.to_string()),
+            method: label(LabelRole::GrpcMethod)?.name.into_owned(),
+            code: label(LabelRole::GrpcCode)?,
+            total,
         })
     }
 
-    /// Returns the names of the two labels that identify a method: service and method.
-    fn method_labels(&self) -> [&str; 2] {
-        [&self.service, &self.method]
+    /// Returns the names of the labels that identify a method.
+    fn method_labels(&self) -> impl Iterator<Item = &str> {
+        let labels = self.service.iter().chain([&self.method]);
+        labels.map(String::as_str)
     }
 
     fn handled_rate(&self) -> Query {
-        Query::rate(self.handled.as_str())
+        Query::rate(self.total.name.as_str())
     }
 
     fn failed(&self) -> Query {
-        self.handled_rate().matching(self.code.as_str(), FAILED)
+        let codes = match &self.code.values {
+            LabelValues::Closed(codes) => codes.as_slice(),
+            _ => &[],
+        };
+        let failed = FAILED.iter().filter_map(|number| codes.get(*number));
+        let failed: Vec<_> = failed.map(AsRef::as_ref).collect();
+        self.handled_rate()
+            .matching(self.code.name.as_ref(), failed.join("|"))
     }
 
     fn error_ratio(&self) -> Query {
@@ -183,14 +211,8 @@ impl GrpcFamilies {
     }
 }
 
-fn label(family: &FamilyDescription, role: LabelRole) -> Result<String, Error> {
-    let label = family.label_with_role(role);
-    let label = label.ok_or_else(|| Error::new(format!("{:?} has no label {role:?}", family.name)));
-    Ok(label?.name.to_string())
-}
-
 fn overview(layer: &GrpcFamilies) -> Row {
-    Row::new("Overview")
+    let mut row = Row::new("Overview")
         .panel(
             Panel::stat("Calls", PanelUnit::RequestsPerSecond)
                 .size(6, 4)
@@ -201,19 +223,24 @@ fn overview(layer: &GrpcFamilies) -> Row {
             with_error_thresholds(Panel::stat("Error ratio", PanelUnit::Ratio).size(6, 4))
                 .description("Calls that failed by the server's fault. Above 1 %: look below at which method.")
                 .query(layer.error_ratio().sum()),
-        )
-        .panel(
+        );
+    if let Some(handling) = &layer.handling {
+        row = row.panel(
             Panel::stat("p95 duration", PanelUnit::Seconds)
                 .size(6, 4)
                 .description("One call in 20 took longer. It never exceeds the last finite bucket.")
-                .query(Query::quantile(0.95, layer.handling.as_str())),
-        )
-        .panel(
+                .query(Query::quantile(0.95, handling.as_str())),
+        );
+    }
+    if let Some(in_progress) = &layer.in_progress {
+        row = row.panel(
             Panel::stat("In progress", PanelUnit::Count)
                 .size(6, 4)
                 .description("Calls whose response has not ended, open streams among them. A steady rise: they are not closed.")
-                .query(Query::value(layer.in_progress.as_str()).sum()),
-        )
+                .query(Query::value(in_progress.as_str()).sum()),
+        );
+    }
+    row
 }
 
 fn calls(layer: &GrpcFamilies) -> Row {
@@ -222,64 +249,74 @@ fn calls(layer: &GrpcFamilies) -> Row {
             .stacked()
             .query(query.by(layer.method_labels()))
     };
-    Row::new("Calls")
-        .panel(
-            by_method("Calls by method", Query::rate(layer.started.as_str()))
-                .description("Calls that began, a second. `unknown` is what is no method: scanners."),
-        )
-        .panel(
-            Panel::time_series("Calls by code", PanelUnit::RequestsPerSecond)
-                .description("Calls that ended, a second. `Canceled`: clients left; `Unknown` and `Internal`: look at the log.")
-                .stacked()
-                .query(layer.handled_rate().by([layer.code.as_str()])),
-        )
-        .panel(
-            with_error_thresholds(Panel::time_series("Error ratio by method", PanelUnit::Ratio))
-                .description("Calls that failed by the server's fault, of all of a method. Look at the log of the one that stands out.")
-                .query(layer.error_ratio().by(layer.method_labels())),
-        )
-        .panel(overflow())
+    let mut row = Row::new("Calls");
+    if let Some(started) = &layer.started {
+        row = row.panel(
+            by_method("Calls by method", Query::rate(started.as_str()))
+                .description("Calls that began, a second. `unknown`: paths that are no method, and methods not proven by a message or OK so far."),
+        );
+    }
+    row.panel(
+        Panel::time_series("Calls by code", PanelUnit::RequestsPerSecond)
+            .description("Calls that ended, a second. `Canceled`: clients left; `Unknown` and `Internal`: look at the log.")
+            .stacked()
+            .query(layer.handled_rate().by([layer.code.name.as_ref()])),
+    )
+    .panel(
+        with_error_thresholds(Panel::time_series("Error ratio by method", PanelUnit::Ratio))
+            .description("Calls that failed by the server's fault, of all of a method. Look at the log of the one that stands out.")
+            .query(layer.error_ratio().by(layer.method_labels())),
+    )
+    .panel(overflow())
 }
 
 fn durations(layer: &GrpcFamilies) -> Row {
-    Row::new("Durations")
-        .panel(duration_quantiles(
-            "Duration",
-            "From a call's begin to the end of its response. Streams take as long as they are open: look at them by method.",
-            &layer.handling,
-        ))
-        .panel(
-            Panel::time_series("p95 duration by method", PanelUnit::Seconds)
-                .description("One call in 20 took longer. Look at what the slowest method waits for.")
-                .query(
-                    Query::quantile(0.95, layer.handling.as_str())
-                        .by(layer.method_labels()),
-                ),
-        )
+    let row = Row::new("Durations");
+    let Some(handling) = &layer.handling else {
+        return row;
+    };
+    row.panel(duration_quantiles(
+        "Duration",
+        "From a call's begin to the end of its response. Streams take as long as they are open: look at them by method.",
+        handling,
+    ))
+    .panel(
+        Panel::time_series("p95 duration by method", PanelUnit::Seconds)
+            .description("One call in 20 took longer. Look at what the slowest method waits for.")
+            .query(Query::quantile(0.95, handling.as_str()).by(layer.method_labels())),
+    )
 }
 
 fn messages(layer: &GrpcFamilies) -> Row {
     let messages = |title: &str, family: &str, description: &str| {
         Panel::time_series(title, PanelUnit::OpsPerSecond)
+            .size(8, 8)
             .description(description)
             .query(Query::rate(family).by(layer.method_labels()))
     };
-    Row::new("Messages and calls in progress")
-        .panel(messages(
+    let mut row = Row::new("Messages and calls in progress");
+    if let Some(received) = &layer.received {
+        row = row.panel(messages(
             "Messages received",
-            &layer.received,
+            received,
             "A second. Far above the calls: streams; a stream that stops shows here.",
-        ).size(8, 8))
-        .panel(messages(
+        ));
+    }
+    if let Some(sent) = &layer.sent {
+        row = row.panel(messages(
             "Messages sent",
-            &layer.sent,
+            sent,
             "A second. None while calls are in progress: nothing is answered.",
-        ).size(8, 8))
-        .panel(
+        ));
+    }
+    if let Some(in_progress) = &layer.in_progress {
+        row = row.panel(
             Panel::time_series("In progress by method", PanelUnit::Count)
                 .size(8, 8)
                 .description("Calls whose response has not ended. One that only rises waits for something that hangs, or is a stream that is never closed.")
                 .stacked()
-                .query(Query::value(layer.in_progress.as_str()).by(layer.method_labels())),
-        )
+                .query(Query::value(in_progress.as_str()).by(layer.method_labels())),
+        );
+    }
+    row
 }

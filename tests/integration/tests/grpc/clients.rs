@@ -15,13 +15,19 @@ use test_support::wait_until;
 
 /// The type of the transport can be written out, for example for a field of a struct.
 type IntoTonicBody = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;
-type Measured = GrpcMetricsService<MapRequestBodyService<Channel, IntoTonicBody>>;
+pub(crate) type Measured = GrpcMetricsService<MapRequestBodyService<Channel, IntoTonicBody>>;
 
 fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
+    measured_by(with_shop_methods(GrpcMetrics::client()), registry, channel)
+}
+
+pub(crate) fn measured_by(
+    metrics: GrpcMetrics,
+    registry: &Registry,
+    channel: Channel,
+) -> Client<Measured> {
     let into_tonic_body: IntoTonicBody = tonic::body::Body::new;
-    let layer = with_shop_methods(GrpcMetrics::client())
-        .build(registry)
-        .unwrap();
+    let layer = metrics.build(registry).unwrap();
     Client::new(apply(layer.map_request_body(into_tonic_body), channel))
 }
 

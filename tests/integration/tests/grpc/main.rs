@@ -4,5 +4,6 @@ mod shop;
 
 mod calls;
 mod clients;
+mod method_names;
 mod methods;
 mod trait_bounds;

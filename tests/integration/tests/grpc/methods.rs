@@ -1,4 +1,4 @@
-//! Undeclared methods of a real server: known once the service has answered a call. Random paths are not.
+//! Methods of a real server that are not preregistered, called in all ways that do and do not prove that they exist.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,16 +21,16 @@ fn series(registry: &Registry) -> usize {
 }
 
 #[tokio::test]
-async fn undeclared_method_is_known_after_its_first_response() {
+async fn method_is_known_after_its_first_message() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     let mut client = server.connect().await;
-    // Any response proves that the method exists. The messages before the response are counted.
-    assert_eq!(client.say("fail").await.unwrap_err().code(), Code::NotFound);
+    client.say("hello").await.unwrap();
+    // The messages before the response are counted.
     client.collect(&["a", "b", "c"]).await.unwrap();
     wait_for_calls_to_end(&registry, "server", 2).await;
-    assert_eq!(handled_calls(&registry, "Say", "NotFound"), 1.0);
-    assert_eq!(message_counts(&registry, "Say"), (1.0, 0.0));
+    assert_eq!(handled_calls(&registry, "Say", "OK"), 1.0);
+    assert_eq!(message_counts(&registry, "Say"), (1.0, 1.0));
     assert_eq!(message_counts(&registry, "Collect"), (3.0, 1.0));
     let labels = [("grpc_type", "unknown"), ("grpc_method", "Say")];
     assert_eq!(
@@ -46,6 +46,46 @@ async fn undeclared_method_is_known_after_its_first_response() {
     assert_eq!(handled_calls(&registry, "Say", "Unimplemented"), 1.0);
     assert_eq!(handled_calls(&registry, "unknown", "Unimplemented"), 0.0);
     assert_eq!(message_counts(&registry, "Chat"), (2.0, 2.0));
+}
+
+/// The response has two messages and then an error, which is in the trailers.
+#[tokio::test]
+async fn stream_that_fails_after_a_message_proves_the_method() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    let texts = server.connect().await.list("fail").await.unwrap();
+    assert_eq!(read(texts).await, (2, Code::DataLoss));
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    assert_eq!(handled_calls(&registry, "List", "DataLoss"), 1.0);
+    assert_eq!(message_counts(&registry, "List"), (1.0, 2.0));
+}
+
+/// The response has no message, so its code is in the head.
+#[tokio::test]
+async fn error_without_a_message_does_not_prove_the_method() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    let mut client = server.connect().await;
+    client.say("fail").await.unwrap_err();
+    client.list("refuse").await.unwrap_err();
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    assert_eq!(handled_calls(&registry, "unknown", "NotFound"), 1.0);
+    assert_eq!(handled_calls(&registry, "unknown", "PermissionDenied"), 1.0);
+    assert_eq!(message_counts(&registry, "unknown"), (2.0, 0.0));
+}
+
+#[tokio::test]
+async fn stream_is_in_progress_under_its_name_from_its_first_message() {
+    let registry = Registry::new();
+    let server = Server::start(&registry, registry.grpc_layer()).await;
+    let mut texts = server.connect().await.list("hang").await.unwrap();
+    texts.message().await.unwrap();
+    let labels = [("grpc_method", "List")];
+    let in_progress = || sum_or_zero(&registry, "grpc_server_in_progress", &labels);
+    assert_eq!(in_progress(), 1.0);
+    drop(texts);
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    assert_eq!(handled_calls(&registry, "List", "Canceled"), 1.0);
 }
 
 #[tokio::test]
@@ -72,9 +112,8 @@ async fn unimplemented_methods_are_counted_as_unknown() {
     );
 }
 
-/// A path becomes a known method only if the service has answered a call to it.
 #[tokio::test]
-async fn calls_without_a_response_are_unknown_until_the_method_is_known() {
+async fn calls_without_a_response_do_not_prove_the_method() {
     let registry = Registry::new();
     let server = Server::start(&registry, registry.grpc_layer()).await;
     server.connect().await.say("panic").await.unwrap_err();
@@ -86,7 +125,7 @@ async fn calls_without_a_response_are_unknown_until_the_method_is_known() {
     assert_eq!(handled_calls(&registry, "unknown", "DeadlineExceeded"), 1.0);
     assert_eq!(message_counts(&registry, "unknown"), (2.0, 0.0));
 
-    // After its first response, the method is known, and later calls are counted for it.
+    // After its first message, the method is known, and later calls are counted for it.
     server.connect().await.say("hello").await.unwrap();
     server.connect().await.say("panic").await.unwrap_err();
     wait_for_calls_to_end(&registry, "server", 4).await;

@@ -20,7 +20,9 @@ use tonic::body::Body as TonicBody;
 use tonic::client::GrpcService;
 use tonic::codec::CompressionEncoding;
 use tonic::codegen::{BoxFuture, StdError};
+use tonic::metadata::MetadataValue;
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -118,6 +120,21 @@ where
     }
 }
 
+fn authenticate(request: Request<()>) -> Result<Request<()>, Status> {
+    match request.metadata().get("authorization") {
+        Some(_) => Ok(request),
+        None => Err(Status::unauthenticated("no token")),
+    }
+}
+
+/// Adds the token that [`Server::start_with_auth`] requires.
+pub fn with_token<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let token = MetadataValue::from_static("Bearer token");
+    request.metadata_mut().insert("authorization", token);
+    request
+}
+
 /// A tonic server on a free port of the loopback interface, stopped when dropped.
 pub struct Server {
     pub address: SocketAddr,
@@ -131,8 +148,22 @@ impl Server {
     }
 
     pub async fn start_shop(registry: &Registry, layer: GrpcMetricsLayer, shop: Shop) -> Self {
+        Self::start_routes(registry, layer, |routes| routes.add_service(shop)).await
+    }
+
+    /// Starts the shop with an interceptor that rejects calls without a token, as `UNAUTHENTICATED`.
+    pub async fn start_with_auth(registry: &Registry, layer: GrpcMetricsLayer) -> Self {
+        let shop = InterceptedService::new(Shop::default(), authenticate);
+        Self::start_routes(registry, layer, |routes| routes.add_service(shop)).await
+    }
+
+    async fn start_routes(
+        registry: &Registry,
+        layer: GrpcMetricsLayer,
+        add_shop: impl FnOnce(Routes) -> Routes,
+    ) -> Self {
         let page = axum::Router::new().route_service("/metrics", registry.handler());
-        let routes = Routes::from(page).add_service(shop);
+        let routes = add_shop(Routes::from(page));
         let (incoming, address) = listen().await;
         let server = tonic::transport::Server::builder()
             .accept_http1(true)
@@ -246,9 +277,12 @@ where
     }
 
     pub async fn list(&mut self, what: &str) -> Result<Streaming<Text>, Status> {
+        self.list_with(Request::new(text(what))).await
+    }
+
+    pub async fn list_with(&mut self, request: Request<Text>) -> Result<Streaming<Text>, Status> {
         let codec = self.ready().await?;
         let path = http::uri::PathAndQuery::from_static("/test.Shop/List");
-        let request = Request::new(text(what));
         let response = self.grpc.server_streaming(request, path, codec).await?;
         Ok(response.into_inner())
     }
