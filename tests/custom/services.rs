@@ -114,6 +114,18 @@ async fn call_is_counted_and_timed_by_its_outcome_and_by_labels_of_the_request()
     assert_eq!(recorded.value("job_errors_total", &failure), 1.0);
 }
 
+#[test]
+fn call_ends_when_its_future_completes_not_when_it_is_dropped() {
+    let (recorded, jobs) = Recorded::new();
+    let works = service_fn(|_: Job| ready(Ok::<_, Unreachable>(())));
+    let mut service = OperationLayer::new(move |job: &Job| jobs.operation(job)).layer(works);
+    let mut call = Box::pin(service.call(Job(Kind::Email)));
+    assert_eq!(call.as_mut().now_or_never(), Some(Ok(())));
+    recorded.assert_ended(1, "success", 1);
+    drop(call);
+    recorded.assert_ended(1, "success", 1);
+}
+
 #[tokio::test]
 async fn call_whose_future_is_dropped_is_cancelled() {
     let (recorded, jobs) = Recorded::new();
