@@ -52,6 +52,7 @@
 //! | record custom metrics with macros | [`Registry`], which is a recorder for the `metrics` crate |
 //! | define custom metrics with typed labels | [`custom`], [`catalogue!`] |
 //! | count, time and track an operation | [`Operation`] |
+//! | measure any other Tower service | [`custom::OperationLayer`] |
 //! | read values at scrape time | [`collect`]; for the process and the tokio runtime, [`collectors`] |
 //! | record into another exporter | [`Sink`] |
 //! | read the metrics as data | [`Registry::gather`], [`snapshot`] |

@@ -280,6 +280,59 @@ fn custom_metrics_do_not_allocate() {
     assert!(Registry::global().is_none());
 }
 
+#[test]
+fn operation_layer_does_not_allocate() {
+    use tower_prometheus::custom::{OperationLayer, Outcome};
+    use tower_prometheus::{Counter, Histogram, InProgress, Operation, catalogue, labels};
+    labels! {
+        pub struct Ended { kind: open(5), outcome: Outcome }
+    }
+    catalogue! {
+        struct Jobs {
+            /// Jobs.
+            jobs_total: Counter<Ended>,
+            /// Duration of jobs in seconds.
+            job_seconds: Histogram,
+            /// Jobs in progress.
+            jobs_in_progress: InProgress,
+        }
+    }
+    let registry = Registry::new();
+    let jobs = Jobs::on(&registry).unwrap();
+    let start = move |kind: &&'static str| {
+        let kind = *kind;
+        Operation::new()
+            .in_progress(jobs.jobs_in_progress)
+            .duration(move |_| jobs.job_seconds)
+            .count(move |end| {
+                let outcome = end.outcome;
+                jobs.jobs_total.with(Ended { kind, outcome })
+            })
+    };
+    let inner = service_fn(|kind: &'static str| ready(if kind == "a" { Ok(()) } else { Err(()) }));
+    let layer = OperationLayer::new(start);
+    let mut service = layer.layer(inner);
+    let mut observed = layer
+        .on_result(|operation, result: &Result<(), ()>| {
+            if result.is_err() {
+                operation.set_error("refused");
+            }
+        })
+        .layer(inner);
+    let allocated = allocations(|| {
+        for kind in ["a", "b"] {
+            let _ = service.call(kind).now_or_never();
+            drop(service.call(kind));
+            let _ = observed.call(kind).now_or_never();
+        }
+    });
+    assert_eq!(allocated, 0);
+    let count = |outcome| registry.sum("jobs_total", &[("outcome", outcome)]);
+    assert_eq!(count("success"), Some(206.0));
+    assert_eq!(count("error"), Some(206.0));
+    assert_eq!(count("cancelled"), Some(206.0));
+}
+
 /// Some requests need a box. It is freed however they end: `allocations` asserts that.
 #[test]
 fn memory_of_a_request_is_freed_however_it_ends() {

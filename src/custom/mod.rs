@@ -5,6 +5,7 @@
 //! | define metrics | [`catalogue!`](crate::catalogue!) |
 //! | define labels | [`labels!`](crate::labels!) |
 //! | count, time and track an operation | [`Operation`](crate::Operation) |
+//! | measure each call of a Tower service that is not HTTP | [`OperationLayer`] |
 //! | record without a definition | the macros of the `metrics` crate, with a [`Registry`](crate::Registry) as the recorder |
 //!
 //! ```
@@ -173,6 +174,8 @@ pub use self::{
     operation::{
         future::OperationFuture,
         guard::OperationGuard,
+        layer::OperationLayer,
         outcome::{OperationEnd, Outcome},
+        service::OperationService,
     },
 };

@@ -2,5 +2,6 @@
 
 mod catalogue;
 mod operations;
+mod services;
 #[cfg(feature = "summary")]
 mod summary;

@@ -173,6 +173,45 @@ async fn result_callback_runs_before_the_operation_is_recorded() {
     assert_eq!(recorded.value("llm_errors_total", &[]), 1.0, "once");
 }
 
+#[tokio::test]
+async fn future_of_any_type_is_a_success_once_it_completes() {
+    let (recorded, llm) = Recorded::new();
+    let work = async { recorded.in_progress() };
+    assert_eq!(llm.call("a").run_infallible(work).await, 1.0);
+    recorded.assert_ended(1, "success", 1);
+
+    drop(llm.call("a").run_infallible(std::future::pending::<u8>()));
+    recorded.assert_ended(2, "cancelled", 1);
+
+    let panics = async { panic_with_result("no").is_ok() };
+    let caught = AssertUnwindSafe(llm.call("a").run_infallible(panics));
+    caught.catch_unwind().await.unwrap_err();
+    recorded.assert_ended(3, "panicked", 1);
+}
+
+#[tokio::test]
+async fn output_of_any_type_can_set_outcome_and_labels() {
+    let (recorded, llm) = Recorded::new();
+    let found = llm
+        .call("a")
+        .run_output(async { None::<u8> }, |call, found| {
+            call.cache = Cache::Hit;
+            if found.is_none() {
+                call.set_error("missing");
+            }
+            assert_eq!(recorded.in_progress(), 1.0);
+        });
+    assert_eq!(found.await, None);
+    recorded.assert_ended(1, "error", 1);
+    assert_eq!(recorded.value("llm_calls_total", &[("cache", "hit")]), 1.0);
+    let missing = [("error_type", "missing")];
+    assert_eq!(recorded.value("llm_errors_total", &missing), 1.0);
+
+    let counted = llm.call("a").run_output(async { 7 }, |_, _| {});
+    assert_eq!(counted.await, 7);
+    recorded.assert_ended(2, "success", 1);
+}
+
 /// The callback does not run for a cancelled or a panicked operation. If the callback panics, the operation is
 /// recorded as panicked.
 #[tokio::test]

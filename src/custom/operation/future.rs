@@ -11,57 +11,66 @@ use crate::custom::operation::outcome::OperationEnd;
 use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
-    /// The future of [`Operation::run`](super::Operation::run) and
-    /// [`run_with`](super::Operation::run_with).
+    /// The future of an [`Operation`](crate::Operation), and of an [`OperationService`](super::OperationService).
     ///
     /// If it is dropped before it completes, the outcome is `Cancelled`. If it panics, the outcome is `Panicked`,
     /// and the panic propagates.
     #[must_use = "futures do nothing unless they are polled"]
-    pub struct OperationFuture<Work, Labels, Record, OnResult>
+    pub struct OperationFuture<Work, Labels, Record, OnOutput>
     where
+        Work: Future,
         Record: FnOnce(&OperationEnd<'_, Labels>),
     {
         #[pin]
         work: Work,
-        on_result: Option<OnResult>,
+        // Called before `on_output`, which may change the outcome.
+        set_outcome: OutputObserver<Labels, Record, Work::Output>,
+        on_output: Option<OnOutput>,
         running: Option<OperationGuard<Labels, Record>>,
     }
 }
 
-impl<Work, Labels, Record, OnResult> OperationFuture<Work, Labels, Record, OnResult>
+/// Inspects the output of a future before it is recorded. A function pointer, so that futures without a closure of
+/// the application have a type that can be named.
+pub(super) type OutputObserver<Labels, Record, Output> =
+    fn(&mut OperationGuard<Labels, Record>, &Output);
+
+impl<Work, Labels, Record, OnOutput> OperationFuture<Work, Labels, Record, OnOutput>
 where
+    Work: Future,
     Record: FnOnce(&OperationEnd<'_, Labels>),
 {
     pub(super) fn new(
         work: Work,
-        running: OperationGuard<Labels, Record>,
-        on_result: OnResult,
+        running: Option<OperationGuard<Labels, Record>>,
+        set_outcome: OutputObserver<Labels, Record, Work::Output>,
+        on_output: OnOutput,
     ) -> Self {
         Self {
             work,
-            on_result: Some(on_result),
-            running: Some(running.polled()),
+            set_outcome,
+            on_output: Some(on_output),
+            running: running.map(OperationGuard::polled),
         }
     }
 }
 
-impl<Work, Labels, Record, OnResult, T, E> Future
-    for OperationFuture<Work, Labels, Record, OnResult>
+impl<Work, Labels, Record, OnOutput> Future for OperationFuture<Work, Labels, Record, OnOutput>
 where
-    Work: Future<Output = Result<T, E>>,
+    Work: Future,
     Record: FnOnce(&OperationEnd<'_, Labels>),
-    OnResult: FnOnce(&mut OperationGuard<Labels, Record>, &Result<T, E>),
+    OnOutput: FnOnce(&mut OperationGuard<Labels, Record>, &Work::Output),
 {
-    type Output = Result<T, E>;
+    type Output = Work::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut guard = PanicGuard::new(this.running);
         let polled = this.work.poll(cx);
-        if let (Poll::Ready(result), Some(running)) = (&polled, guard.value().as_mut()) {
-            running.set_result(result);
-            if let Some(on_result) = this.on_result.take() {
-                on_result(running, result);
+        if let (Poll::Ready(output), Some(running)) = (&polled, guard.value().as_mut()) {
+            (this.set_outcome)(running, output);
+            if let Some(on_output) = this.on_output.take() {
+                on_output(running, output);
             }
         }
         guard.defuse();
@@ -73,8 +82,9 @@ where
     }
 }
 
-impl<Work, Labels, Record, OnResult> fmt::Debug for OperationFuture<Work, Labels, Record, OnResult>
+impl<Work, Labels, Record, OnOutput> fmt::Debug for OperationFuture<Work, Labels, Record, OnOutput>
 where
+    Work: Future,
     Record: FnOnce(&OperationEnd<'_, Labels>),
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

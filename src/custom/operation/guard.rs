@@ -122,6 +122,11 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> OperationGuard<Labels, R
         }
     }
 
+    /// Sets the outcome of work whose output cannot be an error.
+    pub(super) fn set_success<T>(&mut self, _: &T) {
+        self.set_outcome(Outcome::Success);
+    }
+
     fn record(&mut self, outcome: Outcome) {
         let Some(record) = self.record.take() else {
             return;

@@ -2,14 +2,16 @@
 
 pub(crate) mod future;
 pub(crate) mod guard;
+pub(crate) mod layer;
 pub(crate) mod outcome;
+pub(crate) mod service;
 #[cfg(feature = "stream")]
 pub(crate) mod stream;
 
 use std::fmt;
 
 use crate::custom::metric::{Counter, Histogram, InProgress};
-use crate::custom::operation::future::OperationFuture;
+use crate::custom::operation::future::{OperationFuture, OutputObserver};
 use crate::custom::operation::guard::OperationGuard;
 use crate::custom::operation::outcome::OperationEnd;
 
@@ -19,9 +21,11 @@ use crate::custom::operation::outcome::OperationEnd;
 ///
 /// | to measure | use |
 /// |---|---|
-/// | a future | [`run`](Self::run), or [`run_with`](Self::run_with) to inspect the result |
+/// | a future of a `Result` | [`run`](Self::run), or [`run_with`](Self::run_with) to inspect the result |
+/// | a future of any other type | [`run_infallible`](Self::run_infallible), or [`run_output`](Self::run_output) to inspect the output |
 /// | a function | [`in_scope`](Self::in_scope) |
 /// | a stream | `stream` (feature `stream`) |
+/// | each call of a Tower service | [`OperationLayer`](crate::custom::OperationLayer) |
 /// | anything else | [`start`](Self::start), which returns a guard |
 ///
 /// When it starts, the gauge of operations in progress is incremented. Everything else is recorded when it
@@ -87,6 +91,7 @@ use crate::custom::operation::outcome::OperationEnd;
 /// |---|---|
 /// | the future or function returns `Ok`; the stream ends without an error | [`Success`](crate::custom::Outcome::Success) |
 /// | the future or function returns `Err`; an item of the stream was `Err` | [`Error`](crate::custom::Outcome::Error), with the name of the error's type |
+/// | a future without a `Result` completes | [`Success`](crate::custom::Outcome::Success), unless [`run_output`](Self::run_output) sets another |
 /// | the future, stream or guard is dropped earlier | [`Cancelled`](crate::custom::Outcome::Cancelled) |
 /// | it panics | [`Panicked`](crate::custom::Outcome::Panicked); the panic propagates |
 ///
@@ -149,10 +154,6 @@ impl<Labels> Operation<Labels, fn(&OperationEnd<'_, Labels>)> {
         }
     }
 }
-
-/// Inspects the result of a future before it is recorded. A function pointer, so that the futures of
-/// [`run`](Operation::run) have a type that can be named.
-type ResultObserver<Labels, Record, T, E> = fn(&mut OperationGuard<Labels, Record>, &Result<T, E>);
 
 impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record> {
     /// Sets the gauge that is incremented while the operation is in progress. Replaces an earlier one.
@@ -227,10 +228,13 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
     }
 
     /// Starts the operation now, not at the first poll. It ends with the returned future.
+    ///
+    /// The outcome is that of the `Result`. For a future of another type, see
+    /// [`run_infallible`](Self::run_infallible).
     pub fn run<Work, T, E>(
         self,
         work: Work,
-    ) -> OperationFuture<Work, Labels, Record, ResultObserver<Labels, Record, T, E>>
+    ) -> OperationFuture<Work, Labels, Record, OutputObserver<Labels, Record, Result<T, E>>>
     where
         Work: Future<Output = Result<T, E>>,
     {
@@ -283,7 +287,90 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         Work: Future<Output = Result<T, E>>,
         OnResult: FnOnce(&mut OperationGuard<Labels, Record>, &Result<T, E>),
     {
-        OperationFuture::new(work, self.start(), on_result)
+        let running = Some(self.start());
+        OperationFuture::new(work, running, OperationGuard::set_result, on_result)
+    }
+
+    /// Starts the operation like [`run`](Self::run), for a future that cannot fail.
+    ///
+    /// If the future completes, the outcome is [`Success`](crate::custom::Outcome::Success). If its output is a
+    /// `Result`, use [`run`](Self::run): here, an `Err` counts as success.
+    ///
+    /// ```
+    /// # use tower_prometheus::{Histogram, Operation, Registry, catalogue};
+    /// catalogue! {
+    ///     pub struct Queue {
+    ///         /// Duration of flushes in seconds.
+    ///         pub flush_duration_seconds: Histogram,
+    ///     }
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// # let registry = Registry::new();
+    /// let queue = Queue::on(&registry)?;
+    /// let flushed: usize = Operation::new()
+    ///     .duration(|_| queue.flush_duration_seconds)
+    ///     .run_infallible(async { 7 })
+    ///     .await;
+    /// assert_eq!(flushed, 7);
+    /// assert_eq!(registry.sum("flush_duration_seconds_count", &[]), Some(1.0));
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_infallible<Work: Future>(
+        self,
+        work: Work,
+    ) -> OperationFuture<Work, Labels, Record, OutputObserver<Labels, Record, Work::Output>> {
+        self.run_output(work, |_, _| {})
+    }
+
+    /// Starts the operation like [`run`](Self::run), for a future of any type, and calls `on_output` before the
+    /// output is recorded.
+    ///
+    /// The outcome is [`Success`](crate::custom::Outcome::Success), unless `on_output` sets another with
+    /// [`set_outcome`](OperationGuard::set_outcome) or [`set_error`](OperationGuard::set_error).
+    ///
+    /// ```
+    /// # use tower_prometheus::{Counter, Operation, Registry, catalogue, custom::Outcome, labels};
+    /// labels! {
+    ///     pub struct Ended { outcome: Outcome }
+    /// }
+    /// catalogue! {
+    ///     pub struct Cache {
+    ///         /// Total number of look-ups, by outcome.
+    ///         pub lookups_total: Counter<Ended>,
+    ///     }
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// # let registry = Registry::new();
+    /// let cache = Cache::on(&registry)?;
+    /// let found: Option<&str> = Operation::new()
+    ///     .count(|end| cache.lookups_total.with(Ended { outcome: end.outcome }))
+    ///     .run_output(async { None }, |operation, found| {
+    ///         if found.is_none() {
+    ///             operation.set_error("missing");
+    ///         }
+    ///     })
+    ///     .await;
+    /// assert_eq!(found, None);
+    /// assert_eq!(registry.sum("lookups_total", &[("outcome", "error")]), Some(1.0));
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn run_output<Work, OnOutput>(
+        self,
+        work: Work,
+        on_output: OnOutput,
+    ) -> OperationFuture<Work, Labels, Record, OnOutput>
+    where
+        Work: Future,
+        OnOutput: FnOnce(&mut OperationGuard<Labels, Record>, &Work::Output),
+    {
+        let running = Some(self.start());
+        OperationFuture::new(work, running, OperationGuard::set_success, on_output)
     }
 
     /// Starts the operation and calls `work`. It ends when `work` returns or panics. `work` can set labels.
