@@ -59,9 +59,12 @@ impl GrpcCall {
             timeout: None,
             response_code: None,
         };
-        let messages = match is_grpc(request.headers()) {
-            true => call.start_grpc(request),
-            false => MessageRecorder::Ignored,
+        let messages = match methods.active() {
+            Some(active) if is_grpc(request.headers()) => {
+                call.methods = active;
+                call.start_grpc(request)
+            }
+            _ => MessageRecorder::Ignored,
         };
         (call, messages)
     }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::grpc::code_format::CodeFormat;
-use crate::grpc::side::Side;
+use crate::sink::side::Side;
 
 /// A gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

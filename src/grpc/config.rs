@@ -6,13 +6,13 @@ use crate::grpc::layer::GrpcMetricsLayer;
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::naming::GrpcNaming;
 use crate::grpc::series::GrpcSeries;
-use crate::grpc::settings::{GrpcSettings, GrpcType, HANDLING_BUCKETS, PreregisteredMethod};
-use crate::grpc::side::Side;
+use crate::grpc::settings::{GrpcSettings, GrpcType, PreregisteredMethod};
 use crate::http::config::http_label::HttpLabel;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::registry::Registry;
 use crate::sink::Sink;
+use crate::sink::side::Side;
 
 /// The configuration of a gRPC metrics layer: its names, labels, buckets and preregistered methods.
 ///
@@ -199,6 +199,13 @@ impl GrpcMetrics {
         self
     }
 
+    /// Turns the layer on or off. A layer that is off passes all calls through and registers no metrics. It is on by
+    /// default.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.settings.enabled = enabled;
+        self
+    }
+
     /// Preregisters a method: exports its series as 0 from start-up, with every code.
     ///
     /// `service` includes the package: `shop.Orders`. `kind` is the value of the label `grpc_type`. Neither name
@@ -305,19 +312,28 @@ impl GrpcMetrics {
     ///
     /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<GrpcMetricsLayer, Error> {
-        let (settings, sink) = (self.settings, sink.into());
-        settings.check()?;
-        let same = |series: &GrpcSeries| series.settings == settings;
-        let leak = || leak(settings.clone(), sink.clone());
-        let (options, labels) = (&settings.options, settings.label_names());
-        let series = sink.layer_state(options, labels, HANDLING_BUCKETS, same, leak)?;
+        self.settings.check()?;
+        let series = GrpcSeries::shared(&self.settings, &sink.into())?;
         Ok(GrpcMetricsLayer::new(series))
     }
-}
 
-/// Leaks the series of a layer, so that calls borrow them and share no reference count between cores.
-fn leak(settings: GrpcSettings, sink: Sink) -> Result<&'static GrpcSeries, Error> {
-    Ok(Box::leak(Box::new(GrpcSeries::new(settings, sink)?)))
+    /// Checks the configuration and builds the layer, which records into the global recorder as soon as one is
+    /// installed.
+    ///
+    /// Calls before that are passed through and not measured. For the rest, it is as
+    /// [`HttpMetrics::build_global`](crate::HttpMetrics::build_global).
+    ///
+    /// # Errors
+    ///
+    /// The same as [`build`](Self::build).
+    pub fn build_global(self) -> Result<GrpcMetricsLayer, Error> {
+        if let Some(sink) = Sink::installed() {
+            return self.build(sink);
+        }
+        self.settings.check()?;
+        let series = GrpcSeries::waiting(&self.settings);
+        Ok(GrpcMetricsLayer::new(series))
+    }
 }
 
 impl Registry {

@@ -173,7 +173,6 @@ pub(crate) mod naming;
 pub(crate) mod series;
 pub(crate) mod service;
 pub(crate) mod settings;
-pub(crate) mod side;
 
 pub use self::{
     body::{GrpcRequestBody, GrpcResponseBody},

@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::grpc::code::Code;
 use crate::grpc::code_format::CodeFormat;
 use crate::grpc::metric::GrpcMetric;
-use crate::grpc::side::Side;
 use crate::model::names::{check_label_name, check_metric_name};
+use crate::sink::side::Side;
 
 /// The names of the metrics and labels of a gRPC layer, and the form of status codes.
 ///

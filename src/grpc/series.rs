@@ -2,20 +2,21 @@
 
 use std::sync::OnceLock;
 
-use metrics::Key;
+use metrics::{Key, NoopRecorder};
 
 use crate::error::Error;
 use crate::grpc::code::Code;
 use crate::grpc::families::LabelSource;
 use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Method, MethodName};
 use crate::grpc::metric::GrpcMetric;
-use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
-use crate::grpc::side::Side;
+use crate::grpc::settings::{GrpcSettings, HANDLING_BUCKETS, PreregisteredMethod};
 use crate::http::config::http_label::On;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::series::label_values::{LabelIds, LabelValueIds};
 use crate::maps::table::Table;
+use crate::sink::activation::Activation;
 use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
+use crate::sink::side::Side;
 use crate::sink::{Sink, owned_key};
 
 /// The series of a layer, by path. Leaked, so that calls borrow them and share no reference count between
@@ -38,29 +39,61 @@ pub(crate) struct GrpcSeries {
     on_all_metrics: LabelIds,
     /// Whether a custom label is read from the response.
     reads_response: bool,
+    activation: Activation<GrpcSettings, Self>,
 }
 
 impl GrpcSeries {
-    /// Registers the families and the series of preregistered methods in the sink.
-    pub(crate) fn new(settings: GrpcSettings, sink: Sink) -> Result<Self, Error> {
-        let labels = &settings.labels;
-        let series = Self {
-            names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
-            label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
-            by_path: Table::new(settings.preregistered.len() + settings.max_methods),
-            unknown: OnceLock::new(),
-            overflow: OnceLock::new(),
-            method_overflow: Overflow::default(),
-            values: labels
-                .iter()
-                .map(|l| LabelValueIds::new(&l.values))
-                .collect(),
-            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
-            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
-            reads_response: labels.iter().any(|label| label.reads_response()),
-            settings,
-            sink,
+    /// Returns the series of a configuration; on the same registry, always the same ones.
+    pub(crate) fn shared(settings: &GrpcSettings, sink: &Sink) -> Result<&'static Self, Error> {
+        if !settings.enabled {
+            return Ok(Self::disabled());
+        }
+        let same = |series: &Self| series.settings == *settings;
+        let leak = || Ok(Self::leak(Self::new(settings.clone(), sink.clone())?));
+        let (options, labels) = (&settings.options, settings.label_names());
+        sink.layer_state(options, labels, HANDLING_BUCKETS, same, leak)
+    }
+
+    /// Returns the series of a layer that is turned off.
+    fn disabled() -> &'static Self {
+        static DISABLED: OnceLock<&'static GrpcSeries> = OnceLock::new();
+        DISABLED.get_or_init(|| Self::leak(Self::passive(Activation::Off)))
+    }
+
+    /// Returns the series of a layer that measures nothing until a global recorder is installed.
+    pub(crate) fn waiting(settings: &GrpcSettings) -> &'static Self {
+        if !settings.enabled {
+            return Self::disabled();
+        }
+        let waiting = Activation::waiting(settings.clone(), Self::shared);
+        Self::leak(Self::passive(waiting))
+    }
+
+    fn leak(series: Self) -> &'static Self {
+        Box::leak(Box::new(series))
+    }
+
+    /// A layer that measures nothing.
+    fn passive(activation: Activation<GrpcSettings, Self>) -> Self {
+        let settings = GrpcSettings {
+            max_methods: 0,
+            ..GrpcSettings::new(Side::Server)
         };
+        Self {
+            activation,
+            ..Self::unregistered(settings, Sink::recorder(NoopRecorder))
+        }
+    }
+
+    /// The series that measure a call; `None` if nothing is measured.
+    #[inline]
+    pub(crate) fn active(&'static self) -> Option<&'static Self> {
+        self.activation.active(self)
+    }
+
+    /// Registers the families and the series of preregistered methods in the sink.
+    fn new(settings: GrpcSettings, sink: Sink) -> Result<Self, Error> {
+        let series = Self::unregistered(settings, sink);
         for metric in GrpcMetric::ALL {
             if let Some(spec) = series.settings.spec(metric)? {
                 series.sink.register(&spec)?;
@@ -74,6 +107,26 @@ impl GrpcSeries {
     }
 
     /// Makes a method known, and registers its series for all listed values of custom labels.
+    /// Allocates the tables.
+    fn unregistered(settings: GrpcSettings, sink: Sink) -> Self {
+        let labels = &settings.labels;
+        Self {
+            names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
+            label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
+            by_path: Table::new(settings.preregistered.len() + settings.max_methods),
+            unknown: OnceLock::new(),
+            overflow: OnceLock::new(),
+            method_overflow: Overflow::default(),
+            values: labels.iter().map(LabelValueIds::new).collect(),
+            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
+            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
+            reads_response: labels.iter().any(|label| label.reads_response()),
+            activation: Activation::Active,
+            settings,
+            sink,
+        }
+    }
+
     fn preregister(&self, preregistered: &PreregisteredMethod) {
         let name = MethodName::preregistered(preregistered);
         let path = format!("/{}", name.full);

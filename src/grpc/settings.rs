@@ -3,9 +3,9 @@
 use crate::error::{Error, Errors};
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::naming::GrpcNaming;
-use crate::grpc::side::Side;
-use crate::http::config::http_label::{AllowedValues, HttpLabel, MAX_LABELS, On};
+use crate::http::config::http_label::{HttpLabel, MAX_LABELS, On};
 use crate::sink::layer_options::{LayerOptions, check_buckets};
+use crate::sink::side::Side;
 
 /// The name of the setting for the buckets of durations.
 pub(crate) const HANDLING_BUCKETS: &str = "handling_buckets";
@@ -29,6 +29,8 @@ const SIZE_BUCKETS: [f64; 11] = [
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct GrpcSettings {
     pub(crate) side: Side,
+    /// `false` for a layer that passes all calls through.
+    pub(crate) enabled: bool,
     pub(crate) options: LayerOptions,
     pub(crate) naming: GrpcNaming,
     pub(crate) measured: [bool; GrpcMetric::COUNT],
@@ -84,6 +86,7 @@ impl GrpcSettings {
     pub(crate) fn new(side: Side) -> Self {
         Self {
             side,
+            enabled: true,
             options: LayerOptions::default(),
             naming: GrpcNaming::go_grpc_middleware(),
             measured: GrpcMetric::ALL.map(|metric| !metric.is_size()),
@@ -115,6 +118,7 @@ impl GrpcSettings {
         const MAX_METHODS: usize = 1_000_000;
         let Self {
             side,
+            enabled: _,
             options,
             naming,
             measured: _,
@@ -165,7 +169,6 @@ impl GrpcSettings {
 }
 
 fn check_labels(labels: &[HttpLabel], errors: &mut Errors) {
-    const MAX_VALUES: usize = 10_000;
     if labels.len() > MAX_LABELS {
         errors.push(format!(
             "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
@@ -173,14 +176,13 @@ fn check_labels(labels: &[HttpLabel], errors: &mut Errors) {
         ));
     }
     for label in labels {
-        let name = &label.name;
-        let (what, values) = match &label.values {
-            AllowedValues::Listed(values) => {
-                (format!("number of values of label {name:?}"), values.len())
-            }
-            AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
-        };
-        errors.add_range(what, values, 1..=MAX_VALUES);
+        label.check(errors);
+        if label.reads_outcome() {
+            errors.push(format!(
+                "label {:?}: from_outcome is only for HTTP layers; the code of a call is the label of the status code",
+                label.name
+            ));
+        }
     }
 }
 

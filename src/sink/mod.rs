@@ -1,8 +1,10 @@
 //! [`Sink`]: a registry or a recorder of another crate.
 
+pub(crate) mod activation;
 pub(crate) mod handles;
 pub(crate) mod layer_options;
 pub(crate) mod overflow;
+pub(crate) mod side;
 
 use std::any::Any;
 use std::borrow::Cow;

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
+use tower_prometheus::http::HttpLabel;
 use tower_prometheus::{
     Error, GrpcMetrics, Registry, Sink,
     grpc::{GrpcMetricsLayer, GrpcType},
@@ -245,4 +246,27 @@ fn configuration_error_lists_all_mistakes() {
     for mistake in ["a b", "grpc_code", "handling_buckets", "1000001", "Say"] {
         assert!(error.contains(mistake), "{mistake}: {error}");
     }
+}
+
+#[test]
+fn label_of_the_outcome_is_an_error() {
+    let label = HttpLabel::from_outcome("result", |_| Some("ok"));
+    let error = GrpcMetrics::server().label(label).build(Registry::new());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with(r#"label "result": from_outcome"#),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn layer_that_is_off_passes_calls_through() {
+    let registry = Registry::new();
+    let layer = GrpcMetrics::server()
+        .enabled(false)
+        .method("shop.Orders", "Place", GrpcType::Unary)
+        .build(&registry)
+        .unwrap();
+    call(layer).await;
+    assert_eq!(registry.render(), Registry::new().render());
 }

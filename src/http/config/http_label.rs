@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::Errors;
 use crate::http::config::closure::Closure;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::outcome::RequestOutcome;
@@ -263,6 +264,25 @@ impl HttpLabel {
     pub(crate) fn preset(mut self) -> Self {
         self.is_preset = true;
         self
+    }
+
+    /// Adds an error for each setting that is not allowed.
+    pub(crate) fn check(&self, errors: &mut Errors) {
+        const MAX_VALUES: usize = 10_000;
+        let name = &self.name;
+        let (what, values) = match &self.values {
+            AllowedValues::Listed(values) => {
+                (format!("number of values of label {name:?}"), values.len())
+            }
+            AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
+        };
+        errors.add_range(what, values, 1..=MAX_VALUES);
+        if self.on == On::Everything && (self.reads_response() || self.reads_outcome()) {
+            errors.push(format!(
+                "label {name:?}: on_everything is only for labels that are read from the request alone; use \
+                 on_histograms"
+            ));
+        }
     }
 
     pub(crate) fn of_request<'a>(&self, request: RequestHead<'a>) -> Option<Cow<'a, str>> {

@@ -11,7 +11,7 @@ use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::kept_parameter::KeptParameter;
 use crate::http::config::naming::Naming;
 use crate::http::config::preset_labels;
-use crate::http::config::settings::{ExemplarOf, HttpSettings, MeasureUntil, Route, Side};
+use crate::http::config::settings::{ExemplarOf, HttpSettings, MeasureUntil, Route};
 use crate::http::config::standard_label::StandardLabel;
 use crate::http::labels::error_kind::ErrorKind;
 use crate::http::labels::head::RequestHead;
@@ -20,6 +20,7 @@ use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::model::trace::TraceId;
 use crate::registry::Registry;
+use crate::sink::side::Side;
 
 /// The configuration of an HTTP metrics layer: its metrics, names, labels, buckets and endpoints.
 ///

@@ -28,6 +28,7 @@ use crate::model::trace::TraceId;
 use crate::sink::layer_options::{LayerOptions, check_buckets};
 use crate::sink::overflow::OVERFLOW;
 use crate::sink::overflow::overflow_spec;
+use crate::sink::side::Side;
 
 /// The name of the setting for the buckets of durations.
 pub(crate) const DURATION_BUCKETS: &str = "duration_buckets";
@@ -65,13 +66,6 @@ pub(crate) struct HttpSettings {
     pub(crate) status_on_durations: bool,
     pub(crate) routes: Vec<Route>,
     pub(crate) exemplar: Option<ExemplarOf>,
-}
-
-/// What a layer measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    Server,
-    Client,
 }
 
 /// Where the duration of a request ends.
@@ -492,7 +486,6 @@ impl HttpSettings {
     }
 
     fn check_custom_labels(&self, errors: &mut Errors) {
-        const MAX_VALUES: usize = 10_000;
         if self.labels.len() > MAX_LABELS {
             errors.push(format!(
                 "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
@@ -500,20 +493,7 @@ impl HttpSettings {
             ));
         }
         for label in &self.labels {
-            let name = &label.name;
-            let (what, values) = match &label.values {
-                AllowedValues::Listed(values) => {
-                    (format!("number of values of label {name:?}"), values.len())
-                }
-                AllowedValues::AtMost(values) => (format!("max_values of label {name:?}"), *values),
-            };
-            errors.add_range(what, values, 1..=MAX_VALUES);
-            if label.on == On::Everything && (label.reads_response() || label.reads_outcome()) {
-                errors.push(format!(
-                    "label {name:?}: on_everything is only for labels that are read from the request alone; use \
-                     on_histograms"
-                ));
-            }
+            label.check(errors);
         }
         if !self.routes.is_empty() {
             self.check_preregistered_labels(errors);

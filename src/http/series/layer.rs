@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::http::config::http_label::On;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::kept_parameter::with_values;
-use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource, Side};
+use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource};
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::endpoint_of_request;
 use crate::http::labels::head::{RequestHead, ResponseHead};
@@ -23,7 +23,6 @@ use crate::http::series::completion::{CompletionRecorder, Handles};
 use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
 use crate::http::series::label_values::{LabelIds, LabelValueIds};
-use crate::http::series::later::Later;
 use crate::http::series::needs::Needs;
 use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
@@ -32,8 +31,10 @@ use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::model::trace::TraceId;
 use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
+use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
+use crate::sink::side::Side;
 use crate::sink::{Sink, Writing};
 
 /// The series of a layer. Leaked, for the reason that the [module](super) gives.
@@ -64,8 +65,7 @@ pub(crate) struct LayerSeries {
     pub(super) unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
     pub(super) is_nested: AtomicBool,
-    /// The layer that replaces this one once a global recorder is installed.
-    later: Option<Later>,
+    activation: Activation<HttpSettings, Self>,
     /// Whether any metric has the endpoint label.
     pub(super) has_endpoint_label: bool,
 }
@@ -100,7 +100,7 @@ impl LayerSeries {
     /// Returns the series of a layer that is turned off.
     fn disabled() -> &'static Self {
         static DISABLED: OnceLock<&'static LayerSeries> = OnceLock::new();
-        DISABLED.get_or_init(|| Self::leak(Self::passive(None)))
+        DISABLED.get_or_init(|| Self::leak(Self::passive(Activation::Off)))
     }
 
     /// Returns the series of a layer that measures nothing until a global recorder is installed.
@@ -108,7 +108,8 @@ impl LayerSeries {
         if !settings.enabled {
             return Self::disabled();
         }
-        Self::leak(Self::passive(Some(Later::new(settings.clone()))))
+        let waiting = Activation::waiting(settings.clone(), Self::shared);
+        Self::leak(Self::passive(waiting))
     }
 
     fn leak(series: Self) -> &'static Self {
@@ -116,7 +117,7 @@ impl LayerSeries {
     }
 
     /// A layer that measures nothing.
-    fn passive(later: Option<Later>) -> Self {
+    fn passive(activation: Activation<HttpSettings, Self>) -> Self {
         let settings = HttpSettings {
             max_endpoints: 1,
             ..HttpSettings::server()
@@ -124,7 +125,7 @@ impl LayerSeries {
         let passive = Self::unregistered(settings, Sink::recorder(NoopRecorder));
         Self {
             needs: Needs::of(&passive.settings, false),
-            later,
+            activation,
             ..passive
         }
     }
@@ -165,7 +166,7 @@ impl LayerSeries {
             matched: AtomicBool::new(false),
             unmatched_responses: AtomicU32::new(0),
             is_nested: AtomicBool::new(false),
-            later: None,
+            activation: Activation::Active,
             names: HttpMetric::ALL.map(|family| settings.family_name(family)),
             has_endpoint_label: label_sources.iter().flatten().any(is_endpoint),
             label_sources,
@@ -180,10 +181,7 @@ impl LayerSeries {
     /// nothing is measured.
     #[inline]
     pub(crate) fn active(&'static self) -> Option<&'static Self> {
-        match self.needs.active {
-            true => Some(self),
-            false => self.later.as_ref()?.series(),
-        }
+        self.activation.active(self)
     }
 
     /// The writer for the start and the end of a request; `None` if the sink is not a registry, or if it

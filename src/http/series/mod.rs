@@ -7,7 +7,6 @@ pub(crate) mod completion;
 pub(crate) mod connection;
 pub(crate) mod endpoint;
 pub(crate) mod label_values;
-mod later;
 pub(crate) mod layer;
 mod needs;
 pub(crate) mod request;

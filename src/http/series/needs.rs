@@ -12,8 +12,6 @@ pub(super) struct Needs {
     pub(super) only_route: bool,
     /// The endpoint is read only from extensions.
     pub(super) only_router: bool,
-    /// Requests are measured. `false` if the layer is turned off, or if it waits for a global recorder.
-    pub(super) active: bool,
     pub(super) labels: bool,
     pub(super) response: bool,
     pub(super) outcome: bool,
@@ -28,6 +26,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
+    /// What an active layer does, or one that is off or waits for a recorder.
     pub(super) fn of(settings: &HttpSettings, active: bool) -> Self {
         let duration_to_head = settings.measure_until == MeasureUntil::Head;
         let only_router = settings.endpoint_source.is_router();
@@ -43,7 +42,6 @@ impl Needs {
                 && !(labels || keeps_parameters)
                 && settings.exemplar.is_none(),
             only_router,
-            active,
             labels,
             response,
             outcome: settings.labels.iter().any(HttpLabel::reads_outcome),

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::http::config::settings::Side;
 use crate::http::labels::status::Status;
 use crate::http::series::endpoint::EndpointKind;
 use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
 use crate::sink::overflow::OverflowCause;
+use crate::sink::side::Side;
 
 impl LayerSeries {
     /// Warns once that the inner service of this layer sent a request through this layer.
