@@ -12,9 +12,9 @@ use futures_util::FutureExt;
 use http::{HeaderValue, Request, Response};
 use http_body_util::Full;
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::grpc::GrpcRequestBody;
+use tower_prometheus::grpc::{GrpcMetric, GrpcNaming, GrpcRequestBody};
 use tower_prometheus::{
-    HttpMetrics, Registry,
+    GrpcMetrics, HttpMetrics, Registry,
     http::{Endpoint, HttpLabel, RequestBody, TraceId},
 };
 
@@ -135,6 +135,28 @@ fn grpc_layers_do_not_allocate_for_known_methods() {
     );
     let mut client = registry.grpc_client_layer().layer(inner);
     assert_eq!(allocations(|| run(client.call(request()))), own + response);
+
+    // With everything that is off by default.
+    let all = |metrics: GrpcMetrics| {
+        let timeout = HttpLabel::from_request("timeout", |request| request.header("grpc-timeout"));
+        let status = HttpLabel::from_response("status", |response| response.header("grpc-status"));
+        let layer = metrics
+            .prefix("all")
+            .naming(GrpcNaming::open_telemetry())
+            .label(timeout.on_histograms())
+            .label(status)
+            .code_on_durations()
+            .measure(GrpcMetric::ReceivedMessageSize)
+            .measure(GrpcMetric::SentMessageSize);
+        layer.build(&registry).unwrap()
+    };
+    for metrics in [GrpcMetrics::server(), GrpcMetrics::client()] {
+        let mut service = all(metrics).layer(inner);
+        assert_eq!(allocations(|| run(service.call(request()))), own + response);
+    }
+    let labels = [("timeout", "1S"), ("status", "0")];
+    let calls = registry.sum("all_rpc_server_calls_total", &labels);
+    assert_eq!(calls, Some(103.0));
 }
 
 /// axum's `Router::layer` boxes every response body of another type than its own.

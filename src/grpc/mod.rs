@@ -17,10 +17,22 @@
 //! | `grpc_server_msg_received_total` | counter | the same | messages received, counted when their last byte passes |
 //! | `grpc_server_msg_sent_total` | counter | the same | messages sent, counted when their last byte passes |
 //! | `grpc_server_in_progress` | gauge | the same | calls whose response has not ended |
+//! | `grpc_server_msg_size_received_bytes`, off by default | histogram | the same | size of each message received, compressed |
+//! | `grpc_server_msg_size_sent_bytes`, off by default | histogram | the same | size of each message sent, compressed |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | calls recorded as `overflow` |
 //!
 //! The metrics of a client are named `grpc_client_…`. Names and labels are those of go-grpc-middleware, so
-//! its dashboards work. When no call is in progress, the started calls, the handled calls and the count of
+//! its dashboards work.
+//!
+//! | to | use |
+//! |---|---|
+//! | turn a metric on or off | [`measure`](crate::GrpcMetrics::measure), [`without`](crate::GrpcMetrics::without) |
+//! | use OpenTelemetry's names, labels and buckets | [`GrpcMetrics::open_telemetry_server`](crate::GrpcMetrics::open_telemetry_server), [`open_telemetry_client`](crate::GrpcMetrics::open_telemetry_client) |
+//! | rename metrics and labels, or use other forms of status codes | [`GrpcNaming`], [`CodeFormat`] |
+//! | add a custom label | [`GrpcMetrics::label`](crate::GrpcMetrics::label) |
+//! | add the status code to the durations | [`code_on_durations`](crate::GrpcMetrics::code_on_durations) |
+//!
+//! When no call is in progress, the started calls, the handled calls and the count of
 //! the histogram are equal, and the gauge is 0.
 //!
 //! # How calls end

@@ -154,6 +154,34 @@ fn layer_dashboards_show_every_family() {
     }
 }
 
+/// Under OpenTelemetry's naming, only durations are recorded, and one label has the service and the method.
+#[test]
+fn grpc_dashboard_has_the_names_and_codes_of_the_layer() {
+    use tower_prometheus::GrpcMetrics;
+    use tower_prometheus::grpc::{CodeFormat, GrpcMetric, GrpcNaming};
+    let json = |grpc: &GrpcMetrics| {
+        let dashboard = MixinDashboard::grpc("grpc", "gRPC", grpc).unwrap();
+        dashboard.to_json().unwrap()
+    };
+    let otel = json(&GrpcMetrics::open_telemetry_server());
+    for part in [
+        "rpc_server_call_duration_seconds_count",
+        "UNKNOWN|DEADLINE_EXCEEDED|INTERNAL|UNAVAILABLE|DATA_LOSS",
+        "by (rpc_method)",
+    ] {
+        assert!(otel.contains(part), "{part}\n{otel}");
+    }
+    for part in ["grpc_", "_started_total", "active_calls"] {
+        assert!(!otel.contains(part), "{part}\n{otel}");
+    }
+    let naming = GrpcNaming::go_grpc_middleware().codes(CodeFormat::Number);
+    assert!(json(&GrpcMetrics::server().naming(naming)).contains("2|4|13|14|15"));
+
+    // Durations have no code by default.
+    let uncounted = GrpcMetrics::server().without(GrpcMetric::Handled);
+    assert!(MixinDashboard::grpc("grpc", "gRPC", &uncounted).is_err());
+}
+
 /// Texts for values, the maximum, tags, the time range and the default legend.
 #[test]
 fn panel_settings_are_in_the_json() {

@@ -5,9 +5,11 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tonic::Code;
 use tonic::service::LayerExt;
-use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcMetricsLayer};
+use tower_prometheus::grpc::{GrpcMetric, GrpcMetricsLayer};
+use tower_prometheus::http::HttpLabel;
+use tower_prometheus::{GrpcMetrics, Registry};
 
-use crate::shop::{Client, Server, Shop, listen, read, text};
+use crate::shop::{Client, Server, Shop, listen, read, text, with_token};
 use test_support::grpc::{
     handled_calls, message_counts, sum_or_zero, wait_for_calls_to_end, with_shop_methods,
 };
@@ -75,6 +77,58 @@ async fn compressed_messages_are_counted_like_uncompressed_ones() {
     call_all_types(&server, true).await;
     wait_for_calls_to_end(&registry, "server", 6).await;
     assert_all_types(&registry);
+}
+
+/// The size is that of the message on the wire: of its protobuf encoding, or compressed.
+#[tokio::test]
+async fn sizes_are_those_of_the_messages_on_the_wire() {
+    for gzip in [false, true] {
+        let registry = Registry::new();
+        let metrics = with_shop_methods(GrpcMetrics::server())
+            .measure(GrpcMetric::ReceivedMessageSize)
+            .measure(GrpcMetric::SentMessageSize);
+        let layer = metrics.build(&registry).unwrap();
+        let server = Server::start_shop(&registry, layer, Shop { gzip }).await;
+        let mut client = server.connect().await;
+        if gzip {
+            client = client.gzip();
+        }
+        client.say(&"a long message ".repeat(10_000)).await.unwrap();
+        wait_for_calls_to_end(&registry, "server", 1).await;
+        for family in ["received", "sent"] {
+            let of = |suffix| {
+                let name = format!("grpc_server_msg_size_{family}_bytes_{suffix}");
+                sum_or_zero(&registry, &name, &[("grpc_method", "Say")])
+            };
+            assert_eq!(of("count"), 1.0, "{family}");
+            // A tag, a length of three bytes, and the text.
+            let uncompressed = 1.0 + 3.0 + 150_000.0;
+            match gzip {
+                false => assert_eq!(of("sum"), uncompressed, "{family}"),
+                true => assert!(of("sum") > 0.0 && of("sum") < 15_000.0, "{family}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn custom_label_has_the_value_of_the_metadata() {
+    let registry = Registry::new();
+    let token = HttpLabel::from_request("token", |request| request.header("authorization"));
+    let metrics = with_shop_methods(GrpcMetrics::server()).label(token.max_values(5));
+    let server = Server::start(&registry, metrics.build(&registry).unwrap()).await;
+    let mut client = server.connect().await;
+    let said = client.unary("/test.Shop/Say", with_token(text("fail")));
+    said.await.unwrap_err();
+    client.say("hello").await.unwrap();
+    wait_for_calls_to_end(&registry, "server", 2).await;
+    for (token, code) in [("Bearer token", "NotFound"), ("", "OK")] {
+        let labels = [("token", token), ("grpc_code", code)];
+        assert_eq!(
+            sum_or_zero(&registry, "grpc_server_handled_total", &labels),
+            1.0
+        );
+    }
 }
 
 #[tokio::test]
