@@ -85,6 +85,17 @@ impl HttpMetrics {
     /// The endpoint label is the [`Endpoint`](crate::http::Endpoint) extension of the request, or empty
     /// without one. The label `host` is the host of the URI without its port. The first 100 hosts are kept;
     /// further ones are recorded as `overflow`.
+    ///
+    /// The layer wraps services of `http::Request`, such as the client of hyper-util. reqwest has request and response
+    /// types of its own. With this adapter, a measured request returns a `reqwest::Response`:
+    /// `client.send("/users/{id}", client.reqwest.get(url)).await?.json().await?`.
+    ///
+    // Compiled and tested in `examples/integrations`, which depends on reqwest.
+    #[cfg_attr(not(doctest), doc = "```")]
+    #[cfg_attr(not(doctest), doc = include_str!("../../../docs/guide/reqwest.rs"))]
+    #[cfg_attr(not(doctest), doc = "```")]
+    ///
+    /// All attempts and redirects that reqwest makes by itself are one request.
     pub fn client() -> Self {
         let mut client = Self::server().naming(Naming::client());
         client.settings.warns_of_missing_route = false;
