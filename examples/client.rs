@@ -16,28 +16,47 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tower::{Layer, Service, ServiceExt};
-use tower_prometheus::{Registry, http::Endpoint};
+use tower_prometheus::Registry;
+use tower_prometheus::http::{Endpoint, HttpMetricsService};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A client of one service. The measured client has a type that can be written down.
+struct Users {
+    http: HttpMetricsService<Client<HttpConnector, Empty<Bytes>>>,
+    server: String,
+}
+
+impl Users {
+    async fn name(&mut self, id: u32) -> Result<Bytes, BoxError> {
+        let request = request(&format!("{}/users/{id}", self.server), "/users/{id}")?;
+        let response = self.http.ready().await?.call(request).await?;
+        Ok(response.into_body().collect().await?.to_bytes())
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let server = start_server().await?;
     let metrics = Registry::new();
     // hyper-util's client is a Tower service of `http::Request`, so the layer wraps it without an adapter.
-    let mut client = metrics
+    let http = metrics
         .http_client_layer()
         .layer(Client::builder(TokioExecutor::new()).build_http());
+    let mut users = Users { http, server };
     for id in 1..=3 {
-        let request = request(&format!("{server}/users/{id}"), "/users/{id}")?;
-        let response = client.ready().await?.call(request).await?;
-        response.into_body().collect().await?;
+        assert_eq!(users.name(id).await?, "ada");
     }
 
     // Failed and cancelled requests are counted, too: no server listens on port 1, and `/slow` takes longer
     // than the timeout of 50 ms.
+    let Users {
+        http: mut client,
+        server,
+    } = users;
     let refused = request("http://127.0.0.1:1/down", "/down")?;
     assert!(client.ready().await?.call(refused).await.is_err());
     let slow = client

@@ -14,53 +14,51 @@ use crate::grpc::service::GrpcMetricsService;
 /// A [`GrpcMetricsLayer`] for services that accept only one type of request body, such as tonic's `Channel`.
 ///
 /// [`GrpcMetricsLayer::map_request_body`] creates it.
-#[derive(Clone, Copy)]
-pub struct MapRequestBodyLayer<F> {
+pub struct MapRequestBodyLayer<B, Mapped = B> {
     metrics: GrpcMetricsLayer,
-    boxed: F,
+    map: fn(GrpcRequestBody<B>) -> Mapped,
 }
 
 impl GrpcMetricsLayer {
     /// Returns the layer for a service that accepts only one type of request body, such as tonic's `Channel`.
     ///
-    /// `boxed` converts the measured body to that type. It is called for every request.
+    /// `map` converts the measured body to that type. It is called for every request. It is a function pointer, so
+    /// that the type of the client can be written down; a closure that captures nothing is accepted, too.
     ///
     // Compiled in `tests/integration`, which depends on tonic.
     #[cfg_attr(not(doctest), doc = include_str!("tonic_client.md"))]
     #[must_use = "a layer does nothing until it wraps a service"]
-    pub fn map_request_body<F>(self, boxed: F) -> MapRequestBodyLayer<F> {
-        MapRequestBodyLayer::new(self, boxed)
+    pub fn map_request_body<B, Mapped>(
+        self,
+        map: fn(GrpcRequestBody<B>) -> Mapped,
+    ) -> MapRequestBodyLayer<B, Mapped> {
+        let metrics = self;
+        MapRequestBodyLayer { metrics, map }
     }
 }
 
-impl<F> MapRequestBodyLayer<F> {
-    pub(crate) fn new(metrics: GrpcMetricsLayer, boxed: F) -> Self {
-        Self { metrics, boxed }
-    }
-}
-
-impl<S, F: Clone> Layer<S> for MapRequestBodyLayer<F> {
-    type Service = GrpcMetricsService<MapRequestBodyService<S, F>>;
+impl<S, B, Mapped> Layer<S> for MapRequestBodyLayer<B, Mapped> {
+    type Service = GrpcMetricsService<MapRequestBodyService<S, B, Mapped>>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let boxed = self.boxed.clone();
-        self.metrics.layer(MapRequestBodyService { inner, boxed })
+        let map = self.map;
+        self.metrics.layer(MapRequestBodyService { inner, map })
     }
 }
 
 /// The service of a [`MapRequestBodyLayer`]: converts the request body to the type that the inner service
 /// accepts.
-#[derive(Clone, Copy)]
-pub struct MapRequestBodyService<S, F> {
+///
+/// `B` is the request body of the client, `Mapped` the one that the inner service `S` accepts. With tonic, both are
+/// `tonic::body::Body`.
+pub struct MapRequestBodyService<S, B, Mapped = B> {
     inner: S,
-    boxed: F,
+    map: fn(GrpcRequestBody<B>) -> Mapped,
 }
 
-impl<S, F, ReqBody, Boxed> Service<Request<GrpcRequestBody<ReqBody>>>
-    for MapRequestBodyService<S, F>
+impl<S, B, Mapped> Service<Request<GrpcRequestBody<B>>> for MapRequestBodyService<S, B, Mapped>
 where
-    S: Service<Request<Boxed>>,
-    F: Fn(GrpcRequestBody<ReqBody>) -> Boxed,
+    S: Service<Request<Mapped>>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -71,23 +69,42 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<GrpcRequestBody<ReqBody>>) -> Self::Future {
-        self.inner.call(request.map(&self.boxed))
+    fn call(&mut self, request: Request<GrpcRequestBody<B>>) -> Self::Future {
+        self.inner.call(request.map(self.map))
     }
 }
 
-impl<F> fmt::Debug for MapRequestBodyLayer<F> {
+// Not derived: the bodies need not be `Clone`.
+
+impl<B, Mapped> Clone for MapRequestBodyLayer<B, Mapped> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B, Mapped> Copy for MapRequestBodyLayer<B, Mapped> {}
+
+impl<S: Clone, B, Mapped> Clone for MapRequestBodyService<S, B, Mapped> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            map: self.map,
+        }
+    }
+}
+
+impl<B, Mapped> fmt::Debug for MapRequestBodyLayer<B, Mapped> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { metrics, boxed: _ } = self;
+        let Self { metrics, map: _ } = self;
         f.debug_struct("MapRequestBodyLayer")
             .field("metrics", metrics)
             .finish_non_exhaustive()
     }
 }
 
-impl<S: fmt::Debug, F> fmt::Debug for MapRequestBodyService<S, F> {
+impl<S: fmt::Debug, B, Mapped> fmt::Debug for MapRequestBodyService<S, B, Mapped> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, boxed: _ } = self;
+        let Self { inner, map: _ } = self;
         f.debug_struct("MapRequestBodyService")
             .field("inner", inner)
             .finish_non_exhaustive()

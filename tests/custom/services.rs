@@ -4,9 +4,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{Pending, Ready, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt;
+use test_support::wait_until;
+use tokio::sync::Barrier;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::custom::{OperationEnd, OperationLayer, OperationService, Outcome};
 use tower_prometheus::{Counter, Histogram, InProgress, Operation, Registry, catalogue, labels};
@@ -274,16 +277,21 @@ fn poll_ready_is_forwarded_and_its_errors_are_not_counted() {
 #[tokio::test]
 async fn clones_of_a_service_record_into_the_same_series() {
     let (recorded, jobs) = Recorded::new();
+    // All calls wait until the last one has started.
+    let barrier = Arc::new(Barrier::new(11));
+    let started = Arc::clone(&barrier);
     let service = ServiceBuilder::new()
         .layer(OperationLayer::new(move |job: &Job| jobs.operation(job)))
-        .service_fn(async |_: Job| {
-            tokio::task::yield_now().await;
-            Ok::<_, Infallible>(())
+        .service_fn(move |_: Job| {
+            let started = Arc::clone(&started);
+            async move { Ok::<_, Infallible>(started.wait().await) }
         });
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..10 {
         calls.spawn(service.clone().oneshot(Job(Kind::Report)));
     }
+    wait_until("all calls have started", || recorded.in_progress() == 10.0).await;
+    barrier.wait().await;
     calls.join_all().await;
     recorded.assert_ended(10, "success", 10);
 }

@@ -234,7 +234,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
     pub fn run<Work, T, E>(
         self,
         work: Work,
-    ) -> OperationFuture<Work, Labels, Record, OutputObserver<Labels, Record, Result<T, E>>>
+    ) -> OperationFuture<Work, Labels, Record, OutputObserver<Labels, Record, Work::Output>>
     where
         Work: Future<Output = Result<T, E>>,
     {

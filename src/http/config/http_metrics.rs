@@ -65,6 +65,17 @@ impl HttpMetrics {
     /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. [`HttpLabel::port`] tells the
     /// ports of a host apart.
     ///
+    /// The layer wraps services of `http::Request`, such as the client of hyper-util. reqwest has request and response
+    /// types of its own. With this adapter, a measured request returns a `reqwest::Response`:
+    /// `client.send("/users/{id}", client.reqwest.get(url)).await?.json().await?`.
+    ///
+    // Compiled and tested in `examples/integrations`, which depends on reqwest.
+    #[cfg_attr(not(doctest), doc = "```")]
+    #[cfg_attr(not(doctest), doc = include_str!("../../../docs/guide/reqwest.rs"))]
+    #[cfg_attr(not(doctest), doc = "```")]
+    ///
+    /// All attempts and redirects that reqwest makes by itself are one request.
+    ///
     /// A response body that the client drops before it polls it has the `reason` `unread`: clients do so with a
     /// response that is retried, for example.
     pub fn client() -> Self {

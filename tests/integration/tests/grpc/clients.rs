@@ -6,7 +6,7 @@ use futures_util::stream;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tower::ServiceBuilder;
-use tower_prometheus::grpc::{GrpcMetricsService, GrpcRequestBody, MapRequestBodyService};
+use tower_prometheus::grpc::{GrpcMetricsService, MapRequestBodyService};
 use tower_prometheus::{GrpcMetrics, Registry};
 
 use crate::shop::{Client, Server, listen, read, text};
@@ -14,8 +14,7 @@ use test_support::grpc::{sum_or_zero, wait_for_calls_to_end, with_shop_methods};
 use test_support::wait_until;
 
 /// The type of the transport can be written out, for example for a field of a struct.
-type IntoTonicBody = fn(GrpcRequestBody<tonic::body::Body>) -> tonic::body::Body;
-pub(crate) type Measured = GrpcMetricsService<MapRequestBodyService<Channel, IntoTonicBody>>;
+pub(crate) type Measured = GrpcMetricsService<MapRequestBodyService<Channel, tonic::body::Body>>;
 
 fn measured(registry: &Registry, channel: Channel) -> Client<Measured> {
     measured_by(with_shop_methods(GrpcMetrics::client()), registry, channel)
@@ -26,9 +25,11 @@ pub(crate) fn measured_by(
     registry: &Registry,
     channel: Channel,
 ) -> Client<Measured> {
-    let into_tonic_body: IntoTonicBody = tonic::body::Body::new;
     let layer = metrics.build(registry).unwrap();
-    Client::new(apply(layer.map_request_body(into_tonic_body), channel))
+    Client::new(apply(
+        layer.map_request_body(tonic::body::Body::new),
+        channel,
+    ))
 }
 
 fn apply<L: tower::Layer<Channel>>(layer: L, channel: Channel) -> L::Service {
