@@ -690,8 +690,7 @@ async fn serve_mix(registry: &Registry, calls: &Arc<AtomicU64>) -> Server {
         .build(registry)
         .unwrap();
     let failure = || stream::iter([Err(BoxError::from("the model failed"))]);
-    let unstable = AtomicU64::new(0);
-    let unstable = Arc::new(unstable);
+    let unstable = Arc::new(AtomicU64::new(0));
     let router = Router::new()
         .route("/ends", any(async || events(stream::empty())))
         .route("/hangs", any(async || events(stream::pending())))
@@ -699,6 +698,7 @@ async fn serve_mix(registry: &Registry, calls: &Arc<AtomicU64>) -> Server {
         .route("/guarded", any(websockets::guarded))
         .route("/unguarded", any(websockets::unguarded))
         .route("/upload", post(async |body: Bytes| body))
+        .route("/echo", post(async |body: Body| body))
         .route(
             "/unstable",
             get(
@@ -749,17 +749,32 @@ async fn open_websocket(server: &Server, protocol: Protocol, random: &mut Random
 }
 
 async fn upload(server: &Server, protocol: Protocol, random: &mut Random) {
-    let upload = Upload::start(server, protocol, "/upload").await;
+    let path = ["/upload", "/echo"][random.below(2)];
+    let mut upload = Upload::start(server, protocol, path).await;
+    // The head of an echo shows that the server reads the body.
+    let echo = match path {
+        "/echo" => Some(upload.head().await),
+        _ => None,
+    };
     match random.below(3) {
         0 => upload.give_up(GivesUp::ClosesConnection),
         1 => upload.give_up(GivesUp::FailsToRead),
-        _ => drop(upload.finish().await),
+        _ => {
+            let response = upload.finish().await;
+            let response = match echo {
+                Some(echo) => echo,
+                None => response.await.unwrap().unwrap(),
+            };
+            response.into_body().collect().await.unwrap();
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn event_streams_websockets_uploads_and_retries_are_each_counted_once() {
     const CLIENTS: u64 = 400;
+    /// Fewer than the 128 connections that may wait to be accepted: the kernel refuses further ones.
+    const CONCURRENT: usize = 50;
     let (registry, calls) = (Registry::new(), Arc::new(AtomicU64::new(0)));
     let server = Arc::new(serve_mix(&registry, &calls).await);
     let (client_registry, client_calls) = (Registry::new(), Arc::new(AtomicU64::new(0)));
@@ -777,10 +792,13 @@ async fn event_streams_websockets_uploads_and_retries_are_each_counted_once() {
             .layer(client_registry.http_client_layer())
             .service(client)
     });
+    let permits = Arc::new(Semaphore::new(CONCURRENT));
     let mut clients = JoinSet::new();
     for seed in 1..=CLIENTS {
         let (server, client) = (Arc::clone(&server), client.clone());
+        let permits = Arc::clone(&permits);
         clients.spawn(async move {
+            let _permit = permits.acquire().await.unwrap();
             let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let protocol = BOTH_PROTOCOLS[random.below(2)];
             match random.below(4) {

@@ -120,12 +120,16 @@ impl Upload {
         }
     }
 
-    /// Sends the rest of the body, and returns the response.
-    pub(crate) async fn finish(mut self) -> Response<Incoming> {
+    /// Waits for the response head.
+    pub(crate) async fn head(&mut self) -> Response<Incoming> {
+        (&mut self.response).await.unwrap().unwrap()
+    }
+
+    /// Sends the rest of the body. Returns the response, unless it has been [waited for](Self::head).
+    pub(crate) async fn finish(mut self) -> JoinHandle<hyper::Result<Response<Incoming>>> {
         let rest = Bytes::from_static(b"56789");
         self.body.send_data(rest).await.unwrap();
-        drop(self.body);
-        self.response.await.unwrap().unwrap()
+        self.response
     }
 
     pub(crate) fn give_up(self, how: GivesUp) {
@@ -204,7 +208,7 @@ async fn upload_that_is_complete_or_that_the_handler_does_not_read_is_not_aborte
         let registry = Registry::new();
         let server = Handlers::default().serve(&registry).await;
         let complete = Upload::start(&server, protocol, "/extracts").await;
-        let response = complete.finish().await;
+        let response = complete.finish().await.await.unwrap().unwrap();
         let echo = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(echo, "0123456789");
         let ignored = Upload::start(&server, protocol, "/ignores").await;
