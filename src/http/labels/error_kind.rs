@@ -57,7 +57,7 @@ impl ErrorKind {
     /// | kind | for example |
     /// |---|---|
     /// | [`DNS`](Self::DNS) | `dns error`, `failed to lookup address information` |
-    /// | [`TLS`](Self::TLS) | `invalid peer certificate`, `received fatal alert` |
+    /// | [`TLS`](Self::TLS) | `invalid peer certificate`, `received fatal alert`, `tls handshake eof` |
     /// | [`TIMEOUT`](Self::TIMEOUT) | [`io::ErrorKind::TimedOut`], tower's and tokio's `Elapsed`, reqwest's and tonic's timeouts; also while connecting |
     /// | [`SHED`](Self::SHED) | tower's `Overloaded` |
     /// | [`CANCELED`](Self::CANCELED) | hyper's `operation was canceled` |
@@ -92,11 +92,12 @@ const RANKED: [ErrorKind; 6] = [
 ];
 
 /// Parts of the texts of errors whose types this crate does not depend on.
-const TEXTS: [(&str, ErrorKind); 18] = [
+const TEXTS: [(&str, ErrorKind); 19] = [
     ("dns error", ErrorKind::DNS),
     ("failed to lookup address", ErrorKind::DNS),
     ("invalid peer certificate", ErrorKind::TLS),
     ("received fatal alert", ErrorKind::TLS),
+    ("tls handshake eof", ErrorKind::TLS),
     ("received corrupt message", ErrorKind::TLS),
     ("peer is incompatible", ErrorKind::TLS),
     ("peer misbehaved", ErrorKind::TLS),
