@@ -131,7 +131,7 @@ impl GrpcMetrics {
     /// |---|---|
     /// | [`GrpcMetric::Handled`] | always |
     /// | [`GrpcMetric::Handling`] | with [`on_histograms`](HttpLabel::on_histograms) |
-    /// | all others, also sizes | no, because they are recorded before the response |
+    /// | all others, also sizes | with [`on_everything`](HttpLabel::on_everything), if the label is read from the request alone |
     ///
     /// A call that ends without a response head has the value from the request, or the empty string. Trailers are
     /// not read. Preregistered methods are exported with each combination of [listed values](HttpLabel::values), at
