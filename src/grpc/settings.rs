@@ -136,12 +136,29 @@ impl GrpcSettings {
         let custom = labels.iter().map(|label| label.name.as_str());
         options.check(naming.labels(), custom, HANDLING_BUCKETS, &mut errors);
         check_labels(labels, &mut errors);
+        self.check_labels_are_used(&mut errors);
         if let Some(error) = descriptor_error {
             errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }
         check_methods(preregistered, &mut errors);
         self.check_combinations(&mut errors);
         errors.into_result()
+    }
+
+    /// That each custom label is on a metric.
+    fn check_labels_are_used(&self, errors: &mut Errors) {
+        for (i, label) in self.labels.iter().enumerate() {
+            let has_it = |source: &LabelSource| matches!(source, LabelSource::Custom(j) if *j == i);
+            let mut measured = GrpcMetric::ALL
+                .into_iter()
+                .filter(|metric| self.is_measured(*metric));
+            if !measured.any(|metric| self.label_sources(metric).iter().any(has_it)) {
+                errors.push(format!(
+                    "label {:?} is on no metric: GrpcMetric::Handled is off; use on_histograms",
+                    label.name
+                ));
+            }
+        }
     }
 
     fn check_combinations(&self, errors: &mut Errors) {

@@ -210,3 +210,17 @@ async fn all_metrics_have_the_label_if_it_is_on_everything() {
     let error = server_with(response.on_everything()).build(&registry);
     assert!(error.unwrap_err().to_string().contains("on_everything"));
 }
+
+#[test]
+fn label_that_no_metric_has_is_an_error() {
+    let error = GrpcMetrics::open_telemetry_server()
+        .label(tenant())
+        .build(Registry::new());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with(r#"label "tenant" is on no metric"#),
+        "{error}"
+    );
+    let on_histograms = GrpcMetrics::open_telemetry_server().label(tenant().on_histograms());
+    assert!(on_histograms.build(Registry::new()).is_ok());
+}

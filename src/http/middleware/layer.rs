@@ -122,6 +122,18 @@ impl<F> WithErrorKind<HttpMetrics, F> {
         let error_kind = ErrorKindFn(self.kind);
         Ok(HttpMetricsLayer { series, error_kind })
     }
+
+    /// Builds a layer that records into the global recorder as soon as one is installed; see
+    /// [`HttpMetrics::build_global`].
+    ///
+    /// # Errors
+    ///
+    /// The same as [`HttpMetrics::build`].
+    pub fn build_global(self) -> Result<HttpMetricsLayer<ErrorKindFn<F>>, Error> {
+        let HttpMetricsLayer { series, .. } = self.config.build_global()?;
+        let error_kind = ErrorKindFn(self.kind);
+        Ok(HttpMetricsLayer { series, error_kind })
+    }
 }
 
 impl Registry {
