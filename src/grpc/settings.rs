@@ -145,22 +145,6 @@ impl GrpcSettings {
         errors.into_result()
     }
 
-    /// That each custom label is on a metric.
-    fn check_labels_are_used(&self, errors: &mut Errors) {
-        for (i, label) in self.labels.iter().enumerate() {
-            let has_it = |source: &LabelSource| matches!(source, LabelSource::Custom(j) if *j == i);
-            let mut measured = GrpcMetric::ALL
-                .into_iter()
-                .filter(|metric| self.is_measured(*metric));
-            if !measured.any(|metric| self.label_sources(metric).iter().any(has_it)) {
-                errors.push(format!(
-                    "label {:?} is on no metric: GrpcMetric::Handled is off; use on_histograms",
-                    label.name
-                ));
-            }
-        }
-    }
-
     fn check_combinations(&self, errors: &mut Errors) {
         const MAX_COMBINATIONS: usize = 10_000;
         let combinations = [On::Requests, On::Everything].map(|on| self.combinations(on));

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http::middleware::outcome::RequestEnd;
+use crate::http::labels::request_end::RequestEnd;
 
 /// How a request ended, as passed to the functions of [`HttpLabel::from_outcome`](crate::http::HttpLabel::from_outcome).
 ///

@@ -14,13 +14,13 @@ use tower_service::Service;
 
 use crate::error::Error;
 use crate::http::config::http_metrics::{WithErrorKind, WithRequestBody};
+use crate::http::labels::abort_reason::BodyState;
 use crate::http::middleware::body::ResponseBody;
 use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::classify::{ClassifyError, ErrorKindFn, NoErrorKind};
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
-use crate::http::series::completion::BodyState;
 use crate::http::series::layer::LayerSeries;
 use crate::sink::Sink;
 
