@@ -103,8 +103,9 @@ impl HttpMetrics {
     ///
     /// Requests before that are passed through and not measured. If the recorder is already installed, the layer is the
     /// same as with [`Sink::global`]. The metrics are registered by the first request after the recorder is installed:
-    /// also [preregistered](Self::preregister) series are exported only from then on. If the registry refuses them, because it has another metric of the same name, an error is logged and nothing is
-    /// recorded. Each call allocates a table that is never freed: build the layer once and clone it.
+    /// also [preregistered](Self::preregister) series are exported only from then on. If the registry refuses the
+    /// metrics, because it has another metric of the same name, an error is logged and nothing is recorded. Each call
+    /// allocates a table that is never freed: build the layer once and clone it.
     ///
     /// # Errors
     ///
