@@ -44,6 +44,9 @@ impl<'a> RequestOutcome<'a> {
     }
 
     /// Returns whether the response body failed, panicked or was dropped before its end.
+    ///
+    /// `false` for a [long-lived](crate::http::LongLived) connection, also if its body fails later: the function runs at
+    /// the response head.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         matches!(self.end, RequestEnd::Aborted(..))
