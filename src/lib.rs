@@ -91,7 +91,7 @@
 //! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
 //! | `reason` | `error`, `dropped` or `panicked`; of a client also `unread`: it dropped the body before it polled it, which is no failure |
 //! | `kind` | `event-stream`, or the kind of a [`LongLived`](http::LongLived) mark, such as `websocket` |
-//! | `family`, `label` | the metric and the name of the label whose value was replaced; of an HTTP layer, always its first metric that is on (`http_requests_total`); of a gRPC layer, `grpc_server_handled_total` or `grpc_client_handled_total` and `grpc_method` |
+//! | `family`, `label` | the metric and the name of the label whose value was replaced; of an HTTP layer, always its first metric that is on (`http_requests_total`); of a gRPC layer, the handled counter if it is on, otherwise its first metric that is on, and the method label or a custom label |
 //!
 //! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
 //! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint#how-the-endpoint-is-determined). If the

@@ -81,7 +81,7 @@ impl EndpointLayer {
     /// use tower::Layer;
     /// use tower_prometheus::{Registry, http::EndpointLayer};
     /// # let serve_dir = tower::service_fn(async |_: axum::extract::Request| {
-    /// #     Ok::<_, std::convert::Infallible>(axum::response::Response::default())
+    /// #     Ok::<axum::response::Response, std::convert::Infallible>(axum::response::Response::default())
     /// # });
     ///
     /// // `serve_dir` is tower_http::services::ServeDir::new("assets"), for example.
