@@ -72,7 +72,7 @@ labels! {
 
 catalogue! {
     /// The metrics of the shop.
-    #[prefix = "shop_"]
+    #[prefix = "shop"]
     struct Shop {
         /// Total number of orders, by payment and status.
         orders_total: Counter<Order>,

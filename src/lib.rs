@@ -74,10 +74,10 @@
 //! | metric | type | labels | description |
 //! |---|---|---|---|
 //! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests, counted when they end |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of a [long-lived connection](#how-requests-end), to its response head |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of an upgrade, an event stream that answers GET or another [long-lived connection](#how-requests-end), to its response head |
 //! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended; that of a long-lived connection ends at its response head |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams, and [marked](http::LongLived) connections such as WebSockets |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams that answer GET, and [marked](http::LongLived) connections such as WebSockets |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | label values replaced by `overflow` |
 //!
 //! Off by default: the time to the response head, responses by status, sizes of response and request bodies, aborted
@@ -86,8 +86,8 @@
 //!
 //! | label | values |
 //! |---|---|
-//! | `method` | the standard HTTP methods, otherwise `OTHER` |
-//! | `endpoint` | the route template, such as `/users/{id}`, never the path; `unmatched` if no route matched, or if the layer does not see the route (`nest_service`, a router of another axum than 0.8); `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
+//! | `method` | `GET`, `HEAD`, `POST`, `PUT`, `DELETE`, `CONNECT`, `OPTIONS`, `TRACE`, `PATCH`, `QUERY` and those added with [`methods`](HttpMetrics::methods), at most 50; otherwise `OTHER` |
+//! | `endpoint` | the route template, such as `/users/{id}`, never the path; with listed values of a parameter if [`keep_parameter`](HttpMetrics::keep_parameter) is set, such as `/eu/orders`; `unmatched` if no route matched, or if the layer does not see the route (`nest_service`, a router of another axum than 0.8); `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
 //! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
 //! | `reason` | `error`, `dropped` or `panicked`; of a client also `unread`: it dropped the body before it polled it, which is no failure |
 //! | `kind` | `event-stream`, or the kind of a [`LongLived`](http::LongLived) mark, such as `websocket` |
@@ -95,8 +95,8 @@
 //!
 //! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
 //! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint#how-the-endpoint-is-determined). If the
-//! layer does not see the route of a router, use an [`EndpointLayer`](http::EndpointLayer). Names, prefix, labels, HELP
-//! texts and buckets can be set for each layer.
+//! layer does not see the route of a router, use `route_patterns` if the path prefix is known, otherwise an
+//! [`EndpointLayer`](http::EndpointLayer). Names, prefix, labels, HELP texts and buckets can be set for each layer.
 //!
 //! # How requests end
 //!
@@ -112,25 +112,29 @@
 //! | the inner service returns an error instead of a response | at the error | `error` | |
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
 //! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
-//! | an event stream starts: GET answered with `text/event-stream` without a known length; or a response marked [`LongLived`](http::LongLived) | at the response head | its status code | `http_connections_open` counts the connection while it is open. That the client leaves is its normal end; a body that returns an error or panics is an aborted body |
-//! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | with a [`LongLived::guarded`](http::LongLived::guarded) mark, `http_connections_open`; without it no series, because the server drops the body of an upgrade at once |
+//! | an event stream that answers GET starts: the content type is `text/event-stream`, and the `size_hint` of the body is not exact | at the response head, however long the stream lasts | its status code | the stream is in the gauge `http_connections_open` while it is open. If the client leaves, that is its normal end; a body that returns an error or panics is an aborted body |
+//! | a response marked [`LongLived`](http::LongLived) starts | at the response head | its status code | the same, with the `kind` of the mark |
+//! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | with a [`LongLived::guarded`](http::LongLived::guarded) mark, the connection is in the gauge `http_connections_open`; without it no series, because the server drops the body of an upgrade at once |
 //!
 //! An event stream that answers another method than GET, as a language model answers POST, is a response like any other:
-//! it is in progress and timed until its last byte. To treat a stream that answers GET so, mark it
-//! [`FiniteStream`](http::FiniteStream).
+//! it is in progress and timed until its last byte. A user who stops the answer is an aborted body with the reason
+//! `dropped`. To treat a stream that answers GET the same way, mark it [`FiniteStream`](http::FiniteStream).
 //!
-//! These requests are not counted:
+//! These requests are not counted. A request *had to wait* if the future of the inner service returned `Pending` at least
+//! once: because the handler or a layer inside awaits, or collectors with
+//! [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error). A request whose endpoint and method already have an
+//! exported gauge is in the gauge as if it had to wait.
 //!
-//! | request | exported series | in the gauge `http_requests_in_progress` |
-//! |---|---|---|
-//! | GET or HEAD of a metrics page of this crate; its response is marked [`SkipMetrics`](http::SkipMetrics) | none | no |
-//! | the same, if the response head had to wait: for the handler, for a layer inside that awaits, or for collectors with [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error) | the gauge of its endpoint | until the response head |
-//! | its endpoint is excluded by [`skip`](HttpMetrics::skip), and known when the request starts | none | no |
-//! | the response names an endpoint that is excluded by `skip` | none; if the response head had to wait, the gauge of the endpoint known at the start | no; if the response head had to wait, until the response head |
-//! | `poll_ready` of the inner service returns an error | none: no request was made | no |
+//! | request | had to wait | exported series | in the gauge `http_requests_in_progress` |
+//! |---|---|---|---|
+//! | the response is marked [`SkipMetrics`](http::SkipMetrics), as for GET or HEAD of a metrics page of this crate | no | none | no |
+//! | the same | yes | the gauge of its endpoint | until the response head |
+//! | its endpoint is excluded by [`skip`](HttpMetrics::skip), and known when the request starts | yes or no | none | no |
+//! | the response names an endpoint that is excluded by `skip` | no | none | no |
+//! | the same | yes | the gauge of the endpoint known at the start | until the response head |
+//! | `poll_ready` of the inner service returns an error | | none: no request was made | no |
 //!
-//! Once the gauge of an endpoint and method is exported, further such requests are in it until the response head, also
-//! those that do not wait. A metrics page is rendered after its head, so it does not include its own scrape.
+//! A metrics page is rendered after its head, so it does not include its own scrape.
 //!
 //! A response body is complete in each of these cases:
 //!
@@ -159,7 +163,7 @@
 //! | collector | Code that returns metrics at scrape time. | [`collect`] |
 //! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
 //! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
-//! | deferred registration | The first request to an endpoint registers its series, the in-progress gauge included, only when its future has to wait or has a response: until then it could be a scrape, which has no series. | [`SkipMetrics`](http::SkipMetrics) |
+//! | deferred registration | The first request to an endpoint registers its series, the in-progress gauge included, only when its future returns `Pending` or a response: until then it could be a scrape, which has no series. | [`SkipMetrics`](http::SkipMetrics) |
 //! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
@@ -169,7 +173,7 @@
 //! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
 //! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
 //! | limit | The maximum number of values of a label (`max_values`, `max_endpoints`, `open(50)`). | [guide](_guide::cardinality) |
-//! | long-lived connection | A WebSocket, a tunnel or an endless event stream. Its request ends at the response head, because a lifetime is not a latency. | [`LongLived`](http::LongLived) |
+//! | long-lived connection | A WebSocket, a tunnel, an event stream that answers GET, or another marked response. Its request ends at the response head, because a lifetime is not a latency. | [`LongLived`](http::LongLived) |
 //! | metric, metric family | A name with a type, such as `http_requests_total`, and all its series. | [`model`] |
 //! | metrics page | The response of the metrics endpoint. | [`MetricsHandler`] |
 //! | overflow | The label value that replaces values beyond the limit. | [guide](_guide::cardinality) |

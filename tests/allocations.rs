@@ -9,13 +9,14 @@ use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderValue, Request, Response};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::{GrpcMetric, GrpcNaming, GrpcRequestBody};
 use tower_prometheus::{
-    GrpcMetrics, HttpMetrics, Registry,
-    http::{Endpoint, HttpLabel, RequestBody, TraceId},
+    GrpcMetrics, HttpMetrics, HttpMetricsLayer, Registry,
+    http::{Endpoint, ErrorKind, HttpLabel, HttpMetric, RequestBody, TraceId},
 };
 
 /// Polls a future, which must be ready, and reads the response body to its end.
@@ -74,29 +75,150 @@ fn http_layer_does_not_allocate() {
     assert_eq!(allocations(|| run(service.call(request()))), 0);
 }
 
-#[test]
-fn known_values_of_custom_labels_do_not_allocate() {
+/// Responds with "hello".
+fn hello<E>(_: Request<()>) -> std::future::Ready<Result<Response<Full<Bytes>>, E>> {
+    ready(Ok(Response::new(Full::new(Bytes::from_static(b"hello")))))
+}
+
+/// Asserts that a layer adds no allocations to those of the request and of the inner service.
+#[track_caller]
+fn assert_adds_no_allocations<S, B>(
+    metrics: HttpMetrics,
+    inner: S,
+    request: impl Fn() -> Request<()>,
+) -> Registry
+where
+    S: Service<Request<()>, Response = Response<B>> + Clone,
+    B: http_body::Body,
+{
     let registry = Registry::new();
-    let layer = HttpMetrics::server()
+    let layer: HttpMetricsLayer = metrics.build(&registry).unwrap();
+    let (mut plain, mut measured) = (inner.clone(), layer.layer(inner));
+    let own = allocations(|| run(plain.call(request())));
+    assert_eq!(allocations(|| run(measured.call(request()))), own);
+    assert_eq!(registry.sum("http_requests_total", &[]), Some(103.0));
+    registry
+}
+
+#[test]
+fn labels_and_metrics_of_a_layer_do_not_allocate_on_known_series() {
+    let metrics = HttpMetrics::server()
         .label(HttpLabel::from_request("client", |request| {
             request.header("x-client")
         }))
         .label(HttpLabel::from_response("cached", |_| Some("yes")))
+        .label(HttpLabel::host("host").on_everything())
+        .label(HttpLabel::port("port").on_histograms())
+        .measure(HttpMetric::HeadDuration)
+        .measure(HttpMetric::ResponseBodySize)
+        .measure(HttpMetric::ResponseBytes)
+        .measure(HttpMetric::Responses)
+        .status_on_durations();
+    let request = || {
+        let request = Request::get("http://SHOP.Example:8080/").header("x-client", "ios");
+        request.body(()).unwrap()
+    };
+    let registry = assert_adds_no_allocations(metrics, service_fn(hello::<()>), request);
+    let labels = [
+        ("client", "ios"),
+        ("cached", "yes"),
+        ("host", "shop.example"),
+        ("port", "8080"),
+    ];
+    assert_eq!(registry.sum("http_requests_total", &labels), Some(103.0));
+    let host = [("host", "shop.example")];
+    let bytes = registry.sum("http_response_body_bytes_total", &host);
+    assert_eq!(bytes, Some(103.0 * 5.0));
+}
+
+#[test]
+fn upper_case_host_header_does_not_allocate() {
+    let metrics = HttpMetrics::server().label(HttpLabel::host("host").values(["shop.example"]));
+    let request = || {
+        let request = Request::get("/").header("host", "SHOP.example:8080");
+        request.body(()).unwrap()
+    };
+    let registry = assert_adds_no_allocations(metrics, service_fn(hello::<()>), request);
+    let host = [("host", "shop.example")];
+    assert_eq!(registry.sum("http_requests_total", &host), Some(103.0));
+}
+
+#[test]
+fn kept_parameters_and_added_methods_do_not_allocate() {
+    let metrics = HttpMetrics::server()
+        .keep_parameter("region", ["eu", "us"])
+        .methods(["PROPFIND"]);
+    let request = || {
+        let endpoint = Endpoint::from_static("/{region}/orders/{id}");
+        let request = Request::get("/eu/orders/7").extension(endpoint);
+        let propfind = Method::from_bytes(b"PROPFIND").unwrap();
+        request.method(propfind).body(()).unwrap()
+    };
+    let registry = assert_adds_no_allocations(metrics, service_fn(hello::<()>), request);
+    let labels = [("endpoint", "/eu/orders/{id}"), ("method", "PROPFIND")];
+    assert_eq!(registry.sum("http_requests_total", &labels), Some(103.0));
+}
+
+#[test]
+fn labels_from_trailers_do_not_allocate_for_known_values() {
+    let metrics = HttpMetrics::server().label(HttpLabel::from_outcome("checksum", |outcome| {
+        outcome.trailer("x-checksum")
+    }));
+    let answer = service_fn(|_: Request<()>| {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-checksum", HeaderValue::from_static("crc32"));
+        let frames = [
+            Ok::<_, ()>(Frame::data(Bytes::from_static(b"hello"))),
+            Ok(Frame::trailers(trailers)),
+        ];
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        ready(Ok::<_, ()>(Response::new(body)))
+    });
+    let registry = assert_adds_no_allocations(metrics, answer, || Request::new(()));
+    let labels = [("checksum", "crc32"), ("status", "200")];
+    assert_eq!(registry.sum("http_requests_total", &labels), Some(103.0));
+}
+
+/// Polls a future, which must be ready with an error.
+fn fail<T, E>(future: impl Future<Output = Result<T, E>>) {
+    let failed = future.now_or_never();
+    assert!(failed.is_some_and(|result| result.is_err()));
+}
+
+#[test]
+fn error_kinds_do_not_allocate() {
+    use std::io::{self, ErrorKind::TimedOut};
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .error_kinds([ErrorKind::new("quota")])
+        .with_error_kind(|error: &io::Error| ErrorKind::of(error))
         .build(&registry)
         .unwrap();
-    let mut service = layer.layer(service_fn(|_: Request<()>| {
-        std::future::ready(Ok::<_, ()>(Response::new(Full::new(Bytes::from_static(
-            b"hello",
-        )))))
-    }));
-    let request = || {
-        let mut request = Request::new(());
-        let ios = HeaderValue::from_static("ios");
-        request.headers_mut().insert("x-client", ios);
-        request
-    };
-    let own = allocations(|| drop(request()));
-    assert_eq!(allocations(|| run(service.call(request()))), own);
+    let request = || Request::new(());
+    let mut answers = layer.clone().layer(service_fn(hello::<io::Error>));
+    assert_eq!(allocations(|| run(answers.call(request()))), 0);
+    // With a source, whose text is read.
+    #[derive(Debug)]
+    struct Refused;
+    impl std::fmt::Display for Refused {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "attempt {}: Connection refused", 1)
+        }
+    }
+    impl std::error::Error for Refused {}
+    let timed_out = || io::Error::from(TimedOut);
+    let refused = || io::Error::other(Refused);
+    for (error, kind) in [
+        (&timed_out as &dyn Fn() -> io::Error, "timeout"),
+        (&refused, "connect"),
+    ] {
+        let inner = |_: Request<()>| ready(Err::<Response<Full<Bytes>>, _>(error()));
+        let own = allocations(|| drop(error()));
+        let mut fails = layer.clone().layer(service_fn(inner));
+        assert_eq!(allocations(|| fail(fails.call(request()))), own, "{kind}");
+        let failed = registry.sum("http_requests_total", &[("error_kind", kind)]);
+        assert_eq!(failed, Some(103.0));
+    }
 }
 
 #[test]

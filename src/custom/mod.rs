@@ -34,7 +34,7 @@
 //!
 //! catalogue! {
 //!     /// The metrics of the shop.
-//!     #[prefix = "shop_"]
+//!     #[prefix = "shop"]
 //!     pub struct Shop {
 //!         /// Total number of orders, by payment and country.
 //!         pub orders_total: Counter<Order>,

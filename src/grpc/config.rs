@@ -131,11 +131,20 @@ impl GrpcMetrics {
     /// |---|---|
     /// | [`GrpcMetric::Handled`] | always |
     /// | [`GrpcMetric::Handling`] | with [`on_histograms`](HttpLabel::on_histograms) |
-    /// | all others, also sizes | no, because they are recorded before the response |
+    /// | all others, also sizes | with [`on_everything`](HttpLabel::on_everything), if the label is read from the request alone |
+    ///
+    /// [`open_telemetry_server`](Self::open_telemetry_server) and [`open_telemetry_client`](Self::open_telemetry_client)
+    /// turn [`GrpcMetric::Handled`] off: with them, a label needs `on_histograms` or `on_everything`.
+    /// [`build`](Self::build) returns an error if a label is on no metric.
     ///
     /// A call that ends without a response head has the value from the request, or the empty string. Trailers are
-    /// not read. Preregistered methods are exported with each combination of [listed values](HttpLabel::values), at
-    /// most 10,000 for all methods; a metric with a label without listed values is exported from the first call.
+    /// not read: [`build`](Self::build) returns an error for [`from_outcome`](HttpLabel::from_outcome).
+    ///
+    /// [`HttpLabel::host`] is empty around tonic's `Channel`, because the channel adds the host to the URI inside the
+    /// layer. Use [`constant_label`](Self::constant_label), or create the client with `with_origin`.
+    ///
+    /// Preregistered methods are exported with each combination of [listed values](HttpLabel::values), at most 10,000
+    /// for all methods; a metric with a label without listed values is exported from the first call.
     ///
     /// At most 8 labels can be added. Their limits are those of [`HttpLabel`], and their combinations have none:
     /// choose limits whose product you can store.
@@ -160,9 +169,10 @@ impl GrpcMetrics {
         self
     }
 
-    /// Prepends `prefix_` to the names of all metrics of this layer, except `metrics_label_overflow_total`.
+    /// Prepends `prefix` and an underscore to the names of all metrics of this layer, except
+    /// `metrics_label_overflow_total`.
     ///
-    /// By default, names have no prefix.
+    /// If the prefix ends with an underscore, no other one is added. By default, names have no prefix.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.options.prefix = Some(prefix.into());
         self
@@ -187,8 +197,9 @@ impl GrpcMetrics {
     /// Sets the maximum number of methods that are not preregistered, 0 to 1,000,000. The default is 1000.
     ///
     /// With 0, only preregistered methods have their own labels; all other calls are recorded as `unknown` or
-    /// `overflow`. Set 0 if the service answers any path with a message or `OK`, as a proxy does. Otherwise clients
-    /// cannot exhaust this limit, because a server learns a method only once a response has proven that it exists, see
+    /// `overflow`. Set 0 if the service answers any path with a response message or `OK`, as a proxy does, and exclude
+    /// `label="grpc_method"` from alerts on `metrics_label_overflow_total`. Otherwise clients cannot exhaust this limit,
+    /// because a server learns a method only once a response has proven that it exists, see
     /// [labels](crate::grpc#service-and-method-labels).
     ///
     /// The methods seen first are kept until the process ends. Calls to further methods are recorded as
@@ -301,6 +312,8 @@ impl GrpcMetrics {
     ///
     /// - If a prefix or a name is invalid, or a name is used twice.
     /// - If there are more than 8 custom labels, or a label has no or more than 10,000 values.
+    /// - If a custom label is on no metric, is created with [`from_outcome`](HttpLabel::from_outcome), or is read from
+    ///   the response and has [`on_everything`](HttpLabel::on_everything).
     /// - If preregistered methods and listed label values have more than 10,000 combinations.
     /// - If buckets are not finite and increasing.
     /// - If the service or the name of a preregistered method is empty or contains `/`, or a method is

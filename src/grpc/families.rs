@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::Error;
+use crate::error::{Error, Errors};
 use crate::grpc::code::Code;
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::naming::MethodLabels;
@@ -39,6 +39,22 @@ pub(crate) fn custom_labels_of(metric: GrpcMetric) -> On {
 }
 
 impl GrpcSettings {
+    /// That each custom label is on a metric.
+    pub(crate) fn check_labels_are_used(&self, errors: &mut Errors) {
+        for (i, label) in self.labels.iter().enumerate() {
+            let has_it = |source: &LabelSource| matches!(source, LabelSource::Custom(j) if *j == i);
+            let mut measured = GrpcMetric::ALL
+                .into_iter()
+                .filter(|metric| self.is_measured(*metric));
+            if !measured.any(|metric| self.label_sources(metric).iter().any(has_it)) {
+                errors.push(format!(
+                    "label {:?} is on no metric: GrpcMetric::Handled is off; use on_histograms",
+                    label.name
+                ));
+            }
+        }
+    }
+
     /// The full name of a family, if it is measured.
     pub(crate) fn family_name(&self, metric: GrpcMetric) -> Option<String> {
         let name = self.naming.name(metric, self.side);

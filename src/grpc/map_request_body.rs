@@ -23,7 +23,8 @@ impl GrpcMetricsLayer {
     /// Returns the layer for a service that accepts only one type of request body, such as tonic's `Channel`.
     ///
     /// `map` converts the measured body to that type. It is called for every request. It is a function pointer, so
-    /// that the type of the client can be written down; a closure that captures nothing is accepted, too.
+    /// that the type of the client can be written down; a closure that captures nothing is accepted, too. Interceptors
+    /// of the client go outside: what they reject is not counted.
     ///
     // Compiled in `tests/integration`, which depends on tonic.
     #[cfg_attr(not(doctest), doc = include_str!("tonic_client.md"))]

@@ -3,9 +3,15 @@
 // Compiled in `tests/integration`, which depends on tonic.
 #![cfg_attr(not(doctest), doc = include_str!("tonic_server.md"))]
 //!
-//! To measure one service only, use tonic's `LayerExt`: `metrics.grpc_layer().named_layer(service)`. For a
-//! client, see [`GrpcMetricsLayer::map_request_body`]. The layers do not depend on tonic: they measure any
-//! gRPC service that takes `http::Request` and returns `http::Response`.
+//! To measure one service only, use tonic's `LayerExt`: `metrics.grpc_layer().named_layer(service)`. The layers do not
+//! depend on tonic: they measure any gRPC service that takes `http::Request` and returns `http::Response`.
+//!
+//! For a client, [`map_request_body`](GrpcMetricsLayer::map_request_body) converts the request body to the type that
+//! tonic's `Channel` accepts:
+//!
+#![cfg_attr(not(doctest), doc = include_str!("tonic_client.md"))]
+//!
+//! To change its settings, build the layer with [`GrpcMetrics::client`](crate::GrpcMetrics::client).
 //!
 //! # Metrics
 //!
@@ -29,8 +35,11 @@
 //! | turn a metric on or off | [`measure`](crate::GrpcMetrics::measure), [`without`](crate::GrpcMetrics::without) |
 //! | use OpenTelemetry's names, labels and buckets | [`GrpcMetrics::open_telemetry_server`](crate::GrpcMetrics::open_telemetry_server), [`open_telemetry_client`](crate::GrpcMetrics::open_telemetry_client) |
 //! | rename metrics and labels, or use other forms of status codes | [`GrpcNaming`], [`CodeFormat`] |
+//! | have one label for service and method | [`full_method_label`](GrpcNaming::full_method_label). The method cannot be left out: aggregate over it in queries, `sum without (grpc_method) (…)` |
 //! | add a custom label | [`GrpcMetrics::label`](crate::GrpcMetrics::label) |
 //! | add the status code to the durations | [`code_on_durations`](crate::GrpcMetrics::code_on_durations) |
+//! | turn the layer off by a setting of the application | [`enabled`](crate::GrpcMetrics::enabled) |
+//! | build the layer before a global recorder is installed | [`build_global`](crate::GrpcMetrics::build_global) |
 //!
 //! When no call is in progress, the started calls, the handled calls and the count of
 //! the histogram are equal, and the gauge is 0.
@@ -49,8 +58,8 @@
 //! | the response is complete, with `grpc-status` in its head only | that code; `Unknown` if it is not a valid code |
 //! | the response is complete, without `grpc-status` | the code of the HTTP status (next table) |
 //! | the response head has a code (`grpc-status`, or an HTTP status other than 200), and the response body then returned an error or was dropped | the code of the head, because clients stop reading there |
-//! | the inner service (on a server, a layer inside; on a client, for example tonic's `Channel`) returned an error, or the response body did | `DeadlineExceeded` if the timeout had expired, otherwise `Unknown` on a server and `Unavailable` on a client |
-//! | the call was dropped before its end: on a server, because the client cancelled it or disconnected, or an outer layer timed out; on a client, because the caller dropped the future or the stream | `DeadlineExceeded` if the timeout had expired, otherwise `Canceled` |
+//! | the inner service (on a server, a layer inside; on a client, for example tonic's `Channel`) returned an error, or the response body did | `DeadlineExceeded` if the timeout in the header `grpc-timeout` had expired, otherwise `Unknown` on a server and `Unavailable` on a client |
+//! | the call was dropped before its end: on a server, because the client cancelled it or disconnected, or an outer layer timed out; on a client, because the caller dropped the future or the stream | `DeadlineExceeded` if the timeout in the header `grpc-timeout` had expired, otherwise `Canceled` |
 //!
 //! | HTTP status | `grpc_code`, as [gRPC maps it] |
 //! |---|---|
@@ -70,15 +79,42 @@
 //! | returned `Ok` with a stream, and an item of it was `Err(Status::data_loss(…))` | `DataLoss`, as any code of a `Status` |
 //! | returned `Err(Status::not_found(…))` | `NotFound`, as any code of a `Status` |
 //!
-//! If tonic's `Channel` cannot connect, each call that is made on it is `Unavailable`. A failing `Endpoint::connect()` is
-//! not a call.
+//! If tonic's `Channel` cannot connect, each call that is made on it is `Unavailable`. A failing `Endpoint::connect()`
+//! is not a call. The code does not tell DNS errors, TLS errors and refused connections apart. To tell them apart, add
+//! an [`HttpMetrics::client`](crate::HttpMetrics::client) layer with
+//! [`with_error_kind`](crate::HttpMetrics::with_error_kind) around the same channel.
 //!
-//! The timeout is that of the header `grpc-timeout`, measured from the start of the call in this layer. The clock of the
-//! client started earlier, so the timeout counts as expired 10 ms early, or a tenth of the timeout early if that is less
-//! than 10 ms.
+//! The timeout of a call is that of the header `grpc-timeout`:
+//!
+//! | timeout in tonic | sends `grpc-timeout` | code of the client's call if it expires |
+//! |---|---|---|
+//! | `Request::set_timeout` | yes | `DeadlineExceeded` |
+//! | `Endpoint::timeout` | no | `Unavailable`, because the channel returns an error |
+//!
+//! The timeout is measured from the start of the call in this layer. The clock of the client started earlier, so the
+//! timeout counts as expired 10 ms early, or a tenth of the timeout early if that is less than 10 ms.
 //!
 //! The error value of the inner service is not inspected. If a layer inside the metrics layer returns tonic's `Status`
 //! as an error, tonic turns it into a response with that code outside the metrics layer, which counts `Unknown`.
+//!
+//! # Interceptors and other layers
+//!
+//! The layer that is added first to tonic's `Server::builder()` is the outermost, as in tower's `ServiceBuilder`. Add
+//! the metrics layer first, and authentication after it:
+//!
+//! ```text
+//! Server::builder()
+//!     .layer(metrics.grpc_layer())
+//!     .layer(InterceptorLayer::new(authenticate))
+//! ```
+//!
+//! tonic turns the `Status` of an interceptor (`with_interceptor`, `InterceptorLayer`) into a response:
+//!
+//! | interceptor | a call that it rejects | headers that it adds |
+//! |---|---|---|
+//! | of a server, inside the metrics layer | counted with its code, such as `Unauthenticated`; [Service and method labels](#service-and-method-labels) lists its labels | not visible to custom labels |
+//! | of a server, outside the metrics layer | not counted | visible to custom labels |
+//! | of a client, `GreeterClient::with_interceptor(measured, …)`: outside the metrics layer | not counted | visible to custom labels |
 //!
 //! [gRPC maps it]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 //!
@@ -89,26 +125,35 @@
 //! `shop.Orders` is preregistered.
 //!
 //! Clients can request any path, so a server uses a path as labels only once a response has proven that the method
-//! exists. A gRPC response (HTTP status 200, `content-type: application/grpc…`) proves it by a message, counted when its
-//! last byte passes, or by the code `OK`. Any other code without a message proves nothing: authentication
-//! (`UNAUTHENTICATED`, `PERMISSION_DENIED`), rate limits (`RESOURCE_EXHAUSTED`) and routers (`UNIMPLEMENTED`) answer any
-//! path. The first row that applies decides:
+//! exists. A gRPC response (HTTP status 200, `content-type: application/grpc…`) proves it by a response message, counted
+//! when its last byte passes, or by the code `OK`. Any other code without a response message proves nothing:
+//! authentication (`UNAUTHENTICATED`, `PERMISSION_DENIED`), rate limits (`RESOURCE_EXHAUSTED`) and routers
+//! (`UNIMPLEMENTED`) answer any path. The first row that applies decides:
 //!
-//! | method on a server | labels | what calls without authentication can cause, if authentication rejects them without a message |
+//! | method on a server | labels | new series that unauthenticated calls can cause (authentication inside the layer, no response message) |
 //! |---|---|---|
-//! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code | no new series |
-//! | known from an earlier call | its own, from the start of the call, whatever the response is | one series for each code |
-//! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | the series of `unknown` |
-//! | new, and its first message or the code `OK` passes | its own; it is known from then on | nothing |
-//! | the same, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | nothing |
-//! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | the series of `unknown` |
+//! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code | none |
+//! | known from an earlier call | its own, from the start of the call, whatever the response is | one for each code |
+//! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | those of `unknown` |
+//! | new, and its first response message or the code `OK` passes | its own; it is known from then on | not possible: this needs a response message or `OK` |
+//! | the same, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible, as above |
+//! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown` |
+//!
+//! Two settings add to the last column:
+//!
+//! - A custom label without [listed values](crate::http::HttpLabel::values) adds a series for each value, up to its
+//!   limit. Rejected calls can use up this limit: list the values, or read them from something that only authenticated
+//!   calls have.
+//! - With [`code_on_durations`](crate::GrpcMetrics::code_on_durations), each new code adds a histogram as well.
 //!
 //! The first call of a new method is counted as started and in progress only once it has its labels: from its first
-//! message, otherwise from its end. Until then it is in progress in no series, so a stream that has sent no message is
-//! not visible yet. Its duration is still that of the whole call. To avoid all this, preregister the methods.
+//! response message, otherwise from its end. Until then it is in progress in no series, so a stream that has sent no
+//! response message is not visible yet. Its duration is still that of the whole call. To avoid all this, preregister the
+//! methods.
 //!
-//! If the service itself answers any path with a message or `OK`, as a proxy does, clients can choose names up to
-//! `max_methods`. Preregister the methods and set `max_methods(0)`: all other calls are then `unknown` or `overflow`.
+//! If the service itself answers any path with a response message or `OK`, as a proxy does, clients can choose names up
+//! to `max_methods`. Preregister the methods and set `max_methods(0)`: all other calls are then `unknown` or `overflow`.
+//! `overflow` is then expected, so exclude it from alerts: `metrics_label_overflow_total{label!="grpc_method"}`.
 //!
 //! On a client, paths come from the program. The labels are known when the call starts, whatever the response is:
 //!
@@ -127,8 +172,12 @@
 //! | `unknown` | `unknown` | `unknown` | `unknown` |
 //! | `overflow` | `unknown` | `overflow` | `overflow` |
 //!
-//! A call recorded as `overflow` increments `metrics_label_overflow_total` with `family="grpc_server_handled_total"` (on a
-//! client, `grpc_client_handled_total`; with a prefix, the full name) and `label="grpc_method"`.
+//! A call with a label value `overflow` increments `metrics_label_overflow_total`, whose labels are:
+//!
+//! | label | value |
+//! |---|---|
+//! | `family` | the full name of the calls that ended, such as `grpc_server_handled_total`; if this metric is off, the first of the [metrics](#metrics) that is on, such as `rpc_server_call_duration_seconds` with OpenTelemetry's names |
+//! | `label` | the name of the label with the method: `grpc_method`, or as renamed; for a custom label, its name |
 //!
 //! # Requests that are not gRPC
 //!

@@ -198,6 +198,8 @@ impl GrpcNaming {
     }
 
     /// Replaces the labels with the service and the method by one label with both, as in `shop.Orders/Place`.
+    ///
+    /// The method cannot be left out. To see services only, aggregate over the method in queries.
     pub fn full_method_label(mut self, name: impl Into<String>) -> Self {
         self.method = MethodLabels::Full(name.into());
         self

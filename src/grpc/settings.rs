@@ -136,6 +136,7 @@ impl GrpcSettings {
         let custom = labels.iter().map(|label| label.name.as_str());
         options.check(naming.labels(), custom, HANDLING_BUCKETS, &mut errors);
         check_labels(labels, &mut errors);
+        self.check_labels_are_used(&mut errors);
         if let Some(error) = descriptor_error {
             errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }

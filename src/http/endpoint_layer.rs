@@ -15,14 +15,27 @@ use crate::http::labels::endpoint::Endpoint;
 /// A layer that adds an [`Endpoint`] to each response: the matched route, or a given name. For a metrics layer that
 /// does not see the route.
 ///
-/// Prefer a metrics layer on the router if you can: with `EndpointLayer`, a request without a response
-/// (cancelled, failed or panicked) is counted as `unmatched`, and the in-progress gauge counts requests as
-/// `unmatched`.
+/// The metrics layer reads the endpoint from the response. So requests without a response (cancelled, failed or
+/// panicked) are counted as `unmatched`, and the in-progress gauge has requests as `unmatched`. These settings name
+/// the endpoint from the start of the request; prefer them, in this order:
 ///
-/// In axum, a layer sees the matched route if it is added to the `Router` that has the route, or further in.
-/// It does not see the route if it wraps the whole router, a `nest_service`, or a router that is the fallback
-/// of another router. In these cases, add an `EndpointLayer` to the router that has the route. A service without routes,
-/// such as tower-http's `ServeDir` in a `nest_service`, gets a name with [`EndpointLayer::named`].
+/// | if | use |
+/// |---|---|
+/// | the metrics layer can be added to the router | `Router::layer` |
+/// | the path prefix is known, as that of a `ServeDir` in a `nest_service` | [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer; it can be on a router |
+/// | neither | `EndpointLayer` |
+///
+/// When a metrics layer on axum's router sees the matched route:
+///
+/// | the metrics layer | sees the route |
+/// |---|---|
+/// | is added to the `Router` that has the route, or to the route itself | yes |
+/// | is added to a router into which that router is nested with `nest`, or merged with `merge` | yes |
+/// | wraps the whole router | no |
+/// | is added to a router that has the other router as a `nest_service` or `fallback_service` | no |
+///
+/// In the last two cases, add an `EndpointLayer` to the router that has the route. A service without routes gets a name
+/// with [`EndpointLayer::named`].
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -44,13 +57,23 @@ pub struct EndpointLayer {
 }
 
 impl EndpointLayer {
-    /// Creates a layer that adds the matched route of the request, or its [`Endpoint`] extension if it has one.
+    /// Creates a layer that adds the [`Endpoint`] extension of the request to the response, otherwise the matched route
+    /// of the request.
+    ///
+    /// A response that already has an `Endpoint` keeps it.
     #[must_use]
     pub const fn new() -> Self {
         Self { name: None }
     }
 
     /// Creates a layer that adds this name to each response, for a service without routes.
+    ///
+    /// A response that already has an [`Endpoint`] keeps it. Requests that are in progress, or that end without a
+    /// response, remain `unmatched`. If the path prefix is known, prefer
+    /// [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer: it names the
+    /// endpoint from the start of the request, also beside the routes of a router.
+    ///
+    /// Around a service that is the fallback of a router, all unknown paths have this name, whatever their status.
     ///
     /// ```
     /// # #[cfg(feature = "axum")] {

@@ -11,10 +11,12 @@
 //! | leave a label out | [`StandardLabel`] |
 //! | tell errors of the inner service apart | [`HttpMetrics::with_error_kind`](crate::HttpMetrics::with_error_kind), [`ErrorKind`] |
 //! | name an endpoint for one request or response | [`Endpoint`], which lists [all sources of the endpoint](Endpoint#how-the-endpoint-is-determined) |
-//! | pass the matched route to a layer outside the router, or name a service without routes | [`EndpointLayer`] |
+//! | name a service without routes | [`HttpMetrics::route_patterns`](crate::HttpMetrics::route_patterns), [`EndpointLayer::named`] |
+//! | pass the matched route to a layer outside the router | [`EndpointLayer`] |
+//! | keep listed values of a path parameter in the endpoint | [`HttpMetrics::keep_parameter`](crate::HttpMetrics::keep_parameter) |
 //! | end durations at the response head | [`MeasureUntil`] |
 //! | exclude a response from all metrics | [`SkipMetrics`] |
-//! | mark a long-lived connection, or an event stream that is none | [`LongLived`], [`FiniteStream`] |
+//! | mark a long-lived connection, or an event stream that answers GET and ends | [`LongLived`], [`FiniteStream`] |
 //! | measure request bodies | [`HttpMetrics::with_request_body`](crate::HttpMetrics::with_request_body), [`RequestBodyMetricsLayer`] |
 //! | add exemplars | [`TraceId`] |
 //!

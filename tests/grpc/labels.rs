@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::grpc::{GrpcMetricsLayer, GrpcRequestBody, GrpcType};
+use tower_prometheus::grpc::{GrpcMetric, GrpcMetricsLayer, GrpcRequestBody, GrpcType};
 use tower_prometheus::http::HttpLabel;
 use tower_prometheus::{GrpcMetrics, Registry};
 
@@ -183,4 +183,44 @@ fn invalid_labels_are_errors() {
     let values = || (0..101).map(|i| i.to_string());
     let many = server_with(named("one").values(values())).label(named("two").values(values()));
     assert!(error(many).contains("10201"));
+}
+
+#[tokio::test]
+async fn all_metrics_have_the_label_if_it_is_on_everything() {
+    let registry = Registry::new();
+    let layer = server_with(tenant().on_everything())
+        .measure(GrpcMetric::SentMessageSize)
+        .build(&registry)
+        .unwrap();
+    call(layer, "a").await;
+    wait_for_calls_to_end(&registry, "server", 1).await;
+    for name in [
+        "grpc_server_started_total",
+        "grpc_server_in_progress",
+        "grpc_server_handled_total",
+        "grpc_server_handling_seconds_count",
+        "grpc_server_msg_sent_total",
+        "grpc_server_msg_size_sent_bytes_count",
+    ] {
+        assert!(registry.sum(name, &[("tenant", "a")]).is_some(), "{name}");
+    }
+    let started = registry.sum("grpc_server_started_total", &[("tenant", "a")]);
+    assert_eq!(started, Some(1.0));
+    let response = HttpLabel::from_response("cache", |response| response.header("x-cache"));
+    let error = server_with(response.on_everything()).build(&registry);
+    assert!(error.unwrap_err().to_string().contains("on_everything"));
+}
+
+#[test]
+fn label_that_no_metric_has_is_an_error() {
+    let error = GrpcMetrics::open_telemetry_server()
+        .label(tenant())
+        .build(Registry::new());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with(r#"label "tenant" is on no metric"#),
+        "{error}"
+    );
+    let on_histograms = GrpcMetrics::open_telemetry_server().label(tenant().on_histograms());
+    assert!(on_histograms.build(Registry::new()).is_ok());
 }

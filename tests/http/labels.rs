@@ -610,3 +610,18 @@ fn many_layers_with_closures_that_cannot_be_compared_are_warned_of_once() {
     }
     assert_eq!(warnings.about("many HTTP metrics layers").len(), 1);
 }
+
+#[test]
+fn label_that_no_metric_has_is_an_error() {
+    let label = || HttpLabel::from_request("client", |request| request.header("x-client"));
+    let error = HttpMetrics::open_telemetry()
+        .label(label())
+        .build(Registry::new());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.starts_with(r#"label "client" is on no metric"#),
+        "{error}"
+    );
+    let on_histograms = HttpMetrics::open_telemetry().label(label().on_histograms());
+    assert!(on_histograms.build(Registry::new()).is_ok());
+}

@@ -102,3 +102,32 @@ async fn layers_with_the_same_preset_share_their_series() {
     let requests = registry.sum("http_server_request_duration_seconds_count", &[]);
     assert_eq!(requests, Some(2.0));
 }
+
+/// By the semantic conventions, 4xx is an error for a client and none for a server.
+#[tokio::test]
+async fn open_telemetry_error_type_of_a_response_depends_on_the_side() {
+    for (metrics, name, of_404) in [
+        (
+            HttpMetrics::open_telemetry(),
+            "http_server_request_duration_seconds_count",
+            "",
+        ),
+        (
+            HttpMetrics::open_telemetry_client(),
+            "http_client_request_duration_seconds_count",
+            "404",
+        ),
+    ] {
+        for (code, error_type) in [(200, ""), (404, of_404), (503, "503")] {
+            let registry = Registry::new();
+            let layer = metrics.clone().build(&registry).unwrap();
+            let respond = service_fn(move |_: Request<()>| {
+                let response = Response::builder().status(code).body(String::new());
+                std::future::ready(Ok::<_, ()>(response.unwrap()))
+            });
+            drop(layer.layer(respond).oneshot(Request::new(())).await);
+            let sum = registry.sum(name, &[("error_type", error_type)]);
+            assert_eq!(sum, Some(1.0), "{name} {code}");
+        }
+    }
+}

@@ -76,4 +76,12 @@ fn tonic_serves_the_documented_metrics() {
             "{line}\n{page}"
         );
     }
+    // Client and server count the same calls. The unknown method has its own labels on the client.
+    let samples = samples(&page);
+    let calls = |side: &str| {
+        let metric = format!("grpc_{side}_handled_total{{");
+        let calls = samples.iter().filter(|(name, _)| name.starts_with(&metric));
+        calls.map(|(_, value)| value).sum::<f64>()
+    };
+    assert_eq!((calls("client"), calls("server")), (6.0, 6.0), "{page}");
 }

@@ -94,6 +94,21 @@ use crate::custom::operation::service::OperationService;
 ///
 /// The type of the closures cannot be written down. Make the struct generic over the service, or box it with
 /// `tower::util::BoxCloneService`, which allocates once per call.
+///
+/// # jsonrpsee
+///
+/// jsonrpsee's HTTP middleware takes an [`HttpMetricsLayer`](crate::HttpMetricsLayer):
+/// `set_http_middleware(ServiceBuilder::new().layer(layer))`. A batch of calls, or a WebSocket with all its calls, is
+/// one HTTP request, and errors of calls have the status 200. So measure calls in jsonrpsee's RPC middleware. It is not
+/// a Tower service, but an [`Operation`] fits into it:
+///
+// Compiled and tested in `examples/integrations`, which depends on jsonrpsee.
+#[cfg_attr(not(doctest), doc = "```")]
+#[cfg_attr(not(doctest), doc = include_str!("../../../docs/guide/jsonrpsee.rs"))]
+#[cfg_attr(not(doctest), doc = "```")]
+///
+/// The call of a subscription ends when the subscription is accepted or rejected. Notifications are not measured,
+/// because jsonrpsee does not run a method for them.
 #[derive(Clone, Copy)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct OperationLayer<Start, OnResult = ()> {

@@ -21,7 +21,9 @@ type OutcomeValue = dyn for<'a> Fn(RequestOutcome<'a>) -> Option<Cow<'a, str>> +
 /// [`values`](Self::values) if they are known.
 ///
 /// By default, only the counters of requests and responses have the label. [`on_histograms`](Self::on_histograms)
-/// adds it to durations and sizes, [`on_everything`](Self::on_everything) to all metrics of the layer.
+/// adds it to durations and sizes, [`on_everything`](Self::on_everything) to all metrics of the layer. With the presets
+/// of OpenTelemetry, these counters are off: a label needs `on_histograms`, otherwise
+/// [`build`](crate::HttpMetrics::build) returns an error.
 ///
 /// ```
 /// use tower_prometheus::http::HttpLabel;

@@ -6,7 +6,17 @@ use crate::model::kind::Instrument;
 
 /// A metric that an HTTP layer can record.
 ///
-/// The variants are described with the names of [`Naming::classic`](crate::http::Naming::classic).
+/// The variants are described with the names of [`Naming::classic`](crate::http::Naming::classic). Their labels:
+///
+/// | metrics | labels |
+/// |---|---|
+/// | [`Requests`](Self::Requests), [`Responses`](Self::Responses) | `method`, `endpoint`, `status` |
+/// | [`Duration`](Self::Duration), [`HeadDuration`](Self::HeadDuration), [`ResponseBodySize`](Self::ResponseBodySize), [`RequestBodySize`](Self::RequestBodySize), [`RequestBodyDuration`](Self::RequestBodyDuration) | `method`, `endpoint`; with [`status_on_durations`](crate::HttpMetrics::status_on_durations) also `status` |
+/// | [`InProgress`](Self::InProgress), [`ResponseBytes`](Self::ResponseBytes) | `method`, `endpoint`; with OpenTelemetry's names, `InProgress` has no endpoint |
+/// | [`AbortedBodies`](Self::AbortedBodies), [`AbortedRequestBodies`](Self::AbortedRequestBodies) | `method`, `endpoint`, `reason` |
+/// | [`OpenConnections`](Self::OpenConnections), [`ConnectionDuration`](Self::ConnectionDuration) | `endpoint`, `kind` |
+///
+/// [`standard_labels`](crate::HttpMetrics::standard_labels) changes the labels of one metric.
 ///
 /// The first five are on by default in [`HttpMetrics::server`](crate::HttpMetrics::server) and
 /// [`client`](crate::HttpMetrics::client). [`measure`](crate::HttpMetrics::measure) and
@@ -22,8 +32,10 @@ pub enum HttpMetric {
     /// `http_requests_in_progress`: number of requests that have started and not ended. The request of a long-lived
     /// connection ends at its response head.
     InProgress,
-    /// `http_response_bodies_aborted_total`: number of response bodies that were not completed. Bodies of
-    /// long-lived connections do not count.
+    /// `http_response_bodies_aborted_total`: number of response bodies that were not completed, by `reason`.
+    ///
+    /// The body of a [long-lived](crate::http::LongLived) connection counts if it returns an error or panics. It does
+    /// not count if the client leaves.
     AbortedBodies,
     /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections.
     OpenConnections,
@@ -71,6 +83,10 @@ pub enum HttpMetric {
     ResponseBytes,
     /// `http_connection_duration_seconds`: lifetime of [long-lived](crate::http::LongLived) connections, recorded when
     /// they end. Off by default.
+    ///
+    /// A connection that is not in the gauge [`OpenConnections`](Self::OpenConnections) is not recorded here either: an
+    /// upgrade without a [guard](crate::http::LongLived::guarded), or one whose guard is dropped before the layer reads
+    /// the response head.
     ///
     /// [`connection_buckets`](crate::HttpMetrics::connection_buckets) sets its bounds, by default from one second to
     /// one day.

@@ -60,8 +60,10 @@ impl HttpMetrics {
     /// Creates the default configuration for clients, with the names of [`Naming::client`] and the label
     /// `host`.
     ///
-    /// The endpoint label is the [`Endpoint`](crate::http::Endpoint) extension of the request, or empty
-    /// without one. The label `host` is the host of the URI, otherwise of the `host` header, in lower case and without
+    /// The endpoint label is usually the [`Endpoint`](crate::http::Endpoint) extension of the request. The other
+    /// [sources](crate::http::Endpoint#how-the-endpoint-is-determined), such as [`endpoint_fn`](Self::endpoint_fn) and
+    /// [`route_patterns`](Self::route_patterns), work for clients too. If no source names an endpoint, the label is
+    /// empty. The label `host` is the host of the URI, otherwise of the `host` header, in lower case and without
     /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. [`HttpLabel::port`] tells the
     /// ports of a host apart.
     ///
@@ -93,6 +95,7 @@ impl HttpMetrics {
     /// | status label | also on durations and sizes |
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
     /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
+    /// | custom labels | need [`on_histograms`](HttpLabel::on_histograms), because `Requests` is off |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     /// | [`HttpMetric::RequestBodySize`] | off; [`with_request_body`](Self::with_request_body) turns it on |
     pub fn open_telemetry() -> Self {
@@ -114,12 +117,13 @@ impl HttpMetrics {
     /// | additional labels | `server_address` and `server_port` (at most 100 values each), `network_protocol_version`, `error_type` |
     /// | status label | also on durations and sizes |
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
-    /// | endpoint label | `url_template`: the [`Endpoint`](crate::http::Endpoint) extension of the request |
+    /// | endpoint label | `url_template`, from the same sources as in [`client`](Self::client) |
     /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
+    /// | custom labels | need [`on_histograms`](HttpLabel::on_histograms), because `Requests` is off |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     ///
-    /// `error_type` is `error`, `cancelled` or `panicked` without a response; with
-    /// [`with_error_kind`](Self::with_error_kind), it tells errors apart.
+    /// `error_type` is the status code of a response with 4xx or 5xx. Without a response, it is `error`, `cancelled` or
+    /// `panicked`; with [`with_error_kind`](Self::with_error_kind), it tells errors apart.
     pub fn open_telemetry_client() -> Self {
         let mut client = Self::server()
             .naming(Naming::open_telemetry_client())
@@ -170,6 +174,10 @@ impl HttpMetrics {
     ///
     /// Each label has a limit, but their combinations have none: choose limits whose product you can store.
     ///
+    /// By default, only the counters of requests and responses have the label. If both are off, as in the presets of
+    /// OpenTelemetry, the label needs [`on_histograms`](HttpLabel::on_histograms); otherwise [`build`](Self::build)
+    /// returns an error.
+    ///
     /// A layer can have 8 custom labels. These include those of the presets: one of [`client`](Self::client) (`host`),
     /// two of [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`) and three of
     /// [`open_telemetry_client`](Self::open_telemetry_client).
@@ -199,8 +207,16 @@ impl HttpMetrics {
     /// Sets the standard labels of one metric, in place of its default ones. Custom labels are not changed.
     ///
     /// Takes precedence over [`without_label`](Self::without_label) and
-    /// [`status_on_durations`](Self::status_on_durations). If the metric is recorded before the status is known, it
-    /// cannot have the status; [`build`](Self::build) then returns an error.
+    /// [`status_on_durations`](Self::status_on_durations), also if a preset calls it:
+    /// `standard_labels(HttpMetric::Duration, [StandardLabel::Endpoint, StandardLabel::Method])` removes the status from
+    /// the durations of [`axum_prometheus`](Self::axum_prometheus).
+    ///
+    /// [`build`](Self::build) returns an error for a label that the metric cannot have:
+    ///
+    /// | label | not on |
+    /// |---|---|
+    /// | status | in progress, aborted bodies, response bytes, connections: they are recorded before the status is known, or without it |
+    /// | method | open connections and their durations |
     ///
     /// ```
     /// use tower_prometheus::http::{HttpMetric, StandardLabel};
@@ -229,8 +245,10 @@ impl HttpMetrics {
         self
     }
 
-    /// Records these methods by their names, instead of `OTHER`. At most 50; the standard methods are always recorded
-    /// by their names.
+    /// Records these methods by their names, instead of `OTHER`. At most 50.
+    ///
+    /// The ten standard methods are always recorded by their names: GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS,
+    /// TRACE, PATCH and QUERY.
     ///
     /// For WebDAV, for example: `methods(["PROPFIND", "REPORT"])`. An invalid method is an error of
     /// [`build`](Self::build).
@@ -260,7 +278,18 @@ impl HttpMetrics {
         self
     }
 
-    /// Sets the upper bounds of the duration histograms, in seconds. The default is the registry's.
+    /// Sets the upper bounds of the duration histograms, in seconds.
+    ///
+    /// The default is the registry's: [`buckets::DEFAULT`](crate::buckets::DEFAULT), 11 bounds from 0.005 to 10 s,
+    /// unless the [builder](crate::RegistryBuilder::buckets) of the registry sets others. The presets of OpenTelemetry
+    /// have 14 bounds from 0.005 to 10 s.
+    ///
+    /// All endpoints of a layer share the bounds. Durations above the last bound are only in the bucket `+Inf`, so a
+    /// quantile is never above 10 s with the default. If responses take longer, as streams of a language model do, add
+    /// bounds such as 30, 60 and 120.
+    ///
+    /// The bounds apply to durations, head durations and request body durations. Lifetimes of connections have
+    /// [`connection_buckets`](Self::connection_buckets).
     ///
     /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own
     /// buckets: for it, this setting is ignored with a warning.
@@ -325,11 +354,15 @@ impl HttpMetrics {
         self
     }
 
-    /// Sets the endpoint to the pattern that the path of the request matches, for services without a router.
+    /// Sets the endpoint to the pattern that the path of the request matches.
     ///
-    /// Examples of patterns are `/users/{id}` and `/files/{*path}`. If no pattern matches, the endpoint is
-    /// `unmatched`. All other [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take
-    /// precedence.
+    /// For services without a router, and for requests of a router whose route the layer does not see, such as those
+    /// of a `nest_service`: with `route_patterns(["/assets/{*path}"])`, the files of a `ServeDir` at `/assets` have this
+    /// endpoint from the start of the request.
+    ///
+    /// Examples of patterns are `/users/{id}` and `/files/{*path}`, which does not match `/files/`. If no pattern
+    /// matches, the endpoint is `unmatched`. All other
+    /// [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
     ///
     /// If a pattern is invalid or conflicts with another one, [`build`](Self::build) returns an error.
     pub fn route_patterns<P: Into<String>>(
@@ -387,10 +420,18 @@ impl HttpMetrics {
     /// requests of `/{region}/orders` have the endpoints `/eu/orders` and `/us/orders`; other regions keep
     /// `/{region}/orders`.
     ///
-    /// Each endpoint with values counts toward [`max_endpoints`](Self::max_endpoints), and can be
-    /// [skipped](Self::skip) or [preregistered](Self::preregister). Endpoints that a response names are not changed.
-    /// In a router nested in axum, a template with a catch-all such as `{*path}` is matched from its start, against the
-    /// path that remains.
+    /// Each endpoint with values counts toward [`max_endpoints`](Self::max_endpoints). It is
+    /// [skipped](Self::skip) and [preregistered](Self::preregister) by its own name: `skip(["/{region}/orders"])` skips
+    /// only other regions, so list `/eu/orders` and `/us/orders` too. Endpoints that a response names are not changed.
+    ///
+    /// If a template ends with a catch-all such as `{*path}`, add the layer to the outermost router. A layer on a nested
+    /// router of axum does not see the prefix of the path, and compares the parameter with the wrong segment. With
+    /// `/api/{region}/{*path}` in a router that is nested at `/api`:
+    ///
+    /// | request | the layer sees | endpoint on the nested router | endpoint on the outermost router |
+    /// |---|---|---|---|
+    /// | `/api/eu/orders/7` | `/eu/orders/7` | `/api/{region}/{*path}` | `/api/eu/{*path}` |
+    /// | `/api/eu/us/7` | `/eu/us/7` | `/api/us/{*path}` | `/api/eu/{*path}` |
     pub fn keep_parameter<V: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -409,6 +450,21 @@ impl HttpMetrics {
     /// `kind` returns the kind of an error; [`ErrorKind::of`] recognizes many of them. It runs only for errors, and it
     /// must not panic. Without this setting, the error can be of any type.
     ///
+    /// The parameter of `kind` is exactly the error type of the inner service:
+    ///
+    /// | inner service | `kind` |
+    /// |---|---|
+    /// | reqwest, with the adapter of [`client`](Self::client) | `\|error: &reqwest::Error\| ErrorKind::of(error)` |
+    /// | with a boxed error, such as tower's `TimeoutLayer` | `\|error: &BoxError\| ErrorKind::of(&**error)` |
+    /// | a `Router` of axum, or one of its routes | useless: the error is `Infallible`, so no kind is ever recorded |
+    ///
+    /// An error of a response body, such as a timeout while `.json()` reads it, has no kind: the request keeps its status
+    /// code, and its body is aborted with the reason `error`.
+    ///
+    /// Call it last, also after [`with_request_body`](Self::with_request_body): the result has only `build` and
+    /// `build_global`. They return an `HttpMetricsLayer<ErrorKindFn<F>>`. The type of a closure cannot be written; for a
+    /// field of a struct, use a function pointer (second example).
+    ///
     /// ```
     /// use tower::{BoxError, Layer};
     /// use tower_prometheus::http::ErrorKind;
@@ -417,6 +473,29 @@ impl HttpMetrics {
     /// let layer = HttpMetrics::client()
     ///     .with_error_kind(|error: &BoxError| ErrorKind::of(&**error))
     ///     .build(&Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// ```
+    /// use tower::BoxError;
+    /// use tower_prometheus::http::{ErrorKind, ErrorKindFn};
+    /// use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry};
+    ///
+    /// type KindOf = fn(&BoxError) -> ErrorKind;
+    ///
+    /// struct Upstream {
+    ///     metrics: HttpMetricsLayer<ErrorKindFn<KindOf>>,
+    /// }
+    ///
+    /// fn kind(error: &BoxError) -> ErrorKind {
+    ///     ErrorKind::of(&**error)
+    /// }
+    ///
+    /// let metrics = HttpMetrics::client()
+    ///     .with_error_kind(kind as KindOf)
+    ///     .build(&Registry::new())?;
+    /// let upstream = Upstream { metrics };
+    /// # let _ = upstream.metrics;
     /// # Ok::<(), tower_prometheus::Error>(())
     /// ```
     pub fn with_error_kind<E, F>(mut self, kind: F) -> WithErrorKind<Self, F>
@@ -469,7 +548,18 @@ impl HttpMetrics {
     }
 
     /// Excludes endpoints from all metrics, given as full route templates, including the prefix of `nest`:
-    /// `/internal/health`. What is not a route template is an error of [`build`](Self::build).
+    /// `/internal/health`.
+    ///
+    /// [`build`](Self::build) returns an error for a name that cannot be an endpoint:
+    ///
+    /// | name | |
+    /// |---|---|
+    /// | starts with `/` and has no parameter in the syntax of axum 0.7, such as `/:id` or `/*path` | accepted, also `/assets/*`, a common name of an [`EndpointLayer`](crate::http::EndpointLayer::named) |
+    /// | `unmatched`, or the word that [`Naming::unmatched`] sets, and `overflow` | accepted |
+    /// | any other | an error |
+    ///
+    /// Names are not checked for clients, and not with [`endpoint_fn`](Self::endpoint_fn) or
+    /// [`endpoint`](Self::endpoint). Whether a route with this name exists is never checked.
     ///
     /// A route that is added to an axum router after the metrics layer is not measured either, but the other
     /// layers added before it do not apply to it.
@@ -504,11 +594,12 @@ impl HttpMetrics {
     ///
     /// | metric | series |
     /// |---|---|
-    /// | requests | one for each status |
+    /// | requests, responses | one for each status |
     /// | durations, head durations, sizes | one histogram of (bounds + 3) series; with [`status_on_durations`](Self::status_on_durations), one for each status; without statuses, none |
-    /// | in progress | one |
-    /// | aborted bodies, open connections | none |
+    /// | in progress, response bytes | one |
+    /// | aborted bodies, connections | none |
     ///
+    /// - A method that is neither standard nor added with [`methods`](Self::methods) is exported as `OTHER`.
     /// - With [`status_classes`](Self::status_classes), the codes are exported as their classes: 200 and 204 are one
     ///   series, `2xx`. The statuses `error`, `cancelled` and `panicked` cannot be preregistered.
     /// - With custom labels, the metrics that have them are exported with every combination of their listed

@@ -22,21 +22,26 @@ use crate::model::names::{check_label_name, check_metric_name};
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
 ///
-/// | | [`classic`](Self::classic) | [`client`](Self::client) | [`open_telemetry`](Self::open_telemetry) | [`axum_prometheus`](Self::axum_prometheus) |
-/// |---|---|---|---|---|
-/// | requests | `http_requests_total` | `http_client_requests_total` | off | `axum_http_requests_total` |
-/// | duration | `http_request_duration_seconds` | `http_client_request_duration_seconds` | `http_server_request_duration_seconds` | `axum_http_requests_duration_seconds` |
-/// | in progress | `http_requests_in_progress` | `http_client_requests_in_progress` | `http_server_active_requests` | `axum_http_requests_pending` |
-/// | response bodies | `http_response_body_size_bytes` | `http_client_response_body_size_bytes` | `http_server_response_body_size_bytes` | `axum_http_response_body_size` |
-/// | method | `method` | `method` | `http_request_method` | `method` |
-/// | endpoint | `endpoint` | `endpoint` | `http_route`, not in progress | `endpoint` |
-/// | status | `status`, not on durations | `status`, not on durations | `http_response_status_code`, on durations | `status`, on durations |
-/// | other methods | `OTHER` | `OTHER` | `_OTHER` | `OTHER` |
-/// | also | | `host` | `url_scheme`, `network_protocol_version`, `error_type` | |
+/// | | [`classic`](Self::classic) | [`client`](Self::client) | [`open_telemetry`](Self::open_telemetry) | [`open_telemetry_client`](Self::open_telemetry_client) | [`axum_prometheus`](Self::axum_prometheus) |
+/// |---|---|---|---|---|---|
+/// | requests | `http_requests_total` | `http_client_requests_total` | `http_server_requests_total`, off | `http_client_requests_total`, off | `axum_http_requests_total` |
+/// | duration | `http_request_duration_seconds` | `http_client_request_duration_seconds` | `http_server_request_duration_seconds` | `http_client_request_duration_seconds` | `axum_http_requests_duration_seconds` |
+/// | in progress | `http_requests_in_progress` | `http_client_requests_in_progress` | `http_server_active_requests` | `http_client_active_requests` | `axum_http_requests_pending` |
+/// | aborted response bodies | `http_response_bodies_aborted_total` | `http_client_response_bodies_aborted_total` | `http_server_response_bodies_aborted_total` | `http_client_response_bodies_aborted_total` | `axum_http_response_bodies_aborted_total` |
+/// | open connections | `http_connections_open` | `http_client_connections_open` | `http_server_connections_open` | `http_client_streams_open` | `axum_http_connections_open` |
+/// | response body sizes | `http_response_body_size_bytes`, off | `http_client_response_body_size_bytes`, off | `http_server_response_body_size_bytes` | `http_client_response_body_size_bytes` | `axum_http_response_body_size`, off |
+/// | responses, off | `http_responses_total` | `http_client_responses_total` | `http_server_responses_total` | `http_client_responses_total` | `axum_http_responses_total` |
+/// | method | `method` | `method` | `http_request_method` | `http_request_method` | `method` |
+/// | endpoint | `endpoint` | `endpoint` | `http_route`, not in progress | `url_template`, not in progress | `endpoint` |
+/// | status | `status`, not on durations | `status`, not on durations | `http_response_status_code`, on durations | `http_response_status_code`, on durations | `status`, on durations |
+/// | other methods | `OTHER` | `OTHER` | `_OTHER` | `_OTHER` | `OTHER` |
+/// | no endpoint | `unmatched` | empty | empty | empty | `unmatched` |
+/// | also | | `host` | `url_scheme`, `network_protocol_version`, `error_type` | `server_address`, `server_port`, `network_protocol_version`, `error_type` | |
+///
+/// Metrics that are off have these names once [`measure`](crate::HttpMetrics::measure) turns them on.
 ///
 /// The constructor of the same name in [`HttpMetrics`](crate::HttpMetrics) (`server` for `classic`) sets what
-/// is not a name: which metrics are off, which have the status, and the labels `host`, `url_scheme` and
-/// `network_protocol_version`.
+/// is not a name: which metrics are off, which have the status, and the labels in the last row except `error_type`.
 ///
 /// Names are checked when the layer is built. They do not include the [prefix](crate::HttpMetrics::prefix) of
 /// the layer.

@@ -252,9 +252,11 @@ impl HttpSettings {
 
     /// OpenTelemetry's `error.type`, with the kind of an error if the layer records kinds.
     pub(crate) fn error_type(&self, status: Status) -> Cow<'static, str> {
-        match self.kind_of(status) {
-            "" => status.error_type(),
-            kind => kind.into(),
+        match (self.kind_of(status), self.side) {
+            ("", Side::Server) => status.error_type(Status::is_server_error),
+            // For a client, the conventions also count 4xx as errors.
+            ("", Side::Client) => status.error_type(Status::is_error),
+            (kind, _) => kind.into(),
         }
     }
 
@@ -492,8 +494,18 @@ impl HttpSettings {
                 self.labels.len()
             ));
         }
-        for label in &self.labels {
+        for (i, label) in self.labels.iter().enumerate() {
             label.check(errors);
+            let has_it = |source: &LabelSource| matches!(source, LabelSource::Custom(j) if *j == i);
+            let mut measured = HttpMetric::ALL
+                .into_iter()
+                .filter(|metric| self.is_measured(*metric));
+            if !measured.any(|metric| self.label_sources(metric).iter().any(has_it)) {
+                errors.push(format!(
+                    "label {:?} is on no metric: the counters of requests and responses are off; use on_histograms",
+                    label.name
+                ));
+            }
         }
         if !self.routes.is_empty() {
             self.check_preregistered_labels(errors);

@@ -12,7 +12,9 @@ pub enum StandardLabel {
     Method,
     /// `endpoint`: the route template.
     Endpoint,
-    /// `status`: the status code, or why there was no response. Includes the label of
-    /// [error kinds](crate::HttpMetrics::with_error_kind).
+    /// `status`: the status code, or why there was no response.
+    ///
+    /// Includes `error_kind`, the label of [error kinds](crate::HttpMetrics::with_error_kind), or OpenTelemetry's
+    /// `error_type`: a metric has both labels or neither.
     Status,
 }

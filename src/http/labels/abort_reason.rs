@@ -28,3 +28,12 @@ impl AbortReason {
         }
     }
 }
+
+/// How far a request body has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyState {
+    NotPolled,
+    Reading,
+    Complete,
+    Failed,
+}

@@ -13,7 +13,8 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 /// Paths would exhaust the limit: endpoints beyond [`max_endpoints`](crate::HttpMetrics::max_endpoints) are
 /// recorded as `overflow`.
 ///
-/// Set it if the layer does not see the matched route of a router.
+/// Set it if the layer does not see the matched route of a router, and [`route_patterns`](crate::HttpMetrics::route_patterns)
+/// cannot name the endpoint from the path.
 ///
 /// # How the endpoint is determined
 ///
@@ -24,8 +25,8 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 /// | 1 | an `Endpoint` extension of the response: for all metrics recorded from then on, such as count and duration. In progress keeps the endpoint known at the start | the handler, or an [`EndpointLayer`](crate::http::EndpointLayer) inside the metrics layer |
 /// | 2 | an `Endpoint` extension of the request, set before the request reaches the metrics layer | outer layers, callers of a client |
 /// | 3 | the function or the constant of the configuration. A function that returns `None` leaves it to the next source | [`endpoint_fn`](crate::HttpMetrics::endpoint_fn), [`endpoint`](crate::HttpMetrics::endpoint) |
-/// | 4 | axum's matched route | a `Router` of axum 0.8, if the metrics layer is added to it, or further in; [`EndpointLayer`](crate::http::EndpointLayer) says when the layer does not see it |
-/// | 5 | the first matching pattern of the configuration | [`route_patterns`](crate::HttpMetrics::route_patterns) |
+/// | 4 | axum's matched route | a `Router` of axum 0.8; [`EndpointLayer`](crate::http::EndpointLayer) lists when the metrics layer sees the route |
+/// | 5 | the matching pattern of the configuration, also if the layer is on a router that has no route for the request, or whose route the layer does not see | [`route_patterns`](crate::HttpMetrics::route_patterns) |
 /// | 6 | `unmatched`, or the word that [`Naming::unmatched`](crate::http::Naming::unmatched) sets | |
 ///
 /// In an endpoint from the sources 2 to 5, the listed values of a

@@ -6,7 +6,8 @@ use std::io;
 
 /// Why the inner service returned an error instead of a response: the value of the label `error_kind`.
 ///
-/// [`HttpMetrics::with_error_kind`](crate::HttpMetrics::with_error_kind) turns the label on.
+/// [`HttpMetrics::with_error_kind`](crate::HttpMetrics::with_error_kind) turns the label on. With any other status
+/// than `error`, the label is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorKind(&'static str);
 
@@ -21,7 +22,14 @@ impl ErrorKind {
     pub const TLS: Self = Self("tls");
     /// `shed`: the service was overloaded and refused the request.
     pub const SHED: Self = Self("shed");
-    /// `canceled`: the request was given up while it was sent, for example because the connection was closed.
+    /// `canceled`: the client library gave the request up before it was sent, for example because the connection was
+    /// closed while the request was queued.
+    ///
+    /// | event | `status` | `error_kind` |
+    /// |---|---|---|
+    /// | the connection was closed before the request was sent | `error` | `canceled` |
+    /// | the connection was closed after the request was sent, before the response | `error` | `other` |
+    /// | the caller dropped the future | `cancelled` | empty |
     pub const CANCELED: Self = Self("canceled");
     /// `other`: any other error.
     pub const OTHER: Self = Self("other");
@@ -57,7 +65,7 @@ impl ErrorKind {
     /// | kind | for example |
     /// |---|---|
     /// | [`DNS`](Self::DNS) | `dns error`, `failed to lookup address information` |
-    /// | [`TLS`](Self::TLS) | `invalid peer certificate`, `received fatal alert` |
+    /// | [`TLS`](Self::TLS) | `invalid peer certificate`, `received fatal alert`, `tls handshake eof` |
     /// | [`TIMEOUT`](Self::TIMEOUT) | [`io::ErrorKind::TimedOut`], tower's and tokio's `Elapsed`, reqwest's and tonic's timeouts; also while connecting |
     /// | [`SHED`](Self::SHED) | tower's `Overloaded` |
     /// | [`CANCELED`](Self::CANCELED) | hyper's `operation was canceled` |
@@ -92,11 +100,12 @@ const RANKED: [ErrorKind; 6] = [
 ];
 
 /// Parts of the texts of errors whose types this crate does not depend on.
-const TEXTS: [(&str, ErrorKind); 18] = [
+const TEXTS: [(&str, ErrorKind); 19] = [
     ("dns error", ErrorKind::DNS),
     ("failed to lookup address", ErrorKind::DNS),
     ("invalid peer certificate", ErrorKind::TLS),
     ("received fatal alert", ErrorKind::TLS),
+    ("tls handshake eof", ErrorKind::TLS),
     ("received corrupt message", ErrorKind::TLS),
     ("peer is incompatible", ErrorKind::TLS),
     ("peer misbehaved", ErrorKind::TLS),

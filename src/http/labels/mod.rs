@@ -7,6 +7,7 @@ pub(crate) mod error_kind;
 pub(crate) mod head;
 pub(crate) mod method;
 pub(crate) mod outcome;
+pub(crate) mod request_end;
 pub(crate) mod skip_metrics;
 pub(crate) mod status;
 mod trace;

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http::middleware::outcome::RequestEnd;
+use crate::http::labels::request_end::RequestEnd;
 
 /// How a request ended, as passed to the functions of [`HttpLabel::from_outcome`](crate::http::HttpLabel::from_outcome).
 ///
@@ -44,6 +44,9 @@ impl<'a> RequestOutcome<'a> {
     }
 
     /// Returns whether the response body failed, panicked or was dropped before its end.
+    ///
+    /// `false` for a [long-lived](crate::http::LongLived) connection, also if its body fails later: the function runs at
+    /// the response head.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         matches!(self.end, RequestEnd::Aborted(..))

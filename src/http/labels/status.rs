@@ -98,14 +98,22 @@ impl Status {
         }
     }
 
-    /// OpenTelemetry's `error.type`: the status of a 5xx response, the reason without a response, otherwise
+    /// OpenTelemetry's `error.type`: the status of a response that `is_error`, the reason without a response, otherwise
     /// empty.
-    pub(crate) fn error_type(self) -> Cow<'static, str> {
-        let failed = Self(5);
-        match self.is_response() && self.class() != failed {
+    pub(crate) fn error_type(self, is_error: fn(Self) -> bool) -> Cow<'static, str> {
+        match self.is_response() && !is_error(self) {
             true => "".into(),
             false => self.label(),
         }
+    }
+
+    pub(crate) fn is_server_error(self) -> bool {
+        self.class() == Self(5)
+    }
+
+    /// Whether the status is 4xx or 5xx.
+    pub(crate) fn is_error(self) -> bool {
+        self.is_server_error() || self.class() == Self(4)
     }
 
     /// A number that is unique to this status.

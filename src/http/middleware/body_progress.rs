@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Instant;
-use crate::http::series::completion::{BodyState, RequestBodyMeasured};
+use crate::http::labels::abort_reason::BodyState;
+use crate::http::series::completion::RequestBodyMeasured;
 
 /// How far a request body has been read. Shared by the body, which the inner service owns, and the exchange,
 /// which records the progress when it ends.

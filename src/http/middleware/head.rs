@@ -8,11 +8,11 @@ use http_body::Body;
 use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
+use crate::http::labels::request_end::RequestEnd;
 use crate::http::labels::skip_metrics::SkipMetrics;
 use crate::http::labels::status::Status;
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::long_lived::{FiniteStream, LongLived};
-use crate::http::middleware::outcome::RequestEnd;
 use crate::lifecycle::body::Remaining;
 use crate::lifecycle::end::{End, Exchange};
 

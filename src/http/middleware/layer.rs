@@ -70,9 +70,18 @@ impl HttpMetrics {
     /// Returns an error if
     ///
     /// - a metric name or a label name is invalid or used twice;
-    /// - buckets are not finite and increasing;
+    /// - buckets are not finite and increasing, or [`size_buckets`](Self::size_buckets) or
+    ///   [`connection_buckets`](Self::connection_buckets) are set and their metrics are off;
     /// - a number is out of its range, or there are more than 8 custom labels;
+    /// - a custom label is on no metric that is on;
+    /// - a label that reads the response or the outcome is
+    ///   [`on_everything`](crate::http::HttpLabel::on_everything);
+    /// - [`standard_labels`](Self::standard_labels) sets a label that the metric cannot have;
+    /// - one of the [`methods`](Self::methods) is not a valid HTTP method;
+    /// - [`error_kinds`](Self::error_kinds) is set without [`with_error_kind`](Self::with_error_kind);
     /// - a route pattern is invalid or conflicts with another one;
+    /// - a name for [`skip`](Self::skip) or [`preregister`](Self::preregister) is not a route template; `skip` has the
+    ///   exact rule;
     /// - a preregistered status is not 100 to 999, a custom label of a layer with preregistered routes has no listed
     ///   values, its labels have more than 10,000 combinations of values, or more endpoints are preregistered than
     ///   [`max_endpoints`](Self::max_endpoints);
@@ -93,9 +102,10 @@ impl HttpMetrics {
     /// installed.
     ///
     /// Requests before that are passed through and not measured. If the recorder is already installed, the layer is the
-    /// same as with [`Sink::global`]. The metrics are registered by the first request after the recorder is installed;
-    /// if the registry refuses them, because it has another metric of the same name, an error is logged and nothing is
-    /// recorded. Each call allocates a table that is never freed: build the layer once and clone it.
+    /// same as with [`Sink::global`]. The metrics are registered by the first request after the recorder is installed:
+    /// also [preregistered](Self::preregister) series are exported only from then on. If the registry refuses the
+    /// metrics, because it has another metric of the same name, an error is logged and nothing is recorded. Each call
+    /// allocates a table that is never freed: build the layer once and clone it.
     ///
     /// # Errors
     ///
@@ -119,6 +129,18 @@ impl<F> WithErrorKind<HttpMetrics, F> {
     /// The same as [`HttpMetrics::build`].
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer<ErrorKindFn<F>>, Error> {
         let HttpMetricsLayer { series, .. } = self.config.build(sink)?;
+        let error_kind = ErrorKindFn(self.kind);
+        Ok(HttpMetricsLayer { series, error_kind })
+    }
+
+    /// Builds a layer that records into the global recorder as soon as one is installed; see
+    /// [`HttpMetrics::build_global`].
+    ///
+    /// # Errors
+    ///
+    /// The same as [`HttpMetrics::build`].
+    pub fn build_global(self) -> Result<HttpMetricsLayer<ErrorKindFn<F>>, Error> {
+        let HttpMetricsLayer { series, .. } = self.config.build_global()?;
         let error_kind = ErrorKindFn(self.kind);
         Ok(HttpMetricsLayer { series, error_kind })
     }

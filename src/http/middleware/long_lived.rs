@@ -13,32 +13,44 @@ use crate::sync::lock;
 /// of the duration, its size is not recorded, and it is not counted as aborted if the client leaves.
 ///
 /// The request ends at the response head, because the lifetime of a connection is not a latency: it is
-/// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is
-/// counted in `http_connections_open{endpoint,kind}`.
+/// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is in
+/// the gauge `http_connections_open{endpoint,kind}`.
 ///
-/// | | |
+/// | event | effect |
 /// |---|---|
-/// | counting starts | when the layer reads the response head |
-/// | counting ends | when the response body ends or is dropped; with [`guarded`](Self::guarded), when the guard is dropped |
-/// | the guard is dropped before the layer reads the response head | the connection is not counted; the series is exported as 0 |
-/// | the response passes several layers | each counts the connection until the same end |
-/// | its body returns an error or panics | it is also counted in `http_response_bodies_aborted_total` |
+/// | the layer reads the response head | the connection is in the gauge |
+/// | the response body ends or is dropped; with [`guarded`](Self::guarded), the guard is dropped | the connection is no longer in the gauge |
+/// | the guard is dropped before the layer reads the response head | the connection is never in the gauge; the series is exported as 0 |
+/// | the response passes several layers | the connection is in the gauge of each layer, until the same end |
+/// | the response body returns an error or panics | `http_response_bodies_aborted_total` is incremented too |
 /// | the client leaves | the normal end of a connection, not an aborted body |
 ///
 /// | response | mark | `kind` |
 /// |---|---|---|
-/// | `content-type: text/event-stream` to GET, if the `size_hint` of the body is not exact | not needed; [`FiniteStream`] opts out | `event-stream` |
-/// | `text/event-stream` to another method, such as the answer of a language model to POST | it is a normal response, unless it is marked | that of the mark |
+/// | event stream that answers GET: `content-type: text/event-stream`, and the `size_hint` of the body is not exact | not needed, however long the stream lasts; [`FiniteStream`] opts out | `event-stream` |
+/// | event stream that answers another method, such as the answer of a language model to POST | none: it is a response like any other, unless it is marked | that of the mark |
 /// | any other endless body | [`LongLived::new`] | that of the mark |
 /// | upgrade: 101, or a 2xx to CONNECT, also a WebSocket over HTTP/2 | [`LongLived::guarded`] | that of the mark |
+/// | response without a body: HEAD, 204 and 304 | has no effect | |
 ///
 /// An upgrade needs a guard, because the server drops its body at once and the layer cannot see the session. Without
 /// a guard, its request ends correctly, and `http_connections_open` has no series for it.
 ///
-/// Move the guard into the task that serves the connection. A WebSocket of axum (feature `ws`), over HTTP/1 or HTTP/2:
+/// Move the guard into the task that serves the connection, and bind it to a name, such as `let _open = guard;`.
+/// `let _ = guard;` does not move the guard into the task: it is dropped when the handler returns, before the layer
+/// reads the response head, and the connection is not in the gauge.
+///
+/// A WebSocket of axum (feature `ws`), over HTTP/1 and HTTP/2:
 ///
 // Compiled in `tests/integration`, which has axum with the feature `ws`.
 #[cfg_attr(not(doctest), doc = include_str!("long_lived_axum.md"))]
+///
+/// `any` routes both versions of HTTP to the handler; with `get`, HTTP/2 is answered with 405:
+///
+/// | version | request | status | series of `http_requests_total` | series of `http_connections_open` |
+/// |---|---|---|---|---|
+/// | HTTP/1 | GET | 101 | `method="GET",status="101"` | `kind="websocket"` |
+/// | HTTP/2 | CONNECT | 200 | `method="CONNECT",status="200"` | the same |
 ///
 /// Any other service:
 ///
@@ -71,10 +83,13 @@ struct Held {
 }
 
 impl LongLived {
-    /// An event stream that lasts until the client leaves.
+    /// An event stream that answers GET.
     pub(super) const EVENT_STREAM: Self = Self::new("event-stream");
 
     /// Creates a mark for a connection that is open until the response body ends or is dropped.
+    ///
+    /// It has no effect on an upgrade, whose request ends at the response head anyway: `http_connections_open` has no
+    /// series for it. Use [`guarded`](Self::guarded) for upgrades.
     #[must_use]
     pub const fn new(kind: &'static str) -> Self {
         let guarded = None;
@@ -83,7 +98,7 @@ impl LongLived {
 
     /// Creates a mark for a connection that is open until the guard is dropped, and the guard.
     ///
-    /// If the guard is dropped before the layer reads the response head, the connection is not counted.
+    /// If the guard is dropped before the layer reads the response head, the connection is not in the gauge.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));
@@ -128,24 +143,43 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// A response extension for an event stream that ends: its response is measured to its last byte.
+/// A response extension for an event stream that answers GET and ends: its response is measured to its last byte.
 ///
-/// An event stream that answers GET counts as a [`LongLived`] connection, because a browser's `EventSource` sends
-/// GET and its stream lasts until the browser leaves. If your stream ends by itself, mark it: the request is then in
-/// progress until the end of the stream, which is part of the duration, and it is counted as aborted if the client
-/// leaves earlier. Event streams that answer another method need no mark.
+/// Without this mark, an event stream that answers GET is a [`LongLived`] connection, however long it lasts, if the
+/// `size_hint` of its body is not exact. The reason: a browser's `EventSource` sends GET, and its stream lasts until the
+/// browser leaves. If your stream ends by itself, mark it. The request is then in progress until the end of the stream,
+/// which is part of the duration. If the client leaves earlier, the body is aborted with the reason `dropped`.
 ///
 /// ```
-/// use http::Response;
+/// # #[cfg(feature = "axum")] {
+/// use std::convert::Infallible;
+///
+/// use axum::response::sse::{Event, Sse};
+/// use axum::response::{Extension, IntoResponse};
+/// use axum::{Router, routing::get};
+/// use futures_util::stream;
 /// use tower_prometheus::http::FiniteStream;
 ///
-/// let mut response = Response::new("data: the answer of a language model");
-/// response.extensions_mut().insert(FiniteStream);
+/// // The progress of a job: the stream ends with the job.
+/// async fn progress() -> impl IntoResponse {
+///     let events = ["50 %", "100 %"].map(|text| Ok::<_, Infallible>(Event::default().data(text)));
+///     (Extension(FiniteStream), Sse::new(stream::iter(events)))
+/// }
+///
+/// let app: Router = Router::new().route("/progress", get(progress));
+/// # let _ = app;
+/// # }
 /// ```
+///
+/// On any other response, the mark has no effect: an event stream that answers another method is measured to its last
+/// byte without it. If the response is also marked [`LongLived`], that mark takes precedence.
+///
+/// The default buckets of durations end at 10 seconds. If your streams last longer, add bounds such as 30, 60 and 120
+/// with [`duration_buckets`](crate::HttpMetrics::duration_buckets).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FiniteStream;
 
-/// An open connection. It is counted in the gauge until it is dropped; then its lifetime is recorded.
+/// An open connection. It is in the gauge until it is dropped; then its lifetime is recorded.
 pub(crate) struct OpenConnection {
     series: &'static ConnectionSeries,
     opened: Instant,

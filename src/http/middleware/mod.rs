@@ -12,7 +12,7 @@
 //! | [`head`] | reads the response head and decides whether the exchange ends there |
 //! | [`long_lived`] | the mark of a long-lived connection, and the gauge of open ones |
 //! | [`body`] | reports the end of the response body, which `lifecycle::body` detects |
-//! | [`outcome`] | lists how requests end; the first of these modules that detects the end reports it |
+//! | [`request_end`](crate::http::labels::request_end) | lists how requests end; the first of these modules that detects the end reports it |
 //!
 //! Panics of the inner service and of its body's `poll_frame` are reported by the guard of `lifecycle::panic_guard`. If
 //! another function of the body or a function of the application that reads the response panics, the exchange ends as
@@ -29,6 +29,5 @@ mod inside;
 pub(crate) mod layer;
 pub(crate) mod long_lived;
 mod nesting;
-pub(crate) mod outcome;
 pub(crate) mod request_body;
 pub(crate) mod service;

@@ -14,13 +14,13 @@ use tower_service::Service;
 
 use crate::error::Error;
 use crate::http::config::http_metrics::{WithErrorKind, WithRequestBody};
+use crate::http::labels::abort_reason::BodyState;
 use crate::http::middleware::body::ResponseBody;
 use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::classify::{ClassifyError, ErrorKindFn, NoErrorKind};
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
-use crate::http::series::completion::BodyState;
 use crate::http::series::layer::LayerSeries;
 use crate::sink::Sink;
 
@@ -45,6 +45,21 @@ impl WithRequestBody {
         let error_kind = NoErrorKind;
         Ok(RequestBodyMetricsLayer { series, error_kind })
     }
+
+    /// Builds a layer that records into the global recorder as soon as one is installed; see
+    /// [`HttpMetrics::build_global`](crate::HttpMetrics::build_global).
+    ///
+    /// # Errors
+    ///
+    /// The same as [`HttpMetrics::build`](crate::HttpMetrics::build).
+    pub fn build_global(self) -> Result<RequestBodyMetricsLayer, Error> {
+        if let Some(sink) = Sink::installed() {
+            return self.build(sink);
+        }
+        let series = LayerSeries::waiting(self.0.settings()?);
+        let error_kind = NoErrorKind;
+        Ok(RequestBodyMetricsLayer { series, error_kind })
+    }
 }
 
 impl<F> WithErrorKind<WithRequestBody, F> {
@@ -57,7 +72,19 @@ impl<F> WithErrorKind<WithRequestBody, F> {
         self,
         sink: impl Into<Sink>,
     ) -> Result<RequestBodyMetricsLayer<ErrorKindFn<F>>, Error> {
-        let series = LayerSeries::shared(self.config.0.settings()?, &sink.into())?;
+        let RequestBodyMetricsLayer { series, .. } = self.config.build(sink)?;
+        let error_kind = ErrorKindFn(self.kind);
+        Ok(RequestBodyMetricsLayer { series, error_kind })
+    }
+
+    /// Builds a layer that records into the global recorder as soon as one is installed; see
+    /// [`HttpMetrics::build_global`](crate::HttpMetrics::build_global).
+    ///
+    /// # Errors
+    ///
+    /// The same as [`HttpMetrics::build`](crate::HttpMetrics::build).
+    pub fn build_global(self) -> Result<RequestBodyMetricsLayer<ErrorKindFn<F>>, Error> {
+        let RequestBodyMetricsLayer { series, .. } = self.config.build_global()?;
         let error_kind = ErrorKindFn(self.kind);
         Ok(RequestBodyMetricsLayer { series, error_kind })
     }

@@ -1,5 +1,6 @@
 //! [`CompletionRecorder`]: the series that the end of a request updates.
 
+use crate::http::labels::abort_reason::BodyState;
 use crate::model::trace::TraceId;
 use crate::registry::handles::RequestCells;
 use crate::sink::handles::{CounterHandle, HistogramHandle};
@@ -38,15 +39,6 @@ pub(crate) struct RequestBodyMeasured {
     pub(crate) bytes: u64,
     pub(crate) seconds: f64,
     pub(crate) state: BodyState,
-}
-
-/// How far a request body has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyState {
-    NotPolled,
-    Reading,
-    Complete,
-    Failed,
 }
 
 impl Handles {

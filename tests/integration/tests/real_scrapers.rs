@@ -1,12 +1,12 @@
 //! The example `axum` as a user runs it: `curl` requests its page, promtool checks it, and a real Prometheus scrapes
 //! it and answers queries. `tests/run` installs the programs that these tests need.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use test_support::page::{assert_valid_open_metrics, assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl, example};
 use test_support::skip_without;
-use test_support::store::Store;
+use test_support::store::{Store, assert_promtool_accepts};
 
 /// Starts the example on a free port and waits until it listens. Returns its URL.
 fn shop() -> (RunningProgram, String) {
@@ -93,17 +93,7 @@ fn promtool_reports_no_problems() {
     let (_running, shop) = shop();
     send_traffic(&shop);
     let page = curl(&[&format!("{shop}/metrics")]);
-    let promtool = Command::new("promtool")
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut promtool = promtool.expect("promtool is needed: tests/run installs it");
-    std::io::Write::write_all(&mut promtool.stdin.take().unwrap(), page.as_bytes()).unwrap();
-    let output = promtool.wait_with_output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_promtool_accepts(&page);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves HTTP/1 and HTTP/2, upgrades included.
+    /// Serves HTTP/1 and HTTP/2, with upgrades and extended CONNECT (WebSockets over HTTP/2).
     pub async fn start<S, B>(service: S) -> Self
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -47,7 +47,8 @@ impl Server {
                 let (stream, _) = listener.accept().await.unwrap();
                 let service = TowerToHyperService::new(service.clone());
                 connections.spawn(async move {
-                    let server = auto::Builder::new(TokioExecutor::new());
+                    let mut server = auto::Builder::new(TokioExecutor::new());
+                    server.http2().enable_connect_protocol();
                     let io = TokioIo::new(stream);
                     // Clients of these tests close connections at any time, which is an error here.
                     let _ = server.serve_connection_with_upgrades(io, service).await;

@@ -1,9 +1,9 @@
 //! Prometheus and VictoriaMetrics as programs, and promtool.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -70,6 +70,24 @@ pub fn promtool(arguments: &[&str], directory: &Path) -> String {
         + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?}\n{output_text}");
     output_text
+}
+
+/// Asserts that `promtool check metrics` reports no problem of a page in the text format.
+#[track_caller]
+pub fn assert_promtool_accepts(page: &str) {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is needed: tests/run installs it");
+    let mut input = promtool.stdin.take().unwrap();
+    input.write_all(page.as_bytes()).unwrap();
+    drop(input);
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}\n{page}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{page}");
 }
 
 /// The file name of the scrape configuration of both programs.

@@ -1,4 +1,4 @@
-//! A gRPC service with metrics, and a client that makes every kind of call.
+//! A gRPC service and a client, generated from `proto/shop.proto` and both measured. The client makes every kind of call.
 //!
 //! ```text
 //! $ cargo run --release -p integrations --bin tonic
@@ -15,31 +15,39 @@
 //! grpc_server_msg_sent_total{grpc_method="Watch",grpc_service="shop.Orders",grpc_type="server_stream"} 3
 //! ```
 //!
-//! The client also sends an invalid order and calls an unknown method. The service is written by hand, as
-//! `tonic-prost-build` would generate it. `PORT` sets the port, 50051 by default.
+//! The client also sends an invalid order and calls an unknown method. Its metrics, `grpc_client_…`, are on the same
+//! page. `PORT` sets the port, 50051 by default.
 
-use std::convert::Infallible;
 use std::error::Error;
-use std::task::{Context, Poll};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use http::uri::PathAndQuery;
-use tonic::codegen::BoxFuture;
+use tonic::body::Body;
+use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint, Server, server::TcpIncoming};
-use tonic::{Request, Response, Status, Streaming, service::Routes};
+use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
-use tower::{Service, service_fn};
-use tower_prometheus::{GrpcMetrics, Registry, grpc::GrpcType};
+use tower::ServiceBuilder;
+use tower_prometheus::grpc::{GrpcMetricsService, GrpcType, MapRequestBodyService};
+use tower_prometheus::{GrpcMetrics, Registry};
+
+use crate::shop::orders_client::OrdersClient;
+use crate::shop::orders_server::{Orders, OrdersServer};
+use crate::shop::{Imported, Order};
+
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
+mod shop {
+    tonic::include_proto!("shop");
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let metrics = Registry::new();
-    let layer = GrpcMetrics::server()
-        .method("shop.Orders", "Place", GrpcType::Unary)
-        .method("shop.Orders", "Import", GrpcType::ClientStream)
-        .method("shop.Orders", "Watch", GrpcType::ServerStream)
-        .method("shop.Orders", "Haggle", GrpcType::BidiStream)
-        .build(&metrics)?;
+    let layer = with_methods(GrpcMetrics::server()).build(&metrics)?;
 
     // The metrics page is on the port of the services. Scrapers use HTTP/1, so the server must accept it.
     let page = axum::Router::new().route_service("/metrics", metrics.handler());
@@ -49,96 +57,103 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::builder()
         .accept_http1(true)
         .layer(layer)
-        .add_routes(Routes::from(page).add_service(Shop));
+        .add_routes(Routes::from(page).add_service(OrdersServer::new(Shop)));
     let server = tokio::spawn(server.serve_with_incoming(incoming));
 
-    call_every_method(Endpoint::from_shared(format!("http://{address}"))?).await?;
+    let channel = Endpoint::from_shared(format!("http://{address}"))?;
+    let mut customer = Customer::new(&metrics, channel.connect().await?)?;
+    customer.call_every_method().await?;
     println!("The client has finished. To see the metrics:\n");
     println!("  curl -s http://{address}/metrics | grep -v -e '^#' -e ' 0$'");
     Ok(server.await??)
 }
 
-/// Makes all four kinds of call, one that fails, and one to an unknown method.
-async fn call_every_method(shop: Endpoint) -> Result<(), Box<dyn Error>> {
-    let mut shop = tonic::client::Grpc::<Channel>::new(shop.connect().await?);
-    let path = PathAndQuery::from_static;
-    let orders = |count| Request::new(stream::iter(0..count));
-    for (order, method) in [(1, "Place"), (0, "Place"), (1, "Steal")] {
-        shop.ready().await?;
-        let path = PathAndQuery::try_from(format!("/shop.Orders/{method}"))?;
-        let placed = shop.unary(Request::new(order), path, Codec::default());
-        println!(
-            "{method} {order}: {:?}",
-            placed.await.map(Response::into_inner).map_err(|s| s.code())
-        );
+fn with_methods(metrics: GrpcMetrics) -> GrpcMetrics {
+    metrics
+        .method("shop.Orders", "Place", GrpcType::Unary)
+        .method("shop.Orders", "Import", GrpcType::ClientStream)
+        .method("shop.Orders", "Watch", GrpcType::ServerStream)
+        .method("shop.Orders", "Haggle", GrpcType::BidiStream)
+}
+
+/// The measured transport of a generated client.
+type MeasuredChannel = GrpcMetricsService<MapRequestBodyService<Channel, Body>>;
+
+struct Customer {
+    orders: OrdersClient<MeasuredChannel>,
+    /// For a method that the service does not have.
+    channel: MeasuredChannel,
+}
+
+impl Customer {
+    fn new(metrics: &Registry, channel: Channel) -> Result<Self, tower_prometheus::Error> {
+        let layer = with_methods(GrpcMetrics::client()).build(metrics)?;
+        let channel = ServiceBuilder::new()
+            .layer(layer.map_request_body(Body::new))
+            .service(channel);
+        let orders = OrdersClient::new(channel.clone());
+        Ok(Self { orders, channel })
     }
-    shop.ready().await?;
-    let imported = shop.client_streaming(orders(10), path("/shop.Orders/Import"), Codec::default());
-    println!("imported {}", imported.await?.into_inner());
-    shop.ready().await?;
-    let three = Request::new(3);
-    let watched = shop.server_streaming(three, path("/shop.Orders/Watch"), Codec::default());
-    println!("watched {}", watched.await?.into_inner().count().await);
-    shop.ready().await?;
-    let haggled = shop.streaming(orders(5), path("/shop.Orders/Haggle"), Codec::default());
-    println!("haggled {}", haggled.await?.into_inner().count().await);
-    Ok(())
-}
 
-/// Orders are plain numbers here; a custom message would derive `prost::Message`.
-type Codec = ProstCodec<u32, u32>;
-type Orders = BoxStream<'static, Result<u32, Status>>;
+    /// Makes all four kinds of call, one that fails, and one to an unknown method.
+    async fn call_every_method(&mut self) -> Result<(), Box<dyn Error>> {
+        let orders = |count| stream::iter((0..count).map(|number| Order { number }));
+        let placed = self.orders.place(Order { number: 1 }).await?;
+        println!("placed {}", placed.into_inner().number);
+        let refused = self.orders.place(Order { number: 0 }).await;
+        println!("refused: {:?}", refused.map_err(|status| status.code()));
+        println!("stolen: {:?}", self.steal().await.map_err(|s| s.code()));
+        let imported = self.orders.import(orders(10)).await?;
+        println!("imported {}", imported.into_inner().orders);
+        let watched = self.orders.watch(Imported { orders: 3 }).await?;
+        println!("watched {}", watched.into_inner().count().await);
+        let haggled = self.orders.haggle(orders(5)).await?;
+        println!("haggled {}", haggled.into_inner().count().await);
+        Ok(())
+    }
 
-async fn place(order: Request<u32>) -> Result<Response<u32>, Status> {
-    match order.into_inner() {
-        0 => Err(Status::invalid_argument("order must be at least 1, got 0")),
-        order => Ok(Response::new(order)),
+    async fn steal(&self) -> Result<(), Status> {
+        let mut orders = tonic::client::Grpc::new(self.channel.clone());
+        let ready = orders.ready().await;
+        ready.map_err(|error| Status::unavailable(error.to_string()))?;
+        let path = PathAndQuery::from_static("/shop.Orders/Steal");
+        let codec = ProstCodec::<Order, Order>::default();
+        let request = Request::new(Order { number: 1 });
+        orders.unary(request, path, codec).await.map(drop)
     }
 }
 
-async fn import(orders: Request<Streaming<u32>>) -> Result<Response<u32>, Status> {
-    Ok(Response::new(orders.into_inner().count().await as u32))
-}
-
-async fn watch(last: Request<u32>) -> Result<Response<Orders>, Status> {
-    Ok(Response::new(
-        stream::iter((0..last.into_inner()).map(Ok)).boxed(),
-    ))
-}
-
-async fn haggle(orders: Request<Streaming<u32>>) -> Result<Response<Orders>, Status> {
-    Ok(Response::new(orders.into_inner().boxed()))
-}
-
-#[derive(Clone)]
 struct Shop;
 
-impl tonic::server::NamedService for Shop {
-    const NAME: &'static str = "shop.Orders";
-}
+#[tonic::async_trait]
+impl Orders for Shop {
+    type WatchStream = BoxStream<'static, Result<Order, Status>>;
+    type HaggleStream = Streaming<Order>;
 
-impl<B> Service<http::Request<B>> for Shop
-where
-    B: http_body::Body<Error: Into<Box<dyn Error + Send + Sync>> + Send> + Send + 'static,
-{
-    type Response = http::Response<tonic::body::Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Self::Response, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+    async fn place(&self, order: Request<Order>) -> Result<Response<Order>, Status> {
+        match order.into_inner() {
+            Order { number: 0 } => Err(Status::invalid_argument("order must be at least 1, got 0")),
+            order => Ok(Response::new(order)),
+        }
     }
 
-    fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let mut grpc = tonic::server::Grpc::new(Codec::default());
-        Box::pin(async move {
-            Ok(match request.uri().path() {
-                "/shop.Orders/Place" => grpc.unary(service_fn(place), request).await,
-                "/shop.Orders/Import" => grpc.client_streaming(service_fn(import), request).await,
-                "/shop.Orders/Watch" => grpc.server_streaming(service_fn(watch), request).await,
-                "/shop.Orders/Haggle" => grpc.streaming(service_fn(haggle), request).await,
-                _ => Status::unimplemented("unknown method").into_http(),
-            })
-        })
+    async fn import(
+        &self,
+        orders: Request<Streaming<Order>>,
+    ) -> Result<Response<Imported>, Status> {
+        let orders = orders.into_inner().count().await as u32;
+        Ok(Response::new(Imported { orders }))
+    }
+
+    async fn watch(&self, last: Request<Imported>) -> Result<Response<Self::WatchStream>, Status> {
+        let orders = (0..last.into_inner().orders).map(|number| Ok(Order { number }));
+        Ok(Response::new(stream::iter(orders).boxed()))
+    }
+
+    async fn haggle(
+        &self,
+        orders: Request<Streaming<Order>>,
+    ) -> Result<Response<Self::HaggleStream>, Status> {
+        Ok(Response::new(orders.into_inner()))
     }
 }

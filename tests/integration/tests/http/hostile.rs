@@ -10,11 +10,15 @@ use std::task::{Context, Poll, Waker};
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{any, get};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event, Sse};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, Uri};
+use futures_util::stream;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -22,20 +26,25 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tower::{Layer, Service, ServiceBuilder, service_fn};
+use tower::retry::RetryLayer;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::grpc::GrpcRequestBody;
 use tower_prometheus::{
     GrpcMetrics, HttpMetrics, Registry,
-    http::{Endpoint, HttpLabel},
+    http::{Endpoint, HttpLabel, HttpMetric, RequestBody},
 };
 
 use test_support::body::ScriptedBody;
 use test_support::page::samples;
-use test_support::server::{BOTH_PROTOCOLS, Server};
+use test_support::server::{BOTH_PROTOCOLS, Protocol, Server};
 use test_support::warnings::Warnings;
 use test_support::{
     assert_requests_ended, requests_with_status, wait_for_requests_to_end, wait_until,
 };
+
+use crate::retries::RetryUnavailable;
+use crate::uploads::{GivesUp, Upload};
+use crate::websockets::{self, Socket};
 
 fn total(registry: &Registry) -> u64 {
     registry.sum("http_requests_total", &[]).unwrap_or(0.0) as u64
@@ -659,4 +668,191 @@ async fn recorded_http2_bytes() -> Vec<u8> {
     let recorded = recording.await.unwrap();
     assert!(recorded.starts_with(b"PRI * HTTP/2.0") && recorded.len() < 1000);
     recorded
+}
+
+// ===== event streams, WebSockets, uploads and retries =====
+
+/// A stream of two events, then `end`.
+fn events(
+    end: impl futures_util::Stream<Item = Result<Event, BoxError>> + Send + 'static,
+) -> impl IntoResponse {
+    use futures_util::StreamExt;
+    let two = [0, 1].map(|_| Ok(Event::default().data("token")));
+    Sse::new(stream::iter(two).chain(end))
+}
+
+/// A server of event streams, WebSockets and uploads that counts its calls.
+async fn serve_mix(registry: &Registry, calls: &Arc<AtomicU64>) -> Server {
+    let layer = HttpMetrics::server()
+        .measure(HttpMetric::ResponseBytes)
+        .measure(HttpMetric::ConnectionDuration)
+        .with_request_body()
+        .build(registry)
+        .unwrap();
+    let failure = || stream::iter([Err(BoxError::from("the model failed"))]);
+    let unstable = Arc::new(AtomicU64::new(0));
+    let router = Router::new()
+        .route("/ends", any(async || events(stream::empty())))
+        .route("/hangs", any(async || events(stream::pending())))
+        .route("/fails", any(async move || events(failure())))
+        .route("/guarded", any(websockets::guarded))
+        .route("/unguarded", any(websockets::unguarded))
+        .route("/upload", post(async |body: Bytes| body))
+        .route("/echo", post(async |body: Body| body))
+        .route(
+            "/unstable",
+            get(
+                async move || match unstable.fetch_add(1, Ordering::SeqCst) % 3 {
+                    0 => (StatusCode::OK, "hello"),
+                    _ => (StatusCode::SERVICE_UNAVAILABLE, "try again"),
+                },
+            ),
+        );
+    let calls = Arc::clone(calls);
+    let service = ServiceBuilder::new()
+        .layer(layer)
+        .map_request(move |request: Request<RequestBody<Incoming>>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            request.map(Body::new)
+        })
+        .service(router);
+    Server::start(service).await
+}
+
+/// Requests an event stream, reads some of it, and disconnects.
+async fn read_events(server: &Server, protocol: Protocol, random: &mut Random) {
+    let method = ["GET", "POST"][random.below(2)];
+    let path = ["/ends", "/hangs", "/fails"][random.below(3)];
+    let mut client = server.connect(protocol).await;
+    // Over HTTP/1, the body may fail before the head is sent.
+    let Ok(response) = client.send(method, path).await else {
+        return;
+    };
+    let mut body = response.into_body();
+    let frames = match path {
+        "/hangs" => random.below(2),
+        _ => random.below(5),
+    };
+    for _ in 0..frames {
+        let Some(Ok(_)) = body.frame().await else {
+            return;
+        };
+    }
+}
+
+async fn open_websocket(server: &Server, protocol: Protocol, random: &mut Random) {
+    let path = ["/guarded", "/unguarded"][random.below(2)];
+    let mut socket = Socket::open(server, protocol, path).await;
+    for _ in 0..random.below(3) {
+        socket.assert_echoes().await;
+    }
+}
+
+async fn upload(server: &Server, protocol: Protocol, random: &mut Random) {
+    let path = ["/upload", "/echo"][random.below(2)];
+    let mut upload = Upload::start(server, protocol, path).await;
+    // The head of an echo shows that the server reads the body.
+    let echo = match path {
+        "/echo" => Some(upload.head().await),
+        _ => None,
+    };
+    match random.below(3) {
+        0 => upload.give_up(GivesUp::ClosesConnection),
+        1 => upload.give_up(GivesUp::FailsToRead),
+        _ => {
+            let response = upload.finish().await;
+            let response = match echo {
+                Some(echo) => echo,
+                None => response.await.unwrap().unwrap(),
+            };
+            response.into_body().collect().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn event_streams_websockets_uploads_and_retries_are_each_counted_once() {
+    const CLIENTS: u64 = 400;
+    /// Fewer than the 128 connections that may wait to be accepted: the kernel refuses further ones.
+    const CONCURRENT: usize = 50;
+    let (registry, calls) = (Registry::new(), Arc::new(AtomicU64::new(0)));
+    let server = Arc::new(serve_mix(&registry, &calls).await);
+    let (client_registry, client_calls) = (Registry::new(), Arc::new(AtomicU64::new(0)));
+    let client = [false, true].map(|http2| {
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(http2)
+            .build_http::<Empty<Bytes>>();
+        let calls = Arc::clone(&client_calls);
+        ServiceBuilder::new()
+            .layer(RetryLayer::new(RetryUnavailable))
+            .map_request(move |request| {
+                calls.fetch_add(1, Ordering::SeqCst);
+                request
+            })
+            .layer(client_registry.http_client_layer())
+            .service(client)
+    });
+    let permits = Arc::new(Semaphore::new(CONCURRENT));
+    let mut clients = JoinSet::new();
+    for seed in 1..=CLIENTS {
+        let (server, client) = (Arc::clone(&server), client.clone());
+        let permits = Arc::clone(&permits);
+        clients.spawn(async move {
+            let _permit = permits.acquire().await.unwrap();
+            let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let protocol = BOTH_PROTOCOLS[random.below(2)];
+            match random.below(4) {
+                0 => read_events(&server, protocol, &mut random).await,
+                1 => open_websocket(&server, protocol, &mut random).await,
+                2 => upload(&server, protocol, &mut random).await,
+                _ => {
+                    let [http1, http2] = client;
+                    let client = match protocol {
+                        Protocol::Http1 => http1,
+                        Protocol::Http2 => http2,
+                    };
+                    let request = Request::get(server.url("/unstable")).body(Empty::new());
+                    let response = client.oneshot(request.unwrap()).await.unwrap();
+                    if random.below(2) == 0 {
+                        response.into_body().collect().await.unwrap();
+                    }
+                }
+            }
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    drop(client);
+    // The response to one more request shows that the earlier connections were accepted.
+    assert_eq!(server.get("/nowhere").await.0, 404);
+    let tasks = tokio::runtime::Handle::current().metrics();
+    wait_until("only the server accepts", || tasks.num_alive_tasks() == 1).await;
+
+    wait_for_requests_to_end(&registry, calls.load(Ordering::SeqCst)).await;
+    let client_total = |name: &str, labels: &[(&str, &str)]| {
+        let value = client_registry.sum(&format!("http_client_{name}"), labels);
+        value.unwrap_or(0.0)
+    };
+    let sent = client_calls.load(Ordering::SeqCst) as f64;
+    assert_eq!(client_total("requests_total", &[]), sent);
+    assert_eq!(client_total("requests_in_progress", &[]), 0.0);
+    // A retry drops its body, and so do some of the clients.
+    let retries = client_total("requests_total", &[("status", "503")]);
+    let unread = client_total("response_bodies_aborted_total", &[("reason", "unread")]);
+    assert!(retries > 0.0 && unread >= retries && unread < sent);
+    let aborted = client_total("response_bodies_aborted_total", &[]);
+    assert_eq!(aborted, unread);
+    // Every kind of end occurred.
+    let value = |metric, labels: &[(&str, &str)]| registry.sum(metric, labels).unwrap_or(0.0);
+    for reason in ["error", "dropped"] {
+        let bodies = value("http_response_bodies_aborted_total", &[("reason", reason)]);
+        assert!(bodies > 0.0, "{reason}");
+    }
+    let uploads = value("http_request_bodies_aborted_total", &[]);
+    assert!(uploads > 0.0);
+    for kind in ["event-stream", "websocket"] {
+        let labels = [("kind", kind)];
+        assert!(value("http_connection_duration_seconds_count", &labels) > 0.0);
+    }
 }

@@ -50,17 +50,16 @@ async fn respond(
 }
 
 #[tokio::test]
-async fn tunnels_event_streams_and_marked_responses_are_open_until_their_body_is_dropped() {
+async fn event_streams_and_marked_responses_are_open_until_their_body_is_dropped() {
     let hang = || ScriptedBody::new([Step::Data("a"), Step::Hang]);
     let events = Response::builder().header("content-type", "text/event-stream; charset=utf-8");
     let marked = Response::builder().extension(LongLived::new("download"));
-    for (method, kind, response) in [
-        ("CONNECT", "connect", Response::new(hang())),
-        ("GET", "event-stream", events.body(hang()).unwrap()),
-        ("GET", "download", marked.body(hang()).unwrap()),
+    for (kind, response) in [
+        ("event-stream", events.body(hang()).unwrap()),
+        ("download", marked.body(hang()).unwrap()),
     ] {
         let registry = Registry::new();
-        let response = respond(&registry, method, response).await;
+        let response = respond(&registry, "GET", response).await;
         assert_eq!(open(&registry, kind), 1.0, "{kind}");
         let mut body = Box::pin(response.into_body());
         body.frame().await;
@@ -92,6 +91,18 @@ async fn upgrade_ends_at_the_response_head() {
         .body(ScriptedBody::full(""))
         .unwrap();
     drop(respond(&registry, "GET", upgrade).await);
+    assert_requests_ended(&registry, 1);
+}
+
+#[tokio::test]
+async fn tunnel_without_a_guard_ends_at_the_response_head_and_has_no_series_of_connections() {
+    let registry = Registry::new();
+    let hang = ScriptedBody::new([Step::Data("a"), Step::Hang]);
+    let response = respond(&registry, "CONNECT", Response::new(hang)).await;
+    assert_eq!(registry.sum("http_connections_open", &[]), None);
+    drop(response);
+    assert_eq!(aborted_bodies(&registry, "dropped"), 0.0);
+    assert_eq!(registry.sum("http_connections_open", &[]), None);
     assert_requests_ended(&registry, 1);
 }
 

@@ -1,8 +1,7 @@
 //! [`RequestEnd`]: how a request ended. One value for each row of the table in the crate's documentation.
 
-use crate::http::labels::abort_reason::AbortReason;
+use crate::http::labels::abort_reason::{AbortReason, BodyState};
 use crate::http::labels::status::Status;
-use crate::http::series::completion::BodyState;
 use crate::lifecycle::end::End;
 
 /// How a request ended.
