@@ -42,7 +42,8 @@ async fn send(app: &Router, method: &str, path: &str) {
 }
 
 /// prometheus-axum-middleware, tower-otel-http-metrics, opentelemetry-instrumentation-tower and tonic_prometheus_layer
-/// leave such requests in progress for ever. axum-prometheus does not count them.
+/// leave cancelled and panicked requests in progress for ever, tower-otel-http-metrics also failed ones. axum-prometheus
+/// and axum-otel-metrics count none of them.
 #[tokio::test]
 async fn cancelled_failed_and_panicked_requests_are_counted_and_not_left_in_progress() {
     let registry = Registry::new();
@@ -73,7 +74,8 @@ async fn cancelled_failed_and_panicked_requests_are_counted_and_not_left_in_prog
     assert_requests_ended(&registry, 3);
 }
 
-/// axum-prometheus and tonic_prometheus_layer create series for every path that a scanner tries.
+/// axum-prometheus, prometheus-axum-middleware and tonic_prometheus_layer create series for every path that a scanner
+/// tries.
 #[tokio::test]
 async fn request_paths_are_never_labels() {
     let registry = Registry::new();

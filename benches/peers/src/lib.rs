@@ -3,6 +3,8 @@
 pub mod layers;
 mod otel;
 pub mod pages;
+pub mod samples;
+pub mod subject;
 #[path = "../../support/timing.rs"]
 pub mod timing;
 #[path = "../../support/wrk.rs"]

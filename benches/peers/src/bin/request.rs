@@ -7,21 +7,22 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderValue, Request};
 use http_body::Body as _;
-use peers::layers::{self, PATH, Subject};
+use peers::layers;
+use peers::subject::{PATH, Subject};
 use peers::timing::{Variant, measure, rounds};
 use tower::Service;
 
 fn main() {
     let (rounds, repeat) = rounds();
     let subjects = [
-        layers::bare(),
-        layers::ours(),
-        layers::prometheus_axum_middleware(),
-        layers::tonic_prometheus_layer(),
-        layers::axum_otel_metrics(),
-        layers::axum_prometheus(),
-        layers::tower_otel_http_metrics(),
-        layers::opentelemetry_instrumentation_tower(),
+        Subject::bare(),
+        Subject::layered(layers::ours()),
+        Subject::layered(layers::prometheus_axum_middleware()),
+        Subject::layered(layers::tonic_prometheus_layer()),
+        Subject::layered(layers::axum_otel_metrics()),
+        Subject::layered(layers::axum_prometheus()),
+        Subject::layered(layers::tower_otel_http_metrics()),
+        Subject::layered(layers::opentelemetry_instrumentation_tower_without_route()),
     ];
     let variants: Vec<_> = subjects.iter().map(variant).collect();
     let one = measure(&variants, 1, rounds, repeat);
