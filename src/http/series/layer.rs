@@ -1,18 +1,15 @@
 //! [`LayerSeries`]: all series of one HTTP layer, registered on first use.
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::Extensions;
-use metrics::{Key, Label, NoopRecorder};
+use metrics::{Key, Label};
 
-use crate::error::Error;
-use crate::http::config::http_label::On;
+use crate::http::config::families::LabelSource;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::kept_parameter::with_values;
-use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings, LabelSource};
+use crate::http::config::settings::HttpSettings;
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::endpoint_of_request;
 use crate::http::labels::head::{RequestHead, ResponseHead};
@@ -27,13 +24,12 @@ use crate::http::series::needs::Needs;
 use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
-use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::model::trace::TraceId;
 use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
 use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
-use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
+use crate::sink::overflow::Overflow;
 use crate::sink::side::Side;
 use crate::sink::{Sink, Writing};
 
@@ -45,138 +41,32 @@ pub(crate) struct LayerSeries {
     pub(super) needs: Needs,
     /// Whether any request has had an endpoint.
     pub(super) matched: AtomicBool,
-    writing: Writing,
+    pub(super) writing: Writing,
     pub(super) endpoints: Table<EndpointSeries>,
-    duration_bounds: Buckets,
+    pub(super) duration_bounds: Buckets,
     pub(super) unmatched: EndpointSeries,
-    overflow: EndpointSeries,
+    pub(super) overflow: EndpointSeries,
     pub(crate) settings: HttpSettings,
     pub(super) sink: Sink,
     /// The full names of the measured families.
-    names: [Option<String>; HttpMetric::COUNT],
+    pub(super) names: [Option<String>; HttpMetric::COUNT],
     /// The labels of the families, without those that only one family has and without constant labels.
-    label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
+    pub(super) label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
     pub(super) values: Vec<LabelValueIds>,
     /// A mask of the custom labels that all families have.
-    on_all_metrics: LabelIds,
+    pub(super) on_all_metrics: LabelIds,
     pub(super) endpoint_overflow: Overflow,
     pub(super) label_overflow: Vec<Overflow>,
     /// The number of responses without an endpoint, counted until a request has an endpoint.
     pub(super) unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
     pub(super) is_nested: AtomicBool,
-    activation: Activation<HttpSettings, Self>,
+    pub(super) activation: Activation<HttpSettings, Self>,
     /// Whether any metric has the endpoint label.
     pub(super) has_endpoint_label: bool,
 }
 
-/// The number of tables of one registry after which there is a warning: configurations that are built again and again
-/// are meant to share a table.
-const MANY_TABLES: usize = 16;
-
 impl LayerSeries {
-    /// Returns the series of a configuration; on the same registry, always the same ones.
-    pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
-        if !settings.enabled {
-            return Ok(Self::disabled());
-        }
-        let others = Cell::new(0);
-        let same = |series: &Self| {
-            others.set(others.get() + 1);
-            series.settings == *settings
-        };
-        let leak = || {
-            let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
-            series.preregister();
-            if others.get() == MANY_TABLES {
-                series.warn_of_many_tables();
-            }
-            Ok(series)
-        };
-        let (options, labels) = (&settings.options, settings.label_names());
-        sink.layer_state(options, labels, DURATION_BUCKETS, same, leak)
-    }
-
-    /// Returns the series of a layer that is turned off.
-    fn disabled() -> &'static Self {
-        static DISABLED: OnceLock<&'static LayerSeries> = OnceLock::new();
-        DISABLED.get_or_init(|| Self::leak(Self::passive(Activation::Off)))
-    }
-
-    /// Returns the series of a layer that measures nothing until a global recorder is installed.
-    pub(crate) fn waiting(settings: &HttpSettings) -> &'static Self {
-        if !settings.enabled {
-            return Self::disabled();
-        }
-        let waiting = Activation::waiting(settings.clone(), Self::shared);
-        Self::leak(Self::passive(waiting))
-    }
-
-    fn leak(series: Self) -> &'static Self {
-        Box::leak(Box::new(series))
-    }
-
-    /// A layer that measures nothing.
-    fn passive(activation: Activation<HttpSettings, Self>) -> Self {
-        let settings = HttpSettings {
-            max_endpoints: 1,
-            ..HttpSettings::server()
-        };
-        let passive = Self::unregistered(settings, Sink::recorder(NoopRecorder));
-        Self {
-            needs: Needs::of(&passive.settings, false),
-            activation,
-            ..passive
-        }
-    }
-
-    /// Registers the families and allocates the tables.
-    fn new(settings: HttpSettings, sink: Sink) -> Result<Self, Error> {
-        let mut series = Self::unregistered(settings, sink);
-        for family in HttpMetric::ALL {
-            if let Some(spec) = series.spec(family)? {
-                series.sink.register(&spec)?;
-            }
-        }
-        if let Some(name) = series.name(HttpMetric::Duration) {
-            series.duration_bounds = series.sink.registered_buckets(name);
-        }
-        series.sink.register(&overflow_spec())?;
-        for skipped in &series.settings.skip {
-            let make = |name| series.settings.endpoint(name, EndpointKind::Route);
-            series.endpoints.get_or_insert(skipped, make);
-        }
-        Ok(series)
-    }
-
-    /// Allocates the tables.
-    fn unregistered(settings: HttpSettings, sink: Sink) -> Self {
-        let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
-        let is_endpoint = |source: &LabelSource| matches!(source, LabelSource::Endpoint);
-        let labels = &settings.labels;
-        Self {
-            needs: Needs::of(&settings, true),
-            endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
-            unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
-            overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
-            values: labels.iter().map(LabelValueIds::new).collect(),
-            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
-            endpoint_overflow: Overflow::default(),
-            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
-            matched: AtomicBool::new(false),
-            unmatched_responses: AtomicU32::new(0),
-            is_nested: AtomicBool::new(false),
-            activation: Activation::Active,
-            names: HttpMetric::ALL.map(|family| settings.family_name(family)),
-            has_endpoint_label: label_sources.iter().flatten().any(is_endpoint),
-            label_sources,
-            settings,
-            writing: sink.writing(),
-            duration_bounds: Buckets::default(),
-            sink,
-        }
-    }
-
     /// The layer that measures: this one, or the one that replaces it once a global recorder is installed. `None` if
     /// nothing is measured.
     #[inline]
@@ -189,44 +79,6 @@ impl LayerSeries {
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.writing.writer()
-    }
-
-    /// Registers the series of the preregistered routes, so that they are exported as 0.
-    fn preregister(&'static self) {
-        for route in &self.settings.routes {
-            let endpoint = self.endpoint_or_new(Some(&route.endpoint));
-            for labels in self.listed_labels() {
-                let method = self.method(&route.method);
-                let Some(series) = endpoint.get_or_insert(self, method, labels) else {
-                    continue;
-                };
-                series.in_progress();
-                series.response_bytes();
-                for status in &route.statuses {
-                    series.ended(Status::of(*status));
-                }
-            }
-        }
-    }
-
-    /// Every combination of the listed values of all custom labels. Labels without listed values are an error of
-    /// a configuration with preregistered routes.
-    fn listed_labels(&self) -> Vec<LabelIds> {
-        let mut combinations = vec![LabelIds::default()];
-        for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            let values = label.values.listed().unwrap_or_default();
-            combinations = combinations
-                .iter()
-                .flat_map(|labels| {
-                    values.iter().map(move |value| {
-                        let mut labels = *labels;
-                        labels.set(i, known.id(Some(value)));
-                        labels
-                    })
-                })
-                .collect();
-        }
-        combinations
     }
 
     /// Whether the time to the response head is needed.
@@ -399,7 +251,7 @@ impl LayerSeries {
             .get_or_insert(self, method, labels)
     }
 
-    fn endpoint_or_new(&'static self, name: Option<&str>) -> &'static EndpointSeries {
+    pub(super) fn endpoint_or_new(&'static self, name: Option<&str>) -> &'static EndpointSeries {
         let Some(name) = name else {
             return &self.unmatched;
         };
@@ -509,7 +361,7 @@ impl LayerSeries {
         first.map_or("no family", String::as_str)
     }
 
-    fn name(&self, family: HttpMetric) -> Option<&str> {
+    pub(super) fn name(&self, family: HttpMetric) -> Option<&str> {
         self.names[family as usize].as_deref()
     }
 
@@ -555,27 +407,5 @@ impl LayerSeries {
                 .map(|(name, value)| Label::from_static_parts(name, value)),
         );
         Some(Key::from_parts(name, labels))
-    }
-
-    fn spec(&self, family: HttpMetric) -> Result<Option<FamilySpec>, Error> {
-        let Some(name) = self.name(family) else {
-            return Ok(None);
-        };
-        let (instrument, unit, _) = family.about();
-        let constants = self.settings.options.constant_label_names();
-        let sources = self.label_sources[family as usize].iter();
-        let names = sources.map(|source| self.settings.label_name(*source));
-        let names = names.chain(family.extra_label()).chain(constants);
-        Ok(Some(FamilySpec {
-            name: name.to_owned(),
-            instrument,
-            metadata: FamilyMetadata {
-                help: Some(self.settings.help(family).to_owned().into()),
-                unit,
-            },
-            label_names: names.map(str::to_owned).collect(),
-            buckets: self.settings.buckets_of(family)?,
-            exemplars: family == HttpMetric::Duration && self.settings.exemplar.is_some(),
-        }))
     }
 }

@@ -9,5 +9,6 @@ pub(crate) mod endpoint;
 pub(crate) mod label_values;
 pub(crate) mod layer;
 mod needs;
+mod registration;
 pub(crate) mod request;
 mod warnings;
