@@ -14,6 +14,7 @@ mod mcp;
 mod mounts;
 mod negotiation;
 mod page;
+mod pages_of_options;
 mod retries;
 mod scrapes;
 mod sizes;
