@@ -82,7 +82,7 @@ async fn traffic(metrics: HttpMetrics) -> Registry {
 
 #[tokio::test]
 async fn page_with_all_metrics_and_labels_of_an_http_layer_is_valid() {
-    skip_without!("promtool");
+    skip_without!(Promtool);
     for (metrics, name) in [
         (all_metrics(), "http_connection_duration_seconds_count{"),
         (
@@ -117,7 +117,7 @@ async fn page_with_all_metrics_and_labels_of_an_http_layer_is_valid() {
 
 #[tokio::test]
 async fn page_with_all_metrics_and_labels_of_a_grpc_layer_is_valid() {
-    skip_without!("promtool");
+    skip_without!(Promtool);
     for (metrics, name) in [
         (GrpcMetrics::server(), "grpc_server_handled_total{"),
         (GrpcMetrics::client(), "grpc_client_handled_total{"),
