@@ -186,8 +186,20 @@ impl HttpMetrics {
     /// have 14 bounds from 0.005 to 10 s.
     ///
     /// All endpoints of a layer share the bounds. Durations above the last bound are only in the bucket `+Inf`, so a
-    /// quantile is never above 10 s with the default. If responses take longer, as streams of a language model do, add
-    /// bounds such as 30, 60 and 120.
+    /// quantile is never above 10 s with the default. If responses take longer, as streams of a language model do, set
+    /// the defaults and higher bounds. The call replaces the defaults:
+    ///
+    /// ```
+    /// use tower_prometheus::{HttpMetrics, Registry, buckets};
+    ///
+    /// let layer = HttpMetrics::server()
+    ///     .duration_buckets([&buckets::DEFAULT[..], &[30.0, 60.0, 120.0]].concat())
+    ///     .build(&Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// A response that a timeout cuts off takes a little longer than the timeout. If streams are cut off at 60 s, set a
+    /// bound above it, such as 75.
     ///
     /// The bounds apply to durations, head durations and request body durations. Lifetimes of connections have
     /// [`connection_buckets`](Self::connection_buckets).

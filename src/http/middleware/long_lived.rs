@@ -174,8 +174,9 @@ impl Drop for ConnectionGuard {
 /// On any other response, the mark has no effect: an event stream that answers another method is measured to its last
 /// byte without it. If the response is also marked [`LongLived`], that mark takes precedence.
 ///
-/// The default buckets of durations end at 10 seconds. If your streams last longer, add bounds such as 30, 60 and 120
-/// with [`duration_buckets`](crate::HttpMetrics::duration_buckets).
+/// The default buckets of durations end at 10 seconds. If your streams last longer, set higher bounds with
+/// [`duration_buckets`](crate::HttpMetrics::duration_buckets). The call replaces the default bounds: list them too, as
+/// its example does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FiniteStream;
 
