@@ -74,10 +74,10 @@
 //! | metric | type | labels | description |
 //! |---|---|---|---|
 //! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests, counted when they end |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of an upgrade, an event stream that answers GET or another [long-lived connection](#how-requests-end), to its response head |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of an upgrade, an event stream that answers GET (unless it is marked [`FiniteStream`](http::FiniteStream)) or another [long-lived connection](#how-requests-end), to its response head |
 //! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended; that of a long-lived connection ends at its response head |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams that answer GET, and [marked](http::LongLived) connections such as WebSockets |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams that answer GET, and responses that your handler marks with [`LongLived`](http::LongLived); WebSockets and tunnels only with [`LongLived::guarded`](http::LongLived::guarded) |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | label values replaced by `overflow` |
 //!
 //! Off by default: the time to the response head, responses by status, sizes of response and request bodies, aborted
@@ -112,9 +112,9 @@
 //! | the inner service returns an error instead of a response | at the error | `error` | |
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
 //! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
-//! | an event stream that answers GET starts: the content type is `text/event-stream`, and the `size_hint` of the body is not exact | at the response head, however long the stream lasts | its status code | the stream is in the gauge `http_connections_open` while it is open. If the client leaves, that is its normal end; a body that returns an error or panics is an aborted body |
-//! | a response marked [`LongLived`](http::LongLived) starts | at the response head | its status code | the same, with the `kind` of the mark |
-//! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | with a [`LongLived::guarded`](http::LongLived::guarded) mark, the connection is in the gauge `http_connections_open`; without it no series, because the server drops the body of an upgrade at once |
+//! | an event stream that answers GET starts: the content type is `text/event-stream`, the `size_hint` of the body is not exact, and the response is not marked [`FiniteStream`](http::FiniteStream) | at the response head, also if the stream lasts a second | its status code | the stream is in the gauge `http_connections_open` while it is open. If the client leaves, that is its normal end; a body that returns an error or panics is an aborted body |
+//! | a response marked [`LongLived`](http::LongLived) that is not an upgrade starts | at the response head | its status code | the same, with the `kind` of the mark |
+//! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | the connection is in the gauge `http_connections_open` only with a [`LongLived::guarded`](http::LongLived::guarded) mark; with [`LongLived::new`](http::LongLived::new), or without a mark, it has no series, because the server drops the body of an upgrade at once |
 //!
 //! An event stream that answers another method than GET, as a language model answers POST, is a response like any other:
 //! it is in progress and timed until its last byte. A user who stops the answer is an aborted body with the reason
@@ -173,7 +173,7 @@
 //! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
 //! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
 //! | limit | The maximum number of values of a label (`max_values`, `max_endpoints`, `open(50)`). | [guide](_guide::cardinality) |
-//! | long-lived connection | A WebSocket, a tunnel, an event stream that answers GET, or another marked response. Its request ends at the response head, because a lifetime is not a latency. | [`LongLived`](http::LongLived) |
+//! | long-lived connection | A WebSocket, a tunnel, an event stream that answers GET and is not marked [`FiniteStream`](http::FiniteStream), or another response that is marked `LongLived`. Its request ends at the response head, because a lifetime is not a latency. WebSockets and tunnels are in the gauge `http_connections_open` only with [`LongLived::guarded`](http::LongLived::guarded). | [`LongLived`](http::LongLived) |
 //! | metric, metric family | A name with a type, such as `http_requests_total`, and all its series. | [`model`] |
 //! | metrics page | The response of the metrics endpoint. | [`MetricsHandler`] |
 //! | overflow | The label value that replaces values beyond the limit. | [guide](_guide::cardinality) |

@@ -16,7 +16,8 @@
 //! | keep listed values of a path parameter in the endpoint | [`HttpMetrics::keep_parameter`](crate::HttpMetrics::keep_parameter) |
 //! | end durations at the response head | [`MeasureUntil`] |
 //! | exclude a response from all metrics | [`SkipMetrics`] |
-//! | mark a long-lived connection, or an event stream that answers GET and ends | [`LongLived`], [`FiniteStream`] |
+//! | mark a long-lived connection; a WebSocket or a tunnel | [`LongLived`]; [`LongLived::guarded`] |
+//! | measure an event stream that answers GET to its last byte | [`FiniteStream`] |
 //! | measure request bodies | [`HttpMetrics::with_request_body`](crate::HttpMetrics::with_request_body), [`RequestBodyMetricsLayer`] |
 //! | add exemplars | [`TraceId`] |
 //!

@@ -37,7 +37,11 @@ pub enum HttpMetric {
     /// The body of a [long-lived](crate::http::LongLived) connection counts if it returns an error or panics. It does
     /// not count if the client leaves.
     AbortedBodies,
-    /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections.
+    /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections, by endpoint and `kind`.
+    ///
+    /// These are open event streams that answer GET, and responses that your handler marks with
+    /// [`LongLived`](crate::http::LongLived). WebSockets and tunnels are in the gauge only with
+    /// [`LongLived::guarded`](crate::http::LongLived::guarded).
     OpenConnections,
     /// `http_response_head_duration_seconds`: time from the start of a request to its response head. Off by
     /// default.
@@ -79,7 +83,9 @@ pub enum HttpMetric {
     Responses,
     /// `http_response_body_bytes_total`: number of bytes of response bodies. Off by default.
     ///
-    /// It grows while a body streams, also that of a long-lived connection.
+    /// It grows while a body streams, also that of an event stream or of another
+    /// [long-lived](crate::http::LongLived) response. Bytes of an upgraded connection, such as a WebSocket, are not
+    /// counted: they are not part of a response body.
     ResponseBytes,
     /// `http_connection_duration_seconds`: lifetime of [long-lived](crate::http::LongLived) connections, recorded when
     /// they end. Off by default.

@@ -19,7 +19,8 @@ use crate::sync::lock;
 /// | event | effect |
 /// |---|---|
 /// | the layer reads the response head | the connection is in the gauge |
-/// | the response body ends or is dropped; with [`guarded`](Self::guarded), the guard is dropped | the connection is no longer in the gauge |
+/// | the response body ends or is dropped | the connection is no longer in the gauge; with [`guarded`](Self::guarded), the body has no effect on the gauge: only the guard decides |
+/// | the guard is dropped | the connection is no longer in the gauge |
 /// | the guard is dropped before the layer reads the response head | the connection is never in the gauge; the series is exported as 0 |
 /// | the response passes several layers | the connection is in the gauge of each layer, until the same end |
 /// | the response body returns an error or panics | `http_response_bodies_aborted_total` is incremented too |
@@ -27,7 +28,7 @@ use crate::sync::lock;
 ///
 /// | response | mark | `kind` |
 /// |---|---|---|
-/// | event stream that answers GET: `content-type: text/event-stream`, and the `size_hint` of the body is not exact | not needed, however long the stream lasts; [`FiniteStream`] opts out | `event-stream` |
+/// | event stream that answers GET: `content-type: text/event-stream`, and the `size_hint` of the body is not exact | not needed, also if the stream lasts a second; [`FiniteStream`] opts out | `event-stream` |
 /// | event stream that answers another method, such as the answer of a language model to POST | none: it is a response like any other, unless it is marked | that of the mark |
 /// | any other endless body | [`LongLived::new`] | that of the mark |
 /// | upgrade: 101, or a 2xx to CONNECT, also a WebSocket over HTTP/2 | [`LongLived::guarded`] | that of the mark |
@@ -99,6 +100,8 @@ impl LongLived {
     /// Creates a mark for a connection that is open until the guard is dropped, and the guard.
     ///
     /// If the guard is dropped before the layer reads the response head, the connection is not in the gauge.
+    ///
+    /// How the session ended is not recorded, also if its task panics. Use an [`Operation`](crate::Operation) for that.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));
@@ -145,10 +148,15 @@ impl Drop for ConnectionGuard {
 
 /// A response extension for an event stream that answers GET and ends: its response is measured to its last byte.
 ///
-/// Without this mark, an event stream that answers GET is a [`LongLived`] connection, however long it lasts, if the
-/// `size_hint` of its body is not exact. The reason: a browser's `EventSource` sends GET, and its stream lasts until the
-/// browser leaves. If your stream ends by itself, mark it. The request is then in progress until the end of the stream,
-/// which is part of the duration. If the client leaves earlier, the body is aborted with the reason `dropped`.
+/// Without this mark, an event stream that answers GET is a [`LongLived`] connection, also if it lasts a second, unless
+/// the `size_hint` of its body is exact. The reason: a browser's `EventSource` sends GET, and its stream lasts until the
+/// browser leaves. With the mark, the request is in progress until the end of the stream, which is part of the duration.
+/// If the client leaves earlier, the body is aborted with the reason `dropped`.
+///
+/// | stream | mark |
+/// |---|---|
+/// | answers one request and then ends, such as the progress of a job: its length is a latency | [`FiniteStream`] |
+/// | a subscription, also if the server cuts it off after a while and the client reopens it | none |
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
