@@ -146,13 +146,14 @@ impl HttpMetrics {
         self
     }
 
-    /// Records these methods by their names, instead of `OTHER`. At most 50.
+    /// Records these methods by their names, instead of `OTHER`. At most 50, beside the ten standard ones.
     ///
     /// The ten standard methods are always recorded by their names: GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS,
     /// TRACE, PATCH and QUERY.
     ///
-    /// For WebDAV, for example: `methods(["PROPFIND", "REPORT"])`. An invalid method is an error of
-    /// [`build`](Self::build).
+    /// For WebDAV: `methods(["PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"])`. Methods are compared
+    /// exactly: `propfind` is another method. An invalid method is an error of [`build`](Self::build). Repeated calls add
+    /// methods.
     pub fn methods<M: AsRef<str>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         for method in methods {
             let name = method.as_ref();
@@ -273,11 +274,15 @@ impl HttpMetrics {
     /// of a `nest_service`: with `route_patterns(["/assets/{*path}"])`, the files of a `ServeDir` at `/assets` have this
     /// endpoint from the start of the request.
     ///
-    /// Examples of patterns are `/users/{id}` and `/files/{*path}`, which does not match `/files/`. If no pattern
-    /// matches, the endpoint is `unmatched`. All other
-    /// [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
+    /// Examples of patterns are `/users/{id}` and `/files/{*path}`, which does not match `/files` and `/files/`: to match
+    /// them too, list `["/files", "/files/", "/files/{*path}"]`. If no pattern matches, the endpoint is `unmatched`. All
+    /// other [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
     ///
-    /// If a pattern is invalid or conflicts with another one, [`build`](Self::build) returns an error.
+    /// Add the layer to the outermost router: a layer on a router that is nested with `nest` or `nest_service` gets the
+    /// path without the prefix.
+    ///
+    /// If a pattern is invalid or conflicts with another one, [`build`](Self::build) returns an error. A further call
+    /// replaces the patterns.
     pub fn route_patterns<P: Into<String>>(
         mut self,
         patterns: impl IntoIterator<Item = P>,
@@ -310,6 +315,9 @@ impl HttpMetrics {
     /// axum's router, for example. It runs for every request without an [`Endpoint`](crate::http::Endpoint) extension,
     /// so it must be fast and must not block. Replaces [`endpoint`](Self::endpoint).
     ///
+    /// Add the layer to the outermost router: on a router that is nested with `nest` or `nest_service`, the function gets
+    /// the path without the prefix.
+    ///
     /// ```
     /// use tower_prometheus::HttpMetrics;
     ///
@@ -337,9 +345,11 @@ impl HttpMetrics {
     /// [skipped](Self::skip) and [preregistered](Self::preregister) by its own name: `skip(["/{region}/orders"])` skips
     /// only other regions, so list `/eu/orders` and `/us/orders` too. Endpoints that a response names are not changed.
     ///
+    /// Call it once for each parameter: of two calls for the same parameter, only the first has an effect.
+    ///
     /// If a template ends with a catch-all such as `{*path}`, add the layer to the outermost router. A layer on a nested
     /// router of axum does not see the prefix of the path, and compares the parameter with the wrong segment. With
-    /// `/api/{region}/{*path}` in a router that is nested at `/api`:
+    /// the route `/{region}/{*path}` in a router that is nested at `/api`, the template is `/api/{region}/{*path}`:
     ///
     /// | request | the layer sees | endpoint on the nested router | endpoint on the outermost router |
     /// |---|---|---|---|
@@ -420,7 +430,7 @@ impl HttpMetrics {
     }
 
     /// Registers kinds of errors that [`with_error_kind`](Self::with_error_kind) may return, in addition to those that
-    /// [`ErrorKind`] defines. At most 43.
+    /// [`ErrorKind`] defines. At most 43. Repeated calls add kinds.
     pub fn error_kinds(mut self, kinds: impl IntoIterator<Item = ErrorKind>) -> Self {
         self.settings.added_error_kinds.extend(kinds);
         self
@@ -461,7 +471,7 @@ impl HttpMetrics {
     }
 
     /// Excludes endpoints from all metrics, given as full route templates, including the prefix of `nest`:
-    /// `/internal/health`.
+    /// `/internal/health`. Repeated calls add endpoints.
     ///
     /// [`build`](Self::build) returns an error for a name that cannot be an endpoint:
     ///
