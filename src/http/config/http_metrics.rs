@@ -296,7 +296,11 @@ impl HttpMetrics {
     /// If it returns `None`, the next
     /// [source of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) decides: the matched route of
     /// axum's router, for example. It runs for every request without an [`Endpoint`](crate::http::Endpoint) extension,
-    /// so it must be fast and must not block. Replaces [`endpoint`](Self::endpoint).
+    /// so it must be fast and must not block.
+    ///
+    /// A later call replaces the earlier one, and [`endpoint`](Self::endpoint) too: put all groups of endpoints into one
+    /// function. With this setting or `endpoint`, [`build`](Self::build) does not check the names for [`skip`](Self::skip)
+    /// and [`preregister`](Self::preregister).
     ///
     /// ```
     /// use tower_prometheus::HttpMetrics;
