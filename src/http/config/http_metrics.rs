@@ -174,6 +174,9 @@ impl HttpMetrics {
     ///
     /// For a layer that the configuration of a service turns off: the types do not change, as they would with an
     /// optional layer.
+    ///
+    /// [`build`](Self::build) checks the configuration of a layer that is off as usual, but registers nothing and compares
+    /// nothing with the registry. The same applies to [`build_global`](Self::build_global).
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.settings.enabled = enabled;
         self
