@@ -163,7 +163,7 @@
 //! | collector | Code that returns metrics at scrape time. | [`collect`] |
 //! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
 //! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
-//! | deferred registration | The first request to an endpoint registers its series, the in-progress gauge included, only when its future returns `Pending` or a response: until then it could be a scrape, which has no series. | [`SkipMetrics`](http::SkipMetrics) |
+//! | deferred registration | The first request to an endpoint registers its in-progress gauge only when its future returns `Pending` or a response, or ends without one: until then it could be a scrape, which has no series. The series of its count and duration are registered when the request ends, with its value. | [`SkipMetrics`](http::SkipMetrics) |
 //! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |

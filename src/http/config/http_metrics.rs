@@ -175,6 +175,9 @@ impl HttpMetrics {
     ///
     /// For a layer that the configuration of a service turns off: the types do not change, as they would with an
     /// optional layer.
+    ///
+    /// [`build`](Self::build) checks the configuration of a layer that is off as usual, but registers nothing and compares
+    /// nothing with the registry. The same applies to [`build_global`](Self::build_global).
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.settings.enabled = enabled;
         self
@@ -313,7 +316,11 @@ impl HttpMetrics {
     /// If it returns `None`, the next
     /// [source of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) decides: the matched route of
     /// axum's router, for example. It runs for every request without an [`Endpoint`](crate::http::Endpoint) extension,
-    /// so it must be fast and must not block. Replaces [`endpoint`](Self::endpoint).
+    /// so it must be fast and must not block.
+    ///
+    /// A later call replaces the earlier one, and [`endpoint`](Self::endpoint) too: put all groups of endpoints into one
+    /// function. With this setting or `endpoint`, [`build`](Self::build) does not check the names for [`skip`](Self::skip)
+    /// and [`preregister`](Self::preregister).
     ///
     /// Add the layer to the outermost router: on a router that is nested with `nest` or `nest_service`, the function gets
     /// the path without the prefix.

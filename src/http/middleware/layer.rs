@@ -107,6 +107,24 @@ impl HttpMetrics {
     /// metrics, because it has another metric of the same name, an error is logged and nothing is recorded. Each call
     /// allocates a table that is never freed: build the layer once and clone it.
     ///
+    /// In tests, use [`build`](Self::build) with a registry. If no registry is installed, a local recorder of the thread
+    /// (`metrics::with_local_recorder`) counts as installed: each series is then registered in the recorder that is
+    /// current at that moment.
+    ///
+    /// # Metrics page
+    ///
+    /// The metrics page needs the registry:
+    ///
+    /// | the registry | layer | metrics page |
+    /// |---|---|---|
+    /// | can be created before the router | `build(&registry)`, which needs no global recorder | `get(registry.handler())` in the router |
+    /// | is created later, by other code | `build_global()` | on a separate port, from the place that installs the recorder; see `scrape::MetricsServer` (feature `server`) |
+    ///
+    /// In the first case, create the registry with `Registry::builder().build()`, and make it the recorder of the macros
+    /// later with `metrics::set_global_recorder(registry.clone())`. [`Registry::global`] does not return this registry,
+    /// and [`Sink::global`] and `build_global` use it as a recorder of another crate, without the buckets of the layer. So
+    /// pass it to every layer and catalogue.
+    ///
     /// # Errors
     ///
     /// The same as [`build`](Self::build).
