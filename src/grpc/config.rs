@@ -56,9 +56,25 @@ impl GrpcMetrics {
     /// | | |
     /// |---|---|
     /// | names | [`GrpcNaming::open_telemetry`]: `rpc_server_call_duration_seconds` |
-    /// | labels | `rpc_system_name` (always `grpc`), `rpc_method`, `rpc_response_status_code`, `error_type` |
+    /// | labels | `rpc_method`, `rpc_response_status_code`, `error_type`; the constant label `rpc_system_name="grpc"`, which this preset adds, not the naming |
     /// | [`GrpcMetric::Handling`] | on, with the status code, and with the buckets of the conventions, 0.005 to 10 seconds |
     /// | all other metrics | off: the conventions do not have them, and the count of the durations is the number of calls that ended; [`measure`](Self::measure) turns them on |
+    ///
+    /// The status code stays on the durations. To have it on a counter only, use the naming without the preset. The
+    /// counter is [`GrpcMetric::Handled`], `rpc_server_calls_total`; its labels are the same:
+    ///
+    /// ```
+    /// use tower_prometheus::grpc::GrpcNaming;
+    /// use tower_prometheus::{GrpcMetrics, Registry};
+    ///
+    /// let layer = GrpcMetrics::server()
+    ///     .naming(GrpcNaming::open_telemetry())
+    ///     .constant_label("rpc_system_name", "grpc")
+    ///     .build(Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// The metrics that are on are then those of [`server`](Self::server), and the buckets those of the registry.
     ///
     /// [semantic conventions for RPC metrics]: https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/
     pub fn open_telemetry_server() -> Self {
@@ -140,11 +156,21 @@ impl GrpcMetrics {
     /// A call that ends without a response head has the value from the request, or the empty string. Trailers are
     /// not read: [`build`](Self::build) returns an error for [`from_outcome`](HttpLabel::from_outcome).
     ///
-    /// [`HttpLabel::host`] is empty around tonic's `Channel`, because the channel adds the host to the URI inside the
-    /// layer. Use [`constant_label`](Self::constant_label), or create the client with `with_origin`.
+    /// [`HttpLabel::host`] and [`HttpLabel::port`] are empty around tonic's `Channel`, because the channel adds the host
+    /// to the URI inside the layer. Use [`constant_label`](Self::constant_label), or create the client with `with_origin`.
     ///
-    /// Preregistered methods are exported with each combination of [listed values](HttpLabel::values), at most 10,000
-    /// for all methods; a metric with a label without listed values is exported from the first call.
+    /// Preregistered methods are exported with each combination of [listed values](HttpLabel::values). Methods ×
+    /// combinations can be at most 10,000. Each exports these series:
+    ///
+    /// | metrics | series |
+    /// |---|---|
+    /// | [`GrpcMetric::Handled`] | one for each code (17) |
+    /// | [`GrpcMetric::Handling`], with `on_histograms` or `on_everything` | bounds + 3; with [`code_on_durations`](Self::code_on_durations), for each code |
+    /// | sizes that are on, with `on_everything` | bounds + 3 for each |
+    /// | all others, with `on_everything` | one for each |
+    ///
+    /// The empty string and `overflow` are exported as 0 only if they are listed. A metric with a label without listed
+    /// values is exported from the first call.
     ///
     /// At most 8 labels can be added. Their limits are those of [`HttpLabel`], and their combinations have none:
     /// choose limits whose product you can store.
@@ -179,6 +205,8 @@ impl GrpcMetrics {
     }
 
     /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
+    ///
+    /// Layers of one registry may have different values of the label. If they share a metric, all of them need it.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.options.constant_labels.push(label);
@@ -198,9 +226,9 @@ impl GrpcMetrics {
     ///
     /// With 0, only preregistered methods have their own labels; all other calls are recorded as `unknown` or
     /// `overflow`. Set 0 if the service answers any path with a response message or `OK`, as a proxy does, and exclude
-    /// `label="grpc_method"` from alerts on `metrics_label_overflow_total`. Otherwise clients cannot exhaust this limit,
-    /// because a server learns a method only once a response has proven that it exists, see
-    /// [labels](crate::grpc#service-and-method-labels).
+    /// `label="grpc_method"` (`rpc_method` with OpenTelemetry's names) from alerts on `metrics_label_overflow_total`.
+    /// Otherwise clients cannot exhaust this limit, because a server learns a method only once a response has proven
+    /// that it exists, see [labels](crate::grpc#service-and-method-labels).
     ///
     /// The methods seen first are kept until the process ends. Calls to further methods are recorded as
     /// `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.

@@ -82,7 +82,23 @@
 //! If tonic's `Channel` cannot connect, each call that is made on it is `Unavailable`. A failing `Endpoint::connect()`
 //! is not a call. The code does not tell DNS errors, TLS errors and refused connections apart. To tell them apart, add
 //! an [`HttpMetrics::client`](crate::HttpMetrics::client) layer with
-//! [`with_error_kind`](crate::HttpMetrics::with_error_kind) around the same channel.
+//! [`with_error_kind`](crate::HttpMetrics::with_error_kind) inside the gRPC layer, around the same channel:
+//!
+//! ```text
+//! let http = HttpMetrics::client()
+//!     .prefix("channel")
+//!     .with_error_kind(|error: &tonic::transport::Error| ErrorKind::of(error))
+//!     .build(&metrics)?;
+//! let measured = ServiceBuilder::new()
+//!     .layer(metrics.grpc_client_layer().map_request_body(Body::new))
+//!     .layer(http)
+//!     .service(channel);
+//! ```
+//!
+//! `channel_http_client_requests_total` then has the label `error_kind`. The prefix avoids an error of `build`: without
+//! it, another HTTP client layer on the same registry has metrics of the same names with other labels. Around a
+//! `Channel`, `host` is empty, and so is `endpoint` unless a setting such as
+//! [`endpoint_fn`](crate::HttpMetrics::endpoint_fn) names it.
 //!
 //! The timeout of a call is that of the header `grpc-timeout`:
 //!
@@ -116,6 +132,14 @@
 //! | of a server, outside the metrics layer | not counted | visible to custom labels |
 //! | of a client, `GreeterClient::with_interceptor(measured, …)`: outside the metrics layer | not counted | visible to custom labels |
 //!
+//! For a label with a verified value, such as the tenant of a token:
+//!
+//! | the value is verified by | a label can read |
+//! |---|---|
+//! | an interceptor inside the metrics layer | nothing verified, only the headers that the client sent: [list the values](crate::http::HttpLabel::values) |
+//! | a tower layer inside the metrics layer | an extension that this layer adds to the response, with [`from_response`](crate::http::HttpLabel::from_response). [`on_everything`](crate::http::HttpLabel::on_everything) is not possible |
+//! | an interceptor outside the metrics layer | a header that the interceptor sets; its rejections are not counted |
+//!
 //! [gRPC maps it]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 //!
 //! # Service and method labels
@@ -141,10 +165,24 @@
 //!
 //! Two settings add to the last column:
 //!
-//! - A custom label without [listed values](crate::http::HttpLabel::values) adds a series for each value, up to its
-//!   limit. Rejected calls can use up this limit: list the values, or read them from something that only authenticated
-//!   calls have.
 //! - With [`code_on_durations`](crate::GrpcMetrics::code_on_durations), each new code adds a histogram as well.
+//! - A custom label multiplies the last column by its number of values: those that are
+//!   [listed](crate::http::HttpLabel::values) (otherwise up to its limit), `overflow` and the empty string. It adds
+//!   series to preregistered methods too.
+//!
+//! Each value of a custom label adds these series of each method to the metrics that have the label:
+//!
+//! | metric | series for each value |
+//! |---|---|
+//! | `grpc_server_handled_total` | one for each code |
+//! | histogram | bounds + 3; of durations with `code_on_durations`, for each code |
+//! | any other | one |
+//!
+//! Rejected calls can use up the limit of a label. They cannot use up listed values: list the values, or read them
+//! from something that only authenticated calls have.
+//!
+//! For preregistered methods, the listed values are exported as 0 from start-up; any other value adds new series. To
+//! export the empty string and `overflow` as 0 too, list `""` and `"overflow"`.
 //!
 //! The first call of a new method is counted as started and in progress only once it has its labels: from its first
 //! response message, otherwise from its end. Until then it is in progress in no series, so a stream that has sent no
@@ -153,7 +191,8 @@
 //!
 //! If the service itself answers any path with a response message or `OK`, as a proxy does, clients can choose names up
 //! to `max_methods`. Preregister the methods and set `max_methods(0)`: all other calls are then `unknown` or `overflow`.
-//! `overflow` is then expected, so exclude it from alerts: `metrics_label_overflow_total{label!="grpc_method"}`.
+//! `overflow` is then expected, so exclude it from alerts: `metrics_label_overflow_total{label!="grpc_method"}`, or
+//! `{label!="rpc_method"}` with OpenTelemetry's names.
 //!
 //! On a client, paths come from the program. The labels are known when the call starts, whatever the response is:
 //!
@@ -171,6 +210,9 @@
 //! | its own, not preregistered | `unknown` | the service | the method |
 //! | `unknown` | `unknown` | `unknown` | `unknown` |
 //! | `overflow` | `unknown` | `overflow` | `overflow` |
+//!
+//! With OpenTelemetry's names, `unknown` is `_OTHER`. A [full method label](GrpcNaming::full_method_label), such as
+//! their `rpc_method`, is `service/method`, or only the word: `unknown` (`_OTHER`) or `overflow`.
 //!
 //! A call with a label value `overflow` increments `metrics_label_overflow_total`, whose labels are:
 //!

@@ -42,7 +42,7 @@ use crate::sink::side::Side;
 ///
 /// [`GrpcMetrics::open_telemetry_server`](crate::GrpcMetrics::open_telemetry_server) and
 /// [`open_telemetry_client`](crate::GrpcMetrics::open_telemetry_client) set what is not a name: which metrics are
-/// off, the buckets, and the status code on durations.
+/// off, the buckets, the status code on durations, and the constant label `rpc_system_name`.
 ///
 /// Names are checked when the layer is built. They do not include the [prefix](crate::GrpcMetrics::prefix) of
 /// the layer.

@@ -172,10 +172,11 @@ pub enum LabelRole {
     /// If the family also has a label with the role [`ErrorType`](Self::ErrorType), a request without a
     /// response has the empty status.
     Status,
-    /// Why an HTTP request failed: a 5xx status, `error` or its [kind](crate::http::ErrorKind), `cancelled` or `panicked`;
-    /// empty if it did not fail. For a gRPC call, the status code if it failed.
+    /// Why an HTTP request failed: a 5xx status (of a client also 4xx), `error` or its [kind](crate::http::ErrorKind),
+    /// `cancelled` or `panicked`; empty if it did not fail. For a gRPC call, the status code if it failed.
     ErrorType,
-    /// The kind of a gRPC method: `unary`, `client_stream`, `server_stream` or `bidi_stream`.
+    /// The type of a gRPC method: `unary`, `client_stream`, `server_stream` or `bidi_stream`; `unknown` if the method is
+    /// not preregistered (`_OTHER` under [OpenTelemetry's naming](crate::grpc::GrpcNaming::open_telemetry)).
     GrpcType,
     /// The gRPC service, with its package.
     GrpcService,

@@ -118,7 +118,16 @@ impl HttpLabel {
         Self::from_request(name, |request| request.host()).ignore_case()
     }
 
-    /// Creates a label with the [port](RequestHead::port) of the request; empty if the request names none.
+    /// Creates a label with the [port](RequestHead::port) that the URI or the `host` header names, not the one that the
+    /// server listens on.
+    ///
+    /// It is empty if none is named, as is usual for the default port of a scheme. `server_port` of
+    /// [`open_telemetry_client`](crate::HttpMetrics::open_telemetry_client) is then 80 or 443, by the scheme of the URI;
+    /// without a scheme, it is empty. Around tonic's `Channel`, both the host and the port are empty.
+    ///
+    /// Clients choose the port: on a server, list your ports with [`values`](Self::values). To tell the listeners of a
+    /// process apart, give the layer of each one a [`constant_label`](crate::HttpMetrics::constant_label) of the same name
+    /// with another value.
     pub fn port(name: impl Into<String>) -> Self {
         Self::from_request(name, |request| request.port_text())
     }
@@ -248,13 +257,25 @@ impl HttpLabel {
 
     /// Adds the label to durations and sizes, in addition to the number of requests.
     ///
-    /// Each value then adds a series per bucket of each histogram.
+    /// | layer | the label is on |
+    /// |---|---|
+    /// | HTTP | counters of requests and responses, durations, sizes, bytes of response bodies; not on lifetimes of connections |
+    /// | gRPC | the counter of calls that ended, and their durations; not on sizes |
+    ///
+    /// Each value then adds bounds + 3 series to each histogram.
+    ///
+    /// A label must be on at least one metric that is on. With the presets of OpenTelemetry, which turn the counters off,
+    /// it needs `on_histograms` or [`on_everything`](Self::on_everything), or the counter must be on:
+    /// `measure(HttpMetric::Requests)` or `measure(GrpcMetric::Handled)`.
     pub fn on_histograms(mut self) -> Self {
         self.on = On::Histograms;
         self
     }
 
-    /// Adds the label to all metrics of the layer, also to requests in progress, aborted bodies and open connections.
+    /// Adds the label to all metrics of an HTTP or gRPC layer, also to requests in progress, aborted bodies and open
+    /// connections.
+    ///
+    /// Includes [`on_histograms`](Self::on_histograms); the last of the two calls counts.
     ///
     /// Only for labels that are read from the request alone, because the in-progress gauge is incremented before there
     /// is a response. For other labels, [`build`](crate::HttpMetrics::build) returns an error.

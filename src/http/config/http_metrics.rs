@@ -65,6 +65,8 @@ impl HttpMetrics {
     }
 
     /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
+    ///
+    /// Layers of one registry may have different values of the label. If they share a metric, all of them need it.
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.options.constant_labels.push(label);
@@ -87,7 +89,8 @@ impl HttpMetrics {
         self
     }
 
-    /// Leaves a standard label out of all metrics.
+    /// Leaves a standard label out of all metrics, except those whose labels
+    /// [`standard_labels`](Self::standard_labels) sets.
     ///
     /// Requests that differ only in this label then share their series.
     ///
@@ -107,8 +110,8 @@ impl HttpMetrics {
 
     /// Sets the standard labels of one metric, in place of its default ones. Custom labels are not changed.
     ///
-    /// Takes precedence over [`without_label`](Self::without_label) and
-    /// [`status_on_durations`](Self::status_on_durations), also if a preset calls it:
+    /// Takes precedence over [`without_label`](Self::without_label), and over the status that a preset or
+    /// [`status_on_durations`](Self::status_on_durations) adds. List every label that you want:
     /// `standard_labels(HttpMetric::Duration, [StandardLabel::Endpoint, StandardLabel::Method])` removes the status from
     /// the durations of [`axum_prometheus`](Self::axum_prometheus).
     ///
@@ -375,7 +378,7 @@ impl HttpMetrics {
     }
 
     /// Records the kind of the inner service's errors, as `error_kind` beside the `status` `error`. With the namings
-    /// of OpenTelemetry, the label is `error_type`.
+    /// of OpenTelemetry, the label is `error_type`, beside an empty status.
     ///
     /// `kind` returns the kind of an error; [`ErrorKind::of`] recognizes many of them. It runs only for errors, and it
     /// must not panic. Without this setting, the error can be of any type.
@@ -385,6 +388,7 @@ impl HttpMetrics {
     /// | inner service | `kind` |
     /// |---|---|
     /// | reqwest, with the adapter of [`client`](Self::client) | `\|error: &reqwest::Error\| ErrorKind::of(error)` |
+    /// | tonic's `Channel`; [example](crate::grpc#how-calls-end) | `\|error: &tonic::transport::Error\| ErrorKind::of(error)` |
     /// | with a boxed error, such as tower's `TimeoutLayer` | `\|error: &BoxError\| ErrorKind::of(&**error)` |
     /// | a `Router` of axum, or one of its routes | useless: the error is `Infallible`, so no kind is ever recorded |
     ///

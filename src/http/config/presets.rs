@@ -26,7 +26,12 @@ impl HttpMetrics {
     #[cfg_attr(not(doctest), doc = include_str!("../../../docs/guide/reqwest.rs"))]
     #[cfg_attr(not(doctest), doc = "```")]
     ///
-    /// All attempts and redirects that reqwest makes by itself are one request.
+    /// The adapter is tested with reqwest 0.13. It keeps the timeout of a request (`RequestBuilder::timeout`). All
+    /// attempts and redirects that reqwest makes by itself are one request.
+    ///
+    /// With [`with_error_kind`](Self::with_error_kind), the type of the field `metrics` is
+    /// `HttpMetricsLayer<ErrorKindFn<fn(&reqwest::Error) -> ErrorKind>>`. Pass the function as such a pointer:
+    /// `.with_error_kind(kind as fn(&reqwest::Error) -> ErrorKind)`.
     ///
     /// A response body that the client drops before it polls it has the `reason` `unread`: clients do so with a
     /// response that is retried, for example.

@@ -7,14 +7,15 @@ use std::io;
 /// Why the inner service returned an error instead of a response: the value of the label `error_kind`.
 ///
 /// [`HttpMetrics::with_error_kind`](crate::HttpMetrics::with_error_kind) turns the label on. With any other status
-/// than `error`, the label is empty.
+/// than `error`, the label is empty. With OpenTelemetry's names, the kind is a value of `error_type`, and the status is
+/// empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ErrorKind(&'static str);
 
 impl ErrorKind {
     /// `timeout`: a time limit expired.
     pub const TIMEOUT: Self = Self("timeout");
-    /// `connect`: no connection was established.
+    /// `connect`: no connection was established, for another reason than DNS, TLS or a timeout.
     pub const CONNECT: Self = Self("connect");
     /// `dns`: the host name was not resolved.
     pub const DNS: Self = Self("dns");

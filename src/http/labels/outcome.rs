@@ -25,6 +25,15 @@ impl<'a> RequestOutcome<'a> {
     }
 
     /// Returns the trailers of the response, which follow its body.
+    ///
+    /// `None` if
+    ///
+    /// - the response has none,
+    /// - the body failed, panicked or was dropped before them,
+    /// - the length of the body is known (`content-length` or `size_hint`): the request ends at its last data frame.
+    ///
+    /// A gRPC error without messages has `grpc-status` in the response head instead: read it with
+    /// [`from_response`](crate::http::HttpLabel::from_response).
     #[must_use]
     pub fn trailers(&self) -> Option<&'a HeaderMap> {
         self.trailers
