@@ -37,6 +37,15 @@ enum CallState {
     Ended,
 }
 
+/// Decrements the in-progress gauge when it is dropped.
+struct InProgressDecrement(&'static CallSeries);
+
+impl Drop for InProgressDecrement {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Whether a response proves that the method of a deferred call exists.
 #[derive(Clone, Copy)]
 enum Proof {
@@ -138,9 +147,10 @@ impl GrpcCall {
             Proof::Missing => self.methods.known_or_unknown(&call.path),
         };
         let series = self.methods.call_series(method, self.labels);
+        let call = Arc::clone(call);
         series.start();
-        call.register(&series.request);
         self.state = CallState::InProgress(method, series);
+        call.register(&series.request);
     }
 
     /// Reads the code from the trailers. Without `grpc-status`, the code of the head is kept.
@@ -163,8 +173,9 @@ impl GrpcCall {
         }
         let state = std::mem::replace(&mut self.state, CallState::Ended);
         if let CallState::InProgress(method, series) = state {
+            // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
+            let _ending = InProgressDecrement(series);
             self.methods.record_end(method, self.labels, code, seconds);
-            series.end();
         }
     }
 

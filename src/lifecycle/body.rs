@@ -71,8 +71,11 @@ impl<B: Body, E: ResponseExchange> Body for ObservedBody<B, E> {
                 if let Some(trailers) = trailers {
                     this.exchange.trailers(trailers);
                 }
-                let is_end =
-                    trailers.is_some() || this.remaining.is_nothing() || this.inner.is_end_stream();
+                if trailers.is_none() && this.remaining.is_nothing() {
+                    this.exchange.all_sent();
+                    return polled;
+                }
+                let is_end = trailers.is_some() || this.inner.is_end_stream();
                 is_end.then_some(End::Complete)
             }
         };
@@ -112,7 +115,7 @@ impl Remaining {
     }
 
     #[inline]
-    fn pass(&mut self, bytes: u64) {
+    pub(crate) fn pass(&mut self, bytes: u64) {
         self.0 = self.0.saturating_sub(bytes);
     }
 

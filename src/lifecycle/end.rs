@@ -40,6 +40,13 @@ pub(crate) trait ResponseExchange: Exchange {
     /// Records a data frame of `len` bytes.
     fn data(&mut self, data: &impl Buf, len: u64);
 
+    /// Records that as many bytes as announced have passed. By default, the body is complete, because a server may stop
+    /// polling here.
+    #[inline]
+    fn all_sent(&mut self) {
+        self.end(End::Complete);
+    }
+
     /// Records trailers. [`end`](Exchange::end) is called next.
     fn trailers(&mut self, trailers: &HeaderMap);
 }

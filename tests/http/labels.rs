@@ -442,7 +442,7 @@ fn invalid_labels_and_routes_are_named_in_the_error() {
                 .label(wide(1))
                 .label(wide(2))
                 .preregister(Method::GET, "/x", [200]),
-            "the labels have 40000",
+            "got 40000",
         ),
         (
             server().size_buckets([2.0, 1.0]),
@@ -624,4 +624,100 @@ fn label_that_no_metric_has_is_an_error() {
     );
     let on_histograms = HttpMetrics::open_telemetry().label(label().on_histograms());
     assert!(on_histograms.build(Registry::new()).is_ok());
+}
+
+#[tokio::test]
+async fn trailers_of_a_body_of_known_length_are_read() {
+    use http_body_util::BodyExt;
+    use test_support::body::Step;
+
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(HttpLabel::from_outcome("checksum", |outcome| {
+            outcome.trailer("x-checksum")
+        }))
+        .build(&registry)
+        .unwrap();
+    // A server may read the trailers, or stop after the last byte and drop the body.
+    for (reads_trailers, checksum) in [(true, "1"), (false, "")] {
+        let mut body = ScriptedBody::new([Step::Data("a"), Step::Trailers]);
+        body.exact_size = Some(1);
+        let mut response = Some(Response::new(body));
+        let respond = move |_: Request<()>| ready(Ok::<_, ()>(response.take().unwrap()));
+        let response = layer
+            .layer(service_fn(respond))
+            .call(Request::new(()))
+            .await;
+        let mut body = Box::pin(response.unwrap().into_body());
+        body.frame().await.unwrap().unwrap();
+        if reads_trailers {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        assert_eq!(requests(&registry, &[("checksum", checksum)]), 1.0);
+    }
+    assert_eq!(test_support::aborted_bodies(&registry, "dropped"), 0.0);
+    assert_requests_ended(&registry, 2);
+}
+
+#[tokio::test]
+async fn outcome_function_that_panics_loses_only_its_label() {
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(HttpLabel::from_outcome("broken", |_| panic!("no label")))
+        .build(&registry)
+        .unwrap();
+    send(layer, &[]).await;
+    // While the thread unwinds, a second panic would abort the process.
+    let service = layer.layer(service_fn(
+        |_: Request<()>| -> std::future::Ready<Result<Response<String>, ()>> {
+            panic!("the handler panicked")
+        },
+    ));
+    let call =
+        std::panic::AssertUnwindSafe(async move { service.clone().call(Request::new(())).await });
+    assert!(futures_util::FutureExt::catch_unwind(call).await.is_err());
+    assert_eq!(requests(&registry, &[("broken", "")]), 2.0);
+    assert_requests_ended(&registry, 2);
+}
+
+#[tokio::test]
+async fn values_that_are_not_listed_overflow_also_if_listed_values_repeat() {
+    let registry = Registry::new();
+    let hosts = HttpLabel::host("host").values(["Shop.example", "shop.example", &"x".repeat(2000)]);
+    let layer = HttpMetrics::server().label(hosts).build(&registry).unwrap();
+    for host in ["SHOP.example", "evil.test"] {
+        send(layer, &[("host", host)]).await;
+    }
+    assert_eq!(requests(&registry, &[("host", "shop.example")]), 1.0);
+    assert_eq!(requests(&registry, &[("host", "overflow")]), 1.0);
+}
+
+#[test]
+fn bytes_of_responses_have_no_label_of_the_outcome() {
+    let label = HttpLabel::from_outcome("result", |_| Some("ok")).on_histograms();
+    let metrics = HttpMetrics::server()
+        .measure(HttpMetric::ResponseBytes)
+        .label(label);
+    let has_label = |metric| {
+        let family = metrics.family(metric).unwrap().unwrap();
+        family.labels.iter().any(|label| label.name == "result")
+    };
+    assert!(!has_label(HttpMetric::ResponseBytes));
+    assert!(has_label(HttpMetric::Duration));
+}
+
+#[test]
+fn routes_times_label_values_are_limited() {
+    let values: Vec<_> = (0..101).map(|i| i.to_string()).collect();
+    let label = HttpLabel::from_request("client", |request| request.header("x-client"));
+    let metrics = HttpMetrics::server().label(label.values(values));
+    let metrics = (0..100).fold(metrics, |metrics, i| {
+        metrics.preregister(Method::GET, format!("/{i}"), [200])
+    });
+    let error = metrics.build(Registry::new()).unwrap_err().to_string();
+    assert!(
+        error.contains("got 10100: 100 routes, and 101 combinations"),
+        "{error}"
+    );
 }

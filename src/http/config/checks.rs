@@ -162,10 +162,13 @@ impl HttpSettings {
             };
             combinations = combinations.saturating_mul(values.len());
         }
-        if combinations > MAX_COMBINATIONS {
+        let total = combinations.saturating_mul(self.routes.len());
+        // Without labels, the number of routes is limited by `max_endpoints`.
+        if total > MAX_COMBINATIONS.max(self.routes.len()) {
             errors.push(format!(
-                "preregister: at most {MAX_COMBINATIONS} combinations of label values are allowed, \
-                 the labels have {combinations}"
+                "preregister: at most {MAX_COMBINATIONS} combinations of routes and label values are allowed, got \
+                 {total}: {} routes, and {combinations} combinations of label values",
+                self.routes.len()
             ));
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::http::config::http_label::{AllowedValues, On};
+use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{HttpSettings, MeasureUntil};
 use crate::http::config::standard_label::StandardLabel;
@@ -44,7 +44,13 @@ impl HttpSettings {
         let standard = self.standard_labels(family);
         let has = |label: StandardLabel| standard.contains(&label);
         let custom_on = custom_on(family);
-        let custom = (0..self.labels.len()).filter(|i| self.labels[*i].on >= custom_on);
+        // Bytes are counted while a response is sent, before its outcome is known.
+        let is_known =
+            |label: &HttpLabel| family != HttpMetric::ResponseBytes || !label.reads_outcome();
+        let custom = (0..self.labels.len()).filter(|i| {
+            let label = &self.labels[*i];
+            label.on >= custom_on && is_known(label)
+        });
         let mut sources = Vec::new();
         sources.extend(has(StandardLabel::Method).then_some(LabelSource::Method));
         sources.extend(has(StandardLabel::Endpoint).then_some(LabelSource::Endpoint));

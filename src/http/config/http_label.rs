@@ -232,7 +232,7 @@ impl HttpLabel {
     /// [Preregistered](crate::HttpMetrics::preregister) routes are exported with each of them.
     pub fn values<V: Into<String>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
         self.values = AllowedValues::Listed(values.into_iter().map(V::into).collect());
-        self
+        self.in_lower_case()
     }
 
     /// Sets the maximum number of values, 1 to 10,000. The default is 50.
@@ -252,6 +252,16 @@ impl HttpLabel {
     /// No request allocates for it.
     pub fn ignore_case(mut self) -> Self {
         self.ignores_case = true;
+        self.in_lower_case()
+    }
+
+    /// Converts the listed values to lower case, if case is ignored.
+    fn in_lower_case(mut self) -> Self {
+        if let (true, AllowedValues::Listed(values)) = (self.ignores_case, &mut self.values) {
+            values
+                .iter_mut()
+                .for_each(|value| value.make_ascii_lowercase());
+        }
         self
     }
 
@@ -259,7 +269,7 @@ impl HttpLabel {
     ///
     /// | layer | the label is on |
     /// |---|---|
-    /// | HTTP | counters of requests and responses, durations, sizes, bytes of response bodies; not on lifetimes of connections |
+    /// | HTTP | counters of requests and responses, durations, sizes, bytes of response bodies, unless it is read from the outcome; not on lifetimes of connections |
     /// | gRPC | the counter of calls that ended, and their durations; not on sizes |
     ///
     /// Each value then adds bounds + 3 series to each histogram.

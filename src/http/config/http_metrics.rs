@@ -358,13 +358,12 @@ impl HttpMetrics {
     /// Call it once for each parameter: of two calls for the same parameter, only the first has an effect.
     ///
     /// If a template ends with a catch-all such as `{*path}`, add the layer to the outermost router. A layer on a nested
-    /// router of axum does not see the prefix of the path, and compares the parameter with the wrong segment. With
+    /// router of axum does not see the prefix of the path, and cannot tell the parameter's segment. With
     /// the route `/{region}/{*path}` in a router that is nested at `/api`, the template is `/api/{region}/{*path}`:
     ///
     /// | request | the layer sees | endpoint on the nested router | endpoint on the outermost router |
     /// |---|---|---|---|
     /// | `/api/eu/orders/7` | `/eu/orders/7` | `/api/{region}/{*path}` | `/api/eu/{*path}` |
-    /// | `/api/eu/us/7` | `/eu/us/7` | `/api/us/{*path}` | `/api/eu/{*path}` |
     pub fn keep_parameter<V: Into<String>>(
         mut self,
         name: impl Into<String>,
@@ -501,7 +500,8 @@ impl HttpMetrics {
     /// [`SkipMetrics`](crate::http::SkipMetrics) excludes a single response instead.
     ///
     /// Requests without an endpoint are skipped by `unmatched`, or by the empty string with
-    /// [`Naming::client`] and [`Naming::open_telemetry`].
+    /// [`Naming::client`] and [`Naming::open_telemetry`]; also those whose response would name an endpoint, because
+    /// they are skipped when they start.
     pub fn skip<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.settings
             .skip

@@ -49,6 +49,12 @@ fn write(kept: &[KeptParameter], template: &str, path: &str, name: &mut String) 
         }
         let is_stripped = stripped > 0 && i <= stripped;
         let value = if is_stripped { None } else { values.next() };
+        if value.is_some_and(|value| !part.contains('{') && part != value) {
+            // The path is not one of this template, such as with a prefix that is stripped before a catch-all.
+            name.clear();
+            name.push_str(template);
+            return;
+        }
         let kept = value.and_then(|value| kept_value(kept, part, value));
         name.push_str(kept.unwrap_or(part));
     }

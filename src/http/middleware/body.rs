@@ -60,6 +60,11 @@ impl ResponseExchange for HttpExchange {
     }
 
     #[inline]
+    fn all_sent(&mut self) {
+        self.end_or_await_trailers();
+    }
+
+    #[inline]
     fn trailers(&mut self, trailers: &HeaderMap) {
         self.end_with(trailers);
     }

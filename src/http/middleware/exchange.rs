@@ -40,14 +40,16 @@ const _: () = assert!(size_of::<HttpExchange>() <= 56);
 
 /// The status of the response, once the response head has arrived. It decides what a drop or a panic means.
 ///
-/// A full word, because an exchange is moved several times and copies around padding are slow. A bit above the
-/// status is set once the body is polled.
+/// A full word, because an exchange is moved several times and copies around padding are slow. Bits above the
+/// status say how far the body is.
 #[derive(Clone, Copy)]
 struct ResponseStatus(u64);
 
 impl ResponseStatus {
     const NONE: Self = Self(0);
     const BODY_POLLED: u64 = 1 << 16;
+    /// All announced bytes have passed, and trailers may follow.
+    const BODY_SENT: u64 = 1 << 17;
 
     #[inline]
     fn with(code: StatusCode) -> Self {
@@ -65,8 +67,9 @@ impl HttpExchange {
     pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
         match layer.start_known(request.method(), request.extensions()) {
             Some(series) => {
+                let exchange = Self::new(InFlight::at(series));
                 nesting::check(layer);
-                Self::new(InFlight::at(series))
+                exchange
             }
             None => Self::start_from_head(layer, RequestHead::new(request)),
         }
@@ -292,6 +295,16 @@ impl HttpExchange {
         self.response_status.0 |= ResponseStatus::BODY_POLLED;
     }
 
+    /// All announced bytes of the response body have passed. If labels are read from trailers, the request ends with
+    /// them; otherwise now.
+    #[inline]
+    pub(super) fn end_or_await_trailers(&mut self) {
+        match self.layer().is_some_and(LayerSeries::reads_outcome) {
+            true => self.response_status.0 |= ResponseStatus::BODY_SENT,
+            false => self.end(End::Complete),
+        }
+    }
+
     /// Counts bytes of the response body.
     #[inline]
     pub(super) fn send(&mut self, bytes: u64) {
@@ -336,6 +349,12 @@ impl HttpExchange {
         if let Some(connection) = self.in_flight.take_connection() {
             return connection.end(end);
         }
+        let is_sent = self.response_status.0 & ResponseStatus::BODY_SENT != 0;
+        let end = match end {
+            // The server needed no trailers.
+            End::Dropped if is_sent => End::Complete,
+            end => end,
+        };
         if let Some(end) = RequestEnd::of(end, self.response_status.status()) {
             self.end_as(self.or_unread(end));
         }

@@ -96,8 +96,10 @@ impl HttpExchange {
     /// Starts a body that follows the head. If it is empty, the request ends.
     #[inline]
     fn start_body(&mut self, body: BodyHints) -> Remaining {
-        if body.is_end || body.remaining.is_nothing() {
+        if body.is_end {
             self.end(End::Complete);
+        } else if body.remaining.is_nothing() {
+            self.end_or_await_trailers();
         }
         body.remaining
     }

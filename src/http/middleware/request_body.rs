@@ -22,6 +22,7 @@ use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::future::ResponseFuture;
 use crate::http::middleware::inside::Inside;
 use crate::http::series::layer::LayerSeries;
+use crate::lifecycle::body::Remaining;
 use crate::sink::Sink;
 
 /// A Tower layer like [`HttpMetricsLayer`](crate::HttpMetricsLayer) that also measures request bodies.
@@ -126,9 +127,12 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let mut exchange = HttpExchange::start(self.series, &request);
-        let progress = Arc::new(BodyProgress::default());
-        exchange.set_body_progress(Arc::clone(&progress));
-        let request = request.map(|inner| RequestBody { inner, progress });
+        // A request that is not measured needs no allocation.
+        let progress = exchange.is_live().then(Arc::<BodyProgress>::default);
+        if let Some(progress) = &progress {
+            exchange.set_body_progress(Arc::clone(progress));
+        }
+        let request = request.map(|inner| RequestBody::new(inner, progress));
         let inside = Inside::enter(&mut exchange);
         let future = self.inner.call(request);
         inside.leave();
@@ -142,7 +146,20 @@ pin_project! {
     pub struct RequestBody<B> {
         #[pin]
         inner: B,
-        progress: Arc<BodyProgress>,
+        // Known once the body is polled.
+        remaining: Option<Remaining>,
+        // `None` if the request is not measured.
+        progress: Option<Arc<BodyProgress>>,
+    }
+}
+
+impl<B> RequestBody<B> {
+    fn new(inner: B, progress: Option<Arc<BodyProgress>>) -> Self {
+        Self {
+            inner,
+            remaining: None,
+            progress,
+        }
     }
 }
 
@@ -155,18 +172,25 @@ impl<B: Body> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        this.progress.start();
+        let Some(progress) = this.progress else {
+            return this.inner.poll_frame(cx);
+        };
+        progress.start();
+        let announced = this.inner.size_hint().exact();
+        let remaining = this.remaining.get_or_insert(Remaining::of(announced));
         let polled = ready!(this.inner.as_mut().poll_frame(cx));
         match &polled {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Buf::remaining) as u64;
-                this.progress.pass(bytes);
-                if this.inner.is_end_stream() {
-                    this.progress.end(BodyState::Complete);
+                progress.pass(bytes);
+                remaining.pass(bytes);
+                // The reader may stop polling at any of these points.
+                if frame.is_trailers() || remaining.is_nothing() || this.inner.is_end_stream() {
+                    progress.end(BodyState::Complete);
                 }
             }
-            Some(Err(_)) => this.progress.end(BodyState::Failed),
-            None => this.progress.end(BodyState::Complete),
+            Some(Err(_)) => progress.end(BodyState::Failed),
+            None => progress.end(BodyState::Complete),
         }
         Poll::Ready(polled)
     }
@@ -186,7 +210,8 @@ impl<B: Default> Default for RequestBody<B> {
     fn default() -> Self {
         Self {
             inner: B::default(),
-            progress: Arc::default(),
+            remaining: None,
+            progress: None,
         }
     }
 }

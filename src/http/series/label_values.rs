@@ -80,6 +80,8 @@ pub(crate) struct LabelValueIds {
     ids: Table<u16>,
     /// Values that differ only in ASCII case are one value, in lower case.
     ignores_case: bool,
+    /// All values are listed in the configuration: no other becomes known.
+    is_listed: bool,
     names: Mutex<Vec<&'static str>>,
 }
 
@@ -93,10 +95,11 @@ impl LabelValueIds {
         let known = Self {
             ids: Table::new(cap),
             ignores_case: label.ignores_case,
+            is_listed: label.values.listed().is_some(),
             names: Mutex::default(),
         };
-        for value in listed {
-            known.id(Some(value));
+        for value in listed.iter().filter(|value| !value.is_empty()) {
+            known.add(value);
         }
         known
     }
@@ -125,6 +128,13 @@ impl LabelValueIds {
     }
 
     fn id_of(&self, value: &str) -> u16 {
+        match self.is_listed {
+            true => self.ids.get(value).copied().unwrap_or(OVERFLOWED),
+            false => self.add(value),
+        }
+    }
+
+    fn add(&self, value: &str) -> u16 {
         let id = self.ids.get_or_insert(value, |name| {
             let mut names = lock(&self.names);
             names.push(name);

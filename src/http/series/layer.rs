@@ -1,6 +1,7 @@
 //! [`LayerSeries`]: all series of one HTTP layer, registered on first use.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::Extensions;
@@ -196,7 +197,9 @@ impl LayerSeries {
         mut ids: LabelIds,
     ) -> LabelIds {
         for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            if let Some(value) = label.of_outcome(outcome) {
+            // The request may end in a destructor, and while its thread unwinds: a panic here would abort the process.
+            let value = catch_unwind(AssertUnwindSafe(|| label.of_outcome(outcome)));
+            if let Ok(Some(value)) = value {
                 ids.set(i, values.id(Some(&value)));
             }
         }
