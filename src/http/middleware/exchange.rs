@@ -48,8 +48,10 @@ struct ResponseStatus(u64);
 impl ResponseStatus {
     const NONE: Self = Self(0);
     const BODY_POLLED: u64 = 1 << 16;
+    /// Labels are read from trailers, so the request does not end with its last byte.
+    const AWAITS_TRAILERS: u64 = 1 << 17;
     /// All announced bytes have passed, and trailers may follow.
-    const BODY_SENT: u64 = 1 << 17;
+    const BODY_SENT: u64 = 1 << 18;
 
     #[inline]
     fn with(code: StatusCode) -> Self {
@@ -65,12 +67,9 @@ impl ResponseStatus {
 impl HttpExchange {
     #[inline]
     pub(crate) fn start<B>(layer: &'static LayerSeries, request: &Request<B>) -> Self {
+        nesting::check(layer);
         match layer.start_known(request.method(), request.extensions()) {
-            Some(series) => {
-                let exchange = Self::new(InFlight::at(series));
-                nesting::check(layer);
-                exchange
-            }
+            Some(series) => Self::new(InFlight::at(series)),
             None => Self::start_from_head(layer, RequestHead::new(request)),
         }
     }
@@ -79,11 +78,14 @@ impl HttpExchange {
     // Not inlined, to keep the code that is generic over the service small.
     #[inline(never)]
     fn start_from_head(layer: &'static LayerSeries, request: RequestHead<'_>) -> Self {
-        let Some(layer) = layer.active() else {
+        let Some(active) = layer.active() else {
             return Self::new(ENDED);
         };
-        nesting::check(layer);
-        layer.with_endpoint(request, |name| Self::start_at(layer, name, request))
+        // A layer that waited for its recorder is replaced by another one.
+        if !std::ptr::eq(active, layer) {
+            nesting::check(active);
+        }
+        active.with_endpoint(request, |name| Self::start_at(active, name, request))
     }
 
     fn start_at(layer: &'static LayerSeries, name: Option<&str>, request: RequestHead<'_>) -> Self {
@@ -162,6 +164,9 @@ impl HttpExchange {
             self.head_seconds = self.started.elapsed_seconds();
         }
         self.record_status(code);
+        if layer.reads_outcome() {
+            self.response_status.0 |= ResponseStatus::AWAITS_TRAILERS;
+        }
         Some(method)
     }
 
@@ -299,9 +304,9 @@ impl HttpExchange {
     /// them; otherwise now.
     #[inline]
     pub(super) fn end_or_await_trailers(&mut self) {
-        match self.layer().is_some_and(LayerSeries::reads_outcome) {
-            true => self.response_status.0 |= ResponseStatus::BODY_SENT,
-            false => self.end(End::Complete),
+        match self.response_status.0 & ResponseStatus::AWAITS_TRAILERS {
+            0 => self.end(End::Complete),
+            _ => self.response_status.0 |= ResponseStatus::BODY_SENT,
         }
     }
 

@@ -35,6 +35,7 @@ impl Needs {
         let keeps_parameters = !settings.kept_parameters.is_empty();
         let only_standard = settings.methods.is_empty();
         let head_time = duration_to_head || settings.is_measured(HttpMetric::HeadDuration);
+        let outcome = settings.labels.iter().any(HttpLabel::reads_outcome);
         Self {
             only_route: active
                 && only_router
@@ -44,9 +45,9 @@ impl Needs {
             only_router,
             labels,
             response,
-            outcome: settings.labels.iter().any(HttpLabel::reads_outcome),
+            outcome,
             bytes: settings.is_measured(HttpMetric::ResponseBytes),
-            only_status: !(response || head_time),
+            only_status: !(response || outcome || head_time),
             trace: settings.exemplar.is_some(),
             head_time,
             duration_to_head,
