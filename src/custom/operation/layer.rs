@@ -71,10 +71,10 @@ use crate::custom::operation::service::OperationService;
 ///
 /// | how the call ends | outcome |
 /// |---|---|
-/// | the future returns `Ok` | [`Success`](super::Outcome::Success), unless [`on_result`](Self::on_result) sets another |
-/// | the future returns `Err` | [`Error`](super::Outcome::Error), with the name of the error's type, unless [`on_result`](Self::on_result) sets another |
-/// | the future is dropped earlier | [`Cancelled`](super::Outcome::Cancelled) |
-/// | the inner service panics, in `call` or while its future is polled | [`Panicked`](super::Outcome::Panicked); the panic propagates |
+/// | the future returns `Ok` | [`Success`](crate::custom::Outcome::Success), unless [`on_result`](Self::on_result) sets another |
+/// | the future returns `Err` | [`Error`](crate::custom::Outcome::Error), with the name of the error's type, unless [`on_result`](Self::on_result) sets another |
+/// | the future is dropped earlier | [`Cancelled`](crate::custom::Outcome::Cancelled) |
+/// | the inner service panics, in `call` or while its future is polled | [`Panicked`](crate::custom::Outcome::Panicked); the panic propagates |
 /// | `poll_ready` returns an error | not recorded: no call was made |
 ///
 /// `poll_ready` is forwarded, so backpressure works as without the layer. The time until the service is ready is not

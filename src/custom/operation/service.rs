@@ -11,7 +11,7 @@ use crate::custom::operation::guard::OperationGuard;
 use crate::custom::operation::outcome::OperationEnd;
 use crate::lifecycle::panic_guard::PanicGuard;
 
-/// The service of an [`OperationLayer`](super::OperationLayer): measures each call of its inner service.
+/// The service of an [`OperationLayer`](crate::custom::OperationLayer): measures each call of its inner service.
 ///
 /// The inner service needs no `Send` or `Clone`. `poll_ready` is forwarded; its errors are not recorded, because no
 /// call was made.

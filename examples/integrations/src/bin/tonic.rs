@@ -35,6 +35,11 @@ use crate::shop::orders_client::OrdersClient;
 use crate::shop::orders_server::{Orders, OrdersServer};
 use crate::shop::{Imported, Order};
 
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated code"
+)]
 mod shop {
     tonic::include_proto!("shop");
 }
