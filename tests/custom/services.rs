@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::FutureExt;
 use test_support::wait_until;
 use tokio::sync::Barrier;
+use tower::util::BoxCloneService;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_prometheus::custom::{OperationEnd, OperationLayer, OperationService, Outcome};
 use tower_prometheus::{Counter, Histogram, InProgress, Operation, Registry, catalogue, labels};
@@ -294,6 +295,22 @@ async fn clones_of_a_service_record_into_the_same_series() {
     barrier.wait().await;
     calls.join_all().await;
     recorded.assert_ended(10, "success", 10);
+}
+
+#[tokio::test]
+async fn boxed_service_can_be_kept_in_a_struct() {
+    struct Worker {
+        jobs: BoxCloneService<Job, (), Unreachable>,
+    }
+    let (recorded, jobs) = Recorded::new();
+    let works = service_fn(|_: Job| ready(Ok::<_, Unreachable>(())));
+    let layer = OperationLayer::new(move |job: &Job| jobs.operation(job));
+    let worker = Worker {
+        jobs: BoxCloneService::new(layer.layer(works)),
+    };
+    let done = worker.jobs.clone().oneshot(Job(Kind::Email)).await;
+    assert_eq!(done, Ok(()));
+    recorded.assert_ended(1, "success", 1);
 }
 
 /// No `Send`, `Sync`, `Clone` or `'static` is required of the service, the request, the response or the error.

@@ -11,7 +11,7 @@ use crate::custom::operation::outcome::OperationEnd;
 use crate::lifecycle::panic_guard::PanicGuard;
 
 pin_project! {
-    /// The future of an [`Operation`](crate::Operation), and of an [`OperationService`](super::OperationService).
+    /// The future of an [`Operation`](crate::Operation), and of an [`OperationService`](crate::custom::OperationService).
     ///
     /// If it is dropped before it completes, the outcome is `Cancelled`. If it panics, the outcome is `Panicked`,
     /// and the panic propagates.
