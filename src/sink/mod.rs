@@ -8,6 +8,7 @@ pub(crate) mod side;
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -147,7 +148,15 @@ impl Sink {
                 "the layer",
                 options.constant_label_names().chain(labels),
             )?;
-            return registry.layer_state(same, leak);
+            let others = Cell::new(0);
+            let same = |state: &T| {
+                others.set(others.get() + 1);
+                same(state)
+            };
+            return registry.layer_state(same, || {
+                check_number_of_layers(others.get())?;
+                leak()
+            });
         }
         if options.duration_buckets.is_some() {
             tracing::warn!(
@@ -281,6 +290,32 @@ impl fmt::Debug for Sink {
         }
     }
 }
+
+/// Warns of many layers of one registry, and returns an error beyond [`MAX_LAYERS`]: so a program that builds its layer
+/// again and again, with closures that cannot be compared, does not leak memory without bound.
+fn check_number_of_layers(others: usize) -> Result<(), Error> {
+    const ADVICE: &str =
+        "build a layer once and clone it, or create closures that capture values once";
+    if others >= MAX_LAYERS {
+        return Err(Error::new(format!(
+            "this registry already has {MAX_LAYERS} metrics layers with different configurations, and the series table of \
+             each stays in memory: {ADVICE}"
+        )));
+    }
+    if others == MANY_LAYERS {
+        tracing::warn!(
+            "this registry has more than {MANY_LAYERS} metrics layers with different configurations, and the series \
+             table of each stays in memory: {ADVICE}"
+        );
+    }
+    Ok(())
+}
+
+/// The number of layers of one registry after which there is a warning.
+const MANY_LAYERS: usize = 16;
+
+/// The maximum number of layers of one registry, with a table of about 36 KiB each by default.
+const MAX_LAYERS: usize = 1024;
 
 const METADATA: Metadata<'static> =
     Metadata::new("tower_prometheus", Level::INFO, Some(module_path!()));

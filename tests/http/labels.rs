@@ -599,16 +599,22 @@ async fn layers_whose_closures_are_created_again_share_their_limit() {
 }
 
 #[test]
-fn many_layers_with_closures_that_cannot_be_compared_are_warned_of_once() {
+fn layers_with_closures_that_cannot_be_compared_are_warned_of_and_limited() {
     let warnings = Warnings::capture();
     let registry = Registry::new();
-    for i in 0..40 {
-        let layer = HttpMetrics::server()
-            .endpoint_fn(move |_| (i > 100).then_some("/x"))
-            .build(&registry);
-        assert!(layer.is_ok());
+    let build = |i: u32| {
+        let metrics = HttpMetrics::server().endpoint_fn(move |_| (i > 5000).then_some("/x"));
+        metrics.build(&registry)
+    };
+    for i in 0..1024 {
+        assert!(build(i).is_ok());
     }
-    assert_eq!(warnings.about("many HTTP metrics layers").len(), 1);
+    assert_eq!(warnings.about("more than 16 metrics layers").len(), 1);
+    let error = build(1024).unwrap_err().to_string();
+    assert!(error.contains("already has 1024 metrics layers"), "{error}");
+    // Configurations that can be compared share a table.
+    let registry = Registry::new();
+    assert!((0..2000).all(|_| HttpMetrics::server().build(&registry).is_ok()));
 }
 
 #[test]

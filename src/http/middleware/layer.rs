@@ -27,7 +27,7 @@ use crate::sink::Sink;
 /// | [`build`](crate::HttpMetrics::build) with | table |
 /// |---|---|
 /// | the same configuration on the same registry | shared, also if its closures are created again and capture nothing |
-/// | a new closure that captures a value, for a label, an endpoint or an exemplar | a new one for each call; a warning after 16 |
+/// | a new closure that captures a value, for a label, an endpoint or an exemplar | a new one for each call; a warning after 16 tables of a registry, an error after 1024 |
 /// | a recorder other than a [`Registry`] | a new one for each call |
 ///
 /// In the last two cases, build the layer once and clone it.
@@ -88,7 +88,8 @@ impl HttpMetrics {
     /// - [`https`](Self::https) is set without the label `url_scheme`;
     /// - a metric of request bodies is on without [`with_request_body`](Self::with_request_body);
     /// - the registry has a metric of the same name with other labels or buckets, or a constant label with the
-    ///   name of a label of this layer.
+    ///   name of a label of this layer;
+    /// - the registry already has 1024 layers with different configurations.
     ///
     /// The error lists all mistakes of the configuration.
     pub fn build(self, sink: impl Into<Sink>) -> Result<HttpMetricsLayer, Error> {

@@ -1,6 +1,5 @@
 //! How the series of a layer are created: shared, registered in the sink, and preregistered.
 
-use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
@@ -23,27 +22,16 @@ use crate::sink::Sink;
 use crate::sink::activation::Activation;
 use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
 
-/// The number of tables of one registry after which there is a warning: configurations that are built again and again
-/// are meant to share a table.
-const MANY_TABLES: usize = 16;
-
 impl LayerSeries {
     /// Returns the series of a configuration; on the same registry, always the same ones.
     pub(crate) fn shared(settings: &HttpSettings, sink: &Sink) -> Result<&'static Self, Error> {
         if !settings.enabled {
             return Ok(Self::disabled());
         }
-        let others = Cell::new(0);
-        let same = |series: &Self| {
-            others.set(others.get() + 1);
-            series.settings == *settings
-        };
+        let same = |series: &Self| series.settings == *settings;
         let leak = || {
             let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
             series.preregister();
-            if others.get() == MANY_TABLES {
-                series.warn_of_many_tables();
-            }
             Ok(series)
         };
         let (options, labels) = (&settings.options, settings.label_names());

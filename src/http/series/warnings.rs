@@ -24,15 +24,6 @@ impl LayerSeries {
         }
     }
 
-    /// Warns that a registry has many layers of almost the same configuration.
-    pub(super) fn warn_of_many_tables(&self) {
-        tracing::warn!(
-            "{}: the same registry has many HTTP metrics layers, and the series table of each stays in memory. Build \
-             a layer once and clone it; or create the closures of its configuration once, if they capture values.",
-            self.main_name(),
-        );
-    }
-
     /// Counts label values recorded as `overflow`, and warns if the layer never sees a route.
     #[cold]
     pub(super) fn notice(&self, series: &RequestSeries, status: Status) {
