@@ -14,7 +14,7 @@ impl HttpMetrics {
     /// [sources](crate::http::Endpoint#how-the-endpoint-is-determined), such as [`endpoint_fn`](Self::endpoint_fn) and
     /// [`route_patterns`](Self::route_patterns), work for clients too. If no source names an endpoint, the label is
     /// empty. The label `host` is the host of the URI, otherwise of the `host` header, in lower case and without
-    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. [`HttpLabel::port`] tells the
+    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. [`HttpLabel::port`](crate::http::HttpLabel::port) tells the
     /// ports of a host apart.
     ///
     /// The layer wraps services of `http::Request`, such as the client of hyper-util. reqwest has request and response
@@ -50,7 +50,7 @@ impl HttpMetrics {
     /// | status label | also on durations and sizes |
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
     /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
-    /// | custom labels | need [`on_histograms`](HttpLabel::on_histograms), because `Requests` is off |
+    /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms), because `Requests` is off |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     /// | [`HttpMetric::RequestBodySize`] | off; [`with_request_body`](Self::with_request_body) turns it on |
     pub fn open_telemetry() -> Self {
@@ -74,7 +74,7 @@ impl HttpMetrics {
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
     /// | endpoint label | `url_template`, from the same sources as in [`client`](Self::client) |
     /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
-    /// | custom labels | need [`on_histograms`](HttpLabel::on_histograms), because `Requests` is off |
+    /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms), because `Requests` is off |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     ///
     /// `error_type` is the status code of a response with 4xx or 5xx. Without a response, it is `error`, `cancelled` or
