@@ -89,7 +89,7 @@
 //! | `method` | `GET`, `HEAD`, `POST`, `PUT`, `DELETE`, `CONNECT`, `OPTIONS`, `TRACE`, `PATCH`, `QUERY` and those added with [`methods`](HttpMetrics::methods), at most 50; otherwise `OTHER` |
 //! | `endpoint` | the route template, such as `/users/{id}`, never the path; with listed values of a parameter if [`keep_parameter`](HttpMetrics::keep_parameter) is set, such as `/eu/orders`; `unmatched` if no route matched, or if the layer does not see the route (`nest_service`, a router of another axum than 0.8); `overflow` beyond [`max_endpoints`](HttpMetrics::max_endpoints) |
 //! | `status` | the status code; without a response: `error`, `cancelled` or `panicked` |
-//! | `reason` | `error`, `dropped` or `panicked`; of a client also `unread`: it dropped the body before it polled it, which is no failure |
+//! | `reason` | `error`, `dropped` or `panicked`; of a client also `unread`: it dropped the body before it polled it, which is not a failure |
 //! | `kind` | `event-stream`, or the kind of a [`LongLived`](http::LongLived) mark, such as `websocket` |
 //! | `family`, `label` | the metric and the name of the label whose value was replaced; of an HTTP layer, always its first metric that is on (`http_requests_total`); of a gRPC layer, the handled counter if it is on, otherwise its first metric that is on, and the method label or a custom label |
 //!
@@ -139,7 +139,7 @@
 //! A response body is complete in each of these cases:
 //!
 //! - It returned `None` or trailers.
-//! - It passed as many bytes as its `size_hint` or `content-length` announced, so the last frame of a body of known length ends it.
+//! - It passed as many bytes as its `size_hint` or `content-length` announced, so the last frame of a body of known length ends it. With a label [from the outcome](http::HttpLabel::from_outcome), the body may still send trailers: it is complete with them, or when it is dropped.
 //! - It reports the end of its stream.
 //! - The response has no body: HEAD, 204 and 304. The request then ends at the response head.
 //!

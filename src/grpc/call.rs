@@ -16,9 +16,10 @@ use crate::grpc::series::GrpcSeries;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::series::label_values::LabelIds;
 use crate::lifecycle::end::{End, Exchange};
+use crate::lifecycle::on_drop::OnDrop;
 
 pub(crate) struct GrpcCall {
-    methods: &'static GrpcSeries,
+    layer: &'static GrpcSeries,
     state: CallState,
     labels: LabelIds,
     started: Instant,
@@ -37,15 +38,6 @@ enum CallState {
     Ended,
 }
 
-/// Decrements the in-progress gauge when it is dropped.
-struct InProgressDecrement(&'static CallSeries);
-
-impl Drop for InProgressDecrement {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
 /// Whether a response proves that the method of a deferred call exists.
 #[derive(Clone, Copy)]
 enum Proof {
@@ -57,20 +49,20 @@ enum Proof {
 impl GrpcCall {
     #[inline]
     pub(crate) fn start<B>(
-        methods: &'static GrpcSeries,
+        layer: &'static GrpcSeries,
         request: &Request<B>,
     ) -> (Self, MessageRecorder) {
         let mut call = Self {
-            methods,
+            layer,
             state: CallState::Ended,
             labels: LabelIds::default(),
             started: Instant::now(),
             timeout: None,
             response_code: None,
         };
-        let messages = match methods.active() {
+        let messages = match layer.active() {
             Some(active) if is_grpc(request.headers()) => {
-                call.methods = active;
+                call.layer = active;
                 call.start_grpc(request)
             }
             _ => MessageRecorder::Ignored,
@@ -80,17 +72,17 @@ impl GrpcCall {
 
     #[inline]
     fn start_grpc<B>(&mut self, request: &Request<B>) -> MessageRecorder {
-        let methods = self.methods;
+        let layer = self.layer;
         let path = request.uri().path();
         self.timeout = timeout(request.headers());
-        self.labels = methods.request_labels(RequestHead::new(request));
-        if let Some(method) = methods.find(path) {
-            let series = methods.call_series(method, self.labels);
+        self.labels = layer.custom.of_request(RequestHead::new(request));
+        if let Some(method) = layer.find(path) {
+            let series = layer.call_series(method, self.labels);
             series.start();
             self.state = CallState::InProgress(method, series);
             return MessageRecorder::Of(&series.request);
         }
-        let call = Arc::new(DeferredCall::new(path, methods.settings.measures_sizes()));
+        let call = Arc::new(DeferredCall::new(path, layer.settings.measures_sizes()));
         self.state = CallState::Deferred(Arc::clone(&call));
         MessageRecorder::Deferred(call)
     }
@@ -113,7 +105,7 @@ impl GrpcCall {
         self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
         let head = ResponseHead::new(status, response.headers(), response.extensions());
-        self.methods.response_labels(head, &mut self.labels);
+        self.layer.custom.read_response(head, &mut self.labels);
         if let CallState::Deferred(_) = self.state {
             // Without a gRPC head, nothing in the body proves that the method exists.
             if status != StatusCode::OK || !is_grpc(response.headers()) {
@@ -143,10 +135,10 @@ impl GrpcCall {
             return;
         };
         let method = match proof {
-            Proof::Found => self.methods.register(&call.path),
-            Proof::Missing => self.methods.known_or_unknown(&call.path),
+            Proof::Found => self.layer.register(&call.path),
+            Proof::Missing => self.layer.known_or_unknown(&call.path),
         };
-        let series = self.methods.call_series(method, self.labels);
+        let series = self.layer.call_series(method, self.labels);
         let call = Arc::clone(call);
         series.start();
         self.state = CallState::InProgress(method, series);
@@ -174,8 +166,8 @@ impl GrpcCall {
         let state = std::mem::replace(&mut self.state, CallState::Ended);
         if let CallState::InProgress(method, series) = state {
             // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-            let _ending = InProgressDecrement(series);
-            self.methods.record_end(method, self.labels, code, seconds);
+            let _ending = OnDrop(|| series.end());
+            self.layer.record_end(method, self.labels, code, seconds);
         }
     }
 
@@ -185,7 +177,7 @@ impl GrpcCall {
             Some(timeout) if has_passed(timeout, seconds) => Code::DeadlineExceeded,
             _ => code,
         };
-        let failed = || or_timed_out(Code::of_error(self.methods.side()));
+        let failed = || or_timed_out(Code::of_error(self.layer.side()));
         match end {
             End::Complete => self.response_code.unwrap_or(Code::Unknown),
             End::Failed => self.response_code.unwrap_or_else(failed),
@@ -328,7 +320,7 @@ mod tests {
             .header("grpc-timeout", timeout)
             .body(())
             .unwrap();
-        let (call, _) = GrpcCall::start(layer.methods(), &request);
+        let (call, _) = GrpcCall::start(layer.series(), &request);
         stepped::advance(Duration::from_millis(millis));
         drop(call);
         let handled = |code| registry.sum("grpc_server_handled_total", &[("grpc_code", code)]);

@@ -1,9 +1,7 @@
 //! The metric families of a gRPC layer: their names, labels and buckets. The module documentation has the same
 //! table.
 
-use std::borrow::Cow;
-
-use crate::error::{Error, Errors};
+use crate::error::Error;
 use crate::grpc::code::Code;
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::naming::MethodLabels;
@@ -13,7 +11,7 @@ use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
 use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
-use crate::sink::overflow::{OVERFLOW, overflow_spec};
+use crate::sink::overflow::overflow_spec;
 
 /// Where the value of a label comes from.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +27,9 @@ pub(crate) enum LabelSource {
     ErrorType,
 }
 
-/// The custom labels that a metric has. While a call is in progress, only the request is known.
-pub(crate) fn custom_labels_of(metric: GrpcMetric) -> On {
+/// The metrics that a custom label must be on for `metric` to have it. While a call is in progress, only the request is
+/// known.
+pub(crate) fn custom_on(metric: GrpcMetric) -> On {
     match metric {
         GrpcMetric::Handled => On::Requests,
         GrpcMetric::Handling => On::Histograms,
@@ -39,27 +38,22 @@ pub(crate) fn custom_labels_of(metric: GrpcMetric) -> On {
 }
 
 impl GrpcSettings {
-    /// That each custom label is on a metric.
-    pub(crate) fn check_labels_are_used(&self, errors: &mut Errors) {
-        for (i, label) in self.labels.iter().enumerate() {
-            let has_it = |source: &LabelSource| matches!(source, LabelSource::Custom(j) if *j == i);
-            let mut measured = GrpcMetric::ALL
-                .into_iter()
-                .filter(|metric| self.is_measured(*metric));
-            if !measured.any(|metric| self.label_sources(metric).iter().any(has_it)) {
-                errors.push(format!(
-                    "label {:?} is on no metric: GrpcMetric::Handled is off; use on_histograms",
-                    label.name
-                ));
-            }
-        }
-    }
-
     /// The full name of a family, if it is measured.
     pub(crate) fn family_name(&self, metric: GrpcMetric) -> Option<String> {
         let name = self.naming.name(metric, self.side);
         self.is_measured(metric)
             .then(|| self.options.full_name(name))
+    }
+
+    /// Whether any metric has the custom label with this index.
+    pub(crate) fn uses_label(&self, label: usize) -> bool {
+        let is_it = |source: &LabelSource| matches!(source, LabelSource::Custom(i) if *i == label);
+        let measured = GrpcMetric::ALL
+            .into_iter()
+            .filter(|metric| self.is_measured(*metric));
+        measured
+            .into_iter()
+            .any(|metric| self.label_sources(metric).iter().any(is_it))
     }
 
     /// The labels of a family, without constant labels.
@@ -81,7 +75,7 @@ impl GrpcSettings {
             sources.push(LabelSource::Code);
             sources.extend(naming.error_type.iter().map(|_| LabelSource::ErrorType));
         }
-        let on = custom_labels_of(metric);
+        let on = custom_on(metric);
         let custom = (0..self.labels.len()).filter(|i| self.labels[*i].on >= on);
         sources.extend(custom.map(LabelSource::Custom));
         sources
@@ -188,14 +182,7 @@ impl GrpcSettings {
                 let label = label.role(LabelRole::ErrorType).fallback("");
                 label.values(failed.chain([""]))
             }
-            LabelSource::Custom(i) => match self.labels[i].values.listed() {
-                Some(values) => {
-                    let values = values.iter().map(|value| value.clone().into());
-                    let values = values.chain(["".into(), OVERFLOW.into()]);
-                    label.fallback("").values::<Cow<'static, str>>(values)
-                }
-                None => label.fallback(""),
-            },
+            LabelSource::Custom(i) => self.labels[i].describe(label),
         }
     }
 }

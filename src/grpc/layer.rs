@@ -19,16 +19,16 @@ use crate::grpc::service::GrpcMetricsService;
 /// a [`Registry`](crate::Registry), each layer that is built has its own table: build it once and copy it.
 #[derive(Clone, Copy)]
 pub struct GrpcMetricsLayer {
-    methods: &'static GrpcSeries,
+    series: &'static GrpcSeries,
 }
 
 impl GrpcMetricsLayer {
-    pub(crate) fn new(methods: &'static GrpcSeries) -> Self {
-        Self { methods }
+    pub(crate) fn new(series: &'static GrpcSeries) -> Self {
+        Self { series }
     }
 
-    pub(crate) fn methods(self) -> &'static GrpcSeries {
-        self.methods
+    pub(crate) fn series(self) -> &'static GrpcSeries {
+        self.series
     }
 }
 
@@ -36,14 +36,14 @@ impl<S> Layer<S> for GrpcMetricsLayer {
     type Service = GrpcMetricsService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        GrpcMetricsService::new(inner, self.methods)
+        GrpcMetricsService::new(inner, self.series)
     }
 }
 
 impl fmt::Debug for GrpcMetricsLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcMetricsLayer")
-            .field("settings", &self.methods().settings)
+            .field("settings", &self.series().settings)
             .finish()
     }
 }

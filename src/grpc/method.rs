@@ -151,16 +151,21 @@ impl MethodName {
         Self::new(kind.label(), service, method)
     }
 
-    /// Parses `/package.Service/Method`: at most 256 printable ASCII characters. `unknown` is the value for the
-    /// type.
+    /// The name of the method of a path. `unknown` is the value for the type.
     pub(crate) fn of_path(path: &str, unknown: &'static str) -> Option<Self> {
+        let (service, method) = Self::parts(path)?;
+        Some(Self::new(unknown, service, method))
+    }
+
+    /// Splits `/package.Service/Method`: at most 256 printable ASCII characters.
+    pub(crate) fn parts(path: &str) -> Option<(&str, &str)> {
         const MAX_LEN: usize = 256;
         if path.len() > MAX_LEN || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return None;
         }
         let (service, method) = path.strip_prefix('/')?.rsplit_once('/')?;
         let is_whole = !service.is_empty() && !method.is_empty();
-        is_whole.then(|| Self::new(unknown, service, method))
+        is_whole.then_some((service, method))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::grpc::code::Code;
 use crate::grpc::code_format::CodeFormat;
 use crate::grpc::metric::GrpcMetric;
 use crate::model::names::{check_label_name, check_metric_name};
+use crate::sink::layer_options::name_errors;
 use crate::sink::side::Side;
 
 /// The names of the metrics and labels of a gRPC layer, and the form of status codes.
@@ -252,25 +253,16 @@ impl GrpcNaming {
     }
 
     /// Returns an error for each name that is invalid or used twice.
-    pub(crate) fn errors(&self, side: Side) -> Vec<Error> {
-        let names = GrpcMetric::ALL.map(|metric| self.name(metric, side));
+    pub(crate) fn errors(&self, side: Side, measured: impl Fn(GrpcMetric) -> bool) -> Vec<Error> {
+        let measured = GrpcMetric::ALL
+            .into_iter()
+            .filter(|metric| measured(*metric));
+        let names: Vec<_> = measured.map(|metric| self.name(metric, side)).collect();
         let labels: Vec<_> = self.labels().collect();
-        let mut errors = Vec::new();
-        for (i, name) in names.iter().enumerate() {
-            errors.extend(check_metric_name(name).err());
-            errors.extend(twice("metrics", &names[..i], name));
-        }
-        for (i, name) in labels.iter().enumerate() {
-            errors.extend(check_label_name(name).err());
-            errors.extend(twice("labels", &labels[..i], name));
-        }
+        let mut errors = name_errors("metrics", &names, check_metric_name);
+        errors.extend(name_errors("labels", &labels, check_label_name));
         errors
     }
-}
-
-fn twice(what: &str, before: &[&str], name: &str) -> Option<Error> {
-    let message = || format!("two {what} have the name {name:?}; rename one");
-    before.contains(&name).then(|| Error::new(message()))
 }
 
 impl FamilyName {

@@ -11,8 +11,8 @@ use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Meth
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::settings::{GrpcSettings, HANDLING_BUCKETS, PreregisteredMethod};
 use crate::http::config::http_label::On;
-use crate::http::labels::head::{RequestHead, ResponseHead};
-use crate::http::series::label_values::{LabelIds, LabelValueIds};
+use crate::http::series::custom_labels::CustomLabels;
+use crate::http::series::label_values::LabelIds;
 use crate::maps::table::Table;
 use crate::sink::activation::Activation;
 use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
@@ -32,13 +32,7 @@ pub(crate) struct GrpcSeries {
     unknown: OnceLock<Method>,
     overflow: OnceLock<Method>,
     method_overflow: Overflow,
-    /// The known values of the custom labels.
-    values: Vec<LabelValueIds>,
-    label_overflow: Vec<Overflow>,
-    /// A mask of the custom labels that all metrics have.
-    on_all_metrics: LabelIds,
-    /// Whether a custom label is read from the response.
-    reads_response: bool,
+    pub(crate) custom: CustomLabels,
     activation: Activation<GrpcSettings, Self>,
 }
 
@@ -106,10 +100,8 @@ impl GrpcSeries {
         Ok(series)
     }
 
-    /// Makes a method known, and registers its series for all listed values of custom labels.
     /// Allocates the tables.
     fn unregistered(settings: GrpcSettings, sink: Sink) -> Self {
-        let labels = &settings.labels;
         Self {
             names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
             label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
@@ -117,55 +109,30 @@ impl GrpcSeries {
             unknown: OnceLock::new(),
             overflow: OnceLock::new(),
             method_overflow: Overflow::default(),
-            values: labels.iter().map(LabelValueIds::new).collect(),
-            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
-            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
-            reads_response: labels.iter().any(|label| label.reads_response()),
+            custom: CustomLabels::new(&settings.labels),
             activation: Activation::Active,
             settings,
             sink,
         }
     }
 
+    /// Makes a method known, and registers its series for all listed values of custom labels.
     fn preregister(&self, preregistered: &PreregisteredMethod) {
         let name = MethodName::preregistered(preregistered);
         let path = format!("/{}", name.full);
         let Some(method) = self.by_path.get_or_insert(&path, |_| Method::new(name)) else {
             return;
         };
-        for labels in self.listed_labels(On::Everything) {
+        for labels in self.custom.listed(On::Everything) {
             self.call_series(method, labels);
         }
-        for labels in self.listed_labels(On::Requests) {
+        for labels in self.custom.listed(On::Requests) {
             let ends = self.end_series(method, labels);
             for code in Code::ALL {
                 ends.by_code[code as usize]
                     .get_or_init(|| self.new_code_series(method, labels, code));
             }
         }
-    }
-
-    /// Every combination of the listed values of the custom labels that a metric has; none if one of these labels
-    /// has no listed values.
-    fn listed_labels(&self, on: On) -> Vec<LabelIds> {
-        if self.settings.combinations(on).is_none() {
-            return Vec::new();
-        }
-        let mut combinations = vec![LabelIds::default()];
-        for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            let Some(values) = label.values.listed().filter(|_| label.on >= on) else {
-                continue;
-            };
-            let with = |mut labels: LabelIds, value: &str| {
-                labels.set(i, known.id(Some(value)));
-                labels
-            };
-            combinations = combinations
-                .iter()
-                .flat_map(|labels| values.iter().map(|value| with(*labels, value)))
-                .collect();
-        }
-        combinations
     }
 
     #[inline]
@@ -188,7 +155,7 @@ impl GrpcSeries {
     fn find_new(&'static self, path: &str) -> Option<&'static Method> {
         match self.side() {
             Side::Client => Some(self.register(path)),
-            Side::Server if self.name_of(path).is_none() => Some(self.unknown()),
+            Side::Server if MethodName::parts(path).is_none() => Some(self.unknown()),
             Side::Server => None,
         }
     }
@@ -240,33 +207,10 @@ impl GrpcSeries {
         name.map_or("", String::as_str)
     }
 
-    /// The values of the custom labels that are read from the request.
-    #[inline]
-    pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
-        let mut ids = LabelIds::default();
-        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            ids.set(i, values.id(label.of_request(request).as_deref()));
-        }
-        ids
-    }
-
-    /// Replaces the values of the custom labels that are read from the response.
-    #[inline]
-    pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
-        if !self.reads_response {
-            return;
-        }
-        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            if let Some(value) = label.of_response(response) {
-                ids.set(i, values.id(Some(&value)));
-            }
-        }
-    }
-
     /// The series of a call in progress, registered on first use.
     #[inline]
     pub(crate) fn call_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a CallSeries {
-        let labels = labels.only(self.on_all_metrics);
+        let labels = self.custom.on_everything(labels);
         let new = || self.new_call_series(method, labels);
         method.calls.get_or_insert(labels, new)
     }
@@ -277,7 +221,8 @@ impl GrpcSeries {
         let ends = self.end_series(method, labels);
         ends.record(code, seconds, || self.new_code_series(method, labels, code));
         if !labels.is_empty() {
-            self.count_label_overflow(labels);
+            let family = self.main_name();
+            self.custom.count_overflow(labels, &self.sink, family);
         }
     }
 
@@ -285,15 +230,6 @@ impl GrpcSeries {
     fn end_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a EndSeries {
         let new = || self.new_end_series(method, labels);
         method.ends.get_or_insert(labels, new)
-    }
-
-    fn count_label_overflow(&self, labels: LabelIds) {
-        for label in labels.overflowed() {
-            let configured = &self.settings.labels[label];
-            let cause = || self.values[label].overflow_cause(configured);
-            let (family, name) = (self.main_name(), &configured.name);
-            self.label_overflow[label].count(&self.sink, family, name, cause);
-        }
     }
 
     fn new_call_series(&self, method: &Method, labels: LabelIds) -> CallSeries {
@@ -388,7 +324,7 @@ impl GrpcSeries {
             LabelSource::Service => &name.service,
             LabelSource::Method => &name.method,
             LabelSource::FullMethod => &name.full,
-            LabelSource::Custom(i) => self.values[i].name(labels.get(i)),
+            LabelSource::Custom(i) => self.custom.value(i, labels),
             LabelSource::Code => code.map_or("", |code| code.name(naming.codes)),
             LabelSource::ErrorType => code.map_or("", |c| naming.error_value(c, self.side())),
         }

@@ -21,12 +21,12 @@ use crate::lifecycle::panic_guard::PanicGuard;
 #[derive(Clone)]
 pub struct GrpcMetricsService<S> {
     inner: S,
-    methods: &'static GrpcSeries,
+    series: &'static GrpcSeries,
 }
 
 impl<S> GrpcMetricsService<S> {
-    pub(crate) fn new(inner: S, methods: &'static GrpcSeries) -> Self {
-        Self { inner, methods }
+    pub(crate) fn new(inner: S, series: &'static GrpcSeries) -> Self {
+        Self { inner, series }
     }
 }
 
@@ -45,7 +45,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (mut call, messages) = GrpcCall::start(self.methods, &request);
+        let (mut call, messages) = GrpcCall::start(self.series, &request);
         let request = request.map(|body| GrpcRequestBody::new(body, messages));
         let guard = PanicGuard::new(&mut call);
         let future = self.inner.call(request);
@@ -56,7 +56,7 @@ where
 
 impl<S: fmt::Debug> fmt::Debug for GrpcMetricsService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { inner, methods: _ } = self;
+        let Self { inner, series: _ } = self;
         f.debug_struct("GrpcMetricsService")
             .field("inner", inner)
             .finish_non_exhaustive()

@@ -3,7 +3,7 @@
 use crate::error::{Error, Errors};
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::naming::GrpcNaming;
-use crate::http::config::http_label::{HttpLabel, MAX_LABELS, On};
+use crate::http::config::http_label::{HttpLabel, On, check_labels};
 use crate::sink::layer_options::{LayerOptions, check_buckets};
 use crate::sink::side::Side;
 
@@ -132,11 +132,17 @@ impl GrpcSettings {
         let mut errors = Errors::default();
         errors.add_range("max_methods", *max_methods, 0..=MAX_METHODS);
         check_buckets("message_size_buckets", message_size_buckets, &mut errors);
-        errors.extend(naming.errors(*side));
+        errors.extend(naming.errors(*side, |metric| self.is_measured(metric)));
         let custom = labels.iter().map(|label| label.name.as_str());
         options.check(naming.labels(), custom, HANDLING_BUCKETS, &mut errors);
-        check_labels(labels, &mut errors);
-        self.check_labels_are_used(&mut errors);
+        let counters = "GrpcMetric::Handled is";
+        check_labels(labels, |i| self.uses_label(i), counters, &mut errors);
+        for label in labels.iter().filter(|label| label.reads_outcome()) {
+            errors.push(format!(
+                "label {:?}: from_outcome is only for HTTP layers; the code of a call is the label of the status code",
+                label.name
+            ));
+        }
         if let Some(error) = descriptor_error {
             errors.push(format!("file_descriptor_set: cannot be decoded: {error}"));
         }
@@ -166,24 +172,6 @@ impl GrpcSettings {
         labels.try_fold(methods, |combinations, label| {
             Some(combinations.saturating_mul(label.values.listed()?.len()))
         })
-    }
-}
-
-fn check_labels(labels: &[HttpLabel], errors: &mut Errors) {
-    if labels.len() > MAX_LABELS {
-        errors.push(format!(
-            "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
-            labels.len()
-        ));
-    }
-    for label in labels {
-        label.check(errors);
-        if label.reads_outcome() {
-            errors.push(format!(
-                "label {:?}: from_outcome is only for HTTP layers; the code of a call is the label of the status code",
-                label.name
-            ));
-        }
     }
 }
 

@@ -13,4 +13,5 @@
 
 pub(crate) mod body;
 pub(crate) mod end;
+pub(crate) mod on_drop;
 pub(crate) mod panic_guard;

@@ -1,6 +1,6 @@
 //! [`LayerOptions`]: the settings that HTTP and gRPC layers have in common.
 
-use crate::error::Errors;
+use crate::error::{Error, Errors};
 use crate::model::bounds::Buckets;
 use crate::model::names::{check_constant_label, check_metric_name};
 
@@ -51,6 +51,24 @@ impl LayerOptions {
             taken.push(name);
         }
     }
+}
+
+/// Returns an error for each name that `check` refuses, or that is used twice. `what` is metrics or labels.
+pub(crate) fn name_errors(
+    what: &str,
+    names: &[&str],
+    check: impl Fn(&str) -> Result<(), Error>,
+) -> Vec<Error> {
+    let mut errors = Vec::new();
+    for (i, name) in names.iter().enumerate() {
+        errors.extend(check(name).err());
+        if names[..i].contains(name) {
+            errors.push(Error::new(format!(
+                "two {what} have the name {name:?}; rename one"
+            )));
+        }
+    }
+    errors
 }
 
 /// Adds an error that names the setting if `bounds` are not the bounds of a histogram.

@@ -248,7 +248,7 @@ impl Service<Job> for Limited {
     }
 }
 
-/// The inner service decides when it is ready. Waiting and failing there is no call.
+/// The inner service decides when it is ready. Waiting for it, and its errors, are not recorded.
 #[test]
 fn poll_ready_is_forwarded_and_its_errors_are_not_counted() {
     let (recorded, jobs) = Recorded::new();

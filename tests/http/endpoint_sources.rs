@@ -146,7 +146,7 @@ async fn word_for_unmatched_can_be_set_and_skipped() {
 }
 
 #[test]
-fn endpoints_that_are_no_route_template_are_errors_with_the_right_template() {
+fn endpoints_that_are_not_route_templates_are_errors_with_the_right_template() {
     for (metrics, message) in [
         (
             HttpMetrics::server().skip(["health"]),
@@ -170,7 +170,7 @@ fn endpoints_that_are_no_route_template_are_errors_with_the_right_template() {
     }
 }
 
-/// A path that happens to look like an old parameter is none: only whole segments are.
+/// Only a whole segment is a parameter in the syntax of axum 0.7.
 #[test]
 fn colons_and_stars_within_a_segment_are_part_of_the_template() {
     let metrics =

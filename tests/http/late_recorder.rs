@@ -1,4 +1,4 @@
-//! A layer that is built before the global recorder is installed. In a process of its own, because a recorder is
+//! A layer that is built before the global recorder is installed. In a separate process, because a recorder is
 //! installed once.
 
 use http::Request;

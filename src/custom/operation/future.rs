@@ -50,7 +50,7 @@ where
             work,
             set_outcome,
             on_output: Some(on_output),
-            running: running.map(OperationGuard::polled),
+            running,
         }
     }
 }

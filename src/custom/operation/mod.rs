@@ -287,7 +287,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         Work: Future<Output = Result<T, E>>,
         OnResult: FnOnce(&mut OperationGuard<Labels, Record>, &Result<T, E>),
     {
-        let running = Some(self.start());
+        let running = Some(self.start().polled());
         OperationFuture::new(work, running, OperationGuard::set_result, on_result)
     }
 
@@ -369,7 +369,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
         Work: Future,
         OnOutput: FnOnce(&mut OperationGuard<Labels, Record>, &Work::Output),
     {
-        let running = Some(self.start());
+        let running = Some(self.start().polled());
         OperationFuture::new(work, running, OperationGuard::set_success, on_output)
     }
 

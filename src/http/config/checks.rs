@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Errors;
 use crate::http::config::endpoint_source::check_template;
-use crate::http::config::families::LabelSource;
-use crate::http::config::http_label::MAX_LABELS;
+use crate::http::config::http_label::check_labels;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings};
 use crate::http::config::standard_label::StandardLabel;
@@ -53,7 +52,7 @@ impl HttpSettings {
         errors.add_range("number of methods", self.methods.len(), 0..=MAX_METHODS);
     }
 
-    /// The buckets of sizes and lifetimes, and that a metric uses them.
+    /// Checks the buckets of sizes and lifetimes, and that a metric uses them.
     fn check_bounds(&self, errors: &mut Errors) {
         if let Some(bounds) = &self.size_buckets {
             check_buckets("size_buckets", bounds, errors);
@@ -78,7 +77,7 @@ impl HttpSettings {
         }
     }
 
-    /// That each metric can have the standard labels that are set for it.
+    /// Checks that each metric can have the standard labels that are set for it.
     fn check_standard_labels(&self, errors: &mut Errors) {
         for (metric, labels) in &self.label_sets {
             if labels.contains(&StandardLabel::Status) && !metric.is_recorded_at_end() {
@@ -98,7 +97,7 @@ impl HttpSettings {
         }
     }
 
-    /// That skipped and preregistered endpoints are route templates, so that a typing error is not silent.
+    /// Checks that skipped and preregistered endpoints are route templates, so that a typing error is not silent.
     fn check_templates(&self, errors: &mut Errors) {
         // Clients name their endpoints themselves.
         if self.side == Side::Client || self.endpoint_source.function.is_some() {
@@ -124,25 +123,8 @@ impl HttpSettings {
     }
 
     fn check_custom_labels(&self, errors: &mut Errors) {
-        if self.labels.len() > MAX_LABELS {
-            errors.push(format!(
-                "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
-                self.labels.len()
-            ));
-        }
-        for (i, label) in self.labels.iter().enumerate() {
-            label.check(errors);
-            let has_it = |source: &LabelSource| matches!(source, LabelSource::Custom(j) if *j == i);
-            let mut measured = HttpMetric::ALL
-                .into_iter()
-                .filter(|metric| self.is_measured(*metric));
-            if !measured.any(|metric| self.label_sources(metric).iter().any(has_it)) {
-                errors.push(format!(
-                    "label {:?} is on no metric: the counters of requests and responses are off; use on_histograms",
-                    label.name
-                ));
-            }
-        }
+        let counters = "the counters of requests and responses are";
+        check_labels(&self.labels, |i| self.uses_label(i), counters, errors);
         if !self.routes.is_empty() {
             self.check_preregistered_labels(errors);
         }

@@ -10,7 +10,7 @@ use crate::http::labels::head::RequestHead;
 
 pub(crate) type EndpointFn = dyn for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync;
 
-/// How a layer determines the endpoint of a request. The sources are asked in this order, until one returns a name:
+/// How a layer determines the endpoint of a request. The first of these that names an endpoint decides:
 ///
 /// 1. an [`Endpoint`](crate::http::Endpoint) extension of the request
 /// 2. the function, or the name of the only endpoint
@@ -55,6 +55,13 @@ impl EndpointSource {
 }
 
 impl EndpointFunction {
+    pub(crate) fn closure<F>(function: F) -> Self
+    where
+        F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
+    {
+        Self::Closure(Closure::of::<F>(Arc::new(function)))
+    }
+
     fn endpoint_of<'a>(&'a self, request: RequestHead<'a>) -> Option<&'a str> {
         match self {
             Self::Closure(function) => function.get()(request),
@@ -126,14 +133,5 @@ impl fmt::Debug for EndpointSource {
             .field("function", &function)
             .field("patterns", &patterns)
             .finish()
-    }
-}
-
-impl EndpointFunction {
-    pub(crate) fn closure<F>(function: F) -> Self
-    where
-        F: for<'a> Fn(RequestHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
-    {
-        Self::Closure(Closure::of::<F>(Arc::new(function)))
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::Error;
-use crate::http::config::http_label::{AllowedValues, HttpLabel, On};
+use crate::http::config::http_label::{HttpLabel, On};
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{HttpSettings, MeasureUntil};
 use crate::http::config::standard_label::StandardLabel;
@@ -14,7 +14,7 @@ use crate::http::labels::status::Status;
 use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
 use crate::model::kind::Instrument;
-use crate::sink::overflow::{OVERFLOW, overflow_spec};
+use crate::sink::overflow::overflow_spec;
 use crate::sink::side::Side;
 
 /// Where the value of a label comes from.
@@ -37,6 +37,17 @@ impl HttpSettings {
         let name = self.naming.name(family);
         self.is_measured(family)
             .then(|| self.options.full_name(name))
+    }
+
+    /// Whether any metric has the custom label with this index.
+    pub(super) fn uses_label(&self, label: usize) -> bool {
+        let is_it = |source: &LabelSource| matches!(source, LabelSource::Custom(i) if *i == label);
+        let measured = HttpMetric::ALL
+            .into_iter()
+            .filter(|metric| self.is_measured(*metric));
+        measured
+            .into_iter()
+            .any(|metric| self.label_sources(metric).iter().any(is_it))
     }
 
     /// The labels of a family, without those that only this family has and without constant labels.
@@ -186,14 +197,7 @@ impl HttpSettings {
             LabelSource::Endpoint => label
                 .role(LabelRole::Endpoint)
                 .fallback(self.naming.unmatched),
-            LabelSource::Custom(i) => match &self.labels[i].values {
-                AllowedValues::Listed(values) => {
-                    let values = values.iter().map(|value| value.clone().into());
-                    let values = values.chain(["".into(), OVERFLOW.into()]);
-                    label.fallback("").values::<Cow<'static, str>>(values)
-                }
-                AllowedValues::AtMost(_) => label.fallback(""),
-            },
+            LabelSource::Custom(i) => self.labels[i].describe(label),
             LabelSource::Status => self.describe_status(label.role(LabelRole::Status)),
             LabelSource::ErrorKind => {
                 let kinds = self.error_kinds().map(ErrorKind::as_str);

@@ -8,6 +8,8 @@ use crate::error::Errors;
 use crate::http::config::closure::Closure;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::outcome::RequestOutcome;
+use crate::model::description::LabelDescription;
+use crate::sink::overflow::OVERFLOW;
 
 type RequestValue = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
@@ -300,7 +302,7 @@ impl HttpLabel {
     }
 
     /// Adds an error for each setting that is not allowed.
-    pub(crate) fn check(&self, errors: &mut Errors) {
+    fn check(&self, errors: &mut Errors) {
         const MAX_VALUES: usize = 10_000;
         let name = &self.name;
         let (what, values) = match &self.values {
@@ -316,6 +318,16 @@ impl HttpLabel {
                  on_histograms"
             ));
         }
+    }
+
+    /// Adds the values to the description of this label.
+    pub(crate) fn describe(&self, label: LabelDescription) -> LabelDescription {
+        let label = label.fallback("");
+        let Some(values) = self.values.listed() else {
+            return label;
+        };
+        let values = values.iter().map(|value| value.clone().into());
+        label.values::<Cow<'static, str>>(values.chain(["".into(), OVERFLOW.into()]))
     }
 
     pub(crate) fn of_request<'a>(&self, request: RequestHead<'a>) -> Option<Cow<'a, str>> {
@@ -336,6 +348,33 @@ impl HttpLabel {
 
     pub(crate) fn reads_outcome(&self) -> bool {
         self.from_outcome.is_some()
+    }
+}
+
+/// Adds an error for each setting of the custom labels of a layer that is not allowed.
+///
+/// `is_used` tells whether the label with an index is on a metric that is on. `counters` names those that are off if it is
+/// on none.
+pub(crate) fn check_labels(
+    labels: &[HttpLabel],
+    is_used: impl Fn(usize) -> bool,
+    counters: &str,
+    errors: &mut Errors,
+) {
+    if labels.len() > MAX_LABELS {
+        errors.push(format!(
+            "too many custom labels: at most {MAX_LABELS} are allowed, got {}",
+            labels.len()
+        ));
+    }
+    for (i, label) in labels.iter().enumerate() {
+        label.check(errors);
+        if !is_used(i) {
+            errors.push(format!(
+                "label {:?} is on no metric: {counters} off; use on_histograms",
+                label.name
+            ));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::http::config::http_metric::HttpMetric;
 use crate::http::labels::endpoint::UNMATCHED;
 use crate::http::labels::status::Status;
 use crate::model::names::{check_label_name, check_metric_name};
+use crate::sink::layer_options::name_errors;
 
 /// The names of the metrics and labels of an HTTP layer, and the values for other methods and missing
 /// endpoints.
@@ -273,28 +274,13 @@ impl Naming {
 
     /// Returns an error for each name of a `measured` metric or of a label that is invalid or used twice.
     pub(crate) fn errors(&self, measured: impl Fn(HttpMetric) -> bool) -> Vec<Error> {
-        let mut errors = Vec::new();
         let measured = HttpMetric::ALL
             .into_iter()
             .filter(|metric| measured(*metric));
         let names: Vec<_> = measured.map(|metric| self.name(metric)).collect();
-        for (i, name) in names.iter().enumerate() {
-            errors.extend(check_metric_name(name).err());
-            if names[..i].contains(name) {
-                errors.push(Error::new(format!(
-                    "two metrics have the name {name:?}; rename one"
-                )));
-            }
-        }
         let labels: Vec<_> = self.labels().collect();
-        for (i, name) in labels.iter().enumerate() {
-            errors.extend(check_label_name(name).err());
-            if labels[..i].contains(name) {
-                errors.push(Error::new(format!(
-                    "two labels have the name {name:?}; rename one"
-                )));
-            }
-        }
+        let mut errors = name_errors("metrics", &names, check_metric_name);
+        errors.extend(name_errors("labels", &labels, check_label_name));
         errors
     }
 }

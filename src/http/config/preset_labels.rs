@@ -24,7 +24,7 @@ pub(crate) fn server_address() -> HttpLabel {
         .preset()
 }
 
-/// OpenTelemetry's `server.port` of client requests: if the URI has none, the default port of its scheme.
+/// OpenTelemetry's `server.port` of client requests: if the URI names no port, the default port of its scheme.
 pub(crate) fn server_port() -> HttpLabel {
     fn port<'a>(request: RequestHead<'a>) -> Option<&'a str> {
         request

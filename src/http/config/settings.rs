@@ -164,7 +164,7 @@ impl HttpSettings {
         Some(index as u8)
     }
 
-    /// The name of the kind that a status has; empty if it has none.
+    /// The name of the kind of an error; empty for a status without a kind.
     pub(crate) fn kind_of(&self, status: Status) -> &'static str {
         let kind = status.error_kind();
         let kind = kind.and_then(|kind| self.error_kinds().nth(kind));

@@ -45,7 +45,7 @@ impl ErrorKind {
         Self::OTHER,
     ];
 
-    /// Creates a kind of your own. Register it with [`HttpMetrics::error_kinds`](crate::HttpMetrics::error_kinds):
+    /// Creates a custom kind. Register it with [`HttpMetrics::error_kinds`](crate::HttpMetrics::error_kinds):
     /// kinds that are not registered are recorded as `other`.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {

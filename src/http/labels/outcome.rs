@@ -28,9 +28,9 @@ impl<'a> RequestOutcome<'a> {
     ///
     /// `None` if
     ///
-    /// - the response has none,
+    /// - the response has no trailers,
     /// - the body failed, panicked or was dropped before them,
-    /// - the length of the body is known (`content-length` or `size_hint`): the request ends at its last data frame.
+    /// - the server or the client stopped reading the body after its last announced byte.
     ///
     /// A gRPC error without messages has `grpc-status` in the response head instead: read it with
     /// [`from_response`](crate::http::HttpLabel::from_response).

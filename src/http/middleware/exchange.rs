@@ -14,16 +14,16 @@ use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::request_end::RequestEnd;
-use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::in_flight::{Connection, ENDED, Extras, InFlight, SeriesPair};
 use crate::http::middleware::long_lived::LongLived;
 use crate::http::middleware::nesting;
+use crate::http::middleware::response_status::ResponseStatus;
 use crate::http::series::completion::Measured;
 use crate::http::series::endpoint::EndpointSeries;
 use crate::http::series::layer::LayerSeries;
-use crate::http::series::request::RequestSeries;
 use crate::lifecycle::end::{End, Exchange};
+use crate::lifecycle::on_drop::OnDrop;
 
 pub(crate) struct HttpExchange {
     in_flight: InFlight,
@@ -37,32 +37,6 @@ pub(crate) struct HttpExchange {
 
 // Exchanges are moved often: from the future to the body, and between stack frames.
 const _: () = assert!(size_of::<HttpExchange>() <= 56);
-
-/// The status of the response, once the response head has arrived. It decides what a drop or a panic means.
-///
-/// A full word, because an exchange is moved several times and copies around padding are slow. Bits above the
-/// status say how far the body is.
-#[derive(Clone, Copy)]
-struct ResponseStatus(u64);
-
-impl ResponseStatus {
-    const NONE: Self = Self(0);
-    const BODY_POLLED: u64 = 1 << 16;
-    /// Labels are read from trailers, so the request does not end with its last byte.
-    const AWAITS_TRAILERS: u64 = 1 << 17;
-    /// All announced bytes have passed, and trailers may follow.
-    const BODY_SENT: u64 = 1 << 18;
-
-    #[inline]
-    fn with(code: StatusCode) -> Self {
-        Self(code.as_u16().into())
-    }
-
-    #[inline]
-    fn status(self) -> Option<Status> {
-        Status::from_code(self.0 as u16)
-    }
-}
 
 impl HttpExchange {
     #[inline]
@@ -165,7 +139,7 @@ impl HttpExchange {
         }
         self.record_status(code);
         if layer.reads_outcome() {
-            self.response_status.0 |= ResponseStatus::AWAITS_TRAILERS;
+            self.response_status.set_awaits_trailers();
         }
         Some(method)
     }
@@ -217,7 +191,7 @@ impl HttpExchange {
     }
 
     /// Ends the exchange of a completed request: by the fast path
-    /// [`count_ordinary`](RequestSeries::count_ordinary) if possible.
+    /// [`count_ordinary`](crate::http::series::request::RequestSeries::count_ordinary) if possible.
     #[inline(never)]
     fn end_complete(&mut self) {
         let Some(status) = self.response_status.status() else {
@@ -246,7 +220,7 @@ impl HttpExchange {
             mut counted,
         } = pair;
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-        let _ending = InProgressDecrement(in_progress);
+        let _ending = OnDrop(|| in_progress.end());
         if let Some(status) = outcome.status() {
             if counted.layer().reads_outcome() {
                 counted = counted.with_outcome(RequestOutcome::new(outcome, trailers));
@@ -297,16 +271,16 @@ impl HttpExchange {
     /// Notes that the response body is polled.
     #[inline]
     pub(super) fn poll_body(&mut self) {
-        self.response_status.0 |= ResponseStatus::BODY_POLLED;
+        self.response_status.set_polled();
     }
 
     /// All announced bytes of the response body have passed. If labels are read from trailers, the request ends with
     /// them; otherwise now.
     #[inline]
     pub(super) fn end_or_await_trailers(&mut self) {
-        match self.response_status.0 & ResponseStatus::AWAITS_TRAILERS {
-            0 => self.end(End::Complete),
-            _ => self.response_status.0 |= ResponseStatus::BODY_SENT,
+        match self.response_status.awaits_trailers() {
+            true => self.response_status.set_sent(),
+            false => self.end(End::Complete),
         }
     }
 
@@ -317,15 +291,6 @@ impl HttpExchange {
         if let Some(series) = self.in_flight.counts_bytes() {
             series.count_bytes(bytes);
         }
-    }
-}
-
-/// Decrements the in-progress gauge when it is dropped.
-struct InProgressDecrement(&'static RequestSeries);
-
-impl Drop for InProgressDecrement {
-    fn drop(&mut self) {
-        self.0.end();
     }
 }
 
@@ -354,10 +319,9 @@ impl HttpExchange {
         if let Some(connection) = self.in_flight.take_connection() {
             return connection.end(end);
         }
-        let is_sent = self.response_status.0 & ResponseStatus::BODY_SENT != 0;
         let end = match end {
             // The server needed no trailers.
-            End::Dropped if is_sent => End::Complete,
+            End::Dropped if self.response_status.is_sent() => End::Complete,
             end => end,
         };
         if let Some(end) = RequestEnd::of(end, self.response_status.status()) {
@@ -365,9 +329,9 @@ impl HttpExchange {
         }
     }
 
-    /// A client that drops a response body without reading it does not need it: that is no failure.
+    /// A client that drops a response body before it polls it does not need the body. This is not a failure.
     fn or_unread(&self, end: RequestEnd) -> RequestEnd {
-        let is_polled = self.response_status.0 & ResponseStatus::BODY_POLLED != 0;
+        let is_polled = self.response_status.is_polled();
         match end {
             RequestEnd::Aborted(status, AbortReason::Dropped)
                 if !is_polled && self.layer().is_some_and(LayerSeries::is_client) =>

@@ -334,7 +334,7 @@ impl SeriesPair {
         let counted = self.counted;
         let layer = counted.layer();
         let mut labels = counted.labels();
-        layer.response_labels(response, &mut labels);
+        layer.custom.read_response(response, &mut labels);
         let counted = match named {
             Some(named) => layer.register(counted.method(), Some(named.as_str()), labels),
             None => Some(counted.with(labels)),

@@ -30,4 +30,5 @@ pub(crate) mod layer;
 pub(crate) mod long_lived;
 mod nesting;
 pub(crate) mod request_body;
+mod response_status;
 pub(crate) mod service;

@@ -176,8 +176,8 @@ impl<B: Body> Body for RequestBody<B> {
             return this.inner.poll_frame(cx);
         };
         progress.start();
-        let announced = this.inner.size_hint().exact();
-        let remaining = this.remaining.get_or_insert(Remaining::of(announced));
+        let announced = || Remaining::of(this.inner.size_hint().exact());
+        let remaining = this.remaining.get_or_insert_with(announced);
         let polled = ready!(this.inner.as_mut().poll_frame(cx));
         match &polled {
             Some(Ok(frame)) => {

@@ -1,6 +1,7 @@
 //! [`ConnectionSeries`]: the series of the long-lived connections of an endpoint.
 
 use crate::http::series::label_values::LabelIds;
+use crate::lifecycle::on_drop::OnDrop;
 use crate::maps::slots::SlotKey;
 use crate::sink::handles::{HistogramHandle, InProgressHandle};
 
@@ -33,20 +34,13 @@ impl ConnectionSeries {
     /// Closes a connection that was open for `seconds`.
     pub(crate) fn close(&self, seconds: f64) {
         // The gauge is decremented last, and also if another crate's recorder panics.
-        let _closing = Closing(self.open.as_ref());
+        let _closing = OnDrop(|| {
+            if let Some(open) = &self.open {
+                open.end();
+            }
+        });
         if let Some(duration) = &self.duration {
             duration.observe(seconds);
-        }
-    }
-}
-
-/// Decrements the gauge of open connections when it is dropped.
-struct Closing<'a>(Option<&'a InProgressHandle>);
-
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
-        if let Some(open) = self.0 {
-            open.end();
         }
     }
 }

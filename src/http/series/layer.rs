@@ -1,7 +1,6 @@
 //! [`LayerSeries`]: all series of one HTTP layer, registered on first use.
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use http::Extensions;
@@ -13,14 +12,14 @@ use crate::http::config::kept_parameter::with_values;
 use crate::http::config::settings::HttpSettings;
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::endpoint_of_request;
-use crate::http::labels::head::{RequestHead, ResponseHead};
+use crate::http::labels::head::RequestHead;
 use crate::http::labels::method::Method;
-use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Handles};
 use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
+use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
-use crate::http::series::label_values::{LabelIds, LabelValueIds};
+use crate::http::series::label_values::LabelIds;
 use crate::http::series::needs::Needs;
 use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
@@ -53,11 +52,8 @@ pub(crate) struct LayerSeries {
     pub(super) names: [Option<String>; HttpMetric::COUNT],
     /// The labels of the families, without those that only one family has and without constant labels.
     pub(super) label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
-    pub(super) values: Vec<LabelValueIds>,
-    /// A mask of the custom labels that all families have.
-    pub(super) on_all_metrics: LabelIds,
+    pub(crate) custom: CustomLabels,
     pub(super) endpoint_overflow: Overflow,
-    pub(super) label_overflow: Vec<Overflow>,
     /// The number of responses without an endpoint, counted until a request has an endpoint.
     pub(super) unmatched_responses: AtomicU32,
     /// Whether the inner service of this layer has sent a request through this layer.
@@ -164,46 +160,9 @@ impl LayerSeries {
     #[inline]
     pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
         match self.needs.labels {
-            true => self.custom_labels(request),
+            true => self.custom.of_request(request),
             false => LabelIds::default(),
         }
-    }
-
-    #[inline(never)]
-    fn custom_labels(&self, request: RequestHead<'_>) -> LabelIds {
-        let mut ids = LabelIds::default();
-        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            ids.set(i, values.id(label.of_request(request).as_deref()));
-        }
-        ids
-    }
-
-    /// Replaces the custom label values that are read from the response.
-    pub(crate) fn response_labels(&self, response: ResponseHead<'_>, ids: &mut LabelIds) {
-        if !self.needs.response {
-            return;
-        }
-        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            if let Some(value) = label.of_response(response) {
-                ids.set(i, values.id(Some(&value)));
-            }
-        }
-    }
-
-    /// Replaces the custom label values that are read when a request ends.
-    pub(crate) fn outcome_labels(
-        &self,
-        outcome: RequestOutcome<'_>,
-        mut ids: LabelIds,
-    ) -> LabelIds {
-        for (i, (label, values)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            // The request may end in a destructor, and while its thread unwinds: a panic here would abort the process.
-            let value = catch_unwind(AssertUnwindSafe(|| label.of_outcome(outcome)));
-            if let Ok(Some(value)) = value {
-                ids.set(i, values.id(Some(&value)));
-            }
-        }
-        ids
     }
 
     /// Looks up an endpoint without an allocation, a lock, or a write to a cache line that other cores often
@@ -291,7 +250,7 @@ impl LayerSeries {
         series: &RequestSeries,
         kind: &'static str,
     ) -> &'static ConnectionSeries {
-        let labels = series.labels.only(self.on_all_metrics);
+        let labels = self.custom.on_everything(series.labels);
         let connections = series.endpoint.connections.get_or_init(Box::default);
         connections.get_or_insert(ConnectionKey { kind, labels }, || {
             let key = |metric| self.key(metric, series, labels, None, Some(kind));
@@ -306,7 +265,7 @@ impl LayerSeries {
         &'static self,
         series: &RequestSeries,
     ) -> Option<InProgressHandle> {
-        let labels = series.labels.only(self.on_all_metrics);
+        let labels = self.custom.on_everything(series.labels);
         let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
         Some(self.sink.in_progress(key))
     }
@@ -389,7 +348,7 @@ impl LayerSeries {
                 Cow::Borrowed(method)
             }
             LabelSource::Endpoint => series.endpoint.name.into(),
-            LabelSource::Custom(i) => self.values[i].name(ids.get(i)).into(),
+            LabelSource::Custom(i) => self.custom.value(i, ids).into(),
             LabelSource::Status => of_status(&|status| naming.status_value(status)),
             LabelSource::ErrorKind => of_status(&|status| settings.kind_of(status).into()),
             LabelSource::ErrorType => of_status(&|status| settings.error_type(status)),

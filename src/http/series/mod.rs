@@ -5,6 +5,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod connection;
+pub(crate) mod custom_labels;
 pub(crate) mod endpoint;
 pub(crate) mod label_values;
 pub(crate) mod layer;

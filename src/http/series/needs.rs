@@ -13,7 +13,6 @@ pub(super) struct Needs {
     /// The endpoint is read only from extensions.
     pub(super) only_router: bool,
     pub(super) labels: bool,
-    pub(super) response: bool,
     pub(super) outcome: bool,
     /// The bytes of response bodies are counted as they pass.
     pub(super) bytes: bool,
@@ -44,7 +43,6 @@ impl Needs {
                 && settings.exemplar.is_none(),
             only_router,
             labels,
-            response,
             outcome,
             bytes: settings.is_measured(HttpMetric::ResponseBytes),
             only_status: !(response || outcome || head_time),

@@ -11,8 +11,8 @@ use crate::http::config::http_label::On;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings};
 use crate::http::labels::status::Status;
+use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::endpoint::EndpointKind;
-use crate::http::series::label_values::{LabelIds, LabelValueIds};
 use crate::http::series::layer::LayerSeries;
 use crate::http::series::needs::Needs;
 use crate::maps::table::Table;
@@ -94,16 +94,13 @@ impl LayerSeries {
     fn unregistered(settings: HttpSettings, sink: Sink) -> Self {
         let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
         let is_endpoint = |source: &LabelSource| matches!(source, LabelSource::Endpoint);
-        let labels = &settings.labels;
         Self {
             needs: Needs::of(&settings, true),
             endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
             unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
             overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
-            values: labels.iter().map(LabelValueIds::new).collect(),
-            on_all_metrics: LabelIds::mask(labels.iter().map(|l| l.on == On::Everything)),
+            custom: CustomLabels::new(&settings.labels),
             endpoint_overflow: Overflow::default(),
-            label_overflow: labels.iter().map(|_| Overflow::default()).collect(),
             matched: AtomicBool::new(false),
             unmatched_responses: AtomicU32::new(0),
             is_nested: AtomicBool::new(false),
@@ -122,7 +119,7 @@ impl LayerSeries {
     fn preregister(&'static self) {
         for route in &self.settings.routes {
             let endpoint = self.endpoint_or_new(Some(&route.endpoint));
-            for labels in self.listed_labels() {
+            for labels in self.custom.listed(On::Requests) {
                 let method = self.method(&route.method);
                 let Some(series) = endpoint.get_or_insert(self, method, labels) else {
                     continue;
@@ -134,26 +131,6 @@ impl LayerSeries {
                 }
             }
         }
-    }
-
-    /// Every combination of the listed values of all custom labels. Labels without listed values are an error of
-    /// a configuration with preregistered routes.
-    fn listed_labels(&self) -> Vec<LabelIds> {
-        let mut combinations = vec![LabelIds::default()];
-        for (i, (label, known)) in self.settings.labels.iter().zip(&self.values).enumerate() {
-            let values = label.values.listed().unwrap_or_default();
-            combinations = combinations
-                .iter()
-                .flat_map(|labels| {
-                    values.iter().map(move |value| {
-                        let mut labels = *labels;
-                        labels.set(i, known.id(Some(value)));
-                        labels
-                    })
-                })
-                .collect();
-        }
-        combinations
     }
 
     fn spec(&self, family: HttpMetric) -> Result<Option<FamilySpec>, Error> {

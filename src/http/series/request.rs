@@ -118,7 +118,9 @@ impl RequestSeries {
 
     /// The series with the labels that are read when a request ends.
     pub(crate) fn with_outcome(&'static self, outcome: RequestOutcome<'_>) -> &'static Self {
-        self.with(self.layer.outcome_labels(outcome, self.labels))
+        let mut labels = self.labels;
+        self.layer.custom.read_outcome(outcome, &mut labels);
+        self.with(labels)
     }
 
     /// Increments the in-progress gauge.

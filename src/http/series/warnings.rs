@@ -47,15 +47,12 @@ impl LayerSeries {
                 self.endpoint_overflow.count(sink, family, label, cause);
             }
         }
-        for label in series.labels.overflowed() {
-            let configured = &settings.labels[label];
-            let cause = || self.values[label].overflow_cause(configured);
-            self.label_overflow[label].count(sink, family, &configured.name, cause);
-        }
+        self.custom.count_overflow(series.labels, sink, family);
     }
 
     /// Warns once if no request has had an endpoint after `ENOUGH` responses: the layer is probably applied
-    /// where it does not see axum's route, or the function or the patterns for endpoints never match. Responses with 404 and 405 do not count, because scanners cause them.
+    /// where it does not see axum's route, or the function or the patterns for endpoints never match. Responses with
+    /// 404 and 405 do not count, because scanners cause them.
     fn warn_of_missing_route(&self, status: Status) {
         const ENOUGH: u32 = 10;
         if self.matched.load(Ordering::Relaxed)

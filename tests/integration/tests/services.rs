@@ -248,7 +248,7 @@ async fn timeout_outside_is_cancelled_and_inside_is_an_error() {
     assert_eq!(recorded.commands(&[("outcome", "error")]), 1.0);
 }
 
-/// Repeats a command that failed, so many times.
+/// Repeats a command that failed, up to a number of times.
 #[derive(Clone)]
 struct Attempts(u32);
 

@@ -253,7 +253,7 @@ fn calls(layer: &GrpcFamilies) -> Row {
     if let Some(started) = &layer.started {
         row = row.panel(
             by_method("Calls by method", Query::rate(started.as_str()))
-                .description("Calls that began, a second. `unknown`: paths that are no method, and methods not proven by a message or OK so far."),
+                .description("Calls started per second. `unknown`: paths that are not a method, and methods that have not yet sent a message or ended with OK."),
         );
     }
     row.panel(

@@ -19,7 +19,7 @@ use test_support::skip_without;
 use test_support::store::assert_promtool_accepts;
 
 async fn assert_valid(registry: Registry, name: &'static str) {
-    // The page in OpenMetrics is rendered on a runtime of its own, which must not start within this one.
+    // `render_open_metrics` starts a separate runtime, which must not happen within this one.
     let check = tokio::task::spawn_blocking(move || assert_valid_page(&registry, name));
     check.await.unwrap();
 }

@@ -18,7 +18,7 @@ const MORE: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// What a layer exported before the requests of one input.
+/// The samples of a layer before the requests of one input.
 pub struct Before<'a> {
     peer: &'a Peer,
     samples: Samples,

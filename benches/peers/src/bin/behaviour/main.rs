@@ -54,7 +54,7 @@ fn link(test: &str) -> String {
     format!("[{}]({test})", test.rsplit('/').next().unwrap_or(test))
 }
 
-/// Returns the name and the version of a dependency in `Cargo.lock`. tower-prometheus is none of a registry.
+/// Returns the name and the version of a dependency in `Cargo.lock`. Not for tower-prometheus, which is a path dependency.
 fn version(name: &str) -> Option<String> {
     let packages = include_str!("../../../Cargo.lock").split("[[package]]");
     let mut packages = packages.filter(|package| package.contains("source = "));
