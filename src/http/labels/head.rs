@@ -1,5 +1,6 @@
 //! [`RequestHead`] and [`ResponseHead`]: the arguments of functions for labels, endpoints and exemplars.
 
+use http::header::HOST;
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, Version};
 
@@ -86,7 +87,7 @@ impl<'a> RequestHead<'a> {
     /// The host and the port, without user information.
     fn authority(&self) -> Option<&'a str> {
         let of_uri = self.uri.authority().map(Authority::as_str);
-        let authority = of_uri.or_else(|| self.header("host"))?;
+        let authority = of_uri.or_else(|| self.headers.get(HOST)?.to_str().ok())?;
         Some(
             authority
                 .rsplit_once('@')
