@@ -100,12 +100,12 @@ impl Exchange for BodyCall {
 }
 
 impl ResponseExchange for BodyCall {
-    fn data(&mut self, data: &impl Buf, _: u64) {
+    fn on_data(&mut self, data: &impl Buf, _: u64) {
         let Self { call, frames } = self;
         frames.pass(data, |bytes| call.record_message(bytes));
     }
 
-    fn trailers(&mut self, trailers: &HeaderMap) {
+    fn on_trailers(&mut self, trailers: &HeaderMap) {
         self.call.read_trailers(trailers);
     }
 }

@@ -17,7 +17,8 @@ pin_project! {
     ///
     /// - The inner body returns `None` or trailers.
     /// - `is_end_stream` returns `true` after a frame.
-    /// - The announced number of bytes has passed.
+    /// - The announced number of bytes has passed, unless the exchange waits for trailers
+    ///   ([`on_last_byte`](ResponseExchange::on_last_byte)).
     ///
     /// Servers may stop polling at any of these points, so waiting for `None` would miss most ends. If the body
     /// is dropped earlier, the destructor of the exchange reports it.
@@ -51,7 +52,7 @@ impl<B: Body, E: ResponseExchange> Body for ObservedBody<B, E> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        this.exchange.poll();
+        this.exchange.on_poll();
         let guard = PanicGuard::new(this.exchange);
         let polled = this.inner.as_mut().poll_frame(cx);
         guard.defuse();
@@ -64,15 +65,15 @@ impl<B: Body, E: ResponseExchange> Body for ObservedBody<B, E> {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     let len = data.remaining() as u64;
-                    this.exchange.data(data, len);
+                    this.exchange.on_data(data, len);
                     this.remaining.pass(len);
                 }
                 let trailers = frame.trailers_ref();
                 if let Some(trailers) = trailers {
-                    this.exchange.trailers(trailers);
+                    this.exchange.on_trailers(trailers);
                 }
                 if trailers.is_none() && this.remaining.is_nothing() {
-                    this.exchange.all_sent();
+                    this.exchange.on_last_byte();
                     return polled;
                 }
                 let is_end = trailers.is_some() || this.inner.is_end_stream();

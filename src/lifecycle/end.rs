@@ -33,20 +33,19 @@ impl<E: Exchange> OnPanic for E {
 
 /// An exchange whose response body is being sent.
 pub(crate) trait ResponseExchange: Exchange {
-    /// Notes that the body is polled.
+    /// The body is about to be polled.
     #[inline]
-    fn poll(&mut self) {}
+    fn on_poll(&mut self) {}
 
-    /// Records a data frame of `len` bytes.
-    fn data(&mut self, data: &impl Buf, len: u64);
+    /// A data frame of `len` bytes has passed.
+    fn on_data(&mut self, data: &impl Buf, len: u64);
 
-    /// Records that as many bytes as announced have passed. By default, the body is complete, because a server may stop
-    /// polling here.
+    /// As many bytes as announced have passed. By default, the exchange ends here, because a server may stop polling.
     #[inline]
-    fn all_sent(&mut self) {
+    fn on_last_byte(&mut self) {
         self.end(End::Complete);
     }
 
-    /// Records trailers. [`end`](Exchange::end) is called next.
-    fn trailers(&mut self, trailers: &HeaderMap);
+    /// Trailers have passed. The exchange may end here. Otherwise [`end`](Exchange::end), which is called next, ends it.
+    fn on_trailers(&mut self, trailers: &HeaderMap);
 }

@@ -3,10 +3,10 @@
 //! | what happens | [`End`](end::End) | reported by |
 //! |---|---|---|
 //! | the body reaches its end of stream | `Complete` | [`ObservedBody`](body::ObservedBody) |
-//! | no body follows the response head | `Complete` | the reader of the head |
+//! | no body follows the response head | `Complete` | the code that reads the head |
 //! | the body returns an error | `Failed` | [`ObservedBody`](body::ObservedBody) |
 //! | the future returns an error | `Failed` | the middleware's future |
-//! | the future or the body is dropped earlier | `Dropped` | the destructor of the exchange |
+//! | the future or the body is dropped earlier | `Dropped`; `Complete` if only optional trailers are missing | the destructor of the exchange |
 //! | `call`, `poll` or `poll_frame` panics | `Panicked` | [`PanicGuard`](panic_guard::PanicGuard) |
 //!
 //! An exchange implements [`Exchange`](end::Exchange) and is moved from the future to the body.

@@ -64,7 +64,7 @@ impl RequestEnd {
     /// Whether the size of the response body is recorded. The request of a long-lived connection ends before
     /// the size is known.
     #[inline]
-    pub(crate) fn has_body(self) -> bool {
+    pub(crate) fn records_body_size(self) -> bool {
         matches!(self, Self::Complete(_) | Self::Aborted(..))
     }
 }

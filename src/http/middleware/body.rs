@@ -3,15 +3,13 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Buf;
-use http::{HeaderMap, Response};
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::http::middleware::exchange::HttpExchange;
 use crate::http::middleware::head::BodyHints;
 use crate::lifecycle::body::ObservedBody;
-use crate::lifecycle::end::ResponseExchange;
 
 pin_project! {
     /// A response body that counts its bytes and records how the request ends.
@@ -20,10 +18,11 @@ pin_project! {
     ///
     /// - The inner body returns `None` or trailers.
     /// - `is_end_stream` returns `true`.
-    /// - The length given by `size_hint` or `content-length` has passed.
+    /// - The length given by `size_hint` or `content-length` has passed. If a label is read when the request ends, the
+    ///   trailers are awaited, too.
     ///
-    /// If the body fails, panics or is dropped earlier, it is counted as aborted. That a client leaves a long-lived
-    /// connection is not an aborted body. Bodies of responses that are not measured are passed through.
+    /// If the body fails, panics or is dropped earlier, it is counted as aborted. If the client disconnects from a
+    /// long-lived connection, its body is not counted as aborted. Bodies of responses that are not measured are passed through.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -41,32 +40,10 @@ impl<B: Body> ResponseBody<B> {
         let hints = BodyHints::of(&inner);
         let (status, extensions) = (head.status, &head.extensions);
         let remaining = exchange
-            .read_status(status, extensions, hints)
+            .try_read_status(status, extensions, hints)
             .unwrap_or_else(|| exchange.read_head(status, &head.headers, extensions, hints));
         let body = ObservedBody::new(inner, exchange.take(), remaining);
         Response::from_parts(head, Self { body })
-    }
-}
-
-impl ResponseExchange for HttpExchange {
-    #[inline]
-    fn poll(&mut self) {
-        self.poll_body();
-    }
-
-    #[inline]
-    fn data(&mut self, _: &impl Buf, len: u64) {
-        self.send(len);
-    }
-
-    #[inline]
-    fn all_sent(&mut self) {
-        self.end_or_await_trailers();
-    }
-
-    #[inline]
-    fn trailers(&mut self, trailers: &HeaderMap) {
-        self.end_with(trailers);
     }
 }
 

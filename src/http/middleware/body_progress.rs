@@ -33,8 +33,8 @@ impl BodyProgress {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Ends the measurement: the body is complete or has failed. Only the first call after
-    /// [`start`](Self::start) counts.
+    /// Ends the measurement: the body is complete or has failed, or the request has ended while it was read. Only the
+    /// first call after [`start`](Self::start) counts.
     pub(crate) fn end(&self, state: BodyState) {
         if let Some(started) = self.started.get() {
             self.end.get_or_init(|| BodyEnd {
@@ -45,7 +45,7 @@ impl BodyProgress {
     }
 
     /// Ends the measurement and returns it; 0 s for a body that was never polled.
-    pub(crate) fn measured(&self) -> RequestBodyMeasured {
+    pub(crate) fn finish(&self) -> RequestBodyMeasured {
         self.end(BodyState::Reading);
         let not_polled = BodyEnd {
             seconds: 0.0,

@@ -1,9 +1,11 @@
 //! [`HttpExchange`]: one request. It starts before the service runs and ends exactly once, at the latest when
-//! it is dropped. If it starts a long-lived connection, the exchange goes on until the connection ends.
+//! it is dropped. If the response starts a long-lived connection, the exchange goes on until the response body ends. A
+//! guard may keep the connection open for longer.
 
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Buf;
 use http::{HeaderMap, Request, StatusCode};
 
 use crate::clock::Instant;
@@ -15,14 +17,14 @@ use crate::http::labels::method::Method;
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::request_end::RequestEnd;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::middleware::in_flight::{Connection, ENDED, Extras, InFlight, SeriesPair};
+use crate::http::middleware::in_flight::{ENDED, Extras, InFlight, LongLivedBody, SeriesPair};
 use crate::http::middleware::long_lived::LongLived;
 use crate::http::middleware::nesting;
 use crate::http::middleware::response_status::ResponseStatus;
 use crate::http::series::completion::Measured;
 use crate::http::series::endpoint::EndpointSeries;
 use crate::http::series::layer::LayerSeries;
-use crate::lifecycle::end::{End, Exchange};
+use crate::lifecycle::end::{End, Exchange, ResponseExchange};
 use crate::lifecycle::on_drop::OnDrop;
 
 pub(crate) struct HttpExchange {
@@ -31,7 +33,7 @@ pub(crate) struct HttpExchange {
     /// The time to the response head in seconds, if it is measured; NaN before the head.
     head_seconds: f64,
     /// Bytes of the response body so far.
-    sent: u64,
+    body_bytes: u64,
     response_status: ResponseStatus,
 }
 
@@ -90,7 +92,7 @@ impl HttpExchange {
             in_flight,
             started: Instant::now(),
             head_seconds: f64::NAN,
-            sent: 0,
+            body_bytes: 0,
             response_status: ResponseStatus::NONE,
         }
     }
@@ -111,13 +113,13 @@ impl HttpExchange {
         }
     }
 
-    /// The layer that measures the request, unless it has ended.
+    /// The layer that measures the exchange, unless it has ended.
     #[inline]
     pub(super) fn layer(&self) -> Option<&'static LayerSeries> {
         self.in_flight.layer()
     }
 
-    /// Whether the request is measured and has not ended.
+    /// Whether the exchange is measured and has not ended. Also true for a long-lived connection, whose request has ended.
     #[inline]
     pub(crate) fn is_live(&self) -> bool {
         self.in_flight.is_live()
@@ -126,11 +128,11 @@ impl HttpExchange {
     /// Registers a deferred request whose future is pending, or which ends without a response.
     #[inline]
     pub(crate) fn register_deferred(&mut self) {
-        self.in_flight.register_deferred();
+        self.in_flight.register_deferred(None);
     }
 
-    /// Records the status and, if needed, the time to the response head. Returns the method, if the request
-    /// is measured and has not ended.
+    /// Records the status and, if needed, the time to the response head. If labels are read when the request ends, the
+    /// end waits for trailers. Returns the method, if the request is measured and has not ended.
     #[inline]
     pub(crate) fn record_head(&mut self, code: StatusCode) -> Option<Method> {
         let (layer, method) = self.in_flight.measured_by()?;
@@ -150,7 +152,7 @@ impl HttpExchange {
         self.response_status = ResponseStatus::with(code);
     }
 
-    /// Whether the request is in progress and only the status of its response head matters.
+    /// Whether the exchange is on the fast path and only the status of its response head matters.
     #[inline]
     pub(super) fn needs_only_status(&self) -> bool {
         self.in_flight.needs_only_status()
@@ -162,16 +164,16 @@ impl HttpExchange {
     }
 
     /// Ends the exchange. Only the first call counts.
-    pub(crate) fn end_as(&mut self, outcome: RequestEnd) {
-        if outcome.status().is_some() {
+    pub(crate) fn end_as(&mut self, end: RequestEnd) {
+        if end.status().is_some() {
             self.register_deferred();
         }
-        self.record_end(self.started.elapsed_seconds(), outcome, None);
+        self.record_end(self.started.elapsed_seconds(), end, None);
     }
 
     /// Ends the exchange of a request whose response ended with trailers, if the layer reads them.
     #[inline]
-    pub(super) fn end_with(&mut self, trailers: &HeaderMap) {
+    fn end_with_trailers(&mut self, trailers: &HeaderMap) {
         if self.layer().is_some_and(LayerSeries::reads_outcome)
             && let Some(status) = self.response_status.status()
         {
@@ -198,80 +200,74 @@ impl HttpExchange {
             return;
         };
         let seconds = self.started.elapsed_seconds();
-        if let &InFlight::SeriesPair(SeriesPair {
-            in_progress,
-            counted,
-        }) = &self.in_flight
-            && counted.count_ordinary(in_progress, status, seconds)
+        if let &InFlight::Fast(SeriesPair { started, counted }) = &self.in_flight
+            && counted.count_ordinary(started, status, seconds)
         {
             self.in_flight = ENDED;
+        } else if let Some(connection) = self.in_flight.take_connection() {
+            connection.end(End::Complete);
         } else {
             self.record_end(seconds, RequestEnd::Complete(status), None);
         }
     }
 
     /// Ends the exchange of a request that took `seconds` in total.
-    fn record_end(&mut self, seconds: f64, outcome: RequestEnd, trailers: Option<&HeaderMap>) {
+    fn record_end(&mut self, seconds: f64, end: RequestEnd, trailers: Option<&HeaderMap>) {
         let Some((pair, extras)) = self.in_flight.take_series() else {
             return;
         };
         let SeriesPair {
-            in_progress,
+            started,
             mut counted,
         } = pair;
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-        let _ending = OnDrop(|| in_progress.end());
-        if let Some(status) = outcome.status() {
+        let _ending = OnDrop(|| started.leave_progress());
+        if let Some(status) = end.status() {
             if counted.layer().reads_outcome() {
-                counted = counted.with_outcome(RequestOutcome::new(outcome, trailers));
+                counted = counted.with_outcome(RequestOutcome::new(end, trailers));
             }
-            let measured = self.measured(outcome, &extras);
+            let measured = self.measured(end, &extras);
             let seconds = match measured.head_seconds {
                 Some(head_seconds) if counted.layer().ends_at_head() => head_seconds,
                 _ => seconds,
             };
             counted.count(status, seconds, &measured);
             if let Some(reason) = measured
-                .request
-                .and_then(|body| outcome.request_body_aborted(body.state))
+                .request_body
+                .and_then(|body| end.request_body_aborted(body.state))
             {
                 counted.count_aborted_request_body(reason);
             }
         }
-        if let RequestEnd::Aborted(_, reason) = outcome {
+        if let RequestEnd::Aborted(_, reason) = end {
             counted.count_aborted(reason);
         }
     }
 
-    fn measured(&self, outcome: RequestEnd, extras: &Extras) -> Measured {
+    fn measured(&self, end: RequestEnd, extras: &Extras) -> Measured {
         let head = self.head_seconds;
         Measured {
             head_seconds: (!head.is_nan()).then_some(head),
-            response_bytes: outcome.has_body().then_some(self.sent),
-            request: extras.progress.as_ref().map(|progress| progress.measured()),
+            response_bytes: end.records_body_size().then_some(self.body_bytes),
+            request_body: extras.progress.as_ref().map(|progress| progress.finish()),
             trace: extras.trace,
         }
     }
 
     /// Opens a long-lived connection, if the request is measured.
-    pub(super) fn open_connection(&self, mark: &LongLived) -> Option<Connection> {
+    pub(super) fn open_connection(&self, mark: &LongLived) -> Option<LongLivedBody> {
         let SeriesPair { counted, .. } = self.in_flight.series()?;
         let series = counted.layer().connections(counted, mark.kind());
         let open = mark.open(series);
-        Some(Connection { counted, open })
+        Some(LongLivedBody { counted, open })
     }
 
-    /// Continues an exchange whose request has ended as a long-lived connection, which ends with the body.
-    pub(super) fn continue_as(&mut self, connection: Option<Connection>) {
+    /// Keeps the exchange, whose request has ended, until the body of its long-lived connection ends. Without a
+    /// connection, the exchange has ended.
+    pub(super) fn keep_for(&mut self, connection: Option<LongLivedBody>) {
         if let Some(connection) = connection {
             self.in_flight = InFlight::connection(connection);
         }
-    }
-
-    /// Notes that the response body is polled.
-    #[inline]
-    pub(super) fn poll_body(&mut self) {
-        self.response_status.set_polled();
     }
 
     /// All announced bytes of the response body have passed. If labels are read from trailers, the request ends with
@@ -279,17 +275,8 @@ impl HttpExchange {
     #[inline]
     pub(super) fn end_or_await_trailers(&mut self) {
         match self.response_status.awaits_trailers() {
-            true => self.response_status.set_sent(),
+            true => self.response_status.set_last_byte_passed(),
             false => self.end(End::Complete),
-        }
-    }
-
-    /// Counts bytes of the response body.
-    #[inline]
-    pub(super) fn send(&mut self, bytes: u64) {
-        self.sent += bytes;
-        if let Some(series) = self.in_flight.counts_bytes() {
-            series.count_bytes(bytes);
         }
     }
 }
@@ -299,8 +286,33 @@ impl Exchange for HttpExchange {
     fn end(&mut self, end: End) {
         match end {
             End::Complete => self.end_complete(),
-            end => self.end_early(end),
+            end => self.end_incomplete(end),
         }
+    }
+}
+
+impl ResponseExchange for HttpExchange {
+    #[inline]
+    fn on_poll(&mut self) {
+        self.response_status.set_polled();
+    }
+
+    #[inline]
+    fn on_data(&mut self, _: &impl Buf, len: u64) {
+        self.body_bytes += len;
+        if let Some(series) = self.in_flight.counts_bytes() {
+            series.count_bytes(len);
+        }
+    }
+
+    #[inline]
+    fn on_last_byte(&mut self) {
+        self.end_or_await_trailers();
+    }
+
+    #[inline]
+    fn on_trailers(&mut self, trailers: &HeaderMap) {
+        self.end_with_trailers(trailers);
     }
 }
 
@@ -308,20 +320,20 @@ impl Drop for HttpExchange {
     #[inline]
     fn drop(&mut self) {
         if self.is_live() {
-            self.end_early(End::Dropped);
+            self.end_incomplete(End::Dropped);
         }
     }
 }
 
 impl HttpExchange {
     #[cold]
-    fn end_early(&mut self, end: End) {
+    fn end_incomplete(&mut self, end: End) {
         if let Some(connection) = self.in_flight.take_connection() {
             return connection.end(end);
         }
         let end = match end {
-            // The server needed no trailers.
-            End::Dropped if self.response_status.is_sent() => End::Complete,
+            // All announced bytes have passed, and the reader did not poll for trailers: the response is complete.
+            End::Dropped if self.response_status.has_last_byte_passed() => End::Complete,
             end => end,
         };
         if let Some(end) = RequestEnd::of(end, self.response_status.status()) {
@@ -329,7 +341,8 @@ impl HttpExchange {
         }
     }
 
-    /// A client that drops a response body before it polls it does not need the body. This is not a failure.
+    /// In a client layer, the reason of a body that is dropped before its first poll is `unread` instead of `dropped`: the
+    /// caller did not need it.
     fn or_unread(&self, end: RequestEnd) -> RequestEnd {
         let is_polled = self.response_status.is_polled();
         match end {

@@ -35,12 +35,12 @@ impl BodyHints {
 
 impl HttpExchange {
     /// Fast path: reads a head of which only the status matters, followed by a body of known length. Returns the
-    /// announced length of the body: a server stops polling after these bytes.
+    /// announced length of the body: a server stops polling after these bytes. The request may end here.
     ///
-    /// Returns `None` for any other head: the response has extensions or may lack a body, or the layer reads
-    /// more than the status.
+    /// For any other head, nothing is recorded and `None` is returned: the response has extensions or may lack a body, or
+    /// the layer reads more than the status.
     #[inline]
-    pub(crate) fn read_status(
+    pub(crate) fn try_read_status(
         &mut self,
         code: StatusCode,
         extensions: &Extensions,
@@ -105,12 +105,12 @@ impl HttpExchange {
     }
 
     /// Ends the request at its response head, because the lifetime of a connection is not a latency. If it is
-    /// marked, the connection stays open.
+    /// marked, the connection is in `http_connections_open` from now on.
     #[cold]
     fn start_long_lived(&mut self, code: StatusCode, marked: Option<&LongLived>) -> Remaining {
         let connection = marked.and_then(|mark| self.open_connection(mark));
         self.end_as(RequestEnd::LongLived(Status::of(code)));
-        self.continue_as(connection);
+        self.keep_for(connection);
         Remaining::UNKNOWN
     }
 }

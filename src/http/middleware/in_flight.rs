@@ -1,4 +1,12 @@
-//! [`InFlight`]: the series in which an exchange is in progress, and in which it will be counted.
+//! [`InFlight`]: the series in which a request is in progress, and in which it will be counted.
+//!
+//! | state | |
+//! |---|---|
+//! | `Fast` | in progress, and nothing but its two series is needed |
+//! | `Boxed`, [`Stage::InProgress`] | in progress, with a trace or a request body to record |
+//! | `Boxed`, [`Stage::Deferred`] | not in progress yet |
+//! | `Boxed`, [`Stage::Connection`] | the request has ended, and the body of its long-lived connection is open |
+//! | [`ENDED`] | all has ended, or the request is not measured |
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -18,13 +26,13 @@ use crate::model::trace::TraceId;
 /// The series of an exchange until it ends.
 pub(super) enum InFlight {
     /// Fast path: the series is registered and the request has no trace or request body to track.
-    SeriesPair(SeriesPair),
+    Fast(SeriesPair),
     /// `None` if all has ended or the request is not measured: see [`ENDED`]. Otherwise a box with what most
     /// exchanges do not need.
     ///
     /// `ManuallyDrop`, so that dropping an ended exchange, which every request does twice, only tests two
     /// words. The box is freed when the exchange ends, and every exchange ends.
-    Boxed(Option<ManuallyDrop<Box<Boxed>>>),
+    Boxed(Option<ManuallyDrop<Box<State>>>),
 }
 
 /// An exchange that has ended or is not measured. Not a separate variant, which would make [`InFlight`] one
@@ -33,32 +41,33 @@ pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 
 #[derive(Clone, Copy)]
 pub(super) struct SeriesPair {
-    pub(super) in_progress: &'static RequestSeries,
-    /// The series that will count the request. It differs from `in_progress` if the response sets another endpoint or
+    /// The series whose in-progress gauge has the request.
+    pub(super) started: &'static RequestSeries,
+    /// The series that will count the request. It differs from `started` if the response sets another endpoint or
     /// other labels.
     pub(super) counted: &'static RequestSeries,
 }
 
 /// State that few exchanges need. It is boxed to keep exchanges small, because they are moved often.
-pub(super) struct Boxed {
+pub(super) struct State {
     stage: Stage,
     pub(super) extras: Extras,
 }
 
 enum Stage {
-    SeriesPair(SeriesPair),
-    /// Not registered yet: the request may be the first scrape, which must not register any series. It is
-    /// registered when its future is pending or has a response.
+    InProgress(SeriesPair),
+    /// Not registered yet: the request may be a scrape, and a scrape that passes this layer must not add series to the page.
+    /// It is registered when its future is pending, has a response, or ends without one.
     Deferred(Deferred),
     /// The request has ended at its response head, and the body of its long-lived connection is open.
-    Connection(Connection),
+    Connection(LongLivedBody),
 }
 
 /// The body of a long-lived connection.
-pub(super) struct Connection {
+pub(super) struct LongLivedBody {
     /// The series that counted its request.
     pub(super) counted: &'static RequestSeries,
-    /// `None` if a guard decides when the connection ends.
+    /// The entry in the gauge; `None` if a guard has it.
     pub(super) open: Option<OpenConnection>,
 }
 
@@ -80,14 +89,14 @@ pub(super) struct Extras {
 impl InFlight {
     /// Increments the in-progress gauge of the series.
     pub(super) fn start(series: &'static RequestSeries) -> Self {
-        series.start();
+        series.enter_progress();
         Self::at(series)
     }
 
     /// Creates the value for a series whose in-progress gauge has already been incremented.
     #[inline]
     pub(super) fn at(series: &'static RequestSeries) -> Self {
-        Self::SeriesPair(SeriesPair::at(series))
+        Self::Fast(SeriesPair::at(series))
     }
 
     #[cold]
@@ -106,13 +115,13 @@ impl InFlight {
     }
 
     #[cold]
-    pub(super) fn connection(connection: Connection) -> Self {
+    pub(super) fn connection(connection: LongLivedBody) -> Self {
         Self::boxed(Stage::Connection(connection))
     }
 
     fn boxed(stage: Stage) -> Self {
         let extras = Extras::default();
-        Self::Boxed(Some(ManuallyDrop::new(Box::new(Boxed { stage, extras }))))
+        Self::Boxed(Some(ManuallyDrop::new(Box::new(State { stage, extras }))))
     }
 
     /// Whether the exchange is measured and has not ended.
@@ -130,8 +139,8 @@ impl InFlight {
 
     /// The state that only some layers need, boxed on first use; `None` if the exchange has ended.
     pub(super) fn extras(&mut self) -> Option<&mut Extras> {
-        if let &mut Self::SeriesPair(pair) = self {
-            *self = Self::boxed(Stage::SeriesPair(pair));
+        if let &mut Self::Fast(pair) = self {
+            *self = Self::boxed(Stage::InProgress(pair));
         }
         match self {
             Self::Boxed(Some(boxed)) => Some(&mut boxed.extras),
@@ -149,21 +158,21 @@ impl InFlight {
     #[inline]
     pub(super) fn measured_by(&self) -> Option<(&'static LayerSeries, Method)> {
         match self {
-            Self::SeriesPair(pair) => Some(pair.measured_by()),
+            Self::Fast(pair) => Some(pair.measured_by()),
             Self::Boxed(boxed) => Some(boxed.as_ref()?.measured_by()),
         }
     }
 
-    /// Whether the request is in progress and only the status of its response head matters.
+    /// Whether the exchange is on the fast path and only the status of its response head matters.
     #[inline]
     pub(super) fn needs_only_status(&self) -> bool {
-        matches!(self, Self::SeriesPair(pair) if pair.counted.needs_only_status())
+        matches!(self, Self::Fast(pair) if pair.counted.needs_only_status())
     }
 
     /// The series, if the request is in progress.
     pub(super) fn series(&self) -> Option<SeriesPair> {
         match self {
-            Self::SeriesPair(pair) => Some(*pair),
+            Self::Fast(pair) => Some(*pair),
             Self::Boxed(boxed) => boxed.as_ref()?.series(),
         }
     }
@@ -172,9 +181,9 @@ impl InFlight {
     #[inline]
     pub(super) fn counts_bytes(&self) -> Option<&'static RequestSeries> {
         let counted = match self {
-            Self::SeriesPair(pair) => pair.counted,
+            Self::Fast(pair) => pair.counted,
             Self::Boxed(boxed) => match &boxed.as_ref()?.stage {
-                Stage::SeriesPair(pair) => pair.counted,
+                Stage::InProgress(pair) => pair.counted,
                 Stage::Connection(connection) => connection.counted,
                 Stage::Deferred(_) => return None,
             },
@@ -184,16 +193,16 @@ impl InFlight {
 
     fn series_mut(&mut self) -> Option<&mut SeriesPair> {
         match self {
-            Self::SeriesPair(pair) => Some(pair),
+            Self::Fast(pair) => Some(pair),
             Self::Boxed(boxed) => match &mut boxed.as_mut()?.stage {
-                Stage::SeriesPair(pair) => Some(pair),
+                Stage::InProgress(pair) => Some(pair),
                 Stage::Deferred(_) | Stage::Connection(_) => None,
             },
         }
     }
 
     /// Moves out the connection of a request that has ended at its response head. Leaves [`ENDED`].
-    pub(super) fn take_connection(&mut self) -> Option<Connection> {
+    pub(super) fn take_connection(&mut self) -> Option<LongLivedBody> {
         let Self::Boxed(Some(boxed)) = self else {
             return None;
         };
@@ -209,10 +218,10 @@ impl InFlight {
         }
     }
 
-    /// Moves out the series, if the request is in progress, and the extras. Leaves [`ENDED`].
+    /// Moves out the series and the extras of a request that is in progress. Leaves [`ENDED`].
     pub(super) fn take_series(&mut self) -> Option<(SeriesPair, Extras)> {
         match self.take() {
-            Self::SeriesPair(pair) => Some((pair, Extras::default())),
+            Self::Fast(pair) => Some((pair, Extras::default())),
             Self::Boxed(boxed) => {
                 let boxed = *ManuallyDrop::into_inner(boxed?);
                 Some((boxed.series()?, boxed.extras))
@@ -220,27 +229,26 @@ impl InFlight {
         }
     }
 
-    /// Registers a deferred request: it is in progress from now on.
+    /// Registers a request that is deferred, at the endpoint that the response has `named`, otherwise at that of the
+    /// request. It is in progress from now on, or not measured if the endpoint is skipped.
     #[inline]
-    pub(super) fn register_deferred(&mut self) {
-        if let Self::Boxed(Some(boxed)) = self
-            && boxed.is_deferred()
+    pub(super) fn register_deferred(&mut self, named: Option<&Endpoint>) {
+        if let Self::Boxed(Some(state)) = self
+            && state.is_deferred()
         {
-            self.register(None);
+            self.register(named);
         }
     }
 
-    /// Registers a deferred request, at the endpoint that the response has `named`, otherwise at that of the
-    /// request.
     #[cold]
     fn register(&mut self, named: Option<&Endpoint>) {
         // Taken out until it is registered: if a recorder panics, the exchange has ended.
-        if let Self::Boxed(in_flight) = self
-            && let Some(boxed) = in_flight.take()
+        if let Self::Boxed(boxed) = self
+            && let Some(state) = boxed.take()
         {
-            let mut boxed = ManuallyDrop::into_inner(boxed);
-            if boxed.register(named) {
-                *in_flight = Some(ManuallyDrop::new(boxed));
+            let mut state = ManuallyDrop::into_inner(state);
+            if state.register(named) {
+                *boxed = Some(ManuallyDrop::new(state));
             }
         }
     }
@@ -248,22 +256,21 @@ impl InFlight {
     /// Applies the labels and the endpoint of the response to the series that counts the request. The
     /// in-progress series stays the same.
     pub(super) fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
-        // A deferred request is registered with the labels of the request: those of the response are applied
-        // next.
-        self.register(named);
+        // With the labels of the request: those of the response are applied next.
+        self.register_deferred(named);
         let is_counted = self
             .series_mut()
             .map(|pair| pair.apply_response(response, named));
         if is_counted == Some(false)
             && let Some((pair, _)) = self.take_series()
         {
-            pair.in_progress.end();
+            pair.started.leave_progress();
         }
     }
 }
 
-impl Connection {
-    /// Ends the connection early. That the client leaves is its normal end; that its body fails is not.
+impl LongLivedBody {
+    /// Ends the body. A client that disconnects is the normal end of a connection; a failed body is counted as aborted.
     pub(super) fn end(self, end: End) {
         drop(self.open);
         match end {
@@ -274,18 +281,18 @@ impl Connection {
     }
 }
 
-impl Boxed {
+impl State {
     fn measured_by(&self) -> (&'static LayerSeries, Method) {
         match &self.stage {
-            Stage::SeriesPair(pair) => pair.measured_by(),
+            Stage::InProgress(pair) => pair.measured_by(),
             Stage::Deferred(deferred) => (deferred.layer, deferred.method),
-            Stage::Connection(Connection { counted, .. }) => (counted.layer(), counted.method()),
+            Stage::Connection(LongLivedBody { counted, .. }) => (counted.layer(), counted.method()),
         }
     }
 
     fn series(&self) -> Option<SeriesPair> {
         match self.stage {
-            Stage::SeriesPair(pair) => Some(pair),
+            Stage::InProgress(pair) => Some(pair),
             Stage::Deferred(_) | Stage::Connection(_) => None,
         }
     }
@@ -300,8 +307,8 @@ impl Boxed {
             let Some(series) = deferred.series(named) else {
                 return false;
             };
-            series.start();
-            self.stage = Stage::SeriesPair(SeriesPair::at(series));
+            series.enter_progress();
+            self.stage = Stage::InProgress(SeriesPair::at(series));
         }
         true
     }
@@ -318,7 +325,7 @@ impl SeriesPair {
     #[inline]
     fn at(series: &'static RequestSeries) -> Self {
         Self {
-            in_progress: series,
+            started: series,
             counted: series,
         }
     }

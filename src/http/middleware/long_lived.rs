@@ -10,7 +10,7 @@ use crate::sync::lock;
 /// A response extension that marks the start of a long-lived connection.
 ///
 /// Mark only responses that start a connection or an endless stream: the body of a marked response is not part
-/// of the duration, its size is not recorded, and it is not counted as aborted if the client leaves.
+/// of the duration, its size is not recorded, and it is not counted as aborted if the client disconnects.
 ///
 /// The request ends at the response head, because the lifetime of a connection is not a latency: it is
 /// counted, its duration is recorded, and it is no longer in progress. While the connection is open, it is in
@@ -24,7 +24,7 @@ use crate::sync::lock;
 /// | the guard is dropped before the layer reads the response head | the connection is never in the gauge; the series is exported as 0 |
 /// | the response passes several layers | the connection is in the gauge of each layer, until the same end |
 /// | the response body returns an error or panics | `http_response_bodies_aborted_total` is incremented too |
-/// | the client leaves | the normal end of a connection, not an aborted body |
+/// | the client disconnects | the normal end of a connection, not an aborted body |
 ///
 /// | response | mark | `kind` |
 /// |---|---|---|

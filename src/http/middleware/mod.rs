@@ -11,12 +11,14 @@
 //! | [`future`] | polls the inner service for the response |
 //! | [`head`] | reads the response head and decides whether the exchange ends there |
 //! | [`long_lived`] | the mark of a long-lived connection, and the gauge of open ones |
-//! | [`body`] | reports the end of the response body, which `lifecycle::body` detects |
-//! | [`request_end`](crate::http::labels::request_end) | lists how requests end; the first of these modules that detects the end reports it |
+//! | [`response_status`] | the status of the response, and how far its body is |
+//! | [`body`] | the response body; `lifecycle::body` detects its end |
+//! | [`request_end`](crate::http::labels::request_end) | how requests end; [`exchange`] derives it from the end of the response and its status |
 //!
 //! Panics of the inner service and of its body's `poll_frame` are reported by the guard of `lifecycle::panic_guard`. If
-//! another function of the body or a function of the application that reads the response panics, the exchange ends as
-//! dropped; if one that reads the request panics, the exchange has not started.
+//! another function of the body or a function of the application that reads the response head panics, the exchange ends as
+//! dropped; if one that reads the request panics, the exchange has not started. Panics of functions that are called at
+//! the end of a request are caught.
 
 pub(crate) mod body;
 mod body_progress;

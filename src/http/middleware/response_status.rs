@@ -14,7 +14,7 @@ pub(super) struct ResponseStatus(u64);
 
 const POLLED: u64 = 1 << 16;
 const AWAITS_TRAILERS: u64 = 1 << 17;
-const SENT: u64 = 1 << 18;
+const LAST_BYTE_PASSED: u64 = 1 << 18;
 
 impl ResponseStatus {
     /// Before the response head.
@@ -41,7 +41,8 @@ impl ResponseStatus {
         self.0 & POLLED != 0
     }
 
-    /// Notes that labels are read from trailers, so the request does not end with the last byte of its body.
+    /// Notes that labels are read when the request ends, perhaps from trailers, so it does not end with the last byte of
+    /// its body.
     pub(super) fn set_awaits_trailers(&mut self) {
         self.0 |= AWAITS_TRAILERS;
     }
@@ -53,11 +54,11 @@ impl ResponseStatus {
 
     /// Notes that all announced bytes of the body have passed, and trailers may follow.
     #[inline]
-    pub(super) fn set_sent(&mut self) {
-        self.0 |= SENT;
+    pub(super) fn set_last_byte_passed(&mut self) {
+        self.0 |= LAST_BYTE_PASSED;
     }
 
-    pub(super) fn is_sent(self) -> bool {
-        self.0 & SENT != 0
+    pub(super) fn has_last_byte_passed(self) -> bool {
+        self.0 & LAST_BYTE_PASSED != 0
     }
 }

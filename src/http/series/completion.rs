@@ -7,7 +7,7 @@ use crate::sink::handles::{CounterHandle, HistogramHandle};
 
 /// The series that are updated when a request ends with a certain status.
 pub(super) enum CompletionRecorder {
-    /// Fast path: only a counter and a histogram of a registry, and no warning is possible.
+    /// Only a counter and a histogram of a registry, and no warning is possible.
     Ordinary(RequestCells),
     Other(Box<Handles>),
 }
@@ -29,7 +29,7 @@ pub(super) struct Handles {
 pub(crate) struct Measured {
     pub(crate) head_seconds: Option<f64>,
     pub(crate) response_bytes: Option<u64>,
-    pub(crate) request: Option<RequestBodyMeasured>,
+    pub(crate) request_body: Option<RequestBodyMeasured>,
     pub(crate) trace: Option<TraceId>,
 }
 
@@ -59,12 +59,12 @@ impl Handles {
         if let (Some(size), Some(bytes)) = (&self.response_size, measured.response_bytes) {
             size.observe(bytes as f64);
         }
-        if let Some(request) = measured.request {
+        if let Some(body) = measured.request_body {
             if let Some(size) = &self.request_body_size {
-                size.observe(request.bytes as f64);
+                size.observe(body.bytes as f64);
             }
             if let Some(duration) = &self.request_body_duration {
-                duration.observe(request.seconds);
+                duration.observe(body.seconds);
             }
         }
     }

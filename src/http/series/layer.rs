@@ -138,7 +138,7 @@ impl LayerSeries {
         let endpoint = self.endpoints.get(name)?;
         let series = endpoint.get_plain(Method::of(method))?;
         debug_assert!(!endpoint.is_skipped(), "a skipped endpoint has no series");
-        series.start();
+        series.enter_progress();
         Some(series)
     }
 
@@ -289,7 +289,7 @@ impl LayerSeries {
         Some(self.sink.counter(key))
     }
 
-    pub(super) fn new_ended(
+    pub(super) fn new_recorder(
         &'static self,
         series: &RequestSeries,
         status: Status,

@@ -127,7 +127,7 @@ impl LayerSeries {
                 series.in_progress();
                 series.response_bytes();
                 for status in &route.statuses {
-                    series.ended(Status::of(*status));
+                    series.recorder(Status::of(*status));
                 }
             }
         }

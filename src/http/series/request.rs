@@ -1,4 +1,4 @@
-//! [`RequestSeries`]: the series of requests with the same endpoint, method and labels.
+//! [`RequestSeries`]: the series, of all metrics, of requests with the same endpoint, method and labels.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ use crate::maps::slots::{SlotKey, Slots};
 use crate::registry::handles::InProgressCells;
 use crate::sink::handles::{CounterHandle, InProgressHandle};
 
-/// The series of requests with the same endpoint, method and labels.
+/// The series, of all metrics, of requests with the same endpoint, method and labels.
 ///
 /// The fields that most requests read are in the first cache line.
 #[repr(C, align(64))]
@@ -32,7 +32,7 @@ pub(crate) struct RequestSeries {
     needs_only_status: bool,
     /// Whether the bytes of response bodies are counted as they pass.
     counts_bytes: bool,
-    ended: Slots<Status, CompletionRecorder>,
+    recorders: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,
     pub(super) labels: LabelIds,
     in_progress: OnceLock<Option<InProgressHandle>>,
@@ -75,7 +75,7 @@ impl RequestSeries {
             needs_only_status: layer.needs_only_status() && !method.may_lack_body(),
             may_warn: overflowed || endpoint.kind != EndpointKind::Route,
             counts_bytes: layer.needs.bytes,
-            ended: Slots::default(),
+            recorders: Slots::default(),
             endpoint,
             labels,
             in_progress: OnceLock::new(),
@@ -125,22 +125,22 @@ impl RequestSeries {
 
     /// Increments the in-progress gauge.
     #[inline(always)]
-    pub(crate) fn start(&'static self) {
+    pub(crate) fn enter_progress(&'static self) {
         match (self.layer.writer(), self.in_progress_cells.get()) {
             (Some(writer), Some(cells)) => cells.start(writer),
-            _ => self.start_slow(),
+            _ => self.enter_progress_slow(),
         }
     }
 
     #[cold]
-    fn start_slow(&'static self) {
+    fn enter_progress_slow(&'static self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.start();
         }
     }
 
     /// Decrements the in-progress gauge.
-    pub(crate) fn end(&'static self) {
+    pub(crate) fn leave_progress(&'static self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.end();
         }
@@ -171,7 +171,7 @@ impl RequestSeries {
     ) -> bool {
         let layer = self.layer;
         let Some(CompletionRecorder::Ordinary(cells)) =
-            self.ended.get(layer.exported_status(status))
+            self.recorders.get(layer.exported_status(status))
         else {
             return false;
         };
@@ -188,7 +188,7 @@ impl RequestSeries {
 
     /// Counts a request that ended.
     pub(crate) fn count(&'static self, status: Status, seconds: f64, measured: &Measured) {
-        match self.ended(status) {
+        match self.recorder(status) {
             CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(*cells, seconds),
             CompletionRecorder::Other(handles) => handles.count(seconds, measured),
         }
@@ -197,10 +197,11 @@ impl RequestSeries {
         }
     }
 
-    pub(super) fn ended(&'static self, status: Status) -> &'static CompletionRecorder {
+    /// What records the end of a request with this status.
+    pub(super) fn recorder(&'static self, status: Status) -> &'static CompletionRecorder {
         let status = self.layer.exported_status(status);
-        self.ended
-            .get_or_insert(status, || self.layer.new_ended(self, status))
+        self.recorders
+            .get_or_insert(status, || self.layer.new_recorder(self, status))
     }
 
     /// Counts a response body that was not completed.
