@@ -136,8 +136,8 @@
 //!
 //! - The handler was pending if the future of the inner service returned `Pending` at least once: the handler or a layer
 //!   inside awaits, or collectors with [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error).
-//! - The gauge series exists once a request with the same endpoint, method and custom labels was in the gauge, or if it is
-//!   [preregistered](HttpMetrics::preregister).
+//! - The gauge series exists if it is [preregistered](HttpMetrics::preregister), or if a request with the same endpoint,
+//!   method and custom labels was in the gauge before.
 //!
 //! A metrics page is rendered after its head, so it does not include its own scrape.
 //!

@@ -151,8 +151,8 @@ impl Drop for ConnectionGuard {
 ///
 /// Without this mark, it is a [GET event stream](crate#glossary), which is a [`LongLived`] connection however short it
 /// is, unless the `size_hint` of its body is exact. The reason: a browser's `EventSource` sends GET, and its stream lasts
-/// until the browser leaves. With the mark, the request is in progress until the end of the stream, which is part of the duration.
-/// If the client leaves earlier, the body is aborted with the reason `dropped`.
+/// until the browser leaves. With the mark, the request is in progress until the end of the stream, which is part of
+/// the duration. If the client leaves earlier, the body is aborted with the reason `dropped`.
 ///
 /// | stream | mark |
 /// |---|---|
