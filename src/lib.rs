@@ -1,7 +1,8 @@
 //! Prometheus metrics for axum, tonic, hyper and any other Tower service: a middleware layer and a `/metrics` endpoint.
 //!
 //! - Each request is counted exactly once, also if the client disconnects, the handler panics or a timeout expires.
-//! - Durations include the response body, up to its last frame, so slow streams are visible.
+//! - Durations include the response body, up to its last frame, so slow streams are visible. Those of long-lived
+//!   connections (WebSockets, [GET event streams](#glossary)) end at the response head.
 //! - The cardinality of layers and catalogues is limited: endpoints are route templates, and each label has a maximum
 //!   number of values. Labels of the `metrics` macros have no limit.
 //! - Scrapes are not counted as requests.
@@ -74,10 +75,10 @@
 //! | metric | type | labels | description |
 //! |---|---|---|---|
 //! | `http_requests_total` | counter | `method`, `endpoint`, `status` | requests, counted when they end |
-//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of an upgrade, an event stream that answers GET (unless it is marked [`FiniteStream`](http::FiniteStream)) or another [long-lived connection](#how-requests-end), to its response head |
+//! | `http_request_duration_seconds` | histogram | `method`, `endpoint` | from the start of a request to the end of its response body; of an upgrade, a [GET event stream](#glossary) (an event stream marked [`FiniteStream`](http::FiniteStream) is not one) or another [long-lived connection](#how-requests-end), to its response head |
 //! | `http_requests_in_progress` | gauge | `method`, `endpoint` | requests that have started and not ended; that of a long-lived connection ends at its response head |
 //! | `http_response_bodies_aborted_total` | counter | `method`, `endpoint`, `reason` | response bodies that were not completed |
-//! | `http_connections_open` | gauge | `endpoint`, `kind` | open event streams that answer GET, and responses that your handler marks with [`LongLived`](http::LongLived); WebSockets and tunnels only with [`LongLived::guarded`](http::LongLived::guarded) |
+//! | `http_connections_open` | gauge | `endpoint`, `kind` | open [GET event streams](#glossary) (an event stream marked [`FiniteStream`](http::FiniteStream) is not one), and responses that your handler marks with [`LongLived`](http::LongLived); WebSockets and tunnels only with [`LongLived::guarded`](http::LongLived::guarded) |
 //! | `metrics_label_overflow_total` | counter | `family`, `label` | label values replaced by `overflow` |
 //!
 //! Off by default: the time to the response head, responses by status, sizes of response and request bodies, aborted
@@ -95,7 +96,7 @@
 //!
 //! Services without a router set endpoints with [`route_patterns`](HttpMetrics::route_patterns),
 //! [`endpoint_fn`](HttpMetrics::endpoint_fn) or an [`Endpoint`](http::Endpoint#how-the-endpoint-is-determined). If the
-//! layer does not see the route of a router, use `route_patterns` if the path prefix is known, otherwise an
+//! layer does not see the route of a router, list the templates with `route_patterns`, or add an
 //! [`EndpointLayer`](http::EndpointLayer). Names, prefix, labels, HELP texts and buckets can be set for each layer.
 //!
 //! # How requests end
@@ -112,27 +113,31 @@
 //! | the inner service returns an error instead of a response | at the error | `error` | |
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
 //! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
-//! | an event stream that answers GET starts: the content type is `text/event-stream`, the `size_hint` of the body is not exact, and the response is not marked [`FiniteStream`](http::FiniteStream) | at the response head, also if the stream lasts a second | its status code | the stream is in the gauge `http_connections_open` while it is open. If the client leaves, that is its normal end; a body that returns an error or panics is an aborted body |
+//! | a [GET event stream](#glossary) (server-sent events, SSE) starts: the method is GET, the content type is `text/event-stream`, with or without parameters such as `; charset=utf-8`, the `size_hint` of the body is not exact, and the response is not marked [`FiniteStream`](http::FiniteStream). The status is any but 204 and 304 | at the response head, however short the stream is | its status code | the stream is in the gauge `http_connections_open` while it is open. If the client leaves, that is its normal end; a body that returns an error or panics is an aborted body |
 //! | a response marked [`LongLived`](http::LongLived) that is not an upgrade starts | at the response head | its status code | the same, with the `kind` of the mark |
 //! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | the connection is in the gauge `http_connections_open` only with a [`LongLived::guarded`](http::LongLived::guarded) mark; with [`LongLived::new`](http::LongLived::new), or without a mark, it has no series, because the server drops the body of an upgrade at once |
 //!
-//! An event stream that answers another method than GET, as a language model answers POST, is a response like any other:
-//! it is in progress and timed until its last byte. A user who stops the answer is an aborted body with the reason
-//! `dropped`. To treat a stream that answers GET the same way, mark it [`FiniteStream`](http::FiniteStream).
+//! An event stream in response to another method than GET, such as the output of a language model in response to POST, is
+//! a response like any other: it is in progress and timed until its last byte. To measure an event stream in response to
+//! GET the same way, mark it [`FiniteStream`](http::FiniteStream). If the user stops such a stream before its end, the
+//! request is counted with its status, such as 200, and the body is aborted with the reason `dropped`. A body that the
+//! timeout of an outer layer drops has the same reason.
 //!
-//! These requests are not counted. A request *had to wait* if the future of the inner service returned `Pending` at least
-//! once: because the handler or a layer inside awaits, or collectors with
-//! [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error). A request whose endpoint and method already have an
-//! exported gauge is in the gauge as if it had to wait.
+//! These requests are not counted:
 //!
-//! | request | had to wait | exported series | in the gauge `http_requests_in_progress` |
+//! | request | the handler was pending before its response, or the gauge series already exists | series that are exported | in the gauge `http_requests_in_progress` |
 //! |---|---|---|---|
 //! | the response is marked [`SkipMetrics`](http::SkipMetrics), as for GET or HEAD of a metrics page of this crate | no | none | no |
-//! | the same | yes | the gauge of its endpoint | until the response head |
-//! | its endpoint is excluded by [`skip`](HttpMetrics::skip), and known when the request starts | yes or no | none | no |
+//! | the response is marked `SkipMetrics` | yes | the gauge of its endpoint | until the response head |
+//! | its endpoint is excluded by [`skip`](HttpMetrics::skip), and known when the request starts | either | none | no |
 //! | the response names an endpoint that is excluded by `skip` | no | none | no |
-//! | the same | yes | the gauge of the endpoint known at the start | until the response head |
-//! | `poll_ready` of the inner service returns an error | | none: no request was made | no |
+//! | the response names an endpoint that is excluded by `skip` | yes | the gauge of the endpoint known at the start | until the response head |
+//! | `poll_ready` of the inner service returns an error | either | none: no request was made | no |
+//!
+//! - The handler was pending if the future of the inner service returned `Pending` at least once: the handler or a layer
+//!   inside awaits, or collectors with [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error).
+//! - The gauge series exists if it is [preregistered](HttpMetrics::preregister), or if a request with the same endpoint,
+//!   method and custom labels was in the gauge before.
 //!
 //! A metrics page is rendered after its head, so it does not include its own scrape.
 //!
@@ -166,14 +171,16 @@
 //! | deferred registration | The first request to an endpoint registers its in-progress gauge only when its future returns `Pending` or a response, or ends without one: until then it could be a scrape, which has no series. The series of its count and duration are registered when the request ends, with its value. | [`SkipMetrics`](http::SkipMetrics) |
 //! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
+//! | event stream | A response with the content type `text/event-stream`, in any case, with or without parameters such as `; charset=utf-8`. Its events are server-sent events (SSE). | [How requests end](#how-requests-end) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
 //! | exposition format | The format of the metrics page: the text format 0.0.4 or OpenMetrics. | [`MetricsHandler`] |
 //! | failed | Of a request: the inner service returns an error instead of a response: status `error`. A request with a response of the status 500 has not failed in this sense. Of a collector: its metrics are missing, because it returned an error or invalid samples, panicked or timed out. | [How requests end](#how-requests-end), [`collect`] |
 //! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |
+//! | GET event stream | The response to a GET request with the content type `text/event-stream`, whose `size_hint` is not exact, and which is not marked [`FiniteStream`](http::FiniteStream). Its status does not matter, except that 204 and 304 have no body. It is a long-lived connection, however short it is. | [How requests end](#how-requests-end), [`LongLived`](http::LongLived) |
 //! | in progress | Between the start and the end of a request. | [How requests end](#how-requests-end) |
 //! | inner service, outer layer | A layer wraps an inner service, and can itself be wrapped by outer layers. | [guide](_guide::layer_order) |
 //! | limit | The maximum number of values of a label (`max_values`, `max_endpoints`, `open(50)`). | [guide](_guide::cardinality) |
-//! | long-lived connection | A WebSocket, a tunnel, an event stream that answers GET and is not marked [`FiniteStream`](http::FiniteStream), or another response that is marked `LongLived`. Its request ends at the response head, because a lifetime is not a latency. WebSockets and tunnels are in the gauge `http_connections_open` only with [`LongLived::guarded`](http::LongLived::guarded). | [`LongLived`](http::LongLived) |
+//! | long-lived connection | A WebSocket, a tunnel, a GET event stream, or another response that is marked `LongLived`. Its request ends at the response head, because a lifetime is not a latency. WebSockets and tunnels are in the gauge `http_connections_open` only with [`LongLived::guarded`](http::LongLived::guarded). | [`LongLived`](http::LongLived) |
 //! | metric, metric family | A name with a type, such as `http_requests_total`, and all its series. | [`model`] |
 //! | metrics page | The response of the metrics endpoint. | [`MetricsHandler`] |
 //! | overflow | The label value that replaces values beyond the limit. | [guide](_guide::cardinality) |

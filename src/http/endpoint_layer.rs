@@ -15,17 +15,18 @@ use crate::http::labels::endpoint::Endpoint;
 /// A layer that adds an [`Endpoint`] to each response: the matched route, or a given name. For a metrics layer that
 /// does not see the route.
 ///
-/// The metrics layer reads the endpoint from the response. So requests without a response (cancelled, failed or
-/// panicked) are counted as `unmatched`, and the in-progress gauge has requests as `unmatched`. These settings name
+/// The metrics layer reads the endpoint from the response. So the in-progress gauge, and requests without a response
+/// (cancelled, failed or panicked), have the endpoint that is known without it, usually `unmatched`. These settings name
 /// the endpoint from the start of the request; prefer them, in this order:
 ///
 /// | if | use |
 /// |---|---|
 /// | the metrics layer can be added to the router | `Router::layer` |
-/// | the path prefix is known, as that of a `ServeDir` in a `nest_service` | [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer; it can be on a router |
-/// | neither | `EndpointLayer` |
+/// | the inner service has no routes, such as a `ServeDir` in a `nest_service`, and its path prefix is known | [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer, which can be the layer of a router |
+/// | the inner service is a router in a `nest_service` or a fallback, and its routes are known | `route_patterns(["/v1/users", "/v1/users/{id}"])`: list the full template of each route. `/v1/{*path}` would be one endpoint for all of them |
+/// | none of these | `EndpointLayer` |
 ///
-/// When a metrics layer on axum's router sees the matched route:
+/// Whether the metrics layer sees the route of an axum router:
 ///
 /// | the metrics layer | sees the route |
 /// |---|---|
@@ -34,8 +35,12 @@ use crate::http::labels::endpoint::Endpoint;
 /// | wraps the whole router | no |
 /// | is added to a router that has the other router as a `nest_service` or `fallback_service` | no |
 ///
-/// In the last two cases, add an `EndpointLayer` to the router that has the route. A service without routes gets a name
-/// with [`EndpointLayer::named`].
+/// In the last two cases, the first table decides between `route_patterns` and an `EndpointLayer`, which is added to the
+/// router that has the route. A service without routes gets a name with [`EndpointLayer::named`].
+///
+/// [`keep_parameter`](crate::HttpMetrics::keep_parameter) has no effect on responses with an endpoint from this layer,
+/// even if the metrics layer sees the route: `/{region}/orders` stays as it is. To keep values of a parameter, let the
+/// metrics layer see the route, without an `EndpointLayer`, or use `route_patterns`.
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -69,9 +74,13 @@ impl EndpointLayer {
     /// Creates a layer that adds this name to each response, for a service without routes.
     ///
     /// A response that already has an [`Endpoint`] keeps it. Requests that are in progress, or that end without a
-    /// response, remain `unmatched`. If the path prefix is known, prefer
-    /// [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer: it names the
-    /// endpoint from the start of the request, also beside the routes of a router.
+    /// response, have the endpoint that is known without this layer: `unmatched`, or for the index page of a
+    /// `nest_service` axum's route, such as `/assets/`.
+    ///
+    /// If the path prefix is known, prefer
+    /// [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer, which can be the
+    /// layer of a router: it names the endpoint from the start of the request. `EndpointLayer::named` is for one name for
+    /// the files and the index page.
     ///
     /// Around a service that is the fallback of a router, all unknown paths have this name, whatever their status.
     ///

@@ -17,7 +17,7 @@
 //! | end durations at the response head | [`MeasureUntil`] |
 //! | exclude a response from all metrics | [`SkipMetrics`] |
 //! | mark a long-lived connection; a WebSocket or a tunnel | [`LongLived`]; [`LongLived::guarded`] |
-//! | measure an event stream that answers GET to its last byte | [`FiniteStream`] |
+//! | measure an event stream in response to GET to its last byte | [`FiniteStream`] |
 //! | measure request bodies | [`HttpMetrics::with_request_body`](crate::HttpMetrics::with_request_body), [`RequestBodyMetricsLayer`] |
 //! | add exemplars | [`TraceId`] |
 //!

@@ -39,8 +39,9 @@ pub enum HttpMetric {
     AbortedBodies,
     /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections, by endpoint and `kind`.
     ///
-    /// These are open event streams that answer GET, and responses that your handler marks with
-    /// [`LongLived`](crate::http::LongLived). WebSockets and tunnels are in the gauge only with
+    /// These are open [GET event streams](crate#glossary), and responses that your handler marks with
+    /// [`LongLived`](crate::http::LongLived). An event stream marked
+    /// [`FiniteStream`](crate::http::FiniteStream) is not in the gauge. WebSockets and tunnels are in the gauge only with
     /// [`LongLived::guarded`](crate::http::LongLived::guarded).
     OpenConnections,
     /// `http_response_head_duration_seconds`: time from the start of a request to its response head. Off by
@@ -83,7 +84,7 @@ pub enum HttpMetric {
     Responses,
     /// `http_response_body_bytes_total`: number of bytes of response bodies. Off by default.
     ///
-    /// It grows while a body streams, also that of an event stream or of another
+    /// It grows while a body streams, including that of an event stream or of another
     /// [long-lived](crate::http::LongLived) response. Bytes of an upgraded connection, such as a WebSocket, are not
     /// counted: they are not part of a response body.
     ResponseBytes,
@@ -94,8 +95,7 @@ pub enum HttpMetric {
     /// upgrade without a [guard](crate::http::LongLived::guarded), or one whose guard is dropped before the layer reads
     /// the response head.
     ///
-    /// [`connection_buckets`](crate::HttpMetrics::connection_buckets) sets its bounds, by default from one second to
-    /// one day.
+    /// [`connection_buckets`](crate::HttpMetrics::connection_buckets) sets its bounds, and lists the default ones.
     ConnectionDuration,
 }
 

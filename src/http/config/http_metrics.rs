@@ -36,6 +36,18 @@ use crate::registry::Registry;
 ///     .build(&registry)?;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
+///
+/// Some settings can be called more than once:
+///
+/// | setting | a second call |
+/// |---|---|
+/// | [`label`](Self::label), [`constant_label`](Self::constant_label) | adds; a label name that is used twice is an error of `build` |
+/// | [`without_label`](Self::without_label), [`methods`](Self::methods), [`skip`](Self::skip), [`preregister`](Self::preregister), [`error_kinds`](Self::error_kinds) | adds |
+/// | [`measure`](Self::measure), [`without`](Self::without), [`standard_labels`](Self::standard_labels), [`help`](Self::help) | adds; for the same metric, replaces |
+/// | [`keep_parameter`](Self::keep_parameter) | adds; for the same parameter, is ignored |
+/// | [`endpoint`](Self::endpoint), [`endpoint_fn`](Self::endpoint_fn) | replaces: they are one setting |
+/// | [`prefix`](Self::prefix), [`naming`](Self::naming), [`enabled`](Self::enabled), [`duration_buckets`](Self::duration_buckets), [`size_buckets`](Self::size_buckets), [`connection_buckets`](Self::connection_buckets), [`measure_until`](Self::measure_until), [`route_patterns`](Self::route_patterns), [`max_endpoints`](Self::max_endpoints), [`exemplar`](Self::exemplar) | replaces |
+/// | [`status_on_durations`](Self::status_on_durations), [`status_classes`](Self::status_classes), [`https`](Self::https) | is ignored |
 #[derive(Clone, Debug)]
 #[must_use = "a configuration does nothing until a layer is built from it"]
 pub struct HttpMetrics {
@@ -192,7 +204,11 @@ impl HttpMetrics {
     /// unless the [builder](crate::RegistryBuilder::buckets) of the registry sets others. The presets of OpenTelemetry
     /// have 14 bounds from 0.005 to 10 s.
     ///
-    /// All endpoints of a layer share the bounds. Durations above the last bound are only in the bucket `+Inf`, so a
+    /// All endpoints of a layer share the bounds. For other bounds on some routes, add a layer with another
+    /// [`prefix`](Self::prefix) to these routes, and exclude them from the first layer with [`skip`](Self::skip).
+    /// Without another prefix, `build` returns an error, because one metric cannot have two sets of bounds.
+    ///
+    /// Durations above the last bound are only in the bucket `+Inf`, so a
     /// quantile is never above 10 s with the default. If responses take longer, as streams of a language model do, set
     /// the defaults and higher bounds. The call replaces the defaults:
     ///
@@ -206,7 +222,11 @@ impl HttpMetrics {
     /// ```
     ///
     /// A response that a timeout cuts off takes a little longer than the timeout. If streams are cut off at 60 s, set a
-    /// bound above it, such as 75.
+    /// bound above it, such as 75. This applies to streams that are measured to their last byte: plain streamed bodies,
+    /// event streams in response to another method than GET, and those marked
+    /// [`FiniteStream`](crate::http::FiniteStream). The duration of a [GET event stream](crate#glossary) ends at its
+    /// response head; its lifetime is in `http_connection_duration_seconds`, if
+    /// [`HttpMetric::ConnectionDuration`] is on.
     ///
     /// The bounds apply to durations, head durations and request body durations. Lifetimes of connections have
     /// [`connection_buckets`](Self::connection_buckets).
@@ -228,7 +248,11 @@ impl HttpMetrics {
         self
     }
 
-    /// Sets the upper bounds of the lifetimes of connections, in seconds. The default is from one second to one day.
+    /// Sets the upper bounds of the lifetimes of connections, in seconds. The defaults are 1, 5, 15, 60, 300, 900, 3600
+    /// (1 h), 10,800 (3 h), 21,600 (6 h), 43,200 (12 h) and 86,400 (1 day).
+    ///
+    /// If streams are cut off at 60 s, most lifetimes are a little above 60 and in the bucket up to 300, so quantiles are
+    /// far too high. Set bounds on both sides, such as 55 and 65. The call replaces the defaults.
     ///
     /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added.
     pub fn connection_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
@@ -278,11 +302,34 @@ impl HttpMetrics {
     ///
     /// For services without a router, and for requests of a router whose route the layer does not see, such as those
     /// of a `nest_service`: with `route_patterns(["/assets/{*path}"])`, the files of a `ServeDir` at `/assets` have this
-    /// endpoint from the start of the request.
+    /// endpoint from the start of the request:
     ///
-    /// Examples of patterns are `/users/{id}` and `/files/{*path}`, which does not match `/files` and `/files/`: to match
-    /// them too, list `["/files", "/files/", "/files/{*path}"]`. If no pattern matches, the endpoint is `unmatched`. All
-    /// other [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
+    /// ```
+    /// # #[cfg(feature = "axum")] {
+    /// use axum::Router;
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    /// # let serve_dir = tower::service_fn(async |_: axum::extract::Request| {
+    /// #     Ok::<axum::response::Response, std::convert::Infallible>(axum::response::Response::default())
+    /// # });
+    ///
+    /// // `serve_dir` is tower_http::services::ServeDir::new("assets"), for example.
+    /// let layer = HttpMetrics::server()
+    ///     .route_patterns(["/assets/{*path}"])
+    ///     .build(&Registry::new())?;
+    /// let app: Router = Router::new().nest_service("/assets", serve_dir).layer(layer);
+    /// # let _ = app;
+    /// # }
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// Each pattern is a separate endpoint. If no pattern matches, the endpoint is `unmatched`. All other
+    /// [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
+    ///
+    /// | for | use |
+    /// |---|---|
+    /// | a service with routes, such as a router in a `nest_service` | the full template of each route: `["/v1/users", "/v1/users/{id}"]`. `/v1/{*path}` would be one endpoint for all of them |
+    /// | `/files` and `/files/`, which `/files/{*path}` does not match | three endpoints: `["/files", "/files/", "/files/{*path}"]`. Below a `nest_service("/files", …)`, `/files` and `/files/` have axum's route, whatever the patterns |
+    /// | one name for all files and the index page | [`EndpointLayer::named`](crate::http::EndpointLayer::named) |
     ///
     /// Add the layer to the outermost router: a layer on a router that is nested with `nest` or `nest_service` gets the
     /// path without the prefix.
@@ -353,7 +400,14 @@ impl HttpMetrics {
     ///
     /// Each endpoint with values counts toward [`max_endpoints`](Self::max_endpoints). It is
     /// [skipped](Self::skip) and [preregistered](Self::preregister) by its own name: `skip(["/{region}/orders"])` skips
-    /// only other regions, so list `/eu/orders` and `/us/orders` too. Endpoints that a response names are not changed.
+    /// only other regions, so list `/eu/orders` and `/us/orders` too.
+    ///
+    /// - The parameter is a whole segment of the template. A name that no template has is not an error, and has no effect.
+    /// - Values are compared exactly with the segment of the path: upper and lower case differ, and percent-encoded
+    ///   characters are not decoded.
+    /// - Endpoints that a response names are not changed. So it has no effect on responses with an endpoint from an
+    ///   [`EndpointLayer`](crate::http::EndpointLayer): let the metrics layer see the route, or use
+    ///   [`route_patterns`](Self::route_patterns).
     ///
     /// Call it once for each parameter: of two calls for the same parameter, only the first has an effect.
     ///
@@ -487,7 +541,7 @@ impl HttpMetrics {
     ///
     /// | name | |
     /// |---|---|
-    /// | starts with `/` and has no parameter in the syntax of axum 0.7, such as `/:id` or `/*path` | accepted, also `/assets/*`, a common name of an [`EndpointLayer`](crate::http::EndpointLayer::named) |
+    /// | starts with `/` and has no parameter in the syntax of axum 0.7, such as `/:id` or `/*path` | accepted, including `/assets/*`, a common name of an [`EndpointLayer`](crate::http::EndpointLayer::named) |
     /// | `unmatched`, or the word that [`Naming::unmatched`] sets, and `overflow` | accepted |
     /// | any other | an error |
     ///
@@ -531,7 +585,7 @@ impl HttpMetrics {
     /// | requests, responses | one for each status |
     /// | durations, head durations, sizes | one histogram of (bounds + 3) series; with [`status_on_durations`](Self::status_on_durations), one for each status; without statuses, none |
     /// | in progress, response bytes | one |
-    /// | aborted bodies, connections | none |
+    /// | aborted bodies, connections | none: `rate` and `increase` miss the first abort of a series |
     ///
     /// - A method that is neither standard nor added with [`methods`](Self::methods) is exported as `OTHER`.
     /// - With [`status_classes`](Self::status_classes), the codes are exported as their classes: 200 and 204 are one

@@ -26,11 +26,11 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 /// | 2 | an `Endpoint` extension of the request, set before the request reaches the metrics layer | outer layers, callers of a client |
 /// | 3 | the function or the constant of the configuration. A function that returns `None` leaves it to the next source | [`endpoint_fn`](crate::HttpMetrics::endpoint_fn), [`endpoint`](crate::HttpMetrics::endpoint) |
 /// | 4 | axum's matched route | a `Router` of axum 0.8; [`EndpointLayer`](crate::http::EndpointLayer) lists when the metrics layer sees the route |
-/// | 5 | the matching pattern of the configuration, also if the layer is on a router that has no route for the request, or whose route the layer does not see | [`route_patterns`](crate::HttpMetrics::route_patterns) |
+/// | 5 | the matching pattern of the configuration. A layer on a router uses it for requests that no route matched, or whose route it does not see | [`route_patterns`](crate::HttpMetrics::route_patterns) |
 /// | 6 | `unmatched`, or the word that [`Naming::unmatched`](crate::http::Naming::unmatched) sets | |
 ///
 /// In an endpoint from the sources 2 to 5, the listed values of a
-/// [kept parameter](crate::HttpMetrics::keep_parameter) then replace the parameter. Beyond
+/// [kept parameter](crate::HttpMetrics::keep_parameter) then replace the parameter; source 1 is not changed. Beyond
 /// [`max_endpoints`](crate::HttpMetrics::max_endpoints), the endpoint is `overflow`.
 ///
 /// ```

@@ -131,8 +131,8 @@ fn is_tunnel(code: StatusCode, method: Method) -> bool {
     method == Method::CONNECT && code.is_success()
 }
 
-/// Whether a response without a known length is an event stream that lasts until the client leaves. Only those that
-/// answer GET do, as those of a browser's `EventSource`. The answer of another method, as of a language model, ends.
+/// Whether a response without a known length is a GET event stream. It lasts until the client leaves, as that of a
+/// browser's `EventSource`. An event stream in response to another method, as of a language model, ends.
 fn is_endless_event_stream(method: Method, headers: &HeaderMap, extensions: &Extensions) -> bool {
     method == Method::GET && is_event_stream(headers) && extensions.get::<FiniteStream>().is_none()
 }

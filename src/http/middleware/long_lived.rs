@@ -28,16 +28,16 @@ use crate::sync::lock;
 ///
 /// | response | mark | `kind` |
 /// |---|---|---|
-/// | event stream that answers GET: `content-type: text/event-stream`, and the `size_hint` of the body is not exact | not needed, also if the stream lasts a second; [`FiniteStream`] opts out | `event-stream` |
-/// | event stream that answers another method, such as the answer of a language model to POST | none: it is a response like any other, unless it is marked | that of the mark |
+/// | [GET event stream](crate#glossary): `content-type: text/event-stream`, and the `size_hint` of the body is not exact | not needed, however short the stream is; [`FiniteStream`] opts out | `event-stream` |
+/// | event stream in response to another method, such as the output of a language model in response to POST | none: it is a response like any other, unless it is marked | that of the mark |
 /// | any other endless body | [`LongLived::new`] | that of the mark |
-/// | upgrade: 101, or a 2xx to CONNECT, also a WebSocket over HTTP/2 | [`LongLived::guarded`] | that of the mark |
-/// | response without a body: HEAD, 204 and 304 | has no effect | |
+/// | upgrade: 101, or a 2xx to CONNECT, such as a WebSocket over HTTP/2 | [`LongLived::guarded`] | that of the mark |
+/// | response without a body: HEAD, 204 and 304 | any mark is ignored; the request ends at its head | no series |
 ///
-/// An upgrade needs a guard, because the server drops its body at once and the layer cannot see the session. Without
-/// a guard, its request ends correctly, and `http_connections_open` has no series for it.
+/// An upgrade needs a guard, because the server drops its body at once: the layer cannot see when the WebSocket or the
+/// tunnel closes. Without a guard, its request ends correctly, and `http_connections_open` has no series for it.
 ///
-/// Move the guard into the task that serves the connection, and bind it to a name, such as `let _open = guard;`.
+/// Move the guard into the task that serves the WebSocket, and bind it to a name, such as `let _open = guard;`.
 /// `let _ = guard;` does not move the guard into the task: it is dropped when the handler returns, before the layer
 /// reads the response head, and the connection is not in the gauge.
 ///
@@ -63,11 +63,11 @@ use crate::sync::lock;
 /// let mut response = Response::new(());
 /// *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
 /// response.extensions_mut().insert(mark);
-/// let session = async move {
-///     let _open = guard;
-///     // … the conversation …
+/// let serve = async move {
+///     let _open = guard; // dropped when the WebSocket closes
+///     // … messages …
 /// };
-/// # drop(session);
+/// # drop(serve);
 /// ```
 #[derive(Clone, Debug)]
 pub struct LongLived {
@@ -84,7 +84,7 @@ struct Held {
 }
 
 impl LongLived {
-    /// An event stream that answers GET.
+    /// A GET event stream.
     pub(super) const EVENT_STREAM: Self = Self::new("event-stream");
 
     /// Creates a mark for a connection that is open until the response body ends or is dropped.
@@ -101,7 +101,8 @@ impl LongLived {
     ///
     /// If the guard is dropped before the layer reads the response head, the connection is not in the gauge.
     ///
-    /// How the session ended is not recorded, also if its task panics. Use an [`Operation`](crate::Operation) for that.
+    /// How the connection ended is not recorded, even if the task that serves it panics. Use an
+    /// [`Operation`](crate::Operation) for that.
     pub fn guarded(kind: &'static str) -> (Self, ConnectionGuard) {
         let held = Arc::new(Mutex::new(Held::default()));
         let guarded = Some(Arc::clone(&held));
@@ -146,17 +147,17 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// A response extension for an event stream that answers GET and ends: its response is measured to its last byte.
+/// A response extension for an event stream in response to GET that ends by itself: it is measured to its last byte.
 ///
-/// Without this mark, an event stream that answers GET is a [`LongLived`] connection, also if it lasts a second, unless
-/// the `size_hint` of its body is exact. The reason: a browser's `EventSource` sends GET, and its stream lasts until the
-/// browser leaves. With the mark, the request is in progress until the end of the stream, which is part of the duration.
-/// If the client leaves earlier, the body is aborted with the reason `dropped`.
+/// Without this mark, it is a [GET event stream](crate#glossary), which is a [`LongLived`] connection however short it
+/// is, unless the `size_hint` of its body is exact. The reason: a browser's `EventSource` sends GET, and its stream lasts
+/// until the browser leaves. With the mark, the request is in progress until the end of the stream, which is part of
+/// the duration. If the client leaves earlier, the body is aborted with the reason `dropped`.
 ///
 /// | stream | mark |
 /// |---|---|
 /// | answers one request and then ends, such as the progress of a job: its length is a latency | [`FiniteStream`] |
-/// | a subscription, also if the server cuts it off after a while and the client reopens it | none |
+/// | a subscription, even if the server ends it after a while and the client reopens it | none |
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -179,7 +180,7 @@ impl Drop for ConnectionGuard {
 /// # }
 /// ```
 ///
-/// On any other response, the mark has no effect: an event stream that answers another method is measured to its last
+/// On any other response, the mark has no effect: an event stream in response to another method is measured to its last
 /// byte without it. If the response is also marked [`LongLived`], that mark takes precedence.
 ///
 /// The default buckets of durations end at 10 seconds. If your streams last longer, set higher bounds with

@@ -1,5 +1,5 @@
-//! Event streams of axum over sockets. One that answers GET is a long-lived connection; any other is a response like
-//! the rest, in progress until its last event.
+//! Event streams of axum over sockets. A GET event stream is a long-lived connection; any other is a response like the
+//! rest, in progress until its last event.
 
 use std::sync::{Arc, Mutex};
 

@@ -42,11 +42,11 @@ async fn streams(peers: &[&Peer]) -> Vec<Row> {
         tests: OPEN,
     };
     let mut rows = [
-        row("event stream that answers POST, while it streams"),
+        row("event stream in response to POST, while it streams"),
         row("… after it ended"),
         row("… after it failed with an error"),
         row("… after the client left midway"),
-        row("event stream that answers GET, while it streams"),
+        row("GET event stream, while it streams"),
         row("… after the client left"),
         row("101, while the upgraded connection is open"),
     ];
