@@ -154,7 +154,7 @@
 //! | of a client, `GreeterClient::with_interceptor(measured, …)`: outside the metrics layer | not counted | visible to custom labels |
 //!
 //! An `InterceptorLayer` of the `Server` runs for every request, so it also rejects scrapes of a metrics page on the same
-//! server. Set `with_interceptor` for each service instead, or serve the page on another port (`scrape::MetricsServer`,
+//! server, unless they pass its check. Set `with_interceptor` for each service instead, or serve the page on another port (`scrape::MetricsServer`,
 //! feature `server`).
 //!
 //! For a label with a verified value, such as the tenant of a token:
@@ -188,8 +188,9 @@
 //! | the same, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible, as above |
 //! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown` |
 //!
-//! The series of `unknown` are a fixed set: the gauge, the counters of calls and messages, a histogram of durations, those
-//! of sizes that are on, and a series of `grpc_server_handled_total` for each code that occurs, at most 17. With
+//! The series of `unknown` are a fixed set: the gauge, three counters (calls started, messages received and sent), a
+//! histogram of durations, those of sizes that are on, and a series of `grpc_server_handled_total` for each code that
+//! occurs, at most 17. With the default settings, these are at most 1 + 3 + (11 + 3) + 17 = 35 series. With
 //! [`code_on_durations`](crate::GrpcMetrics::code_on_durations), each new code also adds a histogram of durations, to
 //! `unknown` and to known methods.
 //!
