@@ -154,8 +154,8 @@
 //! | of a client, `GreeterClient::with_interceptor(measured, …)`: outside the metrics layer | not counted | visible to custom labels |
 //!
 //! An `InterceptorLayer` of the `Server` runs for every request, so it also rejects scrapes of a metrics page on the same
-//! server, unless they pass its check. Set `with_interceptor` for each service instead, or serve the page on another port (`scrape::MetricsServer`,
-//! feature `server`).
+//! server, unless they pass its check. Set `with_interceptor` for each service instead, or serve the page on another port
+//! (`scrape::MetricsServer`, feature `server`).
 //!
 //! For a label with a verified value, such as the tenant of a token:
 //!

@@ -14,8 +14,8 @@ impl HttpMetrics {
     /// [sources](crate::http::Endpoint#how-the-endpoint-is-determined), such as [`endpoint_fn`](Self::endpoint_fn) and
     /// [`route_patterns`](Self::route_patterns), work for clients too. If no source names an endpoint, the label is
     /// empty. The label `host` is the host of the URI, otherwise of the `host` header, in lower case and without
-    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. This limit cannot be changed. [`HttpLabel::port`](crate::http::HttpLabel::port) tells the
-    /// ports of a host apart.
+    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. This limit cannot be changed.
+    /// [`HttpLabel::port`](crate::http::HttpLabel::port) tells the ports of a host apart.
     ///
     /// The layer wraps services of `http::Request`, such as the client of hyper-util. reqwest has request and response
     /// types of its own. With this adapter, a measured request returns a `reqwest::Response`:
