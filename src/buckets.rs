@@ -15,8 +15,8 @@
 //!
 //! | histogram | set by |
 //! |---|---|
-//! | of an HTTP layer | [`HttpMetrics::duration_buckets`](crate::HttpMetrics::duration_buckets), [`HttpMetrics::size_buckets`](crate::HttpMetrics::size_buckets) |
-//! | of a gRPC layer | [`GrpcMetrics::handling_buckets`](crate::GrpcMetrics::handling_buckets) |
+//! | of an HTTP layer | [`HttpMetrics::duration_buckets`](crate::HttpMetrics::duration_buckets), [`size_buckets`](crate::HttpMetrics::size_buckets), [`connection_buckets`](crate::HttpMetrics::connection_buckets) |
+//! | of a gRPC layer | [`GrpcMetrics::handling_buckets`](crate::GrpcMetrics::handling_buckets), [`message_size_buckets`](crate::GrpcMetrics::message_size_buckets) |
 //! | of a catalogue | `{ buckets: … }` in the [catalogue](crate::catalogue!) |
 //! | of a macro | [`RegistryBuilder::buckets_for`](crate::RegistryBuilder::buckets_for), which has no effect on catalogues |
 //!
@@ -38,9 +38,15 @@
 
 /// The default buckets of the official Prometheus clients, in seconds: 5 ms to 10 s.
 ///
-/// They are the default of histograms, with two exceptions: size histograms of an HTTP layer have
-/// [other defaults](crate::HttpMetrics::size_buckets), and histograms of a [catalogue](crate::catalogue!) whose
-/// unit is not seconds have no default.
+/// They are the default of histograms, except:
+///
+/// | histogram | default |
+/// |---|---|
+/// | sizes of an HTTP layer | [256 B to 64 MiB](crate::HttpMetrics::size_buckets) |
+/// | lifetimes of connections | [one second to one day](crate::HttpMetrics::connection_buckets) |
+/// | message sizes of a gRPC layer | [16 B to 16 MiB](crate::GrpcMetrics::message_size_buckets) |
+/// | durations of the presets of OpenTelemetry | 14 bounds from 0.005 to 10 s |
+/// | of a [catalogue](crate::catalogue!), if the unit is not seconds | none: set `buckets` |
 pub const DEFAULT: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];

@@ -120,8 +120,16 @@
 //! series are exported as soon as a [`Registry`](crate::Registry) is installed. In a recorder of another crate,
 //! they are registered with the first recording, because installing it does not notify this crate.
 //!
-//! On a thread with a local recorder, the local recorder counts as the installed one. In tests, use one
-//! registry per test instead.
+//! If no registry was installed with [`RegistryBuilder::install`](crate::RegistryBuilder::install), the local recorder of
+//! a thread counts as the installed one. `Shop::global()` is one catalogue per process, and each of its series belongs to
+//! the recorder that is current when the series is registered, and stays there:
+//!
+//! | series | registered |
+//! |---|---|
+//! | with closed labels only, or without labels | all at once, when the catalogue first finds a recorder |
+//! | with open labels | when a combination of open values is first used |
+//!
+//! So in tests, use one registry per test instead.
 //!
 //! # Several metrics per event
 //!

@@ -57,11 +57,12 @@ impl GrpcMetrics {
     /// |---|---|
     /// | names | [`GrpcNaming::open_telemetry`]: `rpc_server_call_duration_seconds` |
     /// | labels | `rpc_method`, `rpc_response_status_code`, `error_type`; the constant label `rpc_system_name="grpc"`, which this preset adds, not the naming |
-    /// | [`GrpcMetric::Handling`] | on, with the status code, and with the buckets of the conventions, 0.005 to 10 seconds |
+    /// | [`GrpcMetric::Handling`] | on, with the status code, and with the 14 bounds of the conventions in seconds: 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10; [`handling_buckets`](Self::handling_buckets) replaces them |
     /// | all other metrics | off: the conventions do not have them, and the count of the durations is the number of calls that ended; [`measure`](Self::measure) turns them on |
     ///
-    /// The status code stays on the durations. To have it on a counter only, use the naming without the preset. The
-    /// counter is [`GrpcMetric::Handled`], `rpc_server_calls_total`; its labels are the same:
+    /// No setting of this preset removes the status code from the durations. To have it on a counter only, use the naming
+    /// without the preset. The counter is [`GrpcMetric::Handled`], `rpc_server_calls_total`, with the labels `rpc_method`,
+    /// `rpc_response_status_code` and `error_type`:
     ///
     /// ```
     /// use tower_prometheus::grpc::GrpcNaming;
@@ -154,13 +155,17 @@ impl GrpcMetrics {
     /// [`build`](Self::build) returns an error if a label is on no metric.
     ///
     /// A call that ends without a response head has the value from the request, or the empty string. Trailers are
-    /// not read: [`build`](Self::build) returns an error for [`from_outcome`](HttpLabel::from_outcome).
+    /// not read: [`build`](Self::build) returns an error for [`from_outcome`](HttpLabel::from_outcome), which is only for HTTP
+    /// layers.
     ///
     /// [`HttpLabel::host`] and [`HttpLabel::port`] are empty around tonic's `Channel`, because the channel adds the host
-    /// to the URI inside the layer. Use [`constant_label`](Self::constant_label), or create the client with `with_origin`.
+    /// to the URI inside the layer. Use [`constant_label`](Self::constant_label), or create the client with `with_origin`, as
+    /// [`HttpLabel::port`] shows.
     ///
     /// Preregistered methods are exported with each combination of [listed values](HttpLabel::values). Methods ×
-    /// combinations can be at most 10,000. Each exports these series:
+    /// combinations can be at most 10,000; beyond, [`build`](Self::build) returns an error. Then preregister fewer methods, list
+    /// fewer values, or replace `values` by [`max_values`](HttpLabel::max_values): metrics with that label are exported from
+    /// the first call. Each combination exports these series:
     ///
     /// | metrics | series |
     /// |---|---|

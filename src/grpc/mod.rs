@@ -61,6 +61,10 @@
 //! | the inner service (on a server, a layer inside; on a client, for example tonic's `Channel`) returned an error, or the response body did | `DeadlineExceeded` if the timeout in the header `grpc-timeout` had expired, otherwise `Unknown` on a server and `Unavailable` on a client |
 //! | the call was dropped before its end: on a server, because the client cancelled it or disconnected, or an outer layer timed out; on a client, because the caller dropped the future or the stream | `DeadlineExceeded` if the timeout in the header `grpc-timeout` had expired, otherwise `Canceled` |
 //!
+//! A response is complete once its trailers or the end of its body have passed the layer; if the size of the body was
+//! announced, its last byte is the end. If the body is dropped before, also after the last message, the last row applies,
+//! or the row of the head if the head has a code.
+//!
 //! | HTTP status | `grpc_code`, as [gRPC maps it] |
 //! |---|---|
 //! | 400 | `Internal` |
@@ -85,20 +89,32 @@
 //! [`with_error_kind`](crate::HttpMetrics::with_error_kind) inside the gRPC layer, around the same channel:
 //!
 //! ```text
+//! type KindOf = fn(&tonic::transport::Error) -> ErrorKind;
+//! type MeasuredChannel =
+//!     GrpcMetricsService<MapRequestBodyService<HttpMetricsService<Channel, ErrorKindFn<KindOf>>, Body>>;
+//!
+//! fn kind(error: &tonic::transport::Error) -> ErrorKind {
+//!     ErrorKind::of(error)
+//! }
+//!
 //! let http = HttpMetrics::client()
-//!     .prefix("channel")
-//!     .with_error_kind(|error: &tonic::transport::Error| ErrorKind::of(error))
+//!     .prefix("channel") // only if the registry has another HTTP client layer, see below
+//!     .with_error_kind(kind as KindOf)
 //!     .build(&metrics)?;
-//! let measured = ServiceBuilder::new()
+//! let measured: MeasuredChannel = ServiceBuilder::new()
 //!     .layer(metrics.grpc_client_layer().map_request_body(Body::new))
 //!     .layer(http)
 //!     .service(channel);
 //! ```
 //!
-//! `channel_http_client_requests_total` then has the label `error_kind`. The prefix avoids an error of `build`: without
-//! it, another HTTP client layer on the same registry has metrics of the same names with other labels. Around a
-//! `Channel`, `host` is empty, and so is `endpoint` unless a setting such as
-//! [`endpoint_fn`](crate::HttpMetrics::endpoint_fn) names it.
+//! `channel_http_client_requests_total` then has the label `error_kind`. Around a `Channel`, `host` is empty unless the
+//! client is [created with its origin](crate::http::HttpLabel::port), and `endpoint` is empty unless a setting such as
+//! [`route_patterns`](crate::HttpMetrics::route_patterns) names it.
+//!
+//! The prefix is needed only if the registry has another HTTP client layer with other labels or buckets, such as one
+//! without `with_error_kind`: `build` returns an error for metrics of the same name with other labels. With
+//! [`open_telemetry_client`](crate::HttpMetrics::open_telemetry_client), leave the prefix out, because it changes the names
+//! of the conventions: the kinds are in `error_type`, which layers without `with_error_kind` have too.
 //!
 //! The timeout of a call is that of the header `grpc-timeout`:
 //!
@@ -107,8 +123,14 @@
 //! | `Request::set_timeout` | yes | `DeadlineExceeded` |
 //! | `Endpoint::timeout` | no | `Unavailable`, because the channel returns an error |
 //!
-//! The timeout is measured from the start of the call in this layer. The clock of the client started earlier, so the
-//! timeout counts as expired 10 ms early, or a tenth of the timeout early if that is less than 10 ms.
+//! The timeout is measured from the start of the call in this layer. The client's clock started earlier, so its
+//! cancellation can arrive shortly before the timeout expires in a server's layer. Therefore a timeout counts as expired
+//! early, in layers of servers and of clients:
+//!
+//! | timeout | counts as expired |
+//! |---|---|
+//! | 100 ms or more | 10 ms early: a timeout of 1 s after 990 ms |
+//! | less than 100 ms | a tenth of it early: a timeout of 50 ms after 45 ms |
 //!
 //! The error value of the inner service is not inspected. If a layer inside the metrics layer returns tonic's `Status`
 //! as an error, tonic turns it into a response with that code outside the metrics layer, which counts `Unknown`.
@@ -128,9 +150,13 @@
 //!
 //! | interceptor | a call that it rejects | headers that it adds |
 //! |---|---|---|
-//! | of a server, inside the metrics layer | counted with its code, such as `Unauthenticated`; [Service and method labels](#service-and-method-labels) lists its labels | not visible to custom labels |
+//! | of a server, inside the metrics layer | counted with its code, such as `Unauthenticated`: as `unknown`, unless the method is [preregistered or known](#service-and-method-labels) | not visible to custom labels |
 //! | of a server, outside the metrics layer | not counted | visible to custom labels |
 //! | of a client, `GreeterClient::with_interceptor(measured, …)`: outside the metrics layer | not counted | visible to custom labels |
+//!
+//! An `InterceptorLayer` of the `Server` runs for every request, so it also rejects scrapes of a metrics page on the same
+//! server, unless they pass its check. Set `with_interceptor` for each service instead, or serve the page on another port
+//! (`scrape::MetricsServer`, feature `server`).
 //!
 //! For a label with a verified value, such as the tenant of a token:
 //!
@@ -138,7 +164,7 @@
 //! |---|---|
 //! | an interceptor inside the metrics layer | nothing verified, only the headers that the client sent: [list the values](crate::http::HttpLabel::values) |
 //! | a tower layer inside the metrics layer | an extension that this layer adds to the response, with [`from_response`](crate::http::HttpLabel::from_response). [`on_everything`](crate::http::HttpLabel::on_everything) is not possible |
-//! | an interceptor outside the metrics layer | a header that the interceptor sets; its rejections are not counted |
+//! | an interceptor outside the metrics layer | an extension that the interceptor inserts (`request.extensions_mut()`), with [`from_request`](crate::http::HttpLabel::from_request), or a header that it sets with `insert`, which replaces the client's; `append` keeps the client's value first. Its rejections are not counted |
 //!
 //! [gRPC maps it]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 //!
@@ -158,23 +184,25 @@
 //! |---|---|---|
 //! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code | none |
 //! | known from an earlier call | its own, from the start of the call, whatever the response is | one for each code |
-//! | the path is not a method's: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | those of `unknown` |
+//! | the path cannot name a method: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | those of `unknown` |
 //! | new, and its first response message or the code `OK` passes | its own; it is known from then on | not possible: this needs a response message or `OK` |
 //! | the same, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible, as above |
 //! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown` |
 //!
-//! Two settings add to the last column:
+//! The series of `unknown` are a fixed set: the gauge, three counters (calls started, messages received and sent), a
+//! histogram of durations, those of sizes that are on, and a series of `grpc_server_handled_total` for each code that
+//! occurs, at most 17. With the default settings, these are at most 1 + 3 + (11 + 3) + 17 = 35 series. With
+//! [`code_on_durations`](crate::GrpcMetrics::code_on_durations), each new code also adds a histogram of durations, to
+//! `unknown` and to known methods.
 //!
-//! - With [`code_on_durations`](crate::GrpcMetrics::code_on_durations), each new code adds a histogram as well.
-//! - A custom label multiplies the last column by its number of values: those that are
-//!   [listed](crate::http::HttpLabel::values) (otherwise up to its limit), `overflow` and the empty string. It adds
-//!   series to preregistered methods too.
+//! Without custom labels, the last column is complete. With them, each new combination of values adds the series of the
+//! next table to the method that is called: to `unknown`, to every known method and to every preregistered method. A label
+//! has as many values as are [listed](crate::http::HttpLabel::values), otherwise up to its limit, and also `overflow` and
+//! the empty string. Only metrics that have the label get the series:
 //!
-//! Each value of a custom label adds these series of each method to the metrics that have the label:
-//!
-//! | metric | series for each value |
+//! | metric | series for each new combination, for each method |
 //! |---|---|
-//! | `grpc_server_handled_total` | one for each code |
+//! | `grpc_server_handled_total` | one for each code that occurs |
 //! | histogram | bounds + 3; of durations with `code_on_durations`, for each code |
 //! | any other | one |
 //!
@@ -199,7 +227,7 @@
 //! | method on a client | labels |
 //! |---|---|
 //! | preregistered | its own; its series are exported as 0 from start-up, with every code |
-//! | the path is not a method's (as on a server) | `unknown` |
+//! | the path cannot name a method (as on a server) | `unknown` |
 //! | known from an earlier call | its own |
 //! | new, and `max_methods` methods that are not preregistered are already known | `overflow` |
 //! | new | its own |

@@ -14,7 +14,12 @@ static GLOBAL: OnceLock<(Registry, &'static Location<'static>)> = OnceLock::new(
 impl Registry {
     /// Returns the registry that was [installed](super::RegistryBuilder::install) as the global recorder.
     ///
-    /// Returns `None` if no recorder is installed, or if the global recorder is from another crate.
+    /// Only [`RegistryBuilder::install`](super::RegistryBuilder::install) makes a registry known to this function. It
+    /// returns `None` if
+    ///
+    /// - no recorder is installed,
+    /// - the global recorder is from another crate,
+    /// - the global recorder is a registry that was passed to `metrics::set_global_recorder`.
     pub fn global() -> Option<Self> {
         GLOBAL.get().map(|(registry, _)| registry.clone())
     }

@@ -77,7 +77,11 @@ impl Sink {
 
     /// Returns the global recorder of the `metrics` crate as a sink.
     ///
-    /// If it is a [`Registry`], the sink is that registry. Otherwise the recorder of another crate is used.
+    /// | global recorder | sink |
+    /// |---|---|
+    /// | a registry that [`RegistryBuilder::install`](crate::RegistryBuilder::install) installed | that registry, also on threads with a local recorder |
+    /// | any other, also a [`Registry`] that was passed to `metrics::set_global_recorder` | used as a [recorder of another crate](#recorders-of-other-crates): the buckets of layers are ignored |
+    /// | none, but the thread has a local recorder | used as a recorder of another crate |
     ///
     /// # Errors
     ///

@@ -120,7 +120,28 @@ impl<Start> OperationLayer<Start> {
     /// Creates the layer. `start` gets each request and returns the operation to start.
     ///
     /// `start` runs in `call`, before the inner service. To use parts of the request at the end of the operation,
-    /// copy them into the closures of the operation, or into its labels with [`Operation::with`].
+    /// copy them into the closures of the operation, or into its labels with [`Operation::with`], which can own a value:
+    ///
+    /// ```
+    /// # use tower_prometheus::custom::OperationLayer;
+    /// # use tower_prometheus::{Counter, Operation, Registry, catalogue, labels};
+    /// # labels! { pub struct Queue { queue: open(20) } }
+    /// # catalogue! {
+    /// #     pub struct Jobs {
+    /// #         /// Total number of jobs, by queue.
+    /// #         pub jobs_total: Counter<Queue>,
+    /// #     }
+    /// # }
+    /// struct Job { queue: String }
+    ///
+    /// # let jobs = Jobs::on(&Registry::new())?;
+    /// let layer = OperationLayer::new(move |job: &Job| {
+    ///     Operation::with(job.queue.clone())
+    ///         .count(move |end| jobs.jobs_total.with(Queue { queue: end.labels.as_str() }))
+    /// });
+    /// # let _ = layer;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
     pub fn new<Request, Labels, Record>(start: Start) -> Self
     where
         Start: Fn(&Request) -> Operation<Labels, Record>,

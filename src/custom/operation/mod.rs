@@ -146,6 +146,8 @@ impl Default for Operation<(), fn(&OperationEnd<'_, ()>)> {
 
 impl<Labels> Operation<Labels, fn(&OperationEnd<'_, Labels>)> {
     /// Creates an operation with labels that may change while it is in progress.
+    ///
+    /// `labels` need not be a label set: it is any value that the closures read as `end.labels`, such as a `String`.
     pub fn with(labels: Labels) -> Self {
         Self {
             labels,

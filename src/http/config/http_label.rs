@@ -1,4 +1,4 @@
-//! [`HttpLabel`]: a custom label of an HTTP layer.
+//! [`HttpLabel`]: a custom label of an HTTP or gRPC layer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,8 +15,8 @@ type RequestValue = dyn for<'a> Fn(RequestHead<'a>) -> Option<Cow<'a, str>> + Se
 type ResponseValue = dyn for<'a> Fn(ResponseHead<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 type OutcomeValue = dyn for<'a> Fn(RequestOutcome<'a>) -> Option<Cow<'a, str>> + Send + Sync;
 
-/// A custom label of an HTTP layer, with a limited number of values. It is read from the request, from the response
-/// head, or when the request ends.
+/// A custom label of an HTTP or gRPC layer, with a limited number of values. It is read from the request, from the
+/// response head, or, only for HTTP layers, when the request ends.
 ///
 /// If clients choose the value, as in a header, they can exhaust the limit: the values seen first are kept
 /// until the process ends, and all others are recorded as `overflow`. List the values with
@@ -115,6 +115,11 @@ impl HttpLabel {
 
     /// Creates a label with the [host](RequestHead::host) of the request, in lower case and without the port.
     ///
+    /// It has the limit of any label: 50 values, unless [`max_values`](Self::max_values) sets another. The label `host` of
+    /// [`HttpMetrics::client`](crate::HttpMetrics::client) has 100, which cannot be changed.
+    ///
+    /// Around tonic's `Channel`, the host is empty; see [`port`](Self::port).
+    ///
     /// Clients choose the `host` header: on a server, list your hosts with [`values`](Self::values).
     pub fn host(name: impl Into<String>) -> Self {
         Self::from_request(name, |request| request.host()).ignore_case()
@@ -125,7 +130,15 @@ impl HttpLabel {
     ///
     /// It is empty if none is named, as is usual for the default port of a scheme. `server_port` of
     /// [`open_telemetry_client`](crate::HttpMetrics::open_telemetry_client) is then 80 or 443, by the scheme of the URI;
-    /// without a scheme, it is empty. Around tonic's `Channel`, both the host and the port are empty.
+    /// without a scheme, it is empty.
+    ///
+    /// Around tonic's `Channel`, both the host and the port are empty, because the channel adds them to the URI inside the
+    /// layer. They are set if the client is created with its origin:
+    ///
+    /// | client | with the origin |
+    /// |---|---|
+    /// | without an interceptor | `GreeterClient::with_origin(measured, origin)` |
+    /// | with an interceptor | `GreeterClient::with_origin(InterceptedService::new(measured, interceptor), origin)` |
     ///
     /// Clients choose the port: on a server, list your ports with [`values`](Self::values). To tell the listeners of a
     /// process apart, give the layer of each one a [`constant_label`](crate::HttpMetrics::constant_label) of the same name
@@ -176,7 +189,12 @@ impl HttpLabel {
     /// Creates a label that is read when the request ends: from the trailers of the response, or from how the request
     /// ended.
     ///
-    /// The function also runs for requests without a response.
+    /// Only for HTTP layers: [`GrpcMetrics::build`](crate::GrpcMetrics::build) returns an error. To label gRPC calls by a
+    /// trailer, put an [`HttpMetrics`](crate::HttpMetrics) layer around the same service. Around a tonic server it sees no
+    /// routes: name the methods, `route_patterns(["/shop.Orders/Place"])`.
+    ///
+    /// The function also runs for requests without a response. If
+    /// [`or_from_response`](Self::or_from_response) is added, a value of this function replaces the one from the response.
     ///
     /// ```
     /// use tower_prometheus::http::HttpLabel;
@@ -216,7 +234,8 @@ impl HttpLabel {
     }
 
     /// Adds a function of the response head. If it returns a value, that value replaces the one from the
-    /// request.
+    /// request. A value from the [outcome](Self::from_outcome) replaces both. The label then no longer reads the request
+    /// alone, so [`on_everything`](Self::on_everything) is not possible.
     pub fn or_from_response<F>(mut self, value: F) -> Self
     where
         F: for<'a> Fn(ResponseHead<'a>) -> Option<&'a str> + Send + Sync + 'static,
@@ -271,7 +290,8 @@ impl HttpLabel {
     ///
     /// | layer | the label is on |
     /// |---|---|
-    /// | HTTP | counters of requests and responses, durations, sizes, bytes of response bodies, unless it is read from the outcome; not on lifetimes of connections |
+    /// | HTTP | counters of requests and responses, durations, sizes; bytes of response bodies. Not on requests in progress, aborted bodies, connections and their lifetimes |
+    /// | HTTP, read [from the outcome](Self::from_outcome) | the same without bytes of response bodies, which are counted before the outcome is known |
     /// | gRPC | the counter of calls that ended, and their durations; not on sizes |
     ///
     /// Each value then adds bounds + 3 series to each histogram.
@@ -285,9 +305,10 @@ impl HttpLabel {
     }
 
     /// Adds the label to all metrics of an HTTP or gRPC layer, also to requests in progress, aborted bodies and open
-    /// connections.
+    /// connections. `metrics_label_overflow_total` never has it.
     ///
-    /// Includes [`on_histograms`](Self::on_histograms); the last of the two calls counts.
+    /// These metrics include those of [`on_histograms`](Self::on_histograms). If both are called, the last call replaces
+    /// the first: `on_everything().on_histograms()` is the same as `on_histograms()`.
     ///
     /// Only for labels that are read from the request alone, because the in-progress gauge is incremented before there
     /// is a response. For other labels, [`build`](crate::HttpMetrics::build) returns an error.

@@ -16,7 +16,18 @@ use crate::model::kind::Instrument;
 /// | [`AbortedBodies`](Self::AbortedBodies), [`AbortedRequestBodies`](Self::AbortedRequestBodies) | `method`, `endpoint`, `reason` |
 /// | [`OpenConnections`](Self::OpenConnections), [`ConnectionDuration`](Self::ConnectionDuration) | `endpoint`, `kind` |
 ///
-/// [`standard_labels`](crate::HttpMetrics::standard_labels) changes the labels of one metric.
+/// The presets add:
+///
+/// | preset | metrics | labels |
+/// |---|---|---|
+/// | [`HttpMetrics::client`](crate::HttpMetrics::client) | all | `host` |
+/// | [`HttpMetrics::open_telemetry_client`](crate::HttpMetrics::open_telemetry_client) | all | `server_address`, `server_port` |
+/// | [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) | all | `url_scheme` |
+/// | both of OpenTelemetry | requests and responses (off by default), durations, sizes, response bytes | `network_protocol_version` |
+/// | both of OpenTelemetry | those with the status | `error_type` |
+///
+/// [`standard_labels`](crate::HttpMetrics::standard_labels) changes the standard labels of one metric: method, endpoint and
+/// status.
 ///
 /// The first five are on by default in [`HttpMetrics::server`](crate::HttpMetrics::server) and
 /// [`client`](crate::HttpMetrics::client). [`measure`](crate::HttpMetrics::measure) and

@@ -78,7 +78,8 @@ impl HttpMetrics {
 
     /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
     ///
-    /// Layers of one registry may have different values of the label. If they share a metric, all of them need it.
+    /// Layers of one registry may have different values of the label. If they share a metric, all of them need it. The name
+    /// of another label of the layer, such as `host` of [`client`](Self::client), is an error of [`build`](Self::build).
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.options.constant_labels.push(label);
@@ -539,7 +540,7 @@ impl HttpMetrics {
     ///
     /// [`build`](Self::build) returns an error for a name that cannot be an endpoint:
     ///
-    /// | name | |
+    /// | name | result |
     /// |---|---|
     /// | starts with `/` and has no parameter in the syntax of axum 0.7, such as `/:id` or `/*path` | accepted, including `/assets/*`, a common name of an [`EndpointLayer`](crate::http::EndpointLayer::named) |
     /// | `unmatched`, or the word that [`Naming::unmatched`] sets, and `overflow` | accepted |

@@ -33,7 +33,7 @@ use crate::sink::layer_options::name_errors;
 /// | response body sizes | `http_response_body_size_bytes`, off | `http_client_response_body_size_bytes`, off | `http_server_response_body_size_bytes` | `http_client_response_body_size_bytes` | `axum_http_response_body_size`, off |
 /// | responses, off | `http_responses_total` | `http_client_responses_total` | `http_server_responses_total` | `http_client_responses_total` | `axum_http_responses_total` |
 /// | method | `method` | `method` | `http_request_method` | `http_request_method` | `method` |
-/// | endpoint | `endpoint` | `endpoint` | `http_route`, not in progress | `url_template`, not in progress | `endpoint` |
+/// | endpoint | `endpoint` | `endpoint` | `http_route` (the in-progress gauge lacks it) | `url_template` (the in-progress gauge lacks it) | `endpoint` |
 /// | status | `status`, not on durations | `status`, not on durations | `http_response_status_code`, on durations | `http_response_status_code`, on durations | `status`, on durations |
 /// | other methods | `OTHER` | `OTHER` | `_OTHER` | `_OTHER` | `OTHER` |
 /// | no endpoint | `unmatched` | empty | empty | empty | `unmatched` |

@@ -14,8 +14,8 @@ impl HttpMetrics {
     /// [sources](crate::http::Endpoint#how-the-endpoint-is-determined), such as [`endpoint_fn`](Self::endpoint_fn) and
     /// [`route_patterns`](Self::route_patterns), work for clients too. If no source names an endpoint, the label is
     /// empty. The label `host` is the host of the URI, otherwise of the `host` header, in lower case and without
-    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. [`HttpLabel::port`](crate::http::HttpLabel::port) tells the
-    /// ports of a host apart.
+    /// the port. The first 100 hosts are kept; further ones are recorded as `overflow`. This limit cannot be changed.
+    /// [`HttpLabel::port`](crate::http::HttpLabel::port) tells the ports of a host apart.
     ///
     /// The layer wraps services of `http::Request`, such as the client of hyper-util. reqwest has request and response
     /// types of its own. With this adapter, a measured request returns a `reqwest::Response`:
@@ -53,6 +53,23 @@ impl HttpMetrics {
     /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms), because `Requests` is off |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     /// | [`HttpMetric::RequestBodySize`] | off; [`with_request_body`](Self::with_request_body) turns it on |
+    ///
+    /// To have the status and `error_type` on one counter only, which saves most series, turn the counter on and set the
+    /// labels of each histogram that is on:
+    ///
+    /// ```
+    /// use tower_prometheus::http::{HttpMetric, StandardLabel::{Endpoint, Method}};
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    ///
+    /// let layer = HttpMetrics::open_telemetry()
+    ///     .measure(HttpMetric::Requests)
+    ///     .standard_labels(HttpMetric::Duration, [Endpoint, Method])
+    ///     .standard_labels(HttpMetric::ResponseBodySize, [Endpoint, Method])
+    ///     .build(Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// Do the same for histograms that you turn on: `HeadDuration`, `RequestBodySize` and `RequestBodyDuration`.
     pub fn open_telemetry() -> Self {
         Self::server()
             .naming(Naming::open_telemetry())
@@ -69,7 +86,7 @@ impl HttpMetrics {
     /// | | |
     /// |---|---|
     /// | names | [`Naming::open_telemetry_client`] |
-    /// | additional labels | `server_address` and `server_port` (at most 100 values each), `network_protocol_version`, `error_type` |
+    /// | additional labels | `server_address` and `server_port` (at most 100 values each, which cannot be changed), `network_protocol_version`, `error_type` |
     /// | status label | also on durations and sizes |
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
     /// | endpoint label | `url_template`, from the same sources as in [`client`](Self::client) |
@@ -78,7 +95,25 @@ impl HttpMetrics {
     /// | [`HttpMetric::ResponseBodySize`] | on |
     ///
     /// `error_type` is the status code of a response with 4xx or 5xx. Without a response, it is `error`, `cancelled` or
-    /// `panicked`; with [`with_error_kind`](Self::with_error_kind), it tells errors apart.
+    /// `panicked`. With [`with_error_kind`](Self::with_error_kind), the kind replaces `error`: `timeout`, `dns`, or `other`
+    /// for an error that is not recognized.
+    ///
+    /// To have the status and `error_type` on one counter only, which saves most series, turn the counter on and set the
+    /// labels of each histogram that is on:
+    ///
+    /// ```
+    /// use tower_prometheus::http::{HttpMetric, StandardLabel::{Endpoint, Method}};
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    ///
+    /// let layer = HttpMetrics::open_telemetry_client()
+    ///     .measure(HttpMetric::Requests)
+    ///     .standard_labels(HttpMetric::Duration, [Endpoint, Method])
+    ///     .standard_labels(HttpMetric::ResponseBodySize, [Endpoint, Method])
+    ///     .build(Registry::new())?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// Do the same for histograms that you turn on: `HeadDuration`, `RequestBodySize` and `RequestBodyDuration`.
     pub fn open_telemetry_client() -> Self {
         let mut client = Self::server()
             .naming(Naming::open_telemetry_client())

@@ -6,7 +6,8 @@ use crate::http::labels::request_end::RequestEnd;
 
 /// How a request ended, as passed to the functions of [`HttpLabel::from_outcome`](crate::http::HttpLabel::from_outcome).
 ///
-/// The front page lists [how requests end](crate#how-requests-end).
+/// Only for HTTP layers, which can also be put around gRPC services; a [`GrpcMetrics`](crate::GrpcMetrics) layer cannot use
+/// it. The front page lists [how requests end](crate#how-requests-end).
 #[derive(Clone, Copy, Debug)]
 pub struct RequestOutcome<'a> {
     end: RequestEnd,
