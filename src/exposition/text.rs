@@ -16,8 +16,6 @@ use crate::registry::cells::SeriesCells;
 use crate::registry::exemplars::{Exemplar, Exemplars};
 use crate::registry::snapshot::values::RegistryValues;
 use crate::registry::snapshot::{FamilySnapshot, FamilySource, RegistryFamily, Snapshot};
-#[cfg(feature = "summary")]
-use crate::registry::window::QUANTILES;
 
 /// A writer that renders a snapshot, a slice at a time.
 pub(crate) struct TextWriter {
@@ -90,7 +88,10 @@ impl TextWriter {
                     self.parts = LineParts::of_histogram(&family.name, bounds, self.format);
                 }
                 #[cfg(feature = "summary")]
-                Instrument::Summary => self.parts = LineParts::of_summary(&family.name),
+                Instrument::Summary => {
+                    let quantiles = family.quantiles();
+                    self.parts = LineParts::of_summary(&family.name, quantiles, self.format);
+                }
                 _ => {}
             }
         }
@@ -139,8 +140,8 @@ impl TextWriter {
                 Instrument::Summary => {
                     // The approximate cost of merging the sketches.
                     budget.spend(100 * LINE);
-                    let quantiles = family.quantiles(cells.cell);
-                    self.write_summary(page, values, prefix, cells, quantiles);
+                    let quantiles = family.quantile_values(cells.cell);
+                    self.write_summary(page, values, prefix, cells, &quantiles);
                 }
                 Instrument::Histogram => {
                     budget.spend(LINE * family.buckets.count());
@@ -204,7 +205,7 @@ impl TextWriter {
         values: &RegistryValues,
         labels: &str,
         cells: SeriesCells,
-        quantiles: [(f64, f64); QUANTILES.len()],
+        quantiles: &[(f64, f64)],
     ) {
         let LineParts {
             bucket,
@@ -214,7 +215,7 @@ impl TextWriter {
         let comma = if labels.is_empty() { "" } else { "," };
         for (quantile, (_, value)) in part_labels.iter().zip(quantiles) {
             push_all(page, &[bucket, labels, comma, quantile]);
-            push_float(page, value, self.format.whole_numbers());
+            push_float(page, *value, self.format.whole_numbers());
             page.push(b'\n');
         }
         let total = values.count(cells.cell);
@@ -297,11 +298,13 @@ struct LineParts {
 
 impl LineParts {
     #[cfg(feature = "summary")]
-    fn of_summary(name: &str) -> Self {
-        let quantile = |quantile: f64| format!("quantile=\"{quantile}\"}} ");
+    fn of_summary(name: &str, quantiles: &[f64], format: Format) -> Self {
+        let quantiles = quantiles.iter();
         Self {
             bucket: format!("{name}{{"),
-            part_labels: QUANTILES.into_iter().map(quantile).collect(),
+            part_labels: quantiles
+                .map(|q| part_label("quantile", *q, format))
+                .collect(),
             sum: format!("{name}_sum"),
             count: format!("{name}_count"),
         }
@@ -309,19 +312,23 @@ impl LineParts {
 
     fn of_histogram(name: &str, bounds: &[f64], format: Format) -> Self {
         let bounds = bounds.iter().copied().chain([f64::INFINITY]);
-        let le = |bound| {
-            let mut le = b"le=\"".to_vec();
-            push_float(&mut le, bound, format.whole_numbers());
-            le.extend_from_slice(b"\"} ");
-            String::from_utf8_lossy(&le).into_owned()
-        };
         Self {
             bucket: format!("{name}_bucket{{"),
-            part_labels: bounds.map(le).collect(),
+            part_labels: bounds
+                .map(|bound| part_label("le", bound, format))
+                .collect(),
             sum: format!("{name}_sum"),
             count: format!("{name}_count"),
         }
     }
+}
+
+/// Returns the label that distinguishes the samples of one series, and the end of the labels: `le="0.5"} `.
+fn part_label(name: &str, value: f64, format: Format) -> String {
+    let mut label = format!("{name}=\"").into_bytes();
+    push_float(&mut label, value, format.whole_numbers());
+    label.extend_from_slice(b"\"} ");
+    String::from_utf8_lossy(&label).into_owned()
 }
 
 /// Writes the HELP, TYPE and UNIT lines of a family.
