@@ -140,8 +140,8 @@ impl QueryProxyBuilder {
 
     /// Adds a header to every request to the upstream, such as Mimir's `X-Scope-OrgID`.
     ///
-    /// Like credentials, the value never appears in the proxy's responses, errors, logs or `Debug` output. Headers of a single connection or
-    /// message, such as `connection` and `content-length`, cannot be set.
+    /// Like credentials, the value never appears in the proxy's responses, errors, logs or `Debug` output. Headers of a
+    /// single connection or message, such as `connection` and `content-length`, cannot be set.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let header = constant_header(name.as_ref(), value.as_ref());
