@@ -75,7 +75,7 @@ impl MetricsBody {
             collection,
             collected: Collected::default(),
             next: 0,
-            budget: Budget::turn(),
+            budget: Budget::until_yield(),
         });
         Self { content }
     }
@@ -116,7 +116,7 @@ impl Scraping {
             }
             NextSlice::End => Poll::Ready(None),
             NextSlice::Yield => {
-                self.budget = Budget::turn();
+                self.budget = Budget::until_yield();
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -325,7 +325,12 @@ mod tests {
             encoding: Encoding::Identity,
         };
         assert!(matches!(
-            waiting.slice(variant, &Collected::default(), 0, &mut Budget::turn()),
+            waiting.slice(
+                variant,
+                &Collected::default(),
+                0,
+                &mut Budget::until_yield()
+            ),
             NextSlice::Yield
         ));
     }

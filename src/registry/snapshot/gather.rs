@@ -43,7 +43,7 @@ impl Registry {
 
     async fn read_values(&self) -> Arc<RegistryValues> {
         let mut reader = ValueReader::new(self);
-        let values = poll_fn(|cx| match reader.advance(&mut Budget::turn()) {
+        let values = poll_fn(|cx| match reader.advance(&mut Budget::until_yield()) {
             Some(values) => Poll::Ready(values),
             None => {
                 cx.waker().wake_by_ref();

@@ -37,7 +37,7 @@ impl RegistryValues {
         let mut reader = ValueReader::new(registry);
         loop {
             // Reads in slices, because other scrapes wait for the lock of an index while it is merged.
-            if let Some(values) = reader.advance(&mut Budget::turn()) {
+            if let Some(values) = reader.advance(&mut Budget::until_yield()) {
                 return values;
             }
         }
