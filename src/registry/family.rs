@@ -132,7 +132,7 @@ impl Family {
     /// Returns the quantiles of the summary with this first cell and their values; NaN without observations in
     /// the window.
     #[cfg(feature = "summary")]
-    pub(crate) fn quantile_values(&self, cell: CellId) -> Vec<(f64, f64)> {
+    pub(crate) fn quantiles(&self, cell: CellId) -> Vec<(f64, f64)> {
         let windows = self.windows();
         windows.map_or_else(Vec::new, |windows| windows.values(cell))
     }

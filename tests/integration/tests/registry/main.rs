@@ -3,3 +3,4 @@
 mod buckets;
 mod gather;
 mod names;
+mod versions_of_metrics;
