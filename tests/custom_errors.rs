@@ -30,7 +30,7 @@ fn main() {
 "#;
 
 /// Programs that compile: a name, and the code that follows in `main` or after it.
-const VALID: [(&str, &str); 5] = [
+const VALID: [(&str, &str); 6] = [
     ("catalogue", "}"),
     (
         "items_with_the_names_of_fields",
@@ -43,6 +43,17 @@ const VALID: [(&str, &str); 5] = [
     (
         "one_type_on_a_registry_and_globally",
         "let mut shop = shop; if false { shop = Shop::global(); } shop.refunds_total.with(Payment::Card).increment(); }",
+    ),
+    (
+        "metrics_with_unconventional_names",
+        "} catalogue! { struct Old {
+            /// Hits.
+            hits: Counter { unconventional: true },
+            /// The build.
+            build: Info<Payment> { unconventional: true },
+            /// Jobs.
+            jobs_total: Gauge { unconventional: true },
+        } }",
     ),
     // The macros may use these names in their expansion.
     (
@@ -85,7 +96,7 @@ const VALID: [(&str, &str); 5] = [
 ];
 
 /// Programs that do not compile: a name, the code that follows in `main` or after it, and a part of the messages.
-const INVALID: [(&str, &str, &str); 24] = [
+const INVALID: [(&str, &str, &str); 30] = [
     (
         "labels_of_another_type",
         "shop.refunds_total.with(Reason::Late).increment(); }",
@@ -94,7 +105,37 @@ const INVALID: [(&str, &str, &str); 24] = [
     (
         "no_labels",
         "shop.refunds_total.increment(); }",
-        "no method named `increment` found for struct `tower_prometheus::Counter<Payment>`",
+        "this metric has the labels `Payment`: call `.with(…)` first, which returns one of its series",
+    ),
+    (
+        "no_open_labels",
+        "shop.orders_total.add(2); }",
+        "this metric has the labels `Order<&str>`: call `.with(…)` first, which returns one of its series",
+    ),
+    (
+        "gauge_without_its_labels",
+        "} fn set(gauge: Gauge<Payment>) { gauge.set(1.0); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "gauge_changed_without_its_labels",
+        "} fn change(gauge: Gauge<Payment>) { gauge.decrement(); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "float_counter_without_its_labels",
+        "} fn add(counter: tower_prometheus::FloatCounter<Payment>) { counter.add(0.5); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "histogram_without_its_labels",
+        "} fn observe(histogram: Histogram<Payment>) { histogram.observe(1.0); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "operation_without_its_labels",
+        "} fn start(running: tower_prometheus::InProgress<Payment>) { let _running = running.start(); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
     ),
     (
         "text_for_an_enum_label",
@@ -138,7 +179,7 @@ const INVALID: [(&str, &str, &str); 24] = [
             /// Counts problems.
             orders: Counter,
         } }",
-        "`orders`: the name of a counter must end in `_total`",
+        "`orders`: the name of a counter must end in `_total`; rename it, or set `unconventional: true`",
     ),
     (
         "gauge_name",
@@ -154,7 +195,7 @@ const INVALID: [(&str, &str, &str); 24] = [
             /// Counts problems.
             build: Info<Payment>,
         } }",
-        "`build`: the name of an info metric must end in `_info`",
+        "`build`: the name of an info metric must end in `_info`; rename it, or set `unconventional: true`",
     ),
     (
         "metric_name",

@@ -107,20 +107,21 @@ pub(crate) const fn name_problem(
     if !is_label_name(name) {
         return Some(Problem::Name);
     }
+    if unconventional {
+        return None;
+    }
     match kind {
         MetricKind::Counter if !ends_with(name, "_total") => {
             return Some(Problem::CounterWithoutTotal);
         }
         MetricKind::Info if !ends_with(name, "_info") => return Some(Problem::InfoWithoutInfo),
         MetricKind::Counter | MetricKind::Info => {}
-        _ if !unconventional && ends_with(name, "_total") => {
-            return Some(Problem::TotalWithoutCounter);
-        }
+        _ if ends_with(name, "_total") => return Some(Problem::TotalWithoutCounter),
         _ => {}
     }
     let is_part =
         ends_with(name, "_bucket") || ends_with(name, "_sum") || ends_with(name, "_count");
-    if is_part && !unconventional {
+    if is_part {
         return Some(Problem::PartOfHistogram);
     }
     None

@@ -25,7 +25,8 @@ pub struct Definition {
     pub(super) name: &'static str,
     docs: &'static [&'static str],
     pub(super) unit: Option<Unit>,
-    buckets: &'static [f64],
+    /// Empty if none are set.
+    pub(super) buckets: &'static [f64],
     unconventional: bool,
 }
 
@@ -75,7 +76,8 @@ impl Definition {
         self
     }
 
-    /// Allows a name of a gauge, histogram or summary that ends in `_total`, `_sum`, `_count` or `_bucket`.
+    /// Allows a counter without `_total`, an info without `_info`, and other metrics whose name ends in `_total`, `_sum`,
+    /// `_count` or `_bucket`.
     pub const fn unconventional(mut self, yes: &bool) -> Self {
         self.unconventional = *yes;
         self

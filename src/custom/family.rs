@@ -12,7 +12,7 @@ use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::hooks;
 use crate::sink::Sink;
-use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
+use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, OverflowEffect, overflow_spec};
 
 /// A metric of a catalogue and its sink, which is not known before a recorder is installed.
 pub(super) struct CustomFamily {
@@ -38,9 +38,13 @@ impl CustomFamily {
         instrument: Instrument,
         labels: &'static [LabelSpec],
     ) -> Self {
+        let effect = match instrument {
+            Instrument::Gauge => OverflowEffect::SetIgnored,
+            _ => OverflowEffect::Recorded,
+        };
         let open = labels.iter().filter_map(|label| match label.values {
             SpecValues::Closed(_) => None,
-            SpecValues::Open(at_most) => Some(OpenLabel::new(label.name, at_most)),
+            SpecValues::Open(at_most) => Some(OpenLabel::new(label.name, at_most, effect)),
         });
         Self {
             definition,
@@ -112,7 +116,9 @@ impl CustomFamily {
             sink.register(&overflow_spec())?;
         }
         // Another thread may have set it first, to the same sink.
-        let _ = self.sink.set(Some(sink.clone()));
+        if self.sink.set(Some(sink.clone())).is_ok() {
+            sink.warn_if_buckets_are_ignored(self.name(), self.definition.buckets);
+        }
         Ok(())
     }
 
@@ -149,16 +155,16 @@ impl CustomFamily {
 }
 
 impl OpenLabel {
-    fn new(name: &'static str, at_most: usize) -> Self {
+    fn new(name: &'static str, at_most: usize, effect: OverflowEffect) -> Self {
         Self {
             name,
             limit: at_most,
             values: NameSet::new(at_most),
-            overflow: Overflow::default(),
+            overflow: Overflow::new(effect),
         }
     }
 
-    /// Why a value of `len` bytes is recorded as overflow.
+    /// Why a value of `len` bytes is replaced by `overflow`.
     fn overflow_cause(&self, len: usize) -> OverflowCause {
         if len > MAX_NAME_LEN {
             return OverflowCause::TooLong;

@@ -99,8 +99,9 @@
 //! If a metric has both, the series of all closed values are exported once a combination of open values is
 //! first used. Looking up a series with closed labels only is an index into an array.
 //!
-//! The first `overflow` of a label logs a warning; each one increments
-//! `metrics_label_overflow_total{family,label}`. Constant labels are set on the
+//! The first `overflow` of a label logs a warning; each call of `with` that is replaced by it increments
+//! `metrics_label_overflow_total{family,label}`. A [`Gauge`](crate::Gauge) is not `set` there, because several series
+//! would overwrite each other. Constant labels are set on the
 //! [registry](crate::RegistryBuilder::constant_label).
 //!
 //! # Registry or global recorder
@@ -169,7 +170,7 @@ pub(crate) mod operation;
 pub use self::operation::stream::OperationStream;
 pub use self::{
     label_spec::LabelValue,
-    labels::{LabelSet, LabelsOf},
+    labels::{LabelSet, LabelsOf, NoLabels},
     metric::{InProgressGuard, Metric},
     operation::{
         future::OperationFuture,

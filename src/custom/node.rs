@@ -15,10 +15,15 @@ use crate::maps::tree::{Keyed, Tree};
 use crate::model::kind::Instrument;
 use crate::registry::hooks::{self, InstallHook};
 use crate::sink::Sink;
+use crate::sink::overflow::OVERFLOW;
 
 /// The handle of a series.
 pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
     const INSTRUMENT: Instrument;
+
+    /// Whether the series of `overflow` is exported only once it is recorded into, because most recordings into it
+    /// are ignored.
+    const OVERFLOW_ON_USE: bool = matches!(Self::INSTRUMENT, Instrument::Gauge);
 
     fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self;
 }
@@ -28,6 +33,8 @@ pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
 pub(super) struct Node<I: 'static> {
     family: &'static CustomFamily,
     open: Box<[Box<str>]>,
+    /// Whether an open value is `overflow`, so that several series share this one.
+    is_overflow: bool,
     /// Empty until there is a sink.
     series: OnceLock<Box<[I]>>,
     /// The rows by their open values, if there are open labels. Boxed, because a row is a node without rows.
@@ -39,6 +46,7 @@ impl<I: SeriesHandle> Node<I> {
         Self {
             family,
             open: Box::default(),
+            is_overflow: false,
             series: OnceLock::new(),
             rows: (open_labels(family.labels) > 0).then(Box::default),
         }
@@ -48,6 +56,7 @@ impl<I: SeriesHandle> Node<I> {
         Self {
             family,
             open: tree::owned(open),
+            is_overflow: open.contains(&OVERFLOW),
             series: OnceLock::new(),
             rows: None,
         }
@@ -109,7 +118,7 @@ impl<I: SeriesHandle> Node<I> {
         values.copy_from_slice(open);
         self.family.admit(values);
         let node = rows.get_or_insert(values, || Self::row(self.family, values));
-        if node.series.get().is_none() {
+        if node.series.get().is_none() && !(node.is_overflow && I::OVERFLOW_ON_USE) {
             node.resolve();
         }
         node
@@ -161,6 +170,15 @@ impl<I: SeriesHandle> Series<I> {
     #[inline]
     pub(super) fn with<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Self {
         self.node.series(labels)
+    }
+
+    /// The handle, if there is a recorder and no other series is recorded as this one.
+    #[inline]
+    pub(super) fn get_unshared(self) -> Option<&'static I> {
+        if self.node.is_overflow {
+            return None;
+        }
+        self.get()
     }
 
     /// The handle, if there is a recorder.

@@ -65,7 +65,7 @@ impl RegistryBuilder {
     /// |---|---|
     /// | of a macro | yes |
     /// | durations of an HTTP or gRPC layer | unless the layer sets buckets, as [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) does |
-    /// | sizes of an HTTP layer; of a catalogue | no: their definitions always have buckets |
+    /// | sizes of an HTTP layer; of a catalogue | no: their definitions always have buckets, which `families` returns |
     pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.default = Some(bounds.into());
         self

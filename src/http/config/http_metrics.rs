@@ -222,7 +222,7 @@ impl HttpMetrics {
     /// 64 MiB.
     ///
     /// Bounds must be finite and increasing; `+Inf` is added. If no size is measured, [`build`](Self::build) returns an
-    /// error. A recorder of another crate sets its own buckets.
+    /// error. A recorder of another crate sets its own buckets: for it, this setting is ignored with a warning.
     pub fn size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.size_buckets = Some(bounds.into());
         self
@@ -230,7 +230,8 @@ impl HttpMetrics {
 
     /// Sets the upper bounds of the lifetimes of connections, in seconds. The default is from one second to one day.
     ///
-    /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added.
+    /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added. A recorder of
+    /// another crate sets its own buckets: for it, this setting is ignored with a warning.
     pub fn connection_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.connection_buckets = Some(bounds.into());
         self
