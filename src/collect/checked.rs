@@ -13,8 +13,8 @@ use crate::collect::histogram_sample::CheckedHistogram;
 use crate::collect::samples::{Labels, Sampled, SampledFamily, Samples};
 use crate::collect::summary_sample::CheckedSummary;
 use crate::model::kind::MetricKind;
-use crate::model::label_text::{label_text, series_prefix};
-use crate::model::names::{check_label_name, check_metric_name, escape_label_value};
+use crate::model::label_text::{label_text, series_prefix, state_prefix};
+use crate::model::names::{check_label_name, check_metric_name};
 use crate::model::numbers::Number;
 
 /// A validated family of a collector.
@@ -353,14 +353,4 @@ fn checked_labels(
 fn pairs(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
     let labels = labels.iter();
     labels.map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-/// Formats the line of a state up to the value: `name{a="1",name="state"} `. The label of the state is the last,
-/// so that the states of a state set are together when lines are sorted, as OpenMetrics requires.
-fn state_prefix(name: &str, labels: &str, state: &str) -> String {
-    let comma = if labels.is_empty() { "" } else { "," };
-    let mut prefix = format!("{name}{{{labels}{comma}{name}=\"");
-    escape_label_value(&mut prefix, state);
-    prefix.push_str("\"} ");
-    prefix
 }

@@ -159,7 +159,11 @@ macro_rules! catalogue {
             }
 
             $(
-                match __DEFINITIONS.$field.problem(<$metric as $crate::custom::Metric>::KIND) {
+                match __DEFINITIONS.$field.problem(
+                    <$metric as $crate::custom::Metric>::KIND,
+                    <$metric as $crate::custom::Metric>::LABELS,
+                    <$metric as $crate::custom::Metric>::STATES,
+                ) {
                     ::core::option::Option::None => {}
                     ::core::option::Option::Some(problem) => match problem {
                         __Problem::Name => $crate::catalogue!(@wrong $field
@@ -181,6 +185,12 @@ macro_rules! catalogue {
                             "set `buckets`; the default buckets are only for metrics in seconds"),
                         __Problem::BucketsWrong => $crate::catalogue!(@wrong $field
                             "`buckets` must be finite and in increasing order"),
+                        __Problem::StateLabel => $crate::catalogue!(@wrong $field
+                            "the name of a state set is also the name of its label for the state, so it must not be the name \
+                             of another label, `le` or `quantile`, nor start with `__`"),
+                        __Problem::States => $crate::catalogue!(@wrong $field
+                            "a state set must have at least one state, and can have at most 10,000 combinations of states \
+                             and values of closed labels"),
                     },
                 }
             )+

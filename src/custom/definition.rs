@@ -85,12 +85,22 @@ impl Definition {
 
     /// Returns why the definition is not allowed for a metric of this kind, or `None` if it is.
     #[must_use]
-    pub const fn problem(&self, kind: MetricKind) -> Option<Problem> {
+    pub const fn problem(
+        &self,
+        kind: MetricKind,
+        labels: &[LabelSpec],
+        states: &[&str],
+    ) -> Option<Problem> {
         if let Some(problem) = checks::name_problem(self.name, kind, self.unconventional) {
             return Some(problem);
         }
         if self.docs.is_empty() {
             return Some(Problem::Help);
+        }
+        if matches!(kind, MetricKind::StateSet)
+            && let Some(problem) = checks::state_problem(self.name, labels, states)
+        {
+            return Some(problem);
         }
         let is_histogram = matches!(kind, MetricKind::Histogram);
         match (is_histogram, self.buckets) {

@@ -18,7 +18,10 @@ use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, OverflowEffect, o
 pub(super) struct CustomFamily {
     pub(super) definition: &'static Definition,
     pub(super) instrument: Instrument,
+    /// Without the label for the states of a state set.
     pub(super) labels: &'static [LabelSpec],
+    /// The states of a state set, otherwise empty.
+    pub(super) states: &'static [&'static str],
     /// Empty until a recorder is installed; `None` if the recorder refused the metric.
     sink: OnceLock<Option<Sink>>,
     open: Box<[OpenLabel]>,
@@ -37,9 +40,11 @@ impl CustomFamily {
         definition: &'static Definition,
         instrument: Instrument,
         labels: &'static [LabelSpec],
+        states: &'static [&'static str],
     ) -> Self {
         let effect = match instrument {
             Instrument::Gauge => OverflowEffect::SetIgnored,
+            Instrument::StateSet => OverflowEffect::Ignored,
             _ => OverflowEffect::Recorded,
         };
         let open = labels.iter().filter_map(|label| match label.values {
@@ -50,6 +55,7 @@ impl CustomFamily {
             definition,
             instrument,
             labels,
+            states,
             sink: OnceLock::new(),
             open: open.collect(),
         }
@@ -72,18 +78,27 @@ impl CustomFamily {
                 help: Some(self.definition.help().into()),
                 unit: self.definition.unit,
             },
-            label_names: self
-                .labels
-                .iter()
-                .map(|label| label.name.to_owned())
-                .collect(),
+            label_names: self.label_names(),
             buckets,
             exemplars: false,
         })
     }
 
-    /// Returns an error if the labels were registered with other values or limits.
-    pub(super) fn check_labels(&self, labels: &[LabelSpec]) -> Result<(), Error> {
+    fn label_names(&self) -> Vec<String> {
+        let state = (self.instrument == Instrument::StateSet).then(|| self.name());
+        let names = self.labels.iter().map(|label| label.name);
+        names.chain(state).map(str::to_owned).collect()
+    }
+
+    /// Returns an error if the labels were registered with other values or limits, or a state set with other states.
+    pub(super) fn check_labels(&self, labels: &[LabelSpec], states: &[&str]) -> Result<(), Error> {
+        if self.states != states {
+            return Err(Error::conflict(format!(
+                "{:?} is already registered with the states {:?}, now with {states:?}; use the same states or another name",
+                self.name(),
+                self.states,
+            )));
+        }
         if self.labels == labels {
             return Ok(());
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
+use crate::custom::family::CustomFamily;
+use crate::custom::label_spec::LabelSpec;
 use crate::custom::labels::{LabelSet, LabelsOf, NoLabels};
 use crate::custom::node::{Node, Series, SeriesHandle};
 use crate::error::Error;
@@ -20,12 +22,20 @@ use crate::sink::{Sink, owned_key};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric type",
     label = "not a metric type",
-    note = "metric types are `Counter`, `FloatCounter`, `Gauge`, `InProgress`, `Histogram`, `Info` and, with the feature \
-            `summary`, `Summary`; their parameter is a set of labels: `Counter<Labels>`"
+    note = "metric types are `Counter`, `FloatCounter`, `Gauge`, `InProgress`, `Histogram`, `Info`, `StateSet` and, with the \
+            feature `summary`, `Summary`; their parameter is a set of labels: `Counter<Labels>`"
 )]
 pub trait Metric: Sized {
     #[doc(hidden)]
     const KIND: MetricKind;
+
+    /// The labels, without the one for the states of a state set.
+    #[doc(hidden)]
+    const LABELS: &'static [LabelSpec];
+
+    /// The states of a state set.
+    #[doc(hidden)]
+    const STATES: &'static [&'static str] = &[];
 
     #[doc(hidden)]
     fn define(
@@ -83,16 +93,17 @@ macro_rules! metric {
         impl SeriesHandle for $handle {
             const INSTRUMENT: Instrument = Instrument::$instrument;
 
-            fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self {
-                ($register)(sink, owned_key(name, labels))
+            fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self {
+                ($register)(sink, owned_key(family.name(), labels))
             }
         }
 
         impl<Labels: LabelSet> Metric for $name<Labels> {
             const KIND: MetricKind = Instrument::$instrument.kind();
+            const LABELS: &'static [LabelSpec] = Labels::LABELS;
 
             fn define(definition: &'static Definition, destination: &Destination<'_>) -> Result<Self, Error> {
-                let node = Node::define::<Labels>(definition, destination)?;
+                let node = Node::define::<Labels>(definition, &[], destination)?;
                 Ok(Self {
                     series: Series::root(node),
                     labels: PhantomData,

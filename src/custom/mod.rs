@@ -85,6 +85,7 @@
 //! | [`Histogram`](crate::Histogram) | observations counted in buckets | `observe`, `observe_duration` |
 //! | `Summary` | quantiles of the last 8 to 10 minutes (feature `summary`) | `observe`, `observe_duration` |
 //! | [`Info`](crate::Info) | a gauge with the value 1 whose labels do not change | `set` |
+//! | [`StateSet`](crate::StateSet) | which one of several states something is in | `set` |
 //!
 //! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns
 //! one series, a `Counter`. Both are small and `Copy`: keep them in tasks, structs and statics.
@@ -164,6 +165,7 @@ pub(crate) mod labels;
 pub(crate) mod metric;
 pub(crate) mod node;
 pub(crate) mod operation;
+pub(crate) mod state_set;
 
 #[cfg(feature = "stream")]
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]

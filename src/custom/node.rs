@@ -23,9 +23,10 @@ pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
 
     /// Whether the series of `overflow` is exported only once it is recorded into, because most recordings into it
     /// are ignored.
-    const OVERFLOW_ON_USE: bool = matches!(Self::INSTRUMENT, Instrument::Gauge);
+    const OVERFLOW_ON_USE: bool =
+        matches!(Self::INSTRUMENT, Instrument::Gauge | Instrument::StateSet);
 
-    fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self;
+    fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self;
 }
 
 /// The series of a metric: one for each combination of closed values. If the metric has open labels, the root
@@ -62,13 +63,14 @@ impl<I: SeriesHandle> Node<I> {
         }
     }
 
-    /// Defines the metric in a destination. It is leaked once per registry, so that handles are `Copy` and
+    /// Defines the metric in a destination. `states` are those of a state set, otherwise empty. It is leaked once per registry, so that handles are `Copy` and
     /// share no reference count.
     pub(super) fn define<Labels: LabelSet>(
         definition: &'static Definition,
+        states: &'static [&'static str],
         destination: &Destination<'_>,
     ) -> Result<&'static Self, Error> {
-        let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS);
+        let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS, states);
         let spec = family.spec()?;
         let leak = || -> &'static Self {
             let family = Box::leak(Box::new(family));
@@ -78,7 +80,7 @@ impl<I: SeriesHandle> Node<I> {
             Destination::On(sink) => {
                 let same = |node: &Self| node.family.name() == definition.name;
                 let node = sink.family_state(&spec, same, leak)?;
-                node.family.check_labels(Labels::LABELS)?;
+                node.family.check_labels(Labels::LABELS, states)?;
                 node.family.record_into(sink)?;
                 node
             }
@@ -130,9 +132,9 @@ impl<I: SeriesHandle> Node<I> {
     fn resolve(&self) -> Option<&[I]> {
         let sink = self.family.recording_sink()?;
         let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
-        let (name, labels) = (self.family.name(), self.family.labels);
+        let labels = self.family.labels;
         let series = (0..combinations(labels))
-            .map(|closed| I::register(sink, name, &pairs(labels, closed, &open)));
+            .map(|closed| I::register(sink, self.family, &pairs(labels, closed, &open)));
         let series = series.collect();
         // Another thread may have set the same series first.
         let _ = self.series.set(series);

@@ -24,7 +24,8 @@ use crate::registry::cells::{Store, Writer};
 #[cfg(feature = "summary")]
 use crate::sink::handles::SummaryHandle;
 use crate::sink::handles::{
-    CounterHandle, FloatCounterHandle, GaugeHandle, HistogramHandle, InProgressHandle,
+    CounterHandle, FloatCounterHandle, ForeignStateSet, GaugeHandle, HistogramHandle,
+    InProgressHandle, StateSetHandle,
 };
 use crate::sink::layer_options::LayerOptions;
 
@@ -51,6 +52,7 @@ use crate::sink::layer_options::LayerOptions;
 /// | metric of the same name with other buckets or labels | error at start-up | depends on the recorder |
 /// | counter of fractions | counter | gauge that only increases |
 /// | info | info; in the text format, a gauge with the value 1 | gauge with the value 1 |
+/// | state set | state set; in the text format, a gauge for each state, of which one is always 1 | gauge for each state; a scrape between two updates can see none or two that are 1 |
 /// | summary | summary | histogram, exported as the recorder decides |
 /// | exemplars | one per bucket | discarded |
 /// | in-progress gauge | never negative | gauge that is incremented and decremented |
@@ -237,6 +239,26 @@ impl Sink {
         }
     }
 
+    /// Registers a state set, which is in the first state. `labels` are those without the state.
+    pub(crate) fn state_set(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        states: &'static [&'static str],
+    ) -> StateSetHandle {
+        if let SinkKind::Registry(registry) = &self.0 {
+            let key = Cow::Owned(owned_key(name, labels));
+            let handle = registry.register_state_set_series(key, states);
+            return StateSetHandle::Registry((*handle).clone());
+        }
+        let gauge = |state: &&str| {
+            let labels = [labels, &[(name, *state)]].concat();
+            let key = owned_key(name, &labels);
+            self.foreign(|r| r.register_gauge(&key, &METADATA))
+        };
+        StateSetHandle::Foreign(ForeignStateSet::new(states.iter().map(gauge).collect()))
+    }
+
     pub(crate) fn in_progress(&self, key: Key) -> InProgressHandle {
         match &self.0 {
             SinkKind::Registry(registry) => InProgressHandle::Registry(
@@ -353,6 +375,7 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
         // Counters of the `metrics` crate accept only integers.
         Instrument::FloatCounter
         | Instrument::Info
+        | Instrument::StateSet
         | Instrument::Gauge
         | Instrument::InProgress => {
             recorder.describe_gauge(name, unit, help.into());

@@ -47,12 +47,15 @@ pub(crate) enum OverflowEffect {
     Recorded,
     /// In a gauge that can be set: the values of several series cannot be in one.
     SetIgnored,
+    /// In a state set, for the same reason.
+    Ignored,
 }
 
 impl fmt::Display for OverflowEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Recorded => write!(f, "are recorded as {OVERFLOW:?}"),
+            Self::Ignored => f.write_str("are not recorded"),
             Self::SetIgnored => write!(
                 f,
                 "are ignored by `set` and recorded as {OVERFLOW:?} by `add`"
