@@ -102,7 +102,7 @@
 //!
 //! The first `overflow` of a label logs a warning; each call of `with` that is replaced by it increments
 //! `metrics_label_overflow_total{family,label}`. A [`Gauge`](crate::Gauge) is not `set` there, because several series
-//! would overwrite each other. Constant labels are set on the
+//! would overwrite each other; for the same reason, a [`StateSet`](crate::StateSet) has no `overflow` at all. Constant labels are set on the
 //! [registry](crate::RegistryBuilder::constant_label).
 //!
 //! # Registry or global recorder
@@ -115,7 +115,7 @@
 //!
 //! A catalogue that is created twice on one registry has the same series. The macros of the `metrics` crate
 //! record into the same series, if name and labels are equal. On another recorder, create a catalogue once:
-//! each one counts the values of open labels separately.
+//! each one counts the values of open labels, and starts state sets, separately.
 //!
 //! With `Shop::global()`, nothing is recorded until a recorder is installed, except that an
 //! [`Info`](crate::Info) is kept. Afterwards everything is recorded, also by copies made earlier. Closed

@@ -70,6 +70,10 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     /// `metrics_label_overflow_total`, and not exported.
     #[inline]
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the other metric types take labels by value as well"
+    )]
     pub fn with(self, labels: impl LabelsOf<Labels>) -> StateSet<State> {
         StateSet {
             series: self.series.with(&labels),
