@@ -119,6 +119,10 @@ impl FamilyWriter {
                     push_count_line(page, prefix, values.in_progress(cells.cell));
                 }
                 Instrument::Info => push_count_line(page, prefix, 1),
+                Instrument::StateSet => {
+                    let is_current = values.is_current_state(cells);
+                    push_count_line(page, prefix, u64::from(is_current));
+                }
                 Instrument::FloatCounter => {
                     push_float_line(page, prefix, values.sum(cells.sum), self.format);
                 }

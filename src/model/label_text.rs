@@ -44,6 +44,17 @@ pub(crate) fn series_prefix<'a>(
     })
 }
 
+/// The line of a state up to its value: `name{a="1",name="state"} `. The label of the state is the last, so that the
+/// states of a state set are together when lines are sorted, as OpenMetrics requires. `labels` is a
+/// [label text](label_text).
+pub(crate) fn state_prefix(name: &str, labels: &str, state: &str) -> String {
+    let comma = if labels.is_empty() { "" } else { "," };
+    let mut prefix = format!("{name}{{{labels}{comma}{name}=\"");
+    escape_label_value(&mut prefix, state);
+    prefix.push_str("\"} ");
+    prefix
+}
+
 /// Calls `f` with the labels sorted by name. Up to twelve labels are sorted without an allocation.
 fn sorted<'a, T>(
     labels: impl Iterator<Item = (&'a str, &'a str)>,

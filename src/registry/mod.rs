@@ -34,6 +34,7 @@ use self::families::Families;
 use self::handles::RegistrySummary;
 use self::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
+    RegistryStateSet,
 };
 use self::histogram_rules::HistogramRules;
 use self::series::SeriesMap;
@@ -111,6 +112,7 @@ struct RegistryInner {
     gauges: SeriesMap<RegistryGauge>,
     histograms: SeriesMap<RegistryHistogram>,
     in_progress: SeriesMap<RegistryInProgress>,
+    state_sets: SeriesMap<RegistryStateSet>,
     infos: SeriesMap<()>,
     #[cfg(feature = "summary")]
     summaries: SeriesMap<RegistrySummary>,
@@ -164,6 +166,7 @@ impl Registry {
                 gauges: SeriesMap::default(),
                 histograms: SeriesMap::default(),
                 in_progress: SeriesMap::default(),
+                state_sets: SeriesMap::default(),
                 infos: SeriesMap::default(),
                 #[cfg(feature = "summary")]
                 summaries: SeriesMap::default(),
@@ -265,6 +268,7 @@ impl fmt::Debug for Registry {
             gauges: _,
             histograms: _,
             in_progress: _,
+            state_sets: _,
             infos: _,
             #[cfg(feature = "summary")]
                 summaries: _,

@@ -208,6 +208,7 @@ impl<'a> RegistryFamily<'a> {
             Instrument::Gauge => Value::Gauge(Number::Float(values.gauge(cells.cell))),
             Instrument::InProgress => Value::Gauge(Number::Integer(values.in_progress(cells.cell))),
             Instrument::Info => Value::Info,
+            Instrument::StateSet => Value::State(values.is_current_state(cells)),
             Instrument::Histogram => Value::Histogram(HistogramValue {
                 bounds: family.buckets.bounds(),
                 counts: values.buckets(cells.cell, family.buckets.count()),
