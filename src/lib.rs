@@ -212,7 +212,7 @@
 //! | `quanta` | no | requests are timed with the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods preregistered from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
-//! | `summary` | no | `Summary`: quantiles computed by the process |
+//! | `summary` | no | quantiles computed by the process: `Summary` in a catalogue, `RegistryBuilder::quantiles` for macros |
 //! | `full` | no | all of them |
 //!
 //! # Related packages
