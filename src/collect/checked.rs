@@ -10,7 +10,8 @@ use metrics::Unit;
 
 use crate::budget::Budget;
 use crate::collect::histogram_sample::CheckedHistogram;
-use crate::collect::samples::{Labels, Sampled, SampledFamily, Samples};
+use crate::collect::sampled::{Labels, Sampled, SampledFamily};
+use crate::collect::samples::Samples;
 use crate::collect::summary_sample::CheckedSummary;
 use crate::model::kind::MetricKind;
 use crate::model::label_text::{label_text, series_prefix};
@@ -52,46 +53,94 @@ impl CheckedFamily {
             false => prefix[self.name.len()..].trim_matches(['{', '}', ' ']),
         }
     }
+
+    /// Returns name and labels of a series for messages.
+    pub(crate) fn series_name(&self, prefix: &str) -> String {
+        match self.kind.has_suffixes() {
+            true if prefix.is_empty() => self.name.clone(),
+            true => format!("{}{{{prefix}}}", self.name),
+            false => prefix.trim_end().to_owned(),
+        }
+    }
+
+    /// Returns the family without samples, and memory for `capacity` samples.
+    pub(crate) fn without_samples(&self, capacity: usize) -> Self {
+        Self {
+            name: self.name.clone(),
+            kind: self.kind,
+            help: self.help.clone(),
+            unit: self.unit,
+            samples: Vec::with_capacity(capacity),
+        }
+    }
+}
+
+/// What applies to the samples of every collector of a registry.
+pub(crate) struct SampleRules {
+    pub(crate) constant_labels: Vec<(String, String)>,
+    /// The maximum number of series of a collector.
+    pub(crate) max_series: usize,
+}
+
+/// The validated samples of a collector.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) families: Vec<Arc<CheckedFamily>>,
+    /// The number of series beyond the maximum.
+    pub(crate) dropped: u64,
 }
 
 /// A validation of the samples of a collector.
 pub(crate) struct Checker {
-    constant_labels: Arc<[(String, String)]>,
+    rules: Arc<SampleRules>,
     /// The families that are not validated yet.
     unchecked: vec::IntoIter<SampledFamily>,
     current: Option<FamilyChecker>,
     /// All sample names, each with its family.
     sample_names: HashMap<String, (MetricKind, Arc<str>)>,
+    /// How many more series the collector may have.
+    room: usize,
+    dropped: u64,
     checked: Vec<Arc<CheckedFamily>>,
 }
 
 impl Checker {
-    pub(crate) fn new(samples: Samples, constant_labels: Arc<[(String, String)]>) -> Self {
+    pub(crate) fn new(samples: Samples, rules: Arc<SampleRules>) -> Self {
+        let mut families = samples.families;
+        // If there are too many series, the families with the fewest stay complete, whatever their order.
+        families.sort_by(|a, b| (a.samples.len(), &a.name).cmp(&(b.samples.len(), &b.name)));
         Self {
-            constant_labels,
-            checked: Vec::with_capacity(samples.families.len()),
-            unchecked: samples.families.into_iter(),
+            room: rules.max_series,
+            rules,
+            checked: Vec::with_capacity(families.len()),
+            unchecked: families.into_iter(),
             current: None,
             sample_names: HashMap::new(),
+            dropped: 0,
         }
     }
 
-    /// Continues the validation. Returns the families in the order in which they were added, or the reason why
-    /// one of them is invalid; `None` if the budget is spent first.
-    pub(crate) fn advance(
-        &mut self,
-        budget: &mut Budget,
-    ) -> Option<Result<Vec<Arc<CheckedFamily>>, String>> {
+    /// Continues the validation. Returns the reason if a family is invalid; `None` if the budget is spent first.
+    pub(crate) fn advance(&mut self, budget: &mut Budget) -> Option<Result<Checked, String>> {
         loop {
             if let Some(family) = &mut self.current {
-                match family.advance(&self.constant_labels, budget)? {
-                    Ok(family) => self.checked.push(Arc::new(family)),
+                let checked = family.advance(&self.rules.constant_labels, budget)?;
+                self.dropped += family.dropped;
+                match checked {
+                    Ok(family) if family.samples.is_empty() => {}
+                    Ok(family) => {
+                        self.room -= family.samples.len();
+                        self.checked.push(Arc::new(family));
+                    }
                     Err(reason) => return Some(Err(reason)),
                 }
                 self.current = None;
             }
             let Some(family) = self.unchecked.next() else {
-                return Some(Ok(std::mem::take(&mut self.checked)));
+                return Some(Ok(Checked {
+                    families: std::mem::take(&mut self.checked),
+                    dropped: self.dropped,
+                }));
             };
             match self.start(family) {
                 Ok(family) => self.current = family,
@@ -123,13 +172,13 @@ impl Checker {
             });
         }
         (!family.samples.is_empty())
-            .then(|| FamilyChecker::new(family))
+            .then(|| FamilyChecker::new(family, self.room))
             .transpose()
     }
 }
 
 /// A validation of one family.
-struct FamilyChecker {
+pub(crate) struct FamilyChecker {
     /// Its samples are added when all are valid.
     family: CheckedFamily,
     unchecked: vec::IntoIter<(Labels, Sampled)>,
@@ -138,23 +187,14 @@ struct FamilyChecker {
     sorted: Option<btree_map::IntoIter<String, CheckedValue>>,
     /// The bounds of the latest histogram.
     bounds: Option<Arc<[f64]>>,
-}
-
-/// Validates one family without yielding.
-pub(crate) fn check_family(
-    family: SampledFamily,
-    constant_labels: &[(String, String)],
-) -> Result<CheckedFamily, String> {
-    let mut checker = FamilyChecker::new(family)?;
-    loop {
-        if let Some(family) = checker.advance(constant_labels, &mut Budget::turn()) {
-            return family;
-        }
-    }
+    max_series: usize,
+    /// The number of series beyond the maximum.
+    dropped: u64,
 }
 
 impl FamilyChecker {
-    fn new(family: SampledFamily) -> Result<Self, String> {
+    /// Of more than `max_series` series, the first in the order of the page stay.
+    pub(crate) fn new(family: SampledFamily, max_series: usize) -> Result<Self, String> {
         let SampledFamily {
             name,
             kind,
@@ -180,10 +220,17 @@ impl FamilyChecker {
             by_prefix: BTreeMap::new(),
             sorted: None,
             bounds: None,
+            max_series,
+            dropped: 0,
         })
     }
 
-    fn advance(
+    pub(crate) fn name(&self) -> &str {
+        &self.family.name
+    }
+
+    /// Continues the validation; `None` if the budget is spent first.
+    pub(crate) fn advance(
         &mut self,
         constant_labels: &[(String, String)],
         budget: &mut Budget,
@@ -299,18 +346,19 @@ impl FamilyChecker {
         match self.by_prefix.entry(prefix) {
             Entry::Vacant(free) => {
                 free.insert(value);
-                Ok(())
             }
             Entry::Occupied(twice) => {
-                let series = match self.family.kind.has_suffixes() {
-                    true => format!("{}{{{}}}", self.family.name, twice.key()),
-                    false => twice.key().trim_end().to_owned(),
-                };
-                Err(format!(
-                    "series {series:?} is added twice; add each series once"
-                ))
+                return Err(format!(
+                    "series {:?} is added twice; add each series once",
+                    self.family.series_name(twice.key())
+                ));
             }
         }
+        if self.by_prefix.len() > self.max_series {
+            self.by_prefix.pop_last();
+            self.dropped += 1;
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use metrics::Unit;
 
 use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::sample_value::SampleValue;
-use crate::collect::samples::{Sampled, SampledFamily};
+use crate::collect::sampled::{Sampled, SampledFamily};
 use crate::collect::summary_sample::SummarySample;
 
 /// A counter or a gauge in [`Samples`](super::Samples), to which samples are added.

@@ -1,12 +1,9 @@
 //! [`Samples`]: the metrics that a collector returns.
 
-use metrics::Unit;
-
 use crate::collect::family_samples::{
     FamilySamples, HistogramSamples, StateSetSamples, SummarySamples,
 };
-use crate::collect::histogram_sample::HistogramSample;
-use crate::collect::summary_sample::SummarySample;
+use crate::collect::sampled::{Sampled, SampledFamily};
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
@@ -44,32 +41,11 @@ use crate::model::numbers::Number;
 /// - a histogram or a summary is invalid, see [`HistogramSample`] and [`SummarySample`]
 /// - the current state of a state set is not among its states, or a state is listed twice
 /// - another metric on the metrics page has the same name, or a sample with that name: a histogram `x` has the
-///   samples `x_bucket`, `x_sum` and `x_count`, and the name `x_created` is reserved for it
+///   samples `x_bucket`, `x_sum` and `x_count`, and the name `x_created` is reserved for it. Collectors can
+///   [share](super#shared-metrics) a metric
 #[derive(Debug, Default)]
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
-}
-
-/// A family as a collector added it.
-#[derive(Debug)]
-pub(crate) struct SampledFamily {
-    pub(crate) name: String,
-    pub(crate) kind: MetricKind,
-    pub(crate) help: String,
-    pub(crate) unit: Option<Unit>,
-    pub(crate) samples: Vec<(Labels, Sampled)>,
-}
-
-pub(crate) type Labels = Vec<(String, String)>;
-
-/// The value of a series as a collector added it.
-#[derive(Debug)]
-pub(crate) enum Sampled {
-    Number(Number),
-    Histogram(HistogramSample),
-    Summary(SummarySample),
-    /// All states, and the index of the current state; `Err` with its name if it is not among them.
-    States(Vec<String>, Result<usize, String>),
 }
 
 impl Samples {
@@ -194,10 +170,12 @@ impl Samples {
     }
 }
 
-impl SampledFamily {
-    pub(crate) fn push(&mut self, labels: &[(&str, &str)], value: Sampled) {
-        let labels = labels.iter();
-        let owned = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        self.samples.push((owned.collect(), value));
+impl Samples {
+    /// The number of samples.
+    pub(crate) fn len(&self) -> usize {
+        self.families
+            .iter()
+            .map(|family| family.samples.len())
+            .sum()
     }
 }

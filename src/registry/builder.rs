@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::names::{check_constant_label, check_metric_name};
 use crate::registry::bucket_rules::BucketRules;
+use crate::registry::collectors::Collectors;
 use crate::registry::{Registry, global};
 
 /// A builder that configures a [`Registry`].
@@ -28,6 +29,7 @@ pub struct RegistryBuilder {
     default: Option<Vec<f64>>,
     by_name: Vec<(String, Vec<f64>)>,
     by_prefix: Vec<(String, Vec<f64>)>,
+    max_series_per_collector: Option<usize>,
 }
 
 impl RegistryBuilder {
@@ -92,19 +94,36 @@ impl RegistryBuilder {
         self
     }
 
+    /// Sets the maximum number of series of each [collector](crate::collect); 10,000 by default.
+    ///
+    /// A histogram or a summary with all its lines is one series, and so is each state of a state set. See
+    /// [limits](crate::collect#limits) for what is exported beyond the maximum.
+    pub fn max_series_per_collector(mut self, max: usize) -> Self {
+        self.max_series_per_collector = Some(max);
+        self
+    }
+
     /// Builds the registry, without installing it as the global recorder.
     ///
     /// # Errors
     ///
-    /// Returns an error if a label name, metric name or prefix is invalid, if a constant label is set twice, or
-    /// if bucket bounds are empty, not finite or not increasing.
+    /// Returns an error if a label name, metric name or prefix is invalid, if a constant label is set twice, if
+    /// bucket bounds are empty, not finite or not increasing, or if `max_series_per_collector` is 0.
     pub fn build(self) -> Result<Registry, Error> {
         let Self {
             constant_labels,
             default,
             by_name,
             by_prefix,
+            max_series_per_collector,
         } = self;
+        let max_series = max_series_per_collector.unwrap_or(Collectors::DEFAULT_MAX_SERIES);
+        if max_series == 0 {
+            return Err(Error::new(
+                "max_series_per_collector must be 1 or more, got 0; to export nothing, register no collector"
+                    .to_owned(),
+            ));
+        }
         for (i, (name, _)) in constant_labels.iter().enumerate() {
             check_constant_label(
                 name,
@@ -119,7 +138,7 @@ impl RegistryBuilder {
             by_name: all_named("buckets_for", by_name)?,
             by_prefix: all_named("buckets_for_prefix", by_prefix)?,
         };
-        Ok(Registry::with_rules(rules, constant_labels))
+        Ok(Registry::with_rules(rules, constant_labels, max_series))
     }
 
     /// Builds the registry and installs it as the global recorder of the `metrics` crate.

@@ -35,6 +35,7 @@ use self::handles::{
 };
 use self::series::SeriesMap;
 use self::snapshot::values::Spare;
+use crate::collect::checked::SampleRules;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
@@ -110,7 +111,11 @@ impl Registry {
         reason = "a `Default` registry could be mistaken for the global one"
     )]
     pub fn new() -> Self {
-        Self::with_rules(BucketRules::default(), Vec::new())
+        Self::with_rules(
+            BucketRules::default(),
+            Vec::new(),
+            Collectors::DEFAULT_MAX_SERIES,
+        )
     }
 
     /// Returns a builder, which sets constant labels and buckets and can install the registry.
@@ -118,12 +123,20 @@ impl Registry {
         RegistryBuilder::new()
     }
 
-    fn with_rules(bucket_rules: BucketRules, constant_labels: Vec<(String, String)>) -> Self {
+    fn with_rules(
+        bucket_rules: BucketRules,
+        constant_labels: Vec<(String, String)>,
+        max_series_per_collector: usize,
+    ) -> Self {
+        let sample_rules = SampleRules {
+            constant_labels: constant_labels.clone(),
+            max_series: max_series_per_collector,
+        };
         Self {
             inner: Arc::new(RegistryInner {
                 store: Arc::default(),
                 spare: Spare::default(),
-                collectors: Collectors::new(&constant_labels),
+                collectors: Collectors::new(sample_rules),
                 constant_labels,
                 bucket_rules,
                 families: Families::default(),
