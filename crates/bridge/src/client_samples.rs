@@ -104,7 +104,9 @@ fn read_histogram<'a>(
 /// Returns the upper bound and the count.
 fn read_bucket(mut line: Sample<'_>, series: &Labels<'_>) -> Result<(f64, u64), String> {
     let bound = line.labels.iter().position(|(name, _)| *name == "le");
-    let (_, bound) = line.labels.remove(bound.ok_or("a bucket without the label \"le\"")?);
+    let (_, bound) = line
+        .labels
+        .remove(bound.ok_or("a bucket without the label \"le\"")?);
     if line.labels != *series {
         return Err("a bucket has other labels than its sum".to_owned());
     }
@@ -130,7 +132,8 @@ fn sample_value(text: &str) -> Result<SampleValue, String> {
 }
 
 fn float(text: &str) -> Result<f64, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a number"))
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a number"))
 }
 
 fn integer(text: &str) -> Result<u64, String> {

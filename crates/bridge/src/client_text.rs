@@ -77,12 +77,16 @@ fn add_line<'a>(line: &'a str, families: &mut Vec<Family<'a>>) -> Result<(), &'s
 
 /// Returns what follows the name of the family.
 fn of_family<'a>(text: &'a str, name: &str) -> Result<&'a str, &'static str> {
-    let rest = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
+    let rest = text
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(' '));
     rest.ok_or("not the name of the HELP line")
 }
 
 fn sample<'a>(line: &'a str, family: &str) -> Result<Sample<'a>, &'static str> {
-    let rest = line.strip_prefix(family).ok_or("not a sample of the metric before it")?;
+    let rest = line
+        .strip_prefix(family)
+        .ok_or("not a sample of the metric before it")?;
     let name_end = rest.find(['{', ' ']).ok_or("no value")?;
     let (suffix, rest) = rest.split_at(name_end);
     let (labels, rest) = match rest.strip_prefix('{') {
@@ -90,7 +94,9 @@ fn sample<'a>(line: &'a str, family: &str) -> Result<Sample<'a>, &'static str> {
         None => (Vec::new(), rest),
     };
     let value = rest.strip_prefix(' ').ok_or("no value")?;
-    let value = value.split_once(" # {").map_or(value, |(value, _exemplar)| value);
+    let value = value
+        .split_once(" # {")
+        .map_or(value, |(value, _exemplar)| value);
     Ok(Sample {
         suffix,
         labels,

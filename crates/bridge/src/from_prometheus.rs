@@ -37,9 +37,7 @@ pub fn from_prometheus(
 ) -> impl Fn(&mut Samples) -> Result<(), CollectError> + Send + Sync + 'static {
     move |samples: &mut Samples| {
         let families = registry.borrow().gather();
-        families
-            .iter()
-            .try_for_each(|family| add(family, samples))
+        families.iter().try_for_each(|family| add(family, samples))
     }
 }
 

@@ -61,20 +61,23 @@ fn summary() -> MetricFamily {
 /// A registry with every kind of metric, a prefix and a label.
 fn every_kind() -> prometheus::Registry {
     let labels = HashMap::from([("team".to_owned(), "a\"b\\c\nd".to_owned())]);
-    let registry =
-        prometheus::Registry::new_custom(Some("shop".to_owned()), Some(labels)).unwrap();
+    let registry = prometheus::Registry::new_custom(Some("shop".to_owned()), Some(labels)).unwrap();
     let add = |collector: Box<dyn Collector>| registry.register(collector).unwrap();
 
     let orders = Opts::new("orders_total", "Orders, \"all\" of them.\nBy kind: \\.");
     let orders = orders.const_label("region", "eu");
     let orders = IntCounterVec::new(orders, &["kind"]).unwrap();
     orders.with_label_values(&["book"]).inc_by(3);
-    orders.with_label_values(&["größe \"1\"\\\n"]).inc_by(1 << 60);
+    orders
+        .with_label_values(&["größe \"1\"\\\n"])
+        .inc_by(1 << 60);
     add(Box::new(orders));
     let seconds = Counter::new("busy", "A counter without _total.").unwrap();
     seconds.inc_by(0.25);
     add(Box::new(seconds));
-    add(Box::new(IntCounter::new("zero_total", "Never incremented.").unwrap()));
+    add(Box::new(
+        IntCounter::new("zero_total", "Never incremented.").unwrap(),
+    ));
 
     let balance = GaugeVec::new(Opts::new("balance", "Balance."), &["account"]).unwrap();
     for (account, value) in [("a", -1.5), ("b", f64::NAN), ("c", f64::NEG_INFINITY)] {
@@ -96,13 +99,17 @@ fn every_kind() -> prometheus::Registry {
 
     add(Box::new(Families(|| vec![summary()])));
     // Pruned: it has no samples.
-    add(Box::new(GaugeVec::new(Opts::new("empty", "No series."), &["a"]).unwrap()));
+    add(Box::new(
+        GaugeVec::new(Opts::new("empty", "No series."), &["a"]).unwrap(),
+    ));
     registry
 }
 
 fn bridged(legacy: prometheus::Registry) -> Registry {
     let registry = Registry::new();
-    registry.collector("legacy", from_prometheus(legacy)).unwrap();
+    registry
+        .collector("legacy", from_prometheus(legacy))
+        .unwrap();
     registry
 }
 
@@ -127,7 +134,9 @@ fn values(page: &str) -> BTreeMap<SampleId, String> {
 
 /// Asserts that our page equals that of the encoder of `prometheus`.
 async fn assert_equal_pages(legacy: prometheus::Registry) {
-    let expected = TextEncoder::new().encode_to_string(&legacy.gather()).unwrap();
+    let expected = TextEncoder::new()
+        .encode_to_string(&legacy.gather())
+        .unwrap();
     let page = scrape_text(&bridged(legacy).handler()).await;
     assert!(collector_succeeded(&page, "legacy"), "{page}");
     let page = without_collectors(&page);
@@ -163,7 +172,9 @@ async fn constant_labels_of_the_registry_are_added() {
         .unwrap();
     let registry = Registry::builder().constant_label("service", "shop");
     let registry = registry.build().unwrap();
-    registry.collector("legacy", from_prometheus(legacy)).unwrap();
+    registry
+        .collector("legacy", from_prometheus(legacy))
+        .unwrap();
     let page = scrape_text(&registry.handler()).await;
     assert!(page.contains("\ndepth{service=\"shop\"} 0\n"), "{page}");
 }
@@ -214,7 +225,13 @@ async fn failure(registry: &Registry) -> String {
 #[tokio::test]
 async fn untyped_metric_is_refused_by_name() {
     let legacy = prometheus::Registry::new();
-    let untyped = || vec![family("mystery", MetricType::UNTYPED, vec![Metric::default()])];
+    let untyped = || {
+        vec![family(
+            "mystery",
+            MetricType::UNTYPED,
+            vec![Metric::default()],
+        )]
+    };
     legacy.register(Box::new(Families(untyped))).unwrap();
     let reason = failure(&bridged(legacy)).await;
     assert!(reason.contains("metric \"mystery\" is untyped"), "{reason}");
@@ -224,7 +241,9 @@ async fn untyped_metric_is_refused_by_name() {
 async fn metric_of_both_registries_is_refused_with_both_sources() {
     let legacy = prometheus::Registry::new();
     legacy
-        .register(Box::new(IntCounter::new("orders_total", "Orders.").unwrap()))
+        .register(Box::new(
+            IntCounter::new("orders_total", "Orders.").unwrap(),
+        ))
         .unwrap();
     let registry = bridged(legacy);
     metrics::with_local_recorder(&registry, || metrics::counter!("orders_total").increment(1));

@@ -54,6 +54,11 @@ impl<'a> FamilySnapshot<'a> {
         Self { source }
     }
 
+    /// Whether collectors report the metric.
+    pub(crate) fn is_collected(&self) -> bool {
+        matches!(self.source, FamilySource::Collected(_))
+    }
+
     /// Returns the name of the metric.
     ///
     /// It is the exported name, after sanitizing. The name of a counter includes `_total` if the counter was
