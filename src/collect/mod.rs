@@ -135,9 +135,11 @@
 
 pub(crate) mod blocking;
 pub(crate) mod checked;
+pub(crate) mod checker;
 pub(crate) mod deadline;
 pub(crate) mod family_samples;
 pub(crate) mod histogram_sample;
+pub(crate) mod index_sort;
 pub(crate) mod sample_value;
 pub(crate) mod sampled;
 pub(crate) mod samples;

@@ -3,7 +3,7 @@
 use crate::collect::family_samples::{
     FamilySamples, HistogramSamples, StateSetSamples, SummarySamples,
 };
-use crate::collect::sampled::{Sampled, SampledFamily};
+use crate::collect::sampled::SampledFamily;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
@@ -34,7 +34,7 @@ use crate::model::numbers::Number;
 /// fails, and the reason is logged, if:
 ///
 /// - a metric name or a label name is invalid
-/// - a label is set twice in a series, or is a constant label of the registry
+/// - a label is set twice in a series, or is a constant label of the registry with another value
 /// - a series is added twice
 /// - a counter is negative or NaN
 /// - a name is used for two metric types
@@ -167,21 +167,15 @@ impl Samples {
         labels: &[(&str, &str)],
     ) {
         let info = self.family(MetricKind::Info, name.into(), help.into());
-        info.push(labels, Sampled::Number(Number::Integer(1)));
+        info.push_number(labels, Number::Integer(1));
     }
 
     /// Returns the family with this name and kind, adding it if it does not exist.
     fn family(&mut self, kind: MetricKind, name: String, help: String) -> &mut SampledFamily {
-        let same = |family: &SampledFamily| family.name == name && family.kind == kind;
+        let same = |known: &SampledFamily| known.family.name == name && known.family.kind == kind;
         let known = self.families.iter().position(same);
         let i = known.unwrap_or_else(|| {
-            self.families.push(SampledFamily {
-                name,
-                kind,
-                help,
-                unit: None,
-                samples: Vec::new(),
-            });
+            self.families.push(SampledFamily::new(name, kind, help));
             self.families.len() - 1
         });
         &mut self.families[i]
@@ -189,11 +183,9 @@ impl Samples {
 }
 
 impl Samples {
-    /// The number of samples.
+    /// The number of series.
     pub(crate) fn len(&self) -> usize {
-        self.families
-            .iter()
-            .map(|family| family.samples.len())
-            .sum()
+        let families = self.families.iter();
+        families.map(|sampled| sampled.family.len()).sum()
     }
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use metrics::Unit;
 
 use crate::budget::Budget;
-use crate::collect::checked::{CheckedFamily, CheckedSample, CheckedValue};
+use crate::collect::checked::{CheckedFamily, CheckedValue};
 use crate::exposition::negotiate::Format;
 use crate::model::kind::Instrument;
 use crate::model::numbers::{Number, push_count, push_float};
@@ -57,26 +57,35 @@ impl FamilyWriter {
         family: &CheckedFamily,
         budget: &mut Budget,
     ) {
-        while let Some(CheckedSample { prefix, value }) = family.samples.get(self.series)
-            && !budget.is_spent()
-        {
+        let name = &family.name;
+        while self.series < family.len() && !budget.is_spent() {
+            let labels = family.labels(self.series);
+            let value = family.value(self.series);
             self.series += 1;
             budget.spend(LINE);
             match value {
                 CheckedValue::Number(number) => {
-                    push_number_line(page, prefix, *number, self.format);
+                    let (open, close) = match labels.is_empty() {
+                        true => ("", " "),
+                        false => ("{", "} "),
+                    };
+                    push_all(page, &[name, open, labels]);
+                    push_number_line(page, close, number, self.format);
                 }
-                CheckedValue::Histogram(histogram) => {
-                    budget.spend(LINE * histogram.counts.len());
-                    let (name, bounds) = (&family.name, &histogram.bounds);
+                CheckedValue::Histogram {
+                    bounds,
+                    counts,
+                    sum,
+                } => {
+                    budget.spend(LINE * counts.len());
                     self.parts.set_histogram(name, bounds, self.format);
-                    self.write_histogram(page, prefix, &histogram.counts, histogram.sum, None);
+                    self.write_histogram(page, labels, counts, sum, None);
                 }
                 CheckedValue::Summary(summary) => {
                     budget.spend(LINE * summary.quantiles.len());
                     let (quantiles, count) = (&summary.quantiles, summary.count);
-                    self.parts.set_summary(&family.name, quantiles, self.format);
-                    self.write_summary(page, prefix, quantiles, count, summary.sum);
+                    self.parts.set_summary(name, quantiles, self.format);
+                    self.write_summary(page, labels, quantiles, count, summary.sum);
                 }
             }
         }
@@ -278,7 +287,7 @@ pub(crate) fn push_metadata(
     name: &str,
     kind: &str,
     help: Option<&str>,
-    unit: Option<Unit>,
+    unit: Option<&str>,
     format: Format,
 ) {
     if let Some(help) = help {
@@ -287,10 +296,11 @@ pub(crate) fn push_metadata(
         page.push(b'\n');
     }
     push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
-    // OpenMetrics does not allow a unit for an info or a state set, nor a unit that the name does not end with.
+    // OpenMetrics does not allow a unit for an info or a state set, nor a unit that the name does not end with. Of
+    // the units of `metrics`, only base units are exported.
     if format.is_open_metrics()
         && !matches!(kind, "info" | "stateset")
-        && let Some(unit) = unit.and_then(base_unit)
+        && let Some(unit) = unit.filter(|name| Unit::from_string(name).is_none_or(is_base_unit))
         && name
             .strip_suffix(unit)
             .is_some_and(|rest| rest.ends_with('_'))
@@ -348,12 +358,7 @@ fn push_help(page: &mut Vec<u8>, help: &str, format: Format) {
     }
 }
 
-/// Returns the name of a base unit of Prometheus and OpenMetrics; `None` for other units.
-fn base_unit(unit: Unit) -> Option<&'static str> {
-    match unit {
-        Unit::Seconds => Some("seconds"),
-        Unit::Bytes => Some("bytes"),
-        Unit::Percent => Some("percent"),
-        _ => None,
-    }
+/// Whether a unit is a base unit of Prometheus and OpenMetrics.
+fn is_base_unit(unit: Unit) -> bool {
+    matches!(unit, Unit::Seconds | Unit::Bytes | Unit::Percent)
 }

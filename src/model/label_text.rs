@@ -11,6 +11,20 @@ pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -
     })
 }
 
+/// Appends labels as `a="1",b="2"`. Returns the name of a label that is set twice.
+pub(crate) fn append_label_text<'a>(
+    text: &mut String,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(), &'a str> {
+    sorted(labels, |labels| {
+        if let Some(twice) = labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(twice[0].0);
+        }
+        write_labels(text, labels);
+        Ok(())
+    })
+}
+
 /// The start of a sample line, up to its value: `name{a="1",b="2"} `.
 pub(crate) fn series_prefix<'a>(
     name: &str,

@@ -14,6 +14,7 @@ pub mod names;
 pub(crate) mod numbers;
 pub(crate) mod spec;
 pub(crate) mod trace;
+pub(crate) mod unit;
 
 pub use self::{
     description::{FamilyDescription, LabelDescription, LabelRole, LabelValues},

@@ -35,7 +35,7 @@ use self::handles::{
 };
 use self::series::SeriesMap;
 use self::snapshot::values::Spare;
-use crate::collect::checked::SampleRules;
+use crate::collect::checker::SampleRules;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;

@@ -120,6 +120,26 @@ async fn constant_labels_of_both_registries_are_added() {
 }
 
 #[tokio::test]
+async fn constant_label_can_be_in_both_registries_with_the_same_value() {
+    for (value, succeeds) in [("shop", true), ("other", false)] {
+        let other = Registry::builder().constant_label("service", value);
+        let other = other.build().unwrap();
+        record(&other);
+        let registry = Registry::builder()
+            .constant_label("area", "eu")
+            .constant_label("service", "shop");
+        let registry = registry.build().unwrap();
+        registry.collector("other", other).unwrap();
+        let page = scrape_text(&registry.handler()).await;
+        assert!(page.contains(
+            "\nscrape_collector_success{area=\"eu\",collector=\"other\",service=\"shop\"} "
+        ));
+        let series = "orders_total{area=\"eu\",kind=\"book\",service=\"shop\"}";
+        assert_eq!(samples(&page).contains_key(series), succeeds, "{page}");
+    }
+}
+
+#[tokio::test]
 async fn registries_with_the_same_metrics_share_them_as_collectors_of_a_third() {
     let registry = Registry::new();
     for tenant in ["a", "b"] {

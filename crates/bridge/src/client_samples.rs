@@ -1,6 +1,5 @@
 //! Adds the families of [`client_text`](crate::client_text) to [`Samples`].
 
-use metrics::Unit;
 use tower_prometheus::collect::{FamilySamples, HistogramSample, SampleValue, Samples};
 
 use crate::client_text::{Family, Labels, Sample};
@@ -26,7 +25,6 @@ fn add(family: Family<'_>, samples: &mut Samples) -> Result<(), String> {
         unit,
         samples: lines,
     } = family;
-    let unit = unit.and_then(Unit::from_string);
     match kind {
         "counter" => {
             let mut counter = samples.counter(format!("{name}_total"), help);
@@ -36,7 +34,7 @@ fn add(family: Family<'_>, samples: &mut Samples) -> Result<(), String> {
         "histogram" => {
             let mut histogram = samples.histogram(name, help);
             if let Some(unit) = unit {
-                histogram.unit(unit);
+                histogram.unit_name(unit);
             }
             let mut lines = lines.into_iter().peekable();
             while lines.peek().is_some() {
@@ -60,12 +58,12 @@ fn add(family: Family<'_>, samples: &mut Samples) -> Result<(), String> {
 
 fn add_numbers(
     family: &mut FamilySamples<'_>,
-    unit: Option<Unit>,
+    unit: Option<&str>,
     suffix: &str,
     lines: &[Sample<'_>],
 ) -> Result<(), String> {
     if let Some(unit) = unit {
-        family.unit(unit);
+        family.unit_name(unit);
     }
     for line in lines {
         check_suffix(line, suffix)?;

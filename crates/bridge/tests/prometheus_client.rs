@@ -68,6 +68,15 @@ fn every_kind() -> ClientRegistry {
         balance.get_or_create(&account).set(value);
     }
     registry.register("balance", "Balance", balance);
+    for (name, unit) in [
+        ("battery", Unit::Volts),
+        ("distance", Unit::Other("parsecs".to_owned())),
+        ("load", Unit::Ratios),
+    ] {
+        let gauge = FloatGauge::default();
+        gauge.set(0.5);
+        registry.register_with_unit(name, "Unit", unit, gauge);
+    }
     let memory: Gauge = Gauge::default();
     memory.set(-7);
     registry.register_with_unit("memory", "Memory", Unit::Bytes, memory);

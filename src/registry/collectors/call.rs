@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::collect::CollectError;
-use crate::collect::checked::{Checked, CheckedFamily, Checker, SampleRules};
+use crate::collect::checked::CheckedFamily;
+use crate::collect::checker::{Checked, Checker, SampleRules};
 use crate::collect::deadline::Deadline;
 use crate::collect::samples::{NestedCollector, Samples};
 use crate::sync::lock;

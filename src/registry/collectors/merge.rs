@@ -7,10 +7,12 @@ use std::sync::Arc;
 use metrics::Unit;
 
 use crate::budget::Budget;
-use crate::collect::checked::{CheckedFamily, CheckedSample, CheckedValue, FamilyChecker};
-use crate::collect::sampled::{Sampled, SampledFamily};
+use crate::collect::checked::CheckedFamily;
+use crate::collect::checker::FamilyChecker;
+use crate::collect::sampled::SampledFamily;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
+use crate::model::unit::FamilyUnit;
 use crate::registry::collectors::call::{Report, warn_of};
 use crate::registry::collectors::collection::Collected;
 
@@ -49,19 +51,27 @@ enum Stage {
     Adding { family: usize, sample: usize },
     /// Validates the families about collectors.
     AboutCollectors(Vec<FamilyChecker>),
-    /// Moves the families to the result, and those samples of a shared family.
-    Sorting(Option<(CheckedFamily, SharedSamples)>),
+    /// Moves the families to the result, and builds those that are shared.
+    Sorting(Option<SharedFamily>),
 }
 
-/// A family and the first report that has it.
+/// A family with the reports that have it.
 struct MergedFamily {
-    first: Arc<CheckedFamily>,
-    report: usize,
-    /// The samples of all reports by prefix, with their reports; `None` while there is only one report.
-    shared: Option<BTreeMap<String, (CheckedValue, usize)>>,
+    /// The report, and its family.
+    parts: Vec<(usize, Arc<CheckedFamily>)>,
+    /// The series of all parts by their labels; unused while there is only one part.
+    series: BTreeMap<String, SeriesId>,
 }
 
-type SharedSamples = btree_map::IntoIter<String, (CheckedValue, usize)>;
+/// The indices of a part and of a series of that part.
+type SeriesId = (usize, usize);
+
+/// A shared family while it is built.
+struct SharedFamily {
+    family: CheckedFamily,
+    parts: Vec<(usize, Arc<CheckedFamily>)>,
+    unbuilt: btree_map::IntoIter<String, SeriesId>,
+}
 
 impl Merge {
     /// `is_taken` tells whether another metric of the page has a sample name.
@@ -148,7 +158,7 @@ impl Merge {
             if *sample == 0 {
                 budget.spend(FAMILY);
                 let reason = match self.by_name.get(&family.name) {
-                    Some(known) => known.difference(family, &reports[known.report]),
+                    Some(known) => known.difference(family, reports),
                     None => taken(family, &self.is_taken, &self.sample_names, reports),
                 };
                 if reason.is_some() {
@@ -156,25 +166,19 @@ impl Merge {
                 }
             }
             if let Some(known) = self.by_name.get_mut(&family.name) {
-                let first = Arc::clone(&known.first);
-                let shared = known.shared.get_or_insert_default();
-                while let Some(own) = first.samples.get(shared.len()) {
+                known.index_first_part(budget)?;
+                while *sample < family.len() {
                     if budget.is_spent() {
                         return None;
                     }
                     budget.spend(SHARED_SAMPLE);
-                    shared.insert(own.prefix.clone(), (own.value.clone(), known.report));
-                }
-                while let Some(CheckedSample { prefix, .. }) = family.samples.get(*sample) {
-                    if budget.is_spent() {
-                        return None;
-                    }
-                    budget.spend(SHARED_SAMPLE);
-                    if let Some((_, report)) = shared.get(prefix) {
+                    let labels = family.labels(*sample);
+                    if let Some((part, _)) = known.series.get(labels) {
+                        let (report, _) = known.parts[*part];
                         return Some(Some(format!(
                             "series {:?} is also reported by collector {:?}; tell them apart by a label",
-                            family.series_name(prefix),
-                            reports[*report].collector
+                            family.series_name(labels),
+                            reports[report].collector
                         )));
                     }
                     *sample += 1;
@@ -204,17 +208,17 @@ impl Merge {
                         self.by_name.insert(family.name.clone(), merged);
                     }
                     Some(known) => {
-                        let shared = known.shared.get_or_insert_default();
-                        while let Some(CheckedSample { prefix, value }) =
-                            family.samples.get(*sample)
-                        {
+                        let part = known.parts.len();
+                        while *sample < family.len() {
                             if budget.is_spent() {
                                 return None;
                             }
                             budget.spend(SHARED_SAMPLE);
-                            shared.insert(prefix.clone(), (value.clone(), next));
+                            let labels = family.labels(*sample).to_owned();
+                            known.series.insert(labels, (part, *sample));
                             *sample += 1;
                         }
+                        known.parts.push((next, Arc::clone(family)));
                     }
                 }
                 *i += 1;
@@ -271,16 +275,16 @@ impl Merge {
             |result| Number::Integer(result.dropped),
         );
         let families = [dropped, duration, success].into_iter();
-        let families = families.filter(|family| !family.samples.is_empty());
-        let free = families.filter(|family| {
-            let is_free = !(self.is_taken)(&family.name);
+        let families = families.filter(|sampled| !sampled.family.is_empty());
+        let free = families.filter(|sampled| {
+            let name = &sampled.family.name;
+            let is_free = !(self.is_taken)(name);
             if !is_free {
-                warn_omitted(&family.name, "the name is taken by another metric");
+                warn_omitted(name, "the name is taken by another metric");
             }
             is_free
         });
-        let unlimited = usize::MAX;
-        free.filter_map(|family| FamilyChecker::new(family, unlimited).ok())
+        free.map(|sampled| FamilyChecker::new(sampled, usize::MAX))
             .collect()
     }
 
@@ -289,8 +293,9 @@ impl Merge {
             while let Some(checker) = checkers.last_mut() {
                 match checker.advance(&self.constant_labels, budget)? {
                     Ok(family) => {
+                        let name = family.name.clone();
                         let merged = MergedFamily::new(Arc::new(family), 0);
-                        self.by_name.insert(merged.first.name.clone(), merged);
+                        self.by_name.insert(name, merged);
                     }
                     Err(reason) => warn_omitted(checker.name(), &reason),
                 }
@@ -306,25 +311,23 @@ impl Merge {
             return Some(());
         };
         loop {
-            if let Some((family, unmoved)) = shared {
-                while let Some((prefix, (value, _))) = unmoved.next() {
-                    family.samples.push(CheckedSample { prefix, value });
-                    budget.spend(SHARED_SAMPLE / 10);
-                    if budget.is_spent() {
-                        return None;
-                    }
-                }
+            if let Some(shared) = shared {
+                shared.build(budget)?;
             }
-            let full = shared.take().map(|(family, _)| Arc::new(family));
-            self.merged.extend(full);
-            let Some((_, family)) = self.by_name.pop_first() else {
+            let built = shared.take();
+            self.merged
+                .extend(built.map(|shared| Arc::new(shared.family)));
+            let Some((_, MergedFamily { mut parts, series })) = self.by_name.pop_first() else {
                 return Some(());
             };
-            match family.shared {
-                None => self.merged.push(family.first),
-                Some(samples) => {
-                    let family = family.first.without_samples(samples.len());
-                    *shared = Some((family, samples.into_iter()));
+            match parts.len() {
+                1 => self.merged.extend(parts.pop().map(|(_, family)| family)),
+                _ => {
+                    *shared = Some(SharedFamily {
+                        family: parts[0].1.without_series(),
+                        parts,
+                        unbuilt: series.into_iter(),
+                    });
                 }
             }
         }
@@ -338,26 +341,55 @@ impl Stage {
     };
 }
 
+impl SharedFamily {
+    fn build(&mut self, budget: &mut Budget) -> Option<()> {
+        while !budget.is_spent() {
+            let Some((_, (part, series))) = self.unbuilt.next() else {
+                return Some(());
+            };
+            budget.spend(SHARED_SAMPLE / 4);
+            self.family.push_copy(&self.parts[part].1, series);
+        }
+        None
+    }
+}
+
 impl MergedFamily {
-    fn new(first: Arc<CheckedFamily>, report: usize) -> Self {
+    fn new(family: Arc<CheckedFamily>, report: usize) -> Self {
         Self {
-            first,
-            report,
-            shared: None,
+            parts: vec![(report, family)],
+            series: BTreeMap::new(),
         }
     }
 
-    /// Returns how a family with the same name differs, if it cannot be shared. `report` is the first report that
-    /// has the family.
-    fn difference(&self, family: &CheckedFamily, report: &Report) -> Option<String> {
-        let first = &self.first;
+    /// Adds the series of the first part to the index, if they are not there yet.
+    fn index_first_part(&mut self, budget: &mut Budget) -> Option<()> {
+        let (_, first) = &self.parts[0];
+        while self.series.len() < first.len() {
+            if budget.is_spent() {
+                return None;
+            }
+            budget.spend(SHARED_SAMPLE);
+            let i = self.series.len();
+            self.series.insert(first.labels(i).to_owned(), (0, i));
+        }
+        Some(())
+    }
+
+    /// Returns how a family with the same name differs, if it cannot be shared.
+    fn difference(&self, family: &CheckedFamily, reports: &[Arc<Report>]) -> Option<String> {
+        let (report, first) = &self.parts[0];
+        let report = &reports[*report];
         let help = |family: &CheckedFamily| family.help.clone().unwrap_or_default();
-        let unit = |family: &CheckedFamily| family.unit.map_or("none", |unit| unit.as_str());
+        let unit = |family: &CheckedFamily| {
+            let unit = family.unit.as_ref();
+            unit.map_or("none", FamilyUnit::as_str).to_owned()
+        };
         let (what, theirs, own) = if first.kind != family.kind {
             let (theirs, own) = (first.kind.as_str(), family.kind.as_str());
             ("type", theirs.to_owned(), own.to_owned())
         } else if first.unit != family.unit {
-            ("unit", unit(first).to_owned(), unit(family).to_owned())
+            ("unit", unit(first), unit(family))
         } else if first.help != family.help {
             let (theirs, own) = (help(first), help(family));
             ("HELP", format!("{theirs:?}"), format!("{own:?}"))
@@ -412,17 +444,12 @@ fn about_collectors<'a>(
     results: impl Iterator<Item = &'a CollectorResult>,
     number: impl Fn(&CollectorResult) -> Number,
 ) -> SampledFamily {
-    let samples = results.map(|result| {
-        let label = ("collector".to_owned(), result.name.clone());
-        (vec![label], Sampled::Number(number(result)))
-    });
-    SampledFamily {
-        name: name.to_owned(),
-        kind: MetricKind::Gauge,
-        help: help.to_owned(),
-        unit,
-        samples: samples.collect(),
+    let mut family = SampledFamily::new(name.to_owned(), MetricKind::Gauge, help.to_owned());
+    family.family.unit = unit.map(FamilyUnit::Known);
+    for result in results {
+        family.push_number(&[("collector", &result.name)], number(result));
     }
+    family
 }
 
 fn warn_omitted(name: &str, reason: &str) {

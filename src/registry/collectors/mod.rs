@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::collect::Collector;
-use crate::collect::checked::SampleRules;
+use crate::collect::checker::SampleRules;
 use crate::collect::deadline::Deadline;
 use crate::collect::sample_value::SampleValue;
 use crate::collect::samples::Samples;

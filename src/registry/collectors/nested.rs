@@ -89,14 +89,16 @@ fn nested_collectors(snapshot: &Snapshot) -> Vec<NestedCollector> {
 }
 
 async fn add_family(family: FamilySnapshot<'_>, samples: &mut Samples, budget: &mut Budget) {
-    let (name, help, unit) = (family.name(), family.help(), family.unit());
+    let (name, help, unit) = (family.name(), family.help(), family.unit_name());
     let help = help.as_deref().unwrap_or_default();
     match family.kind() {
         MetricKind::Counter => add_numbers(samples.counter(name, help), &family, budget).await,
         MetricKind::Gauge => add_numbers(samples.gauge(name, help), &family, budget).await,
         MetricKind::Histogram => {
             let mut added = samples.histogram(name, help);
-            unit.map(|unit| added.unit(unit));
+            if let Some(unit) = unit {
+                added.unit_name(unit);
+            }
             let add = |labels: &[(&str, &str)], value: Value<'_>| {
                 if let Value::Histogram(value) = value {
                     added.sample(labels, histogram_sample(&value));
@@ -106,7 +108,9 @@ async fn add_family(family: FamilySnapshot<'_>, samples: &mut Samples, budget: &
         }
         MetricKind::Summary => {
             let mut added = samples.summary(name, help);
-            unit.map(|unit| added.unit(unit));
+            if let Some(unit) = unit {
+                added.unit_name(unit);
+            }
             let add = |labels: &[(&str, &str)], value: Value<'_>| {
                 if let Value::Summary(value) = value {
                     let SummaryValue {
@@ -146,7 +150,9 @@ async fn add_numbers(
     family: &FamilySnapshot<'_>,
     budget: &mut Budget,
 ) {
-    family.unit().map(|unit| samples.unit(unit));
+    if let Some(unit) = family.unit_name() {
+        samples.unit_name(unit);
+    }
     let add = |labels: &[(&str, &str)], value: Value<'_>| {
         if let Value::Counter(number) | Value::Gauge(number) = value {
             samples.sample(labels, SampleValue(Some(number)));

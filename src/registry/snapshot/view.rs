@@ -8,9 +8,7 @@ use std::time::SystemTime;
 use metrics::Unit;
 
 use super::values::RegistryValues;
-use crate::collect::checked::{CheckedFamily, CheckedSample, CheckedValue};
-use crate::collect::histogram_sample::CheckedHistogram;
-use crate::collect::summary_sample::CheckedSummary;
+use crate::collect::checked::{CheckedFamily, CheckedValue};
 use crate::model::kind::{Instrument, MetricKind};
 use crate::model::label_text::label_pairs;
 use crate::model::numbers::Number;
@@ -89,12 +87,24 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Returns the unit; `None` if the metric has no description or its description has no unit.
+    /// Returns the unit; `None` if the metric has no description, or if its description has no unit or one that
+    /// [`Unit`] does not have.
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {
         match self.source {
             FamilySource::Registry(RegistryFamily { family, .. }) => family.metadata().unit,
-            FamilySource::Collected(family) => family.unit,
+            FamilySource::Collected(family) => family.unit.as_ref()?.known(),
+        }
+    }
+
+    /// Returns the name of the unit, such as `seconds`; also of a collector's unit that [`Unit`] does not have.
+    #[must_use]
+    pub fn unit_name(&self) -> Option<&'a str> {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { family, .. }) => {
+                Some(family.metadata().unit?.as_str())
+            }
+            FamilySource::Collected(family) => Some(family.unit.as_ref()?.as_str()),
         }
     }
 
@@ -103,7 +113,7 @@ impl<'a> FamilySnapshot<'a> {
     pub fn len(&self) -> usize {
         match self.source {
             FamilySource::Registry(RegistryFamily { index, .. }) => index.len(),
-            FamilySource::Collected(family) => family.samples.len(),
+            FamilySource::Collected(family) => family.len(),
         }
     }
 
@@ -126,7 +136,7 @@ impl<'a> FamilySnapshot<'a> {
             }
             FamilySource::Collected(family) => SeriesSnapshot {
                 labels: family.labels(i),
-                source: SeriesSource::Collected(family.kind, &family.samples[i]),
+                source: SeriesSource::Collected(family, i),
             },
         })
     }
@@ -143,7 +153,8 @@ pub struct SeriesSnapshot<'a> {
 #[derive(Clone, Copy)]
 enum SeriesSource<'a> {
     Registry(RegistryFamily<'a>, &'a IndexedSeries),
-    Collected(MetricKind, &'a CheckedSample),
+    /// The index of the series in its family.
+    Collected(&'a CheckedFamily, usize),
 }
 
 impl<'a> SeriesSnapshot<'a> {
@@ -170,46 +181,37 @@ impl<'a> SeriesSnapshot<'a> {
     pub fn value(&self) -> Value<'a> {
         match self.source {
             SeriesSource::Registry(family, series) => family.value(series),
-            SeriesSource::Collected(kind, sample) => sample.value(kind),
+            SeriesSource::Collected(family, i) => collected_value(family, i),
         }
     }
 }
 
-impl CheckedSample {
-    fn value(&self, kind: MetricKind) -> Value<'_> {
-        match (&self.value, kind) {
-            (CheckedValue::Number(number), MetricKind::Counter) => Value::Counter(*number),
-            (CheckedValue::Number(_), MetricKind::Info) => Value::Info,
-            (CheckedValue::Number(number), MetricKind::StateSet) => {
-                Value::State(*number == Number::Integer(1))
-            }
-            (CheckedValue::Number(number), _) => Value::Gauge(*number),
-            (CheckedValue::Histogram(histogram), _) => {
-                let CheckedHistogram {
-                    bounds,
-                    counts,
-                    sum,
-                } = &**histogram;
-                Value::Histogram(HistogramValue {
-                    bounds,
-                    counts,
-                    sum: *sum,
-                    exemplars: None,
-                })
-            }
-            (CheckedValue::Summary(summary), _) => {
-                let CheckedSummary {
-                    quantiles,
-                    count,
-                    sum,
-                } = &**summary;
-                Value::Summary(SummaryValue {
-                    count: *count,
-                    sum: *sum,
-                    quantiles: quantiles.clone(),
-                })
-            }
+fn collected_value(family: &CheckedFamily, i: usize) -> Value<'_> {
+    match (family.value(i), family.kind) {
+        (CheckedValue::Number(number), MetricKind::Counter) => Value::Counter(number),
+        (CheckedValue::Number(_), MetricKind::Info) => Value::Info,
+        (CheckedValue::Number(number), MetricKind::StateSet) => {
+            Value::State(number == Number::Integer(1))
         }
+        (CheckedValue::Number(number), _) => Value::Gauge(number),
+        (
+            CheckedValue::Histogram {
+                bounds,
+                counts,
+                sum,
+            },
+            _,
+        ) => Value::Histogram(HistogramValue {
+            bounds,
+            counts,
+            sum,
+            exemplars: None,
+        }),
+        (CheckedValue::Summary(summary), _) => Value::Summary(SummaryValue {
+            count: summary.count,
+            sum: summary.sum,
+            quantiles: summary.quantiles.clone(),
+        }),
     }
 }
 
