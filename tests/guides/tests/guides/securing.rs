@@ -11,7 +11,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use axum::Router;
+use axum::routing::get;
+use axum_server::tls_rustls::RustlsConfig;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use test_support::listening::ReservedAddress;
 use test_support::page::{assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl, program as start_of};
@@ -236,18 +243,21 @@ fn prometheus_scrapes_with_the_token() {
         "yaml",
         "credentials_file: shop-token\n    static_configs:\n      - targets: ['shop.example:3000']",
     );
-    let store = prometheus(config, address, &[("shop-token", &format!("{TOKEN}\n"))]);
-    assert_eq!(
-        store.wait_for_values("http_requests_total{status=\"200\"}"),
-        [1.0]
-    );
-    assert_eq!(store.wait_for_values("up"), [1.0]);
-    let store = prometheus(config, address, &[("shop-token", "wrong")]);
+    let directory = Directory::new();
+    let token = directory.write("shop-token", "wrong");
+    let config = config.replace("shop-token", token.to_str().unwrap());
+    let store = prometheus(&config, address, &[]);
     assert_eq!(
         last_error(&store, "shop"),
         "server returned HTTP status 401 Unauthorized"
     );
-    assert_eq!(store.wait_for_values("up"), [0.0]);
+    // Prometheus reads the file at each scrape.
+    directory.write("shop-token", &format!("{TOKEN}\n"));
+    assert_eq!(
+        store.wait_for_values("http_requests_total{status=\"200\"}"),
+        [1.0]
+    );
+    assert_eq!(store.wait_for_values("up == 1"), [1.0]);
 }
 
 #[test]
@@ -405,4 +415,68 @@ async fn failed_scrapes_have_the_documented_reasons() {
             job == expected_job && error.contains(text) && SECURING.contains(text)
         });
     assert_eq!(found.count(), documented.len(), "{errors:#?}");
+}
+
+/// The settings of the page's table.
+#[tokio::test]
+async fn mutual_tls_admits_scrapers_with_a_certificate_of_their_ca() {
+    skip_without!(Curl, Prometheus);
+    let registry = Registry::new();
+    let (server, scrapers, strangers) = (
+        Certificates::new(),
+        Certificates::new(),
+        Certificates::new(),
+    );
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(scrapers.ca.as_bytes()).unwrap())
+        .unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
+        .build()
+        .unwrap();
+    let certificate = CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).unwrap();
+    let mut config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let config = RustlsConfig::from_config(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let page = Router::new().route("/metrics", get(registry.handler()));
+    let server_task = axum_server::from_tcp_rustls(listener, config).unwrap();
+    tokio::spawn(server_task.serve(page.into_make_service()));
+
+    let mut jobs = "global: { scrape_interval: 1s }\nscrape_configs:\n".to_owned();
+    for (job, certificate) in [
+        ("scraper", "cert_file: scraper.pem, key_file: scraper.key"),
+        (
+            "stranger",
+            "cert_file: stranger.pem, key_file: stranger.key",
+        ),
+        ("without", ""),
+    ] {
+        jobs += &format!(
+            "  - {{ job_name: {job}, scheme: https, tls_config: {{ ca_file: ca.pem, {certificate} }}, static_configs: [{{ targets: ['{address}'] }}] }}\n"
+        );
+    }
+    blocking(move || {
+        let store = Store::prometheus(
+            &jobs,
+            &[
+                ("ca.pem", &server.ca),
+                ("scraper.pem", &scrapers.certificate),
+                ("scraper.key", &scrapers.key),
+                ("stranger.pem", &strangers.certificate),
+                ("stranger.key", &strangers.key),
+            ],
+        );
+        assert_eq!(store.wait_for_values("up{job=\"scraper\"}"), [1.0]);
+        for job in ["stranger", "without"] {
+            let error = last_error(&store, job);
+            assert!(error.contains("tls: "), "{job}: {error}");
+        }
+    })
+    .await;
 }
