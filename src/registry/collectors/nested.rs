@@ -188,7 +188,7 @@ async fn for_each_series(
     }
 }
 
-fn pairs<'a, N: AsRef<str>, V: AsRef<str>>(labels: &'a [(N, V)]) -> Vec<(&'a str, &'a str)> {
+fn pairs<N: AsRef<str>, V: AsRef<str>>(labels: &[(N, V)]) -> Vec<(&str, &str)> {
     let labels = labels.iter();
     labels
         .map(|(name, value)| (name.as_ref(), value.as_ref()))
@@ -212,11 +212,7 @@ impl StateSets {
         let Some(((_, state), labels)) = labels.split_last() else {
             return;
         };
-        if !self
-            .0
-            .last()
-            .is_some_and(|set| pairs(&set.labels) == labels)
-        {
+        if self.0.last().is_none_or(|set| pairs(&set.labels) != labels) {
             let owned = labels
                 .iter()
                 .map(|(name, v)| ((*name).to_owned(), (*v).to_owned()));
