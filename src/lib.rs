@@ -226,6 +226,7 @@
 //! | `tower-prometheus-mixin` | Grafana dashboards, alert and recording rules and scrape configurations, generated from the definitions |
 //! | `tower-prometheus-query` | a PromQL proxy between a front end and Prometheus or VictoriaMetrics |
 //! | `tower-prometheus-push` | pushing the metrics of batch jobs to a Pushgateway |
+//! | `tower-prometheus-bridge` | metrics of the crates `prometheus` and `prometheus-client` on the same page |
 
 #![forbid(unsafe_code)]
 #![warn(
