@@ -192,7 +192,7 @@ mod tests {
 
     fn add(series: &FamilySeries, i: &str) {
         let prefix = format!("i=\"{i}\"");
-        series.add(prefix, SeriesCells { cell: 0, sum: 0 });
+        series.add([(prefix, SeriesCells { cell: 0, sum: 0 })]);
     }
 
     #[test]
