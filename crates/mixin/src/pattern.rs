@@ -223,7 +223,7 @@ impl<'a> Parser<'a> {
         match is_unicode_class(name) {
             true => Ok(true),
             false => problem(format!(
-                "\\p{{{name}}} is no category or script of Unicode, such as `\\p{{Lu}}` or `\\p{{Greek}}`"
+                "\\p{{{name}}} is not a category or script of Unicode, such as `\\p{{Lu}}` or `\\p{{Greek}}`"
             )),
         }
     }

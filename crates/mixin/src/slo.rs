@@ -156,7 +156,7 @@ impl Slo {
         self
     }
 
-    /// Sets the [`runbook_url`](Rule::runbook_url) of the alerts. By default, there is none.
+    /// Sets the [`runbook_url`](Rule::runbook_url) of the alerts. By default, the alerts have no `runbook_url`.
     pub fn runbook_url(mut self, url: impl Into<String>) -> Self {
         self.runbook_url = Some(url.into());
         self

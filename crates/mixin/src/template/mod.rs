@@ -1,6 +1,6 @@
 //! [`check_template`]: annotations and labels of alerts, checked by the syntax of Prometheus' templates.
 //!
-//! Prometheus parses them as templates of Go's package `text/template`, with functions and variables of its own. As in Go's
+//! Prometheus parses them as templates of Go's package `text/template`, with additional functions and variables. As in Go's
 //! parser, this module checks the syntax, the names of functions and variables, and that blocks have an `{{ end }}`.
 //!
 //! It also checks what Prometheus finds only when the alert fires: labels that the alert does not have, fields other than

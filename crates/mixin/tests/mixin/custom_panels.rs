@@ -182,7 +182,7 @@ fn custom_panels_are_kept_and_generated_ones_are_replaced() {
     }
     let unique: BTreeSet<_> = ids(&merged).into_iter().collect();
     assert_eq!(unique.len(), ids(&merged).len());
-    // What custom panels need.
+    // Variables, annotations and links are kept, too.
     let variables = merged["templating"]["list"].as_array().unwrap();
     let names: Vec<_> = variables
         .iter()

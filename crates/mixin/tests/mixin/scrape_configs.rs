@@ -118,7 +118,7 @@ fn promtool_accepts_credentials_and_tls() {
     assert!(output.contains("SUCCESS"), "{output}");
 }
 
-/// The target answers only with the credentials of the file, and sends a label `job` of its own.
+/// The target answers only with the credentials of the file, and sends its own label `job`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_servers_authenticate_and_honor_labels() {
     skip_without!(Curl, Prometheus, VictoriaMetrics);

@@ -23,7 +23,7 @@ const DAY: i32 = 24 * 60;
 /// Minutes before the day.
 const HISTORY: i32 = 6 * 60;
 
-/// What happens to an instance in a minute.
+/// A minute of an instance.
 struct Minute {
     /// Whether the process runs.
     is_up: bool,

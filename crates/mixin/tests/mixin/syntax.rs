@@ -51,7 +51,7 @@ const VALID_PATTERNS: [&str; 63] = [
     "5..|error|panicked",
     "|cancelled",
     "/users/(.+)",
-    // Route templates: braces that are no repetition are literal.
+    // Route templates: other braces than repetitions are literal.
     "/users/{id}|/orders/{id}/items",
     "{",
     "a{,5}",
