@@ -39,7 +39,7 @@ fn prometheus_scrapes_the_last_requests_after_sigterm() {
         ),
         &[],
     );
-    assert_eq!(prometheus.wait_for_values("up"), [1.0]);
+    assert_eq!(prometheus.wait_for_values("up == 1"), [1.0]);
     curl(&[&format!("{url}/users/[1-3]")]);
     service.signal("TERM");
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
@@ -51,7 +51,7 @@ fn prometheus_scrapes_the_last_requests_after_sigterm() {
         },
     );
     assert_eq!(
-        prometheus.wait_for_values("sum(http_requests_total)"),
+        prometheus.wait_for_values("sum(http_requests_total) == 3"),
         [3.0]
     );
     assert!(!service.has_exited());
