@@ -11,6 +11,7 @@ pub(crate) mod families_table;
 pub(crate) mod kind;
 pub(crate) mod label_text;
 pub mod names;
+pub(crate) mod native;
 pub(crate) mod numbers;
 pub(crate) mod spec;
 pub(crate) mod trace;

@@ -11,6 +11,7 @@ pub(crate) mod global;
 pub(crate) mod handles;
 pub(crate) mod hooks;
 pub(crate) mod index;
+pub(crate) mod native;
 mod recorder;
 pub(crate) mod series;
 pub mod snapshot;
