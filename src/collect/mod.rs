@@ -88,12 +88,20 @@
 pub(crate) mod blocking;
 pub(crate) mod checked;
 pub(crate) mod deadline;
+pub(crate) mod family_samples;
+pub(crate) mod histogram_sample;
+pub(crate) mod sample_value;
 pub(crate) mod samples;
+pub(crate) mod summary_sample;
 
 pub use self::{
     blocking::Blocking,
     deadline::Deadline,
-    samples::{FamilySamples, SampleValue, Samples},
+    family_samples::{FamilySamples, HistogramSamples, StateSetSamples, SummarySamples},
+    histogram_sample::HistogramSample,
+    sample_value::SampleValue,
+    samples::Samples,
+    summary_sample::SummarySample,
 };
 
 use std::future::{Future, ready};

@@ -1,9 +1,12 @@
 //! [`Samples`]: the metrics that a collector returns.
 
-use std::time::Duration;
-
 use metrics::Unit;
 
+use crate::collect::family_samples::{
+    FamilySamples, HistogramSamples, StateSetSamples, SummarySamples,
+};
+use crate::collect::histogram_sample::HistogramSample;
+use crate::collect::summary_sample::SummarySample;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
@@ -11,7 +14,7 @@ use crate::model::numbers::Number;
 ///
 /// ```
 /// # use metrics::Unit;
-/// # use tower_prometheus::collect::{CollectError, Samples};
+/// # use tower_prometheus::collect::{CollectError, HistogramSample, Samples};
 /// fn collect(samples: &mut Samples) -> Result<(), CollectError> {
 ///     samples.gauge("db_pool_size", "Connections in the pool.").value(12_u64);
 ///     samples
@@ -20,6 +23,11 @@ use crate::model::numbers::Number;
 ///         .sample(&[("type", "rss")], 52_000_000_u64)
 ///         .sample(&[("type", "vms")], 310_000_000_u64);
 ///     samples.counter("db_queries_total", "Queries.").value(1017_u64);
+///     // Of 9 observations, 3 were up to 0.1 s and 8 up to 1 s. They took 4.5 s together.
+///     let waits = HistogramSample::cumulative([(0.1, 3), (1.0, 8)], 9, 4.5);
+///     samples.histogram("db_wait_seconds", "Time until a connection was free.").value(waits);
+///     let states = ["connecting", "up", "down"];
+///     samples.state_set("db_state", "State of the database.").value(&states, "up");
 ///     samples.info("build_info", "What runs here.", &[("version", "1.2.0")]);
 ///     Ok(())
 /// }
@@ -33,7 +41,10 @@ use crate::model::numbers::Number;
 /// - a series is added twice
 /// - a counter is negative or NaN
 /// - a name is used for two metric types
-/// - another metric on the metrics page has the same name
+/// - a histogram or a summary is invalid, see [`HistogramSample`] and [`SummarySample`]
+/// - the current state of a state set is not among its states, or a state is listed twice
+/// - another metric on the metrics page has the same name, or a sample with that name: a histogram `x` has the
+///   samples `x_bucket`, `x_sum` and `x_count`, and the name `x_created` is reserved for it
 #[derive(Debug, Default)]
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
@@ -46,7 +57,19 @@ pub(crate) struct SampledFamily {
     pub(crate) kind: MetricKind,
     pub(crate) help: String,
     pub(crate) unit: Option<Unit>,
-    pub(crate) samples: Vec<(Vec<(String, String)>, Number)>,
+    pub(crate) samples: Vec<(Labels, Sampled)>,
+}
+
+pub(crate) type Labels = Vec<(String, String)>;
+
+/// The value of a series as a collector added it.
+#[derive(Debug)]
+pub(crate) enum Sampled {
+    Number(Number),
+    Histogram(HistogramSample),
+    Summary(SummarySample),
+    /// All states, and the index of the current state; `Err` with its name if it is not among them.
+    States(Vec<String>, Result<usize, String>),
 }
 
 impl Samples {
@@ -54,7 +77,7 @@ impl Samples {
     ///
     /// Further calls with the same name add samples to the same gauge. The `help` of the first call applies.
     pub fn gauge(&mut self, name: impl Into<String>, help: impl Into<String>) -> FamilySamples<'_> {
-        self.family(MetricKind::Gauge, name.into(), help.into())
+        FamilySamples(self.family(MetricKind::Gauge, name.into(), help.into()))
     }
 
     /// Adds a counter: a total that only increases, such as one that a library keeps.
@@ -67,7 +90,76 @@ impl Samples {
         name: impl Into<String>,
         help: impl Into<String>,
     ) -> FamilySamples<'_> {
-        self.family(MetricKind::Counter, name.into(), help.into())
+        FamilySamples(self.family(MetricKind::Counter, name.into(), help.into()))
+    }
+
+    /// Adds a histogram: observations counted in buckets, with their count and sum.
+    ///
+    /// The counts are totals since the start of the process, not those since the last scrape. Further calls with
+    /// the same name add samples to the same histogram. The `help` of the first call applies.
+    ///
+    /// ```
+    /// # use tower_prometheus::collect::{HistogramSample, Samples};
+    /// # fn collect(samples: &mut Samples) {
+    /// samples
+    ///     .histogram("db_wait_seconds", "Time until a connection was free.")
+    ///     .sample(&[("pool", "a")], HistogramSample::cumulative([(0.1, 3), (1.0, 8)], 9, 4.5))
+    ///     .sample(&[("pool", "b")], HistogramSample::cumulative([(0.1, 0), (1.0, 2)], 2, 1.1));
+    /// # }
+    /// ```
+    pub fn histogram(
+        &mut self,
+        name: impl Into<String>,
+        help: impl Into<String>,
+    ) -> HistogramSamples<'_> {
+        HistogramSamples(self.family(MetricKind::Histogram, name.into(), help.into()))
+    }
+
+    /// Adds a summary: quantiles that another library computed, with count and sum of its observations.
+    ///
+    /// Further calls with the same name add samples to the same summary. The `help` of the first call applies.
+    ///
+    /// ```
+    /// # use tower_prometheus::collect::{Samples, SummarySample};
+    /// # fn collect(samples: &mut Samples) {
+    /// samples
+    ///     .summary("db_query_seconds", "Duration of queries in seconds.")
+    ///     .value(SummarySample::new([(0.5, 0.004), (0.99, 0.12)], 1017, 9.3));
+    /// # }
+    /// ```
+    pub fn summary(
+        &mut self,
+        name: impl Into<String>,
+        help: impl Into<String>,
+    ) -> SummarySamples<'_> {
+        SummarySamples(self.family(MetricKind::Summary, name.into(), help.into()))
+    }
+
+    /// Adds a state set: the current one of several states.
+    ///
+    /// Each state is a series with the value 1 if it is the current state, 0 otherwise. The state is the value of
+    /// a label with the name of the metric, so this name must also be a valid label name: without `:`. Further
+    /// calls with the same name add samples to the same state set. The `help` of the first call applies.
+    ///
+    /// ```
+    /// # use tower_prometheus::collect::Samples;
+    /// # fn collect(samples: &mut Samples) {
+    /// samples
+    ///     .state_set("db_state", "State of a database.")
+    ///     .sample(&[("database", "orders")], &["connecting", "up", "down"], "up");
+    /// // db_state{database="orders",db_state="connecting"} 0
+    /// // db_state{database="orders",db_state="down"} 0
+    /// // db_state{database="orders",db_state="up"} 1
+    /// # }
+    /// ```
+    ///
+    /// In the text format, every state set is a gauge.
+    pub fn state_set(
+        &mut self,
+        name: impl Into<String>,
+        help: impl Into<String>,
+    ) -> StateSetSamples<'_> {
+        StateSetSamples(self.family(MetricKind::StateSet, name.into(), help.into()))
     }
 
     /// Adds an info: a metric with the value 1 whose labels hold the information.
@@ -80,12 +172,12 @@ impl Samples {
         help: impl Into<String>,
         labels: &[(&str, &str)],
     ) {
-        self.family(MetricKind::Info, name.into(), help.into())
-            .sample(labels, 1_u64);
+        let info = self.family(MetricKind::Info, name.into(), help.into());
+        info.push(labels, Sampled::Number(Number::Integer(1)));
     }
 
     /// Returns the family with this name and kind, adding it if it does not exist.
-    fn family(&mut self, kind: MetricKind, name: String, help: String) -> FamilySamples<'_> {
+    fn family(&mut self, kind: MetricKind, name: String, help: String) -> &mut SampledFamily {
         let same = |family: &SampledFamily| family.name == name && family.kind == kind;
         let known = self.families.iter().position(same);
         let i = known.unwrap_or_else(|| {
@@ -98,105 +190,14 @@ impl Samples {
             });
             self.families.len() - 1
         });
-        FamilySamples {
-            family: &mut self.families[i],
-        }
+        &mut self.families[i]
     }
 }
 
-/// A metric in [`Samples`], to which samples are added.
-#[derive(Debug)]
-pub struct FamilySamples<'a> {
-    family: &'a mut SampledFamily,
-}
-
-impl FamilySamples<'_> {
-    /// Sets the unit, which OpenMetrics exports as `UNIT`.
-    ///
-    /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
-    pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.family.unit = Some(unit);
-        self
-    }
-
-    /// Adds a sample without labels.
-    pub fn value(&mut self, value: impl Into<SampleValue>) -> &mut Self {
-        self.sample(&[], value)
-    }
-
-    /// Adds a sample with labels. Their order does not matter.
-    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
-        if let Some(number) = value.into().0 {
-            let owned = labels
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
-            self.family.samples.push((owned.collect(), number));
-        }
-        self
-    }
-}
-
-/// The value of a sample, converted from a number, a `Duration`, a `bool` or an `Option` of these.
-///
-/// | from | value |
-/// |---|---|
-/// | integer, `f64` | the number |
-/// | `Duration` | seconds |
-/// | `bool` | 1 or 0 |
-/// | `None` | the sample is left out |
-#[derive(Clone, Copy, Debug)]
-pub struct SampleValue(Option<Number>);
-
-impl From<u64> for SampleValue {
-    fn from(n: u64) -> Self {
-        Self(Some(Number::Integer(n)))
-    }
-}
-
-impl From<f64> for SampleValue {
-    fn from(x: f64) -> Self {
-        Self(Some(Number::Float(x)))
-    }
-}
-
-impl From<usize> for SampleValue {
-    fn from(n: usize) -> Self {
-        Self::from(n as u64)
-    }
-}
-
-impl From<u32> for SampleValue {
-    fn from(n: u32) -> Self {
-        Self::from(u64::from(n))
-    }
-}
-
-impl From<i64> for SampleValue {
-    fn from(n: i64) -> Self {
-        u64::try_from(n).map_or_else(|_| Self::from(n as f64), Self::from)
-    }
-}
-
-impl From<i32> for SampleValue {
-    fn from(n: i32) -> Self {
-        Self::from(i64::from(n))
-    }
-}
-
-impl From<bool> for SampleValue {
-    fn from(is: bool) -> Self {
-        Self::from(u64::from(is))
-    }
-}
-
-impl From<Duration> for SampleValue {
-    fn from(time: Duration) -> Self {
-        Self::from(time.as_secs_f64())
-    }
-}
-
-impl<V: Into<SampleValue>> From<Option<V>> for SampleValue {
-    fn from(value: Option<V>) -> Self {
-        value.map_or(Self(None), Into::into)
+impl SampledFamily {
+    pub(crate) fn push(&mut self, labels: &[(&str, &str)], value: Sampled) {
+        let labels = labels.iter();
+        let owned = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.samples.push((owned.collect(), value));
     }
 }

@@ -36,7 +36,8 @@ pub use self::process::{ProcessCollector, ProcessMemory};
 pub use self::runtime::RuntimeCollector;
 
 #[cfg(any(feature = "process", feature = "runtime"))]
-use crate::collect::samples::{FamilySamples, Samples};
+use crate::collect::family_samples::FamilySamples;
+use crate::collect::samples::Samples;
 #[cfg(any(feature = "process", feature = "runtime"))]
 use crate::model::description::FamilyDescription;
 #[cfg(any(feature = "process", feature = "runtime"))]

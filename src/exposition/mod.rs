@@ -2,6 +2,7 @@
 
 #[cfg(feature = "gzip")]
 pub(crate) mod compress;
+pub(crate) mod family_writer;
 pub(crate) mod negotiate;
 pub(crate) mod text;
 pub(crate) mod type_line;

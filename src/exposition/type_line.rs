@@ -10,6 +10,7 @@ use crate::model::kind::MetricKind;
 /// |---|---|---|---|
 /// | counter `x_total` | `x_total`, counter | `x`, counter | `x_total`, unknown |
 /// | info `x_info` | `x_info`, gauge | `x`, info | `x_info`, gauge |
+/// | state set `x` | `x`, gauge | `x`, stateset | |
 ///
 /// The last column also applies to names without the suffix. Sample names are therefore the same in all formats.
 /// `is_taken` tells whether another family of the page, or one of its samples, has a name.
@@ -32,7 +33,8 @@ pub(crate) fn type_line(
             }
             _ => (name, "gauge"),
         },
-        MetricKind::Gauge | MetricKind::Info => (name, "gauge"),
+        MetricKind::StateSet if format.is_open_metrics() => (name, "stateset"),
+        MetricKind::Gauge | MetricKind::Info | MetricKind::StateSet => (name, "gauge"),
         MetricKind::Histogram => (name, "histogram"),
         MetricKind::Summary => (name, "summary"),
     }

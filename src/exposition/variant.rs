@@ -11,7 +11,7 @@ use crate::exposition::compress::Compressor;
 #[cfg(feature = "gzip")]
 use crate::exposition::negotiate::Encoding;
 use crate::exposition::negotiate::{Format, Variant};
-use crate::exposition::text::{TextWriter, write_collected};
+use crate::exposition::text::{CollectedWriter, TextWriter};
 use crate::registry::Registry;
 use crate::registry::snapshot::Snapshot;
 
@@ -30,7 +30,7 @@ pub(crate) struct VariantWriter {
 
 enum VariantText {
     Writer(TextWriter),
-    Rendered(Bytes, Vec<Arc<CheckedFamily>>),
+    Rendered(Bytes, CollectedWriter),
 }
 
 impl VariantWriter {
@@ -43,7 +43,9 @@ impl VariantWriter {
                 PageContent::Snapshot(snapshot) => {
                     VariantText::Writer(TextWriter::new(snapshot, variant.format))
                 }
-                PageContent::Rendered(text, collected) => VariantText::Rendered(text, collected),
+                PageContent::Rendered(text, collected) => {
+                    VariantText::Rendered(text, CollectedWriter::new(collected))
+                }
             },
             #[cfg(feature = "gzip")]
             compressor: (variant.encoding == Encoding::Gzip).then(Compressor::new),
@@ -73,19 +75,18 @@ impl VariantText {
     const SLICE: usize = 96 * 1024;
 
     fn advance(&mut self, work: usize) -> (Bytes, bool) {
-        match self {
+        let mut slice = Vec::new();
+        let last = match self {
+            Self::Rendered(text, _) if !text.is_empty() => {
+                return (text.split_to(text.len().min(Self::SLICE)), false);
+            }
             Self::Writer(writer) => {
-                let mut slice = Vec::with_capacity(Self::SLICE);
-                let last = writer.advance(&mut slice, &mut Budget::of(work));
-                (slice.into(), last)
+                slice.reserve_exact(Self::SLICE);
+                writer.advance(&mut slice, &mut Budget::of(work))
             }
-            Self::Rendered(text, collected) => {
-                if text.is_empty() {
-                    return (write_collected(collected).into(), true);
-                }
-                (text.split_to(text.len().min(Self::SLICE)), false)
-            }
-        }
+            Self::Rendered(_, collected) => collected.advance(&mut slice, &mut Budget::of(work)),
+        };
+        (slice.into(), last)
     }
 }
 

@@ -12,12 +12,15 @@ pub enum MetricKind {
     Histogram,
     /// A gauge with the value 1 whose labels carry information, such as a version.
     Info,
+    /// The current one of several states. Each state is a series with the value 1 or 0. The state is the value of
+    /// a label with the name of the metric.
+    StateSet,
     /// Quantiles computed by the process, with count and sum.
     Summary,
 }
 
 impl MetricKind {
-    /// Returns the lower-case name: `counter`, `gauge`, `histogram`, `info` or `summary`.
+    /// Returns the lower-case name: `counter`, `gauge`, `histogram`, `info`, `stateset` or `summary`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,6 +28,7 @@ impl MetricKind {
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
             Self::Info => "info",
+            Self::StateSet => "stateset",
             Self::Summary => "summary",
         }
     }
@@ -35,8 +39,14 @@ impl MetricKind {
         match self {
             Self::Histogram => &SUFFIXES,
             Self::Summary => SUFFIXES.split_at(1).1,
-            Self::Counter | Self::Gauge | Self::Info => &[],
+            Self::Counter | Self::Gauge | Self::Info | Self::StateSet => &[],
         }
+    }
+
+    /// The names of the samples that a family of this kind exports or reserves.
+    pub(crate) fn sample_names(self, family: &str) -> Vec<String> {
+        let suffixes = [""].iter().chain(self.suffixes());
+        suffixes.map(|suffix| format!("{family}{suffix}")).collect()
     }
 
     /// Whether each series has several lines.
@@ -47,6 +57,15 @@ impl MetricKind {
 
 /// All suffixes of sample names.
 pub(crate) const SUFFIXES: [&str; 4] = ["_bucket", "_sum", "_count", "_created"];
+
+/// Whether a family has this name or a sample of this name. `kind_of` returns the kind of the family with a name.
+pub(crate) fn has_sample_name(name: &str, kind_of: impl Fn(&str) -> Option<MetricKind>) -> bool {
+    let is_sample = |suffix: &&str| {
+        let kind = name.strip_suffix(suffix).and_then(&kind_of);
+        kind.is_some_and(|kind| kind.suffixes().contains(suffix))
+    };
+    kind_of(name).is_some() || SUFFIXES.iter().any(is_sample)
+}
 
 /// How a metric is recorded. Several instruments can have the same [`MetricKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,11 +95,5 @@ impl Instrument {
             #[cfg(feature = "summary")]
             Self::Summary => MetricKind::Summary,
         }
-    }
-
-    /// The names of the samples that a family of this instrument exports or reserves.
-    pub(crate) fn sample_names(self, family: &str) -> Vec<String> {
-        let suffixes = [""].iter().chain(self.kind().suffixes());
-        suffixes.map(|suffix| format!("{family}{suffix}")).collect()
     }
 }

@@ -133,7 +133,7 @@ impl Families {
 impl FamilyIndex {
     fn add(&mut self, instrument: Instrument, source: &str, family: &Arc<Family>) {
         self.sample_names
-            .extend(instrument.sample_names(&family.name));
+            .extend(instrument.kind().sample_names(&family.name));
         self.by_name.insert(family.name.clone(), Arc::clone(family));
         self.by_source[instrument as usize].insert(source.to_owned(), Arc::clone(family));
     }
@@ -144,7 +144,7 @@ impl FamilyIndex {
 
     /// Returns a sample name of a new family with this instrument and name that another family already has.
     fn taken(&self, instrument: Instrument, name: &str) -> Option<String> {
-        let mut names = instrument.sample_names(name).into_iter();
+        let mut names = instrument.kind().sample_names(name).into_iter();
         names.find(|name| self.sample_names.contains(name))
     }
 

@@ -14,7 +14,7 @@ impl Registry {
     ///
     /// | type | sample names |
     /// |---|---|
-    /// | counter, gauge, info | the name of the metric |
+    /// | counter, gauge, info, state set | the name of the metric |
     /// | histogram | `…_count`, `…_sum`, and `…_bucket` with the label `le` |
     /// | summary | `…_count`, `…_sum`, and the name of the metric with the label `quantile` |
     ///
@@ -60,6 +60,7 @@ fn each_sample(value: &Value<'_>, suffix: &str, mut f: impl FnMut(PartLabel, f64
     match (value, suffix) {
         (Value::Counter(number) | Value::Gauge(number), "") => f(None, number.as_f64()),
         (Value::Info, "") => f(None, 1.0),
+        (Value::State(is_current), "") => f(None, f64::from(u8::from(*is_current))),
         (Value::Histogram(histogram), "_sum") => f(None, histogram.sum()),
         (Value::Histogram(histogram), "_count") => f(None, histogram.count() as f64),
         (Value::Histogram(histogram), "_bucket") => {

@@ -3,6 +3,7 @@
 mod built_in;
 mod collectors;
 mod deadlines;
+mod kinds;
 mod names;
 mod page_source;
 mod remove;

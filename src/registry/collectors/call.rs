@@ -14,8 +14,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::time::Instant;
 
+use crate::budget::Budget;
 use crate::collect::CollectError;
-use crate::collect::checked::{CheckedFamily, check};
+use crate::collect::checked::{CheckedFamily, Checker};
 use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::sync::lock;
@@ -137,7 +138,11 @@ impl CollectorCall {
 
     fn end(&self, samples: Result<Samples, String>) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let families = samples.and_then(|samples| check(samples, &self.constant_labels));
+        let families = samples.and_then(|samples| {
+            let mut checker = Checker::new(samples, Arc::clone(&self.constant_labels));
+            let checked = checker.advance(&mut Budget::unlimited());
+            checked.unwrap_or_else(|| Ok(Vec::new()))
+        });
         let report = Report {
             collector: Arc::clone(&self.collector),
             seconds,

@@ -11,9 +11,9 @@ use metrics::Unit;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::collect::checked::CheckedFamily;
+use crate::collect::checked::{CheckedFamily, check_family};
 use crate::collect::deadline::Deadline;
-use crate::collect::samples::SampledFamily;
+use crate::collect::samples::{Sampled, SampledFamily};
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 use crate::registry::collectors::call::{CollectorCall, CollectorCalls, Report, warn_of};
@@ -159,14 +159,14 @@ impl Collected {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut names = HashSet::from([Self::SUCCESS, Self::DURATION]);
+        let mut names = HashSet::from([Self::SUCCESS, Self::DURATION].map(str::to_owned));
         let mut families = Vec::new();
         let mut successes = Vec::with_capacity(self.0.len());
         for report in &self.0 {
             let exported = report.exportable(|name| names.contains(name) || is_taken(name));
             successes.push(exported.is_some());
             for family in exported.into_iter().flatten() {
-                names.insert(&family.name);
+                names.extend(family.kind.sample_names(&family.name));
                 families.push(Arc::clone(family));
             }
         }
@@ -202,7 +202,7 @@ impl Collected {
                 tracing::warn!("{name} is not exported: the name is taken by another metric");
                 return None;
             }
-            match CheckedFamily::new(family, constant_labels) {
+            match check_family(family, constant_labels) {
                 Ok(family) => Some(Arc::new(family)),
                 Err(reason) => {
                     tracing::warn!("{name} is not exported: {reason}");
@@ -228,7 +228,7 @@ impl Collected {
             kind: MetricKind::Gauge,
             help: help.to_owned(),
             unit,
-            samples: labels.zip(numbers).collect(),
+            samples: labels.zip(numbers.map(Sampled::Number)).collect(),
         }
     }
 }
@@ -237,10 +237,11 @@ impl Report {
     /// Returns the families; `None` if the collector failed or one of their names is taken.
     fn exportable(&self, is_taken: impl Fn(&str) -> bool) -> Option<&[Arc<CheckedFamily>]> {
         let families = self.families.as_ref().ok()?;
-        match families.iter().find(|family| is_taken(&family.name)) {
+        let names = |family: &Arc<CheckedFamily>| family.kind.sample_names(&family.name);
+        match families.iter().flat_map(names).find(|name| is_taken(name)) {
             None => Some(families),
-            Some(family) => {
-                let reason = format!("the name {:?} is taken by another metric", family.name);
+            Some(name) => {
+                let reason = format!("the name {name:?} is taken by another metric");
                 warn_of(&self.collector, &reason);
                 None
             }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::collect::Collector;
 use crate::collect::deadline::Deadline;
-use crate::collect::samples::{SampleValue, Samples};
+use crate::collect::sample_value::SampleValue;
+use crate::collect::samples::Samples;
 use crate::error::Error;
 use crate::registry::Registry;
 use crate::sync::lock;

@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 use self::values::RegistryValues;
 use crate::collect::checked::CheckedFamily;
+use crate::model::kind::has_sample_name;
 
 /// All metrics of a [`Registry`](crate::Registry) at one point in time, including those of its collectors.
 ///
@@ -118,10 +119,12 @@ impl Snapshot {
 
     /// Whether a family, with or without series, has this name or a sample of this name.
     pub(crate) fn has_name(&self, name: &str) -> bool {
-        let collected = self
-            .collected
-            .binary_search_by(|family| family.name.as_str().cmp(name));
-        self.values.has_sample_name(name) || collected.is_ok()
+        let collected = |name: &str| {
+            let families = &self.collected;
+            let found = families.binary_search_by(|family| family.name.as_str().cmp(name));
+            found.ok().map(|i| families[i].kind)
+        };
+        self.values.has_sample_name(name) || has_sample_name(name, collected)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::budget::Budget;
-use crate::model::kind::SUFFIXES;
+use crate::model::kind::has_sample_name;
 use crate::registry::cells::CellId;
 use crate::registry::family::Family;
 use crate::registry::index::SeriesIndex;
@@ -82,11 +82,9 @@ impl RegistryValues {
             let found = families.binary_search_by(|(family, _)| family.name.as_str().cmp(name));
             found.ok().map(|i| &families[i].0)
         };
-        let is_sample = |suffix: &&str| {
-            let whole = name.strip_suffix(suffix).and_then(family);
-            whole.is_some_and(|whole| whole.instrument.kind().suffixes().contains(suffix))
-        };
-        family(name).is_some() || SUFFIXES.iter().any(is_sample)
+        has_sample_name(name, |name| {
+            family(name).map(|family| family.instrument.kind())
+        })
     }
 }
 

@@ -8,7 +8,9 @@ use std::time::SystemTime;
 use metrics::Unit;
 
 use super::values::RegistryValues;
-use crate::collect::checked::{CheckedFamily, CheckedSample};
+use crate::collect::checked::{CheckedFamily, CheckedSample, CheckedValue};
+use crate::collect::histogram_sample::CheckedHistogram;
+use crate::collect::summary_sample::CheckedSummary;
 use crate::model::kind::{Instrument, MetricKind};
 use crate::model::label_text::label_pairs;
 use crate::model::numbers::Number;
@@ -141,6 +143,8 @@ enum SeriesSource<'a> {
 
 impl<'a> SeriesSnapshot<'a> {
     /// Returns the names and values of the labels, sorted by name. Constant labels are included.
+    ///
+    /// The label of a state set that has the state is the last.
     pub fn labels(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
         label_pairs(self.labels).map(|(name, value)| (name, unescaped(value)))
     }
@@ -161,11 +165,45 @@ impl<'a> SeriesSnapshot<'a> {
     pub fn value(&self) -> Value<'a> {
         match self.source {
             SeriesSource::Registry(family, series) => family.value(series),
-            SeriesSource::Collected(kind, sample) => match kind {
-                MetricKind::Counter => Value::Counter(sample.number),
-                MetricKind::Info => Value::Info,
-                _ => Value::Gauge(sample.number),
-            },
+            SeriesSource::Collected(kind, sample) => sample.value(kind),
+        }
+    }
+}
+
+impl CheckedSample {
+    fn value(&self, kind: MetricKind) -> Value<'_> {
+        match (&self.value, kind) {
+            (CheckedValue::Number(number), MetricKind::Counter) => Value::Counter(*number),
+            (CheckedValue::Number(_), MetricKind::Info) => Value::Info,
+            (CheckedValue::Number(number), MetricKind::StateSet) => {
+                Value::State(*number == Number::Integer(1))
+            }
+            (CheckedValue::Number(number), _) => Value::Gauge(*number),
+            (CheckedValue::Histogram(histogram), _) => {
+                let CheckedHistogram {
+                    bounds,
+                    counts,
+                    sum,
+                } = &**histogram;
+                Value::Histogram(HistogramValue {
+                    bounds,
+                    counts,
+                    sum: *sum,
+                    exemplars: None,
+                })
+            }
+            (CheckedValue::Summary(summary), _) => {
+                let CheckedSummary {
+                    quantiles,
+                    count,
+                    sum,
+                } = &**summary;
+                Value::Summary(SummaryValue {
+                    count: *count,
+                    sum: *sum,
+                    quantiles: quantiles.clone(),
+                })
+            }
         }
     }
 }
@@ -210,6 +248,8 @@ pub enum Value<'a> {
     Summary(SummaryValue),
     /// An info, whose value is always 1.
     Info,
+    /// One state of a state set: whether it is the current state, exported as 1 or 0.
+    State(bool),
 }
 
 /// The observations of a histogram.
@@ -276,9 +316,11 @@ pub struct SummaryValue {
     pub count: u64,
     /// The sum of all finite observations, in the unit of the metric.
     pub sum: f64,
-    /// The quantiles 0.5, 0.9, 0.95 and 0.99, each with its value over the last 8 to 10 minutes.
+    /// The quantiles, each with its value, by increasing quantile.
     ///
-    /// The value is NaN without observations in that time. Its relative error is at most 1 %.
+    /// A summary of the registry has the quantiles 0.5, 0.9, 0.95 and 0.99 of the last 8 to 10 minutes. The value
+    /// is NaN without observations in that time. Its relative error is at most 1 %. A summary of a collector has
+    /// the quantiles that the collector returned.
     pub quantiles: Vec<(f64, f64)>,
 }
 

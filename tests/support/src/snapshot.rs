@@ -47,6 +47,7 @@ pub fn snapshot_samples(snapshot: &Snapshot) -> SampleTexts {
             match series.value() {
                 Value::Counter(number) | Value::Gauge(number) => add("", None, number),
                 Value::Info => add("", None, Number::Integer(1)),
+                Value::State(is_current) => add("", None, Number::Integer(u64::from(is_current))),
                 Value::Histogram(histogram) => {
                     for bucket in histogram.buckets() {
                         let count = Number::Integer(bucket.cumulative_count);

@@ -1,0 +1,108 @@
+//! The metrics in [`Samples`](super::Samples), to which samples are added: one type per kind, so that a histogram
+//! cannot get a plain number.
+
+use metrics::Unit;
+
+use crate::collect::histogram_sample::HistogramSample;
+use crate::collect::sample_value::SampleValue;
+use crate::collect::samples::{Sampled, SampledFamily};
+use crate::collect::summary_sample::SummarySample;
+
+/// A counter or a gauge in [`Samples`](super::Samples), to which samples are added.
+#[derive(Debug)]
+pub struct FamilySamples<'a>(pub(crate) &'a mut SampledFamily);
+
+impl FamilySamples<'_> {
+    /// Sets the unit, which OpenMetrics exports as `UNIT`.
+    ///
+    /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
+    pub fn unit(&mut self, unit: Unit) -> &mut Self {
+        self.0.unit = Some(unit);
+        self
+    }
+
+    /// Adds a sample without labels.
+    pub fn value(&mut self, value: impl Into<SampleValue>) -> &mut Self {
+        self.sample(&[], value)
+    }
+
+    /// Adds a sample with labels. Their order does not matter.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
+        if let Some(number) = value.into().0 {
+            self.0.push(labels, Sampled::Number(number));
+        }
+        self
+    }
+}
+
+/// A histogram in [`Samples`](super::Samples), to which samples are added.
+#[derive(Debug)]
+pub struct HistogramSamples<'a>(pub(crate) &'a mut SampledFamily);
+
+impl HistogramSamples<'_> {
+    /// Sets the unit of the observations, which OpenMetrics exports as `UNIT`.
+    ///
+    /// It is exported if it is seconds, bytes or percent and the name ends with it.
+    pub fn unit(&mut self, unit: Unit) -> &mut Self {
+        self.0.unit = Some(unit);
+        self
+    }
+
+    /// Adds a histogram without labels.
+    pub fn value(&mut self, value: HistogramSample) -> &mut Self {
+        self.sample(&[], value)
+    }
+
+    /// Adds a histogram with labels. Their order does not matter. A label `le` is an error.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: HistogramSample) -> &mut Self {
+        self.0.push(labels, Sampled::Histogram(value));
+        self
+    }
+}
+
+/// A summary in [`Samples`](super::Samples), to which samples are added.
+#[derive(Debug)]
+pub struct SummarySamples<'a>(pub(crate) &'a mut SampledFamily);
+
+impl SummarySamples<'_> {
+    /// Sets the unit of the observations, which OpenMetrics exports as `UNIT`.
+    ///
+    /// It is exported if it is seconds, bytes or percent and the name ends with it.
+    pub fn unit(&mut self, unit: Unit) -> &mut Self {
+        self.0.unit = Some(unit);
+        self
+    }
+
+    /// Adds a summary without labels.
+    pub fn value(&mut self, value: SummarySample) -> &mut Self {
+        self.sample(&[], value)
+    }
+
+    /// Adds a summary with labels. Their order does not matter. A label `quantile` is an error.
+    pub fn sample(&mut self, labels: &[(&str, &str)], value: SummarySample) -> &mut Self {
+        self.0.push(labels, Sampled::Summary(value));
+        self
+    }
+}
+
+/// A state set in [`Samples`](super::Samples), to which samples are added.
+#[derive(Debug)]
+pub struct StateSetSamples<'a>(pub(crate) &'a mut SampledFamily);
+
+impl StateSetSamples<'_> {
+    /// Adds a state set without labels: all `states`, and the `current` one of them.
+    pub fn value(&mut self, states: &[&str], current: &str) -> &mut Self {
+        self.sample(&[], states, current)
+    }
+
+    /// Adds a state set with labels: all `states`, and the `current` one of them.
+    ///
+    /// The order of labels and states does not matter. A label with the name of the metric is an error.
+    pub fn sample(&mut self, labels: &[(&str, &str)], states: &[&str], current: &str) -> &mut Self {
+        let found = states.iter().position(|state| *state == current);
+        let found = found.ok_or_else(|| current.to_owned());
+        let states = states.iter().map(|state| (*state).to_owned()).collect();
+        self.0.push(labels, Sampled::States(states, found));
+        self
+    }
+}
