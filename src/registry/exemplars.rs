@@ -59,6 +59,10 @@ impl Exemplars {
         }
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Exemplar> {
+        (0..self.buckets.len()).filter_map(|bucket| self.get(bucket))
+    }
+
     pub(crate) fn get(&self, bucket: usize) -> Option<Exemplar> {
         *lock(&self.buckets[bucket].latest)
     }

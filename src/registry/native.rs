@@ -165,20 +165,16 @@ impl Directory {
 
     /// The blocks that are reserved, by rising number, with their first cells.
     fn blocks(&self) -> impl Iterator<Item = (i32, CellId)> {
-        let far = self.far.get().map_or(&[][..], |far| &**far);
-        let below = (FIRST_NEAR - FIRST_FAR) as usize;
-        let (low, rest) = far.split_at(below.min(far.len()));
-        let high = rest.get(NEAR..).unwrap_or_default();
-        let numbered = |first: i32, cells: &'_ [BlockCell]| {
-            (first..)
-                .zip(cells)
-                .filter_map(|(block, cell)| Some((block, cell.get()?)))
-                .collect::<Vec<_>>()
+        let far = self.far.get();
+        let numbers = match far {
+            Some(_) => FIRST_FAR..FIRST_FAR + FAR as i32,
+            None => FIRST_NEAR..FIRST_NEAR + NEAR as i32,
         };
-        let low = numbered(FIRST_FAR, low);
-        let near = numbered(FIRST_NEAR, &self.near.0);
-        let high = numbered(FIRST_NEAR + NEAR as i32, high);
-        low.into_iter().chain(near).chain(high)
+        numbers.filter_map(move |block| {
+            let near = self.near.0.get((block - FIRST_NEAR) as usize);
+            let cell = near.or_else(|| far?.get((block - FIRST_FAR) as usize))?;
+            Some((block, cell.get()?))
+        })
     }
 
     /// The indexes and counts of the buckets with observations, by rising index.
@@ -219,7 +215,7 @@ impl NativeBuckets {
         counts.fold(self.zero_count, u64::saturating_add)
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.positive.len() + self.negative.len()
     }
 

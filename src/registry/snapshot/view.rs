@@ -17,6 +17,7 @@ use crate::model::numbers::Number;
 use crate::registry::exemplars::Exemplars;
 use crate::registry::family::Family;
 use crate::registry::index::{IndexedSeries, SeriesIndex};
+use crate::registry::native::NativeBuckets;
 
 /// A metric family of a [`Snapshot`](super::Snapshot).
 #[derive(Clone, Copy)]
@@ -110,8 +111,13 @@ impl<'a> FamilySnapshot<'a> {
 
     /// Returns the series of the metric, sorted by their labels.
     pub fn series(&self) -> impl Iterator<Item = SeriesSnapshot<'a>> + use<'a> {
-        let source = self.source;
-        (0..self.len()).map(move |i| match source {
+        let family = *self;
+        (0..self.len()).map(move |i| family.get(i))
+    }
+
+    /// Returns series `i`, which must exist.
+    pub(crate) fn get(&self, i: usize) -> SeriesSnapshot<'a> {
+        match self.source {
             FamilySource::Registry(family) => {
                 let (prefix, series) = family.index.get(i);
                 SeriesSnapshot {
@@ -123,7 +129,7 @@ impl<'a> FamilySnapshot<'a> {
                 labels: family.labels(i),
                 source: SeriesSource::Collected(family.kind, &family.samples[i]),
             },
-        })
+        }
     }
 }
 
@@ -189,6 +195,7 @@ impl CheckedSample {
                     bounds,
                     counts,
                     sum: *sum,
+                    native: None,
                     exemplars: None,
                 })
             }
@@ -222,6 +229,7 @@ impl<'a> RegistryFamily<'a> {
                 bounds: family.buckets.bounds(),
                 counts: values.buckets(cells.cell, family.buckets.count()),
                 sum: values.sum(cells.sum),
+                native: values.native(family, cells.cell),
                 exemplars: family.exemplars(cells.cell),
             }),
             #[cfg(feature = "summary")]
@@ -259,6 +267,7 @@ pub struct HistogramValue<'a> {
     /// The number of observations of each bucket, not cumulative.
     counts: &'a [u64],
     sum: f64,
+    native: Option<NativeBuckets>,
     exemplars: Option<Arc<Exemplars>>,
 }
 
@@ -266,7 +275,26 @@ impl HistogramValue<'_> {
     /// Returns the number of observations.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
+        match &self.native {
+            Some(native) => native.count(),
+            None => self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
+        }
+    }
+
+    /// Returns the native buckets; `None` if the histogram has only classic ones.
+    #[must_use]
+    pub fn native(&self) -> Option<&NativeBuckets> {
+        self.native.as_ref()
+    }
+
+    /// The number of buckets of both kinds, without those that are empty.
+    pub(crate) fn bucket_count(&self) -> usize {
+        self.counts.len() + self.native.as_ref().map_or(0, NativeBuckets::len)
+    }
+
+    /// The exemplars of all buckets.
+    pub(crate) fn exemplars(&self) -> impl Iterator<Item = Exemplar> {
+        self.exemplars.iter().flat_map(|exemplars| exemplars.iter())
     }
 
     /// Returns the sum of all finite observations, in the unit of the metric.
