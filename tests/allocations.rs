@@ -534,3 +534,23 @@ fn memory_of_a_request_is_freed_however_it_ends() {
         None
     );
 }
+
+#[cfg(feature = "summary")]
+#[test]
+fn macros_do_not_allocate_on_known_series_with_rules_for_quantiles() {
+    let registry = Registry::builder()
+        .quantiles_for("db.query.seconds", [0.5, 0.999])
+        .buckets_for_suffix("_seconds", [0.1, 1.0])
+        .build()
+        .unwrap();
+    let record = || {
+        metrics::with_local_recorder(&registry, || {
+            metrics::histogram!("db.query.seconds", "op" => "read").record(0.25);
+            metrics::histogram!("wait.seconds", "op" => "read").record(0.25);
+        });
+    };
+    assert_eq!(allocations(record), 0);
+    let quantile = [("quantile", "0.999")];
+    assert_eq!(registry.sum("db_query_seconds", &quantile), Some(0.25));
+    assert_eq!(registry.sum("wait_seconds_count", &[]), Some(103.0));
+}

@@ -1,31 +1,9 @@
 //! Checks of names and labels at compile time.
 
 use crate::custom::label_spec::{LabelSpec, MAX_OPEN, SpecValues, combinations, open_labels};
+use crate::model::const_str::{are_equal, ends_with};
 use crate::model::kind::MetricKind;
 use crate::model::names::{is_label_name, is_reserved_label};
-
-pub(crate) const fn ends_with(name: &str, end: &str) -> bool {
-    let (name, end) = (name.as_bytes(), end.as_bytes());
-    if name.len() < end.len() {
-        return false;
-    }
-    let (_, tail) = name.split_at(name.len() - end.len());
-    are_equal(tail, end)
-}
-
-const fn are_equal(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < one.len() {
-        if one[i] != other[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
 
 /// Returns whether all values are different.
 #[doc(hidden)]

@@ -15,6 +15,7 @@ use crate::error::start_up;
 use crate::model::bounds::bounds_problem;
 use crate::model::description::{FamilyDescription, LabelDescription};
 use crate::model::kind::MetricKind;
+use crate::model::unit::unit_of;
 use crate::registry::hooks;
 use crate::sink::Sink;
 
@@ -137,19 +138,6 @@ impl Definition {
             labels: labels.iter().map(label).collect(),
             buckets: self.bounds(kind).to_vec(),
         }
-    }
-}
-
-/// The unit in which a metric name ends.
-const fn unit_of(name: &str) -> Option<Unit> {
-    if checks::ends_with(name, "_seconds") || checks::ends_with(name, "_seconds_total") {
-        Some(Unit::Seconds)
-    } else if checks::ends_with(name, "_bytes") || checks::ends_with(name, "_bytes_total") {
-        Some(Unit::Bytes)
-    } else if checks::ends_with(name, "_percent") {
-        Some(Unit::Percent)
-    } else {
-        None
     }
 }
 

@@ -120,7 +120,7 @@ impl FamilyWriter {
                 Instrument::Summary => {
                     // The approximate cost of merging the sketches.
                     budget.spend(100 * LINE);
-                    let quantiles = family.quantiles(cells.cell);
+                    let quantiles = family.quantile_values(cells.cell);
                     let (count, sum) = (values.count(cells.cell), values.sum(cells.sum));
                     self.parts
                         .set_summary(&family.name, &quantiles, self.format);

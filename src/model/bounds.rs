@@ -55,6 +55,11 @@ impl Buckets {
         }))
     }
 
+    /// The default buckets of sizes in bytes.
+    pub(crate) fn bytes() -> Self {
+        Self(Arc::new(buckets::BYTES))
+    }
+
     pub(crate) fn bounds(&self) -> &[f64] {
         &self.0
     }

@@ -86,6 +86,26 @@ impl Instrument {
     /// `Info` is the last variant in every build.
     pub(crate) const COUNT: usize = Self::Info as usize + 1;
 
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Counter,
+        Self::FloatCounter,
+        Self::Gauge,
+        Self::InProgress,
+        Self::Histogram,
+        #[cfg(feature = "summary")]
+        Self::Summary,
+        Self::Info,
+    ];
+
+    /// The instrument whose `describe` macro describes this one: a summary is a histogram of a macro.
+    pub(crate) const fn described_as(self) -> Self {
+        match self {
+            #[cfg(feature = "summary")]
+            Self::Summary => Self::Histogram,
+            instrument => instrument,
+        }
+    }
+
     pub(crate) const fn kind(self) -> MetricKind {
         match self {
             Self::Counter | Self::FloatCounter => MetricKind::Counter,

@@ -6,6 +6,7 @@
 //! generated from the same definitions.
 
 pub(crate) mod bounds;
+pub(crate) mod const_str;
 pub(crate) mod description;
 pub(crate) mod families_table;
 pub(crate) mod kind;
@@ -13,8 +14,11 @@ pub(crate) mod label_text;
 pub mod names;
 pub(crate) mod native;
 pub(crate) mod numbers;
+#[cfg(feature = "summary")]
+pub(crate) mod quantiles;
 pub(crate) mod spec;
 pub(crate) mod trace;
+pub(crate) mod unit;
 
 pub use self::{
     description::{FamilyDescription, LabelDescription, LabelRole, LabelValues},

@@ -87,6 +87,12 @@ pub(crate) fn sanitize_metric_name(name: &str) -> String {
     sanitized(name, true)
 }
 
+/// Like [`sanitize_metric_name`], for the end of a name, which may start with a digit.
+pub(crate) fn sanitize_metric_suffix(suffix: &str) -> String {
+    let sanitize = |c| if is_allowed(1, c, true) { c } else { '_' };
+    suffix.chars().map(sanitize).collect()
+}
+
 /// Whether [`sanitize_label_names`] would return the names unchanged.
 pub(crate) fn are_valid_label_names<'a>(
     names: &(impl Iterator<Item = &'a str> + Clone),

@@ -1,9 +1,19 @@
 //! [`RegistryBuilder`]: the settings of a registry.
 
+#[cfg(feature = "summary")]
+use std::time::Duration;
+
+use metrics::Unit;
+
 use crate::error::Error;
 use crate::model::bounds::Buckets;
-use crate::model::names::{check_constant_label, check_metric_name};
-use crate::registry::bucket_rules::BucketRules;
+use crate::model::names::check_constant_label;
+#[cfg(feature = "summary")]
+use crate::model::quantiles::Quantiles;
+use crate::registry::histogram_rules::HistogramRules;
+#[cfg(feature = "summary")]
+use crate::registry::histogram_rules::SummaryRules;
+use crate::registry::name_rules::{NameRules, Pattern};
 use crate::registry::{Registry, global};
 
 /// A builder that configures a [`Registry`].
@@ -11,23 +21,55 @@ use crate::registry::{Registry, global};
 /// Settings are validated by [`build`](Self::build) and [`install`](Self::install).
 ///
 /// ```
-/// use tower_prometheus::Registry;
+/// use tower_prometheus::{Registry, Unit, buckets};
 ///
 /// let registry = Registry::builder()
 ///     .constant_label("service", "shop")
-///     .buckets([0.01, 0.1, 1.0])
+///     .buckets_for("db.dump.seconds", [60.0, 600.0]) // the metric is exported as db_dump_seconds
 ///     .buckets_for_prefix("db_", [0.001, 0.01])
-///     .buckets_for("db_dump_seconds", [60.0, 600.0])
+///     .buckets_for_suffix("_seconds", [0.01, 0.1, 1.0])
+///     .buckets_for_unit(Unit::Count, buckets::COUNT)
 ///     .build()?;
 /// # Ok::<(), tower_prometheus::Error>(())
 /// ```
+///
+/// # How histograms are exported
+///
+/// Of the settings that match a histogram, the first in this list applies:
+///
+/// 1. the definition: the buckets of a layer or of a [catalogue](crate::catalogue!)
+/// 2. [`buckets_for`](Self::buckets_for), `quantiles_for`: the whole name
+/// 3. [`buckets_for_prefix`](Self::buckets_for_prefix), `quantiles_for_prefix`: the longest prefix
+/// 4. [`buckets_for_suffix`](Self::buckets_for_suffix), `quantiles_for_suffix`: the longest suffix
+/// 5. [`buckets_for_unit`](Self::buckets_for_unit): the unit
+/// 6. `quantiles`
+/// 7. [`buckets`](Self::buckets)
+/// 8. for bytes [`buckets::BYTES`](crate::buckets::BYTES), otherwise [`buckets::DEFAULT`](crate::buckets::DEFAULT):
+///    11 bounds from 0.005 to 10, meant for seconds. If the unit is not seconds, or not known, a warning names the
+///    histogram.
+///
+/// If quantiles apply (feature `summary`), the histogram is exported as a summary. The unit is that of
+/// `describe_histogram!`, which must come before the first observation; without it, the unit in which the name ends:
+/// `_seconds`, `_bytes` or `_percent`.
+///
+/// | histogram | buckets | quantiles |
+/// |---|---|---|
+/// | of a macro | yes | yes |
+/// | durations of an HTTP or gRPC layer | unless the layer sets buckets, as [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) does | no: always a histogram |
+/// | sizes of an HTTP or gRPC layer; lifetimes of connections; `Histogram` of a catalogue | no: their definitions always have buckets | no: always a histogram |
+/// | `Summary` of a catalogue | | yes |
+///
+/// Names are sanitized as those of macros are: `db.query` also matches `db_query`.
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it is built or installed"]
 pub struct RegistryBuilder {
     constant_labels: Vec<(String, String)>,
-    default: Option<Vec<f64>>,
-    by_name: Vec<(String, Vec<f64>)>,
-    by_prefix: Vec<(String, Vec<f64>)>,
+    buckets: NameRules<Vec<f64>>,
+    buckets_by_unit: Vec<(Unit, Vec<f64>)>,
+    #[cfg(feature = "summary")]
+    quantiles: NameRules<Vec<f64>>,
+    #[cfg(feature = "summary")]
+    summary_window: Option<Duration>,
 }
 
 impl RegistryBuilder {
@@ -51,44 +93,54 @@ impl RegistryBuilder {
 
     /// Sets the default buckets as upper bounds, in the unit of each histogram.
     ///
-    /// The first of these that is set applies:
-    ///
-    /// 1. the buckets of the definition: those set for a layer or in a [catalogue](crate::catalogue!)
-    /// 2. [`buckets_for`](Self::buckets_for)
-    /// 3. [`buckets_for_prefix`](Self::buckets_for_prefix)
-    /// 4. `buckets`
-    /// 5. [`buckets::DEFAULT`](crate::buckets::DEFAULT): 11 bounds from 0.005 to 10, as in Prometheus clients
-    ///
-    /// So these three settings of the registry apply to:
-    ///
-    /// | histogram | applied |
-    /// |---|---|
-    /// | of a macro | yes |
-    /// | durations of an HTTP or gRPC layer | unless the layer sets buckets, as [`HttpMetrics::open_telemetry`](crate::HttpMetrics::open_telemetry) does |
-    /// | sizes of an HTTP or gRPC layer; lifetimes of connections; of a catalogue | no: their definitions always have buckets |
+    /// See [how histograms are exported](Self#how-histograms-are-exported) for the order of precedence.
     pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
-        self.default = Some(bounds.into());
+        self.buckets.default = Some(bounds.into());
         self
     }
 
     /// Sets the upper bounds of the histogram with exactly this name.
     ///
-    /// See [`buckets`](Self::buckets) for the order of precedence.
-    pub fn buckets_for(mut self, name: impl Into<String>, bounds: impl Into<Vec<f64>>) -> Self {
-        self.by_name.push((name.into(), bounds.into()));
-        self
+    /// See [how histograms are exported](Self#how-histograms-are-exported) for the order of precedence.
+    pub fn buckets_for(self, name: impl Into<String>, bounds: impl Into<Vec<f64>>) -> Self {
+        self.buckets_rule(Pattern::Name(name.into()), bounds)
     }
 
     /// Sets the upper bounds of histograms whose names start with `prefix`.
     ///
-    /// If several prefixes match, the longest applies. See [`buckets`](Self::buckets) for the order of
-    /// precedence.
+    /// If several prefixes match, the longest applies. See
+    /// [how histograms are exported](Self#how-histograms-are-exported) for the order of precedence.
     pub fn buckets_for_prefix(
-        mut self,
+        self,
         prefix: impl Into<String>,
         bounds: impl Into<Vec<f64>>,
     ) -> Self {
-        self.by_prefix.push((prefix.into(), bounds.into()));
+        self.buckets_rule(Pattern::Prefix(prefix.into()), bounds)
+    }
+
+    /// Sets the upper bounds of histograms whose names end with `suffix`, such as `_seconds`.
+    ///
+    /// If several suffixes match, the longest applies. See
+    /// [how histograms are exported](Self#how-histograms-are-exported) for the order of precedence.
+    pub fn buckets_for_suffix(
+        self,
+        suffix: impl Into<String>,
+        bounds: impl Into<Vec<f64>>,
+    ) -> Self {
+        self.buckets_rule(Pattern::Suffix(suffix.into()), bounds)
+    }
+
+    /// Sets the upper bounds of histograms with this unit, such as `Unit::Count`.
+    ///
+    /// See [how histograms are exported](Self#how-histograms-are-exported) for the order of precedence, and for
+    /// how the unit of a histogram is known.
+    pub fn buckets_for_unit(mut self, unit: Unit, bounds: impl Into<Vec<f64>>) -> Self {
+        self.buckets_by_unit.push((unit, bounds.into()));
+        self
+    }
+
+    fn buckets_rule(mut self, pattern: Pattern, bounds: impl Into<Vec<f64>>) -> Self {
+        self.buckets.by_pattern.push((pattern, bounds.into()));
         self
     }
 
@@ -96,30 +148,30 @@ impl RegistryBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if a label name, metric name or prefix is invalid, if a constant label is set twice, or
-    /// if bucket bounds are empty, not finite or not increasing.
+    /// Returns an error if
+    ///
+    /// - the name of a constant label is invalid, or set twice,
+    /// - bucket bounds are empty, not finite or not increasing,
+    /// - quantiles are empty, not from 0 to 1 or not increasing,
+    /// - a name, prefix, suffix or unit is empty or set twice, also if it is set for buckets and for quantiles, or
+    /// - the window of summaries is not from 1 s to 24 h.
     pub fn build(self) -> Result<Registry, Error> {
-        let Self {
-            constant_labels,
-            default,
-            by_name,
-            by_prefix,
-        } = self;
-        for (i, (name, _)) in constant_labels.iter().enumerate() {
-            check_constant_label(
-                name,
-                constant_labels[..i].iter().map(|(name, _)| name.as_str()),
-            )?;
+        for (i, (name, _)) in self.constant_labels.iter().enumerate() {
+            let before = self.constant_labels[..i].iter();
+            check_constant_label(name, before.map(|(name, _)| name.as_str()))?;
         }
-        let rules = BucketRules {
-            default: default.map_or_else(
-                || Ok(Buckets::default()),
-                |bounds| buckets_of("buckets", bounds),
-            )?,
-            by_name: all_named("buckets_for", by_name)?,
-            by_prefix: all_named("buckets_for_prefix", by_prefix)?,
+        #[cfg(feature = "summary")]
+        let summaries = summary_rules(self.quantiles, self.summary_window)?;
+        let rules = HistogramRules {
+            buckets: self.buckets.checked("buckets", Buckets::new)?,
+            by_unit: buckets_by_unit(self.buckets_by_unit)?,
+            #[cfg(feature = "summary")]
+            summaries,
+            ..HistogramRules::default()
         };
-        Ok(Registry::with_rules(rules, constant_labels))
+        #[cfg(feature = "summary")]
+        rules.check_conflicts()?;
+        Ok(Registry::with_rules(rules, self.constant_labels))
     }
 
     /// Builds the registry and installs it as the global recorder of the `metrics` crate.
@@ -139,18 +191,124 @@ impl RegistryBuilder {
     }
 }
 
-fn all_named(
-    setting: &str,
-    rules: Vec<(String, Vec<f64>)>,
-) -> Result<Vec<(String, Buckets)>, Error> {
-    let checked = rules.into_iter().map(|(name, bounds)| {
-        check_metric_name(&name).map_err(|error| Error::new(format!("{setting}: {error}")))?;
-        let buckets = buckets_of(&format!("{setting} {name:?}"), bounds)?;
-        Ok((name, buckets))
-    });
-    checked.collect()
+/// Summaries: histograms whose quantiles the process computes.
+#[cfg(feature = "summary")]
+#[cfg_attr(docsrs, doc(cfg(feature = "summary")))]
+impl RegistryBuilder {
+    /// Exports histograms of macros as summaries with these quantiles, unless buckets are set for their name or unit.
+    ///
+    /// A quantile is a number from 0 to 1: 0 is the lowest observation, 0.5 the median, 0.999 the 99.9th percentile
+    /// and 1 the highest observation. They must be in increasing order.
+    ///
+    /// - The quantiles are those of the last 8 to 10 minutes; [`summary_window`](Self::summary_window) sets another
+    ///   window. Without observations in the window, they are NaN. The sum and the count include all observations.
+    /// - 0 and 1 are exact, the others have a relative error of at most 1 %.
+    /// - Quantiles of several processes cannot be aggregated. For that, use buckets and PromQL's `histogram_quantile`.
+    /// - Recording takes a lock briefly, and allocates while the sketch of the series grows (some kilobytes per
+    ///   series).
+    ///
+    /// Layers export their durations as histograms, whatever the quantiles. A `Summary` of a catalogue has these
+    /// quantiles instead of 0.5, 0.9, 0.95 and 0.99. See
+    /// [how histograms are exported](Self#how-histograms-are-exported) for the order of precedence.
+    ///
+    /// ```
+    /// use tower_prometheus::Registry;
+    ///
+    /// let registry = Registry::builder()
+    ///     .quantiles([0.5, 0.99, 1.0])
+    ///     .quantiles_for_prefix("db_", [0.0, 0.5, 0.999, 1.0])
+    ///     .buckets_for("queue_wait_seconds", [0.1, 1.0, 10.0]) // stays a histogram
+    ///     .build()?;
+    /// metrics::with_local_recorder(&registry, || {
+    ///     metrics::histogram!("db_query_seconds").record(0.25);
+    /// });
+    /// assert_eq!(registry.sum("db_query_seconds", &[("quantile", "0.999")]), Some(0.25));
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    pub fn quantiles(mut self, quantiles: impl Into<Vec<f64>>) -> Self {
+        self.quantiles.default = Some(quantiles.into());
+        self
+    }
+
+    /// Exports the histogram of a macro with exactly this name as a summary with these quantiles.
+    ///
+    /// See [`quantiles`](Self::quantiles).
+    pub fn quantiles_for(self, name: impl Into<String>, quantiles: impl Into<Vec<f64>>) -> Self {
+        self.quantiles_rule(Pattern::Name(name.into()), quantiles)
+    }
+
+    /// Exports histograms of macros whose names start with `prefix` as summaries with these quantiles.
+    ///
+    /// If several prefixes match, the longest applies. See [`quantiles`](Self::quantiles).
+    pub fn quantiles_for_prefix(
+        self,
+        prefix: impl Into<String>,
+        quantiles: impl Into<Vec<f64>>,
+    ) -> Self {
+        self.quantiles_rule(Pattern::Prefix(prefix.into()), quantiles)
+    }
+
+    /// Exports histograms of macros whose names end with `suffix` as summaries with these quantiles.
+    ///
+    /// If several suffixes match, the longest applies. See [`quantiles`](Self::quantiles).
+    pub fn quantiles_for_suffix(
+        self,
+        suffix: impl Into<String>,
+        quantiles: impl Into<Vec<f64>>,
+    ) -> Self {
+        self.quantiles_rule(Pattern::Suffix(suffix.into()), quantiles)
+    }
+
+    /// Sets the window over which quantiles are computed. The default is 10 minutes, as in the official Prometheus
+    /// clients.
+    ///
+    /// A window has 5 slices, and the oldest is dropped when a new one starts: with 10 minutes, quantiles are those
+    /// of the last 8 to 10 minutes. It applies to all summaries of the registry, also to those of catalogues. From
+    /// 1 s to 24 h. A window shorter than five quarters of the scrape interval hides observations from Prometheus.
+    pub fn summary_window(mut self, window: Duration) -> Self {
+        self.summary_window = Some(window);
+        self
+    }
+
+    fn quantiles_rule(mut self, pattern: Pattern, quantiles: impl Into<Vec<f64>>) -> Self {
+        self.quantiles.by_pattern.push((pattern, quantiles.into()));
+        self
+    }
 }
 
-fn buckets_of(setting: &str, bounds: Vec<f64>) -> Result<Buckets, Error> {
-    Buckets::new(bounds).map_err(|error| Error::new(format!("{setting}: {error}")))
+fn buckets_by_unit(rules: Vec<(Unit, Vec<f64>)>) -> Result<Vec<(Unit, Buckets)>, Error> {
+    let mut checked: Vec<(Unit, Buckets)> = Vec::new();
+    for (unit, bounds) in rules {
+        let setting = format!("buckets_for_unit(Unit::{unit:?})");
+        if checked.iter().any(|(known, _)| *known == unit) {
+            return Err(Error::new(format!(
+                "{setting} is set twice; remove one of them"
+            )));
+        }
+        let buckets = Buckets::new(bounds).map_err(|error| error.within(&setting))?;
+        checked.push((unit, buckets));
+    }
+    Ok(checked)
+}
+
+#[cfg(feature = "summary")]
+fn summary_rules(
+    quantiles: NameRules<Vec<f64>>,
+    window: Option<Duration>,
+) -> Result<SummaryRules, Error> {
+    const WINDOWS: std::ops::RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+    let mut rules = SummaryRules {
+        quantiles: quantiles.checked("quantiles", Quantiles::new)?,
+        ..SummaryRules::default()
+    };
+    if let Some(window) = window {
+        if !WINDOWS.contains(&window) {
+            return Err(Error::new(format!(
+                "summary_window must be from 1 s to 24 h, got {window:?}"
+            )));
+        }
+        rules.window = window.as_secs_f64();
+    }
+    Ok(rules)
 }

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use foldhash::fast::RandomState;
+use metrics::Unit;
 
 use crate::error::Error;
 use crate::model::kind::Instrument;
 use crate::model::names::{check_metric_name, escaped_metric_name, sanitize_metric_name};
 use crate::model::spec::{FamilyMetadata, FamilySpec};
-use crate::registry::bucket_rules::BucketRules;
 use crate::registry::family::Family;
+use crate::registry::histogram_rules::{ChosenBuckets, HistogramRules};
 
 #[derive(Default)]
 pub(crate) struct Families {
@@ -49,7 +50,7 @@ impl Families {
 
     /// Registers a family. Registering the same definition again has no effect; another definition with the
     /// same name is an error.
-    pub(crate) fn register(&self, spec: &FamilySpec, rules: &BucketRules) -> Result<(), Error> {
+    pub(crate) fn register(&self, spec: &FamilySpec, rules: &HistogramRules) -> Result<(), Error> {
         let FamilySpec {
             name,
             instrument,
@@ -59,9 +60,11 @@ impl Families {
             exemplars,
         } = spec;
         check_metric_name(name)?;
-        let buckets = buckets
-            .clone()
-            .unwrap_or_else(|| rules.of(*instrument, name));
+        let buckets = match (instrument, buckets) {
+            (_, Some(buckets)) => buckets.clone(),
+            (Instrument::Histogram, None) => rules.buckets(name, metadata.unit).buckets,
+            (_, None) => rules.unused_buckets(),
+        };
         let mut known = self.write();
         let family = match known.of(*instrument, name) {
             Some(family) => Arc::clone(family),
@@ -74,7 +77,8 @@ impl Families {
                     )));
                 }
                 let (name, metadata) = (name.clone(), metadata.clone());
-                Arc::new(Family::new(name, *instrument, buckets.clone(), metadata))
+                let family = Family::new(name.clone(), *instrument, buckets.clone(), metadata);
+                Arc::new(with_windows(family, &name, rules))
             }
         };
         family.redefine(&buckets, label_names, metadata)?;
@@ -91,7 +95,7 @@ impl Families {
         &self,
         instrument: Instrument,
         source: &str,
-        rules: &BucketRules,
+        rules: &HistogramRules,
     ) -> Arc<Family> {
         if let Some(family) = self.read().of(instrument, source) {
             return Arc::clone(family);
@@ -101,10 +105,17 @@ impl Families {
             return Arc::clone(family);
         }
         let (name, taken) = known.free_name(instrument, source);
-        let buckets = rules.of(instrument, &name);
-        let described = known.described.get(&(instrument, source.to_owned()));
-        let metadata = described.cloned().unwrap_or_default();
-        let family = Arc::new(Family::new(name, instrument, buckets, metadata));
+        let metadata = known.description(instrument, source);
+        let (sanitized, unit) = (sanitize_metric_name(source), metadata.unit);
+        let ChosenBuckets { buckets, is_guess } = match instrument {
+            Instrument::Histogram => rules.buckets(&sanitized, unit),
+            _ => ChosenBuckets {
+                buckets: rules.unused_buckets(),
+                is_guess: false,
+            },
+        };
+        let family = Family::new(name, instrument, buckets, metadata);
+        let family = Arc::new(with_windows(family, &sanitized, rules));
         known.add(instrument, source, &family);
         drop(known);
         // Outside the lock: a tracing subscriber may record metrics.
@@ -115,14 +126,32 @@ impl Families {
                 family.name,
             );
         }
+        if is_guess {
+            warn_of_guessed_buckets(source, unit);
+        }
         family
+    }
+
+    /// Whether a histogram is registered for the name at a call site.
+    #[cfg(feature = "summary")]
+    pub(crate) fn has_histogram(&self, source: &str) -> bool {
+        self.read().of(Instrument::Histogram, source).is_some()
+    }
+
+    /// Returns the unit that a macro has described for the name at a call site.
+    #[cfg(feature = "summary")]
+    pub(crate) fn described_unit(&self, instrument: Instrument, source: &str) -> Option<Unit> {
+        self.read().description(instrument, source).unit
     }
 
     /// Stores HELP and UNIT of a family, which may be registered later. The last call applies.
     pub(crate) fn describe(&self, instrument: Instrument, source: &str, metadata: FamilyMetadata) {
         let mut known = self.write();
-        if let Some(family) = known.of(instrument, source) {
-            family.describe(metadata.clone());
+        let described = |known: &Instrument| known.described_as() == instrument;
+        for instrument in Instrument::ALL.into_iter().filter(described) {
+            if let Some(family) = known.of(instrument, source) {
+                family.describe(metadata.clone());
+            }
         }
         known
             .described
@@ -140,6 +169,12 @@ impl FamilyIndex {
 
     fn of(&self, instrument: Instrument, source: &str) -> Option<&Arc<Family>> {
         self.by_source[instrument as usize].get(source)
+    }
+
+    /// Returns what macros have described for the name at a call site.
+    fn description(&self, instrument: Instrument, source: &str) -> FamilyMetadata {
+        let described = (instrument.described_as(), source.to_owned());
+        self.described.get(&described).cloned().unwrap_or_default()
     }
 
     /// Returns a sample name of a new family with this instrument and name that another family already has.
@@ -161,4 +196,36 @@ impl FamilyIndex {
         }
         (name, Some(taken))
     }
+}
+
+/// Adds the windows of a summary. `sanitized` is the name to which the rules apply.
+#[cfg(feature = "summary")]
+fn with_windows(family: Family, sanitized: &str, rules: &HistogramRules) -> Family {
+    match family.instrument {
+        Instrument::Summary => family.with_windows(rules.windows(sanitized)),
+        _ => family,
+    }
+}
+
+#[cfg(not(feature = "summary"))]
+fn with_windows(family: Family, _: &str, _: &HistogramRules) -> Family {
+    family
+}
+
+/// Warns that a histogram has the default buckets, although its unit is not known to be seconds.
+fn warn_of_guessed_buckets(source: &str, unit: Option<Unit>) {
+    let (why, advice) = match unit {
+        None => (
+            "its unit is not known".to_owned(),
+            "describe it before its first observation, with its unit".to_owned(),
+        ),
+        Some(unit) => (
+            format!("its unit is {}", unit.as_str()),
+            format!("buckets_for_unit(Unit::{unit:?}, …)"),
+        ),
+    };
+    tracing::warn!(
+        "histogram {source:?}: {why} and no buckets are set, so it has the default buckets for seconds, 0.005 to 10; \
+         set buckets_for({source:?}, …) when the registry is built, or {advice}"
+    );
 }

@@ -17,7 +17,7 @@ use crate::registry::cells::{CellId, SeriesCells};
 use crate::registry::exemplars::Exemplars;
 use crate::registry::index::{FamilySeries, SeriesIndex};
 #[cfg(feature = "summary")]
-use crate::registry::window::{QUANTILES, Window};
+use crate::registry::window::Windows;
 use crate::sync::lock;
 
 /// A metric family of a registry.
@@ -32,18 +32,17 @@ pub(crate) struct Family {
     series: FamilySeries,
     /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
-    /// The sliding windows of summaries, by the first cell of the series.
+    /// The windows of a summary.
     #[cfg(feature = "summary")]
-    windows: OnceLock<Box<Windows>>,
+    windows: Option<Box<Windows>>,
     /// The prefixes that series with sanitized label names have claimed, and the keys of these series. Prevents
     /// that two series are exported with the same labels.
     claims: Mutex<HashMap<String, Key>>,
     /// Fast path: while it is `false`, `claims` need not be locked.
     has_claims: AtomicBool,
+    /// Whether there was a warning about sanitized label names.
+    has_label_warning: AtomicBool,
 }
-
-#[cfg(feature = "summary")]
-type Windows = Mutex<HashMap<CellId, Arc<Window>>>;
 
 impl Family {
     pub(crate) fn new(
@@ -61,9 +60,10 @@ impl Family {
             series: FamilySeries::default(),
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
-            windows: OnceLock::new(),
+            windows: None,
             claims: Mutex::default(),
             has_claims: AtomicBool::new(false),
+            has_label_warning: AtomicBool::new(false),
         }
     }
 
@@ -124,21 +124,28 @@ impl Family {
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn new_window(&self, cell: CellId) -> Arc<Window> {
-        let window = Arc::new(Window::new());
-        let windows = self.windows.get_or_init(Box::default);
-        lock(windows).insert(cell, Arc::clone(&window));
-        window
+    pub(crate) fn with_windows(self, windows: Windows) -> Self {
+        let windows = Some(Box::new(windows));
+        Self { windows, ..self }
     }
 
     /// Returns the quantiles of the summary with this first cell and their values; NaN without observations in
     /// the window.
     #[cfg(feature = "summary")]
-    pub(crate) fn quantiles(&self, cell: CellId) -> [(f64, f64); QUANTILES.len()] {
-        let windows = self.windows.get();
-        let window = windows.and_then(|windows| lock(windows).get(&cell).cloned());
-        let values = window.map_or([f64::NAN; QUANTILES.len()], |window| window.quantiles());
-        std::array::from_fn(|i| (QUANTILES[i], values[i]))
+    pub(crate) fn quantile_values(&self, cell: CellId) -> Vec<(f64, f64)> {
+        let windows = self.windows();
+        windows.map_or_else(Vec::new, |windows| windows.values(cell))
+    }
+
+    /// The windows of a summary; `None` for other instruments.
+    #[cfg(feature = "summary")]
+    pub(crate) fn windows(&self) -> Option<&Windows> {
+        self.windows.as_deref()
+    }
+
+    /// Returns `true` at the first call: each family warns of sanitized label names once.
+    pub(crate) fn is_first_label_warning(&self) -> bool {
+        !self.has_label_warning.swap(true, Ordering::Relaxed)
     }
 
     /// Whether label names are valid without sanitizing. `taken` are the constant labels.

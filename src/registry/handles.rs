@@ -286,12 +286,13 @@ pub(crate) struct RegistrySummary {
     store: Arc<Store>,
     count: Address,
     sum: Address,
-    window: Arc<Window>,
+    /// `None` only if the family is not a summary.
+    window: Option<Arc<Window>>,
 }
 
 #[cfg(feature = "summary")]
 impl RegistrySummary {
-    pub(crate) fn new(store: Arc<Store>, cells: SeriesCells, window: Arc<Window>) -> Self {
+    pub(crate) fn new(store: Arc<Store>, cells: SeriesCells, window: Option<Arc<Window>>) -> Self {
         Self {
             store,
             count: Address::of(cells.cell),
@@ -303,13 +304,34 @@ impl RegistrySummary {
     /// Records an observation. NaN is ignored. An infinite value is counted but not added to the sum, nor to
     /// the sketch, which cannot represent it.
     pub(crate) fn observe(&self, sample: f64) {
-        if sample.is_nan() {
+        self.observe_many(sample, 1);
+    }
+
+    fn observe_many(&self, sample: f64, count: u64) {
+        if sample.is_nan() || count == 0 {
             return;
         }
-        self.store.add_count(self.count, 1);
-        if sample.is_finite() {
-            self.store.add_sum(self.sum, sample);
-            self.window.add(sample);
+        self.store.add_count(self.count, count);
+        if !sample.is_finite() {
+            return;
         }
+        let sum = sample * count as f64;
+        if sum.is_finite() {
+            self.store.add_sum(self.sum, sum);
+        }
+        if let Some(window) = &self.window {
+            window.add(sample, count);
+        }
+    }
+}
+
+#[cfg(feature = "summary")]
+impl metrics::HistogramFn for RegistrySummary {
+    fn record(&self, value: f64) {
+        self.observe(value);
+    }
+
+    fn record_many(&self, value: f64, count: usize) {
+        self.observe_many(value, count as u64);
     }
 }

@@ -1,6 +1,5 @@
 //! [`Registry`]: counters, gauges and histograms, aggregated where they are recorded.
 
-pub(crate) mod bucket_rules;
 pub(crate) mod builder;
 pub(crate) mod cells;
 pub(crate) mod collectors;
@@ -9,8 +8,10 @@ pub(crate) mod families;
 pub(crate) mod family;
 pub(crate) mod global;
 pub(crate) mod handles;
+pub(crate) mod histogram_rules;
 pub(crate) mod hooks;
 pub(crate) mod index;
+pub(crate) mod name_rules;
 pub(crate) mod native;
 mod recorder;
 pub(crate) mod series;
@@ -24,7 +25,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use self::bucket_rules::BucketRules;
+use metrics::Unit;
+
 use self::builder::RegistryBuilder;
 use self::cells::Store;
 use self::collectors::Collectors;
@@ -34,6 +36,7 @@ use self::handles::RegistrySummary;
 use self::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
 };
+use self::histogram_rules::HistogramRules;
 use self::series::SeriesMap;
 use self::snapshot::values::Spare;
 use crate::error::Error;
@@ -51,7 +54,8 @@ pub use self::collectors::CollectorHandle;
 /// [catalogues](crate::catalogue!) limit the cardinality of their labels.
 ///
 /// A registry is a [`Sink`](crate::Sink) for layers and catalogues, and a `metrics::Recorder` for the macros
-/// of the `metrics` crate. Clones are handles to the same registry.
+/// of the `metrics` crate, version 0.24: macros of other versions record nothing. Clones are handles to the same
+/// registry.
 ///
 /// Every observation is aggregated in place:
 ///
@@ -75,6 +79,21 @@ pub use self::collectors::CollectorHandle;
 /// | set constant labels, and buckets of macros and layers | [`Registry::builder`] |
 /// | serve the metrics page | [`Registry::handler`] |
 /// | read the metrics in a test | [`Registry::sum`], [`Registry::render`] |
+///
+/// # Dropping a registry
+///
+/// When the last handle is dropped, all memory is freed. But layers and catalogues live as long as the program, and
+/// each keeps the registry in which it was built, with all series. For each such registry, this stays:
+///
+/// | built in the registry | bytes that stay |
+/// |---|---|
+/// | nothing; only macros and collectors | 0 |
+/// | a catalogue of two counters | about 14 KiB |
+/// | an HTTP layer | about 48 KiB, of which [`max_endpoints`](crate::HttpMetrics::max_endpoints) determines 32 KiB; with 20 endpoints, about 17 KiB |
+/// | a gRPC layer | about 52 KiB, of which [`max_methods`](crate::GrpcMetrics::max_methods) determines 32 KiB |
+///
+/// Series add to it, about 400 bytes each for a counter and 700 bytes for a histogram. So do not create a registry with
+/// a layer or a catalogue for each tenant or each connection: use one registry and a label.
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<RegistryInner>,
@@ -85,7 +104,7 @@ struct RegistryInner {
     spare: Spare,
     collectors: Collectors,
     constant_labels: Vec<(String, String)>,
-    bucket_rules: BucketRules,
+    histogram_rules: HistogramRules,
     families: Families,
     counters: SeriesMap<RegistryCounter>,
     float_counters: SeriesMap<RegistryFloatCounter>,
@@ -111,7 +130,7 @@ impl Registry {
         reason = "a `Default` registry could be mistaken for the global one"
     )]
     pub fn new() -> Self {
-        Self::with_rules(BucketRules::default(), Vec::new())
+        Self::with_rules(HistogramRules::default(), Vec::new())
     }
 
     /// Returns a builder, which sets constant labels and buckets and can install the registry.
@@ -119,14 +138,14 @@ impl Registry {
         RegistryBuilder::new()
     }
 
-    fn with_rules(bucket_rules: BucketRules, constant_labels: Vec<(String, String)>) -> Self {
+    fn with_rules(histogram_rules: HistogramRules, constant_labels: Vec<(String, String)>) -> Self {
         Self {
             inner: Arc::new(RegistryInner {
                 store: Arc::default(),
                 spare: Spare::default(),
                 collectors: Collectors::new(&constant_labels),
                 constant_labels,
-                bucket_rules,
+                histogram_rules,
                 families: Families::default(),
                 counters: SeriesMap::default(),
                 float_counters: SeriesMap::default(),
@@ -157,25 +176,26 @@ impl Registry {
     pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
         let RegistryInner {
             families,
-            bucket_rules,
+            histogram_rules,
             ..
         } = &*self.inner;
-        families.register(spec, bucket_rules)
+        families.register(spec, histogram_rules)
     }
 
-    /// Returns the buckets of a histogram whose definition sets none.
+    /// Returns the buckets of durations in seconds whose definition sets none.
     pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
-        self.inner.bucket_rules.of(Instrument::Histogram, family)
+        let rules = &self.inner.histogram_rules;
+        rules.buckets(family, Some(Unit::Seconds)).buckets
     }
 
     /// Returns the buckets of a registered histogram.
     pub(crate) fn registered_buckets(&self, family: &str) -> Buckets {
         let RegistryInner {
             families,
-            bucket_rules,
+            histogram_rules,
             ..
         } = &*self.inner;
-        let family = families.of(Instrument::Histogram, family, bucket_rules);
+        let family = families.of(Instrument::Histogram, family, histogram_rules);
         family.buckets.clone()
     }
 
@@ -226,7 +246,7 @@ impl fmt::Debug for Registry {
             spare: _,
             collectors,
             constant_labels,
-            bucket_rules: _,
+            histogram_rules: _,
             families,
             counters: _,
             float_counters: _,

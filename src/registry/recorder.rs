@@ -6,8 +6,12 @@ use std::sync::Arc;
 use metrics::{Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 use crate::model::kind::Instrument;
+#[cfg(feature = "summary")]
+use crate::model::names::sanitize_metric_name;
 use crate::model::spec::FamilyMetadata;
 use crate::registry::Registry;
+#[cfg(feature = "summary")]
+use crate::registry::{RegistryInner, handles::RegistrySummary};
 
 impl Registry {
     fn describe(&self, instrument: Instrument, name: &KeyName, unit: Option<Unit>, help: &str) {
@@ -17,17 +21,53 @@ impl Registry {
             .families
             .describe(instrument, name.as_str(), metadata);
     }
+
+    /// Returns the summary of a histogram of a macro; `None` if it is exported as a histogram.
+    #[cfg(feature = "summary")]
+    fn summary_of(&self, key: &Key) -> Option<Arc<RegistrySummary>> {
+        let RegistryInner {
+            histogram_rules: rules,
+            families,
+            histograms,
+            summaries,
+            ..
+        } = &*self.inner;
+        if rules.summaries.is_empty() {
+            return None;
+        }
+        // Fast path: the series is registered.
+        if let Some(summary) = summaries.get(key) {
+            return Some(summary);
+        }
+        // A histogram that a layer or a catalogue has registered stays one.
+        if histograms.get(key).is_some() || families.has_histogram(key.name()) {
+            return None;
+        }
+        let unit = families.described_unit(Instrument::Histogram, key.name());
+        let is_summary = rules.is_summary(&sanitize_metric_name(key.name()), unit);
+        is_summary.then(|| self.register_summary_series(Cow::Borrowed(key)))
+    }
 }
 
 /// Records what the macros of the `metrics` crate observe.
 ///
 /// The labels of macros have no limit, and series are never removed.
 ///
-/// Invalid names are sanitized: `my.counter` is exported as `my_counter`. If the sanitized name is taken, or is
-/// a reserved label name, Prometheus' `U__` escaping is used instead. A warning is logged for each escaped
-/// metric name and for each series with changed label names.
+/// The macros must be those of `metrics` 0.24. Macros of another version, such as 0.23, look for a recorder of that
+/// version: they record nothing, without a warning. `cargo tree -i metrics` shows whether a program has two versions.
 ///
-/// Metrics can be described before or after their first observation. The last description applies.
+/// Invalid names are sanitized: `my.counter` is exported as `my_counter`. If the sanitized name is taken, or is
+/// a reserved label name, Prometheus' `U__` escaping is used instead.
+///
+/// Metrics can be described before or after their first observation. The last description applies. The unit of a
+/// histogram without buckets must be described before, because its buckets depend on it: see
+/// [how histograms are exported](crate::RegistryBuilder#how-histograms-are-exported).
+///
+/// A metric logs a warning, once, if
+///
+/// - its name is escaped,
+/// - the label names of a series are changed: only the first such series is named, or
+/// - it is a histogram with the default buckets, and its unit is not known to be seconds or bytes.
 impl Recorder for Registry {
     fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
         self.describe(Instrument::Counter, &key, unit, &description);
@@ -50,6 +90,10 @@ impl Recorder for Registry {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
+        #[cfg(feature = "summary")]
+        if let Some(summary) = self.summary_of(key) {
+            return metrics::Histogram::from_arc(summary);
+        }
         metrics::Histogram::from_arc(self.register_histogram_series(Cow::Borrowed(key)))
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use metrics::{Key, Label};
 
@@ -29,21 +29,23 @@ type Handles<H> = HashMap<Key, Arc<H>, BuildHasherDefault<KeyHash>>;
 
 /// The handles of all series of one instrument.
 pub(crate) struct SeriesMap<H> {
-    shards: [RwLock<Handles<H>>; SHARDS],
+    /// Allocated by the first series: a registry has a map per instrument, and programs use few of them.
+    shards: OnceLock<Box<[RwLock<Handles<H>>; SHARDS]>>,
 }
 
 impl<H> Default for SeriesMap<H> {
     fn default() -> Self {
         Self {
-            shards: std::array::from_fn(|_| RwLock::default()),
+            shards: OnceLock::new(),
         }
     }
 }
 
 impl<H> SeriesMap<H> {
     fn shard(&self, key: &Key) -> &RwLock<Handles<H>> {
+        let new = || Box::new(std::array::from_fn(|_| RwLock::default()));
         // The middle bits of the hash, because the hash map uses the low and the high bits.
-        &self.shards[(key.get_hash() >> 32) as usize % SHARDS]
+        &self.shards.get_or_init(new)[(key.get_hash() >> 32) as usize % SHARDS]
     }
 
     fn read(&self, key: &Key) -> RwLockReadGuard<'_, Handles<H>> {
@@ -56,7 +58,8 @@ impl<H> SeriesMap<H> {
         shard.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, key: &Key) -> Option<Arc<H>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<H>> {
+        self.shards.get()?;
         self.read(key).get(key).cloned()
     }
 }
@@ -94,7 +97,7 @@ impl Registry {
                 cell: store.reserve_counts(1),
                 sum: store.reserve_sum(),
             };
-            let window = family.new_window(cells.cell);
+            let window = family.windows().map(|windows| windows.add(cells.cell));
             (RegistrySummary::new(store, cells, window), cells)
         })
     }
@@ -158,7 +161,7 @@ impl Registry {
         if let Some(handle) = map.get(&key) {
             return handle;
         }
-        let rules = &self.inner.bucket_rules;
+        let rules = &self.inner.histogram_rules;
         let family = self.inner.families.of(instrument, key.name(), rules);
         let names = key.labels().map(Label::key);
         if family.has_valid_names(&names, self.constant_labels()) {
@@ -210,19 +213,9 @@ impl Registry {
             .insert(key.to_retained(), Arc::clone(&handle));
         drop(registering);
         // Outside the lock: a tracing subscriber may record metrics.
-        let changed = key.labels().zip(&names);
-        let changed = changed.filter(|(label, name)| label.key() != *name);
-        let changed: Vec<_> = changed
-            .map(|(label, name)| {
-                let (own, reason) = (label.key(), why_renamed(label.key()));
-                format!("label {own:?} is exported as {name:?}, because {reason}")
-            })
-            .collect();
-        let changed = changed.join("; ");
-        tracing::warn!(
-            "{}: {changed}. Rename the label in the program.",
-            family.name
-        );
+        if family.is_first_label_warning() {
+            warn_of_label_names(family, key, &names);
+        }
         handle
     }
 
@@ -249,6 +242,23 @@ impl Registry {
         let constant = constant.map(|(name, value)| (name.as_str(), value.as_str()));
         own.chain(constant)
     }
+}
+
+/// Warns that the labels of `key` are exported under other names.
+fn warn_of_label_names(family: &Family, key: &Key, names: &[String]) {
+    let changed = key.labels().zip(names);
+    let changed = changed.filter(|(label, name)| label.key() != *name);
+    let changed: Vec<_> = changed
+        .map(|(label, name)| {
+            let (own, reason) = (label.key(), why_renamed(label.key()));
+            format!("label {own:?} is exported as {name:?}, because {reason}")
+        })
+        .collect();
+    let changed = changed.join("; ");
+    tracing::warn!(
+        "{}: {changed}; rename the label in the program. This is the only warning about labels of this metric.",
+        family.name
+    );
 }
 
 /// Returns why a label has to be exported under another name.

@@ -7,3 +7,5 @@ mod gather;
 mod handles;
 mod known_bugs_of_other_crates;
 mod names;
+#[cfg(feature = "summary")]
+mod summaries;

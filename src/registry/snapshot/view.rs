@@ -236,7 +236,7 @@ impl<'a> RegistryFamily<'a> {
             Instrument::Summary => Value::Summary(SummaryValue {
                 count: values.count(cells.cell),
                 sum: values.sum(cells.sum),
-                quantiles: family.quantiles(cells.cell).into(),
+                quantiles: family.quantile_values(cells.cell),
             }),
         }
     }
@@ -344,11 +344,13 @@ pub struct SummaryValue {
     pub count: u64,
     /// The sum of all finite observations, in the unit of the metric.
     pub sum: f64,
-    /// The quantiles, each with its value, by increasing quantile.
+    /// The quantiles with their values over a sliding window, in increasing order.
     ///
-    /// A summary of the registry has the quantiles 0.5, 0.9, 0.95 and 0.99 of the last 8 to 10 minutes. The value
-    /// is NaN without observations in that time. Its relative error is at most 1 %. A summary of a collector has
-    /// the quantiles that the collector returned.
+    /// By default, they are 0.5, 0.9, 0.95 and 0.99 over the last 8 to 10 minutes; see
+    /// [`quantiles`](crate::RegistryBuilder#method.quantiles) and
+    /// [`summary_window`](crate::RegistryBuilder#method.summary_window). The values are NaN without observations
+    /// in the window. Their relative error is at most 1 %; the quantiles 0 and 1 are exact.
+    /// A summary of a collector has the quantiles that the collector returned.
     pub quantiles: Vec<(f64, f64)>,
 }
 
