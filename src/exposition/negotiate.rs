@@ -84,8 +84,7 @@ impl Format {
         }
     }
 
-    /// The parameters that name this format: all of them or none must be in a media range. Without them, a range of text
-    /// means any version.
+    /// The parameters that name this format in a media range. A range of text without a version means any version.
     fn parameters(self) -> &'static [(Name<'static>, &'static str)] {
         match self {
             Self::Text => &[(VERSION, "0.0.4")],
@@ -182,15 +181,17 @@ impl<'a> Range<'a> {
     }
 
     fn specificity_of_parameters(&self, format: Format) -> Option<u8> {
-        let value = |name| self.media.get_param(name).map(|value| value.unquoted_str());
-        let named = |(name, wanted): &(Name<'_>, &str)| value(*name).is_some_and(|v| v == *wanted);
-        let parameters = format.parameters();
-        if parameters.iter().all(named) {
+        let is_named = |(name, wanted): &(Name<'static>, &str)| {
+            let value = self.media.get_param(*name);
+            value.is_some_and(|value| value.unquoted_str() == *wanted)
+        };
+        if format.parameters().iter().all(is_named) {
             return Some(3);
         }
-        // Protobuf alone says nothing about the message.
-        let any_version = value(VERSION).is_none() && !matches!(format, Format::Protobuf { .. });
-        any_version.then_some(2)
+        // Protobuf without a message type means nothing.
+        let is_protobuf = matches!(format, Format::Protobuf { .. });
+        let is_any_version = !is_protobuf && self.media.get_param(VERSION).is_none();
+        is_any_version.then_some(2)
     }
 
     fn preference(&self, specificity: u8) -> Preference {

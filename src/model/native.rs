@@ -82,10 +82,6 @@ impl NativeHistogram {
         self
     }
 
-    pub(crate) fn has_classic(self) -> bool {
-        self.has_classic
-    }
-
     pub(crate) fn check(self) -> Result<NativeSpec, Error> {
         let schema = Schema::of_factor(self.factor).ok_or_else(|| {
             Error::new(format!(
@@ -206,6 +202,11 @@ impl Schema {
             true => block,
             false => (block << self.0) + offset as i32 + 1,
         }
+    }
+
+    /// The upper bound of the bucket with this index.
+    pub(crate) fn bound(self, index: i32) -> f64 {
+        (f64::from(index) * f64::from(-self.0).exp2()).exp2()
     }
 
     fn position_of(self, index: i32) -> Position {

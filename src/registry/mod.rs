@@ -8,6 +8,7 @@ pub(crate) mod families;
 pub(crate) mod family;
 pub(crate) mod global;
 pub(crate) mod handles;
+pub(crate) mod histogram_cells;
 pub(crate) mod histogram_rules;
 pub(crate) mod hooks;
 pub(crate) mod index;
@@ -196,7 +197,7 @@ impl Registry {
             ..
         } = &*self.inner;
         let family = families.of(Instrument::Histogram, family, histogram_rules);
-        family.buckets.clone()
+        family.classic_buckets().cloned().unwrap_or_default()
     }
 
     /// Returns an error if one of `labels` is a constant label of this registry. `owner` names the layer or

@@ -194,9 +194,9 @@ impl Directory {
     }
 }
 
-/// The buckets of a native histogram that have observations.
+/// The native buckets of a histogram that have observations.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct NativeBuckets {
+pub struct NativeBuckets {
     pub(crate) schema: Schema,
     pub(crate) zero_count: u64,
     /// The indexes and counts, by rising index.
@@ -204,7 +204,55 @@ pub(crate) struct NativeBuckets {
     pub(crate) negative: Vec<(i32, u64)>,
 }
 
+/// A bucket of [`NativeBuckets`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NativeBucket {
+    /// The number of the bucket: its bound is 2<sup>2<sup>-schema</sup></sup> to the power of the index.
+    pub index: i32,
+    /// The bound that is further from 0, and belongs to the bucket; negative for negative observations.
+    pub bound: f64,
+    /// The number of observations, not cumulative.
+    pub count: u64,
+}
+
 impl NativeBuckets {
+    /// Returns the resolution, from -4 to 8: bounds are powers of 2<sup>2<sup>-schema</sup></sup>.
+    #[must_use]
+    pub fn schema(&self) -> i8 {
+        self.schema.number()
+    }
+
+    /// Returns the largest absolute value in the zero bucket.
+    #[must_use]
+    pub fn zero_threshold(&self) -> f64 {
+        ZERO_THRESHOLD
+    }
+
+    /// Returns the number of observations that are 0, or so close to it that they are in the zero bucket.
+    #[must_use]
+    pub fn zero_count(&self) -> u64 {
+        self.zero_count
+    }
+
+    /// Returns the buckets of positive observations, by rising bound.
+    pub fn positive(&self) -> impl Iterator<Item = NativeBucket> {
+        self.buckets(&self.positive, 1.0)
+    }
+
+    /// Returns the buckets of negative observations, by falling bound: those near 0 first.
+    pub fn negative(&self) -> impl Iterator<Item = NativeBucket> {
+        self.buckets(&self.negative, -1.0)
+    }
+
+    fn buckets(&self, buckets: &[(i32, u64)], sign: f64) -> impl Iterator<Item = NativeBucket> {
+        buckets.iter().map(move |(index, count)| NativeBucket {
+            index: *index,
+            bound: sign * self.schema.bound(*index),
+            count: *count,
+        })
+    }
+
     /// The number of observations.
     pub(crate) fn count(&self) -> u64 {
         let counts = self

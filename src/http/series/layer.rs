@@ -25,7 +25,7 @@ use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
-use crate::registry::cells::Writer;
+use crate::registry::cells::{Store, Writer};
 use crate::registry::handles::RequestCells;
 use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
@@ -76,6 +76,12 @@ impl LayerSeries {
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.writing.writer()
+    }
+
+    /// The store of the registry; `None` if the sink is not a registry.
+    #[inline]
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.writing.store()
     }
 
     /// Whether the time to the response head is needed.
@@ -229,7 +235,7 @@ impl LayerSeries {
     }
 
     /// Counts a request, whether or not the thread has a writer.
-    pub(super) fn count_anywhere(&self, cells: RequestCells, seconds: f64) {
+    pub(super) fn count_anywhere(&self, cells: &RequestCells, seconds: f64) {
         if let Some(store) = self.writing.store() {
             cells.count_anywhere(store, &self.duration_bounds, seconds);
         }

@@ -175,10 +175,10 @@ impl RequestSeries {
         else {
             return false;
         };
-        let Some(writer) = layer.writer() else {
+        let (Some(writer), Some(store)) = (layer.writer(), layer.store()) else {
             return false;
         };
-        cells.count(writer, layer.duration_bounds(), seconds);
+        cells.count(writer, store, layer.duration_bounds(), seconds);
         // Set at the start of the request, if the gauge is measured.
         if let Some(cells) = started_in.in_progress_cells.get() {
             cells.end(writer);
@@ -189,7 +189,7 @@ impl RequestSeries {
     /// Counts a request that ended.
     pub(crate) fn count(&'static self, status: Status, seconds: f64, measured: &Measured) {
         match self.recorder(status) {
-            CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(*cells, seconds),
+            CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(cells, seconds),
             CompletionRecorder::Other(handles) => handles.count(seconds, measured),
         }
         if self.may_warn {

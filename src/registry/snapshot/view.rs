@@ -14,6 +14,7 @@ use crate::collect::summary_sample::CheckedSummary;
 use crate::model::kind::{Instrument, MetricKind};
 use crate::model::label_text::label_pairs;
 use crate::model::numbers::Number;
+use crate::registry::cells::CellId;
 use crate::registry::exemplars::Exemplars;
 use crate::registry::family::Family;
 use crate::registry::index::{IndexedSeries, SeriesIndex};
@@ -193,7 +194,7 @@ impl CheckedSample {
                 } = &**histogram;
                 Value::Histogram(HistogramValue {
                     bounds,
-                    counts,
+                    counts: counts.into(),
                     sum: *sum,
                     native: None,
                     exemplars: None,
@@ -216,6 +217,14 @@ impl CheckedSample {
 }
 
 impl<'a> RegistryFamily<'a> {
+    /// Returns the counts of the classic buckets of a histogram, not cumulative: at least that of `+Inf`.
+    pub(crate) fn counts(self, first: CellId, native: Option<&NativeBuckets>) -> Cow<'a, [u64]> {
+        match self.family.classic_buckets() {
+            Some(buckets) => self.values.buckets(first, buckets.count()).into(),
+            None => vec![native.map_or(0, NativeBuckets::count)].into(),
+        }
+    }
+
     fn value(self, series: &IndexedSeries) -> Value<'a> {
         let Self { values, family, .. } = self;
         let cells = series.cells;
@@ -225,13 +234,16 @@ impl<'a> RegistryFamily<'a> {
             Instrument::Gauge => Value::Gauge(Number::Float(values.gauge(cells.cell))),
             Instrument::InProgress => Value::Gauge(Number::Integer(values.in_progress(cells.cell))),
             Instrument::Info => Value::Info,
-            Instrument::Histogram => Value::Histogram(HistogramValue {
-                bounds: family.buckets.bounds(),
-                counts: values.buckets(cells.cell, family.buckets.count()),
-                sum: values.sum(cells.sum),
-                native: values.native(family, cells.cell),
-                exemplars: family.exemplars(cells.cell),
-            }),
+            Instrument::Histogram => {
+                let native = values.native(family, cells.cell);
+                Value::Histogram(HistogramValue {
+                    bounds: family.exported_bounds(),
+                    counts: self.counts(cells.cell, native.as_ref()),
+                    sum: values.sum(cells.sum),
+                    native,
+                    exemplars: family.exemplars(cells.cell),
+                })
+            }
             #[cfg(feature = "summary")]
             Instrument::Summary => Value::Summary(SummaryValue {
                 count: values.count(cells.cell),
@@ -265,7 +277,7 @@ pub enum Value<'a> {
 pub struct HistogramValue<'a> {
     bounds: &'a [f64],
     /// The number of observations of each bucket, not cumulative.
-    counts: &'a [u64],
+    counts: Cow<'a, [u64]>,
     sum: f64,
     native: Option<NativeBuckets>,
     exemplars: Option<Arc<Exemplars>>,
@@ -308,7 +320,7 @@ impl HistogramValue<'_> {
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         let mut cumulative_count = 0_u64;
         bounds
-            .zip(self.counts)
+            .zip(&*self.counts)
             .enumerate()
             .map(move |(i, (upper_bound, count))| {
                 cumulative_count = cumulative_count.saturating_add(*count);
