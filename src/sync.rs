@@ -5,11 +5,11 @@
 
 #[cfg(not(loom))]
 pub(crate) use crate::sync::standard::{
-    AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
 };
 #[cfg(loom)]
 pub(crate) use crate::sync::under_loom::{
-    AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
 };
 
 use std::sync::PoisonError;
@@ -22,7 +22,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(not(loom))]
 mod standard {
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
     pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
     pub(crate) use std::thread_local as per_thread;
 
@@ -38,7 +38,7 @@ mod under_loom {
     use std::sync::atomic::Ordering;
 
     use loom::sync::atomic::AtomicBool;
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     /// Like loom's `thread_local!`, but accepts the `const` blocks of std.

@@ -172,27 +172,33 @@ impl Schema {
     /// integers.
     #[inline]
     pub(crate) fn position(self, bits: u64) -> Position {
+        let mantissa = bits & MANTISSA;
+        if mantissa == 0 || self.0 < 0 {
+            return self.position_of_other(bits);
+        }
+        Position {
+            block: exponent(bits),
+            offset: bounds_below(mantissa) >> (Self::MAX - self.0),
+        }
+    }
+
+    /// The position of a power of two or an infinity, or of any value if a bucket is wider than an octave.
+    #[inline(never)]
+    fn position_of_other(self, bits: u64) -> Position {
         if bits == f64::INFINITY.to_bits() {
             return self.position_of(self.index(self.position(f64::MAX.to_bits())) + 1);
         }
-        let exponent = (bits >> MANTISSA_BITS) as i32 - 1023;
-        let mantissa = bits & MANTISSA;
         // A power of two is the upper bound of the octave below it.
-        let is_power = i32::from(mantissa == 0);
-        let octave = exponent - is_power;
+        let octave = exponent(bits) - i32::from(bits & MANTISSA == 0);
         if self.0 < 0 {
             // Rounded up: the octave ends at 2^(octave + 1).
             let width = -self.0;
             let block = (octave + (1 << width)) >> width;
             return Position { block, offset: 0 };
         }
-        let below = match is_power {
-            0 => bounds_below(mantissa),
-            _ => LAST_BOUND,
-        };
         Position {
             block: octave,
-            offset: below >> (Self::MAX - self.0),
+            offset: self.block_len() - 1,
         }
     }
 
@@ -228,8 +234,10 @@ pub(crate) fn halved_index(index: i32) -> i32 {
     (index + 1) >> 1
 }
 
-/// The number of bounds in an octave at the highest resolution, without the upper end of the octave.
-const LAST_BOUND: u32 = 255;
+#[inline]
+fn exponent(bits: u64) -> i32 {
+    (bits >> MANTISSA_BITS) as i32 - 1023
+}
 
 /// The number of bounds of the octave, at the highest resolution, that are below a value with this mantissa.
 ///

@@ -102,13 +102,13 @@ impl Family {
     }
 
     /// Reserves the cells of a series of a histogram.
-    pub(crate) fn reserve_histogram(&self, store: &Store) -> HistogramCells {
+    pub(crate) fn reserve_histogram(&self, store: &Arc<Store>) -> HistogramCells {
         let classic = self.classic_buckets().map(|buckets| ClassicCells {
             first: store.reserve_counts(buckets.count()),
             bounds: buckets.clone(),
         });
         let native = self.native.as_ref().map(|native| {
-            let cells = Arc::new(NativeCells::new(native.spec, store));
+            let cells = Arc::new(NativeCells::new(native.spec, Arc::clone(store)));
             let first = classic
                 .as_ref()
                 .map_or(cells.zero(), |classic| classic.first);

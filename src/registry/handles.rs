@@ -192,17 +192,20 @@ impl RegistryHistogram {
     /// the sum, because the sum would never be finite again.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
-        let Some(writer) = self.store.writer() else {
-            return self.observe_many(sample, 1);
-        };
-        if sample.is_nan() {
-            return;
+        match self.store.writer() {
+            Some(writer) if !sample.is_nan() => self.observe_with(writer, sample),
+            _ => self.observe_many(sample, 1),
         }
+    }
+
+    /// Like [`observe`](Self::observe), for a sample that is not NaN and a writer of the histogram's store.
+    #[inline]
+    fn observe_with(&self, writer: Writer<'_>, sample: f64) {
         if let Some(classic) = &self.classic {
             writer.add_count(classic.of(sample), 1);
         }
         if let Some(native) = &self.native {
-            writer.add_count(native.address(&self.store, sample), 1);
+            writer.add_count(native.address(sample), 1);
         }
         // The sum is written last, and scrapes read sums first: each observation in the sum that a scrape
         // reads is also in its buckets.
@@ -219,7 +222,7 @@ impl RegistryHistogram {
             self.store.add_count(classic.of(sample), count);
         }
         if let Some(native) = &self.native {
-            let bucket = native.address(&self.store, sample);
+            let bucket = native.address(sample);
             self.store.add_count(bucket, count);
         }
         // The sum is written last, as in `observe`.
@@ -262,62 +265,70 @@ fn bucket_address(bounds: &Buckets, first: Address, sample: f64) -> Address {
 /// [`RegistryHistogram`] in the same store.
 ///
 /// They are separate from the handles so that the hot path reads less memory.
-#[derive(Clone)]
 pub(crate) struct RequestCells {
     requests: Address,
-    classic: Option<Address>,
-    native: Option<Arc<NativeCells>>,
     sum: Address,
+    buckets: DurationBuckets,
+}
+
+enum DurationBuckets {
+    /// The first of the classic buckets.
+    Classic(Address),
+    Native(Arc<NativeCells>),
 }
 
 impl RequestCells {
-    /// `bounds` must be those of `duration`, and must be passed to [`count`](Self::count).
+    /// `bounds` must be those of `duration`, and must be passed to [`count`](Self::count). `None` if the histogram has
+    /// classic and native buckets.
     pub(crate) fn of(
         requests: &RegistryCounter,
         duration: &RegistryHistogram,
         bounds: &Buckets,
-    ) -> Self {
-        let classic = duration.classic.as_ref().map(|classic| {
-            // With other bounds, `count` would write to the cells of another series.
-            debug_assert_eq!(classic.bounds, *bounds);
-            classic.first
-        });
-        Self {
+    ) -> Option<Self> {
+        let buckets = match (&duration.classic, &duration.native) {
+            (Some(classic), None) => {
+                // With other bounds, `count` would write to the cells of another series.
+                debug_assert_eq!(classic.bounds, *bounds);
+                DurationBuckets::Classic(classic.first)
+            }
+            (None, Some(native)) => DurationBuckets::Native(Arc::clone(native)),
+            _ => return None,
+        };
+        Some(Self {
             requests: requests.at,
-            classic,
-            native: duration.native.clone(),
             sum: duration.sum,
-        }
+            buckets,
+        })
     }
 
-    /// Counts a request and its duration. `bounds` are those of the histogram, `store` is that of the writer.
+    /// Counts a request and its duration. `bounds` are those of the histogram.
     #[inline]
-    pub(crate) fn count(&self, writer: Writer<'_>, store: &Store, bounds: &Buckets, seconds: f64) {
+    pub(crate) fn count(&self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
         let mut counts = writer.counts(self.requests);
         counts.add(self.requests, 1);
-        if let Some(first) = self.classic {
-            // Fast path: usually both cells are in one block.
-            if !counts.has(first) {
-                counts = writer.counts(first);
-            }
-            counts.add(bucket_address(bounds, first, seconds), 1);
+        let bucket = self.bucket(bounds, seconds);
+        // Fast path: usually both cells are in one block.
+        if !counts.has(bucket) {
+            counts = writer.counts(bucket);
         }
-        if let Some(native) = &self.native {
-            writer.add_count(native.address(store, seconds), 1);
-        }
+        counts.add(bucket, 1);
         // The sum is written last, as in `RegistryHistogram::observe`. A duration is always finite.
         writer.add_sum(self.sum, seconds);
+    }
+
+    /// The cell of the bucket of a duration.
+    #[inline]
+    fn bucket(&self, bounds: &Buckets, seconds: f64) -> Address {
+        match &self.buckets {
+            DurationBuckets::Classic(first) => bucket_address(bounds, *first, seconds),
+            DurationBuckets::Native(native) => native.address(seconds),
+        }
     }
 
     /// Like [`RequestCells::count`], but also works on threads without a writer.
     pub(crate) fn count_anywhere(&self, store: &Store, bounds: &Buckets, seconds: f64) {
         store.add_count(self.requests, 1);
-        if let Some(first) = self.classic {
-            store.add_count(bucket_address(bounds, first, seconds), 1);
-        }
-        if let Some(native) = &self.native {
-            store.add_count(native.address(store, seconds), 1);
-        }
+        store.add_count(self.bucket(bounds, seconds), 1);
         store.add_sum(self.sum, seconds);
     }
 }

@@ -1,11 +1,12 @@
 //! [`NativeCells`]: the cells of a native histogram.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::model::native::{NativeSpec, Position, Schema, ZERO_THRESHOLD, halved_index};
 use crate::registry::cells::{Address, CellId, Store};
 use crate::sync::lock;
-use crate::sync::{AtomicU32, AtomicU64, Mutex, OnceLock};
+use crate::sync::{AtomicU64, Mutex, OnceLock};
 
 /// The cells of one series: a cell for each bucket, in blocks of adjacent buckets that are reserved when the first value
 /// falls into them.
@@ -14,7 +15,8 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, OnceLock};
 pub(crate) struct NativeCells {
     schema: Schema,
     max_buckets: usize,
-    zero: CellId,
+    zero: Address,
+    store: Arc<Store>,
     positive: Directory,
     /// Allocated at the first negative value.
     negative: OnceLock<Box<Directory>>,
@@ -25,11 +27,12 @@ pub(crate) struct NativeCells {
 const SIGN: u64 = 1 << 63;
 
 impl NativeCells {
-    pub(crate) fn new(spec: NativeSpec, store: &Store) -> Self {
+    pub(crate) fn new(spec: NativeSpec, store: Arc<Store>) -> Self {
         Self {
             schema: spec.schema,
             max_buckets: spec.max_buckets,
-            zero: store.reserve_counts(1),
+            zero: Address::of(store.reserve_counts(1)),
+            store,
             positive: Directory::default(),
             negative: OnceLock::new(),
             halvings: AtomicU64::new(0),
@@ -38,40 +41,38 @@ impl NativeCells {
 
     /// The cell of the zero bucket, which identifies the series.
     pub(crate) fn zero(&self) -> CellId {
-        self.zero
+        self.zero.cell()
     }
 
     /// The cell of the bucket of a sample, which must not be NaN.
     #[inline]
-    pub(crate) fn address(&self, store: &Store, sample: f64) -> Address {
+    pub(crate) fn address(&self, sample: f64) -> Address {
         let bits = sample.to_bits();
         // The bits of positive floats are ordered as the floats are. Those of negative floats are above all of them.
         if bits <= ZERO_THRESHOLD.to_bits() || bits >= SIGN {
-            return self.address_of_other(store, bits);
+            return self.address_of_other(bits);
         }
         let Position { block, offset } = self.schema.position(bits);
-        let first = self.positive.first_cell(block, self.schema, store);
-        Address::of(first + offset)
+        self.positive.first(block, self).plus(offset)
     }
 
     /// The cell of a sample that is near 0 or negative.
     #[cold]
-    fn address_of_other(&self, store: &Store, bits: u64) -> Address {
+    fn address_of_other(&self, bits: u64) -> Address {
         let magnitude = bits & !SIGN;
         if magnitude <= ZERO_THRESHOLD.to_bits() {
-            return Address::of(self.zero);
+            return self.zero;
         }
         let Position { block, offset } = self.schema.position(magnitude);
         let negative = self.negative.get_or_init(Box::default);
-        let first = negative.first_cell(block, self.schema, store);
-        Address::of(first + offset)
+        negative.first(block, self).plus(offset)
     }
 
     /// Reads the buckets from the counts of all cells, by cell.
     pub(crate) fn read(&self, counts: &[u64]) -> NativeBuckets {
         let mut buckets = NativeBuckets {
             schema: self.schema,
-            zero_count: counts[self.zero as usize],
+            zero_count: counts[self.zero() as usize],
             positive: self.positive.buckets(self.schema, counts),
             negative: match self.negative.get() {
                 Some(negative) => negative.buckets(self.schema, counts),
@@ -94,70 +95,71 @@ impl NativeCells {
     }
 }
 
-/// The first cell of each block, by the number of the block.
+/// The address of the first cell of each block, by the number of the block.
 #[derive(Default)]
 struct Directory {
-    /// The blocks from [`FIRST_NEAR`], which few series leave: with a schema of 0 or more, the values from 2^-64 to 2^64.
+    /// The blocks from [`FIRST_NEAR`], which few series leave: with a schema of 0 or more, the values from 2^-32 to 2^32.
     near: Near,
     /// All blocks from [`FIRST_FAR`]. Those that are near are not used. Allocated at first use.
-    far: OnceLock<Box<[BlockCell; FAR]>>,
+    far: OnceLock<Box<[BlockAddress; FAR]>>,
     reserving: Mutex<()>,
 }
 
-struct Near([BlockCell; NEAR]);
+struct Near([BlockAddress; NEAR]);
 
 impl Default for Near {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| BlockCell::default()))
+        Self(std::array::from_fn(|_| BlockAddress::default()))
     }
 }
 
-const NEAR: usize = if cfg!(loom) { 2 } else { 128 };
+const NEAR: usize = if cfg!(loom) { 2 } else { 64 };
 const FIRST_NEAR: i32 = -(NEAR as i32) / 2;
 /// From the first block above the zero threshold to the block of infinity.
 const FIRST_FAR: i32 = -129;
 const FAR: usize = if cfg!(loom) { 1 } else { 1024 + 129 + 1 };
 
-/// The first cell of a block, plus 1; 0 while it is not reserved.
+/// The address of the first cell of a block; 0 while it is not reserved.
 #[derive(Default)]
-struct BlockCell(AtomicU32);
+struct BlockAddress(AtomicU64);
 
-impl BlockCell {
+impl BlockAddress {
     #[inline]
-    fn get(&self) -> Option<CellId> {
-        self.0.load(Ordering::Acquire).checked_sub(1)
+    fn get(&self) -> Option<Address> {
+        Address::from_bits(self.0.load(Ordering::Acquire))
     }
 }
 
 impl Directory {
-    /// The first cell of a block, reserved on first use.
+    /// The address of the first cell of a block, reserved on first use.
     #[inline]
-    fn first_cell(&self, block: i32, schema: Schema, store: &Store) -> CellId {
+    fn first(&self, block: i32, cells: &NativeCells) -> Address {
         let near = self.near.0.get((block - FIRST_NEAR) as usize);
-        match near.and_then(BlockCell::get) {
+        match near.and_then(BlockAddress::get) {
             Some(first) => first,
-            None => self.find_or_reserve(block, schema, store),
+            None => self.find_or_reserve(block, cells),
         }
     }
 
     #[cold]
-    fn find_or_reserve(&self, block: i32, schema: Schema, store: &Store) -> CellId {
-        let cell = self.cell(block);
-        if let Some(first) = cell.get() {
+    fn find_or_reserve(&self, block: i32, cells: &NativeCells) -> Address {
+        let address = self.address(block);
+        if let Some(first) = address.get() {
             return first;
         }
         let _reserving = lock(&self.reserving);
-        cell.get().unwrap_or_else(|| {
-            let first = store.reserve_counts(schema.block_len() as usize);
-            cell.0.store(first + 1, Ordering::Release);
+        address.get().unwrap_or_else(|| {
+            let len = cells.schema.block_len() as usize;
+            let first = Address::of(cells.store.reserve_counts(len));
+            address.0.store(first.to_bits(), Ordering::Release);
             first
         })
     }
 
-    fn cell(&self, block: i32) -> &BlockCell {
+    fn address(&self, block: i32) -> &BlockAddress {
         let near = self.near.0.get((block - FIRST_NEAR) as usize);
         near.unwrap_or_else(|| {
-            let new = || Box::new(std::array::from_fn(|_| BlockCell::default()));
+            let new = || Box::new(std::array::from_fn(|_| BlockAddress::default()));
             let last = FAR - 1;
             &self.far.get_or_init(new)[((block - FIRST_FAR) as usize).min(last)]
         })
@@ -172,8 +174,8 @@ impl Directory {
         };
         numbers.filter_map(move |block| {
             let near = self.near.0.get((block - FIRST_NEAR) as usize);
-            let cell = near.or_else(|| far?.get((block - FIRST_FAR) as usize))?;
-            Some((block, cell.get()?))
+            let address = near.or_else(|| far?.get((block - FIRST_FAR) as usize))?;
+            Some((block, address.get()?.cell()))
         })
     }
 

@@ -25,7 +25,7 @@ use crate::http::series::request::RequestSeries;
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
-use crate::registry::cells::{Store, Writer};
+use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
 use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
@@ -76,12 +76,6 @@ impl LayerSeries {
     #[inline]
     pub(crate) fn writer(&self) -> Option<Writer<'_>> {
         self.writing.writer()
-    }
-
-    /// The store of the registry; `None` if the sink is not a registry.
-    #[inline]
-    pub(super) fn store(&self) -> Option<&Store> {
-        self.writing.store()
     }
 
     /// Whether the time to the response head is needed.
@@ -307,9 +301,9 @@ impl LayerSeries {
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
             (&requests, &duration)
             && !(self.settings.measures_more() || series.may_warn)
+            && let Some(cells) = RequestCells::of(requests, duration, &self.duration_bounds)
         {
-            let bounds = &self.duration_bounds;
-            return CompletionRecorder::Ordinary(RequestCells::of(requests, duration, bounds));
+            return CompletionRecorder::Ordinary(cells);
         }
         let responses = status.is_response().then(|| key(HttpMetric::Responses));
         CompletionRecorder::Other(Box::new(Handles {

@@ -175,10 +175,10 @@ impl RequestSeries {
         else {
             return false;
         };
-        let (Some(writer), Some(store)) = (layer.writer(), layer.store()) else {
+        let Some(writer) = layer.writer() else {
             return false;
         };
-        cells.count(writer, store, layer.duration_bounds(), seconds);
+        cells.count(writer, layer.duration_bounds(), seconds);
         // Set at the start of the request, if the gauge is measured.
         if let Some(cells) = started_in.in_progress_cells.get() {
             cells.end(writer);
