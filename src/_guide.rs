@@ -21,7 +21,8 @@ pub mod cardinality {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/layer_order.md"))]
 pub mod layer_order {}
 
-#[doc = include_str!("../docs/guide/migration.md")]
+// The examples need features and other crates: `tests/integration` compiles and runs them.
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/migration.md"))]
 pub mod migration {}
 
 #[doc = "[layer order]: crate::_guide::layer_order"]

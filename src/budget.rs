@@ -13,7 +13,7 @@ impl Budget {
     const BETWEEN_YIELDS: usize = 100_000;
 
     /// Returns the budget between two yields: about 0.1 ms.
-    pub(crate) fn turn() -> Self {
+    pub(crate) fn until_yield() -> Self {
         Self::of(Self::BETWEEN_YIELDS)
     }
 

@@ -75,6 +75,13 @@ impl Error {
         self.kind == ErrorKind::AlreadyInstalled
     }
 
+    /// Returns `true` if a server cannot listen because another socket uses its address or port.
+    #[must_use]
+    pub fn is_address_in_use(&self) -> bool {
+        let error = self.io_error();
+        error.is_some_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+    }
+
     /// Returns the I/O error that caused this one, such as an address in use or a missing permission.
     #[must_use]
     pub fn io_error(&self) -> Option<&std::io::Error> {

@@ -262,6 +262,7 @@ pub use self::{
         info::Info,
         metric::{Counter, FloatCounter, Gauge, Histogram, InProgress},
         operation::Operation,
+        state_set::StateSet,
     },
     error::Error,
     grpc::config::GrpcMetrics,

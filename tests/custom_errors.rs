@@ -9,7 +9,7 @@ use std::process::Command;
 
 const SHOP: &str = r#"
 #![allow(dead_code)]
-use tower_prometheus::{Counter, Gauge, Histogram, Info, Registry, catalogue, labels};
+use tower_prometheus::{Counter, Gauge, Histogram, Info, Registry, StateSet, catalogue, labels};
 labels! {
     enum Payment("payment") { Card = "card", Cash = "cash" }
     enum Reason("reason") { Late = "late", Broken = "broken" }
@@ -30,7 +30,7 @@ fn main() {
 "#;
 
 /// Programs that compile: a name, and the code that follows in `main` or after it.
-const VALID: [(&str, &str); 5] = [
+const VALID: [(&str, &str); 7] = [
     ("catalogue", "}"),
     (
         "items_with_the_names_of_fields",
@@ -43,6 +43,33 @@ const VALID: [(&str, &str); 5] = [
     (
         "one_type_on_a_registry_and_globally",
         "let mut shop = shop; if false { shop = Shop::global(); } shop.refunds_total.with(Payment::Card).increment(); }",
+    ),
+    (
+        "state_sets",
+        "} catalogue! { struct States {
+            /// State of the shop.
+            shop_state: StateSet<Reason>,
+            /// State by country.
+            country_state: StateSet<Reason, Order>,
+            /// Whether the shop is open.
+            open: StateSet<bool>,
+        } }
+        fn set(states: States) {
+            states.shop_state.set(Reason::Late);
+            states.country_state.with(Order { payment: Payment::Card, country: \"NZ\" }).set(Reason::Broken);
+            states.open.set(true);
+        }",
+    ),
+    (
+        "metrics_with_unconventional_names",
+        "} catalogue! { struct Old {
+            /// Hits.
+            hits: Counter { unconventional: true },
+            /// The build.
+            build: Info<Payment> { unconventional: true },
+            /// Jobs.
+            jobs_total: Gauge { unconventional: true },
+        } }",
     ),
     // The macros may use these names in their expansion.
     (
@@ -85,7 +112,7 @@ const VALID: [(&str, &str); 5] = [
 ];
 
 /// Programs that do not compile: a name, the code that follows in `main` or after it, and a part of the messages.
-const INVALID: [(&str, &str, &str); 24] = [
+const INVALID: [(&str, &str, &str); 36] = [
     (
         "labels_of_another_type",
         "shop.refunds_total.with(Reason::Late).increment(); }",
@@ -94,7 +121,82 @@ const INVALID: [(&str, &str, &str); 24] = [
     (
         "no_labels",
         "shop.refunds_total.increment(); }",
-        "no method named `increment` found for struct `tower_prometheus::Counter<Payment>`",
+        "this metric has the labels `Payment`: call `.with(…)` first, which returns one of its series",
+    ),
+    (
+        "no_open_labels",
+        "shop.orders_total.add(2); }",
+        "this metric has the labels `Order<&str>`: call `.with(…)` first, which returns one of its series",
+    ),
+    (
+        "gauge_without_its_labels",
+        "} fn set(gauge: Gauge<Payment>) { gauge.set(1.0); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "gauge_changed_without_its_labels",
+        "} fn change(gauge: Gauge<Payment>) { gauge.decrement(); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "float_counter_without_its_labels",
+        "} fn add(counter: tower_prometheus::FloatCounter<Payment>) { counter.add(0.5); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "histogram_without_its_labels",
+        "} fn observe(histogram: Histogram<Payment>) { histogram.observe(1.0); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "operation_without_its_labels",
+        "} fn start(running: tower_prometheus::InProgress<Payment>) { let _running = running.start(); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "state_set_without_its_labels",
+        "} fn set(states: StateSet<Reason, Payment>) { states.set(Reason::Late); }",
+        "this metric has the labels `Payment`: call `.with(…)` first",
+    ),
+    (
+        "state_of_another_enum",
+        "} fn set(states: StateSet<Reason>) { states.set(Payment::Card); }",
+        "expected `Reason`, found `Payment`",
+    ),
+    (
+        "state_as_text",
+        r#"} fn set(states: StateSet<Reason>) { states.set("lost"); }"#,
+        "expected `Reason`, found `&str`",
+    ),
+    (
+        "states_that_are_no_enum",
+        "} catalogue! { struct Wrong {
+            /// A state.
+            state: StateSet<String>,
+        } }",
+        "`String` is not a label type",
+    ),
+    (
+        "state_set_with_the_name_of_its_label",
+        "} catalogue! { struct Wrong {
+            /// A state.
+            payment: StateSet<Reason, Payment>,
+        } }",
+        "`payment`: the name of a state set is also the name of its label for the state, so it must not be the name of \
+         another label, `le` or `quantile`, nor start with `__`",
+    ),
+    (
+        "too_many_states",
+        "} labels! { struct Many {
+            a: bool, b: bool, c: bool, d: bool, e: bool, f: bool, g: bool,
+            h: bool, i: bool, j: bool, k: bool, l: bool, m: bool,
+        } }
+        catalogue! { struct Wrong {
+            /// A state.
+            state: StateSet<Reason, Many>,
+        } }",
+        "`state`: a state set must have at least one state, and can have at most 10,000 combinations of states and values of \
+         closed labels",
     ),
     (
         "text_for_an_enum_label",
@@ -138,7 +240,7 @@ const INVALID: [(&str, &str, &str); 24] = [
             /// Counts problems.
             orders: Counter,
         } }",
-        "`orders`: the name of a counter must end in `_total`",
+        "`orders`: the name of a counter must end in `_total`; rename it, or set `unconventional: true`",
     ),
     (
         "gauge_name",
@@ -154,7 +256,7 @@ const INVALID: [(&str, &str, &str); 24] = [
             /// Counts problems.
             build: Info<Payment>,
         } }",
-        "`build`: the name of an info metric must end in `_info`",
+        "`build`: the name of an info metric must end in `_info`; rename it, or set `unconventional: true`",
     ),
     (
         "metric_name",

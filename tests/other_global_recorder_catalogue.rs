@@ -1,7 +1,8 @@
 //! A global catalogue on the recorder of another crate. A test binary of its own, because a process has one global
 //! recorder.
 
-use tower_prometheus::{Counter, Info, Registry, catalogue, labels};
+use test_support::warnings::Warnings;
+use tower_prometheus::{Counter, Histogram, Info, Registry, catalogue, labels};
 
 labels! {
     enum Payment("payment") { Card = "card", Cash = "cash" }
@@ -16,11 +17,14 @@ catalogue! {
         refunds_total: Counter<Payment>,
         /// The running version.
         build_info: Info<Build>,
+        /// Duration of orders in seconds.
+        order_seconds: Histogram { buckets: [1.0] },
     }
 }
 
 #[test]
 fn global_catalogue_registers_all_metrics_at_the_first_call_after_another_recorder_is_installed() {
+    let warnings = Warnings::capture();
     let shop = Shop::global();
     let cash = shop.orders_total.with(Payment::Cash);
     cash.increment();
@@ -38,4 +42,7 @@ fn global_catalogue_registers_all_metrics_at_the_first_call_after_another_record
         Some(0.0)
     );
     assert_eq!(other.sum("build_info", &[("version", "1")]), Some(1.0));
+    // The other recorder has its own buckets.
+    let expected = "order_seconds: the buckets [1.0] are ignored";
+    assert_eq!(warnings.about(expected).len(), 1);
 }

@@ -64,3 +64,14 @@ pub fn scrape(handler: &MetricsHandler, encoding: Encoding) -> Scraped {
     scraped.longest_poll = scraped.longest_poll.max(poll_start.elapsed());
     scraped
 }
+
+/// Runs a future that never waits to its end.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let cx = &mut Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return output;
+        }
+    }
+}

@@ -5,7 +5,7 @@ use metrics::Unit;
 
 use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::sample_value::SampleValue;
-use crate::collect::samples::{Sampled, SampledFamily};
+use crate::collect::sampled::SampledFamily;
 use crate::collect::summary_sample::SummarySample;
 
 /// A counter or a gauge in [`Samples`](super::Samples), to which samples are added.
@@ -17,7 +17,7 @@ impl FamilySamples<'_> {
     ///
     /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.unit = Some(unit);
+        self.0.family.unit = Some(unit);
         self
     }
 
@@ -29,7 +29,7 @@ impl FamilySamples<'_> {
     /// Adds a sample with labels. Their order does not matter.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
         if let Some(number) = value.into().0 {
-            self.0.push(labels, Sampled::Number(number));
+            self.0.push_number(labels, number);
         }
         self
     }
@@ -44,7 +44,7 @@ impl HistogramSamples<'_> {
     ///
     /// It is exported if it is seconds, bytes or percent and the name ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.unit = Some(unit);
+        self.0.family.unit = Some(unit);
         self
     }
 
@@ -55,7 +55,7 @@ impl HistogramSamples<'_> {
 
     /// Adds a histogram with labels. Their order does not matter. A label `le` is an error.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: HistogramSample) -> &mut Self {
-        self.0.push(labels, Sampled::Histogram(value));
+        self.0.push_histogram(labels, value);
         self
     }
 }
@@ -69,7 +69,7 @@ impl SummarySamples<'_> {
     ///
     /// It is exported if it is seconds, bytes or percent and the name ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.unit = Some(unit);
+        self.0.family.unit = Some(unit);
         self
     }
 
@@ -80,7 +80,7 @@ impl SummarySamples<'_> {
 
     /// Adds a summary with labels. Their order does not matter. A label `quantile` is an error.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: SummarySample) -> &mut Self {
-        self.0.push(labels, Sampled::Summary(value));
+        self.0.push_summary(labels, value);
         self
     }
 }
@@ -99,10 +99,7 @@ impl StateSetSamples<'_> {
     ///
     /// The order of labels and states does not matter. A label with the name of the metric is an error.
     pub fn sample(&mut self, labels: &[(&str, &str)], states: &[&str], current: &str) -> &mut Self {
-        let found = states.iter().position(|state| *state == current);
-        let found = found.ok_or_else(|| current.to_owned());
-        let states = states.iter().map(|state| (*state).to_owned()).collect();
-        self.0.push(labels, Sampled::States(states, found));
+        self.0.push_states(labels, states, current);
         self
     }
 }

@@ -28,16 +28,6 @@ pub struct HistogramSample {
     sum: f64,
 }
 
-/// A validated [`HistogramSample`].
-#[derive(Debug)]
-pub(crate) struct CheckedHistogram {
-    /// Without `+Inf`. Series of a family with the same bounds share them.
-    pub(crate) bounds: Arc<[f64]>,
-    /// One per bucket, `+Inf` included; not cumulative.
-    pub(crate) counts: Vec<u64>,
-    pub(crate) sum: f64,
-}
-
 impl HistogramSample {
     /// Creates a sample from cumulative buckets: each upper bound with the number of observations up to it,
     /// including those of lower buckets.
@@ -53,10 +43,19 @@ impl HistogramSample {
         }
     }
 
-    /// Validates the sample. `bounds` are those of another series of the family.
-    pub(crate) fn check(mut self, bounds: Option<&Arc<[f64]>>) -> Result<CheckedHistogram, String> {
-        let Self { count, sum, .. } = self;
-        if let Some((bound, last)) = self.buckets.last()
+    /// Validates the sample. Adds its counts, not cumulative, and its finite bounds, if they are not the last of
+    /// `bounds` already. Returns the sum.
+    pub(crate) fn add_to(
+        self,
+        bounds: &mut Vec<Arc<[f64]>>,
+        counts: &mut Vec<u64>,
+    ) -> Result<f64, String> {
+        let Self {
+            mut buckets,
+            count,
+            sum,
+        } = self;
+        if let Some((bound, last)) = buckets.last()
             && *bound == f64::INFINITY
         {
             if *last != count {
@@ -64,34 +63,33 @@ impl HistogramSample {
                     "the bucket of +Inf has {last} observations and the count is {count}; they must be equal"
                 ));
             }
-            self.buckets.pop();
+            buckets.pop();
         }
         if sum.is_nan() {
             return Err("the sum is NaN; leave out observations that are NaN".to_owned());
         }
-        let bounds = shared_bounds(&self.buckets, bounds)?;
-        let counts = bucket_counts(&self.buckets, count)?;
-        Ok(CheckedHistogram {
-            bounds,
-            counts,
-            sum,
-        })
+        add_bounds(&buckets, bounds)?;
+        add_counts(&buckets, count, counts)?;
+        Ok(sum)
     }
 }
 
-/// Returns the bounds; those of another series if they are equal.
-fn shared_bounds(buckets: &[(f64, u64)], other: Option<&Arc<[f64]>>) -> Result<Arc<[f64]>, String> {
+/// Adds the bounds, if they are not the last already.
+fn add_bounds(buckets: &[(f64, u64)], known: &mut Vec<Arc<[f64]>>) -> Result<(), String> {
     // Adding 0.0 turns -0.0 into 0.0, so that `le="-0"` is never exported.
     let bounds = buckets.iter().map(|(bound, _)| bound + 0.0);
-    if let Some(other) = other
-        && bounds.clone().eq(other.iter().copied())
+    if let Some(last) = known.last()
+        && bounds.clone().eq(last.iter().copied())
     {
-        return Ok(Arc::clone(other));
+        return Ok(());
     }
     let bounds: Arc<[f64]> = bounds.collect();
     match bounds_problem(&bounds) {
         // With `+Inf` only, the histogram is a count and a sum.
-        None | Some(BoundsProblem::Empty) => Ok(bounds),
+        None | Some(BoundsProblem::Empty) => {
+            known.push(bounds);
+            Ok(())
+        }
         Some(BoundsProblem::NotFinite(bound)) => Err(format!(
             "bucket bound {bound} is not finite; only the last bound may be +Inf"
         )),
@@ -101,9 +99,8 @@ fn shared_bounds(buckets: &[(f64, u64)], other: Option<&Arc<[f64]>>) -> Result<A
     }
 }
 
-/// Returns the number of observations of each bucket, `+Inf` included, from cumulative ones.
-fn bucket_counts(buckets: &[(f64, u64)], count: u64) -> Result<Vec<u64>, String> {
-    let mut counts = Vec::with_capacity(buckets.len() + 1);
+/// Adds the number of observations of each bucket, `+Inf` included, from cumulative ones.
+fn add_counts(buckets: &[(f64, u64)], count: u64, counts: &mut Vec<u64>) -> Result<(), String> {
     let mut before = 0;
     for (bound, cumulative) in buckets {
         let Some(own) = cumulative.checked_sub(before) else {
@@ -121,5 +118,5 @@ fn bucket_counts(buckets: &[(f64, u64)], count: u64) -> Result<Vec<u64>, String>
         ));
     };
     counts.push(above);
-    Ok(counts)
+    Ok(())
 }

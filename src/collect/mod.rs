@@ -42,13 +42,54 @@
 //! ```
 //!
 //! Wrap code that blocks its thread in [`Blocking`]. Without it, the code blocks the thread that serves the
-//! metrics page, and no timeout can interrupt it.
+//! metrics page, and no timeout can interrupt it. Between collectors, and while their samples are validated, a
+//! scrape yields to other tasks after about 0.1 ms.
 //!
 //! # Samples
 //!
 //! All collectors run concurrently. Their samples are exported together with the metrics of the registry and
 //! get its constant labels. Samples are not kept between scrapes: a series disappears when its collector stops
-//! returning it. The number of series of a collector is not limited.
+//! returning it.
+//!
+//! [`Samples`] has a method for each type of metric: counters, gauges, histograms, summaries, infos and state
+//! sets.
+//!
+//! # Shared metrics
+//!
+//! Several collectors can report the same metric, such as one collector for each database pool. Its type, its unit
+//! and its HELP text must be equal in all of them, and each series must be in one of them only: give each collector
+//! a value of a label.
+//!
+//! ```
+//! use tower_prometheus::Registry;
+//! use tower_prometheus::collect::{CollectError, Samples};
+//!
+//! # struct Pool; impl Pool { fn size(&self) -> u32 { 1 } }
+//! # let (orders, users) = (Pool, Pool);
+//! let metrics = Registry::new();
+//! for (name, pool) in [("orders", orders), ("users", users)] {
+//!     metrics.collector(&format!("pool_{name}"), move |samples: &mut Samples| {
+//!         let mut size = samples.gauge("pool_connections", "Number of connections of the pool.");
+//!         size.sample(&[("pool", name)], pool.size());
+//!         Ok(())
+//!     })?;
+//! }
+//! # Ok::<(), tower_prometheus::Error>(())
+//! ```
+//!
+//! If they differ, or if a series is in both, the collector that was registered later fails. The warning names both.
+//! A collector cannot add series to a metric that layers, catalogues or macros record in the registry, because the
+//! registry could register the same series at any time: a collector that tries fails, too.
+//!
+//! # Limits
+//!
+//! A collector can have 10,000 series, or as many as
+//! [`max_series_per_collector`](crate::RegistryBuilder::max_series_per_collector) sets. If it returns more:
+//!
+//! - The metrics with the fewest series stay complete. Of the others, the first series in the order of the page stay,
+//!   so they do not depend on the order in which the collector adds them.
+//! - `scrape_collector_dropped_series` has the number of series that are not exported. The collector succeeds.
+//! - One warning is logged for each collector.
 //!
 //! # Failures
 //!
@@ -59,6 +100,7 @@
 //! |---|---|---|---|
 //! | `scrape_collector_success` | gauge | `collector` | 1, or 0 if the metrics of the collector are missing |
 //! | `scrape_collector_duration_seconds` | gauge | `collector` | run time of the collector, or the time until it timed out |
+//! | `scrape_collector_dropped_series` | gauge | `collector` | number of series beyond the [limit](#limits); only of collectors that have more |
 //!
 //! With [`fail_on_collect_error`](crate::MetricsHandler::fail_on_collect_error), the scrape gets a 500
 //! response with the reasons instead.
@@ -87,10 +129,13 @@
 
 pub(crate) mod blocking;
 pub(crate) mod checked;
+pub(crate) mod checker;
 pub(crate) mod deadline;
 pub(crate) mod family_samples;
 pub(crate) mod histogram_sample;
+pub(crate) mod index_sort;
 pub(crate) mod sample_value;
+pub(crate) mod sampled;
 pub(crate) mod samples;
 pub(crate) mod summary_sample;
 

@@ -1,12 +1,9 @@
 //! [`Samples`]: the metrics that a collector returns.
 
-use metrics::Unit;
-
 use crate::collect::family_samples::{
     FamilySamples, HistogramSamples, StateSetSamples, SummarySamples,
 };
-use crate::collect::histogram_sample::HistogramSample;
-use crate::collect::summary_sample::SummarySample;
+use crate::collect::sampled::SampledFamily;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
@@ -44,32 +41,11 @@ use crate::model::numbers::Number;
 /// - a histogram or a summary is invalid, see [`HistogramSample`] and [`SummarySample`]
 /// - the current state of a state set is not among its states, or a state is listed twice
 /// - another metric on the metrics page has the same name, or a sample with that name: a histogram `x` has the
-///   samples `x_bucket`, `x_sum` and `x_count`, and the name `x_created` is reserved for it
+///   samples `x_bucket`, `x_sum` and `x_count`, and the name `x_created` is reserved for it. Collectors can
+///   [share](super#shared-metrics) a metric
 #[derive(Debug, Default)]
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
-}
-
-/// A family as a collector added it.
-#[derive(Debug)]
-pub(crate) struct SampledFamily {
-    pub(crate) name: String,
-    pub(crate) kind: MetricKind,
-    pub(crate) help: String,
-    pub(crate) unit: Option<Unit>,
-    pub(crate) samples: Vec<(Labels, Sampled)>,
-}
-
-pub(crate) type Labels = Vec<(String, String)>;
-
-/// The value of a series as a collector added it.
-#[derive(Debug)]
-pub(crate) enum Sampled {
-    Number(Number),
-    Histogram(HistogramSample),
-    Summary(SummarySample),
-    /// All states, and the index of the current state; `Err` with its name if it is not among them.
-    States(Vec<String>, Result<usize, String>),
 }
 
 impl Samples {
@@ -173,31 +149,25 @@ impl Samples {
         labels: &[(&str, &str)],
     ) {
         let info = self.family(MetricKind::Info, name.into(), help.into());
-        info.push(labels, Sampled::Number(Number::Integer(1)));
+        info.push_number(labels, Number::Integer(1));
     }
 
     /// Returns the family with this name and kind, adding it if it does not exist.
     fn family(&mut self, kind: MetricKind, name: String, help: String) -> &mut SampledFamily {
-        let same = |family: &SampledFamily| family.name == name && family.kind == kind;
+        let same = |known: &SampledFamily| known.family.name == name && known.family.kind == kind;
         let known = self.families.iter().position(same);
         let i = known.unwrap_or_else(|| {
-            self.families.push(SampledFamily {
-                name,
-                kind,
-                help,
-                unit: None,
-                samples: Vec::new(),
-            });
+            self.families.push(SampledFamily::new(name, kind, help));
             self.families.len() - 1
         });
         &mut self.families[i]
     }
 }
 
-impl SampledFamily {
-    pub(crate) fn push(&mut self, labels: &[(&str, &str)], value: Sampled) {
-        let labels = labels.iter();
-        let owned = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        self.samples.push((owned.collect(), value));
+impl Samples {
+    /// The number of series.
+    pub(crate) fn len(&self) -> usize {
+        let families = self.families.iter();
+        families.map(|sampled| sampled.family.len()).sum()
     }
 }

@@ -37,6 +37,7 @@ pub use self::runtime::RuntimeCollector;
 
 #[cfg(any(feature = "process", feature = "runtime"))]
 use crate::collect::family_samples::FamilySamples;
+#[cfg(any(feature = "process", feature = "runtime"))]
 use crate::collect::samples::Samples;
 #[cfg(any(feature = "process", feature = "runtime"))]
 use crate::model::description::FamilyDescription;

@@ -7,12 +7,15 @@
 ///
 /// | option | sets |
 /// |---|---|
-/// | `buckets: [0.1, 1.0]` | the upper bounds of a histogram; [`buckets::DEFAULT`](crate::buckets::DEFAULT) by default if the unit is seconds, otherwise required |
+/// | `buckets: [0.1, 1.0]` | the upper bounds of a histogram; [`buckets::DEFAULT`](crate::buckets::DEFAULT) by default if the unit is seconds, otherwise required. [Settings of a registry](crate::RegistryBuilder::buckets) do not change them, so that `families` returns the exported ones; another recorder ignores them, with a warning |
 /// | `unit: Unit::Seconds` | the unit, if the name does not end with it |
 /// | `name: "legacy_name"` | the full name, to which the prefix of the catalogue is not added |
-/// | `unconventional: true` | allows a name of a gauge, histogram or summary that ends in `_total`, `_sum`, `_count` or `_bucket` |
+/// | `unconventional: true` | allows the name of a counter without `_total`, of an info without `_info`, and of another metric with `_total`, `_sum`, `_count` or `_bucket` at its end, for dashboards that exist already |
 ///
 /// The first paragraph of a field's doc comment is its HELP text.
+///
+/// In OpenMetrics, a counter without `_total` has the type `unknown`, and an info without `_info` is a gauge. Prometheus
+/// queries them as usual.
 ///
 /// `#[prefix = "shop"]` before the struct adds `shop_` to the names of the metrics, as does `#[prefix = "shop_"]`.
 ///
@@ -20,14 +23,14 @@
 ///
 /// These do not compile:
 ///
-/// - a counter whose name does not end in `_total`, or an info whose name does not end in `_info`
-/// - a gauge, histogram or summary whose name ends in `_total`, `_sum`, `_count` or `_bucket`, unless it is
-///   `unconventional`
+/// - unless it is `unconventional`: a counter whose name does not end in `_total`, an info whose name does not end in
+///   `_info`, and another metric whose name ends in `_total`, `_sum`, `_count` or `_bucket`
 /// - a name that Prometheus does not allow
 /// - a metric without a doc comment
 /// - buckets that are not finite and increasing, or buckets of a metric that is not a histogram
 /// - a histogram without buckets whose unit is not seconds
 /// - a series with the labels of another metric
+/// - recording into a metric with labels without `with`
 ///
 /// A counter without `_total`:
 ///
@@ -156,7 +159,11 @@ macro_rules! catalogue {
             }
 
             $(
-                match __DEFINITIONS.$field.problem(<$metric as $crate::custom::Metric>::KIND) {
+                match __DEFINITIONS.$field.problem(
+                    <$metric as $crate::custom::Metric>::KIND,
+                    <$metric as $crate::custom::Metric>::LABELS,
+                    <$metric as $crate::custom::Metric>::STATES,
+                ) {
                     ::core::option::Option::None => {}
                     ::core::option::Option::Some(problem) => match problem {
                         __Problem::Name => $crate::catalogue!(@wrong $field
@@ -164,9 +171,9 @@ macro_rules! catalogue {
                         __Problem::Help => $crate::catalogue!(@wrong $field
                             "the doc comment is missing; its first paragraph is the HELP text"),
                         __Problem::CounterWithoutTotal => $crate::catalogue!(@wrong $field
-                            "the name of a counter must end in `_total`"),
+                            "the name of a counter must end in `_total`; rename it, or set `unconventional: true`"),
                         __Problem::InfoWithoutInfo => $crate::catalogue!(@wrong $field
-                            "the name of an info metric must end in `_info`"),
+                            "the name of an info metric must end in `_info`; rename it, or set `unconventional: true`"),
                         __Problem::TotalWithoutCounter => $crate::catalogue!(@wrong $field
                             "only the name of a counter may end in `_total`; rename it, or set `unconventional: true`"),
                         __Problem::PartOfHistogram => $crate::catalogue!(@wrong $field
@@ -178,6 +185,12 @@ macro_rules! catalogue {
                             "set `buckets`; the default buckets are only for metrics in seconds"),
                         __Problem::BucketsWrong => $crate::catalogue!(@wrong $field
                             "`buckets` must be finite and in increasing order"),
+                        __Problem::StateLabel => $crate::catalogue!(@wrong $field
+                            "the name of a state set is also the name of its label for the state, so it must not be the name \
+                             of another label, `le` or `quantile`, nor start with `__`"),
+                        __Problem::States => $crate::catalogue!(@wrong $field
+                            "a state set must have at least one state, and can have at most 10,000 combinations of states \
+                             and values of closed labels"),
                     },
                 }
             )+

@@ -34,11 +34,12 @@ pub enum LabelProblem {
     Combinations,
 }
 
+const MAX_SERIES: usize = 10_000;
+
 /// Returns why a label set is not allowed, or `None` if it is.
 #[doc(hidden)]
 #[must_use]
 pub const fn label_problem(labels: &[LabelSpec]) -> Option<LabelProblem> {
-    const MAX_SERIES: usize = 10_000;
     let mut i = 0;
     while i < labels.len() {
         let LabelSpec { name, values } = labels[i];
@@ -75,6 +76,8 @@ pub enum Problem {
     BucketsOfOther,
     BucketsMissing,
     BucketsWrong,
+    StateLabel,
+    States,
 }
 
 pub(crate) const fn name_problem(
@@ -85,21 +88,44 @@ pub(crate) const fn name_problem(
     if !is_label_name(name) {
         return Some(Problem::Name);
     }
+    if unconventional {
+        return None;
+    }
     match kind {
         MetricKind::Counter if !ends_with(name, "_total") => {
             return Some(Problem::CounterWithoutTotal);
         }
         MetricKind::Info if !ends_with(name, "_info") => return Some(Problem::InfoWithoutInfo),
         MetricKind::Counter | MetricKind::Info => {}
-        _ if !unconventional && ends_with(name, "_total") => {
-            return Some(Problem::TotalWithoutCounter);
-        }
+        _ if ends_with(name, "_total") => return Some(Problem::TotalWithoutCounter),
         _ => {}
     }
     let is_part =
         ends_with(name, "_bucket") || ends_with(name, "_sum") || ends_with(name, "_count");
-    if is_part && !unconventional {
+    if is_part {
         return Some(Problem::PartOfHistogram);
+    }
+    None
+}
+
+/// Returns why a state set is not allowed. Its label for the state has the name of the metric, as in OpenMetrics.
+pub(crate) const fn state_problem(
+    name: &str,
+    labels: &[LabelSpec],
+    states: &[&str],
+) -> Option<Problem> {
+    if is_reserved_label(name) {
+        return Some(Problem::StateLabel);
+    }
+    let mut i = 0;
+    while i < labels.len() {
+        if are_equal(labels[i].name.as_bytes(), name.as_bytes()) {
+            return Some(Problem::StateLabel);
+        }
+        i += 1;
+    }
+    if states.is_empty() || combinations(labels) * states.len() > MAX_SERIES {
+        return Some(Problem::States);
     }
     None
 }

@@ -26,7 +26,8 @@ pub struct Definition {
     pub(super) name: &'static str,
     docs: &'static [&'static str],
     pub(super) unit: Option<Unit>,
-    buckets: &'static [f64],
+    /// Empty if none are set.
+    pub(super) buckets: &'static [f64],
     unconventional: bool,
 }
 
@@ -76,7 +77,8 @@ impl Definition {
         self
     }
 
-    /// Allows a name of a gauge, histogram or summary that ends in `_total`, `_sum`, `_count` or `_bucket`.
+    /// Allows a counter without `_total`, an info without `_info`, and other metrics whose name ends in `_total`, `_sum`,
+    /// `_count` or `_bucket`.
     pub const fn unconventional(mut self, yes: &bool) -> Self {
         self.unconventional = *yes;
         self
@@ -84,12 +86,22 @@ impl Definition {
 
     /// Returns why the definition is not allowed for a metric of this kind, or `None` if it is.
     #[must_use]
-    pub const fn problem(&self, kind: MetricKind) -> Option<Problem> {
+    pub const fn problem(
+        &self,
+        kind: MetricKind,
+        labels: &[LabelSpec],
+        states: &[&str],
+    ) -> Option<Problem> {
         if let Some(problem) = checks::name_problem(self.name, kind, self.unconventional) {
             return Some(problem);
         }
         if self.docs.is_empty() {
             return Some(Problem::Help);
+        }
+        if matches!(kind, MetricKind::StateSet)
+            && let Some(problem) = checks::state_problem(self.name, labels, states)
+        {
+            return Some(problem);
         }
         let is_histogram = matches!(kind, MetricKind::Histogram);
         match (is_histogram, self.buckets) {

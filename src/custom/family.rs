@@ -12,13 +12,16 @@ use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::hooks;
 use crate::sink::Sink;
-use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
+use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, OverflowEffect, overflow_spec};
 
 /// A metric of a catalogue and its sink, which is not known before a recorder is installed.
 pub(super) struct CustomFamily {
     pub(super) definition: &'static Definition,
     pub(super) instrument: Instrument,
+    /// Without the label for the states of a state set.
     pub(super) labels: &'static [LabelSpec],
+    /// The states of a state set, otherwise empty.
+    pub(super) states: &'static [&'static str],
     /// Empty until a recorder is installed; `None` if the recorder refused the metric.
     sink: OnceLock<Option<Sink>>,
     open: Box<[OpenLabel]>,
@@ -37,15 +40,22 @@ impl CustomFamily {
         definition: &'static Definition,
         instrument: Instrument,
         labels: &'static [LabelSpec],
+        states: &'static [&'static str],
     ) -> Self {
+        let effect = match instrument {
+            Instrument::Gauge => OverflowEffect::SetIgnored,
+            Instrument::StateSet => OverflowEffect::Ignored,
+            _ => OverflowEffect::Recorded,
+        };
         let open = labels.iter().filter_map(|label| match label.values {
             SpecValues::Closed(_) => None,
-            SpecValues::Open(at_most) => Some(OpenLabel::new(label.name, at_most)),
+            SpecValues::Open(at_most) => Some(OpenLabel::new(label.name, at_most, effect)),
         });
         Self {
             definition,
             instrument,
             labels,
+            states,
             sink: OnceLock::new(),
             open: open.collect(),
         }
@@ -68,18 +78,27 @@ impl CustomFamily {
                 help: Some(self.definition.help().into()),
                 unit: self.definition.unit,
             },
-            label_names: self
-                .labels
-                .iter()
-                .map(|label| label.name.to_owned())
-                .collect(),
+            label_names: self.label_names(),
             buckets,
             exemplars: false,
         })
     }
 
-    /// Returns an error if the labels were registered with other values or limits.
-    pub(super) fn check_labels(&self, labels: &[LabelSpec]) -> Result<(), Error> {
+    fn label_names(&self) -> Vec<String> {
+        let state = (self.instrument == Instrument::StateSet).then(|| self.name());
+        let names = self.labels.iter().map(|label| label.name);
+        names.chain(state).map(str::to_owned).collect()
+    }
+
+    /// Returns an error if the labels were registered with other values or limits, or a state set with other states.
+    pub(super) fn check_labels(&self, labels: &[LabelSpec], states: &[&str]) -> Result<(), Error> {
+        if self.states != states {
+            return Err(Error::conflict(format!(
+                "{:?} is already registered with the states {:?}, now with {states:?}; use the same states or another name",
+                self.name(),
+                self.states,
+            )));
+        }
         if self.labels == labels {
             return Ok(());
         }
@@ -112,7 +131,9 @@ impl CustomFamily {
             sink.register(&overflow_spec())?;
         }
         // Another thread may have set it first, to the same sink.
-        let _ = self.sink.set(Some(sink.clone()));
+        if self.sink.set(Some(sink.clone())).is_ok() {
+            sink.warn_if_buckets_are_ignored(self.name(), self.definition.buckets);
+        }
         Ok(())
     }
 
@@ -149,16 +170,16 @@ impl CustomFamily {
 }
 
 impl OpenLabel {
-    fn new(name: &'static str, at_most: usize) -> Self {
+    fn new(name: &'static str, at_most: usize, effect: OverflowEffect) -> Self {
         Self {
             name,
             limit: at_most,
             values: NameSet::new(at_most),
-            overflow: Overflow::default(),
+            overflow: Overflow::new(effect),
         }
     }
 
-    /// Why a value of `len` bytes is recorded as overflow.
+    /// Why a value of `len` bytes is replaced by `overflow`.
     fn overflow_cause(&self, len: usize) -> OverflowCause {
         if len > MAX_NAME_LEN {
             return OverflowCause::TooLong;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
-use crate::custom::label_spec::pairs;
+use crate::custom::label_spec::{LabelSpec, pairs};
 use crate::custom::labels::{LabelSet, LabelsOf};
 use crate::custom::metric::Metric;
 use crate::error::Error;
@@ -86,12 +86,13 @@ impl<Labels: LabelSet> Info<Labels> {
 
 impl<Labels: LabelSet> Metric for Info<Labels> {
     const KIND: MetricKind = MetricKind::Info;
+    const LABELS: &'static [LabelSpec] = Labels::LABELS;
 
     fn define(
         definition: &'static Definition,
         destination: &Destination<'_>,
     ) -> Result<Self, Error> {
-        let family = CustomFamily::new(definition, Instrument::Info, Labels::LABELS);
+        let family = CustomFamily::new(definition, Instrument::Info, Labels::LABELS, &[]);
         let spec = family.spec()?;
         let leak = || -> &'static InfoState {
             let values = OnceLock::new();
@@ -101,7 +102,7 @@ impl<Labels: LabelSet> Metric for Info<Labels> {
             Destination::On(sink) => {
                 let same = |state: &InfoState| state.family.name() == definition.name;
                 let state = sink.family_state(&spec, same, leak)?;
-                state.family.check_labels(Labels::LABELS)?;
+                state.family.check_labels(Labels::LABELS, &[])?;
                 state.family.record_into(sink)?;
                 state
             }

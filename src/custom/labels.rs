@@ -30,6 +30,19 @@ pub trait LabelsOf<Set: LabelSet> {
     fn open(&self) -> OpenValues<'_>;
 }
 
+/// The labels of a metric without labels, and of one series of a metric: `()`.
+///
+/// Methods that record need it: a metric with labels has to be asked for a series first, with `with`.
+#[diagnostic::on_unimplemented(
+    message = "this metric has the labels `{Self}`: call `.with(…)` first, which returns one of its series",
+    label = "call `.with(…)` before this method",
+    note = "for example, `metric.with(labels).increment()`; the labels of a metric are the type parameter of its field in \
+            the catalogue"
+)]
+pub trait NoLabels: LabelSet {}
+
+impl NoLabels for () {}
+
 impl LabelSet for () {
     const LABELS: &'static [LabelSpec] = &[];
 }
@@ -77,8 +90,9 @@ impl LabelsOf<()> for () {
 /// Each enum has the constant `ALL` and the method `as_str`.
 ///
 /// `open(20)` limits the label to 20 values; `open` is short for `open(1000)`. The values seen first are kept
-/// until the process ends, and further values are recorded as `overflow`. So do not use values that clients
-/// choose, such as IDs or paths: they exhaust the limit.
+/// until the process ends, and further values are recorded as `overflow`, but not by `set` of a
+/// [`Gauge`](crate::Gauge), which is then ignored. So do not use values that clients choose, such as IDs
+/// or paths: they exhaust the limit.
 ///
 /// The open labels of a set all have the same Rust type, which is `&str` or another `AsRef<str>`.
 ///

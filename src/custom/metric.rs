@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
-use crate::custom::labels::{LabelSet, LabelsOf};
+use crate::custom::family::CustomFamily;
+use crate::custom::label_spec::LabelSpec;
+use crate::custom::labels::{LabelSet, LabelsOf, NoLabels};
 use crate::custom::node::{Node, Series, SeriesHandle};
 use crate::error::Error;
 use crate::model::description::FamilyDescription;
@@ -20,12 +22,20 @@ use crate::sink::{Sink, owned_key};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a metric type",
     label = "not a metric type",
-    note = "metric types are `Counter`, `FloatCounter`, `Gauge`, `InProgress`, `Histogram`, `Info` and, with the feature \
-            `summary`, `Summary`; their parameter is a set of labels: `Counter<Labels>`"
+    note = "metric types are `Counter`, `FloatCounter`, `Gauge`, `InProgress`, `Histogram`, `Info`, `StateSet` and, with the \
+            feature `summary`, `Summary`; their parameter is a set of labels: `Counter<Labels>`"
 )]
 pub trait Metric: Sized {
     #[doc(hidden)]
     const KIND: MetricKind;
+
+    /// The labels, without the one for the states of a state set.
+    #[doc(hidden)]
+    const LABELS: &'static [LabelSpec];
+
+    /// The states of a state set.
+    #[doc(hidden)]
+    const STATES: &'static [&'static str] = &[];
 
     #[doc(hidden)]
     fn define(
@@ -50,7 +60,7 @@ macro_rules! metric {
             /// Returns the series with these labels.
             ///
             /// Series with open labels are registered on first use. An open value beyond the limit of its label is
-            /// replaced by `overflow`.
+            /// replaced by `overflow`, and counted in `metrics_label_overflow_total`.
             #[inline]
             #[must_use]
             pub fn with(self, labels: impl LabelsOf<Labels>) -> $name {
@@ -83,16 +93,17 @@ macro_rules! metric {
         impl SeriesHandle for $handle {
             const INSTRUMENT: Instrument = Instrument::$instrument;
 
-            fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self {
-                ($register)(sink, owned_key(name, labels))
+            fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self {
+                ($register)(sink, owned_key(family.name(), labels))
             }
         }
 
         impl<Labels: LabelSet> Metric for $name<Labels> {
             const KIND: MetricKind = Instrument::$instrument.kind();
+            const LABELS: &'static [LabelSpec] = Labels::LABELS;
 
             fn define(definition: &'static Definition, destination: &Destination<'_>) -> Result<Self, Error> {
-                let node = Node::define::<Labels>(definition, destination)?;
+                let node = Node::define::<Labels>(definition, &[], destination)?;
                 Ok(Self {
                     series: Series::root(node),
                     labels: PhantomData,
@@ -114,10 +125,13 @@ metric! {
     Counter of handles::CounterHandle: Counter, Sink::counter
 }
 
-impl Counter {
+impl<Labels> Counter<Labels> {
     /// Increments the counter by 1.
     #[inline]
-    pub fn increment(self) {
+    pub fn increment(self)
+    where
+        Labels: NoLabels,
+    {
         if let Some(counter) = self.series.get() {
             counter.increment();
         }
@@ -125,7 +139,10 @@ impl Counter {
 
     /// Increments the counter by `n`.
     #[inline]
-    pub fn add(self, n: u64) {
+    pub fn add(self, n: u64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(counter) = self.series.get() {
             counter.add(n);
         }
@@ -140,10 +157,13 @@ metric! {
     FloatCounter of handles::FloatCounterHandle: FloatCounter, Sink::float_counter
 }
 
-impl FloatCounter {
+impl<Labels> FloatCounter<Labels> {
     /// Increments the counter by `amount`. Negative, infinite and NaN amounts are ignored.
     #[inline]
-    pub fn add(self, amount: f64) {
+    pub fn add(self, amount: f64)
+    where
+        Labels: NoLabels,
+    {
         if amount >= 0.0
             && amount.is_finite()
             && let Some(counter) = self.series.get()
@@ -157,21 +177,39 @@ metric! {
     /// A gauge: a number that increases and decreases.
     ///
     /// To count operations in progress, use [`InProgress`]: it costs less, and its guard always decrements it.
+    ///
+    /// Beyond the limit of an open label:
+    ///
+    /// | method | effect |
+    /// |---|---|
+    /// | `set` | none, so that a series never has the value of another one |
+    /// | `add`, `increment`, `decrement` | change the series `overflow`, so that the sum of the gauge stays right if it is never `set` |
+    ///
+    /// `overflow` is exported once it is changed. The same applies to the value `overflow` itself.
     Gauge of handles::GaugeHandle: Gauge, Sink::gauge
 }
 
-impl Gauge {
+impl<Labels> Gauge<Labels> {
     /// Sets the gauge to `value`.
+    ///
+    /// If an open label was replaced by `overflow`, the call is ignored, because the values of several series cannot
+    /// be in one.
     #[inline]
-    pub fn set(self, value: f64) {
-        if let Some(gauge) = self.series.get() {
+    pub fn set(self, value: f64)
+    where
+        Labels: NoLabels,
+    {
+        if let Some(gauge) = self.series.get_unshared() {
             gauge.set(value);
         }
     }
 
     /// Adds `amount` to the gauge, which may be negative.
     #[inline]
-    pub fn add(self, amount: f64) {
+    pub fn add(self, amount: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(gauge) = self.series.get() {
             gauge.add(amount);
         }
@@ -179,13 +217,19 @@ impl Gauge {
 
     /// Increments the gauge by 1.
     #[inline]
-    pub fn increment(self) {
+    pub fn increment(self)
+    where
+        Labels: NoLabels,
+    {
         self.add(1.0);
     }
 
     /// Decrements the gauge by 1.
     #[inline]
-    pub fn decrement(self) {
+    pub fn decrement(self)
+    where
+        Labels: NoLabels,
+    {
         self.add(-1.0);
     }
 }
@@ -198,13 +242,16 @@ metric! {
     InProgress of handles::InProgressHandle: InProgress, Sink::in_progress
 }
 
-impl InProgress {
+impl<Labels> InProgress<Labels> {
     /// Increments the gauge until the returned guard is dropped.
     ///
     /// Bind the guard to a variable: `let _ = gauge.start()` drops it immediately. If no recorder is installed
     /// yet, the operation is not counted.
     #[inline]
-    pub fn start(self) -> InProgressGuard {
+    pub fn start(self) -> InProgressGuard
+    where
+        Labels: NoLabels,
+    {
         let gauge = self.series.get();
         if let Some(gauge) = gauge {
             gauge.start();
@@ -237,16 +284,19 @@ impl fmt::Debug for InProgressGuard {
 metric! {
     /// A histogram: observations counted in buckets, with their sum and count.
     ///
-    /// A recorder of another crate sets its own buckets.
+    /// A recorder of another crate sets its own buckets. If the definition sets some, a warning is logged.
     Histogram of handles::HistogramHandle: Histogram, Sink::histogram
 }
 
-impl Histogram {
+impl<Labels> Histogram<Labels> {
     /// Records one observation, in the unit of the metric.
     ///
     /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum.
     #[inline]
-    pub fn observe(self, sample: f64) {
+    pub fn observe(self, sample: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(histogram) = self.series.get() {
             histogram.observe(sample);
         }
@@ -254,7 +304,10 @@ impl Histogram {
 
     /// Records a duration in seconds.
     #[inline]
-    pub fn observe_duration(self, duration: Duration) {
+    pub fn observe_duration(self, duration: Duration)
+    where
+        Labels: NoLabels,
+    {
         self.observe(duration.as_secs_f64());
     }
 }
@@ -275,19 +328,25 @@ metric! {
 }
 
 #[cfg(feature = "summary")]
-impl Summary {
+impl<Labels> Summary<Labels> {
     /// Records one observation, in the unit of the metric.
     ///
     /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum or
     /// the quantiles.
-    pub fn observe(self, sample: f64) {
+    pub fn observe(self, sample: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(summary) = self.series.get() {
             summary.observe(sample);
         }
     }
 
     /// Records a duration in seconds.
-    pub fn observe_duration(self, duration: Duration) {
+    pub fn observe_duration(self, duration: Duration)
+    where
+        Labels: NoLabels,
+    {
         self.observe(duration.as_secs_f64());
     }
 }

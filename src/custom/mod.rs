@@ -85,6 +85,7 @@
 //! | [`Histogram`](crate::Histogram) | observations counted in buckets | `observe`, `observe_duration` |
 //! | `Summary` | quantiles of the last 8 to 10 minutes (feature `summary`) | `observe`, `observe_duration` |
 //! | [`Info`](crate::Info) | a gauge with the value 1 whose labels do not change | `set` |
+//! | [`StateSet`](crate::StateSet) | which one of several states something is in | `set` |
 //!
 //! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns
 //! one series, a `Counter`. Both are small and `Copy`: keep them in tasks, structs and statics.
@@ -99,8 +100,9 @@
 //! If a metric has both, the series of all closed values are exported once a combination of open values is
 //! first used. Looking up a series with closed labels only is an index into an array.
 //!
-//! The first `overflow` of a label logs a warning; each one increments
-//! `metrics_label_overflow_total{family,label}`. Constant labels are set on the
+//! The first `overflow` of a label logs a warning; each call of `with` that is replaced by it increments
+//! `metrics_label_overflow_total{family,label}`. A [`Gauge`](crate::Gauge) is not `set` there, because several series
+//! would overwrite each other; for the same reason, a [`StateSet`](crate::StateSet) has no `overflow` at all. Constant labels are set on the
 //! [registry](crate::RegistryBuilder::constant_label).
 //!
 //! # Registry or global recorder
@@ -113,7 +115,7 @@
 //!
 //! A catalogue that is created twice on one registry has the same series. The macros of the `metrics` crate
 //! record into the same series, if name and labels are equal. On another recorder, create a catalogue once:
-//! each one counts the values of open labels separately.
+//! each one counts the values of open labels, and starts state sets, separately.
 //!
 //! With `Shop::global()`, nothing is recorded until a recorder is installed, except that an
 //! [`Info`](crate::Info) is kept. Afterwards everything is recorded, also by copies made earlier. Closed
@@ -171,13 +173,14 @@ pub(crate) mod labels;
 pub(crate) mod metric;
 pub(crate) mod node;
 pub(crate) mod operation;
+pub(crate) mod state_set;
 
 #[cfg(feature = "stream")]
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
 pub use self::operation::stream::OperationStream;
 pub use self::{
     label_spec::LabelValue,
-    labels::{LabelSet, LabelsOf},
+    labels::{LabelSet, LabelsOf, NoLabels},
     metric::{InProgressGuard, Metric},
     operation::{
         future::OperationFuture,

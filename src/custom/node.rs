@@ -15,12 +15,18 @@ use crate::maps::tree::{Keyed, Tree};
 use crate::model::kind::Instrument;
 use crate::registry::hooks::{self, InstallHook};
 use crate::sink::Sink;
+use crate::sink::overflow::OVERFLOW;
 
 /// The handle of a series.
 pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
     const INSTRUMENT: Instrument;
 
-    fn register(sink: &Sink, name: &str, labels: &[(&str, &str)]) -> Self;
+    /// Whether the series of `overflow` is exported only once it is recorded into, because most recordings into it
+    /// are ignored.
+    const OVERFLOW_ON_USE: bool =
+        matches!(Self::INSTRUMENT, Instrument::Gauge | Instrument::StateSet);
+
+    fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self;
 }
 
 /// The series of a metric: one for each combination of closed values. If the metric has open labels, the root
@@ -28,6 +34,8 @@ pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
 pub(super) struct Node<I: 'static> {
     family: &'static CustomFamily,
     open: Box<[Box<str>]>,
+    /// Whether an open value is `overflow`, so that several series share this one.
+    is_overflow: bool,
     /// Empty until there is a sink.
     series: OnceLock<Box<[I]>>,
     /// The rows by their open values, if there are open labels. Boxed, because a row is a node without rows.
@@ -39,6 +47,7 @@ impl<I: SeriesHandle> Node<I> {
         Self {
             family,
             open: Box::default(),
+            is_overflow: false,
             series: OnceLock::new(),
             rows: (open_labels(family.labels) > 0).then(Box::default),
         }
@@ -48,18 +57,20 @@ impl<I: SeriesHandle> Node<I> {
         Self {
             family,
             open: tree::owned(open),
+            is_overflow: open.contains(&OVERFLOW),
             series: OnceLock::new(),
             rows: None,
         }
     }
 
-    /// Defines the metric in a destination. It is leaked once per registry, so that handles are `Copy` and
+    /// Defines the metric in a destination. `states` are those of a state set, otherwise empty. It is leaked once per registry, so that handles are `Copy` and
     /// share no reference count.
     pub(super) fn define<Labels: LabelSet>(
         definition: &'static Definition,
+        states: &'static [&'static str],
         destination: &Destination<'_>,
     ) -> Result<&'static Self, Error> {
-        let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS);
+        let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS, states);
         let spec = family.spec()?;
         let leak = || -> &'static Self {
             let family = Box::leak(Box::new(family));
@@ -69,7 +80,7 @@ impl<I: SeriesHandle> Node<I> {
             Destination::On(sink) => {
                 let same = |node: &Self| node.family.name() == definition.name;
                 let node = sink.family_state(&spec, same, leak)?;
-                node.family.check_labels(Labels::LABELS)?;
+                node.family.check_labels(Labels::LABELS, states)?;
                 node.family.record_into(sink)?;
                 node
             }
@@ -109,7 +120,7 @@ impl<I: SeriesHandle> Node<I> {
         values.copy_from_slice(open);
         self.family.admit(values);
         let node = rows.get_or_insert(values, || Self::row(self.family, values));
-        if node.series.get().is_none() {
+        if node.series.get().is_none() && !(node.is_overflow && I::OVERFLOW_ON_USE) {
             node.resolve();
         }
         node
@@ -121,9 +132,9 @@ impl<I: SeriesHandle> Node<I> {
     fn resolve(&self) -> Option<&[I]> {
         let sink = self.family.recording_sink()?;
         let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
-        let (name, labels) = (self.family.name(), self.family.labels);
+        let labels = self.family.labels;
         let series = (0..combinations(labels))
-            .map(|closed| I::register(sink, name, &pairs(labels, closed, &open)));
+            .map(|closed| I::register(sink, self.family, &pairs(labels, closed, &open)));
         let series = series.collect();
         // Another thread may have set the same series first.
         let _ = self.series.set(series);
@@ -161,6 +172,15 @@ impl<I: SeriesHandle> Series<I> {
     #[inline]
     pub(super) fn with<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Self {
         self.node.series(labels)
+    }
+
+    /// The handle, if there is a recorder and no other series is recorded as this one.
+    #[inline]
+    pub(super) fn get_unshared(self) -> Option<&'static I> {
+        if self.node.is_overflow {
+            return None;
+        }
+        self.get()
     }
 
     /// The handle, if there is a recorder.

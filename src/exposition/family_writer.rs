@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use metrics::Unit;
 
 use crate::budget::Budget;
-use crate::collect::checked::{CheckedFamily, CheckedSample, CheckedValue};
+use crate::collect::checked::{CheckedFamily, CheckedValue};
 use crate::exposition::negotiate::Format;
 use crate::model::kind::Instrument;
 use crate::model::numbers::{Number, push_count, push_float};
@@ -57,26 +57,35 @@ impl FamilyWriter {
         family: &CheckedFamily,
         budget: &mut Budget,
     ) {
-        while let Some(CheckedSample { prefix, value }) = family.samples.get(self.series)
-            && !budget.is_spent()
-        {
+        let name = &family.name;
+        while self.series < family.len() && !budget.is_spent() {
+            let labels = family.labels(self.series);
+            let value = family.value(self.series);
             self.series += 1;
             budget.spend(LINE);
             match value {
                 CheckedValue::Number(number) => {
-                    push_number_line(page, prefix, *number, self.format);
+                    let (open, close) = match labels.is_empty() {
+                        true => ("", " "),
+                        false => ("{", "} "),
+                    };
+                    push_all(page, &[name, open, labels]);
+                    push_number_line(page, close, number, self.format);
                 }
-                CheckedValue::Histogram(histogram) => {
-                    budget.spend(LINE * histogram.counts.len());
-                    let (name, bounds) = (&family.name, &histogram.bounds);
+                CheckedValue::Histogram {
+                    bounds,
+                    counts,
+                    sum,
+                } => {
+                    budget.spend(LINE * counts.len());
                     self.parts.set_histogram(name, bounds, self.format);
-                    self.write_histogram(page, prefix, &histogram.counts, histogram.sum, None);
+                    self.write_histogram(page, labels, counts, sum, None);
                 }
                 CheckedValue::Summary(summary) => {
                     budget.spend(LINE * summary.quantiles.len());
                     let (quantiles, count) = (&summary.quantiles, summary.count);
-                    self.parts.set_summary(&family.name, quantiles, self.format);
-                    self.write_summary(page, prefix, quantiles, count, summary.sum);
+                    self.parts.set_summary(name, quantiles, self.format);
+                    self.write_summary(page, labels, quantiles, count, summary.sum);
                 }
             }
         }
@@ -111,6 +120,10 @@ impl FamilyWriter {
                     push_count_line(page, prefix, values.in_progress(cells.cell));
                 }
                 Instrument::Info => push_count_line(page, prefix, 1),
+                Instrument::StateSet => {
+                    let is_current = values.is_current_state(cells);
+                    push_count_line(page, prefix, u64::from(is_current));
+                }
                 Instrument::FloatCounter => {
                     push_float_line(page, prefix, values.sum(cells.sum), self.format);
                 }
@@ -121,7 +134,7 @@ impl FamilyWriter {
                 Instrument::Summary => {
                     // The approximate cost of merging the sketches.
                     budget.spend(100 * LINE);
-                    let quantiles = family.quantile_values(cells.cell);
+                    let quantiles = family.quantiles(cells.cell);
                     let (count, sum) = (values.count(cells.cell), values.sum(cells.sum));
                     self.parts
                         .set_summary(&family.name, &quantiles, self.format);

@@ -103,7 +103,7 @@ impl CollectedWriter {
                 push_metadata(page, name, kind, help.as_deref(), *unit, Format::Text);
             }
             self.writer.write_collected(page, family, budget);
-            if self.writer.ends_family(family.samples.len()) {
+            if self.writer.ends_family(family.len()) {
                 self.family += 1;
             }
         }

@@ -194,7 +194,8 @@ impl GrpcMetrics {
 
     /// Sets the upper bounds of the message sizes, in bytes. The default is the powers of 4 from 16 B to 16 MiB.
     ///
-    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own buckets.
+    /// Bounds must be finite and increasing; `+Inf` is added. A recorder of another crate sets its own
+    /// buckets: for it, this setting is ignored with a warning.
     pub fn message_size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.message_size_buckets = bounds.into();
         self

@@ -9,7 +9,7 @@ use crate::grpc::code::Code;
 use crate::grpc::families::LabelSource;
 use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Method, MethodName};
 use crate::grpc::metric::GrpcMetric;
-use crate::grpc::settings::{GrpcSettings, HANDLING_BUCKETS, PreregisteredMethod};
+use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
 use crate::http::config::http_label::On;
 use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::label_values::LabelIds;
@@ -45,7 +45,8 @@ impl GrpcSeries {
         let same = |series: &Self| series.settings == *settings;
         let leak = || Ok(Self::leak(Self::new(settings.clone(), sink.clone())?));
         let (options, labels) = (&settings.options, settings.label_names());
-        sink.layer_state(options, labels, HANDLING_BUCKETS, same, leak)
+        let buckets = settings.bucket_settings();
+        sink.layer_state(options, labels, &buckets, same, leak)
     }
 
     /// Returns the series of a layer that is turned off.

@@ -8,7 +8,7 @@ use crate::sink::layer_options::{LayerOptions, check_buckets};
 use crate::sink::side::Side;
 
 /// The name of the setting for the buckets of durations.
-pub(crate) const HANDLING_BUCKETS: &str = "handling_buckets";
+const HANDLING_BUCKETS: &str = "handling_buckets";
 
 /// The default bounds of message sizes in bytes: powers of 4 from 16 B to 16 MiB.
 const SIZE_BUCKETS: [f64; 11] = [
@@ -106,6 +106,17 @@ impl GrpcSettings {
     pub(crate) fn measures_sizes(&self) -> bool {
         let mut metrics = GrpcMetric::ALL.into_iter();
         metrics.any(|metric| metric.is_size() && self.is_measured(metric))
+    }
+
+    /// The names of the settings that set buckets.
+    pub(crate) fn bucket_settings(&self) -> Vec<&'static str> {
+        let durations = self.options.duration_buckets.is_some();
+        let sizes = self.message_size_buckets != SIZE_BUCKETS;
+        let settings = [
+            durations.then_some(HANDLING_BUCKETS),
+            sizes.then_some("message_size_buckets"),
+        ];
+        settings.into_iter().flatten().collect()
     }
 
     /// The names of the labels of this layer, without constant labels.

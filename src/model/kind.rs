@@ -79,6 +79,7 @@ pub(crate) enum Instrument {
     Histogram,
     #[cfg(feature = "summary")]
     Summary,
+    StateSet,
     Info,
 }
 
@@ -94,6 +95,7 @@ impl Instrument {
         Self::Histogram,
         #[cfg(feature = "summary")]
         Self::Summary,
+        Self::StateSet,
         Self::Info,
     ];
 
@@ -112,6 +114,7 @@ impl Instrument {
             Self::Gauge | Self::InProgress => MetricKind::Gauge,
             Self::Histogram => MetricKind::Histogram,
             Self::Info => MetricKind::Info,
+            Self::StateSet => MetricKind::StateSet,
             #[cfg(feature = "summary")]
             Self::Summary => MetricKind::Summary,
         }

@@ -11,6 +11,20 @@ pub(crate) fn label_text<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -
     })
 }
 
+/// Appends labels as `a="1",b="2"`. Returns the name of a label that is set twice.
+pub(crate) fn append_label_text<'a>(
+    text: &mut String,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<(), &'a str> {
+    sorted(labels, |labels| {
+        if let Some(twice) = labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(twice[0].0);
+        }
+        write_labels(text, labels);
+        Ok(())
+    })
+}
+
 /// The start of a sample line, up to its value: `name{a="1",b="2"} `.
 pub(crate) fn series_prefix<'a>(
     name: &str,
@@ -28,6 +42,17 @@ pub(crate) fn series_prefix<'a>(
         line.push(' ');
         line
     })
+}
+
+/// The line of a state up to its value: `name{a="1",name="state"} `. The label of the state is the last, so that the
+/// states of a state set are together when lines are sorted, as OpenMetrics requires. `labels` is a
+/// [label text](label_text).
+pub(crate) fn state_prefix(name: &str, labels: &str, state: &str) -> String {
+    let comma = if labels.is_empty() { "" } else { "," };
+    let mut prefix = format!("{name}{{{labels}{comma}{name}=\"");
+    escape_label_value(&mut prefix, state);
+    prefix.push_str("\"} ");
+    prefix
 }
 
 /// Calls `f` with the labels sorted by name. Up to twelve labels are sorted without an allocation.

@@ -256,7 +256,7 @@ const fn bounds() -> [u64; 256] {
     /// 2^(1/2) to 2^(1/256). The first is one unit in the last place too small: with it, the products are bit for bit the
     /// bounds that Prometheus has in a table.
     const FACTORS: [f64; 8] = [
-        1.414_213_562_373_095,
+        std::f64::consts::SQRT_2.next_down(),
         1.189_207_115_002_721,
         1.090_507_732_665_257_7,
         1.044_273_782_427_413_8,

@@ -11,6 +11,7 @@ use crate::model::names::check_constant_label;
 use crate::model::native::NativeHistogram;
 #[cfg(feature = "summary")]
 use crate::model::quantiles::Quantiles;
+use crate::registry::collectors::Collectors;
 use crate::registry::histogram_rules::HistogramRules;
 #[cfg(feature = "summary")]
 use crate::registry::histogram_rules::SummaryRules;
@@ -72,6 +73,7 @@ pub struct RegistryBuilder {
     quantiles: NameRules<Vec<f64>>,
     #[cfg(feature = "summary")]
     summary_window: Option<Duration>,
+    max_series_per_collector: Option<usize>,
 }
 
 impl RegistryBuilder {
@@ -207,6 +209,15 @@ impl RegistryBuilder {
         self
     }
 
+    /// Sets the maximum number of series of each [collector](crate::collect); 10,000 by default.
+    ///
+    /// A histogram or a summary with all its lines is one series, and so is each state of a state set. See
+    /// [limits](crate::collect#limits) for what is exported beyond the maximum.
+    pub fn max_series_per_collector(mut self, max: usize) -> Self {
+        self.max_series_per_collector = Some(max);
+        self
+    }
+
     /// Builds the registry, without installing it as the global recorder.
     ///
     /// # Errors
@@ -217,8 +228,9 @@ impl RegistryBuilder {
     /// - bucket bounds are empty, not finite or not increasing,
     /// - the growth factor of native histograms is not above 1, or their maximum number of buckets is 0,
     /// - quantiles are empty, not from 0 to 1 or not increasing,
-    /// - a name, prefix, suffix or unit is empty or set twice, also if it is set for buckets and for quantiles, or
-    /// - the window of summaries is not from 1 s to 24 h.
+    /// - a name, prefix, suffix or unit is empty or set twice, also if it is set for buckets and for quantiles,
+    /// - the window of summaries is not from 1 s to 24 h, or
+    /// - `max_series_per_collector` is 0.
     pub fn build(self) -> Result<Registry, Error> {
         for (i, (name, _)) in self.constant_labels.iter().enumerate() {
             let before = self.constant_labels[..i].iter();
@@ -238,7 +250,11 @@ impl RegistryBuilder {
         };
         #[cfg(feature = "summary")]
         rules.check_conflicts()?;
-        Ok(Registry::with_rules(rules, self.constant_labels))
+        Ok(Registry::with_rules(
+            rules,
+            self.constant_labels,
+            max_series_per_collector(self.max_series_per_collector)?,
+        ))
     }
 
     /// Builds the registry and installs it as the global recorder of the `metrics` crate.
@@ -340,6 +356,16 @@ impl RegistryBuilder {
     fn quantiles_rule(mut self, pattern: Pattern, quantiles: impl Into<Vec<f64>>) -> Self {
         self.quantiles.by_pattern.push((pattern, quantiles.into()));
         self
+    }
+}
+
+fn max_series_per_collector(set: Option<usize>) -> Result<usize, Error> {
+    match set {
+        None => Ok(Collectors::DEFAULT_MAX_SERIES),
+        Some(0) => Err(Error::new(
+            "max_series_per_collector must be 1 or more, got 0; to export nothing, register no collector",
+        )),
+        Some(series) => Ok(series),
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Store {
     next_sum: Mutex<CellId>,
     /// Gauges have one copy that all threads write, because `set` has no meaning for a sum of copies.
     pub(crate) gauges: Gauges,
+    /// The index of the current state of each state set.
+    pub(crate) states: Gauges,
 }
 
 /// The copy of all cells that one thread writes.
@@ -43,9 +45,9 @@ pub(crate) type CellId = u32;
 /// The cells of a series. A field that the instrument of the series does not use is 0.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SeriesCells {
-    /// The first of the integer cells of the series, or the cell of its gauge.
+    /// The first of the integer cells of the series, or the cell of its gauge or of its state set.
     pub(crate) cell: CellId,
-    /// The cell of the floating-point sum.
+    /// The cell of the floating-point sum; for a state, its index in the state set.
     pub(crate) sum: CellId,
 }
 
@@ -57,6 +59,7 @@ impl Default for Store {
             next_count: Mutex::default(),
             next_sum: Mutex::default(),
             gauges: Gauges::default(),
+            states: Gauges::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::budget::Budget;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
-use crate::model::label_text::{label_text, series_prefix};
+use crate::model::label_text::{label_text, series_prefix, state_prefix};
 use crate::model::names::are_valid_label_names;
 use crate::model::native::NativeSpec;
 use crate::model::spec::FamilyMetadata;
@@ -33,6 +33,8 @@ pub(crate) struct Family {
     /// The label names of every series, if the family was registered with them.
     label_names: OnceLock<Vec<String>>,
     metadata: Mutex<FamilyMetadata>,
+    /// The states of a state set.
+    states: OnceLock<&'static [&'static str]>,
     series: FamilySeries,
     /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
@@ -69,6 +71,7 @@ impl Family {
             native: None,
             label_names: OnceLock::new(),
             metadata: Mutex::new(metadata),
+            states: OnceLock::new(),
             series: FamilySeries::default(),
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
@@ -191,7 +194,7 @@ impl Family {
     /// Returns the quantiles of the summary with this first cell and their values; NaN without observations in
     /// the window.
     #[cfg(feature = "summary")]
-    pub(crate) fn quantile_values(&self, cell: CellId) -> Vec<(f64, f64)> {
+    pub(crate) fn quantiles(&self, cell: CellId) -> Vec<(f64, f64)> {
         let windows = self.windows();
         windows.map_or_else(Vec::new, |windows| windows.values(cell))
     }
@@ -221,21 +224,36 @@ impl Family {
         are_valid_label_names(names, taken)
     }
 
+    /// Sets the states of a state set, which are those of its definition.
+    pub(crate) fn has_states(&self, states: &'static [&'static str]) {
+        self.states.get_or_init(|| states);
+    }
+
     /// Adds a series with its [prefix](Self::prefix). Scrapes that start after this call include it.
+    ///
+    /// A state set is added as one series for each state. They share the cell of the current state.
     pub(crate) fn add(&self, prefix: String, cells: SeriesCells) {
-        self.series.add(prefix, cells);
+        let Some(states) = self.states.get() else {
+            return self.series.add([(prefix, cells)]);
+        };
+        let states = states.iter().zip(0..).map(|(state, i)| {
+            let cells = SeriesCells { sum: i, ..cells };
+            (state_prefix(&self.name, &prefix, state), cells)
+        });
+        self.series.add(states);
     }
 
     /// Returns the constant part of the lines of a series: only its labels if the series has several lines,
-    /// such as a histogram; otherwise everything before the value.
+    /// such as a histogram or a state set; otherwise everything before the value.
     pub(crate) fn prefix<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-        match self.instrument.kind().has_suffixes() {
-            true => label_text(labels),
-            false => series_prefix(&self.name, labels),
+        match self.instrument {
+            Instrument::StateSet => label_text(labels),
+            instrument if instrument.kind().has_suffixes() => label_text(labels),
+            _ => series_prefix(&self.name, labels),
         }
     }
 
-    /// Returns the labels of a prefix, in the text format.
+    /// Returns the labels of the prefix of a series in the index, in the text format.
     pub(crate) fn labels_of<'a>(&self, prefix: &'a str) -> &'a str {
         match self.instrument.kind().has_suffixes() {
             true => prefix,

@@ -94,6 +94,20 @@ impl metrics::GaugeFn for RegistryGauge {
     }
 }
 
+/// A state set: the index of its current state.
+#[derive(Clone)]
+pub(crate) struct RegistryStateSet {
+    pub(crate) store: Arc<Store>,
+    pub(crate) cell: CellId,
+}
+
+impl RegistryStateSet {
+    #[inline]
+    pub(crate) fn set(&self, state: u32) {
+        self.store.states.set(self.cell, f64::from(state));
+    }
+}
+
 /// A gauge made of two counters, so that threads that increment and decrement it share no cache line.
 ///
 /// The first cell counts starts, the second counts ends. The gauge is never negative, because each start is

@@ -56,14 +56,14 @@ impl IndexedSeries {
 }
 
 impl FamilySeries {
-    pub(crate) fn add(&self, prefix: String, cells: SeriesCells) {
-        let prefix = prefix.into_boxed_str();
+    /// Adds series. A scrape includes all or none of them.
+    pub(crate) fn add(&self, series: impl IntoIterator<Item = (String, SeriesCells)>) {
         let created = Created::now();
-        let mut unindexed = lock(&self.unindexed);
-        unindexed.len += prefix.len();
-        unindexed
-            .series
-            .push((prefix, IndexedSeries { cells, created }));
+        let Unindexed { series: added, len } = &mut *lock(&self.unindexed);
+        for (prefix, cells) in series {
+            *len += prefix.len();
+            added.push((prefix.into_boxed_str(), IndexedSeries { cells, created }));
+        }
     }
 
     /// Returns the index; `None` if the budget is spent first.
@@ -192,7 +192,7 @@ mod tests {
 
     fn add(series: &FamilySeries, i: &str) {
         let prefix = format!("i=\"{i}\"");
-        series.add(prefix, SeriesCells { cell: 0, sum: 0 });
+        series.add([(prefix, SeriesCells { cell: 0, sum: 0 })]);
     }
 
     #[test]

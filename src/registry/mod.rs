@@ -36,10 +36,12 @@ use self::families::Families;
 use self::handles::RegistrySummary;
 use self::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
+    RegistryStateSet,
 };
 use self::histogram_rules::HistogramRules;
 use self::series::SeriesMap;
 use self::snapshot::values::Spare;
+use crate::collect::checker::SampleRules;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
@@ -112,6 +114,7 @@ struct RegistryInner {
     gauges: SeriesMap<RegistryGauge>,
     histograms: SeriesMap<RegistryHistogram>,
     in_progress: SeriesMap<RegistryInProgress>,
+    state_sets: SeriesMap<RegistryStateSet>,
     infos: SeriesMap<()>,
     #[cfg(feature = "summary")]
     summaries: SeriesMap<RegistrySummary>,
@@ -131,7 +134,11 @@ impl Registry {
         reason = "a `Default` registry could be mistaken for the global one"
     )]
     pub fn new() -> Self {
-        Self::with_rules(HistogramRules::default(), Vec::new())
+        Self::with_rules(
+            HistogramRules::default(),
+            Vec::new(),
+            Collectors::DEFAULT_MAX_SERIES,
+        )
     }
 
     /// Returns a builder, which sets constant labels and buckets and can install the registry.
@@ -139,12 +146,20 @@ impl Registry {
         RegistryBuilder::new()
     }
 
-    fn with_rules(histogram_rules: HistogramRules, constant_labels: Vec<(String, String)>) -> Self {
+    fn with_rules(
+        histogram_rules: HistogramRules,
+        constant_labels: Vec<(String, String)>,
+        max_series_per_collector: usize,
+    ) -> Self {
+        let sample_rules = SampleRules {
+            constant_labels: constant_labels.clone(),
+            max_series: max_series_per_collector,
+        };
         Self {
             inner: Arc::new(RegistryInner {
                 store: Arc::default(),
                 spare: Spare::default(),
-                collectors: Collectors::new(&constant_labels),
+                collectors: Collectors::new(sample_rules),
                 constant_labels,
                 histogram_rules,
                 families: Families::default(),
@@ -153,6 +168,7 @@ impl Registry {
                 gauges: SeriesMap::default(),
                 histograms: SeriesMap::default(),
                 in_progress: SeriesMap::default(),
+                state_sets: SeriesMap::default(),
                 infos: SeriesMap::default(),
                 #[cfg(feature = "summary")]
                 summaries: SeriesMap::default(),
@@ -254,6 +270,7 @@ impl fmt::Debug for Registry {
             gauges: _,
             histograms: _,
             in_progress: _,
+            state_sets: _,
             infos: _,
             #[cfg(feature = "summary")]
                 summaries: _,

@@ -19,6 +19,7 @@ use crate::registry::family::Family;
 use crate::registry::handles::RegistrySummary;
 use crate::registry::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
+    RegistryStateSet,
 };
 use crate::sync::lock;
 
@@ -113,6 +114,24 @@ impl Registry {
             let store = Arc::clone(&self.inner.store);
             let cell = store.gauges.reserve();
             (RegistryGauge { store, cell }, SeriesCells { cell, sum: 0 })
+        })
+    }
+
+    /// Registers a state set, which is in the first state. `key` has no label for the state.
+    pub(crate) fn register_state_set_series(
+        &self,
+        key: Cow<'_, Key>,
+        states: &'static [&'static str],
+    ) -> Arc<RegistryStateSet> {
+        let (map, instrument) = (&self.inner.state_sets, Instrument::StateSet);
+        self.register(map, instrument, key, |family| {
+            family.has_states(states);
+            let store = Arc::clone(&self.inner.store);
+            let cell = store.states.reserve();
+            (
+                RegistryStateSet { store, cell },
+                SeriesCells { cell, sum: 0 },
+            )
         })
     }
 

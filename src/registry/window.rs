@@ -45,17 +45,13 @@ impl Windows {
         window
     }
 
-    pub(crate) fn quantiles(&self) -> &[f64] {
-        self.quantiles.values()
-    }
-
     /// Returns the quantiles of the series with this first cell and their values; NaN without observations in
     /// the window.
     pub(crate) fn values(&self, cell: CellId) -> Vec<(f64, f64)> {
         let window = lock(&self.by_cell).get(&cell).cloned();
         let merged = window.map(|window| window.merged());
         let value = |q| merged.as_ref().and_then(|sketch| quantile(sketch, q));
-        let quantiles = self.quantiles().iter();
+        let quantiles = self.quantiles.values().iter();
         quantiles
             .map(|q| (*q, value(*q).unwrap_or(f64::NAN)))
             .collect()

@@ -15,8 +15,8 @@ use crate::scrape::run::{NextSlice, ScrapeRun};
 
 /// The response body of a [`MetricsHandler`](crate::MetricsHandler).
 ///
-/// Polling the body runs the collectors, then reads and renders the metrics. Reading and rendering yield after
-/// about 0.1 ms of work, so that a large page does not delay other requests on the same thread. Dropping the
+/// Polling the body runs the collectors, then reads and renders the metrics. It yields after about 0.1 ms of work,
+/// so that a large page or many collectors do not delay other requests on the same thread. Dropping the
 /// body also drops the runs of collectors that no other scrape waits for.
 #[derive(Debug)]
 pub struct MetricsBody {
@@ -75,7 +75,7 @@ impl MetricsBody {
             collection,
             collected: Collected::default(),
             next: 0,
-            budget: Budget::turn(),
+            budget: Budget::until_yield(),
         });
         Self { content }
     }
@@ -93,7 +93,13 @@ impl MetricsBody {
 impl Scraping {
     fn poll_collected(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(collection) = &mut self.collection {
-            self.collected = ready!(self.run.collect(collection, cx));
+            match self.run.collect(collection, &mut self.budget, cx) {
+                Poll::Ready(collected) => self.collected = collected,
+                Poll::Pending => {
+                    self.budget = Budget::until_yield();
+                    return Poll::Pending;
+                }
+            }
             self.collection = None;
         }
         Poll::Ready(())
@@ -116,7 +122,7 @@ impl Scraping {
             }
             NextSlice::End => Poll::Ready(None),
             NextSlice::Yield => {
-                self.budget = Budget::turn();
+                self.budget = Budget::until_yield();
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }

@@ -17,10 +17,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::budget::Budget;
+use crate::collect::checked::CheckedFamily;
 use crate::exposition::negotiate::Variant;
 use crate::exposition::variant::{PageContent, VariantWriter};
 use crate::registry::collectors::call::CollectorCalls;
 use crate::registry::collectors::collection::{Collected, Collection};
+use crate::registry::collectors::merge::Merge;
 use crate::registry::snapshot::Snapshot;
 use crate::registry::snapshot::values::{RegistryValues, ValueReader};
 use crate::scrape::source::{SourceKind, sample_names};
@@ -105,9 +107,15 @@ enum RunContent {
 struct VariantProgress {
     variant: Variant,
     collected: Collected,
-    writer: Option<VariantWriter>,
+    stage: PageStage,
     slices: Vec<Bytes>,
     done: bool,
+}
+
+enum PageStage {
+    Waiting,
+    Merging(Box<Merge>),
+    Writing(Box<VariantWriter>),
 }
 
 /// The result of [`ScrapeRun::slice`].
@@ -133,6 +141,7 @@ impl ScrapeRun {
     pub(crate) fn collect(
         &self,
         collection: &mut Collection,
+        budget: &mut Budget,
         cx: &mut Context<'_>,
     ) -> Poll<Collected> {
         let deadline = collection.deadline();
@@ -142,7 +151,7 @@ impl ScrapeRun {
                 .collectors()
                 .map_or_else(Vec::new, |c| c.call(deadline))
         });
-        collection.poll(calls, cx)
+        collection.poll(calls, budget, cx)
     }
 
     /// Returns slice `n` of a page. If the slice is not rendered yet, works on the run within the budget.
@@ -250,23 +259,31 @@ impl Stage {
 }
 
 impl RunContent {
-    /// Adds the families of collectors to the shared content.
-    fn with(self, collected: &Collected, source: &SourceKind) -> PageContent {
-        let constant_labels = source.constant_labels();
+    /// Returns a merge of the families of collectors that are not in conflict with this content.
+    fn merge(&self, collected: &Collected, source: &SourceKind) -> Merge {
+        let (collected, constant_labels) = (collected.clone(), source.constant_labels());
         match self {
             Self::Values(values) => {
-                let is_taken = |name: &str| values.has_sample_name(name);
-                let families = collected.families(constant_labels, is_taken);
-                PageContent::Snapshot(Snapshot::new(values, families))
+                let values = Arc::clone(values);
+                let is_taken = move |name: &str| values.has_sample_name(name);
+                Merge::new(collected, constant_labels, is_taken)
             }
             Self::Rendered(text) => {
                 let taken = match collected.is_empty() {
                     true => HashSet::new(),
-                    false => sample_names(&String::from_utf8_lossy(&text)),
+                    false => sample_names(&String::from_utf8_lossy(text)),
                 };
-                let families = collected.families(constant_labels, |name| taken.contains(name));
-                PageContent::Rendered(text, families)
+                let is_taken = move |name: &str| taken.contains(name);
+                Merge::new(collected, constant_labels, is_taken)
             }
+        }
+    }
+
+    /// Adds the families of collectors.
+    fn with(self, families: Vec<Arc<CheckedFamily>>) -> PageContent {
+        match self {
+            Self::Values(values) => PageContent::Snapshot(Snapshot::new(values, families)),
+            Self::Rendered(text) => PageContent::Rendered(text, families),
         }
     }
 }
@@ -276,27 +293,34 @@ impl VariantProgress {
         Self {
             variant,
             collected,
-            writer: None,
+            stage: PageStage::Waiting,
             slices: Vec::new(),
             done: false,
         }
     }
 
     fn advance(&mut self, content: RunContent, source: &SourceKind, budget: &mut Budget) {
-        let Self {
-            variant, collected, ..
-        } = self;
-        let writer = self.writer.get_or_insert_with(|| {
-            budget.spend(collected.work());
-            VariantWriter::new(*variant, content.with(collected, source))
-        });
-        let (slice, done) = writer.advance(budget);
-        if !slice.is_empty() {
-            self.slices.push(slice);
-        }
-        self.done = done;
-        if done {
-            self.writer = None;
+        match &mut self.stage {
+            PageStage::Waiting => {
+                let merge = content.merge(&self.collected, source);
+                self.stage = PageStage::Merging(Box::new(merge));
+            }
+            PageStage::Merging(merge) => {
+                if let Some(families) = merge.advance(budget) {
+                    let writer = VariantWriter::new(self.variant, content.with(families));
+                    self.stage = PageStage::Writing(Box::new(writer));
+                }
+            }
+            PageStage::Writing(writer) => {
+                let (slice, done) = writer.advance(budget);
+                if !slice.is_empty() {
+                    self.slices.push(slice);
+                }
+                if done {
+                    self.done = true;
+                    self.stage = PageStage::Waiting;
+                }
+            }
         }
     }
 }
@@ -325,7 +349,12 @@ mod tests {
             encoding: Encoding::Identity,
         };
         assert!(matches!(
-            waiting.slice(variant, &Collected::default(), 0, &mut Budget::turn()),
+            waiting.slice(
+                variant,
+                &Collected::default(),
+                0,
+                &mut Budget::until_yield()
+            ),
             NextSlice::Yield
         ));
     }

@@ -1,5 +1,7 @@
 //! Handles that record into a registry or into a recorder of another crate.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use crate::model::trace::TraceId;
 use crate::registry::handles as registry;
 use crate::registry::handles::InProgressCells;
@@ -61,6 +63,54 @@ impl GaugeHandle {
         match self {
             Self::Registry(gauge) => gauge.set(x),
             Self::Foreign(gauge) => gauge.set(x),
+        }
+    }
+}
+
+/// A state set of either kind of sink. Recorders of other crates get a gauge for each state.
+pub(crate) enum StateSetHandle {
+    Registry(registry::RegistryStateSet),
+    Foreign(ForeignStateSet),
+}
+
+impl StateSetHandle {
+    #[inline]
+    pub(crate) fn set(&self, state: usize) {
+        match self {
+            Self::Registry(states) => states.set(state as u32),
+            Self::Foreign(states) => states.set(state),
+        }
+    }
+}
+
+/// A state set in a recorder of another crate.
+pub(crate) struct ForeignStateSet {
+    /// By state: 1 for the current one, otherwise 0.
+    gauges: Box<[metrics::Gauge]>,
+    current: AtomicUsize,
+}
+
+impl ForeignStateSet {
+    /// The current state is the first.
+    pub(crate) fn new(gauges: Box<[metrics::Gauge]>) -> Self {
+        for (state, gauge) in gauges.iter().enumerate() {
+            gauge.set(if state == 0 { 1.0 } else { 0.0 });
+        }
+        Self {
+            gauges,
+            current: AtomicUsize::new(0),
+        }
+    }
+
+    /// Sets the state without a lock, because the recorder's code runs here. The gauges of two calls at the same time
+    /// can be changed in any order, which additions do not depend on.
+    fn set(&self, state: usize) {
+        let before = self.current.swap(state, Ordering::Relaxed);
+        if before != state
+            && let (Some(before), Some(now)) = (self.gauges.get(before), self.gauges.get(state))
+        {
+            before.decrement(1.0);
+            now.increment(1.0);
         }
     }
 }

@@ -24,7 +24,8 @@ use crate::registry::cells::{Store, Writer};
 #[cfg(feature = "summary")]
 use crate::sink::handles::SummaryHandle;
 use crate::sink::handles::{
-    CounterHandle, FloatCounterHandle, GaugeHandle, HistogramHandle, InProgressHandle,
+    CounterHandle, FloatCounterHandle, ForeignStateSet, GaugeHandle, HistogramHandle,
+    InProgressHandle, StateSetHandle,
 };
 use crate::sink::layer_options::LayerOptions;
 
@@ -47,10 +48,11 @@ use crate::sink::layer_options::LayerOptions;
 ///
 /// | | [`Registry`] | recorder of another crate |
 /// |---|---|---|
-/// | buckets set in a layer | used | ignored with a warning; the recorder sets buckets |
+/// | buckets set in a layer or a catalogue | used | ignored with a warning, also if the recorder passes metrics on to a `Registry`; the recorder sets buckets |
 /// | metric of the same name with other buckets or labels | error at start-up | depends on the recorder |
 /// | counter of fractions | counter | gauge that only increases |
 /// | info | info; in the text format, a gauge with the value 1 | gauge with the value 1 |
+/// | state set | state set; in the text format, a gauge for each state, of which one is always 1 | gauge for each state; a scrape between two updates can see none or two that are 1 |
 /// | summary | summary | histogram, exported as the recorder decides |
 /// | exemplars | one per bucket | discarded |
 /// | in-progress gauge | never negative | gauge that is incremented and decremented |
@@ -124,6 +126,13 @@ impl Sink {
         }
     }
 
+    /// Logs a warning if this is a recorder of another crate, which ignores the buckets of a catalogue.
+    pub(crate) fn warn_if_buckets_are_ignored(&self, family: &str, buckets: &[f64]) {
+        if !buckets.is_empty() && !matches!(self.0, SinkKind::Registry(_)) {
+            warn_of_ignored_buckets(format_args!("{family}: the buckets {buckets:?} are"));
+        }
+    }
+
     /// Like [`Sink::register`], but returns an error if a label is a constant label of the registry.
     pub(crate) fn register_family(&self, spec: &FamilySpec) -> Result<(), Error> {
         if let SinkKind::Registry(registry) = &self.0 {
@@ -136,13 +145,13 @@ impl Sink {
     /// Returns the state of a layer, which lives as long as the program.
     ///
     /// In a [`Registry`], a configuration that is equal by `same` reuses the state that was leaked for it
-    /// before. `labels` are the labels of the layer without its constant labels. `buckets` is the name of the
-    /// setting for duration buckets, for the warning.
+    /// before. `labels` are the labels of the layer without its constant labels. `buckets` are the names of the
+    /// settings that set buckets, for the warning.
     pub(crate) fn layer_state<'a, T: Any + Send + Sync>(
         &self,
         options: &'a LayerOptions,
         labels: impl Iterator<Item = &'a str>,
-        buckets: &str,
+        buckets: &[&str],
         same: impl Fn(&T) -> bool,
         leak: impl FnOnce() -> Result<&'static T, Error>,
     ) -> Result<&'static T, Error> {
@@ -162,10 +171,8 @@ impl Sink {
                 leak()
             });
         }
-        if options.duration_buckets.is_some() {
-            tracing::warn!(
-                "{buckets} is ignored: this recorder sets its own buckets; configure them in the recorder"
-            );
+        for setting in buckets {
+            warn_of_ignored_buckets(format_args!("{setting} is"));
         }
         leak()
     }
@@ -236,6 +243,26 @@ impl Sink {
         }
     }
 
+    /// Registers a state set, which is in the first state. `labels` are those without the state.
+    pub(crate) fn state_set(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        states: &'static [&'static str],
+    ) -> StateSetHandle {
+        if let SinkKind::Registry(registry) = &self.0 {
+            let key = Cow::Owned(owned_key(name, labels));
+            let handle = registry.register_state_set_series(key, states);
+            return StateSetHandle::Registry((*handle).clone());
+        }
+        let gauge = |state: &&str| {
+            let labels = [labels, &[(name, *state)]].concat();
+            let key = owned_key(name, &labels);
+            self.foreign(|r| r.register_gauge(&key, &METADATA))
+        };
+        StateSetHandle::Foreign(ForeignStateSet::new(states.iter().map(gauge).collect()))
+    }
+
     pub(crate) fn in_progress(&self, key: Key) -> InProgressHandle {
         match &self.0 {
             SinkKind::Registry(registry) => InProgressHandle::Registry(
@@ -285,6 +312,12 @@ impl From<Registry> for Sink {
     }
 }
 
+impl From<&Sink> for Sink {
+    fn from(sink: &Sink) -> Self {
+        sink.clone()
+    }
+}
+
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -293,6 +326,14 @@ impl fmt::Debug for Sink {
             SinkKind::Global => f.write_str("Sink(the global recorder)"),
         }
     }
+}
+
+/// `what` names the setting, with its verb.
+fn warn_of_ignored_buckets(what: fmt::Arguments<'_>) {
+    tracing::warn!(
+        "{what} ignored: this recorder sets its own buckets; configure them in the recorder, with \
+         `RegistryBuilder::buckets_for` if it passes metrics on to a `Registry`"
+    );
 }
 
 /// Warns of many layers of one registry, and returns an error beyond [`MAX_LAYERS`]: so a program that builds its layer
@@ -338,6 +379,7 @@ fn describe(recorder: &dyn Recorder, spec: &FamilySpec) {
         // Counters of the `metrics` crate accept only integers.
         Instrument::FloatCounter
         | Instrument::Info
+        | Instrument::StateSet
         | Instrument::Gauge
         | Instrument::InProgress => {
             recorder.describe_gauge(name, unit, help.into());

@@ -14,7 +14,7 @@ pub(crate) const OVERFLOW: &str = "overflow";
 
 const OVERFLOW_FAMILY: &str = "metrics_label_overflow_total";
 
-/// Why a label value is recorded as overflow, for the warning.
+/// Why a label value is replaced by `overflow`, for the warning.
 pub(crate) enum OverflowCause {
     /// The label has its maximum number of values. `advice` names the setting to change.
     Full { limit: usize, advice: &'static str },
@@ -24,36 +24,63 @@ pub(crate) enum OverflowCause {
     TooLong,
 }
 
-impl fmt::Display for OverflowCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl OverflowCause {
+    fn text(&self, effect: OverflowEffect) -> String {
         match self {
-            Self::Full { limit, advice } => write!(
-                f,
-                "reached its limit of {limit} values; new values are recorded as {OVERFLOW:?}; {advice}"
+            Self::Full { limit, advice } => {
+                format!("reached its limit of {limit} values; new values {effect}; {advice}")
+            }
+            Self::NotListed { listed, advice } => format!(
+                "got a value that is not one of its {listed} listed values; such values {effect}; {advice}"
             ),
-            Self::NotListed { listed, advice } => write!(
-                f,
-                "got a value that is not one of its {listed} listed values; such values are recorded as \
-                 {OVERFLOW:?}; {advice}"
-            ),
-            Self::TooLong => write!(
-                f,
-                "got a value longer than {MAX_NAME_LEN} bytes; such values are recorded as {OVERFLOW:?}; \
-                 shorten the value"
+            Self::TooLong => format!(
+                "got a value longer than {MAX_NAME_LEN} bytes; such values {effect}; shorten the value"
             ),
         }
     }
 }
 
-/// Counts the values of one label that are recorded as overflow. Its series is registered when the first value
+/// How the metric of a label records overflow, for the warning.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum OverflowEffect {
+    #[default]
+    Recorded,
+    /// In a gauge that can be set: the values of several series cannot be in one.
+    SetIgnored,
+    /// In a state set, for the same reason.
+    Ignored,
+}
+
+impl fmt::Display for OverflowEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recorded => write!(f, "are recorded as {OVERFLOW:?}"),
+            Self::Ignored => f.write_str("are not recorded"),
+            Self::SetIgnored => write!(
+                f,
+                "are ignored by `set` and recorded as {OVERFLOW:?} by `add`"
+            ),
+        }
+    }
+}
+
+/// Counts the values of one label that are replaced by `overflow`. Its series is registered when the first value
 /// overflows.
 #[derive(Default)]
 pub(crate) struct Overflow {
+    effect: OverflowEffect,
     counter: OnceLock<CounterHandle>,
 }
 
 impl Overflow {
-    /// Counts a value recorded as overflow. The first one also logs a warning with the `cause`.
+    pub(crate) fn new(effect: OverflowEffect) -> Self {
+        Self {
+            effect,
+            counter: OnceLock::new(),
+        }
+    }
+
+    /// Counts a value that is replaced by `overflow`. The first one also logs a warning with the `cause`.
     pub(crate) fn count(
         &self,
         sink: &Sink,
@@ -69,7 +96,7 @@ impl Overflow {
         });
         counter.increment();
         if first {
-            tracing::warn!("{family}: label {label:?} {}", cause());
+            tracing::warn!("{family}: label {label:?} {}", cause().text(self.effect));
         }
     }
 }
@@ -82,7 +109,7 @@ pub(crate) fn overflow_spec() -> FamilySpec {
         instrument: Instrument::Counter,
         metadata: FamilyMetadata {
             help: Some(
-                "Total number of label values recorded as \"overflow\", by metric and label."
+                "Total number of label values beyond the limit of their label, by metric and label."
                     .into(),
             ),
             unit: None,

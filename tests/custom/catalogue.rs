@@ -631,3 +631,170 @@ catalogue! {
 fn prefix_is_separated_by_one_underscore() {
     assert_eq!(Prefixed::families()[0].name, "bare_orders_total");
 }
+
+labels! {
+    pub struct Queue { queue: open(2) }
+    pub struct Place { queue: open(2), shard: bool }
+}
+
+catalogue! {
+    pub struct Queues {
+        /// Jobs in a queue.
+        pub queue_length: Gauge<Queue>,
+        /// Free places in a queue.
+        pub queue_free: Gauge<Place>,
+        /// Connections of a queue.
+        pub queue_connections: InProgress<Queue>,
+    }
+}
+
+#[test]
+fn gauge_beyond_the_limit_is_not_set_and_counts_as_overflow_with_one_warning() {
+    let registry = Registry::new();
+    let queues = Queues::on(&registry).unwrap();
+    let warnings = Warnings::capture();
+    for (i, queue) in ["a", "b", "c", "d", "c"].into_iter().enumerate() {
+        queues.queue_length.with(Queue { queue }).set(i as f64);
+        let shard = i % 2 == 0;
+        queues.queue_free.with(Place { queue, shard }).set(i as f64);
+    }
+    let long = "x".repeat(2000);
+    queues.queue_length.with(Queue { queue: &*long }).set(9.0);
+    let value = |name, queue| registry.sum(name, &[("queue", queue)]);
+    assert_eq!(value("queue_length", "a"), Some(0.0));
+    assert_eq!(value("queue_length", "b"), Some(1.0));
+    // No series has the value of another queue, nor a 0 that no queue has.
+    let page = registry.render();
+    assert!(!page.contains("queue=\"overflow\""), "{page}");
+    assert_valid_text(&page);
+    for (family, overflowed) in [("queue_length", 4.0), ("queue_free", 3.0)] {
+        let labels = [("family", family), ("label", "queue")];
+        let counted = registry.sum("metrics_label_overflow_total", &labels);
+        assert_eq!(counted, Some(overflowed), "{family}");
+    }
+    let expected = "queue_length: label \"queue\" reached its limit of 2 values; new values are ignored by `set` and \
+                    recorded as \"overflow\" by `add`; raise the limit of `open` in `labels!`";
+    assert_eq!(warnings.about(expected).len(), 1);
+    assert_eq!(warnings.about("queue_length").len(), 1);
+    // A series that exists is still set.
+    queues.queue_length.with(Queue { queue: "b" }).set(7.0);
+    assert_eq!(value("queue_length", "b"), Some(7.0));
+}
+
+#[test]
+fn sum_of_a_gauge_that_is_only_changed_stays_right_beyond_the_limit() {
+    let registry = Registry::new();
+    let queues = Queues::on(&registry).unwrap();
+    let lengths = ["a", "b", "c", "d"].map(|queue| queues.queue_length.with(Queue { queue }));
+    for length in lengths {
+        length.increment();
+        length.add(2.5);
+    }
+    lengths[3].decrement();
+    let value = |queue| registry.sum("queue_length", &[("queue", queue)]);
+    assert_eq!(value("overflow"), Some(2.0 * 3.5 - 1.0));
+    assert_eq!(registry.sum("queue_length", &[]), Some(4.0 * 3.5 - 1.0));
+    // `set` does not overwrite the changes.
+    lengths[3].set(100.0);
+    assert_eq!(value("overflow"), Some(6.0));
+
+    // Operations in progress cannot be set, so those of several queues can be in one series.
+    let started = ["a", "b", "c", "d"].map(|queue| {
+        let connections = queues.queue_connections.with(Queue { queue });
+        connections.start()
+    });
+    let overflow = || registry.sum("queue_connections", &[("queue", "overflow")]);
+    assert_eq!(overflow(), Some(2.0));
+    drop(started);
+    assert_eq!(overflow(), Some(0.0));
+}
+
+#[test]
+fn unconventional_counter_and_info_need_no_suffix() {
+    labels! {
+        pub struct Revision { revision: open }
+    }
+    catalogue! {
+        #[prefix = "old"]
+        pub struct Old {
+            /// Hits.
+            pub hits: Counter<Payment> { unconventional: true },
+            /// Seconds of work.
+            pub work: FloatCounter { name: "busy_count", unconventional: true },
+            /// The build.
+            pub build: Info<Revision> { unconventional: true },
+            /// Requests.
+            pub requests_total: Counter { unconventional: true },
+        }
+    }
+    let registry = Registry::new();
+    let old = Old::on(&registry).unwrap();
+    old.hits.with(Payment::Cash).add(3);
+    old.work.add(0.5);
+    old.build.set(Revision { revision: "7" });
+    let page = registry.render();
+    assert_valid_text(&page);
+    for line in [
+        "# TYPE old_hits counter",
+        "old_hits{payment=\"cash\"} 3",
+        "# TYPE busy_count counter",
+        "busy_count 0.5",
+        "# TYPE old_build gauge",
+        "old_build{revision=\"7\"} 1",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}\n{page}");
+    }
+    let page = render_open_metrics(&registry);
+    assert_valid_open_metrics(&page);
+    for line in [
+        "# TYPE old_hits unknown",
+        "old_hits{payment=\"cash\"} 3",
+        "# TYPE old_build gauge",
+        "# TYPE old_requests counter",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line}\n{page}");
+    }
+    let kinds = Old::families().into_iter().map(|family| family.kind);
+    let expected = [
+        MetricKind::Counter,
+        MetricKind::Counter,
+        MetricKind::Info,
+        MetricKind::Counter,
+    ];
+    assert_eq!(kinds.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn buckets_that_another_recorder_ignores_cause_a_warning() {
+    catalogue! {
+        pub struct Timed {
+            /// Duration in seconds, with the default buckets.
+            pub usual_seconds: Histogram,
+            /// Duration in seconds, with other buckets.
+            pub own_seconds: Histogram<Payment> { buckets: [0.5, 2.0] },
+            /// A gauge.
+            pub level: Gauge,
+        }
+    }
+    let warnings = Warnings::capture();
+    Timed::on(&Registry::new()).unwrap();
+    assert_eq!(warnings.about("buckets").len(), 0);
+    let timed = Timed::on(Sink::recorder(metrics::NoopRecorder)).unwrap();
+    timed.own_seconds.with(Payment::Card).observe(1.0);
+    let expected = "own_seconds: the buckets [0.5, 2.0] are ignored: this recorder sets its own buckets; configure \
+                    them in the recorder, with `RegistryBuilder::buckets_for` if it passes metrics on to a `Registry`";
+    assert_eq!(warnings.about(expected).len(), 1);
+    assert_eq!(warnings.about("buckets").len(), 1);
+}
+
+#[test]
+fn one_sink_serves_a_catalogue_and_a_layer() {
+    let registry = Registry::new();
+    let sink = Sink::from(&registry);
+    let shop = Shop::on(&sink).unwrap();
+    let _layer = tower_prometheus::HttpMetrics::server()
+        .build(&sink)
+        .unwrap();
+    shop.stock.set(2.0);
+    assert_eq!(registry.sum("shop_stock", &[]), Some(2.0));
+}

@@ -3,5 +3,6 @@
 mod catalogue;
 mod operations;
 mod services;
+mod state_sets;
 #[cfg(feature = "summary")]
 mod summary;

@@ -154,10 +154,12 @@ async fn layer_records_to_any_recorder() {
     let sink = Sink::recorder(registry.clone());
     let layer = with_shop_methods(GrpcMetrics::server())
         .handling_buckets([1.0])
+        .message_size_buckets([64.0])
         .build(sink)
         .unwrap();
     call(layer).await;
     assert_eq!(warnings.about("handling_buckets is ignored").len(), 1);
+    assert_eq!(warnings.about("message_size_buckets is ignored").len(), 1);
     let labels = [("grpc_method", "Say"), ("grpc_code", "OK")];
     let handled = registry.sum("grpc_server_handled_total", &labels);
     assert_eq!(handled, Some(1.0));

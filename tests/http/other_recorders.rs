@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use http::Request;
 use metrics::{Key, KeyName, Metadata, SharedString, Unit};
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{HttpMetrics, Registry, Sink};
+use tower_prometheus::{HttpMetrics, Registry, Sink, http::HttpMetric};
 
 use test_support::scrape::scrape_open_metrics;
 use test_support::service::{ok, request_to};
@@ -27,16 +27,27 @@ async fn units_are_described_to_the_recorder() {
 }
 
 #[test]
-fn duration_buckets_cause_a_warning_because_the_recorder_sets_its_own() {
+fn buckets_cause_a_warning_because_the_recorder_sets_its_own() {
     let warnings = Warnings::capture();
     let sink = Sink::recorder(metrics::NoopRecorder);
-    HttpMetrics::server().build(sink.clone()).unwrap();
-    assert_eq!(warnings.about("duration_buckets").len(), 0);
-    HttpMetrics::server()
+    let server = || {
+        HttpMetrics::server()
+            .measure(HttpMetric::ResponseBodySize)
+            .measure(HttpMetric::ConnectionDuration)
+    };
+    server().build(sink.clone()).unwrap();
+    assert_eq!(warnings.about("buckets").len(), 0);
+    let all = server()
         .duration_buckets([1.0])
-        .build(sink)
-        .unwrap();
-    assert_eq!(warnings.about("duration_buckets is ignored").len(), 1);
+        .size_buckets([1024.0])
+        .connection_buckets([60.0]);
+    all.clone().build(&Registry::new()).unwrap();
+    assert_eq!(warnings.about("buckets").len(), 0);
+    all.build(sink).unwrap();
+    for setting in ["duration_buckets", "size_buckets", "connection_buckets"] {
+        let expected = format!("{setting} is ignored: this recorder sets its own buckets");
+        assert_eq!(warnings.about(&expected).len(), 1, "{setting}");
+    }
 }
 
 /// A recorder that panics when a counter is registered.

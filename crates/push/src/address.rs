@@ -44,6 +44,12 @@ impl Address {
             return Err(wrong("the port must be a number up to 65535"));
         }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
+        // `http://ada:1/2@host` is parsed with the host `ada` and the path `/2@host`, which would be shown.
+        if path.contains('@') {
+            return Err(wrong(
+                "the path must not contain @; write / in a password as %2F, and @ in a path as %40",
+            ));
+        }
         let path = path.trim_end_matches('/').to_owned();
         let address = Self {
             scheme,

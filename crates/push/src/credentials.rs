@@ -14,8 +14,8 @@ use crate::error::Error;
 #[derive(Clone)]
 pub(crate) struct Credentials {
     header: HeaderValue,
-    /// The value without the scheme: `user:password` in base64, or the token.
-    secret: String,
+    /// The first characters of each text that must not be shown, see [`are_in`](Self::are_in).
+    secrets: Vec<String>,
 }
 
 impl Credentials {
@@ -31,14 +31,15 @@ impl Credentials {
                 "basic credentials: user and password must not contain control characters, such as a newline at the end",
             ));
         }
-        Self::new("Basic", STANDARD.encode(format!("{user}:{password}")))
+        let encoded = STANDARD.encode(format!("{user}:{password}"));
+        Self::new(format!("Basic {encoded}"), &[&encoded, password])
     }
 
     pub(crate) fn bearer(token: &str) -> Result<Self, Error> {
         if token.is_empty() {
             return Err(Error::new("bearer token: must not be empty"));
         }
-        Self::new("Bearer", token.to_owned())
+        Self::new(format!("Bearer {token}"), &[token])
     }
 
     /// Parses `user:password` from a URL, both percent-encoded.
@@ -47,24 +48,32 @@ impl Credentials {
         Self::basic(&decoded(user)?, &decoded(password)?)
     }
 
-    fn new(scheme: &str, secret: String) -> Result<Self, Error> {
-        let header = HeaderValue::from_str(&format!("{scheme} {secret}"));
-        let mut header = header.map_err(|error| {
+    fn new(header: String, secrets: &[&str]) -> Result<Self, Error> {
+        // Enough characters to recognize a secret, also if a response ends in the middle of it.
+        const RECOGNIZED: usize = 8;
+        let start = |secret: &str| secret.chars().take(RECOGNIZED).collect::<String>();
+        let mut header = HeaderValue::try_from(header).map_err(|error| {
             let message =
                 "bearer token: must not contain control characters, such as a newline at the end";
             Error::with_source(message, error)
         })?;
         header.set_sensitive(true);
-        Ok(Self { header, secret })
+        let secrets = secrets.iter().map(|secret| start(secret));
+        Ok(Self {
+            header,
+            secrets: secrets.filter(|secret| !secret.is_empty()).collect(),
+        })
     }
 
     pub(crate) fn header(&self) -> HeaderValue {
         self.header.clone()
     }
 
-    /// Returns whether a text contains the credentials. Some proxies list the request's headers in error pages.
+    /// Returns whether a text contains the credentials or their first 8 characters, as sent or decoded.
+    ///
+    /// Some proxies list the request's headers in error pages.
     pub(crate) fn are_in(&self, text: &str) -> bool {
-        text.contains(&self.secret)
+        self.secrets.iter().any(|secret| text.contains(secret))
     }
 }
 

@@ -49,12 +49,16 @@ impl StdError for Error {
 /// The message contains the Pushgateway's URL without credentials and, if it responded, the start of the response (at most
 /// 4 KiB). If gathering failed, the message contains the errors of the collectors instead.
 ///
+/// [`source`](StdError::source) returns the cause. Its chain of sources contains the [`std::io::Error`] of a connection that
+/// was refused or broke.
+///
 /// | predicate | cause | retried |
 /// |---|---|---|
 /// | [`is_connect`](Self::is_connect) | no connection: unknown host, refused, TLS | yes |
 /// | [`is_timeout`](Self::is_timeout) | no response within 10 s | yes |
 /// | [`is_rejected`](Self::is_rejected) | a response that is neither 2xx nor 5xx | no |
 /// | [`is_gather`](Self::is_gather) | a collector failed, and the handler is set to [`fail_on_collect_error`]; nothing was sent | no |
+/// | [`is_label_conflict`](Self::is_label_conflict) | a metric has a label that is also a grouping label; nothing was sent | no |
 /// | none, with a [`status`](Self::status) | a 5xx response | yes |
 /// | none, without a status | the connection broke, or the response is not HTTP | yes |
 ///
@@ -69,6 +73,7 @@ pub struct PushError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
     Gather,
+    LabelConflict,
     Connect,
     /// The connection broke, or the response is not HTTP.
     InvalidResponse,
@@ -129,12 +134,20 @@ impl PushError {
         self.cause == Cause::Gather
     }
 
+    /// Returns whether a metric has a label that is also a grouping label, so that nothing was sent.
+    ///
+    /// The Pushgateway would overwrite the label's values with that of the grouping label.
+    #[must_use]
+    pub fn is_label_conflict(&self) -> bool {
+        self.cause == Cause::LabelConflict
+    }
+
     /// Returns whether a retry can succeed.
     pub(crate) fn is_transient(&self) -> bool {
         match self.cause {
             Cause::Connect | Cause::InvalidResponse | Cause::Timeout => true,
             Cause::Status(status) => status.is_server_error(),
-            Cause::Gather => false,
+            Cause::Gather | Cause::LabelConflict => false,
         }
     }
 }

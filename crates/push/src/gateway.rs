@@ -43,7 +43,7 @@ use crate::page::{gather, read};
 /// |---|---|
 /// | no connection, a broken connection, no valid response within 10 s, 5xx | yes |
 /// | any other response that is not 2xx; redirects are not followed | no |
-/// | the metrics cannot be gathered | no |
+/// | the metrics cannot be gathered, or a label is also a grouping label | no |
 ///
 /// The number of retries is 5 by default ([`retries`](Self::retries)). The pause before a retry starts at 0.1 s and
 /// doubles each time, up to 5 s. Each attempt has 10 s to get a response. The metrics are gathered once: each attempt sends
@@ -127,7 +127,7 @@ impl PushGateway {
     /// Adds a grouping label besides `job`.
     ///
     /// Each combination of values identifies a separate group. The Pushgateway adds the grouping labels to all metrics of
-    /// the group. `value` may be empty and may contain any characters.
+    /// the group, so these must not have a label of the same name. `value` may be empty and may contain any characters.
     ///
     /// # Errors
     ///
@@ -185,10 +185,17 @@ impl PushGateway {
     ///
     /// # Errors
     ///
-    /// Returns an error if the Pushgateway cannot be reached or rejects the metrics, or if a collector fails and the handler
-    /// is set to [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error). See [`PushError`].
+    /// Returns an error if
+    ///
+    /// - the Pushgateway cannot be reached or rejects the metrics;
+    /// - a metric has a label that is also a grouping label (`job` or one of [`group`](Self::group));
+    /// - a collector fails and the handler is set to
+    ///   [`fail_on_collect_error`](MetricsHandler::fail_on_collect_error).
+    ///
+    /// See [`PushError`].
     pub async fn push(&self, source: impl Into<MetricsHandler>) -> Result<(), PushError> {
-        self.send(Method::PUT, gather(source.into()).await?).await
+        let page = self.gather(source.into()).await?;
+        self.send(Method::PUT, page).await
     }
 
     /// Replaces metrics of the group that have the same names as those of `source`, and keeps its other metrics (HTTP
@@ -198,7 +205,8 @@ impl PushGateway {
     ///
     /// As [`push`](Self::push).
     pub async fn push_add(&self, source: impl Into<MetricsHandler>) -> Result<(), PushError> {
-        self.send(Method::POST, gather(source.into()).await?).await
+        let page = self.gather(source.into()).await?;
+        self.send(Method::POST, page).await
     }
 
     /// Deletes the group with all its metrics (HTTP `DELETE`).
@@ -208,6 +216,13 @@ impl PushGateway {
     /// Returns an error if the Pushgateway cannot be reached or rejects the request. See [`PushError`].
     pub async fn delete(&self) -> Result<(), PushError> {
         self.send(Method::DELETE, String::new()).await
+    }
+
+    /// Returns the page to push. Fails if one of its labels is a grouping label.
+    async fn gather(&self, handler: MetricsHandler) -> Result<String, PushError> {
+        let page = gather(handler).await?;
+        self.grouping.check(&page)?;
+        Ok(page)
     }
 
     async fn send(&self, method: Method, page: String) -> Result<(), PushError> {

@@ -5,7 +5,8 @@ use tower_prometheus::model::names::check_label_name;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::error::Error;
+use crate::error::{Cause, Error, PushError};
+use crate::labels::find_label;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Grouping {
@@ -40,6 +41,20 @@ impl Grouping {
 
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Returns an error if a metric of the page has a label that is also a grouping label.
+    ///
+    /// The Pushgateway would overwrite the label's values. If this makes two series equal, it would reject the page.
+    pub(crate) fn check(&self, page: &str) -> Result<(), PushError> {
+        let Some((metric, label)) = find_label(page, &self.labels) else {
+            return Ok(());
+        };
+        let message = format!(
+            "{metric}: label {label:?} is also a grouping label, and the Pushgateway would overwrite its values; rename the \
+             label or the grouping label (`job` is always a grouping label)"
+        );
+        Err(PushError::new(Cause::LabelConflict, message))
     }
 }
 

@@ -51,6 +51,7 @@ mod credentials;
 mod error;
 mod gateway;
 mod grouping;
+mod labels;
 mod page;
 #[cfg(feature = "tls")]
 mod tls;

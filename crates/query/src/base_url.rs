@@ -22,7 +22,9 @@ impl BaseUrl {
     pub(crate) fn parse(url: &str) -> Result<(Self, Option<Credentials>), Error> {
         let url = url.trim();
         if url.contains('#') || url.contains('?') {
-            return Err(invalid("it must not have a query or a fragment"));
+            return Err(invalid(
+                "it must not have a query or a fragment; write ? and # in a password as %3F and %23",
+            ));
         }
         let uri: Uri = url
             .parse()
@@ -42,6 +44,12 @@ impl BaseUrl {
         }
         let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
         let path = without_trailing_slash(path);
+        // `http://ada:1/2@host` is parsed with the host `ada` and the path `/2@host`, which would be shown.
+        if path.contains('@') {
+            return Err(invalid(
+                "its path must not contain @; write / in a password as %2F, and @ in a path as %40",
+            ));
+        }
         if has_dot_segment(path) {
             return Err(invalid("its path must not have a segment `.` or `..`"));
         }
@@ -88,7 +96,11 @@ fn split_credentials(authority: &Authority) -> Result<(Authority, Option<Credent
         return Ok((authority.clone(), None));
     };
     let host = host.parse().map_err(|error| no_host().with_source(error))?;
-    Ok((host, Some(Credentials::from_userinfo(userinfo)?)))
+    let credentials = match userinfo {
+        "" => None,
+        userinfo => Some(Credentials::from_userinfo(userinfo)?),
+    };
+    Ok((host, credentials))
 }
 
 fn no_host() -> Error {

@@ -1,6 +1,7 @@
 //! [`QueryProxyBuilder`]: the settings of a [`QueryProxy`].
 
 use std::env::{self, VarError};
+use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
@@ -38,7 +39,6 @@ const URL_VARIABLE: &str = "VICTORIAMETRICS_URL";
 /// | [`services_of`](Self::services_of) | label `job` of `up` |
 /// | [`health_path`](Self::health_path) | `/-/healthy` below the base URL |
 /// | credentials, headers, forced labels, fallback services, mount path | none |
-#[derive(Debug)]
 pub struct QueryProxyBuilder {
     url: Result<(BaseUrl, Option<Credentials>), Error>,
     credentials: Vec<Result<Credentials, Error>>,
@@ -120,8 +120,8 @@ impl QueryProxyBuilder {
 
     /// Authenticates at the upstream with a user name and a password (HTTP basic authentication).
     ///
-    /// The user name must not contain a colon. Credentials can be set once: here, with [`bearer_auth`](Self::bearer_auth)
-    /// or in the URL.
+    /// The user name must not contain a colon. Control characters, such as a trailing newline, are not allowed. Credentials
+    /// can be set once: here, with [`bearer_auth`](Self::bearer_auth) or in the URL.
     #[must_use]
     pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         let credentials = Credentials::basic(user.as_ref(), password.as_ref());
@@ -140,8 +140,8 @@ impl QueryProxyBuilder {
 
     /// Adds a header to every request to the upstream, such as Mimir's `X-Scope-OrgID`.
     ///
-    /// Like credentials, the value never appears in responses, logs or `Debug` output. Headers of a single connection or
-    /// message, such as `connection` and `content-length`, cannot be set.
+    /// Like credentials, the value never appears in the proxy's responses, errors, logs or `Debug` output. Headers of a
+    /// single connection or message, such as `connection` and `content-length`, cannot be set.
     #[must_use]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let header = constant_header(name.as_ref(), value.as_ref());
@@ -383,7 +383,8 @@ fn health_uri(base_url: &BaseUrl, path: Option<&str>) -> Result<Uri, Error> {
     let uri = is_valid.then(|| base_url.with_path(path)).flatten();
     uri.ok_or_else(|| {
         Error::setting(format!(
-            "health_path: invalid path {path:?}; expected an absolute path such as /-/healthy"
+            "health_path: invalid path {}; expected an absolute path such as /-/healthy",
+            quoted(path)
         ))
     })
 }
@@ -394,6 +395,28 @@ fn mount(path: &str) -> Result<String, Error> {
         return Ok(mount.to_owned());
     }
     Err(Error::setting(format!(
-        "mounted_at: invalid path {path:?}; expected an absolute path such as /api/metrics"
+        "mounted_at: invalid path {}; expected an absolute path such as /api/metrics",
+        quoted(path)
     )))
+}
+
+/// Quotes a path for an error message, unless it is a URL: a URL may contain a password.
+fn quoted(path: &str) -> String {
+    match path.contains("//") || path.contains('@') {
+        true => "(a URL)".to_owned(),
+        false => format!("{path:?}"),
+    }
+}
+
+/// Shows the settings that cannot contain credentials. `build` has not checked the others yet.
+impl fmt::Debug for QueryProxyBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryProxyBuilder")
+            .field("url", &self.url)
+            .field("limits", &self.limits)
+            .field("max_response_bytes", &self.max_response_bytes)
+            .field("max_concurrent", &self.max_concurrent)
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
 }

@@ -21,6 +21,12 @@ impl Credentials {
                 "basic_auth: the user name must not contain a colon",
             ));
         }
+        // RFC 7617 forbids control characters. Usually it is the trailing newline of a password read from a file.
+        if user.chars().chain(password.chars()).any(char::is_control) {
+            return Err(Error::setting(
+                "basic_auth: user name and password must not contain control characters, such as a newline at the end",
+            ));
+        }
         let encoded = STANDARD.encode(format!("{user}:{password}"));
         Self::from_text("basic_auth", &format!("Basic {encoded}"))
     }

@@ -79,6 +79,10 @@ impl ErrorResponse {
         }
     }
 
+    pub(crate) fn is_timeout(&self) -> bool {
+        self.status == StatusCode::GATEWAY_TIMEOUT
+    }
+
     /// Returns error and detail in one line, for logs and for the health endpoint.
     pub(crate) fn summary(&self) -> String {
         format!("{}: {}", self.error, self.detail)

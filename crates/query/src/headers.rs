@@ -103,8 +103,12 @@ pub(crate) fn forwarded_headers(names: &[String]) -> Result<Vec<HeaderName>, Err
 }
 
 fn header_name(setting: &str, name: &str) -> Result<HeaderName, Error> {
+    // The name is not shown: in `Authorization: Bearer …` it would contain the value.
     let parsed = HeaderName::try_from(name).map_err(|error| {
-        Error::setting(format!("{setting}: invalid header name {name:?}")).with_source(error)
+        let message = format!(
+            "{setting}: invalid header name; expected letters, digits and characters such as -, without the value"
+        );
+        Error::setting(message).with_source(error)
     })?;
     if HOP_BY_HOP.contains(&parsed.as_str()) {
         let message = format!(

@@ -68,8 +68,13 @@
 //! After the response head is sent, the proxy can only abort the body, which clients see as a truncated response. It
 //! aborts the body if the upstream's body fails, exceeds [`max_response_bytes`] or exceeds the time limit.
 //!
-//! Log events (crate `tracing`): a warning when the upstream becomes unreachable, and an info event when it is reachable
-//! again.
+//! Log events (crate `tracing`) when the upstream stops responding and when it responds again, not for each request:
+//!
+//! | level | message | `reason` |
+//! |---|---|---|
+//! | warning | `query proxy: the upstream is unreachable` | the error of the connection |
+//! | warning | `query proxy: the upstream does not respond in time` | the time limit |
+//! | info | `query proxy: the upstream responds again` | |
 //!
 //! # Cancellation
 //!
@@ -85,8 +90,10 @@
 //! | parameters of a range query | `query`, `start`, `end`, `step` |
 //! | headers | the configured [credentials] and [headers](QueryProxyBuilder::header); those of the client that are [forwarded](QueryProxyBuilder::forward_header), by default none |
 //!
-//! Credentials never appear in responses, logs or `Debug` output. Connections are pooled. After the upstream restarts, the
-//! proxy reconnects with the next request.
+//! Credentials and values of configured headers never appear in the proxy's own responses, logs, errors or `Debug` output.
+//! The upstream's responses to range queries are forwarded unchanged: an upstream that repeats the headers of requests in
+//! its responses would reveal them. Connections are pooled. After the upstream restarts, the proxy reconnects with the next
+//! request.
 //!
 //! # Tenants
 //!

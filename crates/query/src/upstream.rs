@@ -21,7 +21,7 @@ pub(crate) struct Upstream {
     base_url: BaseUrl,
     headers: UpstreamHeaders,
     /// Whether the last request got a response. Only changes are logged.
-    is_reachable: AtomicBool,
+    is_responding: AtomicBool,
 }
 
 impl Upstream {
@@ -38,7 +38,7 @@ impl Upstream {
             client: client.build(connector),
             base_url,
             headers,
-            is_reachable: AtomicBool::new(true),
+            is_responding: AtomicBool::new(true),
         }
     }
 
@@ -62,20 +62,26 @@ impl Upstream {
         response
     }
 
-    /// Logs when the upstream becomes unreachable or reachable again, not every failed request.
+    /// Logs when the upstream stops responding or responds again, not every failed request.
     fn log_change(&self, error: Option<&ErrorResponse>) {
-        let is_reachable = error.is_none();
-        if self.is_reachable.swap(is_reachable, Ordering::Relaxed) == is_reachable {
+        let is_responding = error.is_none();
+        if self.is_responding.swap(is_responding, Ordering::Relaxed) == is_responding {
             return;
         }
         match error {
+            Some(error) if error.is_timeout() => {
+                tracing::warn!(
+                    reason = error.summary(),
+                    "query proxy: the upstream does not respond in time"
+                );
+            }
             Some(error) => {
                 tracing::warn!(
                     reason = error.summary(),
                     "query proxy: the upstream is unreachable"
                 );
             }
-            None => tracing::info!("query proxy: the upstream is reachable again"),
+            None => tracing::info!("query proxy: the upstream responds again"),
         }
     }
 }

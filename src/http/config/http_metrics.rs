@@ -243,7 +243,7 @@ impl HttpMetrics {
     /// 64 MiB.
     ///
     /// Bounds must be finite and increasing; `+Inf` is added. If no size is measured, [`build`](Self::build) returns an
-    /// error. A recorder of another crate sets its own buckets.
+    /// error. A recorder of another crate sets its own buckets: for it, this setting is ignored with a warning.
     pub fn size_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.size_buckets = Some(bounds.into());
         self
@@ -255,7 +255,8 @@ impl HttpMetrics {
     /// If streams are cut off at 60 s, most lifetimes are a little above 60 and in the bucket up to 300, so quantiles are
     /// far too high. Set bounds on both sides, such as 55 and 65. The call replaces the defaults.
     ///
-    /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added.
+    /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added. A recorder of
+    /// another crate sets its own buckets: for it, this setting is ignored with a warning.
     pub fn connection_buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.settings.connection_buckets = Some(bounds.into());
         self

@@ -139,6 +139,17 @@ impl HttpSettings {
         self.measured[family as usize]
     }
 
+    /// The names of the settings that set buckets.
+    pub(crate) fn bucket_settings(&self) -> Vec<&'static str> {
+        let settings = [
+            (DURATION_BUCKETS, &self.options.duration_buckets),
+            ("size_buckets", &self.size_buckets),
+            ("connection_buckets", &self.connection_buckets),
+        ];
+        let set = settings.into_iter().filter(|(_, bounds)| bounds.is_some());
+        set.map(|(name, _)| name).collect()
+    }
+
     /// Whether the end of a request records more than its count and its duration to the end of the body.
     pub(crate) fn measures_more(&self) -> bool {
         let usual = [HttpMetric::Requests, HttpMetric::Duration];

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::http::config::families::LabelSource;
 use crate::http::config::http_label::On;
 use crate::http::config::http_metric::HttpMetric;
-use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings};
+use crate::http::config::settings::HttpSettings;
 use crate::http::labels::status::Status;
 use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::endpoint::EndpointKind;
@@ -35,7 +35,8 @@ impl LayerSeries {
             Ok(series)
         };
         let (options, labels) = (&settings.options, settings.label_names());
-        sink.layer_state(options, labels, DURATION_BUCKETS, same, leak)
+        let buckets = settings.bucket_settings();
+        sink.layer_state(options, labels, &buckets, same, leak)
     }
 
     /// Returns the series of a layer that is turned off.

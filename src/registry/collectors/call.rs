@@ -16,7 +16,8 @@ use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::collect::CollectError;
-use crate::collect::checked::{CheckedFamily, Checker};
+use crate::collect::checked::CheckedFamily;
+use crate::collect::checker::{Checked, Checker, SampleRules};
 use crate::collect::deadline::Deadline;
 use crate::collect::samples::Samples;
 use crate::sync::lock;
@@ -32,6 +33,8 @@ pub(crate) type CollectFuture = Pin<Box<dyn Future<Output = Result<Samples, Coll
 pub(crate) struct Report {
     pub(crate) collector: Arc<str>,
     pub(crate) seconds: f64,
+    /// The number of series that are not exported, because the collector has more than its maximum.
+    pub(crate) dropped: u64,
     /// The families, or the reason of the failure.
     pub(crate) families: Result<Vec<Arc<CheckedFamily>>, String>,
 }
@@ -39,28 +42,42 @@ pub(crate) struct Report {
 /// One call of a collector. If the last scrape that waits for it is dropped, the call is cancelled.
 pub(crate) struct CollectorCall {
     collector: Arc<str>,
-    constant_labels: Arc<[(String, String)]>,
+    rules: Arc<SampleRules>,
+    /// Whether a warning about dropped series was logged for this collector.
+    warned_of_dropped: Arc<AtomicBool>,
     started: Instant,
     deadline: Deadline,
-    /// `None` after the call has ended.
-    future: Mutex<Option<CollectFuture>>,
+    work: Mutex<CallWork>,
     waker: Arc<SharedWaker>,
     report: OnceLock<Arc<Report>>,
 }
 
+/// The work that is left of a call.
+enum CallWork {
+    Collecting(CollectFuture),
+    /// Validates the samples. The number is the run time of the collector in seconds.
+    Checking(Box<Checker>, f64),
+    Over,
+}
+
+/// The result of the work of a call, and the run time of the collector in seconds.
+type CallResult = (Result<Checked, String>, f64);
+
 impl CollectorCall {
     pub(crate) fn new(
         collector: Arc<str>,
-        constant_labels: Arc<[(String, String)]>,
+        rules: Arc<SampleRules>,
+        warned_of_dropped: Arc<AtomicBool>,
         deadline: Deadline,
         future: CollectFuture,
     ) -> Self {
         Self {
             collector,
-            constant_labels,
+            rules,
+            warned_of_dropped,
             started: Instant::now(),
             deadline,
-            future: Mutex::new(Some(future)),
+            work: Mutex::new(CallWork::Collecting(future)),
             waker: Arc::default(),
             report: OnceLock::new(),
         }
@@ -79,14 +96,19 @@ impl CollectorCall {
     pub(crate) fn is_over(&self) -> bool {
         // A call with a report can still have its future, if it timed out while another thread was polling
         // the future.
-        self.report.get().is_some() && self.try_future(|future| future.is_none()).unwrap_or(false)
+        let is_over = |work: &mut CallWork| matches!(work, CallWork::Over);
+        self.report.get().is_some() && self.try_work(is_over).unwrap_or(false)
     }
 
-    /// Polls the collector's future if it was woken. Returns `Ready` if the call has a report.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Polls the collector's future if it was woken, and validates its samples, unless the budget is spent. Returns
+    /// `Ready` if the call has a report.
+    pub(crate) fn poll(&self, budget: &mut Budget, cx: &mut Context<'_>) -> Poll<()> {
+        if self.report.get().is_some() {
+            return Poll::Ready(());
+        }
         self.waker.add(cx.waker());
-        if self.waker.is_woken() {
-            self.drive();
+        if self.waker.is_woken() && !budget.is_spent() {
+            self.drive(budget);
         }
         match self.report.get() {
             Some(_) => Poll::Ready(()),
@@ -94,33 +116,62 @@ impl CollectorCall {
         }
     }
 
-    fn drive(&self) {
-        let outcome = self.try_future(|future| {
+    fn drive(&self, budget: &mut Budget) {
+        let outcome = self.try_work(|work| {
             if !self.waker.take() {
                 return None;
             }
-            let waker = Waker::from(Arc::clone(&self.waker));
-            let polled = poll_caught(future.as_mut()?, &waker)?;
-            drop_caught(future);
-            Some(polled)
+            self.advance(work, budget)
         });
         match outcome {
-            Some(Some(result)) => self.end(result),
-            // The future was woken during the poll, which woke the scrapes. They may have found the future
-            // locked, so wake them again.
+            Some(Some((checked, seconds))) => self.end(checked, seconds),
+            // The work was woken while it was locked, which woke the scrapes. They may have found it locked, so
+            // wake them again.
             Some(None) if self.waker.is_woken() => self.waker.wake_all(),
             _ => {}
         }
     }
 
+    /// Polls the collector's future, then validates its samples. Returns `None` if the future is pending or the
+    /// budget is spent.
+    fn advance(&self, work: &mut CallWork, budget: &mut Budget) -> Option<CallResult> {
+        /// The approximate cost of a poll in nanoseconds.
+        const POLL: usize = 500;
+        /// The approximate cost in nanoseconds of adding a sample, which the collector did in one poll.
+        const SAMPLE: usize = 150;
+        if let CallWork::Collecting(future) = work {
+            budget.spend(POLL);
+            let waker = Waker::from(Arc::clone(&self.waker));
+            let polled = poll_caught(future, &waker)?;
+            let seconds = self.started.elapsed().as_secs_f64();
+            drop_caught(work);
+            match polled {
+                Ok(samples) => {
+                    budget.spend(SAMPLE * samples.len());
+                    let checker = Checker::new(samples, Arc::clone(&self.rules));
+                    *work = CallWork::Checking(Box::new(checker), seconds);
+                }
+                Err(reason) => return Some((Err(reason), seconds)),
+            }
+        }
+        let CallWork::Checking(checker, seconds) = work else {
+            return None;
+        };
+        let Some(checked) = checker.advance(budget) else {
+            self.waker.set_woken();
+            return None;
+        };
+        let seconds = *seconds;
+        *work = CallWork::Over;
+        Some((checked, seconds))
+    }
+
     /// Ends the call with a timeout error and drops the collector's future, unless another thread is
     /// polling it.
     pub(crate) fn time_out(&self) {
-        self.end(Err(format!(
-            "timed out after {:.3} s",
-            self.started.elapsed().as_secs_f64()
-        )));
-        self.try_future(drop_caught);
+        let seconds = self.started.elapsed().as_secs_f64();
+        self.end(Err(format!("timed out after {seconds:.3} s")), seconds);
+        self.try_work(drop_caught);
     }
 
     /// Returns a failure report for a scrape whose deadline is earlier than that of the call. The call
@@ -132,40 +183,54 @@ impl CollectorCall {
         Arc::new(Report {
             collector: Arc::clone(&self.collector),
             seconds,
+            dropped: 0,
             families: Err(reason),
         })
     }
 
-    fn end(&self, samples: Result<Samples, String>) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        let families = samples.and_then(|samples| {
-            let mut checker = Checker::new(samples, Arc::clone(&self.constant_labels));
-            let checked = checker.advance(&mut Budget::unlimited());
-            checked.unwrap_or_else(|| Ok(Vec::new()))
-        });
+    fn end(&self, checked: Result<Checked, String>, seconds: f64) {
+        let (families, dropped) = match checked {
+            Ok(Checked { families, dropped }) => (Ok(families), dropped),
+            Err(reason) => (Err(reason), 0),
+        };
         let report = Report {
             collector: Arc::clone(&self.collector),
             seconds,
+            dropped,
             families,
         };
         let report = Arc::new(report);
-        if self.report.set(Arc::clone(&report)).is_ok()
-            && let Err(reason) = &report.families
-        {
-            self.warn(reason);
+        if self.report.set(Arc::clone(&report)).is_ok() {
+            if let Err(reason) = &report.families {
+                self.warn(reason);
+            }
+            if dropped > 0 && !self.warned_of_dropped.swap(true, Ordering::Relaxed) {
+                self.warn_of_dropped(dropped);
+            }
         }
         self.waker.wake_all();
+    }
+
+    fn warn_of_dropped(&self, dropped: u64) {
+        let Self {
+            collector, rules, ..
+        } = self;
+        let max = rules.max_series;
+        tracing::warn!(
+            "collector {collector:?} has more than {max} series, {dropped} are not exported: return fewer label \
+             values, or raise `RegistryBuilder::max_series_per_collector`"
+        );
     }
 
     fn warn(&self, reason: &str) {
         warn_of(&self.collector, reason);
     }
 
-    /// Runs `work` on the collector's future; `None` if another thread holds its lock.
-    fn try_future<T>(&self, work: impl FnOnce(&mut Option<CollectFuture>) -> T) -> Option<T> {
-        match self.future.try_lock() {
-            Ok(mut future) => Some(work(&mut future)),
-            Err(TryLockError::Poisoned(poisoned)) => Some(work(&mut poisoned.into_inner())),
+    /// Runs `f` on the work; `None` if another thread holds its lock.
+    fn try_work<T>(&self, f: impl FnOnce(&mut CallWork) -> T) -> Option<T> {
+        match self.work.try_lock() {
+            Ok(mut work) => Some(f(&mut work)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(f(&mut poisoned.into_inner())),
             Err(TryLockError::WouldBlock) => None,
         }
     }
@@ -185,10 +250,10 @@ fn poll_caught(future: &mut CollectFuture, waker: &Waker) -> Option<Result<Sampl
     }
 }
 
-/// Drops a collector's future and catches panics of its destructors.
-fn drop_caught(future: &mut Option<CollectFuture>) {
-    let future = future.take();
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+/// Ends the work, and catches panics of the destructors of a collector's future.
+fn drop_caught(work: &mut CallWork) {
+    let work = std::mem::replace(work, CallWork::Over);
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
 }
 
 /// Returns the message of an error followed by those of its sources.
@@ -210,7 +275,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 
 /// The waker of a collector's future: it wakes all scrapes that wait for it.
 struct SharedWaker {
-    /// Whether the future must be polled: it is new or was woken.
+    /// Whether the call has work: its future is new or was woken, or its samples are being validated.
     woken: AtomicBool,
     /// The wakers of the scrapes.
     waiting: Mutex<Vec<Waker>>,
@@ -235,6 +300,11 @@ impl SharedWaker {
 
     fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Acquire)
+    }
+
+    /// Sets the flag without waking a scrape.
+    fn set_woken(&self) {
+        self.woken.store(true, Ordering::Release);
     }
 
     /// Resets the flag and returns whether it was set.

@@ -1,22 +1,17 @@
 //! [`Collection`]: one scrape's wait for collectors. [`Collected`]: their reports.
 
-use std::collections::HashSet;
 use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use metrics::Unit;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::collect::checked::{CheckedFamily, check_family};
+use crate::budget::Budget;
 use crate::collect::deadline::Deadline;
-use crate::collect::samples::{Sampled, SampledFamily};
-use crate::model::kind::MetricKind;
-use crate::model::numbers::Number;
-use crate::registry::collectors::call::{CollectorCall, CollectorCalls, Report, warn_of};
+use crate::registry::collectors::call::{CollectorCall, CollectorCalls, Report};
 
 /// One scrape's wait for its collectors, with the deadline of that scrape.
 #[derive(Debug)]
@@ -41,19 +36,27 @@ impl Collection {
         self.deadline
     }
 
-    /// Drives the calls until each has a report, or until this scrape times out.
-    pub(crate) fn poll(&mut self, calls: &CollectorCalls, cx: &mut Context<'_>) -> Poll<Collected> {
+    /// Drives the calls until each has a report, or until this scrape times out. Yields when the budget is spent.
+    pub(crate) fn poll(
+        &mut self,
+        calls: &CollectorCalls,
+        budget: &mut Budget,
+        cx: &mut Context<'_>,
+    ) -> Poll<Collected> {
         loop {
             let mut next = self.deadline.drop_at();
             let mut all_reported = true;
             for call in calls {
-                if call.poll(cx).is_pending() {
+                if call.poll(budget, cx).is_pending() {
                     all_reported = false;
                     next = next.min(call.times_out_at());
                 }
             }
             if all_reported {
                 return Poll::Ready(Collected::of(calls));
+            }
+            if budget.is_spent() {
+                cx.waker().wake_by_ref();
             }
             let timer = self.timer.get_or_insert_with(|| Timer::new(next));
             ready!(timer.poll_until(next, cx));
@@ -111,9 +114,6 @@ impl PartialEq for Collected {
 }
 
 impl Collected {
-    const SUCCESS: &str = "scrape_collector_success";
-    const DURATION: &str = "scrape_collector_duration_seconds";
-
     fn of(calls: &CollectorCalls) -> Self {
         let report = |call: &Arc<CollectorCall>| {
             call.report()
@@ -127,11 +127,9 @@ impl Collected {
         self.0.is_empty()
     }
 
-    /// The approximate cost of sorting and checking the families, in nanoseconds.
-    pub(crate) fn work(&self) -> usize {
-        const FAMILY: usize = 500;
-        let families = |report: &Arc<Report>| report.families.as_ref().map_or(0, Vec::len);
-        self.0.iter().map(families).sum::<usize>() * FAMILY
+    /// Returns the reports, in the order of registration.
+    pub(crate) fn reports(&self) -> &[Arc<Report>] {
+        &self.0
     }
 
     /// Returns one line per failed collector; `None` if all succeeded.
@@ -145,106 +143,5 @@ impl Collected {
         });
         let reasons: String = failed.collect();
         (!reasons.is_empty()).then_some(reasons)
-    }
-
-    /// Returns the families to export, sorted by name.
-    ///
-    /// `is_taken` tells whether another metric of the page has a name. If a family name of a collector is taken,
-    /// none of the families of that collector are exported.
-    pub(crate) fn families(
-        &self,
-        constant_labels: &[(String, String)],
-        is_taken: impl Fn(&str) -> bool,
-    ) -> Vec<Arc<CheckedFamily>> {
-        if self.is_empty() {
-            return Vec::new();
-        }
-        let mut names = HashSet::from([Self::SUCCESS, Self::DURATION].map(str::to_owned));
-        let mut families = Vec::new();
-        let mut successes = Vec::with_capacity(self.0.len());
-        for report in &self.0 {
-            let exported = report.exportable(|name| names.contains(name) || is_taken(name));
-            successes.push(exported.is_some());
-            for family in exported.into_iter().flatten() {
-                names.extend(family.kind.sample_names(&family.name));
-                families.push(Arc::clone(family));
-            }
-        }
-        families.extend(self.about_collectors(&successes, constant_labels, &is_taken));
-        families.sort_by(|a, b| a.name.cmp(&b.name));
-        families
-    }
-
-    /// Returns the families [`SUCCESS`](Self::SUCCESS) and [`DURATION`](Self::DURATION).
-    fn about_collectors(
-        &self,
-        successes: &[bool],
-        constant_labels: &[(String, String)],
-        is_taken: impl Fn(&str) -> bool,
-    ) -> Vec<Arc<CheckedFamily>> {
-        let successes = successes.iter().map(|is| Number::Integer(u64::from(*is)));
-        let seconds = self.0.iter().map(|report| Number::Float(report.seconds));
-        let success = self.gauge(
-            Self::SUCCESS,
-            "Whether the collector succeeded (1) or its metrics are missing (0).",
-            None,
-            successes,
-        );
-        let duration = self.gauge(
-            Self::DURATION,
-            "Run time of the collector in seconds, until it ended or timed out.",
-            Some(Unit::Seconds),
-            seconds,
-        );
-        let families = [success, duration].into_iter().filter_map(|family| {
-            let name = family.name.clone();
-            if is_taken(&name) {
-                tracing::warn!("{name} is not exported: the name is taken by another metric");
-                return None;
-            }
-            match check_family(family, constant_labels) {
-                Ok(family) => Some(Arc::new(family)),
-                Err(reason) => {
-                    tracing::warn!("{name} is not exported: {reason}");
-                    None
-                }
-            }
-        });
-        families.collect()
-    }
-
-    /// Returns a gauge with the label `collector`.
-    fn gauge(
-        &self,
-        name: &str,
-        help: &str,
-        unit: Option<Unit>,
-        numbers: impl Iterator<Item = Number>,
-    ) -> SampledFamily {
-        let label = |report: &Arc<Report>| ("collector".to_owned(), report.collector.to_string());
-        let labels = self.0.iter().map(|report| vec![label(report)]);
-        SampledFamily {
-            name: name.to_owned(),
-            kind: MetricKind::Gauge,
-            help: help.to_owned(),
-            unit,
-            samples: labels.zip(numbers.map(Sampled::Number)).collect(),
-        }
-    }
-}
-
-impl Report {
-    /// Returns the families; `None` if the collector failed or one of their names is taken.
-    fn exportable(&self, is_taken: impl Fn(&str) -> bool) -> Option<&[Arc<CheckedFamily>]> {
-        let families = self.families.as_ref().ok()?;
-        let names = |family: &Arc<CheckedFamily>| family.kind.sample_names(&family.name);
-        match families.iter().flat_map(names).find(|name| is_taken(name)) {
-            None => Some(families),
-            Some(name) => {
-                let reason = format!("the name {name:?} is taken by another metric");
-                warn_of(&self.collector, &reason);
-                None
-            }
-        }
     }
 }

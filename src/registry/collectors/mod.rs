@@ -2,11 +2,14 @@
 
 pub(crate) mod call;
 pub(crate) mod collection;
+pub(crate) mod merge;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::collect::Collector;
+use crate::collect::checker::SampleRules;
 use crate::collect::deadline::Deadline;
 use crate::collect::sample_value::SampleValue;
 use crate::collect::samples::Samples;
@@ -18,7 +21,7 @@ use self::call::{CollectFuture, CollectorCall, CollectorCalls};
 
 /// The collectors of a registry, in the order of registration.
 pub(crate) struct Collectors {
-    constant_labels: Arc<[(String, String)]>,
+    rules: Arc<SampleRules>,
     entries: Mutex<Vec<CollectorEntry>>,
 }
 
@@ -27,6 +30,8 @@ struct CollectorEntry {
     collector: Arc<dyn DynCollector>,
     /// The latest call. Weak, so that a call is dropped with the last scrape that waits for it.
     call: Weak<CollectorCall>,
+    /// Whether a warning about dropped series was logged.
+    warned_of_dropped: Arc<AtomicBool>,
 }
 
 /// A dyn-compatible version of [`Collector`].
@@ -45,9 +50,13 @@ impl<C: Collector> DynCollector for C {
 }
 
 impl Collectors {
-    pub(crate) fn new(constant_labels: &[(String, String)]) -> Self {
+    /// A page of this many gauges has about 1 MB, ten times what most programs export. More series are most often
+    /// a mistake, such as a label with a user id.
+    pub(crate) const DEFAULT_MAX_SERIES: usize = 10_000;
+
+    pub(crate) fn new(rules: SampleRules) -> Self {
         Self {
-            constant_labels: constant_labels.into(),
+            rules: Arc::new(rules),
             entries: Mutex::default(),
         }
     }
@@ -72,6 +81,7 @@ impl Collectors {
             name: name.into(),
             collector,
             call: Weak::new(),
+            warned_of_dropped: Arc::default(),
         });
         Ok(registered)
     }
@@ -94,9 +104,9 @@ impl Collectors {
             let running = entry.call.upgrade().filter(|call| !call.is_over());
             running.unwrap_or_else(|| {
                 let future = Arc::clone(&entry.collector).start(deadline);
-                let constant_labels = Arc::clone(&self.constant_labels);
-                let name = Arc::clone(&entry.name);
-                let call = CollectorCall::new(name, constant_labels, deadline, future);
+                let (name, rules) = (Arc::clone(&entry.name), Arc::clone(&self.rules));
+                let warned = Arc::clone(&entry.warned_of_dropped);
+                let call = CollectorCall::new(name, rules, warned, deadline, future);
                 let call = Arc::new(call);
                 entry.call = Arc::downgrade(&call);
                 call

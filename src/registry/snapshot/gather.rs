@@ -11,6 +11,19 @@ use crate::budget::Budget;
 use crate::collect::deadline::Deadline;
 use crate::registry::Registry;
 use crate::registry::collectors::collection::Collection;
+use crate::registry::collectors::merge::Merge;
+
+/// Does work until it has a result, and yields whenever a budget is spent.
+async fn in_turns<T>(mut work: impl FnMut(&mut Budget) -> Option<T>) -> T {
+    let turns = poll_fn(|cx| match work(&mut Budget::until_yield()) {
+        Some(result) => Poll::Ready(result),
+        None => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    });
+    turns.await
+}
 
 impl Registry {
     /// Runs the collectors and returns a snapshot of all metrics.
@@ -18,7 +31,8 @@ impl Registry {
     /// The timeout for collectors is 10 s; to set another one, use [`gather_within`](Self::gather_within). It
     /// needs a tokio runtime with an enabled timer; without one, the future waits for a collector that hangs.
     ///
-    /// Reading the registry yields after about 0.1 ms of work, so that other tasks can run. Dropping the future
+    /// The call yields after about 0.1 ms of work, so that other tasks can run: between collectors, while their
+    /// samples are validated and while the registry is read. Dropping the future
     /// also drops the runs of collectors that no scrape waits for.
     pub async fn gather(&self) -> Snapshot {
         self.gather_within(Deadline::DEFAULT_TIMEOUT).await
@@ -34,23 +48,18 @@ impl Registry {
         let collectors = self.collectors();
         let calls = collectors.call(deadline);
         let mut collection = Collection::new(deadline);
-        let collected = poll_fn(|cx| collection.poll(&calls, cx)).await;
+        let collected = poll_fn(|cx| collection.poll(&calls, &mut Budget::until_yield(), cx)).await;
         let values = self.read_values().await;
-        let is_taken = |name: &str| values.has_sample_name(name);
-        let collected = collected.families(self.constant_labels(), is_taken);
+        let registered = Arc::clone(&values);
+        let is_taken = move |name: &str| registered.has_sample_name(name);
+        let mut merge = Merge::new(collected, self.constant_labels(), is_taken);
+        let collected = in_turns(|budget| merge.advance(budget)).await;
         Snapshot::new(values, collected)
     }
 
     async fn read_values(&self) -> Arc<RegistryValues> {
         let mut reader = ValueReader::new(self);
-        let values = poll_fn(|cx| match reader.advance(&mut Budget::turn()) {
-            Some(values) => Poll::Ready(values),
-            None => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-        });
-        Arc::new(values.await)
+        Arc::new(in_turns(|budget| reader.advance(budget)).await)
     }
 
     /// Reads the metrics of the registry synchronously, without those of its collectors.

@@ -49,7 +49,7 @@ use crate::model::kind::has_sample_name;
 ///
 /// | metric | value |
 /// |---|---|
-/// | counter, histogram; count and sum of a summary | as of the snapshot |
+/// | counter, histogram, state set; count and sum of a summary | as of the snapshot |
 /// | other gauge of the registry; quantiles; exemplars | read when [`SeriesSnapshot::value`] is called |
 /// | in-progress gauge | read when [`SeriesSnapshot::value`] is called |
 /// | metric of a collector | as returned by the collector |

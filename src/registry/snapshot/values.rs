@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use crate::budget::Budget;
 use crate::model::kind::has_sample_name;
-use crate::registry::cells::CellId;
+use crate::registry::cells::{CellId, SeriesCells};
 use crate::registry::family::Family;
 use crate::registry::index::SeriesIndex;
 use crate::registry::native::NativeBuckets;
 use crate::registry::{Registry, RegistryInner};
 use crate::sync::lock;
 
-/// The series of a registry and their values. Gauges are not copied; they are read from the registry on access.
+/// The series of a registry and their values. Gauges are not copied; they are read from the registry on access. States
+/// are copied, so that exactly one state of a state set is the current one.
 pub(crate) struct RegistryValues {
     registry: Registry,
     pub(crate) families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
@@ -20,11 +21,13 @@ pub(crate) struct RegistryValues {
     shards: usize,
 }
 
-/// The sums over all shards.
+/// The sums over all shards, and the states.
 #[derive(Default)]
 struct Numbers {
     counts: Vec<u64>,
     sums: Vec<f64>,
+    /// The index of the current state of each state set.
+    states: Vec<f64>,
 }
 
 /// The memory of the last snapshot, reused by the next one. Allocating it from the operating system and freeing
@@ -38,7 +41,7 @@ impl RegistryValues {
         let mut reader = ValueReader::new(registry);
         loop {
             // Reads in slices, because other scrapes wait for the lock of an index while it is merged.
-            if let Some(values) = reader.advance(&mut Budget::turn()) {
+            if let Some(values) = reader.advance(&mut Budget::until_yield()) {
                 return values;
             }
         }
@@ -65,6 +68,11 @@ impl RegistryValues {
 
     pub(crate) fn gauge(&self, cell: CellId) -> f64 {
         self.registry.inner.store.gauges.get(cell)
+    }
+
+    /// Whether a state of a state set is the current one.
+    pub(crate) fn is_current_state(&self, cells: SeriesCells) -> bool {
+        self.numbers.states[cells.cell as usize] == f64::from(cells.sum)
     }
 
     /// Returns the approximate cost of [`RegistryValues::in_progress`] in nanoseconds, which reads every shard
@@ -103,12 +111,13 @@ impl Drop for RegistryValues {
 }
 
 impl Spare {
-    /// Returns empty vectors with capacity for `counts` and `sums` numbers.
-    fn numbers(&self, counts: usize, sums: usize) -> Numbers {
-        let Numbers { counts: c, sums: s } = std::mem::take(&mut *lock(&self.0));
+    /// Returns empty vectors with capacity for these numbers.
+    fn numbers(&self, counts: usize, sums: usize, states: usize) -> Numbers {
+        let spare = std::mem::take(&mut *lock(&self.0));
         Numbers {
-            counts: emptied(c, counts),
-            sums: emptied(s, sums),
+            counts: emptied(spare.counts, counts),
+            sums: emptied(spare.sums, sums),
+            states: emptied(spare.states, states),
         }
     }
 
@@ -145,6 +154,7 @@ pub(crate) struct ValueReader {
     numbers: Numbers,
     counts_end: usize,
     sums_end: usize,
+    states_end: usize,
 }
 
 impl ValueReader {
@@ -159,6 +169,7 @@ impl ValueReader {
             numbers: Numbers::default(),
             counts_end: 0,
             sums_end: 0,
+            states_end: 0,
         }
     }
 
@@ -188,7 +199,8 @@ impl ValueReader {
                 let RegistryInner { store, spare, .. } = &*self.registry.inner;
                 self.counts_end = store.counts_end() as usize;
                 self.sums_end = store.sums_end() as usize;
-                self.numbers = spare.numbers(self.counts_end, self.sums_end);
+                self.states_end = store.states.end() as usize;
+                self.numbers = spare.numbers(self.counts_end, self.sums_end, self.states_end);
             }
         }
         Some(())
@@ -197,9 +209,15 @@ impl ValueReader {
     fn gather_numbers(&mut self, budget: &mut Budget) -> Option<()> {
         let Self {
             registry,
-            numbers: Numbers { counts, sums },
+            numbers:
+                Numbers {
+                    counts,
+                    sums,
+                    states,
+                },
             counts_end,
             sums_end,
+            states_end,
             ..
         } = self;
         let store = &registry.inner.store;
@@ -224,6 +242,11 @@ impl ValueReader {
             counts.resize(end, 0);
             store.gather_counts(start as CellId..end as CellId, &mut counts[start..]);
         }
+        while states.len() < *states_end {
+            let start = states.len();
+            let end = start + affordable(*states_end - start, 1, budget)?;
+            states.extend((start..end).map(|cell| store.states.get(cell as CellId)));
+        }
         Some(())
     }
 }
@@ -244,7 +267,8 @@ impl Registry {
     pub(crate) fn is_worth_compressing(&self) -> bool {
         const LINES_IN_A_PACKET: CellId = 20;
         let store = &self.inner.store;
-        store.counts_end() + store.sums_end() + store.gauges.end() > LINES_IN_A_PACKET
+        store.counts_end() + store.sums_end() + store.gauges.end() + store.states.end()
+            > LINES_IN_A_PACKET
     }
 }
 

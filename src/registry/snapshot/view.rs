@@ -8,9 +8,7 @@ use std::time::SystemTime;
 use metrics::Unit;
 
 use super::values::RegistryValues;
-use crate::collect::checked::{CheckedFamily, CheckedSample, CheckedValue};
-use crate::collect::histogram_sample::CheckedHistogram;
-use crate::collect::summary_sample::CheckedSummary;
+use crate::collect::checked::{CheckedFamily, CheckedValue};
 use crate::model::kind::{Instrument, MetricKind};
 use crate::model::label_text::label_pairs;
 use crate::model::numbers::Number;
@@ -100,7 +98,7 @@ impl<'a> FamilySnapshot<'a> {
     pub fn len(&self) -> usize {
         match self.source {
             FamilySource::Registry(RegistryFamily { index, .. }) => index.len(),
-            FamilySource::Collected(family) => family.samples.len(),
+            FamilySource::Collected(family) => family.len(),
         }
     }
 
@@ -128,7 +126,7 @@ impl<'a> FamilySnapshot<'a> {
             }
             FamilySource::Collected(family) => SeriesSnapshot {
                 labels: family.labels(i),
-                source: SeriesSource::Collected(family.kind, &family.samples[i]),
+                source: SeriesSource::Collected(family, i),
             },
         }
     }
@@ -145,7 +143,8 @@ pub struct SeriesSnapshot<'a> {
 #[derive(Clone, Copy)]
 enum SeriesSource<'a> {
     Registry(RegistryFamily<'a>, &'a IndexedSeries),
-    Collected(MetricKind, &'a CheckedSample),
+    /// The index of the series in its family.
+    Collected(&'a CheckedFamily, usize),
 }
 
 impl<'a> SeriesSnapshot<'a> {
@@ -172,47 +171,38 @@ impl<'a> SeriesSnapshot<'a> {
     pub fn value(&self) -> Value<'a> {
         match self.source {
             SeriesSource::Registry(family, series) => family.value(series),
-            SeriesSource::Collected(kind, sample) => sample.value(kind),
+            SeriesSource::Collected(family, i) => collected_value(family, i),
         }
     }
 }
 
-impl CheckedSample {
-    fn value(&self, kind: MetricKind) -> Value<'_> {
-        match (&self.value, kind) {
-            (CheckedValue::Number(number), MetricKind::Counter) => Value::Counter(*number),
-            (CheckedValue::Number(_), MetricKind::Info) => Value::Info,
-            (CheckedValue::Number(number), MetricKind::StateSet) => {
-                Value::State(*number == Number::Integer(1))
-            }
-            (CheckedValue::Number(number), _) => Value::Gauge(*number),
-            (CheckedValue::Histogram(histogram), _) => {
-                let CheckedHistogram {
-                    bounds,
-                    counts,
-                    sum,
-                } = &**histogram;
-                Value::Histogram(HistogramValue {
-                    bounds,
-                    counts: counts.into(),
-                    sum: *sum,
-                    native: None,
-                    exemplars: None,
-                })
-            }
-            (CheckedValue::Summary(summary), _) => {
-                let CheckedSummary {
-                    quantiles,
-                    count,
-                    sum,
-                } = &**summary;
-                Value::Summary(SummaryValue {
-                    count: *count,
-                    sum: *sum,
-                    quantiles: quantiles.clone(),
-                })
-            }
+fn collected_value(family: &CheckedFamily, i: usize) -> Value<'_> {
+    match (family.value(i), family.kind) {
+        (CheckedValue::Number(number), MetricKind::Counter) => Value::Counter(number),
+        (CheckedValue::Number(_), MetricKind::Info) => Value::Info,
+        (CheckedValue::Number(number), MetricKind::StateSet) => {
+            Value::State(number == Number::Integer(1))
         }
+        (CheckedValue::Number(number), _) => Value::Gauge(number),
+        (
+            CheckedValue::Histogram {
+                bounds,
+                counts,
+                sum,
+            },
+            _,
+        ) => Value::Histogram(HistogramValue {
+            bounds,
+            counts: counts.into(),
+            sum,
+            native: None,
+            exemplars: None,
+        }),
+        (CheckedValue::Summary(summary), _) => Value::Summary(SummaryValue {
+            count: summary.count,
+            sum: summary.sum,
+            quantiles: summary.quantiles.clone(),
+        }),
     }
 }
 
@@ -234,6 +224,7 @@ impl<'a> RegistryFamily<'a> {
             Instrument::Gauge => Value::Gauge(Number::Float(values.gauge(cells.cell))),
             Instrument::InProgress => Value::Gauge(Number::Integer(values.in_progress(cells.cell))),
             Instrument::Info => Value::Info,
+            Instrument::StateSet => Value::State(values.is_current_state(cells)),
             Instrument::Histogram => {
                 let native = values.native(family, cells.cell);
                 Value::Histogram(HistogramValue {
@@ -248,7 +239,7 @@ impl<'a> RegistryFamily<'a> {
             Instrument::Summary => Value::Summary(SummaryValue {
                 count: values.count(cells.cell),
                 sum: values.sum(cells.sum),
-                quantiles: family.quantile_values(cells.cell),
+                quantiles: family.quantiles(cells.cell),
             }),
         }
     }
@@ -356,13 +347,13 @@ pub struct SummaryValue {
     pub count: u64,
     /// The sum of all finite observations, in the unit of the metric.
     pub sum: f64,
-    /// The quantiles with their values over a sliding window, in increasing order.
+    /// The quantiles, each with its value, by increasing quantile.
     ///
-    /// By default, they are 0.5, 0.9, 0.95 and 0.99 over the last 8 to 10 minutes; see
-    /// [`quantiles`](crate::RegistryBuilder#method.quantiles) and
-    /// [`summary_window`](crate::RegistryBuilder#method.summary_window). The values are NaN without observations
-    /// in the window. Their relative error is at most 1 %; the quantiles 0 and 1 are exact.
-    /// A summary of a collector has the quantiles that the collector returned.
+    /// A summary of the registry has the quantiles 0.5, 0.9, 0.95 and 0.99 of the last 8 to 10 minutes, unless
+    /// [`quantiles`](crate::RegistryBuilder#method.quantiles) or
+    /// [`summary_window`](crate::RegistryBuilder#method.summary_window) are set. The value is NaN without observations
+    /// in that time. Its relative error is at most 1 %; the quantiles 0 and 1 are exact. A summary of a collector has
+    /// the quantiles that the collector returned.
     pub quantiles: Vec<(f64, f64)>,
 }
 

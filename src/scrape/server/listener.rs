@@ -38,28 +38,38 @@ impl Listener {
             .map_err(|error| refused(address, error))
     }
 
-    /// Listens where an environment variable says: on a port of all addresses, or on one socket address.
-    /// Returns `None` if the variable is unset or empty.
+    /// Listens on the address in an environment variable. Returns `None` if the variable is unset, empty or
+    /// set by Kubernetes.
     pub(super) async fn from_env(variable: &str) -> Result<Option<Self>, Error> {
         let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
             return Ok(None);
         };
         let value = value.to_string_lossy();
-        let listener = if let Ok(port) = value.parse() {
-            Self::everywhere(port).await
-        } else if value.parse::<SocketAddr>().is_ok() {
-            Self::tcp(&value).await
+        if is_kubernetes_service(&value) {
+            tracing::warn!(
+                "{variable} is ignored: {value:?} is what Kubernetes sets for a Service of that name; \
+                 set {variable} in the container to a port such as 8081, or set enableServiceLinks: false in the pod"
+            );
+            return Ok(None);
+        }
+        let named = |error: Error| error.within(variable);
+        Self::port_or_address(&value).await.map(Some).map_err(named)
+    }
+
+    async fn port_or_address(text: &str) -> Result<Self, Error> {
+        if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse() {
+            Self::all_addresses(port).await
+        } else if is_address(text) {
+            Self::tcp(text).await
         } else {
             Err(Error::new(format!(
-                "must be a port such as 8081 or an address such as 127.0.0.1:8081, got {value:?}"
+                "must be a port such as 8081 or an address such as 127.0.0.1:8081 or localhost:8081, got {text:?}"
             )))
-        };
-        let named = |error: Error| error.within(variable);
-        listener.map(Some).map_err(named)
+        }
     }
 
     /// Listens on all IPv6 and IPv4 addresses; on all IPv4 addresses if the system has no IPv6.
-    async fn everywhere(port: u16) -> Result<Self, Error> {
+    async fn all_addresses(port: u16) -> Result<Self, Error> {
         match TcpListener::bind(("::", port)).await {
             Ok(listener) => Ok(Self::Tcp(listener)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -104,6 +114,21 @@ impl Listener {
             Self::Unix(socket) => Ok(Stream::Unix(socket.listener.accept().await?.0)),
         }
     }
+}
+
+/// Whether this is the value that Kubernetes gives to `METRICS_PORT` in the pods of a namespace that has a Service
+/// called `metrics`, such as `tcp://10.96.0.1:8080`.
+fn is_kubernetes_service(value: &str) -> bool {
+    let protocols = ["tcp://", "udp://", "sctp://"];
+    protocols.iter().any(|protocol| value.starts_with(protocol))
+}
+
+/// Whether this is an IP address or a host name, with a port.
+fn is_address(text: &str) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.contains([':', '/']);
+    let host_and_port = text.rsplit_once(':');
+    text.parse::<SocketAddr>().is_ok()
+        || host_and_port.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
 }
 
 /// Whether the file is a socket without a listener, which a process left behind when it ended.

@@ -113,8 +113,8 @@ impl MetricsServer {
     ///
     /// # Errors
     ///
-    /// Returns an error with the cause if the server cannot listen on the address: the port is in use, the
-    /// process lacks the permission, or the host is unknown.
+    /// Returns an error with the cause ([`Error::io_error`]) if the server cannot listen on the address: the port is
+    /// in use ([`Error::is_address_in_use`]), the process lacks the permission, or the host is unknown.
     ///
     /// # Panics
     ///
@@ -127,14 +127,17 @@ impl MetricsServer {
     ///
     /// | `METRICS_PORT` | the server listens on |
     /// |---|---|
-    /// | a port, `8081` | this port of all IPv6 and IPv4 addresses; without IPv6, of all IPv4 addresses |
-    /// | an IP address with a port, `127.0.0.1:8081` | this address |
+    /// | a port, `8081` or `:8081` | this port of all IPv6 and IPv4 addresses; without IPv6, of all IPv4 addresses |
+    /// | an IP address or a host name, with a port: `127.0.0.1:8081`, `localhost:8081` | this address |
     /// | unset or empty | nothing: the result is `None` |
+    /// | a URL of Kubernetes, `tcp://10.96.0.1:8080` | nothing: the result is `None`, and a warning is logged |
+    ///
+    /// Kubernetes sets `METRICS_PORT` to such a URL in the pods of a namespace that has a Service called `metrics`,
+    /// unless the pod sets the variable itself or has `enableServiceLinks: false`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the value is neither a port nor such an address, and the errors of
-    /// [`bind`](Self::bind).
+    /// Returns an error if the value is none of these, and the errors of [`bind`](Self::bind).
     ///
     /// # Panics
     ///

@@ -1,7 +1,11 @@
 //! The same traffic recorded by our registry and by metrics-exporter-prometheus results in the same samples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -106,4 +110,137 @@ async fn page_of_the_exporter_is_compressed() {
         .read_to_string(&mut page)
         .unwrap();
     assert_eq!(samples(&page).len(), 5000);
+}
+
+/// Records the histograms of an application with macros.
+fn record_application(recorder: &dyn metrics::Recorder, samples: RangeInclusive<u32>) {
+    metrics::with_local_recorder(recorder, || {
+        metrics::counter!("orders.total", "kind" => "book").increment(2);
+        for i in samples {
+            let sample = f64::from(i) / 1000.0;
+            metrics::histogram!("db.query.seconds", "op" => "read").record(sample);
+            metrics::histogram!("db.open.seconds").record(sample);
+            metrics::histogram!("cache.read.bytes").record(sample);
+            metrics::histogram!("queue.wait").record(sample - 0.5);
+        }
+    });
+}
+
+#[test]
+fn options_of_the_exporter_and_their_counterparts_export_the_same_samples() {
+    let quantiles = [0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
+    let exporter = |default: Option<&[f64]>| {
+        let matcher = |matcher: fn(String) -> Matcher, text: &str| matcher(text.to_owned());
+        let mut builder = PrometheusBuilder::new()
+            .set_quantiles(&quantiles)
+            .unwrap()
+            .set_bucket_duration(Duration::from_secs(20))
+            .unwrap()
+            .set_buckets_for_metric(matcher(Matcher::Full, "db.query.seconds"), &[0.1])
+            .unwrap()
+            .set_buckets_for_metric(matcher(Matcher::Prefix, "db."), &[0.2])
+            .unwrap()
+            .set_buckets_for_metric(matcher(Matcher::Suffix, ".bytes"), &[0.3])
+            .unwrap()
+            .add_global_label("service", "shop");
+        if let Some(buckets) = default {
+            builder = builder.set_buckets(buckets).unwrap();
+        }
+        let recorder = builder.build_recorder();
+        record_application(&recorder, 1..=1);
+        // The exporter leaves observations out of its quantiles that are older than the first one that it processes, and
+        // it processes the newest block of observations first.
+        recorder.handle().render();
+        record_application(&recorder, 2..=1000);
+        samples_with_sorted_labels(&recorder.handle().render())
+    };
+    let registry = |default: Option<&[f64]>| {
+        let builder = Registry::builder()
+            .buckets_for("db.query.seconds", [0.1])
+            .buckets_for_prefix("db.", [0.2])
+            .buckets_for_suffix(".bytes", [0.3])
+            .constant_label("service", "shop");
+        let builder = match default {
+            Some(buckets) => builder.buckets(buckets),
+            None => builder
+                .quantiles(quantiles)
+                .summary_window(Duration::from_secs(60)),
+        };
+        let registry = builder.build().unwrap();
+        record_application(&registry, 1..=1);
+        record_application(&registry, 2..=1000);
+        samples_with_sorted_labels(&registry.render())
+    };
+    for default in [None, Some(&[0.25, 0.5][..])] {
+        let (theirs, ours) = (exporter(default), registry(default));
+        let names = |samples: &BTreeMap<String, f64>| samples.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&ours), names(&theirs));
+        for (name, value) in ours {
+            let (theirs, tolerance) = (
+                theirs[&name],
+                if name.contains("quantile") {
+                    0.011
+                } else {
+                    1e-9
+                },
+            );
+            assert!(
+                (value - theirs).abs() <= tolerance * theirs.abs(),
+                "{name}: {value}, {theirs}"
+            );
+        }
+    }
+}
+
+/// The names of the public methods of a type in a source file.
+fn public_methods(source: &str, of: &str) -> BTreeSet<String> {
+    let start = format!("\nimpl {of} {{\n");
+    let blocks = source.split(&start).skip(1);
+    let blocks = blocks.filter_map(|block| block.split("\n}\n").next());
+    let functions = blocks.flat_map(|block| block.split("\n    pub fn ").skip(1));
+    let names = functions.filter_map(|function| function.split(['(', '<']).next());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn migration_guide_has_a_row_for_each_option_of_the_exporter() {
+    let arguments = ["metadata", "--format-version=1", "--locked"];
+    let metadata = Command::new(env!("CARGO"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let exporter = packages
+        .iter()
+        .find(|package| package["name"] == "metrics-exporter-prometheus")
+        .unwrap();
+    let manifest = Path::new(exporter["manifest_path"].as_str().unwrap());
+    let source = |path| std::fs::read_to_string(manifest.with_file_name("src").join(path)).unwrap();
+    let builder = public_methods(&source("exporter/builder.rs"), "PrometheusBuilder");
+    let recorder = source("recorder.rs");
+    let recorder =
+        ["PrometheusRecorder", "PrometheusHandle"].map(|of| public_methods(&recorder, of));
+    assert!(
+        builder.len() >= 18 && builder.contains("set_quantiles"),
+        "{builder:?}"
+    );
+    assert!(recorder[1].contains("render"), "{recorder:?}");
+
+    let guide = include_str!("../../../docs/guide/migration.md");
+    let (_, guide) = guide
+        .split_once("# From metrics-exporter-prometheus")
+        .unwrap();
+    let (guide, _) = guide.split_once("More that changes silently").unwrap();
+    let rows: Vec<&str> = guide
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .collect();
+    for method in builder.iter().chain(recorder.iter().flatten()) {
+        let has_row = |row: &&str| {
+            let option = row.split(" | ").next().unwrap_or_default();
+            option.contains(&format!("`{method}(")) || option.contains(&format!("::{method}("))
+        };
+        assert!(rows.iter().any(has_row), "{method} is missing");
+    }
 }

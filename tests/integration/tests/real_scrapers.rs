@@ -1,10 +1,16 @@
 //! The example `axum` as a user runs it: `curl` requests its page, promtool checks it, and a real Prometheus scrapes
-//! it and answers queries. `tests/run` installs the programs that these tests need.
+//! it and answers queries. Prometheus scrapes metrics of a catalogue, too. `tests/run` installs the programs that
+//! these tests need.
 
 use std::process::Stdio;
 
+use axum::Router;
+use axum::routing::get;
+use tower_prometheus::{Counter, Registry, StateSet, catalogue, labels};
+
 use test_support::page::{assert_valid_open_metrics, assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl, example};
+use test_support::server::Server;
 use test_support::skip_without;
 use test_support::store::{Store, assert_promtool_accepts};
 
@@ -156,6 +162,44 @@ fn prometheus_stores_exemplars() {
     ]);
     assert!(answer.contains(trace), "{answer}");
     assert!(answer.contains("/users/{id}"), "{answer}");
+}
+
+/// A state set is a type of OpenMetrics, and a counter without `_total` is of type `unknown` there.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_reads_state_sets_and_unconventional_counters() {
+    skip_without!(Curl, Prometheus);
+    labels! {
+        enum State { Starting = "starting", Ready = "ready" }
+        enum Zone("zone") { East = "east", West = "west" }
+    }
+    catalogue! {
+        struct Jobs {
+            /// State of the queue.
+            queue_state: StateSet<State, Zone>,
+            /// Hits, under a name that dashboards have.
+            hits: Counter { unconventional: true },
+        }
+    }
+    let registry = Registry::new();
+    let jobs = Jobs::on(&registry).unwrap();
+    jobs.queue_state.with(Zone::East).set(State::Ready);
+    jobs.hits.add(3);
+    let server = Server::start(Router::new().route("/metrics", get(registry.handler()))).await;
+    tokio::task::block_in_place(|| {
+        let prometheus = prometheus(&server.url(""));
+        for (query, expected) in [
+            ("hits", 3.0),
+            ("queue_state{zone=\"east\",queue_state=\"ready\"}", 1.0),
+            ("queue_state{zone=\"east\",queue_state=\"starting\"}", 0.0),
+            ("queue_state{zone=\"west\",queue_state=\"starting\"}", 1.0),
+            ("count(queue_state == 1)", 2.0),
+        ] {
+            assert_eq!(prometheus.wait_for_values(query), [expected], "{query}");
+        }
+        let metadata = format!("{}/api/v1/metadata", prometheus.url);
+        let metadata = curl(&["-G", &metadata, "-d", "metric=queue_state"]);
+        assert!(metadata.contains("\"type\":\"stateset\""), "{metadata}");
+    });
 }
 
 /// Starts a Prometheus on a free port that scrapes the shop every second.

@@ -1,5 +1,6 @@
 //! Captures what a thread logs with `tracing`.
 
+use std::error::Error;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -16,13 +17,28 @@ pub struct Warnings {
 }
 
 impl Warnings {
+    /// Captures events of level `INFO` and above.
     pub fn capture() -> Self {
+        Self::from_level(Level::INFO)
+    }
+
+    /// Captures events of all levels.
+    pub fn capture_all() -> Self {
+        Self::from_level(Level::TRACE)
+    }
+
+    fn from_level(level: Level) -> Self {
         ask_all_subscribers();
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
-        let _guard =
-            subscriber::set_default(LineSubscriber(move |line| lines.lock().unwrap().push(line)));
+        let capture = move |line| lines.lock().unwrap().push(line);
+        let _guard = subscriber::set_default(LineSubscriber(level, capture));
         Self { log, _guard }
+    }
+
+    /// Returns all captured events, one line each.
+    pub fn all(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
     }
 
     /// Returns the warnings that contain a text.
@@ -46,7 +62,7 @@ pub fn count_warnings_in(registry: &Registry, run: impl FnOnce()) {
             metrics::counter!("log.events", "log.level" => "warn").increment(1);
         });
     };
-    subscriber::with_default(LineSubscriber(count), run);
+    subscriber::with_default(LineSubscriber(Level::INFO, count), run);
 }
 
 /// Makes `tracing` ask the subscribers of all threads whether an event is enabled.
@@ -56,22 +72,22 @@ pub fn count_warnings_in(registry: &Registry, run: impl FnOnce()) {
 /// subscriber, which lives as long as the process, avoids this.
 fn ask_all_subscribers() {
     static SECOND_SUBSCRIBER: OnceLock<Dispatch> = OnceLock::new();
-    SECOND_SUBSCRIBER.get_or_init(|| Dispatch::new(LineSubscriber(|_| ())));
+    SECOND_SUBSCRIBER.get_or_init(|| Dispatch::new(LineSubscriber(Level::INFO, |_| ())));
 }
 
-/// Calls a function with a line for each event of level `INFO` and above: `WARN target: message field=value`.
-struct LineSubscriber<F>(F);
+/// Calls a function with a line for each event of a level and above: `WARN target: message field=value`.
+struct LineSubscriber<F>(Level, F);
 
 impl<F: Fn(String) + 'static + Send + Sync> Subscriber for LineSubscriber<F> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event() && *metadata.level() <= Level::INFO
+        metadata.is_event() && *metadata.level() <= self.0
     }
 
     fn event(&self, event: &Event<'_>) {
         let metadata = event.metadata();
         let mut line = Line(format!("{} {}:", metadata.level(), metadata.target()));
         event.record(&mut line);
-        (self.0)(line.0);
+        (self.1)(line.0);
     }
 
     // Spans are not enabled.
@@ -87,6 +103,13 @@ impl<F: Fn(String) + 'static + Send + Sync> Subscriber for LineSubscriber<F> {
 struct Line(String);
 
 impl Visit for Line {
+    /// Writes the error with its sources, as the subscriber of `tracing-subscriber` does.
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let errors = std::iter::successors(Some(value), |error| (**error).source());
+        let messages: Vec<_> = errors.map(ToString::to_string).collect();
+        self.record_debug(field, &messages);
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let written = match field.name() {
             "message" => write!(self.0, " {value:?}"),

@@ -1,6 +1,7 @@
 //! Retries, and the causes and messages of errors.
 
 use std::error::Error as _;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -71,7 +72,13 @@ async fn error_names_the_unreachable_gateway() {
         error.to_string(),
         format!("Pushgateway http://{address} cannot be reached")
     );
-    assert!(error.source().is_some());
+    assert_eq!(io_error_kind(&error), Some(ErrorKind::ConnectionRefused));
+}
+
+/// Returns the kind of the first I/O error among the sources.
+fn io_error_kind(error: &PushError) -> Option<ErrorKind> {
+    let mut sources = std::iter::successors(error.source(), |error| (**error).source());
+    sources.find_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,6 +123,56 @@ async fn broken_connection_is_retried() {
     assert_eq!(error.status(), None);
     assert!(!error.is_connect() && !error.is_timeout() && !error.is_rejected());
     assert!(error.source().is_some());
+}
+
+/// The Pushgateway would overwrite the label's values, or reject two series that become equal.
+#[tokio::test]
+async fn nothing_is_pushed_if_a_label_is_also_a_grouping_label() {
+    let gateway = Gateway::answering(&[202]).await;
+    let client = PushGateway::new(&gateway.server.url(""), "nightly").unwrap();
+    let client = client.group("disk", "sda").unwrap();
+    let push = async |labels: &'static [(&'static str, &'static str)]| {
+        let registry = registry();
+        metrics::with_local_recorder(&registry, || {
+            metrics::histogram!("read_seconds", labels).record(0.5);
+        });
+        let pushed = client.push(&registry).await;
+        let added = client.push_add(&registry.handler()).await;
+        let (first, second) = (outcome(pushed), outcome(added));
+        assert_eq!(first, second);
+        first
+    };
+    for (labels, label) in [(&[("job", "nightly")], "job"), (&[("disk", "sdb")], "disk")] {
+        let error = push(labels).await.unwrap_err();
+        let expected = format!("read_seconds_bucket: label {label:?} is also a grouping label");
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(gateway.requests().is_empty());
+    }
+    let last = &[
+        ("a", "\"}{disk=\"x\",job=\"\\"),
+        ("b", "x"),
+        ("disk", "sda"),
+    ];
+    push(last).await.unwrap_err();
+    assert!(gateway.requests().is_empty());
+
+    // Names in label values, and names that only contain that of a grouping label.
+    for other in [
+        &[("a", "{job=\"x\",disk=\"x\"}"), ("b", "\\")],
+        &[("Job", "x"), ("my_job", "x")],
+        &[("disk_name", "x"), ("instance", "x")],
+    ] {
+        push(other).await.unwrap();
+        assert_eq!(gateway.requests().len(), 2);
+    }
+}
+
+fn outcome(pushed: Result<(), PushError>) -> Result<(), String> {
+    pushed.map_err(|error| {
+        assert!(error.is_label_conflict(), "{error}");
+        assert!(!error.is_gather() && error.status().is_none());
+        error.to_string()
+    })
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tower_prometheus_query::QueryProxy;
 
 use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send};
 use test_support::wait_until;
+use test_support::warnings::Warnings;
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -155,6 +156,49 @@ async fn hanging_upstream_is_504_unhealthy_and_gives_fallback_services() {
     assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     let services = get(&proxy, "/services").await;
     assert_eq!(services.text, r#"["workers","orchestrator"]"#);
+}
+
+#[tokio::test]
+async fn log_tells_slow_and_unreachable_upstreams_apart() {
+    let warnings = Warnings::capture_all();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let proxy = QueryProxy::builder(&url).query_timeout(SHORT);
+    let proxy = proxy.build().unwrap();
+    let respond = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(response).await;
+        }
+    };
+    let events = || {
+        let events = warnings.all().into_iter();
+        let proxy = events.filter_map(|line| Some(line.split_once("query proxy: ")?.1.to_owned()));
+        proxy.collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
+    }
+    let slow = "the upstream does not respond in time reason=\"the upstream timed out: no response within 200ms\"";
+    assert_eq!(events(), [slow]);
+    tokio::select! {
+        () = respond => unreachable!("the accept loop does not end"),
+        response = get(&proxy, "/health") => assert_eq!(response.json()["status"], "healthy"),
+    }
+    assert_eq!(events()[1..], ["the upstream responds again"]);
+    drop(listener);
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
+    }
+    let events = events();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert!(
+        events[2].starts_with("the upstream is unreachable reason="),
+        "{events:?}"
+    );
+    assert!(events[2].contains("refused"), "{events:?}");
 }
 
 #[tokio::test]

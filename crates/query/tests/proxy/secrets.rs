@@ -1,10 +1,14 @@
 //! Credentials are sent only to the upstream, and headers of clients are not forwarded by default.
 
-use http::Request;
-use tower_prometheus_query::QueryProxy;
-
-use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, send_and_read};
+use http::header::LOCATION;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
 use test_support::warnings::Warnings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tower_prometheus_query::{QueryProxy, QueryProxyBuilder};
+
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, send, send_and_read};
 
 const SECRET: &str = "hunter2-s3cret";
 /// `ada:hunter2-s3cret` in base64.
@@ -39,40 +43,110 @@ async fn upstream_receives_the_credentials() {
     }
 }
 
-/// All requests fail: an error message could contain the URL or a header of the upstream request.
-#[tokio::test]
-async fn credentials_do_not_appear_in_debug_output_responses_or_logs() {
-    let warnings = Warnings::capture();
-    let unused = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap()
-    };
-    let with_secret = |url: &str| {
-        QueryProxy::builder(url)
-            .header("X-Scope-OrgID", SECRET)
-            .fallback_services(["x"])
-    };
-    for proxy in [
-        with_secret(&format!("http://ada:{SECRET}@{unused}")),
-        with_secret(&format!("http://{unused}")).basic_auth("ada", SECRET),
-        with_secret(&format!("http://{unused}")).bearer_auth(SECRET),
-        with_secret(&format!("http://ada:{SECRET}@name.invalid")),
-    ] {
-        let output = format!("{proxy:?} {proxy:#?}");
+/// Returns a proxy for each way to set credentials and headers.
+fn proxies(scheme: &str, address: &str) -> Vec<QueryProxyBuilder> {
+    let url = |userinfo: &str| QueryProxy::builder(format!("{scheme}://{userinfo}{address}"));
+    let with_credentials = [
+        url(&format!("ada:{SECRET}@")),
+        url("ada:hunter2%2Ds3cret@"),
+        url("").basic_auth("ada", SECRET),
+        url("").bearer_auth(SECRET),
+        url("").header("authorization", format!("Custom {SECRET}")),
+    ];
+    let all = with_credentials.into_iter();
+    all.map(|proxy| proxy.header("X-Scope-OrgID", SECRET).max_response_bytes(10))
+        .collect()
+}
+
+/// Sends a request to each endpoint of each proxy, none of which gets a useful response.
+async fn assert_fails_redacted(proxies: Vec<QueryProxyBuilder>) {
+    for (number, proxy) in proxies.into_iter().enumerate() {
+        assert_no_secret(&format!("{proxy:?} {proxy:#?}"));
+        let proxy = match number % 2 {
+            0 => proxy,
+            _ => proxy.force_label("tenant", "a"),
+        };
         let proxy = proxy.build().unwrap();
-        let output = format!("{output} {proxy:?} {proxy:#?}");
-        assert_no_secret(&output);
+        assert_no_secret(&format!("{proxy:?} {proxy:#?}"));
         for target in [VALID_QUERY, "/services", "/health"] {
-            let response = get(&proxy, target).await;
+            let request = Request::get(target).body(()).unwrap();
+            let response = send(&proxy, request).await;
             assert_no_secret(&format!("{response:?}"));
+            match response.into_body().collect().await {
+                Ok(body) => assert_no_secret(&String::from_utf8_lossy(&body.to_bytes())),
+                Err(error) => assert_no_secret(&with_sources(&*error)),
+            }
         }
     }
-    let logged = warnings.about("");
-    assert!(
-        logged.iter().any(|line| line.contains("refused")),
-        "{logged:?}"
-    );
-    assert_no_secret(&logged.join("\n"));
+}
+
+/// Serves connections with the bytes that `respond` returns for a request, which need not be HTTP.
+async fn serve(listener: &TcpListener, respond: impl Fn(&[u8]) -> Vec<u8>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).await.unwrap();
+        let _ = stream.write_all(&respond(&request[..length])).await;
+    }
+}
+
+/// All requests fail: an error message could contain the URL or a header of the upstream request. Captures all log events,
+/// because the test runs on one thread.
+#[tokio::test]
+async fn credentials_do_not_appear_in_debug_output_responses_errors_or_logs() {
+    let log = Warnings::capture_all();
+    let unused = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    assert_fails_redacted(proxies("http", &unused)).await;
+    assert_fails_redacted(proxies("http", "name.invalid")).await;
+
+    for status in [302, 401, 500] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let upstream = FakeUpstream::start(move |_| (status, [(LOCATION, "/login")])).await;
+        let address = upstream.server.address.to_string();
+        assert_fails_redacted(proxies("http", &address)).await;
+    }
+    let too_large = FakeUpstream::with_text("more than ten bytes").await;
+    let address = too_large.server.address.to_string();
+    assert_fails_redacted(proxies("http", &address)).await;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::select! {
+        () = serve(&listener, <[u8]>::to_vec) => unreachable!("the accept loop does not end"),
+        () = assert_fails_redacted(proxies("http", &address)) => (),
+    }
+    let truncated = |_: &[u8]| b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".to_vec();
+    tokio::select! {
+        () = serve(&listener, truncated) => unreachable!("the accept loop does not end"),
+        () = assert_fails_redacted(proxies("http", &address)) => (),
+    }
+    #[cfg(feature = "tls")]
+    tokio::select! {
+        () = serve(&listener, <[u8]>::to_vec) => unreachable!("the accept loop does not end"),
+        () = assert_fails_redacted(trusting(proxies("https", &address))) => (),
+    }
+
+    // The clock stands still, and jumps to the time limits.
+    tokio::time::pause();
+    assert_fails_redacted(proxies("http", &address)).await;
+
+    let log = log.all().join("\n");
+    for expected in ["refused", "responding with the fallback services"] {
+        assert!(log.contains(expected), "{log}");
+    }
+    assert_no_secret(&log);
+}
+
+#[cfg(feature = "tls")]
+fn trusting(proxies: Vec<QueryProxyBuilder>) -> Vec<QueryProxyBuilder> {
+    let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let proxies = proxies.into_iter();
+    proxies
+        .map(|proxy| proxy.ca_certificate(key.cert.pem()))
+        .collect()
 }
 
 /// Returns `Display` and `Debug` of an error and all its sources.
@@ -85,7 +159,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 
 #[track_caller]
 fn assert_no_secret(text: &str) {
-    for secret in [SECRET, BASIC, "YWRhOmh1bnRlcjItczNjcmV0", "ada:"] {
+    for secret in ["hunter2", "s3cret", "YWRhOmh1", "bnRlcjItczNjcmV0", "ada:"] {
         assert!(!text.contains(secret), "{text}");
     }
 }
@@ -100,6 +174,9 @@ fn credentials_do_not_appear_in_build_errors() {
         format!("http://ada:{SECRET} @host"),
         format!("http://ada:{SECRET}@host?x"),
         format!("http://ada:{SECRET}@host/../x"),
+        format!("http://ada:1/{SECRET}@host"),
+        format!("http://ada:{SECRET}#x@host"),
+        format!("http://ada:{SECRET}%0a@host"),
         format!("http://ada:{SECRET}%ff@host"),
         SECRET.to_owned(),
     ];
@@ -114,6 +191,13 @@ fn credentials_do_not_appear_in_build_errors() {
         QueryProxy::builder("http://host").bearer_auth(&secret_with_newline),
         QueryProxy::builder("http://host").header("x-scope-orgid", &secret_with_newline),
         QueryProxy::builder("http://host").basic_auth("a:da", SECRET),
+        QueryProxy::builder("http://host").basic_auth("ada", &secret_with_newline),
+        // Arguments in the wrong place.
+        QueryProxy::builder("http://host").header(format!("authorization: {SECRET}"), ""),
+        QueryProxy::builder("http://host").forward_header(format!("authorization: {SECRET}")),
+        QueryProxy::builder("http://host")
+            .health_path(format!("http://ada:{SECRET}@host/-/healthy")),
+        QueryProxy::builder("http://host").mounted_at(format!("http://ada:{SECRET}@host/")),
         QueryProxy::builder("http://host")
             .basic_auth("ada", SECRET)
             .bearer_auth(SECRET),
@@ -123,6 +207,26 @@ fn credentials_do_not_appear_in_build_errors() {
         let error = builder.build().unwrap_err();
         assert_no_secret(&with_sources(&error));
     }
+    #[cfg(not(feature = "tls"))]
+    {
+        let builder = QueryProxy::builder(format!("https://ada:{SECRET}@host"));
+        assert_no_secret(&with_sources(&builder.build().unwrap_err()));
+    }
+    #[cfg(feature = "tls")]
+    for pem in [SECRET.to_owned(), format!("-----BEGIN {SECRET}\n{SECRET}")] {
+        let builder = QueryProxy::builder("https://host").ca_certificate(pem);
+        assert_no_secret(&format!("{builder:?}"));
+        assert_no_secret(&with_sources(&builder.build().unwrap_err()));
+    }
+}
+
+#[tokio::test]
+async fn empty_user_info_sends_no_credentials() {
+    let upstream = FakeUpstream::with_text("[]").await;
+    let proxy = QueryProxy::builder(format!("http://@{}", upstream.server.address));
+    get(&proxy.build().unwrap(), VALID_QUERY).await;
+    let request = upstream.only_request();
+    assert!(!request.headers.contains_key("authorization"));
 }
 
 fn browser_request() -> Request<()> {

@@ -15,6 +15,7 @@ use test_support::page::assert_valid_text;
 use test_support::process::curl;
 use test_support::skip_without;
 use test_support::wait_until;
+use test_support::warnings::Warnings;
 
 /// A server that is stopped when dropped.
 struct Running {
@@ -143,14 +144,14 @@ async fn bind_errors_name_the_address_and_keep_the_cause() {
         taken.io_error().map(std::io::Error::kind),
         Some(std::io::ErrorKind::AddrInUse)
     );
+    assert!(taken.is_address_in_use());
     assert_eq!(
         taken.to_string(),
         format!("metrics server cannot listen on {address}: Address already in use (os error 98)")
     );
-    let wrong = MetricsServer::bind("nowhere")
-        .await
-        .unwrap_err()
-        .to_string();
+    let wrong = MetricsServer::bind("nowhere").await.unwrap_err();
+    assert!(wrong.io_error().is_some() && !wrong.is_address_in_use());
+    let wrong = wrong.to_string();
     assert!(
         wrong.starts_with("metrics server cannot listen on nowhere: "),
         "{wrong}"
@@ -177,17 +178,48 @@ fn metrics_port_variable_sets_the_address() {
     };
     test(None, &|result| result == "no");
     test(Some(""), &|result| result == "no");
-    test(Some("0"), &|result| {
-        result.starts_with("[::]:") || result.starts_with("0.0.0.0:")
-    });
+    for port in ["0", ":0"] {
+        test(Some(port), &|result| {
+            result.starts_with("[::]:") || result.starts_with("0.0.0.0:")
+        });
+    }
     test(Some("127.0.0.1:0"), &|result| {
         result.starts_with("127.0.0.1:")
     });
-    for wrong in ["http", "65536", "-1"] {
+    test(Some("[::1]:0"), &|result| result.starts_with("[::1]:"));
+    test(Some("localhost:0"), &|result| {
+        result.starts_with("127.0.0.1:") || result.starts_with("[::1]:")
+    });
+    test(Some("name.invalid:0"), &|result| {
+        result.starts_with("METRICS_PORT: metrics server cannot listen on name.invalid:0: ")
+    });
+    // Kubernetes sets these for a Service called `metrics`.
+    for url in [
+        "tcp://10.96.0.1:8080",
+        "udp://10.96.0.1:53",
+        "sctp://10.96.0.1:99",
+    ] {
+        test(Some(url), &|result| {
+            result.starts_with("no, WARN ")
+                && result.contains(&format!("METRICS_PORT is ignored: {url:?}"))
+        });
+    }
+    for wrong in [
+        "http",
+        "65536",
+        "-1",
+        ":",
+        ":65536",
+        "localhost",
+        "localhost:",
+        "localhost:http",
+        "::1:0",
+        "http://localhost:8081",
+    ] {
         test(Some(wrong), &|result| {
             result
                 == format!(
-                    "METRICS_PORT: must be a port such as 8081 or an address such as 127.0.0.1:8081, got {wrong:?}"
+                    "METRICS_PORT: must be a port such as 8081 or an address such as 127.0.0.1:8081 or localhost:8081, got {wrong:?}"
                 )
         });
     }
@@ -196,8 +228,10 @@ fn metrics_port_variable_sets_the_address() {
 #[tokio::test]
 #[ignore = "started by metrics_port_variable_sets_the_address"]
 async fn helper_for_metrics_port() {
+    let warnings = Warnings::capture();
     match MetricsServer::from_env().await {
-        Ok(None) => println!("listens: no"),
+        Ok(None) if warnings.all().is_empty() => println!("listens: no"),
+        Ok(None) => println!("listens: no, {}", warnings.all().join("; ")),
         Ok(Some(server)) => println!("listens: {}", server.local_addr().unwrap()),
         Err(error) => println!("listens: {error}"),
     }
