@@ -5,6 +5,10 @@
 //! | [`layer_order`] | where does the metrics layer go among timeouts, compression, limits, error handlers and nested routers? |
 //! | [`cardinality`] | how many series are there, what limits them, and what to do about too many? |
 //! | [`promql`] | which queries return requests, errors, durations and failed scrapes? |
+//! | [`securing`] | how to protect the metrics page with a separate port, a token, basic authentication or TLS? |
+//! | [`shutdown`] | how are the last requests scraped, and how do batch jobs push? |
+//! | [`kubernetes`] | how do ports, probes, annotations and monitors work together? |
+//! | [`dashboards`] | how do dashboards get into Grafana, and rules into Prometheus? |
 //! | [`migration`] | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
 //! | [`testing`] | how to assert metrics in tests, also of async handlers and in parallel? |
 //! | [`troubleshooting`] | why is a metric missing, wrong or surprising? |
@@ -16,6 +20,23 @@
 
 #[doc = include_str!("../docs/guide/cardinality.md")]
 pub mod cardinality {}
+
+// The examples need other crates: `tests/guides` compiles and runs them.
+#[doc = "[kubernetes]: crate::_guide::kubernetes"]
+#[doc = "[securing]: crate::_guide::securing"]
+#[doc = "[troubleshooting]: crate::_guide::troubleshooting"]
+#[doc = ""]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/dashboards.md"))]
+pub mod dashboards {}
+
+// As above.
+#[doc = "[cardinality]: crate::_guide::cardinality"]
+#[doc = "[dashboards]: crate::_guide::dashboards"]
+#[doc = "[securing]: crate::_guide::securing"]
+#[doc = "[shutdown]: crate::_guide::shutdown"]
+#[doc = ""]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/kubernetes.md"))]
+pub mod kubernetes {}
 
 // The examples need tower-http: `tests/integration` compiles and runs them.
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/layer_order.md"))]
@@ -30,6 +51,20 @@ pub mod migration {}
 #[doc = ""]
 #[doc = include_str!("../docs/guide/promql.md")]
 pub mod promql {}
+
+// As the dashboards.
+#[doc = "[`NetworkPolicy`]: crate::_guide::kubernetes#networkpolicy"]
+#[doc = ""]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/securing.md"))]
+pub mod securing {}
+
+// As the dashboards.
+#[doc = "[Kubernetes]: crate::_guide::kubernetes"]
+#[doc = "[securing]: crate::_guide::securing"]
+#[doc = "[troubleshooting]: crate::_guide::troubleshooting"]
+#[doc = ""]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/shutdown.md"))]
+pub mod shutdown {}
 
 // The examples need the route of axum's router.
 #[cfg_attr(any(not(doctest), feature = "axum"), doc = include_str!("../docs/guide/testing.md"))]

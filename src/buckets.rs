@@ -18,7 +18,7 @@
 //! | of an HTTP layer | [`HttpMetrics::duration_buckets`](crate::HttpMetrics::duration_buckets), [`size_buckets`](crate::HttpMetrics::size_buckets), [`connection_buckets`](crate::HttpMetrics::connection_buckets) |
 //! | of a gRPC layer | [`GrpcMetrics::handling_buckets`](crate::GrpcMetrics::handling_buckets), [`message_size_buckets`](crate::GrpcMetrics::message_size_buckets) |
 //! | of a catalogue | `{ buckets: … }` in the [catalogue](crate::catalogue!) |
-//! | of a macro | [`RegistryBuilder::buckets_for`](crate::RegistryBuilder::buckets_for), which has no effect on catalogues |
+//! | of a macro | [`RegistryBuilder`](crate::RegistryBuilder#how-histograms-are-exported): by name, prefix, suffix or unit. These settings have no effect on catalogues. |
 //!
 //! ```
 //! use tower_prometheus::{Histogram, buckets};
@@ -46,6 +46,7 @@
 /// | lifetimes of connections | [one second to one day](crate::HttpMetrics::connection_buckets) |
 /// | message sizes of a gRPC layer | [16 B to 16 MiB](crate::GrpcMetrics::message_size_buckets) |
 /// | durations of the presets of OpenTelemetry | 14 bounds from 0.005 to 10 s |
+/// | of a macro, in bytes | [`BYTES`] |
 /// | of a [catalogue](crate::catalogue!), if the unit is not seconds | none: set `buckets` |
 pub const DEFAULT: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -62,7 +63,7 @@ pub const COST: [f64; 7] = exponential(0.001, 10.0);
 /// Buckets for numbers of items, from 1 to 1000.
 pub const COUNT: [f64; 9] = [1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
 
-/// Buckets for sizes in bytes, from 1 KiB to 1 GiB.
+/// Buckets for sizes in bytes, from 1 KiB to 1 GiB. They are the default of histograms of macros in bytes.
 pub const BYTES: [f64; 7] = [
     1024.0,
     10_240.0,

@@ -66,6 +66,10 @@
 //! | [Layer order](_guide::layer_order) | where does the metrics layer go among timeouts, compression, limits, error handlers and nested routers? |
 //! | [Cardinality](_guide::cardinality) | how many series are there, what limits them, and what to do about too many? |
 //! | [PromQL](_guide::promql) | which queries return requests, errors, durations and failed scrapes? |
+//! | [Securing the page](_guide::securing) | how to protect the metrics page with a separate port, a token, basic authentication or TLS? |
+//! | [Shutdown](_guide::shutdown) | how are the last requests scraped, and how do batch jobs push? |
+//! | [Kubernetes](_guide::kubernetes) | how do ports, probes, annotations and monitors work together? |
+//! | [Dashboards](_guide::dashboards) | how do dashboards get into Grafana, and rules into Prometheus? |
 //! | [Migration](_guide::migration) | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
 //! | [Testing](_guide::testing) | how to assert metrics in tests, also of async handlers and in parallel? |
 //! | [Troubleshooting](_guide::troubleshooting) | why is a metric missing, wrong or surprising? |
@@ -212,7 +216,7 @@
 //! | `quanta` | no | requests are timed with the processor's counter instead of std's clock |
 //! | `grpc-descriptor` | no | gRPC methods preregistered from a file descriptor set |
 //! | `stream` | no | [`Operation`]s that are streams |
-//! | `summary` | no | `Summary`: quantiles computed by the process |
+//! | `summary` | no | quantiles computed by the process: `Summary` in a catalogue, `RegistryBuilder::quantiles` for macros |
 //! | `full` | no | all of them |
 //!
 //! # Related packages

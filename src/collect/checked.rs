@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use metrics::Unit;
-
 use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::summary_sample::CheckedSummary;
+use crate::model::family_unit::FamilyUnit;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
@@ -16,7 +15,7 @@ pub(crate) struct CheckedFamily {
     pub(crate) name: String,
     pub(crate) kind: MetricKind,
     pub(crate) help: Option<Arc<str>>,
-    pub(crate) unit: Option<Unit>,
+    pub(crate) unit: Option<FamilyUnit>,
     /// The labels of all series, in the text format.
     labels: String,
     series: Vec<CheckedSeries>,
@@ -76,7 +75,7 @@ impl CheckedFamily {
             name: self.name.clone(),
             kind: self.kind,
             help: self.help.clone(),
-            unit: self.unit,
+            unit: self.unit.clone(),
             labels: String::with_capacity(self.labels.len()),
             series: Vec::with_capacity(self.series.len()),
             counts: Vec::with_capacity(self.counts.len()),

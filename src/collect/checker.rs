@@ -281,12 +281,21 @@ fn merge_labels(
             push(constant);
         }
         push((label, value));
+        if is_state && label_pairs(constant).any(|(other, _)| other == label) {
+            return Err(format!(
+                "{name:?}: label {label:?} is a constant label of the registry; use another name"
+            ));
+        }
+        // A constant label that the series already has is not a conflict if its value is the same.
+        if let Some((_, other)) = constants.next_if(|(other, _)| *other == label)
+            && other != value
+        {
+            return Err(format!(
+                "{name:?}: label {label:?} is a constant label of the registry, with the value {other:?}; use \
+                 another name"
+            ));
+        }
     }
     constants.for_each(&mut push);
-    match label_pairs(labels).find(|(label, _)| label_pairs(constant).any(|(c, _)| c == *label)) {
-        None => Ok(()),
-        Some((label, _)) => Err(format!(
-            "{name:?}: label {label:?} is a constant label of the registry; use another name"
-        )),
-    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::sample_value::SampleValue;
 use crate::collect::sampled::SampledFamily;
 use crate::collect::summary_sample::SummarySample;
+use crate::model::family_unit::FamilyUnit;
 
 /// A counter or a gauge in [`Samples`](super::Samples), to which samples are added.
 #[derive(Debug)]
@@ -17,7 +18,15 @@ impl FamilySamples<'_> {
     ///
     /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.family.unit = Some(unit);
+        self.0.family.unit = Some(FamilyUnit::Known(unit));
+        self
+    }
+
+    /// Sets a unit that [`Unit`] does not have, by its name: `volts`.
+    ///
+    /// It is exported if the name of the metric, without `_total`, ends with it.
+    pub fn unit_name(&mut self, name: &str) -> &mut Self {
+        self.0.family.unit = Some(FamilyUnit::of_name(name));
         self
     }
 
@@ -44,7 +53,15 @@ impl HistogramSamples<'_> {
     ///
     /// It is exported if it is seconds, bytes or percent and the name ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.family.unit = Some(unit);
+        self.0.family.unit = Some(FamilyUnit::Known(unit));
+        self
+    }
+
+    /// Sets a unit that [`Unit`] does not have, by its name: `volts`.
+    ///
+    /// It is exported if the name of the metric, without `_total`, ends with it.
+    pub fn unit_name(&mut self, name: &str) -> &mut Self {
+        self.0.family.unit = Some(FamilyUnit::of_name(name));
         self
     }
 
@@ -69,7 +86,15 @@ impl SummarySamples<'_> {
     ///
     /// It is exported if it is seconds, bytes or percent and the name ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.family.unit = Some(unit);
+        self.0.family.unit = Some(FamilyUnit::Known(unit));
+        self
+    }
+
+    /// Sets a unit that [`Unit`] does not have, by its name: `volts`.
+    ///
+    /// It is exported if the name of the metric, without `_total`, ends with it.
+    pub fn unit_name(&mut self, name: &str) -> &mut Self {
+        self.0.family.unit = Some(FamilyUnit::of_name(name));
         self
     }
 

@@ -20,7 +20,8 @@ use crate::model::bounds::{BoundsProblem, bounds_problem};
 /// - the upper bounds are not in increasing order, or one is NaN or `-Inf`
 /// - a bucket has fewer observations than the one before it, or more than `count`
 /// - the bucket of `+Inf` has not `count` observations
-/// - the sum is NaN
+///
+/// The sum can be NaN, as it is in other libraries once an observation was NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistogramSample {
     buckets: Vec<(f64, u64)>,
@@ -64,9 +65,6 @@ impl HistogramSample {
                 ));
             }
             buckets.pop();
-        }
-        if sum.is_nan() {
-            return Err("the sum is NaN; leave out observations that are NaN".to_owned());
         }
         add_bounds(&buckets, bounds)?;
         add_counts(&buckets, count, counts)?;

@@ -81,6 +81,12 @@
 //! A collector cannot add series to a metric that layers, catalogues or macros record in the registry, because the
 //! registry could register the same series at any time: a collector that tries fails, too.
 //!
+//! # Two registries on one page
+//!
+//! A [`Registry`](crate::Registry) is a collector, too: see [its documentation](crate::Registry#impl-Collector-for-Registry).
+//! The package `tower-prometheus-bridge` has collectors for the registries of the crates `prometheus` and
+//! `prometheus-client`.
+//!
 //! # Limits
 //!
 //! A collector can have 10,000 series, or as many as
@@ -164,7 +170,8 @@ pub type CollectError = Box<dyn std::error::Error + Send + Sync>;
 /// A collector must not block its thread, because it runs on the thread that serves the metrics page. Wrap
 /// blocking code in [`Blocking`].
 ///
-/// Closures that take `&mut Samples` are collectors, and so is an `Arc` of a collector. The
+/// Closures that take `&mut Samples` are collectors, and so are an `Arc` of a collector and another
+/// [`Registry`](crate::Registry). The
 /// [module documentation](self) describes failures, timeouts and concurrent scrapes.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a collector",

@@ -34,7 +34,7 @@ use crate::model::numbers::Number;
 /// fails, and the reason is logged, if:
 ///
 /// - a metric name or a label name is invalid
-/// - a label is set twice in a series, or is a constant label of the registry
+/// - a label is set twice in a series, or is a constant label of the registry with another value
 /// - a series is added twice
 /// - a counter is negative or NaN
 /// - a name is used for two metric types
@@ -46,6 +46,24 @@ use crate::model::numbers::Number;
 #[derive(Debug, Default)]
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
+    /// The results of the collectors of a registry that is itself a collector.
+    pub(crate) nested: Vec<NestedCollector>,
+}
+
+/// The result of a collector of a registry that is itself a collector.
+#[derive(Debug, Default)]
+pub(crate) struct NestedCollector {
+    pub(crate) name: String,
+    pub(crate) success: bool,
+    pub(crate) seconds: f64,
+    pub(crate) dropped: u64,
+}
+
+impl NestedCollector {
+    /// Returns the name that tells it apart from the collectors of the other registry.
+    pub(crate) fn name_in(&self, registry: &str) -> String {
+        format!("{registry}/{}", self.name)
+    }
 }
 
 impl Samples {

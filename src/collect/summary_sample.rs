@@ -9,8 +9,8 @@
 /// let queries = SummarySample::new([(0.5, 0.004), (0.99, 0.12)], 1017, 9.3);
 /// ```
 ///
-/// The collector fails if a quantile is not between 0 and 1 or is given twice, or if the sum is NaN. The value of
-/// a quantile can be NaN, which means that there were no observations.
+/// The collector fails if a quantile is not between 0 and 1 or is given twice. The value of a quantile can be
+/// NaN, which means that there were no observations, and so can the sum, if an observation was NaN.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SummarySample {
     quantiles: Vec<(f64, f64)>,
@@ -47,9 +47,6 @@ impl SummarySample {
             count,
             sum,
         } = self;
-        if sum.is_nan() {
-            return Err("the sum is NaN; leave out observations that are NaN".to_owned());
-        }
         for (quantile, _) in &mut quantiles {
             if !(0.0..=1.0).contains(quantile) {
                 return Err(format!("quantile {quantile} is not between 0 and 1"));

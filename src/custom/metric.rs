@@ -318,8 +318,11 @@ metric! {
     ///
     /// Prefer a [`Histogram`]: quantiles of several processes cannot be aggregated.
     ///
-    /// Observations are kept in slices of 2 minutes, and the oldest of 5 slices is dropped when a new one starts. The sum
-    /// and the count include all observations. Without observations in the window, quantiles are NaN, as in the official
+    /// [`RegistryBuilder::quantiles_for`](crate::RegistryBuilder::quantiles_for) sets other quantiles, and
+    /// [`summary_window`](crate::RegistryBuilder::summary_window) another window.
+    ///
+    /// By default, observations are kept in slices of 2 minutes, and the oldest of 5 slices is dropped when a new one
+    /// starts. The sum and the count include all observations. Without observations in the window, quantiles are NaN, as in the official
     /// Prometheus clients.
     ///
     /// Unlike the other types, recording takes a lock briefly, and allocates while the sketch of the series grows

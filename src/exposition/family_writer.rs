@@ -296,7 +296,7 @@ pub(crate) fn push_metadata(
     name: &str,
     kind: &str,
     help: Option<&str>,
-    unit: Option<Unit>,
+    unit: Option<&str>,
     format: Format,
 ) {
     if let Some(help) = help {
@@ -305,10 +305,11 @@ pub(crate) fn push_metadata(
         page.push(b'\n');
     }
     push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
-    // OpenMetrics does not allow a unit for an info or a state set, nor a unit that the name does not end with.
+    // OpenMetrics does not allow a unit for an info or a state set, nor a unit that the name does not end with. Of
+    // the units of `metrics`, only base units are exported.
     if format.is_open_metrics()
         && !matches!(kind, "info" | "stateset")
-        && let Some(unit) = unit.and_then(base_unit)
+        && let Some(unit) = unit.filter(|name| Unit::from_string(name).is_none_or(is_base_unit))
         && name
             .strip_suffix(unit)
             .is_some_and(|rest| rest.ends_with('_'))
@@ -366,12 +367,7 @@ fn push_help(page: &mut Vec<u8>, help: &str, format: Format) {
     }
 }
 
-/// Returns the name of a base unit of Prometheus and OpenMetrics; `None` for other units.
-fn base_unit(unit: Unit) -> Option<&'static str> {
-    match unit {
-        Unit::Seconds => Some("seconds"),
-        Unit::Bytes => Some("bytes"),
-        Unit::Percent => Some("percent"),
-        _ => None,
-    }
+/// Whether a unit is a base unit of Prometheus and OpenMetrics.
+fn is_base_unit(unit: Unit) -> bool {
+    matches!(unit, Unit::Seconds | Unit::Bytes | Unit::Percent)
 }

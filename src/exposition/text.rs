@@ -66,7 +66,7 @@ impl TextWriter {
             name,
             kind,
             family.help().as_deref(),
-            family.unit(),
+            family.unit_name(),
             self.format,
         );
     }
@@ -96,11 +96,9 @@ impl CollectedWriter {
                 return false;
             }
             if self.writer.is_at_start() {
-                let CheckedFamily {
-                    name, help, unit, ..
-                } = &**family;
+                let CheckedFamily { name, help, .. } = &**family;
                 let (name, kind) = type_line(name, family.kind, Format::Text, |_| false);
-                push_metadata(page, name, kind, help.as_deref(), *unit, Format::Text);
+                push_metadata(page, name, kind, help.as_deref(), None, Format::Text);
             }
             self.writer.write_collected(page, family, budget);
             if self.writer.ends_family(family.len()) {

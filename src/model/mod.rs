@@ -9,6 +9,7 @@ pub(crate) mod bounds;
 pub(crate) mod const_str;
 pub(crate) mod description;
 pub(crate) mod families_table;
+pub(crate) mod family_unit;
 pub(crate) mod kind;
 pub(crate) mod label_text;
 pub mod names;

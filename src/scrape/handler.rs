@@ -23,7 +23,8 @@ use crate::scrape::source::PageSource;
 
 /// A service that serves the metrics page on any path.
 ///
-/// It does not authenticate requests: any client that reaches the route can read the metrics.
+/// It does not authenticate requests: any client that reaches the route can read the metrics. The
+/// [securing guide](crate::_guide::securing) shows how to require a token.
 ///
 /// Mount it with axum's `get` or `route_service`, in tonic's router, or call it from plain hyper. The service
 /// never returns an error.

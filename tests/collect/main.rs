@@ -7,6 +7,7 @@ mod kinds;
 mod limits;
 mod names;
 mod page_source;
+mod registries;
 mod remove;
 mod shared_metrics;
 mod sharing;

@@ -777,7 +777,7 @@ fn buckets_that_another_recorder_ignores_cause_a_warning() {
         }
     }
     let warnings = Warnings::capture();
-    Timed::on(&Registry::new()).unwrap();
+    Timed::on(Registry::new()).unwrap();
     assert_eq!(warnings.about("buckets").len(), 0);
     let timed = Timed::on(Sink::recorder(metrics::NoopRecorder)).unwrap();
     timed.own_seconds.with(Payment::Card).observe(1.0);

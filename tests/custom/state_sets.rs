@@ -274,7 +274,7 @@ async fn snapshot_has_exactly_one_current_state() {
 #[test]
 fn handles_are_copy_send_and_sync_and_their_debug_output_names_the_state_set() {
     fn assert_copy_send_sync<T: Send + Sync + Copy + 'static>(_: T) {}
-    let jobs = Jobs::on(&Registry::new()).unwrap();
+    let jobs = Jobs::on(Registry::new()).unwrap();
     let west = jobs.zone_state.with(Zone::West);
     assert_copy_send_sync(west);
     let text = format!("{west:?}");

@@ -41,7 +41,7 @@ fn buckets_cause_a_warning_because_the_recorder_sets_its_own() {
         .duration_buckets([1.0])
         .size_buckets([1024.0])
         .connection_buckets([60.0]);
-    all.clone().build(&Registry::new()).unwrap();
+    all.clone().build(Registry::new()).unwrap();
     assert_eq!(warnings.about("buckets").len(), 0);
     all.build(sink).unwrap();
     for setting in ["duration_buckets", "size_buckets", "connection_buckets"] {

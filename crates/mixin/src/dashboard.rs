@@ -2,17 +2,31 @@
 
 use tower_prometheus::model::MetricKind;
 
+use crate::custom_content::CustomContent;
 use crate::definitions::Definitions;
 use crate::error::Error;
-use crate::grafana;
+use crate::grafana::{self, COLUMNS, ID_STEP};
 use crate::panel::{Panel, Row};
 use crate::selector::{MatchValue, Matcher, QueryScope};
 use crate::text::check_duration;
 
 /// A Grafana dashboard.
 ///
-/// Every dashboard has the variables `datasource`, `job` and `instance`, and every query of every panel uses them. In
-/// Grafana, it is read-only.
+/// Every dashboard has the variables `datasource`, `job` and `instance`, and every query of every panel uses them. Without
+/// [`editable`](Self::editable), it is read-only in Grafana.
+///
+/// # Custom panels
+///
+/// | custom panels | how |
+/// |---|---|
+/// | written in Rust | [`and_definitions`](Self::and_definitions), then [`row`](Self::row) or [`panel`](Self::panel) |
+/// | added in Grafana | [`editable`](Self::editable) and [`keep_custom_panels`](Self::keep_custom_panels) |
+///
+/// The ids of generated panels are multiples of 1000. Grafana gives a new panel the largest id plus 1. So every panel with
+/// another id is a custom panel. [`keep_custom_panels`](Self::keep_custom_panels) keeps custom panels and replaces generated
+/// ones, including changes that were made to them in Grafana. To change a generated panel, duplicate it and change the copy.
+///
+/// # Example
 ///
 /// ```
 /// use tower_prometheus::HttpMetrics;
@@ -50,13 +64,12 @@ pub struct Dashboard {
     tags: Vec<String>,
     refresh: String,
     from: String,
+    editable: bool,
+    custom: CustomContent,
     /// The panels above all rows.
     panels: Vec<Panel>,
     rows: Vec<Row>,
 }
-
-/// The width of Grafana's grid in columns.
-const COLUMNS: u32 = 24;
 
 impl Dashboard {
     /// Creates an empty dashboard, whose queries are checked against these definitions.
@@ -76,6 +89,8 @@ impl Dashboard {
             tags: Vec::new(),
             refresh: "30s".to_owned(),
             from: "now-1h".to_owned(),
+            editable: false,
+            custom: CustomContent::default(),
             panels: Vec::new(),
             rows: Vec::new(),
         }
@@ -103,6 +118,72 @@ impl Dashboard {
     pub fn time_range(mut self, duration: impl AsRef<str>) -> Self {
         self.from = format!("now-{}", duration.as_ref());
         self
+    }
+
+    /// Sets whether users can edit the dashboard in Grafana. Default: `false`, as Grafana's linter requires, because a
+    /// generated dashboard replaces all changes except [custom panels](Self#custom-panels).
+    pub fn editable(mut self, editable: bool) -> Self {
+        self.editable = editable;
+        self
+    }
+
+    /// Adds definitions, so that custom panels can query their families.
+    ///
+    /// ```
+    /// use tower_prometheus::HttpMetrics;
+    /// use tower_prometheus::model::{FamilyDescription, MetricKind};
+    /// use tower_prometheus_mixin::{Dashboard, Panel, PanelUnit, Query, Row};
+    ///
+    /// // A catalogue returns such a list from `families()`.
+    /// let orders = [FamilyDescription::new("orders_total", MetricKind::Counter).help("Total number of orders.")];
+    /// let failed = Panel::time_series("Orders per request", PanelUnit::Ratio)
+    ///     .description("Orders per request. If it drops, check whether the checkout page works.")
+    ///     .query(Query::rate("orders_total").sum() / Query::rate("http_requests_total").sum());
+    /// let dashboard = Dashboard::http("shop-http", "Shop: HTTP", HttpMetrics::server())?
+    ///     .and_definitions(&orders[..])
+    ///     .row(Row::of_families("Orders", &orders).panel(failed));
+    /// assert!(dashboard.to_json()?.contains("rate(orders_total{"));
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn and_definitions(mut self, more: impl Into<Definitions>) -> Self {
+        self.definitions.merge(more.into());
+        self
+    }
+
+    /// Removes the variable `instance`, for jobs whose metrics are pushed. Equals [`Definitions::without_instance`].
+    pub fn without_instance(mut self) -> Self {
+        self.definitions = self.definitions.without_instance();
+        self
+    }
+
+    /// Keeps the custom panels of an earlier version of this dashboard, as Grafana exported it.
+    ///
+    /// `existing` is the JSON of the dashboard, or the response of Grafana's API (`GET /api/dashboards/uid/{uid}`).
+    ///
+    /// | part of `existing` | result |
+    /// |---|---|
+    /// | panel or row whose id is not a multiple of 1000 | kept, below the generated panels, with its width and height |
+    /// | custom panel in a generated row that is collapsed | kept, below the generated panels |
+    /// | variable other than `datasource`, `job` and `instance` | kept |
+    /// | annotations and links of the dashboard | kept |
+    /// | everything else | generated again; changes that were made in Grafana are lost |
+    ///
+    /// If the first custom item is not a row, a row with the title `Custom panels` is above it. The queries of custom panels
+    /// are not checked. To generate twice with the same custom panels gives the same file. For a directory of dashboards,
+    /// use [`Mixin::keep_custom_panels`](crate::Mixin::keep_custom_panels).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `existing` is not JSON, or has no list `panels`, as a dashboard of Grafana's schema version 2.
+    pub fn keep_custom_panels(mut self, existing: &str) -> Result<Self, Error> {
+        let custom = CustomContent::read(existing);
+        self.custom = custom.map_err(|error| {
+            error.within(format_args!(
+                "existing version of dashboard {:?}",
+                self.title
+            ))
+        })?;
+        Ok(self)
     }
 
     /// Adds a row below all panels and rows.
@@ -164,7 +245,7 @@ impl Dashboard {
             description: self.description.clone(),
             tags: self.tags.clone(),
             timezone: "browser",
-            editable: false,
+            editable: self.editable,
             graph_tooltip: 1,
             time: grafana::TimeRange {
                 from: self.from.clone(),
@@ -173,8 +254,10 @@ impl Dashboard {
             refresh: self.refresh.clone(),
             schema_version: 38,
             templating: self.variables()?,
-            annotations: grafana::List { list: Vec::new() },
-            links: [],
+            annotations: grafana::List {
+                list: self.custom.annotations.clone(),
+            },
+            links: self.custom.links.clone(),
             panels: self.rows_and_panels()?,
         })
     }
@@ -215,17 +298,22 @@ impl Dashboard {
         } else {
             family.to_owned()
         };
-        Ok(grafana::List {
-            list: vec![
-                grafana::Variable::data_source(),
-                grafana::Variable::label("job", "Job", format!("label_values({series}, job)")),
-                grafana::Variable::label(
-                    "instance",
-                    "Instance",
-                    format!("label_values({series}{{job=~\"$job\"}}, instance)"),
-                ),
-            ],
-        })
+        let mut list = vec![
+            grafana::Variable::data_source(),
+            grafana::Variable::label("job", "Job", format!("label_values({series}, job)")),
+        ];
+        if self.definitions.has_instance() {
+            let values = format!("label_values({series}{{job=~\"$job\"}}, instance)");
+            list.push(grafana::Variable::label("instance", "Instance", values));
+        }
+        list.extend(
+            self.custom
+                .variables
+                .iter()
+                .cloned()
+                .map(grafana::Variable::Custom),
+        );
+        Ok(grafana::List { list })
     }
 
     /// Returns the rows and panels with their positions in the grid.
@@ -245,7 +333,7 @@ impl Dashboard {
         let place_below = |panels: &[Panel], y: u32, rows_and_panels: &mut Vec<grafana::Item>| {
             let (grid, end) = grid_positions(panels, y);
             for (panel, grid_pos) in panels.iter().zip(grid) {
-                let id = rows_and_panels.len() as u32 + 1;
+                let id = next_id(rows_and_panels);
                 let json = panel
                     .to_json_model(&scope, id, grid_pos)
                     .map_err(|error| error.within(format_args!("panel {:?}", panel.title)))?;
@@ -255,23 +343,24 @@ impl Dashboard {
         };
         y = place_below(&self.panels, y, &mut rows_and_panels)?;
         for row in &self.rows {
-            rows_and_panels.push(grafana::Item::Row(grafana::RowJson {
-                id: rows_and_panels.len() as u32 + 1,
-                kind: "row",
-                title: row.title.clone(),
-                collapsed: false,
-                grid_pos: grafana::GridPos {
-                    h: 1,
-                    w: COLUMNS,
-                    x: 0,
-                    y,
-                },
-                panels: [],
-            }));
+            let id = next_id(&rows_and_panels);
+            rows_and_panels.push(grafana::Item::row(id, &row.title, y));
             y = place_below(&row.panels, y + 1, &mut rows_and_panels)?;
         }
+        if self.custom.needs_row() {
+            let id = next_id(&rows_and_panels);
+            rows_and_panels.push(grafana::Item::row(id, "Custom panels", y));
+            y += 1;
+        }
+        let custom = self.custom.panels_from(y).into_iter();
+        rows_and_panels.extend(custom.map(grafana::Item::Custom));
         Ok(rows_and_panels)
     }
+}
+
+/// Returns the id of the next generated row or panel. Ids of custom panels are not multiples of [`ID_STEP`].
+fn next_id(before: &[grafana::Item]) -> u32 {
+    (before.len() as u32 + 1) * ID_STEP
 }
 
 /// Places panels from left to right, starting at line `y`. Returns their positions and the first line below them.

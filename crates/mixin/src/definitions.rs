@@ -26,6 +26,7 @@ use crate::text::LabelNames;
 pub struct Definitions {
     families: Vec<FamilyDescription>,
     common_labels: Vec<String>,
+    without_instance: bool,
 }
 
 impl Definitions {
@@ -34,6 +35,7 @@ impl Definitions {
         Self {
             families: families.into_iter().collect(),
             common_labels: Vec::new(),
+            without_instance: false,
         }
     }
 
@@ -53,6 +55,28 @@ impl Definitions {
         self
     }
 
+    /// Removes the label `instance` from every series, for jobs whose metrics are pushed.
+    ///
+    /// A Pushgateway's series have no `instance` if it is scraped with
+    /// [`honor_labels`](crate::ScrapeJob::honor_labels). A dashboard then has no variable `instance`, and its queries do not
+    /// select an instance. With one, every panel would be empty. [`RuleGroup::health`](crate::RuleGroup::health) omits the
+    /// alerts on `up`, because the Pushgateway is the target, not the job.
+    pub fn without_instance(mut self) -> Self {
+        self.without_instance = true;
+        self
+    }
+
+    pub(crate) fn has_instance(&self) -> bool {
+        !self.without_instance
+    }
+
+    /// Adds everything of `more` to these definitions.
+    pub(crate) fn merge(&mut self, more: Self) {
+        self.families.extend(more.families);
+        self.common_labels.extend(more.common_labels);
+        self.without_instance |= more.without_instance;
+    }
+
     /// Returns the families in the order in which they were added, including duplicates.
     #[must_use]
     pub fn families(&self) -> &[FamilyDescription] {
@@ -61,7 +85,9 @@ impl Definitions {
 
     /// Builds an index of the families by name. Returns an error if two different families have the same name.
     pub(crate) fn index(&self) -> Result<FamilyIndex, Error> {
-        let common = ["job", "instance"].map(str::to_owned).into_iter();
+        let target = ["job", "instance"].into_iter();
+        let target = target.filter(|label| self.has_instance() || *label != "instance");
+        let common = target.map(str::to_owned);
         let mut index = FamilyIndex {
             by_name: BTreeMap::new(),
             common_labels: common.chain(self.common_labels.iter().cloned()).collect(),

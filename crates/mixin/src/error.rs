@@ -11,7 +11,8 @@ use std::fmt;
 /// |---|---|---|
 /// | a query, panel, rule or job is not valid | none | no |
 /// | the configuration of a layer is not valid | [`tower_prometheus::Error`] | no |
-/// | a file cannot be written | [`std::io::Error`] | yes |
+/// | an existing dashboard is not JSON | its error | no |
+/// | a file cannot be written or read | [`std::io::Error`] | yes |
 #[derive(Debug)]
 pub struct Error {
     message: String,
@@ -33,7 +34,7 @@ impl Error {
         }
     }
 
-    /// Returns an error for a file that cannot be written.
+    /// Returns an error for a file that cannot be written or read.
     pub(crate) fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
         Self {
             message: format!("{what}: {error}"),
@@ -41,7 +42,7 @@ impl Error {
         }
     }
 
-    /// Returns an error for a value that cannot be serialized.
+    /// Returns an error for a value that cannot be serialized or parsed.
     pub(crate) fn format(
         what: impl fmt::Display,
         error: impl std::error::Error + Send + Sync + 'static,
@@ -58,7 +59,7 @@ impl Error {
         self
     }
 
-    /// Returns `true` if a directory or file could not be written.
+    /// Returns `true` if a directory or file could not be written or read.
     ///
     /// Every other error is a mistake in the program: a retry returns the same error.
     #[must_use]

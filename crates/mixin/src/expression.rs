@@ -4,8 +4,8 @@ use tower_prometheus::model::MetricKind;
 
 use crate::error::Error;
 use crate::selector::{
-    Matcher, QueryScope, Selector, aggregated, check_bound, le_matcher, matchers, no_such_label,
-    wrong_kind,
+    Matcher, QueryScope, Selector, aggregated, check_bound, equal_labels, le_matcher, matchers,
+    no_such_label, wrong_kind,
 };
 use crate::text::{LabelNames, quoted_list};
 
@@ -31,6 +31,7 @@ pub(crate) enum Expression {
         of: Selector,
         by: Vec<String>,
     },
+    Absent(Box<Self>),
     Aggregate {
         aggregation: Aggregation,
         by: Vec<String>,
@@ -105,7 +106,7 @@ impl Expression {
             | Self::Quantile { of, .. }
             | Self::Mean { of, .. }
             | Self::FractionBelow { of, .. } => f(of),
-            Self::Aggregate { of, .. } => of.for_each_selector(f),
+            Self::Absent(of) | Self::Aggregate { of, .. } => of.for_each_selector(f),
             Self::Binary { left, right, .. } => {
                 left.for_each_selector(f);
                 right.for_each_selector(f);
@@ -117,7 +118,7 @@ impl Expression {
     pub(crate) fn for_each_matchers(&mut self, f: &mut impl FnMut(&mut Vec<Matcher>)) {
         match self {
             Self::Up(matchers) => f(matchers),
-            Self::Aggregate { of, .. } => of.for_each_matchers(f),
+            Self::Absent(of) | Self::Aggregate { of, .. } => of.for_each_matchers(f),
             Self::Binary { left, right, .. } => {
                 left.for_each_matchers(f);
                 right.for_each_matchers(f);
@@ -169,6 +170,7 @@ impl Expression {
             Self::Quantile { quantile, of, by } => histogram_quantile(*quantile, of, by, scope),
             Self::Mean { of, by } => mean(of, by, scope),
             Self::FractionBelow { bound, of, by } => fraction_below(*bound, of, by, scope),
+            Self::Absent(of) => absent(of, scope),
             Self::Aggregate {
                 aggregation,
                 by,
@@ -199,7 +201,7 @@ impl Expression {
             | Self::Quantile { of, .. }
             | Self::Mean { of, .. }
             | Self::FractionBelow { of, .. } => Some(&of.family),
-            Self::Aggregate { of, .. } => of.family(),
+            Self::Absent(of) | Self::Aggregate { of, .. } => of.family(),
             Self::Binary { left, right, .. } => left.family().or_else(|| right.family()),
         }
     }
@@ -277,6 +279,28 @@ fn fraction_below(
     let below = of.summed_rate(scope, ("_bucket", &le_matcher(bound)), by)?;
     let all = of.summed_rate(scope, ("_count", ""), by)?;
     Ok(PromQl::series(format!("{below} / {all}"), labels))
+}
+
+/// Returns `absent(…)`. Prometheus derives the labels of its result from the selector: those with one matcher, which is `=`.
+fn absent(of: &Expression, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
+    let (text, matched) = match of {
+        Expression::Up(own) => {
+            let family = scope.index.target_metric();
+            let text = of.to_promql(scope)?.text;
+            (text, equal_labels(own, &family, scope))
+        }
+        Expression::Instant(selector) => {
+            let family = scope.index.family(&selector.family)?;
+            let suffix = match family.kind {
+                MetricKind::Histogram => "_count",
+                _ => "",
+            };
+            let text = selector.instant(scope, suffix, "")?;
+            (text, equal_labels(&selector.matchers, family, scope))
+        }
+        _ => (of.to_promql(scope)?.text, LabelNames::new()),
+    };
+    Ok(PromQl::series(format!("absent({text})"), matched))
 }
 
 fn aggregate(

@@ -3,6 +3,17 @@
 //! The schema is that of Grafana 10 (`schemaVersion` 38). Later versions read and migrate it.
 
 use serde::Serialize;
+use serde_json::Value;
+
+/// The width of the grid in columns.
+pub(crate) const COLUMNS: u32 = 24;
+
+/// The ids of generated panels are multiples of this number. Grafana gives a new panel the largest id plus 1, so the ids of
+/// panels that were added in Grafana are not.
+pub(crate) const ID_STEP: u32 = 1000;
+
+/// The variables that generated dashboards have.
+pub(crate) const VARIABLES: [&str; 3] = ["datasource", "job", "instance"];
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,8 +32,8 @@ pub(crate) struct DashboardJson {
     pub(crate) refresh: String,
     pub(crate) schema_version: u32,
     pub(crate) templating: List<Variable>,
-    pub(crate) annotations: List<Annotation>,
-    pub(crate) links: [(); 0],
+    pub(crate) annotations: List<Value>,
+    pub(crate) links: Vec<Value>,
     pub(crate) panels: Vec<Item>,
 }
 
@@ -44,11 +55,7 @@ pub(crate) struct List<T> {
     pub(crate) list: Vec<T>,
 }
 
-/// An annotation. It has no variants, because generated dashboards have no annotations.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) enum Annotation {}
-
-/// A variable of the dashboard: the data source, or the values of a label.
+/// A variable of the dashboard: the data source, the values of a label, or a custom one.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Variable {
@@ -85,6 +92,8 @@ pub(crate) enum Variable {
         regex: &'static str,
         current: Current,
     },
+    #[serde(untagged)]
+    Custom(Value),
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -172,6 +181,26 @@ impl DataSource {
 pub(crate) enum Item {
     Row(RowJson),
     Panel(Box<PanelJson>),
+    /// A row or a panel that was added in Grafana.
+    Custom(Value),
+}
+
+impl Item {
+    pub(crate) fn row(id: u32, title: &str, y: u32) -> Self {
+        Self::Row(RowJson {
+            id,
+            kind: "row",
+            title: title.to_owned(),
+            collapsed: false,
+            grid_pos: GridPos {
+                h: 1,
+                w: COLUMNS,
+                x: 0,
+                y,
+            },
+            panels: [],
+        })
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -65,9 +65,12 @@
 //! | [`Dashboard::http`], [`Dashboard::grpc`] | request rate, errors and durations of a layer, under its own names |
 //! | [`Dashboard::process`] | process, tokio runtime and collectors |
 //! | [`Dashboard::of_families`] | one panel or two for each metric family of any catalogue |
+//! | [`Row::of_families`] | the same panels, as a row of another dashboard |
+//! | [`Slo::row`] | the remaining error budget and the burn rate, as a row of a dashboard |
 //! | [`Dashboard::new`] | a custom dashboard of [`Row`]s, [`Panel`]s and [`Query`]s |
 //! | [`RuleGroup::http`], [`RuleGroup::grpc`] | recording rules of a layer |
-//! | [`RuleGroup::health`] | alerts: a scrape fails, a label exceeds its limit, a collector fails |
+//! | [`RuleGroup::health`] | alerts: a scrape fails, all targets of a job are gone, a label exceeds its limit, a collector fails |
+//! | [`Rule::targets_missing`] | an alert: all targets of a job are gone |
 //! | [`Slo`] | recording rules and four burn-rate alerts of a service level objective |
 //! | [`RuleGroup::new`] | custom [`Rule`]s |
 //! | [`ScrapeConfig`] | the configuration of Prometheus and of vmagent |
@@ -83,12 +86,16 @@
 //! | threshold of a quantile | can be reached: a quantile never exceeds the last finite bucket bound |
 //! | bound of a latency objective | is a bucket bound; between bounds, Prometheus only estimates |
 //! | legends, and `{{ $labels.… }}` in summaries and descriptions | use labels that the query keeps |
+//! | regular expressions | have the syntax of RE2, which Prometheus uses |
+//! | summaries, descriptions and other templates of alerts | have the syntax, functions and variables of Prometheus |
 //! | panels | have a title, a unit, a description and a query |
 //! | alerts | have a severity, a summary and a description; two rules differ in name or labels |
 //!
 //! Regular expressions of [`Query::matching`] and [`Query::not_matching`] are not compared with the defined label values.
+//! Panels that were added in Grafana are not checked.
 //!
-//! Dashboards use the JSON model of Grafana 10. Every query uses the variables `job` and `instance`. Rates use
+//! Dashboards use the JSON model of Grafana 10. Every query uses the variables `job` and `instance`; of pushed jobs, only
+//! `job` (see [`Dashboard::without_instance`]). Rates use
 //! `$__rate_interval` unless [`Query::over`] sets another range.
 //!
 //! For queries to run by hand, see the [PromQL guide](tower_prometheus::_guide::promql). For the number of series of a
@@ -112,11 +119,14 @@ mod text;
 mod yaml;
 
 mod definitions;
+mod pattern;
 mod selector;
+mod template;
 
 mod expression;
 mod query;
 
+mod custom_content;
 mod grafana;
 mod panel;
 

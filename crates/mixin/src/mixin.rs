@@ -1,6 +1,7 @@
 //! [`Mixin`]: all generated files of a deployment.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::dashboard::Dashboard;
@@ -35,6 +36,7 @@ pub struct Mixin {
     dashboards: Vec<Dashboard>,
     rules: Vec<(String, Rules)>,
     scrape_config: Option<ScrapeConfig>,
+    custom_panels: Option<PathBuf>,
 }
 
 impl Mixin {
@@ -63,6 +65,29 @@ impl Mixin {
         self
     }
 
+    /// Keeps custom panels that users added in Grafana: those of the files `dashboards/{uid}.json` in this directory, usually
+    /// the directory of [`write_to`](Self::write_to).
+    ///
+    /// By default, [`write_to`](Self::write_to) replaces existing dashboards. With this setting, export a changed dashboard
+    /// from Grafana to its file, then generate again. [`Dashboard::keep_custom_panels`] lists what is kept. Dashboards
+    /// without a file have no custom panels.
+    ///
+    /// ```no_run
+    /// use tower_prometheus::HttpMetrics;
+    /// use tower_prometheus_mixin::{Dashboard, Mixin};
+    ///
+    /// let directory = "deploy/monitoring";
+    /// Mixin::new()
+    ///     .dashboard(Dashboard::http("shop-http", "Shop: HTTP", HttpMetrics::server())?.editable(true))
+    ///     .keep_custom_panels(directory)
+    ///     .write_to(directory)?;
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn keep_custom_panels(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.custom_panels = Some(directory.into());
+        self
+    }
+
     /// Returns the content of each file, by its path in the directory.
     ///
     /// # Errors
@@ -72,11 +97,13 @@ impl Mixin {
     /// - a file cannot be generated: see [`Dashboard::to_json`], [`Rules::to_yaml`] and
     ///   [`ScrapeConfig::to_prometheus_yaml`];
     /// - two dashboards have the same `uid`, or two files of rules the same name;
-    /// - the name of a file of rules has characters other than letters, digits, `-` and `_`.
+    /// - the name of a file of rules has characters other than letters, digits, `-` and `_`;
+    /// - an existing dashboard of [`keep_custom_panels`](Self::keep_custom_panels) cannot be read.
     pub fn files(&self) -> Result<BTreeMap<PathBuf, String>, Error> {
         let mut files = FilesByPath::default();
         for dashboard in &self.dashboards {
             let path = |kind| format!("dashboards/{}{kind}", dashboard.uid());
+            let dashboard = &self.with_custom_panels(dashboard, &path(".json"))?;
             files.add(path(".json"), dashboard.to_json()?)?;
             files.add(path(".api.json"), dashboard.to_api_json()?)?;
         }
@@ -96,9 +123,27 @@ impl Mixin {
         Ok(files.0)
     }
 
+    fn with_custom_panels(&self, dashboard: &Dashboard, file: &str) -> Result<Dashboard, Error> {
+        let Some(directory) = &self.custom_panels else {
+            return Ok(dashboard.clone());
+        };
+        let path = directory.join(file);
+        match std::fs::read_to_string(&path) {
+            Ok(existing) => {
+                let dashboard = dashboard.clone().keep_custom_panels(&existing);
+                dashboard.map_err(|error| error.within(path.display()))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(dashboard.clone()),
+            Err(error) => Err(Error::io(
+                format_args!("cannot read {}", path.display()),
+                error,
+            )),
+        }
+    }
+
     /// Writes all files to a directory. Creates the directory if it does not exist.
     ///
-    /// Existing files of the same names are replaced. Other files are left unchanged: delete files that are no longer
+    /// Existing files of the same names are replaced; see [`keep_custom_panels`](Self::keep_custom_panels). Other files are left unchanged: delete files that are no longer
     /// generated yourself. All files are generated before the first one is written.
     ///
     /// # Errors

@@ -171,6 +171,8 @@ impl Panel {
     }
 
     /// Adds a threshold: values from `from` upwards have the color of this severity. Add thresholds in ascending order.
+    ///
+    /// Values below all thresholds are green, unless the first one is [`f64::NEG_INFINITY`].
     pub fn threshold(mut self, from: f64, severity: Severity) -> Self {
         self.thresholds.push((from, severity));
         self
@@ -302,17 +304,19 @@ impl Panel {
     }
 
     fn field_config(&self) -> grafana::FieldConfig {
+        let is_base = |(from, _): &&(f64, Severity)| *from == f64::NEG_INFINITY;
+        let base = self.thresholds.first().filter(is_base);
         let base = grafana::Step {
-            color: "green",
+            color: base
+                .map_or(Severity::Info, |(_, severity)| *severity)
+                .color(),
             value: None,
         };
-        let steps = self
-            .thresholds
-            .iter()
-            .map(|(from, severity)| grafana::Step {
-                color: severity.color(),
-                value: Some(*from),
-            });
+        let finite = self.thresholds.iter().filter(|step| !is_base(step));
+        let steps = finite.map(|(from, severity)| grafana::Step {
+            color: severity.color(),
+            value: Some(*from),
+        });
         let has_thresholds = !self.thresholds.is_empty();
         let draws_lines = self.kind == grafana::PanelKind::Timeseries;
         grafana::FieldConfig::new(grafana::Defaults {

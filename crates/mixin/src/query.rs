@@ -25,6 +25,7 @@ use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE, Selector};
 /// | [`by`](Self::by), [`sum`](Self::sum) | `sum by (label) (…)`, `sum(…)` |
 /// | [`max_by`](Self::max_by), [`min_by`](Self::min_by), [`avg_by`](Self::avg_by), [`count_by`](Self::count_by), [`quantile_by`](Self::quantile_by) | `max by (label) (…)` and so on |
 /// | [`top`](Self::top) | `topk(3, …)` |
+/// | [`absent`](Self::absent) | `absent(…)` |
 /// | [`above`](Self::above), [`at_least`](Self::at_least), [`below`](Self::below), [`equal_to`](Self::equal_to) | `>`, `>=`, `<`, `==` |
 /// | [`and`](Self::and), [`or`](Self::or) | `and`, `or` |
 /// | the operators `+`, `-`, `*` and `/` | the same; the right operand is a query or an `f64` |
@@ -141,12 +142,15 @@ impl Query {
     }
 
     /// Selects series whose label matches a regular expression. As in Prometheus, it must match the whole value.
+    ///
+    /// The expression has the syntax of RE2, which Prometheus uses. Generating a file returns an error if it is not valid.
+    /// It is not compared with the defined label values.
     pub fn matching(self, label: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::Regex(pattern.into()))
     }
 
     /// Selects series whose label does not match a regular expression. As in Prometheus, it is compared with the whole
-    /// value.
+    /// value. It is checked as that of [`matching`](Self::matching).
     pub fn not_matching(self, label: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::NotRegex(pattern.into()))
     }
@@ -217,6 +221,28 @@ impl Query {
     /// Selects the `count` series with the largest values.
     pub fn top(self, count: u32) -> Self {
         self.aggregated::<String>(Aggregation::Top(count), [])
+    }
+
+    /// Returns 1 if this query has no result, else nothing.
+    ///
+    /// A [`value`](Self::value) can be of any type here, also a counter or a histogram, because only its existence matters.
+    /// If this query is a `value` or [`up`](Self::up), the result has the labels that are selected by [`with`](Self::with),
+    /// and `job` in [`Rules`](crate::Rules) that are restricted to a job. Otherwise it has no labels.
+    ///
+    /// ```
+    /// use tower_prometheus::HttpMetrics;
+    /// use tower_prometheus_mixin::{Definitions, Query};
+    ///
+    /// let definitions = Definitions::new(HttpMetrics::server().families()?);
+    /// let missing = Query::up().with("job", "shop").absent();
+    /// assert_eq!(missing.to_promql(&definitions)?, "absent(up{job=\"shop\"})");
+    /// let unused = Query::value("http_requests_total").with("endpoint", "/checkout").absent();
+    /// assert_eq!(unused.to_promql(&definitions)?, "absent(http_requests_total{endpoint=\"/checkout\"})");
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn absent(mut self) -> Self {
+        self.expression = Expression::Absent(Box::new(self.expression));
+        self
     }
 
     fn aggregated<L: Into<String>>(
@@ -294,6 +320,7 @@ impl Query {
     /// Returns an error if
     ///
     /// - a family, a label or a label value is not defined;
+    /// - a regular expression is not valid in Prometheus;
     /// - a function does not fit the type of the metric, such as the rate of a gauge;
     /// - a quantile is not 0 to 1, a range is not a duration, or a bound is not a bucket bound;
     /// - a quantile is compared with a threshold that it cannot reach;

@@ -11,7 +11,8 @@ use crate::expression::PromQl;
 use crate::query::Query;
 use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE};
 use crate::severity::Severity;
-use crate::text::{LabelNames, check_duration, check_label_in_text};
+use crate::template::check_template;
+use crate::text::{LabelNames, check_duration};
 use crate::yaml;
 
 /// A file of alerting and recording rules, for Prometheus' `rule_files` and for vmalert.
@@ -48,28 +49,39 @@ pub struct Rules {
 pub struct RuleGroup {
     name: String,
     interval: Option<String>,
+    runbook_url: Option<String>,
     rules: Vec<Rule>,
 }
 
 /// An alert or a recording rule.
 ///
-/// Create it with [`Rule::alert`] or [`Rule::record`]. [`for_duration`](Self::for_duration), [`summary`](Self::summary) and
-/// [`description`](Self::description) are only for alerts.
+/// Create it with [`Rule::alert`] or [`Rule::record`]. [`for_duration`](Self::for_duration), [`summary`](Self::summary),
+/// [`description`](Self::description) and [`runbook_url`](Self::runbook_url) are only for alerts: with one of them, a
+/// recording rule is an error.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule does nothing until it is added to a group"]
 pub struct Rule {
     name: String,
     query: Query,
-    alert: Option<Alert>,
+    kind: RuleKind,
     labels: BTreeMap<String, String>,
+    alert: AlertSettings,
+    needs_job: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RuleKind {
+    Alert,
+    Record,
 }
 
 /// The settings that only alerts have.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Alert {
+struct AlertSettings {
     for_duration: Option<String>,
     summary: String,
     description: String,
+    runbook_url: Option<String>,
 }
 
 impl Rules {
@@ -83,6 +95,8 @@ impl Rules {
     }
 
     /// Restricts all queries to series of this scrape job. By default, the rules query the series of all jobs.
+    ///
+    /// The alert `TargetsMissing` of [`RuleGroup::health`] needs it, because Prometheus does not know which jobs should exist.
     pub fn job(mut self, job: impl Into<String>) -> Self {
         self.job = Some(job.into());
         self
@@ -101,8 +115,12 @@ impl Rules {
     /// Returns an error that names the rule if
     ///
     /// - a query is not valid, as described at [`Query::to_promql`];
-    /// - an alert has no severity, summary or description, or its summary or description uses a label that the alert does
-    ///   not have;
+    /// - an alert has no severity, summary or description;
+    /// - Prometheus would refuse a template, or it uses a label that the query does not keep, in an annotation or a label of
+    ///   an alert;
+    /// - a recording rule has a setting that only alerts have;
+    /// - a runbook URL does not start with `https://` or `http://`;
+    /// - a query selects another job than [`job`](Self::job);
     /// - the name of an alert has characters other than letters and digits, or the name of a recorded series is not
     ///   `level:metric:operations`;
     /// - a label name or a duration is not valid;
@@ -150,6 +168,7 @@ impl RuleGroup {
         Self {
             name: name.into(),
             interval: None,
+            runbook_url: None,
             rules: Vec::new(),
         }
     }
@@ -157,6 +176,24 @@ impl RuleGroup {
     /// Sets the evaluation interval, such as `30s`. Default: `evaluation_interval` of Prometheus.
     pub fn interval(mut self, interval: impl Into<String>) -> Self {
         self.interval = Some(interval.into());
+        self
+    }
+
+    /// Sets the [`runbook_url`](Rule::runbook_url) of all alerts of the group that have none. `{alert}` stands for the name
+    /// of the alert.
+    ///
+    /// ```
+    /// use tower_prometheus::HttpMetrics;
+    /// use tower_prometheus_mixin::{RuleGroup, Rules};
+    ///
+    /// let families = HttpMetrics::server().families()?;
+    /// let health = RuleGroup::health("health", &families).runbook_url("https://wiki.example/runbooks/{alert}");
+    /// let yaml = Rules::new(families).group(health).to_yaml()?;
+    /// assert!(yaml.contains("runbook_url: https://wiki.example/runbooks/ScrapeFailing"));
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn runbook_url(mut self, url: impl Into<String>) -> Self {
+        self.runbook_url = Some(url.into());
         self
     }
 
@@ -171,12 +208,14 @@ impl RuleGroup {
         index: &mut FamilyIndex,
         common_matchers: &[Matcher],
     ) -> Result<GroupYaml<'a>, Error> {
+        let has_job = !common_matchers.is_empty();
         if let Some(interval) = &self.interval {
             check_duration(interval)?;
         }
         let mut rules = Vec::new();
-        for rule in &self.rules {
-            let yaml = rule.to_yaml_model(index, common_matchers);
+        for rule in self.rules.iter().filter(|rule| has_job || !rule.needs_job) {
+            let url = self.runbook_url.as_deref();
+            let yaml = rule.to_yaml_model(index, common_matchers, url);
             rules.push(yaml.map_err(|error| error.within(format_args!("rule {:?}", rule.name)))?);
         }
         Ok(GroupYaml {
@@ -193,8 +232,7 @@ impl Rule {
     /// The name consists of letters and digits, usually in `CamelCase`. [`severity`](Self::severity),
     /// [`summary`](Self::summary) and [`description`](Self::description) are required.
     pub fn alert(name: impl Into<String>, query: Query) -> Self {
-        let alert = Some(Alert::default());
-        Self::new(name.into(), query, alert)
+        Self::new(name.into(), query, RuleKind::Alert)
     }
 
     /// Creates a recording rule.
@@ -202,22 +240,30 @@ impl Rule {
     /// The name is `level:metric:operations`, where the level lists the labels that the query keeps:
     /// `job_endpoint:http_requests:rate5m`. Later rules query the recorded series with [`Query::value`].
     pub fn record(name: impl Into<String>, query: Query) -> Self {
-        Self::new(name.into(), query, None)
+        Self::new(name.into(), query, RuleKind::Record)
     }
 
-    fn new(name: String, query: Query, alert: Option<Alert>) -> Self {
+    fn new(name: String, query: Query, kind: RuleKind) -> Self {
         Self {
             name,
             query,
-            alert,
+            kind,
             labels: BTreeMap::new(),
+            alert: AlertSettings::default(),
+            needs_job: false,
         }
+    }
+
+    /// Omits the rule from [`Rules`] without a [`job`](Rules::job).
+    pub(crate) fn needs_job(mut self) -> Self {
+        self.needs_job = true;
+        self
     }
 
     /// Sets how long the query must have a result before the alert fires, such as `10m` (`for` in the file). By default, the
     /// alert fires immediately.
     pub fn for_duration(mut self, duration: impl Into<String>) -> Self {
-        self.alert.get_or_insert_default().for_duration = Some(duration.into());
+        self.alert.for_duration = Some(duration.into());
         self
     }
 
@@ -227,6 +273,8 @@ impl Rule {
     }
 
     /// Adds a label to the alert or the recorded series. It replaces a label of the same name.
+    ///
+    /// The value of an alert's label is a template, as the [`summary`](Self::summary). That of a recorded series is not.
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(name.into(), value.into());
         self
@@ -234,24 +282,38 @@ impl Rule {
 
     /// Sets the summary of an alert: one line that says what is wrong.
     ///
-    /// Prometheus replaces `{{ $labels.endpoint }}` with the value of the label, and `{{ $value }}` with the value of the
-    /// query.
+    /// It is a template: Prometheus replaces `{{ $labels.endpoint }}` with the value of a label that the query keeps, and
+    /// `{{ $value }}` with the value of the query. `{{ $value | humanizePercentage }}` calls one of
+    /// [Prometheus' functions](https://prometheus.io/docs/prometheus/latest/configuration/template_reference/).
+    ///
+    /// Generating the file returns an error if Prometheus would refuse the template, or if it uses a label that the query
+    /// does not keep. The number and types of a function's arguments are not checked, nor labels in
+    /// `{{ index $labels "name" }}`. The functions `now` and `toDuration` need Prometheus 3.
     pub fn summary(mut self, summary: impl Into<String>) -> Self {
-        self.alert.get_or_insert_default().summary = summary.into();
+        self.alert.summary = summary.into();
         self
     }
 
     /// Sets the description of an alert: what it means, and what to do about it. Placeholders are the same as in the
     /// [`summary`](Self::summary).
     pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.alert.get_or_insert_default().description = description.into();
+        self.alert.description = description.into();
         self
     }
 
+    /// Sets the URL of a page that says how to handle the alert, as the annotation `runbook_url`. It starts with `https://` or
+    /// `http://`. By default, it is that of the [`RuleGroup`](RuleGroup::runbook_url), if any.
+    pub fn runbook_url(mut self, url: impl Into<String>) -> Self {
+        self.alert.runbook_url = Some(url.into());
+        self
+    }
+
+    /// Returns the rule for the file. `runbook_url` is that of the group.
     fn to_yaml_model<'a>(
         &'a self,
         index: &mut FamilyIndex,
         common_matchers: &[Matcher],
+        runbook_url: Option<&str>,
     ) -> Result<RuleYaml<'a>, Error> {
         let scope = QueryScope {
             index,
@@ -260,10 +322,9 @@ impl Rule {
         };
         let PromQl { text, labels } = self.query.expression.to_promql(&scope)?;
         let mut labels = labels.unwrap_or_default();
-        for name in self.labels.keys() {
-            check_label_name(name)?;
-            labels.insert(name.clone());
-        }
+        self.labels
+            .keys()
+            .try_for_each(|name| check_label_name(name))?;
         let mut yaml = RuleYaml {
             record: None,
             alert: None,
@@ -272,55 +333,92 @@ impl Rule {
             labels: &self.labels,
             annotations: BTreeMap::new(),
         };
-        let Some(alert) = &self.alert else {
-            check_recorded_name(&self.name)?;
-            index.add_recorded(&self.name, labels)?;
-            yaml.record = Some(&self.name);
-            return Ok(yaml);
-        };
-        alert.check(&self.name, &labels)?;
-        yaml.alert = Some(&self.name);
-        yaml.for_duration = alert.for_duration.as_deref();
-        yaml.annotations = [
-            ("summary", alert.summary.as_str()),
-            ("description", alert.description.as_str()),
-        ]
-        .into();
+        match self.kind {
+            RuleKind::Record => {
+                check_recorded_name(&self.name)?;
+                self.alert.check_unset()?;
+                labels.extend(self.labels.keys().cloned());
+                index.add_recorded(&self.name, labels)?;
+                yaml.record = Some(&self.name);
+            }
+            RuleKind::Alert => {
+                self.check_alert(&labels)?;
+                yaml.alert = Some(&self.name);
+                yaml.for_duration = self.alert.for_duration.as_deref();
+                yaml.annotations = self.annotations(runbook_url, &labels)?;
+            }
+        }
         Ok(yaml)
     }
-}
 
-impl Alert {
-    fn check(&self, name: &str, labels: &LabelNames) -> Result<(), Error> {
+    /// Checks the parts of an alert, except its annotations. `labels` are those that the query keeps.
+    fn check_alert(&self, labels: &LabelNames) -> Result<(), Error> {
+        let name = &self.name;
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric()) {
             return Err(Error::new(format!(
                 "the name of an alert must be letters and digits, got {name:?}"
             )));
         }
         let missing = [
-            ("severity", !labels.contains("severity")),
-            ("summary", self.summary.is_empty()),
-            ("description", self.description.is_empty()),
+            (
+                "severity",
+                !self.labels.contains_key("severity") && !labels.contains("severity"),
+            ),
+            ("summary", self.alert.summary.is_empty()),
+            ("description", self.alert.description.is_empty()),
         ];
         if let Some((what, _)) = missing.into_iter().find(|(_, missing)| *missing) {
             return Err(Error::new(format!("{what} is missing")));
         }
-        if let Some(for_duration) = &self.for_duration {
-            check_duration(for_duration)?;
+        let for_duration = self.alert.for_duration.as_deref();
+        for_duration.map(check_duration).transpose()?;
+        let mut values = self.labels.values();
+        values.try_for_each(|value| check_template(value, labels))
+    }
+
+    /// Returns the annotations of an alert. `runbook_url` is that of the group.
+    fn annotations(
+        &self,
+        runbook_url: Option<&str>,
+        labels: &LabelNames,
+    ) -> Result<BTreeMap<&'static str, String>, Error> {
+        let mut annotations: BTreeMap<_, _> = [
+            ("summary", self.alert.summary.clone()),
+            ("description", self.alert.description.clone()),
+        ]
+        .into();
+        let own = self.alert.runbook_url.clone();
+        let url = own.or_else(|| Some(runbook_url?.replace("{alert}", &self.name)));
+        if let Some(url) = url {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                return Err(Error::new(format!(
+                    "runbook_url must start with \"https://\" or \"http://\", got {url:?}"
+                )));
+            }
+            annotations.insert("runbook_url", url);
         }
-        check_placeholders(&self.summary, labels)?;
-        check_placeholders(&self.description, labels)
+        let mut values = annotations.values();
+        values.try_for_each(|text| check_template(text, labels))?;
+        Ok(annotations)
     }
 }
 
-/// Returns an error if a text uses `$labels.label` for a label that the alert does not have.
-fn check_placeholders(text: &str, labels: &LabelNames) -> Result<(), Error> {
-    for part in text.split("$labels.").skip(1) {
-        let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
-        let label: String = part.chars().take_while(is_name).collect();
-        check_label_in_text(text, &label, labels)?;
+impl AlertSettings {
+    /// Returns an error if a recording rule has a setting that only alerts have.
+    fn check_unset(&self) -> Result<(), Error> {
+        let set = [
+            ("for_duration", self.for_duration.is_some()),
+            ("summary", !self.summary.is_empty()),
+            ("description", !self.description.is_empty()),
+            ("runbook_url", self.runbook_url.is_some()),
+        ];
+        match set.into_iter().find(|(_, is_set)| *is_set) {
+            None => Ok(()),
+            Some((setting, _)) => Err(Error::new(format!(
+                "{setting} is only for alerts, and this is a recording rule; remove it, or use `Rule::alert`"
+            ))),
+        }
     }
-    Ok(())
 }
 
 fn check_recorded_name(name: &str) -> Result<(), Error> {
@@ -360,5 +458,5 @@ struct RuleYaml<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    annotations: BTreeMap<&'a str, &'a str>,
+    annotations: BTreeMap<&'static str, String>,
 }

@@ -32,7 +32,34 @@ pub struct ScrapeConfig {
 
 /// A scrape job: targets that are scraped with the same settings.
 ///
-/// The name of the job becomes the label `job` of all series.
+/// The name of the job becomes the label `job` of all series, unless [`honor_labels`](Self::honor_labels) keeps another.
+///
+/// # Credentials
+///
+/// Credentials are read from files by Prometheus and vmagent. They cannot be written into the configuration, because
+/// generated files are usually in a repository, and Prometheus shows its configuration on a page. The paths are those on the
+/// machine of Prometheus or vmagent, relative to the configuration file.
+///
+/// ```
+/// use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
+///
+/// let config = ScrapeConfig::new()
+///     .job(
+///         ScrapeJob::new("shop")
+///             .target("shop:8443")
+///             .https()
+///             .ca_file("/etc/prometheus/ca.pem")
+///             .authorization("Bearer", "/etc/prometheus/shop-token"),
+///     )
+///     .job(
+///         ScrapeJob::new("pushgateway")
+///             .target("pushgateway:9091")
+///             .honor_labels()
+///             .basic_auth("prometheus", "/etc/prometheus/pushgateway-password"),
+///     );
+/// assert!(config.to_prometheus_yaml()?.contains("credentials_file: /etc/prometheus/shop-token"));
+/// # Ok::<(), tower_prometheus_mixin::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a job does nothing until it is added to a configuration"]
 pub struct ScrapeJob {
@@ -42,6 +69,10 @@ pub struct ScrapeJob {
     path: Option<String>,
     interval: Option<String>,
     https: bool,
+    honor_labels: bool,
+    basic_auth: Option<BasicAuthYaml>,
+    authorization: Option<AuthorizationYaml>,
+    tls: TlsYaml,
 }
 
 impl ScrapeConfig {
@@ -75,7 +106,9 @@ impl ScrapeConfig {
     /// # Errors
     ///
     /// Returns an error if no job was added, two jobs have the same name, a job has no name or no target, a target is not
-    /// `host:port`, a path does not start with `/`, or an interval is not a duration.
+    /// `host:port`, a path does not start with `/`, an interval is not a duration, a job has both
+    /// [`basic_auth`](ScrapeJob::basic_auth) and [`authorization`](ScrapeJob::authorization), the type of an authorization is
+    /// `Basic`, TLS settings are set without [`https`](ScrapeJob::https), or the path of a file is empty.
     pub fn to_prometheus_yaml(&self) -> Result<String, Error> {
         self.yaml(&self.rule_files)
     }
@@ -130,6 +163,10 @@ impl ScrapeJob {
             path: None,
             interval: None,
             https: false,
+            honor_labels: false,
+            basic_auth: None,
+            authorization: None,
+            tls: TlsYaml::default(),
         }
     }
 
@@ -167,9 +204,72 @@ impl ScrapeJob {
         self
     }
 
-    /// Scrapes over HTTPS. Certificates are verified with the CA certificates of Prometheus' or vmagent's system.
+    /// Scrapes over HTTPS. Certificates are verified with the CA certificates of Prometheus' or vmagent's system, unless
+    /// [`ca_file`](Self::ca_file) is set. The verification cannot be disabled.
     pub fn https(mut self) -> Self {
         self.https = true;
+        self
+    }
+
+    /// Sets the CA certificates that targets are verified with, as a PEM file. Needs [`https`](Self::https).
+    pub fn ca_file(mut self, file: impl Into<String>) -> Self {
+        self.tls.ca_file = Some(file.into());
+        self
+    }
+
+    /// Sets the client certificate and its key, as PEM files, for targets that verify the client. Needs
+    /// [`https`](Self::https).
+    pub fn client_certificate(
+        mut self,
+        certificate_file: impl Into<String>,
+        key_file: impl Into<String>,
+    ) -> Self {
+        self.tls.cert_file = Some(certificate_file.into());
+        self.tls.key_file = Some(key_file.into());
+        self
+    }
+
+    /// Sets the name that the certificates of the targets must have. Default: the host of the target. Needs
+    /// [`https`](Self::https).
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.tls.server_name = Some(name.into());
+        self
+    }
+
+    /// Authenticates with a user name and a password from a file.
+    pub fn basic_auth(
+        mut self,
+        username: impl Into<String>,
+        password_file: impl Into<String>,
+    ) -> Self {
+        self.basic_auth = Some(BasicAuthYaml {
+            username: username.into(),
+            password_file: password_file.into(),
+        });
+        self
+    }
+
+    /// Authenticates with the header `Authorization: {kind} {credentials}`, with the credentials from a file.
+    ///
+    /// `kind` is usually `Bearer`. For `Basic`, use [`basic_auth`](Self::basic_auth).
+    pub fn authorization(
+        mut self,
+        kind: impl Into<String>,
+        credentials_file: impl Into<String>,
+    ) -> Self {
+        self.authorization = Some(AuthorizationYaml {
+            kind: kind.into(),
+            credentials_file: credentials_file.into(),
+        });
+        self
+    }
+
+    /// Keeps the labels `job` and `instance` of the scraped series, instead of the job's name and the target's address.
+    ///
+    /// Set it for a Pushgateway or another Prometheus. The series of a Pushgateway then have the `job` that was pushed, and
+    /// no `instance`: see [`Definitions::without_instance`](crate::Definitions::without_instance).
+    pub fn honor_labels(mut self) -> Self {
+        self.honor_labels = true;
         self
     }
 
@@ -182,8 +282,12 @@ impl ScrapeJob {
         Ok(JobYaml {
             job_name: &self.name,
             scrape_interval: self.interval.as_deref(),
+            honor_labels: self.honor_labels,
             metrics_path: self.path.as_deref(),
             scheme: self.https.then_some("https"),
+            basic_auth: self.basic_auth.as_ref(),
+            authorization: self.authorization.as_ref(),
+            tls_config: Some(&self.tls).filter(|tls| **tls != TlsYaml::default()),
             static_configs: match &*self.targets {
                 [] => Vec::new(),
                 targets => vec![StaticTargets { targets }],
@@ -218,7 +322,68 @@ impl ScrapeJob {
             )));
         }
         self.interval.as_deref().map(check_duration).transpose()?;
+        self.check_authentication()?;
+        self.check_tls()
+    }
+
+    fn check_authentication(&self) -> Result<(), Error> {
+        if self.basic_auth.is_some() && self.authorization.is_some() {
+            return Err(Error::new(
+                "basic_auth and authorization are both set; remove one",
+            ));
+        }
+        if let Some(BasicAuthYaml {
+            username,
+            password_file,
+        }) = &self.basic_auth
+        {
+            check_not_empty("the user name of basic_auth", username)?;
+            check_not_empty("the password file of basic_auth", password_file)?;
+        }
+        if let Some(AuthorizationYaml {
+            kind,
+            credentials_file,
+        }) = &self.authorization
+        {
+            let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            if kind.is_empty() || !kind.chars().all(is_token) || kind.eq_ignore_ascii_case("basic")
+            {
+                return Err(Error::new(format!(
+                    "the type of authorization must be letters, digits and '-', such as \"Bearer\", got {kind:?}; for \
+                     \"Basic\", use basic_auth"
+                )));
+            }
+            check_not_empty("the credentials file of authorization", credentials_file)?;
+        }
         Ok(())
+    }
+
+    fn check_tls(&self) -> Result<(), Error> {
+        let settings = [
+            ("ca_file", &self.tls.ca_file),
+            ("the file of client_certificate", &self.tls.cert_file),
+            ("the key file of client_certificate", &self.tls.key_file),
+            ("server_name", &self.tls.server_name),
+        ];
+        for (setting, value) in settings {
+            let Some(value) = value else {
+                continue;
+            };
+            check_not_empty(setting, value)?;
+            if !self.https {
+                return Err(Error::new(format!(
+                    "{setting} is set without https; add it"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_not_empty(setting: &str, value: &str) -> Result<(), Error> {
+    match value.is_empty() {
+        true => Err(Error::new(format!("{setting} is empty"))),
+        false => Ok(()),
     }
 }
 
@@ -271,16 +436,49 @@ struct JobYaml<'a> {
     job_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scrape_interval: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    honor_labels: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics_path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheme: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basic_auth: Option<&'a BasicAuthYaml>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization: Option<&'a AuthorizationYaml>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_config: Option<&'a TlsYaml>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     static_configs: Vec<StaticTargets<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     kubernetes_sd_configs: Vec<PodDiscovery<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     relabel_configs: Vec<Relabel>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct BasicAuthYaml {
+    username: String,
+    password_file: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct AuthorizationYaml {
+    #[serde(rename = "type")]
+    kind: String,
+    credentials_file: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct TlsYaml {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cert_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<String>,
 }
 
 #[derive(Serialize)]

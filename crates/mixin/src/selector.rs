@@ -7,6 +7,7 @@ use tower_prometheus::model::names::escape_label_value;
 
 use crate::definitions::{FamilyIndex, IndexedFamily};
 use crate::error::Error;
+use crate::pattern::check_pattern;
 use crate::text::{LabelNames, check_duration, quoted_list};
 
 /// The definitions that a query is checked against, and the settings of its place: a dashboard or rules.
@@ -136,10 +137,10 @@ pub(crate) fn matchers(
         matcher.check(name, family)?;
         parts.push(matcher.to_promql());
     }
-    // Not every family has the labels: recorded series have only those that their rule keeps.
-    let common = scope.common_matchers.iter();
-    let common = common.filter(|matcher| family.labels.contains_key(&matcher.label));
-    parts.extend(common.map(Matcher::to_promql));
+    for common in common_matchers(own, family, scope) {
+        common.check_possible_with(name, own)?;
+        parts.push(common.to_promql());
+    }
     if !extra.is_empty() {
         parts.push(extra.to_owned());
     }
@@ -149,11 +150,57 @@ pub(crate) fn matchers(
     })
 }
 
+/// Returns the matchers of the scope that are added to a selector.
+fn common_matchers<'a>(
+    own: &'a [Matcher],
+    family: &'a IndexedFamily,
+    scope: &QueryScope<'a>,
+) -> impl Iterator<Item = &'a Matcher> {
+    // Not every family has the labels: recorded series have only those that their rule keeps.
+    let common = scope.common_matchers.iter();
+    common.filter(|matcher| family.labels.contains_key(&matcher.label) && !own.contains(matcher))
+}
+
+/// Returns the labels whose value a selector sets: those with exactly one matcher, which is `=`.
+pub(crate) fn equal_labels(
+    own: &[Matcher],
+    family: &IndexedFamily,
+    scope: &QueryScope<'_>,
+) -> LabelNames {
+    let all = || own.iter().chain(common_matchers(own, family, scope));
+    let is_only = |label: &str| all().filter(|matcher| matcher.label == label).count() == 1;
+    let equal = all().filter(|matcher| matches!(matcher.value, MatchValue::Equal(_)));
+    let equal = equal.filter(|matcher| is_only(&matcher.label));
+    equal.map(|matcher| matcher.label.clone()).collect()
+}
+
 impl Matcher {
+    /// Returns an error if the selector's own matchers select another value of the label.
+    fn check_possible_with(&self, name: &str, own: &[Matcher]) -> Result<(), Error> {
+        let MatchValue::Equal(value) = &self.value else {
+            return Ok(());
+        };
+        let other = own.iter().find_map(|own| match &own.value {
+            MatchValue::Equal(other) if own.label == self.label => Some(other),
+            _ => None,
+        });
+        match other {
+            None => Ok(()),
+            Some(other) => Err(Error::new(format!(
+                "{name:?} is selected with the {} {other:?}, but the rules are restricted to {value:?}, so no series \
+                 matches",
+                self.label
+            ))),
+        }
+    }
+
     fn check(&self, name: &str, family: &IndexedFamily) -> Result<(), Error> {
         let Some(values) = family.labels.get(&self.label) else {
             return Err(no_such_label(name, &self.label, &family.label_names()));
         };
+        if let MatchValue::Regex(pattern) | MatchValue::NotRegex(pattern) = &self.value {
+            check_pattern(pattern)?;
+        }
         match (&self.value, values) {
             (MatchValue::Equal(value) | MatchValue::NotEqual(value), Some(values))
                 if !values.contains(value) =>

@@ -1,6 +1,7 @@
 //! [`Slo`]: a service level objective, its recording rules and its burn-rate alerts.
 
 use crate::error::Error;
+use crate::panel::{Panel, PanelUnit, Row};
 use crate::query::Query;
 use crate::rules::{Rule, RuleGroup};
 use crate::severity::Severity;
@@ -8,7 +9,8 @@ use crate::text::percent;
 
 /// A service level objective (SLO) over 30 days.
 ///
-/// [`group`](Self::group) returns its recording rules and its alerts. The recording rules record the error ratio over each
+/// [`row`](Self::row) returns panels with its remaining error budget and its burn rate. [`group`](Self::group) returns its
+/// recording rules and its alerts. The recording rules record the error ratio over each
 /// window, as `job:slo_errors:ratio_rate1h{slo="…"}` and so on. Four alerts named `ErrorBudgetBurn` compare it with the
 /// allowed error ratio, which is 1 minus the objective. An alert fires if the error ratios over its long and its short
 /// window both exceed the allowed ratio times its factor (Google's SRE workbook, "Alerting on SLOs"):
@@ -21,6 +23,10 @@ use crate::text::percent;
 /// | warning | 3d | 6h | 1 | 10 % |
 ///
 /// The long window ignores short spikes. The short window ends the alert soon after the errors stop.
+///
+/// The ratios are those of the requests in a window. If there are few, as at night or just after the first deployment, a
+/// single failure can exceed the allowed ratio. A service with less than about one request per second needs a lower
+/// objective.
 ///
 /// ```
 /// use tower_prometheus::HttpMetrics;
@@ -46,7 +52,12 @@ pub struct Slo {
     objective: f64,
     errors: Query,
     by: Vec<String>,
+    /// What happened to those that miss the objective, for the alerts' descriptions.
+    bad: &'static str,
+    /// What the objective counts: `requests`, `calls` or `events`.
+    events: &'static str,
     description: String,
+    runbook_url: Option<String>,
 }
 
 /// The long window, the short window, the factor of the allowed error ratio and the severity of each alert.
@@ -74,7 +85,7 @@ impl Slo {
             name.into(),
             objective,
             Query::ratio(bad, all),
-            "Look at which endpoints fail, and since when.",
+            ("failed", "Find out which ones fail, and since when."),
         )
     }
 
@@ -93,18 +104,41 @@ impl Slo {
             name.into(),
             objective,
             Query::from(1.0) - Query::fraction_below(within, family),
-            "Look at which endpoints are slow, and at what they wait for.",
+            (
+                "were too slow",
+                "Find out which ones are slow, and what they wait for.",
+            ),
         )
     }
 
-    fn new(name: String, objective: f64, errors: Query, description: &str) -> Self {
+    fn new(
+        name: String,
+        objective: f64,
+        errors: Query,
+        (bad, description): (&'static str, &str),
+    ) -> Self {
         Self {
             name,
             objective,
             errors,
             by: vec!["job".to_owned()],
+            bad,
+            events: "events",
             description: description.to_owned(),
+            runbook_url: None,
         }
+    }
+
+    /// Sets what the objective counts, for texts.
+    pub(crate) fn of(mut self, events: &'static str) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Changes the queries, as to exclude series.
+    pub(crate) fn filter(mut self, change: impl FnOnce(Query) -> Query) -> Self {
+        self.errors = change(self.errors);
+        self
     }
 
     /// Applies the objective to each combination of these labels and `job`. By default, it applies to each `job`.
@@ -115,11 +149,77 @@ impl Slo {
         self
     }
 
-    /// Sets the last part of the alerts' descriptions: what to do. The first part has the error ratio and the allowed
-    /// ratio. By default, it depends on the kind of the objective.
+    /// Sets the last part of the alerts' descriptions: where to look. The first part has the error ratio, the allowed ratio
+    /// and the time until the error budget is spent. By default, it depends on the kind of the objective.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
+    }
+
+    /// Sets the [`runbook_url`](Rule::runbook_url) of the alerts. By default, there is none.
+    pub fn runbook_url(mut self, url: impl Into<String>) -> Self {
+        self.runbook_url = Some(url.into());
+        self
+    }
+
+    /// Returns the row `SLO {name}` for a dashboard.
+    ///
+    /// | panel | value |
+    /// |---|---|
+    /// | Error budget left | 1 minus the error ratio of the last 30 days divided by the allowed ratio: 1 if nothing failed, 0 if the budget is spent, below 0 if the objective is missed |
+    /// | Burn rate | the error ratio of the last hour divided by the allowed ratio: at 1, the budget lasts 30 days |
+    ///
+    /// The queries read the metrics themselves, so they do not need the recording rules of [`group`](Self::group). If
+    /// Prometheus keeps samples for less than 30 days (its default is 15), the budget is that of the samples it has.
+    ///
+    /// ```
+    /// use tower_prometheus::HttpMetrics;
+    /// use tower_prometheus_mixin::{Dashboard, Slo};
+    ///
+    /// let http = HttpMetrics::server();
+    /// let slo = Slo::http_availability("shop", 0.999, &http)?;
+    /// let dashboard = Dashboard::http("shop-http", "Shop: HTTP", &http)?.row(slo.row()?);
+    /// assert!(dashboard.to_json()?.contains("Error budget left"));
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`group`](Self::group).
+    pub fn row(&self) -> Result<Row, Error> {
+        self.check()?;
+        let legend: Vec<_> = self.by.iter().map(|by| format!("{{{{{by}}}}}")).collect();
+        let spent = |window: &str| {
+            let errors = self.errors.clone().over(window).by(&self.by);
+            errors / (Query::from(1.0) - self.objective)
+        };
+        let left = (Query::from(1.0) - spent("30d")).legend(legend.join(" "));
+        let allowed = percent(1.0 - self.objective);
+        Ok(Row::new(format!("SLO {}", self.name))
+            .panel(
+                Panel::stat("Error budget left", PanelUnit::Ratio)
+                    .size(8, 8)
+                    .threshold(f64::NEG_INFINITY, Severity::Critical)
+                    .threshold(0.0, Severity::Warning)
+                    .threshold(0.25, Severity::Info)
+                    .description(format!(
+                        "Share of the error budget of the last 30 days that is left. The budget is {allowed} of all {}. Below 0, the objective is missed: stop risky changes.",
+                        self.events
+                    ))
+                    .query(left),
+            )
+            .panel(
+                Panel::time_series("Burn rate", PanelUnit::Count)
+                    .size(16, 8)
+                    .min(0.0)
+                    .threshold(1.0, Severity::Warning)
+                    .threshold(BURN_RATES[0].2, Severity::Critical)
+                    .description(format!(
+                        "Error ratio of the last hour divided by the allowed ratio, {allowed}. At 1, the error budget lasts 30 days; at {}, 50 hours. Above 1: see when it started, and what was deployed then.",
+                        BURN_RATES[0].2
+                    ))
+                    .query(spent("1h").legend(legend.join(" "))),
+            ))
     }
 
     /// Returns the group `slo-{name}` with seven recording rules and four alerts.
@@ -129,15 +229,7 @@ impl Slo {
     /// Returns an error if the objective is not above 0.9306 and below 1. At 0.9306, 14.4 times the allowed error ratio is
     /// 1, so the first alert could not fire.
     pub fn group(&self) -> Result<RuleGroup, Error> {
-        let fastest = BURN_RATES[0].2;
-        let least = 1.0 - 1.0 / fastest;
-        if !(self.objective > least && self.objective < 1.0) {
-            return Err(Error::new(format!(
-                "SLO {:?}: objective must be above {least:.4}, where {fastest} times the allowed error ratio is 1, and \
-                 below 1, got {}",
-                self.name, self.objective,
-            )));
-        }
+        self.check()?;
         let mut group = RuleGroup::new(format!("slo-{}", self.name));
         for window in WINDOWS {
             let errors = self.errors.clone().over(window).by(&self.by);
@@ -148,6 +240,19 @@ impl Slo {
             group = group.rule(self.alert(burn_rate));
         }
         Ok(group)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let fastest = BURN_RATES[0].2;
+        let least = 1.0 - 1.0 / fastest;
+        if self.objective > least && self.objective < 1.0 {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "SLO {:?}: objective must be above {least:.4}, where {fastest} times the allowed error ratio is 1, and \
+             below 1, got {}",
+            self.name, self.objective,
+        )))
     }
 
     /// Returns the name of the recorded error ratio over a window.
@@ -161,19 +266,49 @@ impl Slo {
             let errors = Query::value(self.recorded(window));
             errors.with("slo", self.name.as_str()).above(allowed())
         };
-        Rule::alert("ErrorBudgetBurn", exceeds(long).and(exceeds(short)))
+        let rule = Rule::alert("ErrorBudgetBurn", exceeds(long).and(exceeds(short)))
             .severity(severity)
             .label("slo", self.name.as_str())
             .label("long", long)
             .label("short", short)
-            .summary(format!(
-                "{{{{ $labels.job }}}} burns the error budget of {} at {factor} times the rate it has for 30 days",
-                self.name
-            ))
+            .summary(self.summary(factor))
             .description(format!(
-                "Of all requests, {{{{ $value | humanizePercentage }}}} missed the objective in the last {long}, where {} may. {}",
+                "In the last {long}, {{{{ $value | humanizePercentage }}}} of all {} {}; the objective allows {}. At this rate, the error budget of 30 days is spent in less than {}. {}",
+                self.events,
+                self.bad,
                 percent(1.0 - self.objective),
+                time_to_spend(factor),
                 self.description
-            ))
+            ));
+        match &self.runbook_url {
+            Some(url) => rule.runbook_url(url.as_str()),
+            None => rule,
+        }
+    }
+
+    fn summary(&self, factor: f64) -> String {
+        let series = self.by.iter().map(|label| match label.as_str() {
+            "job" => "{{ $labels.job }}".to_owned(),
+            label => format!("{label} {{{{ $labels.{label} }}}}"),
+        });
+        let series: Vec<_> = series.collect();
+        let how_fast = match factor {
+            1.0 => "too fast".to_owned(),
+            _ => format!("{factor} times too fast"),
+        };
+        format!(
+            "{}: SLO \"{}\" burns its error budget {how_fast}",
+            series.join(", "),
+            self.name
+        )
+    }
+}
+
+/// Returns the time in which the error budget of 30 days is spent at this multiple of the allowed error ratio.
+fn time_to_spend(factor: f64) -> String {
+    let hours = 30.0 * 24.0 / factor;
+    match hours < 72.0 {
+        true => format!("{hours:.0} hours"),
+        false => format!("{:.0} days", hours / 24.0),
     }
 }

@@ -427,7 +427,7 @@ impl Deployed {
         queries
     }
 
-    /// The queries of the rules: of recording rules the expression, of alerts its left side.
+    /// The queries of the rules: of recording rules the expression, of alerts its left side or, of `absent`, what is absent.
     fn rules(&self) -> Vec<NamedQuery> {
         let mut queries = Vec::new();
         for file in self.files_in("rules") {
@@ -479,8 +479,12 @@ impl NamedQuery {
     }
 }
 
-/// Returns the expression that an alert compares with its threshold.
+/// Returns the expression that an alert compares with its threshold, or whose absence it reports.
 fn left_side(alert: &str) -> &str {
+    let absent = alert.strip_prefix("absent(");
+    if let Some(of) = absent.and_then(|of| of.strip_suffix(')')) {
+        return of;
+    }
     let comparisons = [" == ", " >= ", " <= ", " > ", " < "];
     let sides = comparisons.iter().find_map(|sign| alert.rsplit_once(sign));
     let (left, threshold) = sides.unwrap_or_else(|| panic!("alert without comparison: {alert}"));

@@ -19,7 +19,7 @@ use crate::collect::CollectError;
 use crate::collect::checked::CheckedFamily;
 use crate::collect::checker::{Checked, Checker, SampleRules};
 use crate::collect::deadline::Deadline;
-use crate::collect::samples::Samples;
+use crate::collect::samples::{NestedCollector, Samples};
 use crate::sync::lock;
 
 /// The collector calls of one scrape run, in the order of registration.
@@ -35,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     /// The number of series that are not exported, because the collector has more than its maximum.
     pub(crate) dropped: u64,
+    /// The collectors of a registry that is itself the collector.
+    pub(crate) nested: Arc<[NestedCollector]>,
     /// The families, or the reason of the failure.
     pub(crate) families: Result<Vec<Arc<CheckedFamily>>, String>,
 }
@@ -49,6 +51,8 @@ pub(crate) struct CollectorCall {
     deadline: Deadline,
     work: Mutex<CallWork>,
     waker: Arc<SharedWaker>,
+    /// See [`Report::nested`].
+    nested: OnceLock<Arc<[NestedCollector]>>,
     report: OnceLock<Arc<Report>>,
 }
 
@@ -79,6 +83,7 @@ impl CollectorCall {
             deadline,
             work: Mutex::new(CallWork::Collecting(future)),
             waker: Arc::default(),
+            nested: OnceLock::new(),
             report: OnceLock::new(),
         }
     }
@@ -146,8 +151,10 @@ impl CollectorCall {
             let seconds = self.started.elapsed().as_secs_f64();
             drop_caught(work);
             match polled {
-                Ok(samples) => {
+                Ok(mut samples) => {
                     budget.spend(SAMPLE * samples.len());
+                    let nested = std::mem::take(&mut samples.nested);
+                    let _ = self.nested.set(nested.into());
                     let checker = Checker::new(samples, Arc::clone(&self.rules));
                     *work = CallWork::Checking(Box::new(checker), seconds);
                 }
@@ -184,6 +191,7 @@ impl CollectorCall {
             collector: Arc::clone(&self.collector),
             seconds,
             dropped: 0,
+            nested: Arc::default(),
             families: Err(reason),
         })
     }
@@ -197,6 +205,7 @@ impl CollectorCall {
             collector: Arc::clone(&self.collector),
             seconds,
             dropped,
+            nested: self.nested.get().cloned().unwrap_or_default(),
             families,
         };
         let report = Arc::new(report);

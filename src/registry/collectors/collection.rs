@@ -141,7 +141,14 @@ impl Collected {
                 report.collector
             ))
         });
-        let reasons: String = failed.collect();
+        let nested = self.0.iter().flat_map(|report| {
+            let failed = report.nested.iter().filter(|nested| !nested.success);
+            failed.map(|nested| {
+                let name = nested.name_in(&report.collector);
+                format!("collector {name:?} failed: its warning has the reason\n")
+            })
+        });
+        let reasons: String = failed.chain(nested).collect();
         (!reasons.is_empty()).then_some(reasons)
     }
 }

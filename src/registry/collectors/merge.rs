@@ -10,14 +10,15 @@ use crate::budget::Budget;
 use crate::collect::checked::CheckedFamily;
 use crate::collect::checker::FamilyChecker;
 use crate::collect::sampled::SampledFamily;
+use crate::model::family_unit::FamilyUnit;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 use crate::registry::collectors::call::{Report, warn_of};
 use crate::registry::collectors::collection::Collected;
 
-const SUCCESS: &str = "scrape_collector_success";
-const DURATION: &str = "scrape_collector_duration_seconds";
-const DROPPED: &str = "scrape_collector_dropped_series";
+pub(crate) const SUCCESS: &str = "scrape_collector_success";
+pub(crate) const DURATION: &str = "scrape_collector_duration_seconds";
+pub(crate) const DROPPED: &str = "scrape_collector_dropped_series";
 
 /// The approximate cost of checking a family in nanoseconds.
 const FAMILY: usize = 500;
@@ -228,29 +229,50 @@ impl Merge {
         Some(())
     }
 
+    /// Returns the results of all collectors, each followed by those of its nested collectors.
+    fn results(&self) -> Vec<CollectorResult> {
+        let mut results = Vec::new();
+        for (report, success) in self.collected.reports().iter().zip(&self.successes) {
+            results.push(CollectorResult {
+                name: report.collector.to_string(),
+                success: *success,
+                seconds: report.seconds,
+                dropped: report.dropped,
+            });
+            results.extend(report.nested.iter().map(|nested| CollectorResult {
+                name: nested.name_in(&report.collector),
+                success: *success && nested.success,
+                seconds: nested.seconds,
+                dropped: nested.dropped,
+            }));
+        }
+        results
+    }
+
     /// Returns the validations of the families [`SUCCESS`], [`DURATION`] and [`DROPPED`].
     fn start_about_collectors(&self) -> Vec<FamilyChecker> {
-        let reports = || self.collected.reports().iter();
-        let successes = self.successes.iter().map(|is| u64::from(*is));
+        let results = self.results();
         let success = about_collectors(
             SUCCESS,
             "Whether the collector succeeded (1) or its metrics are missing (0).",
             None,
-            reports().zip(successes.map(Number::Integer)),
+            results.iter(),
+            |result| Number::Integer(u64::from(result.success)),
         );
         let duration = about_collectors(
             DURATION,
             "Run time of the collector in seconds, until it ended or timed out.",
             Some(Unit::Seconds),
-            reports().map(|report| (report, Number::Float(report.seconds))),
+            results.iter(),
+            |result| Number::Float(result.seconds),
         );
-        let dropped = reports().zip(&self.successes);
-        let dropped = dropped.filter(|(report, success)| **success && report.dropped > 0);
+        let dropped = results.iter();
         let dropped = about_collectors(
             DROPPED,
             "Number of series of the collector that are not exported, because it has more than its maximum.",
             None,
-            dropped.map(|(report, _)| (report, Number::Integer(report.dropped))),
+            dropped.filter(|result| result.success && result.dropped > 0),
+            |result| Number::Integer(result.dropped),
         );
         let families = [dropped, duration, success].into_iter();
         let families = families.filter(|sampled| !sampled.family.is_empty());
@@ -359,12 +381,15 @@ impl MergedFamily {
         let (report, first) = &self.parts[0];
         let report = &reports[*report];
         let help = |family: &CheckedFamily| family.help.clone().unwrap_or_default();
-        let unit = |family: &CheckedFamily| family.unit.map_or("none", |unit| unit.as_str());
+        let unit = |family: &CheckedFamily| {
+            let unit = family.unit.as_ref();
+            unit.map_or("none", FamilyUnit::as_str).to_owned()
+        };
         let (what, theirs, own) = if first.kind != family.kind {
             let (theirs, own) = (first.kind.as_str(), family.kind.as_str());
             ("type", theirs.to_owned(), own.to_owned())
         } else if first.unit != family.unit {
-            ("unit", unit(first).to_owned(), unit(family).to_owned())
+            ("unit", unit(first), unit(family))
         } else if first.help != family.help {
             let (theirs, own) = (help(first), help(family));
             ("HELP", format!("{theirs:?}"), format!("{own:?}"))
@@ -403,17 +428,26 @@ fn taken(
     })
 }
 
+/// The result of a collector, or of a nested one.
+struct CollectorResult {
+    name: String,
+    success: bool,
+    seconds: f64,
+    dropped: u64,
+}
+
 /// Returns a gauge with the label `collector`.
 fn about_collectors<'a>(
     name: &str,
     help: &str,
     unit: Option<Unit>,
-    numbers: impl Iterator<Item = (&'a Arc<Report>, Number)>,
+    results: impl Iterator<Item = &'a CollectorResult>,
+    number: impl Fn(&CollectorResult) -> Number,
 ) -> SampledFamily {
     let mut family = SampledFamily::new(name.to_owned(), MetricKind::Gauge, help.to_owned());
-    family.family.unit = unit;
-    for (report, number) in numbers {
-        family.push_number(&[("collector", &report.collector)], number);
+    family.family.unit = unit.map(FamilyUnit::Known);
+    for result in results {
+        family.push_number(&[("collector", &result.name)], number(result));
     }
     family
 }

@@ -3,7 +3,9 @@
 pub(crate) mod call;
 pub(crate) mod collection;
 pub(crate) mod merge;
+mod nested;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
@@ -154,12 +156,19 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Returns an error if a collector with this name is already registered.
+    /// Returns an error if a collector with this name is already registered, or if the collector is this registry.
     pub fn collector(
         &self,
         name: &str,
         collector: impl Collector,
     ) -> Result<CollectorHandle, Error> {
+        let registry = (&collector as &dyn Any).downcast_ref::<Self>();
+        if registry.is_some_and(|registry| Arc::ptr_eq(&registry.inner, &self.inner)) {
+            return Err(Error::new(format!(
+                "collector {name:?} is the registry itself, whose metrics are already on its page; register another \
+                 registry"
+            )));
+        }
         let collector = self.collectors().add(name, Arc::new(collector))?;
         Ok(CollectorHandle {
             registry: self.clone(),

@@ -54,6 +54,11 @@ impl<'a> FamilySnapshot<'a> {
         Self { source }
     }
 
+    /// Whether collectors report the metric.
+    pub(crate) fn is_collected(&self) -> bool {
+        matches!(self.source, FamilySource::Collected(_))
+    }
+
     /// Returns the name of the metric.
     ///
     /// It is the exported name, after sanitizing. The name of a counter includes `_total` if the counter was
@@ -84,12 +89,24 @@ impl<'a> FamilySnapshot<'a> {
         }
     }
 
-    /// Returns the unit; `None` if the metric has no description or its description has no unit.
+    /// Returns the unit; `None` if the metric has no description, or if its description has no unit or one that
+    /// [`Unit`] does not have.
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {
         match self.source {
             FamilySource::Registry(RegistryFamily { family, .. }) => family.metadata().unit,
-            FamilySource::Collected(family) => family.unit,
+            FamilySource::Collected(family) => family.unit.as_ref()?.known(),
+        }
+    }
+
+    /// Returns the name of the unit, such as `seconds`; also of a collector's unit that [`Unit`] does not have.
+    #[must_use]
+    pub fn unit_name(&self) -> Option<&'a str> {
+        match self.source {
+            FamilySource::Registry(RegistryFamily { family, .. }) => {
+                Some(family.metadata().unit?.as_str())
+            }
+            FamilySource::Collected(family) => Some(family.unit.as_ref()?.as_str()),
         }
     }
 

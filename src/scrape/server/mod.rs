@@ -18,7 +18,8 @@ use crate::scrape::server::listener::Listener;
 /// An HTTP server for the metrics page: HTTP/1 and HTTP/2, on TCP or a Unix socket.
 ///
 /// Do not expose the server to the public internet: it has neither authentication nor TLS, and clients that hold
-/// all connections open keep other scrapers waiting.
+/// all connections open keep other scrapers waiting. The [securing guide](crate::_guide::securing) shows how to serve the
+/// page with a token or TLS.
 ///
 /// | path | response |
 /// |---|---|
@@ -51,7 +52,7 @@ use crate::scrape::server::listener::Listener;
 ///
 /// To have the last requests scraped, end the application's server first, wait a little longer than one scrape interval,
 /// and then complete `shutdown`. Every scraper then starts one more scrape, and running scrapes may finish. If a single
-/// scrape may fail, wait for two intervals.
+/// scrape may fail, wait for two intervals. The [shutdown guide](crate::_guide::shutdown) has a complete program.
 ///
 /// - A metrics page on the application's own port cannot be scraped once the application's server has stopped accepting
 ///   connections. Requests that end after the last scrape are then missing. Use a `MetricsServer` instead.

@@ -4,7 +4,7 @@ use crate::panel::{Panel, PanelUnit};
 use crate::query::Query;
 use crate::severity::Severity;
 
-/// The counter of observations that were recorded as `overflow`. Every layer records it.
+/// The counter of observations beyond the limit of a label. Every layer records it.
 pub(super) const OVERFLOW: &str = "metrics_label_overflow_total";
 
 /// The quantiles of durations in dashboards and recording rules, with their names.
@@ -25,10 +25,10 @@ pub(super) fn duration_quantiles(title: &str, description: &str, family: &str) -
     quantiles(panel, family)
 }
 
-/// Returns a panel with the rate of observations recorded as `overflow`, by metric and label.
+/// Returns a panel with the rate of observations beyond the limit of a label, by metric and label.
 pub(super) fn overflow() -> Panel {
     Panel::time_series("Overflow by label", PanelUnit::OpsPerSecond)
-        .description("What was counted as `overflow` because a label had too many values. Raise its cap, or find who invents values.")
+        .description("Observations per second beyond the limit of a label, recorded as `overflow`; a value that is set on a gauge is not recorded. Raise the limit, or find the source of the values.")
         .query(Query::rate(OVERFLOW).by(["family", "label"]))
 }
 

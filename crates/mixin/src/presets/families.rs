@@ -40,6 +40,21 @@ impl Dashboard {
     }
 }
 
+impl Row {
+    /// Creates a row with one or two panels for each metric family, as those of [`Dashboard::of_families`].
+    ///
+    /// If all names share a prefix, panel titles omit it. The definitions of the dashboard must contain the families:
+    /// [`Dashboard::and_definitions`] adds them to the dashboard of a layer.
+    pub fn of_families(title: impl Into<String>, families: &[FamilyDescription]) -> Self {
+        let prefix = shared_prefix(families);
+        let panels = families.iter().flat_map(|family| {
+            let prefix = if family.name == OVERFLOW { 0 } else { prefix };
+            panels(family, prefix)
+        });
+        panels.fold(Self::new(title), Self::panel)
+    }
+}
+
 fn rows(families: &[FamilyDescription]) -> Vec<Row> {
     const OTHERS: &str = "Others";
     let shared = shared_prefix(families);
@@ -93,41 +108,45 @@ pub(crate) fn panels(family: &FamilyDescription, prefix: usize) -> Vec<Panel> {
     let name = family.name.as_str();
     let title = words(&name[prefix..]);
     let labels = || family.labels.iter().map(|label| label.name.clone());
-    let described = |panel: Panel, how: &str| {
-        let help = match family.help.is_empty() {
-            true => format!("`{name}`."),
-            false => format!("{} `{name}`", family.help),
-        };
-        panel.description(format!("{help}, {how}."))
+    // `shown` says what the panel shows of the family.
+    let described = |panel: Panel, shown: String| {
+        panel.description(match family.help.trim_end_matches('.') {
+            "" => shown,
+            help => format!("{help}. {shown}"),
+        })
     };
-    let rate = |title: String, unit| {
+    let rate = |title: String, of: &str, unit| {
         let panel = Panel::time_series(title, unit).query(Query::rate(name).by(labels()));
-        described(panel, "how much it grows a second")
+        described(panel, format!("{of} `{name}` per second."))
     };
     match family.kind {
-        MetricKind::Counter => vec![rate(title, per_second(family))],
+        MetricKind::Counter => vec![rate(title, "Increase of", per_second(family))],
         MetricKind::Histogram => {
             let panel = Panel::time_series(format!("{title}: quantiles"), unit_of(family));
             let panel = quantiles(panel, name);
             vec![
-                described(panel, "what half, 19 in 20 and 99 in 100 do not exceed"),
-                rate(format!("{title}: samples"), PanelUnit::OpsPerSecond),
+                described(panel, format!("Quantiles of `{name}`.")),
+                rate(
+                    format!("{title}: observations"),
+                    "Observations of",
+                    PanelUnit::OpsPerSecond,
+                ),
             ]
         }
         MetricKind::Info => {
             let panel = Panel::table(title, PanelUnit::Count).query(Query::value(name));
-            vec![described(panel, "what each instance is")]
+            vec![described(panel, format!("Labels of `{name}`."))]
         }
         MetricKind::Gauge if name.contains("timestamp") => {
             let milliseconds = Query::value(name) * 1000.0;
             let panel = Panel::stat(title, PanelUnit::DateTime)
                 .size(12, 8)
                 .query(milliseconds);
-            vec![described(panel, "when it last was")]
+            vec![described(panel, format!("Date and time of `{name}`."))]
         }
         _ => {
             let panel = Panel::time_series(title, unit_of(family)).query(Query::value(name));
-            vec![described(panel, "as it is at each moment")]
+            vec![described(panel, format!("Value of `{name}`."))]
         }
     }
 }

@@ -20,12 +20,16 @@ use crate::slo::Slo;
 /// calling methods that do not exist.
 const FAILED: [usize; 5] = [2, 4, 13, 14, 15];
 
+/// A regular expression for the types of streaming calls.
+const STREAMS: &str = "client_stream|server_stream|bidi_stream";
+
 impl Dashboard {
     /// Creates the dashboard of a gRPC layer.
     ///
     /// It shows calls by method and by status code, error ratios, durations, messages, calls in progress, and labels that
-    /// exceed their limit. Metrics that the layer does not record have no panels. `grpc` is the configuration from which the service creates its layer, so that names and labels are
-    /// the same.
+    /// exceed their limit. Metrics that the layer does not record have no panels.
+    ///
+    /// `grpc` is the configuration from which the service creates its layer, so that names and labels are the same.
     ///
     /// # Errors
     ///
@@ -38,7 +42,7 @@ impl Dashboard {
     ) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
         Ok(Self::new(uid, title, Definitions::new(grpc.families()?))
-            .description("Calls of a gRPC layer: how many, how many fail, how long they take.")
+            .description("Calls of a gRPC layer: rate, errors and durations.")
             .tag("grpc")
             .row(overview(&layer))
             .row(calls(&layer))
@@ -108,15 +112,16 @@ impl Slo {
         grpc: &GrpcMetrics,
     ) -> Result<Self, Error> {
         let layer = GrpcFamilies::new(grpc)?;
-        let slo = Self::availability(name, objective, layer.failed(), layer.handled_rate());
-        Ok(slo.description(format!(
-            "Look at which `{}` fails, and with which `{}`.",
-            layer.method, layer.code.name
-        )))
+        let slo =
+            Self::availability(name, objective, layer.failed(), layer.handled_rate()).of("calls");
+        Ok(slo.description("The panels \"Error ratio by method\" and \"Calls by code\" of the gRPC dashboard show where calls fail; then see the log of that method."))
     }
 
     /// Creates an objective for the fraction of a layer's calls that take at most `within` seconds: at least `objective`,
     /// such as 0.99.
+    ///
+    /// Streaming calls do not count, because they last as long as the stream is open. The type of a method is known if the
+    /// method is preregistered and the durations have the label with the type. Other calls count, whatever their type.
     ///
     /// `name` becomes the label `slo`. `within` must be a bucket bound of the layer's durations; otherwise,
     /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
@@ -134,11 +139,11 @@ impl Slo {
         let handling = layer.handling.ok_or_else(|| {
             Error::new("the layer does not record durations: record `GrpcMetric::Handling`")
         })?;
-        let slo = Self::latency(name, objective, within, handling);
-        Ok(slo.description(format!(
-            "Look at which `{}` is slow, and at what it waits for.",
-            layer.method
-        )))
+        let mut slo = Self::latency(name, objective, within, handling).of("calls");
+        if let Some(kind) = &layer.kind {
+            slo = slo.filter(|query| query.not_matching(kind, STREAMS));
+        }
+        Ok(slo.description("The panel \"p95 duration by method\" of the gRPC dashboard shows which method is slow; then find out what it waits for."))
     }
 }
 
@@ -151,6 +156,8 @@ struct GrpcFamilies {
     received: Option<String>,
     sent: Option<String>,
     in_progress: Option<String>,
+    /// The label of the durations with the type of the method.
+    kind: Option<String>,
     /// `None` if the label with the method has the service, too.
     service: Option<String>,
     method: String,
@@ -171,6 +178,11 @@ impl GrpcFamilies {
             let label = total.label_with_role(role).cloned();
             label.ok_or_else(|| Error::new(format!("{:?} has no label {role:?}", total.name)))
         };
+        let kind = grpc.family(GrpcMetric::Handling)?;
+        let kind = kind.and_then(|family| {
+            let label = family.label_with_role(LabelRole::GrpcType)?;
+            Some(label.name.to_string())
+        });
         let service = total.label_with_role(LabelRole::GrpcService);
         Ok(Self {
             started: name(GrpcMetric::Started)?,
@@ -178,6 +190,7 @@ impl GrpcFamilies {
             received: name(GrpcMetric::MessagesReceived)?,
             sent: name(GrpcMetric::MessagesSent)?,
             in_progress: name(GrpcMetric::InProgress)?,
+            kind,
             service: service.map(|label| label.name.to_string()),
             method: label(LabelRole::GrpcMethod)?.name.into_owned(),
             code: label(LabelRole::GrpcCode)?,
@@ -216,19 +229,19 @@ fn overview(layer: &GrpcFamilies) -> Row {
         .panel(
             Panel::stat("Calls", PanelUnit::RequestsPerSecond)
                 .size(6, 4)
-                .description("Calls that ended, a second. A sudden drop: look whether clients still reach the service.")
+                .description("Calls that ended, per second. After a sudden drop, check whether clients reach the service.")
                 .query(layer.handled_rate().sum()),
         )
         .panel(
             with_error_thresholds(Panel::stat("Error ratio", PanelUnit::Ratio).size(6, 4))
-                .description("Calls that failed by the server's fault. Above 1 %: look below at which method.")
+                .description("Share of calls that failed because of the server. Above 1 %, see the row Calls for the method.")
                 .query(layer.error_ratio().sum()),
         );
     if let Some(handling) = &layer.handling {
         row = row.panel(
             Panel::stat("p95 duration", PanelUnit::Seconds)
                 .size(6, 4)
-                .description("One call in 20 took longer. It never exceeds the last finite bucket.")
+                .description("5 % of the calls took longer. The value never exceeds the last finite bucket bound.")
                 .query(Query::quantile(0.95, handling.as_str())),
         );
     }
@@ -236,7 +249,7 @@ fn overview(layer: &GrpcFamilies) -> Row {
         row = row.panel(
             Panel::stat("In progress", PanelUnit::Count)
                 .size(6, 4)
-                .description("Calls whose response has not ended, open streams among them. A steady rise: they are not closed.")
+                .description("Calls whose response has not ended, including open streams. A steady rise means that they are not closed.")
                 .query(Query::value(in_progress.as_str()).sum()),
         );
     }
@@ -258,13 +271,13 @@ fn calls(layer: &GrpcFamilies) -> Row {
     }
     row.panel(
         Panel::time_series("Calls by code", PanelUnit::RequestsPerSecond)
-            .description("Calls that ended, a second. `Canceled`: clients left; `Unknown` and `Internal`: look at the log.")
+            .description("Calls that ended, per second. `Canceled`: the client disconnected. `Unknown` and `Internal`: see the log.")
             .stacked()
             .query(layer.handled_rate().by([layer.code.name.as_ref()])),
     )
     .panel(
         with_error_thresholds(Panel::time_series("Error ratio by method", PanelUnit::Ratio))
-            .description("Calls that failed by the server's fault, of all of a method. Look at the log of the one that stands out.")
+            .description("Share of each method's calls that failed because of the server. See the log of the method with the highest ratio.")
             .query(layer.error_ratio().by(layer.method_labels())),
     )
     .panel(overflow())
@@ -277,12 +290,12 @@ fn durations(layer: &GrpcFamilies) -> Row {
     };
     row.panel(duration_quantiles(
         "Duration",
-        "From a call's begin to the end of its response. Streams take as long as they are open: look at them by method.",
+        "Time from the start of a call to the end of its response. Streams last as long as they are open: see the durations by method.",
         handling,
     ))
     .panel(
         Panel::time_series("p95 duration by method", PanelUnit::Seconds)
-            .description("One call in 20 took longer. Look at what the slowest method waits for.")
+            .description("5 % of the method's calls took longer. Find out what the slowest method waits for.")
             .query(Query::quantile(0.95, handling.as_str()).by(layer.method_labels())),
     )
 }
@@ -299,21 +312,21 @@ fn messages(layer: &GrpcFamilies) -> Row {
         row = row.panel(messages(
             "Messages received",
             received,
-            "A second. Far above the calls: streams; a stream that stops shows here.",
+            "Messages received per second. Streams receive more messages than there are calls. A drop to 0 means that a stream stopped.",
         ));
     }
     if let Some(sent) = &layer.sent {
         row = row.panel(messages(
             "Messages sent",
             sent,
-            "A second. None while calls are in progress: nothing is answered.",
+            "Messages sent per second. If it is 0 while calls are in progress, they are not answered.",
         ));
     }
     if let Some(in_progress) = &layer.in_progress {
         row = row.panel(
             Panel::time_series("In progress by method", PanelUnit::Count)
                 .size(8, 8)
-                .description("Calls whose response has not ended. One that only rises waits for something that hangs, or is a stream that is never closed.")
+                .description("Calls whose response has not ended. If one line only rises, its calls wait for something that does not answer, or are streams that are never closed.")
                 .stacked()
                 .query(Query::value(in_progress.as_str()).by(layer.method_labels())),
         );

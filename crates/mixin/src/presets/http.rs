@@ -38,7 +38,7 @@ impl Dashboard {
         let http = http.as_ref();
         let layer = HttpFamilies::new(http)?;
         let dashboard = Self::new(uid, title, Definitions::new(http.families()?))
-            .description("Requests of an HTTP layer: how many, how many fail, how long they take.")
+            .description("Requests of an HTTP layer: rate, errors and durations.")
             .tag("http");
         let rows = [
             layer.overview(),
@@ -136,9 +136,11 @@ impl Slo {
         let failed = layer.failed().ok_or_else(|| {
             Error::new("no metric of the layer has the status: record `HttpMetric::Requests`")
         })?;
-        let slo = Self::availability(name, objective, failed, layer.requests_rate());
-        let what = layer.endpoint.as_deref().unwrap_or("request");
-        Ok(slo.description(format!("Look at which `{what}` fails, and since when.")))
+        let slo = Self::availability(name, objective, failed, layer.requests_rate()).of("requests");
+        Ok(match layer.endpoint {
+            Some(_) => slo.description("The panel \"Error ratio by endpoint\" of the HTTP dashboard shows where requests fail; then see the log of that endpoint."),
+            None => slo,
+        })
     }
 
     /// Creates an objective for the fraction of a layer's requests that take at most `within` seconds: at least
@@ -160,7 +162,11 @@ impl Slo {
         let duration = layer.duration.ok_or_else(|| {
             Error::new("the layer does not record durations: record `HttpMetric::Duration`")
         })?;
-        Ok(Self::latency(name, objective, within, duration.name))
+        let slo = Self::latency(name, objective, within, duration.name).of("requests");
+        Ok(match layer.endpoint {
+            Some(_) => slo.description("The panel \"p95 duration by endpoint\" of the HTTP dashboard shows which endpoint is slow; then find out what it waits for."),
+            None => slo,
+        })
     }
 }
 
@@ -259,44 +265,40 @@ impl HttpFamilies {
     fn overview(&self) -> Row {
         let mut row = Row::new("Overview").panel(
             Panel::stat("Requests", PanelUnit::RequestsPerSecond)
-                .description("Requests that ended, a second. A sudden drop: look whether clients still reach the service.")
+                .description("Requests that ended, per second. After a sudden drop, check whether clients reach the service.")
                 .query(self.requests_rate().sum()),
         );
         if let Some(errors) = self.error_ratio() {
             row = row.panel(
                 with_error_thresholds(Panel::stat("Error ratio", PanelUnit::Ratio))
-                    .description("Requests that failed: 5xx, errors, panics. Above 1 %: look below at which endpoint.")
+                    .description("Share of requests that failed: 5xx, errors and panics. Above 1 %, see the row Requests for the endpoint.")
                     .query(errors.sum()),
             );
         }
         if let Some(duration) = name_of(&self.duration) {
             row = row.panel(
                 Panel::stat("p95 duration", PanelUnit::Seconds)
-                    .description(
-                        "One request in 20 took longer. It never exceeds the last finite bucket.",
-                    )
+                    .description("5 % of the requests took longer. The value never exceeds the last finite bucket bound.")
                     .query(Query::quantile(0.95, duration)),
             );
         }
         if let Some(in_progress) = name_of(&self.in_progress) {
             row = row.panel(
                 Panel::stat("In progress", PanelUnit::Count)
-                    .description("Requests whose response has not ended. A steady rise: something that they wait for hangs.")
+                    .description("Requests whose response has not ended. A steady rise means that they wait for something that does not answer.")
                     .query(Query::value(in_progress).sum()),
             );
         }
         if let Some(aborted) = &self.aborted_bodies {
             row = row.panel(
                 Panel::stat("Aborted bodies", PanelUnit::OpsPerSecond)
-                    .description("Responses cut off, a second. See the row on bodies for why.")
+                    .description("Responses per second whose body was not completed. See the row Bodies for the endpoint and the reason.")
                     .query(aborted_rate(aborted).sum()),
             );
         }
         row.panel(
             Panel::stat("Overflow", PanelUnit::OpsPerSecond)
-                .description(
-                    "Requests counted as `overflow`, a second. Above 0: see the row on labels.",
-                )
+                .description("Observations per second beyond the limit of a label. Above 0, see the row Labels for the metric and the label.")
                 .threshold(0.001, Severity::Warning)
                 .query(Query::rate(OVERFLOW).sum()),
         )
@@ -309,26 +311,30 @@ impl HttpFamilies {
                 .stacked()
                 .query(self.requests_rate().by([label]))
         };
+        let unmatched = match self.unmatched.as_str() {
+            "" => "Empty".to_owned(),
+            unmatched => format!("`{unmatched}`"),
+        };
         let mut row = Row::new("Requests");
         if let Some(endpoint) = &self.endpoint {
             row = row.panel(by(
                 "Requests by endpoint",
                 endpoint,
-                "Requests a second. `unmatched` is what no route matched: scanners, or a layer that sits outside the router.",
+                &format!("Requests per second. {unmatched}: no route matched, because of scanners or because the layer does not see the routes."),
             ));
         }
         if let Some(method) = &self.method {
             row = row.panel(by(
                 "Requests by method",
                 method,
-                "Requests a second. `OTHER` is what is no standard method.",
+                "Requests per second. All nonstandard methods share one value.",
             ));
         }
         if let Some(status) = self.status() {
             row = row.panel(by(
                 "Requests by status",
                 status,
-                "Requests a second. `cancelled`: clients left, or a timeout outside the layer; `error` and `panicked`: look at the log.",
+                "Requests per second. `cancelled`: the client disconnected, or a timeout outside of the layer. `error` and `panicked`: see the log.",
             ));
         }
         if let (Some(errors), Some(endpoint)) = (self.error_ratio(), &self.endpoint) {
@@ -337,7 +343,7 @@ impl HttpFamilies {
                     "Error ratio by endpoint",
                     PanelUnit::Ratio,
                 ))
-                .description("Requests that failed, of all of an endpoint. Look at the log of the one that stands out.")
+                .description("Share of each endpoint's requests that failed. See the log of the endpoint with the highest ratio.")
                 .query(errors.by([endpoint.as_str()])),
             );
         }
@@ -349,28 +355,28 @@ impl HttpFamilies {
         if let Some(duration) = name_of(&self.duration) {
             row = row.panel(duration_quantiles(
                 "Duration",
-                "From a request's arrival to the end of its response. All three up: the service is slow; only p99: some requests are.",
+                "Time from the arrival of a request to the end of its response. If all three rise, the service is slow. If only p99 rises, some requests are slow.",
                 duration,
             ));
             if let Some(endpoint) = &self.endpoint {
                 row = row.panel(
                     Panel::time_series("p95 duration by endpoint", PanelUnit::Seconds)
-                        .description("One request in 20 took longer. Look at what the slowest endpoint waits for.")
+                        .description("5 % of the endpoint's requests took longer. Find out what the slowest endpoint waits for.")
                         .query(Query::quantile(0.95, duration).by([endpoint.as_str()])),
                 );
             }
         }
         if let Some(head) = name_of(&self.head_duration) {
             row = row.panel(duration_quantiles(
-                "Time to the head",
-                "From a request's arrival to the head of its response. Far below the duration: bodies are slow, or clients read slowly.",
+                "Time to the response head",
+                "Time from the arrival of a request to the head of its response. If it is far below the duration, bodies are slow or clients read slowly.",
                 head,
             ));
         }
         if let Some(body) = name_of(&self.request_body_duration) {
             row = row.panel(duration_quantiles(
                 "Time to read request bodies",
-                "From the first look at a body to its end. Long: clients send slowly.",
+                "Time from the first read of a request body to its end. If it is long, clients send slowly.",
                 body,
             ));
         }
@@ -389,7 +395,7 @@ impl HttpFamilies {
             };
             row = row.panel(
                 Panel::time_series(title, PanelUnit::Count)
-                    .description("Requests whose response has not ended. One that only rises waits for something that hangs.")
+                    .description("Requests whose response has not ended. If one line only rises, its requests wait for something that does not answer.")
                     .stacked()
                     .query(query),
             );
@@ -401,7 +407,7 @@ impl HttpFamilies {
             );
             row = row.panel(
                 Panel::time_series("Open connections", PanelUnit::Count)
-                    .description("Websockets, tunnels and event streams that are open. A steady rise: they are not closed.")
+                    .description("Open WebSockets, tunnels and event streams. A steady rise means that they are not closed.")
                     .stacked()
                     .query(Query::value(connections.name.as_str()).by(by)),
             );
@@ -409,7 +415,7 @@ impl HttpFamilies {
         if let Some(lifetime) = name_of(&self.connection_duration) {
             row = row.panel(duration_quantiles(
                 "Connection lifetimes",
-                "How long connections were open that ended. All much shorter than usual: something between clients and the service closes them.",
+                "Lifetime of connections that have ended. If all become much shorter, a proxy between clients and the service may close them.",
                 lifetime,
             ));
         }
@@ -422,7 +428,7 @@ impl HttpFamilies {
             let by = labels_of(aborted, [LabelRole::Endpoint, LabelRole::Reason]);
             row = row.panel(
                 Panel::time_series("Aborted bodies", PanelUnit::OpsPerSecond)
-                    .description("Responses cut off, a second. `dropped`: clients left; `error` and `panicked`: look at the log.")
+                    .description("Responses per second whose body was not completed. `dropped`: the client disconnected. `error` and `panicked`: see the log.")
                     .query(aborted_rate(aborted).by(by)),
             );
         }
@@ -430,7 +436,7 @@ impl HttpFamilies {
             let by = labels_of(aborted, [LabelRole::Endpoint, LabelRole::Reason]);
             row = row.panel(
                 Panel::time_series("Aborted request bodies", PanelUnit::OpsPerSecond)
-                    .description("Uploads cut off, per second. Many: clients or a proxy between give up; compare the time to read request bodies.")
+                    .description("Request bodies per second that were not completed. If there are many, clients or a proxy give up: see how long request bodies take to read.")
                     .query(aborted_rate(aborted).by(by)),
             );
         }
@@ -439,7 +445,7 @@ impl HttpFamilies {
             row = row.panel(
                 Panel::time_series("Bytes sent", PanelUnit::BytesPerSecond)
                     .description(
-                        "Bytes of response bodies per second, also of streams that are still open.",
+                        "Bytes of response bodies per second, including streams that are still open.",
                     )
                     .stacked()
                     .query(Query::rate(bytes.name.as_str()).by(by)),
@@ -449,12 +455,12 @@ impl HttpFamilies {
             (
                 &self.response_body_size,
                 "Response sizes",
-                "Bytes of response bodies, as they passed. A jump: an endpoint answers more than it did.",
+                "Bytes of response bodies that passed the layer. After a jump, find the endpoint whose responses have grown.",
             ),
             (
                 &self.request_body_size,
                 "Request sizes",
-                "Bytes of request bodies, as the service read them. A jump: a client sends more than it did.",
+                "Bytes of request bodies that the service read. After a jump, find the client that sends more.",
             ),
         ] {
             let Some(size) = name_of(family) else {
@@ -466,7 +472,7 @@ impl HttpFamilies {
         row
     }
 
-    /// Requests without an endpoint; `None` if the layer leaves the endpoint out.
+    /// Returns the panel of unmatched requests, or `None` if the layer leaves the endpoint out.
     fn unmatched(&self) -> Option<Panel> {
         let endpoint = self.endpoint.as_deref()?;
         let unmatched = self.requests_rate().with(endpoint, self.unmatched.as_str());
@@ -475,8 +481,8 @@ impl HttpFamilies {
             None => unmatched.sum(),
         };
         Some(
-            Panel::time_series("Requests without an endpoint", PanelUnit::RequestsPerSecond)
-                .description("Requests that no route matched, by method. Many with status 200: the layer is not told routes; add `EndpointLayer`.")
+            Panel::time_series("Unmatched requests", PanelUnit::RequestsPerSecond)
+                .description("Requests per second that no route matched, by method. If many have status 200, the layer does not see the routes: add `EndpointLayer`.")
                 .query(query),
         )
     }

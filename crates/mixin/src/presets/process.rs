@@ -16,7 +16,7 @@ impl Dashboard {
     ///
     /// | row | panels |
     /// |---|---|
-    /// | Process | processors, memory, open files, time since start; every other defined `process_…` family |
+    /// | Process | CPU cores used, memory, open files, time since start; every other defined `process_…` family |
     /// | Runtime | every defined `tokio_…` family |
     /// | Collectors | success and duration of each collector |
     ///
@@ -35,7 +35,7 @@ impl Dashboard {
         ];
         let rows = rows.into_iter().filter(|row| !row.panels.is_empty());
         let dashboard = Self::new(uid, title, definitions.clone())
-            .description("Each instance's process and runtime.")
+            .description("Process and tokio runtime of each instance.")
             .tag("process");
         rows.fold(dashboard, Self::row)
     }
@@ -46,21 +46,40 @@ impl RuleGroup {
     ///
     /// | alert | fires if | needs |
     /// |---|---|---|
-    /// | `ScrapeFailing` (critical) | a target cannot be scraped for 5 minutes | |
+    /// | `ScrapeFailing` (critical) | a target cannot be scraped for 5 minutes | series with `instance` |
+    /// | `TargetsMissing` (critical) | the job has no target for 5 minutes | series with `instance`, and [`Rules::job`](crate::Rules::job) |
     /// | `CardinalityOverflow` (warning) | a label exceeded its limit in the last 15 minutes | `metrics_label_overflow_total` |
     /// | `CollectorFailing` (warning) | a collector fails for 10 minutes | `scrape_collector_success` |
     ///
-    /// An alert is omitted if the metric family that it needs is not defined.
+    /// An alert is omitted if what it needs is not defined. For a file of rules with several jobs, add
+    /// [`Rule::targets_missing`] for each job. Series of pushed jobs have no `instance`; see
+    /// [`Definitions::without_instance`].
     pub fn health(name: impl Into<String>, definitions: impl Into<Definitions>) -> Self {
         let definitions = definitions.into();
-        let mut group = Self::new(name).rule(scrape_failing());
+        let mut group = Self::new(name);
+        if definitions.has_instance() {
+            let missing = targets_missing(Query::up().absent()).needs_job();
+            group = group.rule(scrape_failing()).rule(missing);
+        }
         if has(definitions.families(), OVERFLOW) {
             group = group.rule(cardinality_overflow());
         }
         if has(definitions.families(), COLLECTOR_SUCCESS) {
-            group = group.rule(collector_failing());
+            group = group.rule(collector_failing(definitions.has_instance()));
         }
         group
+    }
+}
+
+impl Rule {
+    /// Creates the alert `TargetsMissing` (critical) for a job: it fires if Prometheus has no target of the job for 5
+    /// minutes, as after all targets have vanished from service discovery.
+    ///
+    /// [`RuleGroup::health`] has this alert for the job of the [`Rules`](crate::Rules).
+    pub fn targets_missing(job: impl Into<String>) -> Self {
+        let job = job.into();
+        // The label distinguishes the alerts of several jobs in one file.
+        targets_missing(Query::up().with("job", job.as_str()).absent()).label("job", job)
     }
 }
 
@@ -74,25 +93,38 @@ fn scrape_failing() -> Rule {
     Rule::alert("ScrapeFailing", Query::up().equal_to(0.0))
         .for_duration("5m")
         .severity(Severity::Critical)
-        .summary("{{ $labels.job }} at {{ $labels.instance }} cannot be scraped")
-        .description("No page for 5 minutes: every other number of this instance is missing. Look whether it runs, and at the error on Prometheus' page of targets.")
+        .summary("{{ $labels.job }}: Prometheus cannot scrape {{ $labels.instance }}")
+        .description("All scrapes have failed for 5 minutes, so the metrics of this instance are missing and its other alerts cannot fire. Check whether the process runs and whether its metrics page answers. The page Status > Targets of Prometheus shows the error.")
+}
+
+/// `query` has a result if the job has no target. Its result has the label `job`.
+fn targets_missing(query: Query) -> Rule {
+    Rule::alert("TargetsMissing", query)
+        .for_duration("5m")
+        .severity(Severity::Critical)
+        .summary("{{ $labels.job }}: Prometheus has no target of this job")
+        .description("There has been no target for 5 minutes, so the job has no metrics and its other alerts cannot fire. Check whether the service is deployed. If it runs, check service discovery and the scrape configuration: the page Status > Service Discovery of Prometheus shows dropped targets.")
 }
 
 fn cardinality_overflow() -> Rule {
     let overflow = Query::increase(OVERFLOW).over("15m");
     Rule::alert("CardinalityOverflow", overflow.by(["job", "family", "label"]).above(0.0))
         .severity(Severity::Warning)
-        .summary("Label {{ $labels.label }} of {{ $labels.family }} has more values than it may")
-        .description("Further values are counted as `overflow`, so nothing is lost but detail. Raise the cap if the values are yours; else find who invents them.")
+        .summary("{{ $labels.job }}: label {{ $labels.label }} of {{ $labels.family }} exceeds its limit of values")
+        .description("In the last 15 minutes, about {{ $value | humanize }} observations had values beyond the limit. They were recorded with the value `overflow`, except values set on gauges, which were not recorded. If these values are expected, raise the limit of the label. Otherwise, find the client or the code that creates them.")
 }
 
-fn collector_failing() -> Rule {
+fn collector_failing(has_instance: bool) -> Rule {
     let success = Query::value(COLLECTOR_SUCCESS).equal_to(0.0);
+    let of_instance = match has_instance {
+        true => " of {{ $labels.instance }}",
+        false => "",
+    };
     Rule::alert("CollectorFailing", success)
         .for_duration("10m")
         .severity(Severity::Warning)
-        .summary("Collector {{ $labels.collector }} of {{ $labels.instance }} fails")
-        .description("Its gauges are missing from the page, the rest is whole. The service's log has the error.")
+        .summary(format!("{{{{ $labels.job }}}}: collector {{{{ $labels.collector }}}}{of_instance} fails"))
+        .description("It has failed, panicked or timed out for 10 minutes. Its metrics are missing; those of the layers and of other collectors are complete. The log of the service has the error.")
 }
 
 /// Returns the row of process metrics, which have the same names in all of Prometheus' client libraries.
@@ -109,23 +141,23 @@ fn process(families: &[FamilyDescription]) -> Row {
     let mut row = Row::new("Process");
     if has("process_cpu_seconds_total") {
         row = row.panel(
-            Panel::time_series("Processors used", PanelUnit::Count)
-                .description("How many processors are busy. At as many as there are, requests wait: add instances.")
-                .query(Query::rate("process_cpu_seconds_total").by(["instance"])),
+            Panel::time_series("CPU cores used", PanelUnit::Count)
+                .description("CPU cores that the process uses. If it uses all of them, requests wait: add instances.")
+                .query(Query::rate("process_cpu_seconds_total")),
         );
     }
     if has("process_resident_memory_bytes") {
-        let resident = Query::value("process_resident_memory_bytes").by(["instance"]);
+        let resident = Query::value("process_resident_memory_bytes");
         row = row.panel(
             Panel::time_series("Memory", PanelUnit::Bytes)
-                .description("Memory that is resident. A rise that does not end is a leak: look at what grew with it.")
+                .description("Resident memory. A rise without end is a leak: see which other metric rises at the same time.")
                 .query(resident),
         );
     }
     if has("process_open_fds") {
         let mut files = Panel::time_series("Open files", PanelUnit::Count)
-            .description("Open files and sockets, and how many there may be. Near the limit connections are refused: raise it, or find what is not closed.")
-            .query(Query::value("process_open_fds").by(["instance"]));
+            .description("Open files and sockets, and their limit. Near the limit, connections are refused: raise it, or find what is not closed.")
+            .query(Query::value("process_open_fds"));
         if has("process_max_fds") {
             let limit = Query::value("process_max_fds").max_by::<String>([]);
             files = files.query(limit.legend("limit"));
@@ -133,10 +165,10 @@ fn process(families: &[FamilyDescription]) -> Row {
         row = row.panel(files);
     }
     if has("process_start_time_seconds") {
-        let age = Query::now() - Query::value("process_start_time_seconds").max_by(["instance"]);
+        let age = Query::now() - Query::value("process_start_time_seconds");
         row = row.panel(
             Panel::time_series("Time since start", PanelUnit::Seconds)
-                .description("A saw's teeth are restarts: look at why it ended.")
+                .description("The value falls to 0 when the process restarts. After an unexpected restart, see the end of the previous log.")
                 .query(age),
         );
     }
@@ -152,8 +184,8 @@ fn collectors(families: &[FamilyDescription]) -> Row {
     let mut row = Row::new("Collectors");
     if has(families, COLLECTOR_SUCCESS) {
         row = row.panel(
-            Panel::time_series("Collectors that work", PanelUnit::Bool)
-                .description("1 while a collector works. At 0 its gauges are missing: the log has the error.")
+            Panel::time_series("Collector success", PanelUnit::Bool)
+                .description("1 if the collector succeeds. At 0, its metrics are missing: the log has the error.")
                 .query(Query::value(COLLECTOR_SUCCESS).min_by(["collector"])),
         );
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use test_support::dashboard::{Dashboard, selectors};
+use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
 use tower_prometheus::{
-    HttpMetrics,
+    HttpMetrics, Registry,
     http::{HttpMetric, Naming},
 };
 use tower_prometheus_mixin::Dashboard as MixinDashboard;
@@ -213,4 +214,22 @@ fn panel_settings_are_in_the_json() {
     }]);
     assert_eq!(Value::from(defaults.mappings.clone()), expected);
     assert_eq!(panel.targets[0].legend_format, "{{model}}");
+}
+
+/// The dashboard of the process shows the HELP texts that a registry exports.
+#[tokio::test]
+async fn process_families_are_those_of_a_registry() {
+    let Ok(process) = ProcessCollector::new() else {
+        return; // Not Linux.
+    };
+    let registry = Registry::new();
+    registry.collector("process", process).unwrap();
+    let runtime = RuntimeCollector::of(&tokio::runtime::Handle::current());
+    registry.collector("runtime", runtime).unwrap();
+    let snapshot = registry.gather().await;
+    for family in families::process() {
+        let exported = snapshot.family(&family.name).unwrap();
+        assert_eq!(exported.help().as_deref(), Some(&*family.help));
+        assert_eq!(exported.kind(), family.kind);
+    }
 }

@@ -1,5 +1,6 @@
 //! Example definitions: the metric families of an application, of a cache and of collectors.
 
+use tower_prometheus::collectors::{ProcessCollector, RuntimeCollector};
 use tower_prometheus::model::{FamilyDescription, LabelDescription, MetricKind};
 
 use MetricKind::{Counter, Gauge, Histogram, Info, Summary};
@@ -15,7 +16,7 @@ fn family(name: &str, kind: MetricKind, labels: &str, buckets: &[f64]) -> Family
         }
     });
     let family = FamilyDescription::new(name, kind)
-        .help(format!("What {name} says."))
+        .help(format!("Value of {name}."))
         .buckets(buckets);
     labels.fold(family, FamilyDescription::label)
 }
@@ -90,23 +91,28 @@ pub(crate) fn cache() -> Vec<FamilyDescription> {
     )
 }
 
-/// The metric families of collectors: of the process, of the runtime, and of collectors themselves.
+/// The metric families of the collectors of the process and of the runtime, and those that a registry adds for each
+/// collector.
 pub(crate) fn process() -> Vec<FamilyDescription> {
-    prefixed(
-        "",
-        &[
-            ("process_cpu_seconds_total", Counter, "", &[]),
-            ("process_resident_memory_bytes", Gauge, "", &[]),
-            ("process_virtual_memory_bytes", Gauge, "", &[]),
-            ("process_open_fds", Gauge, "", &[]),
-            ("process_max_fds", Gauge, "", &[]),
-            ("process_threads", Gauge, "", &[]),
-            ("process_start_time_seconds", Gauge, "", &[]),
-            ("tokio_workers", Gauge, "", &[]),
-            ("tokio_alive_tasks", Gauge, "", &[]),
-            ("tokio_busy_seconds_total", Counter, "worker", &[]),
-            ("scrape_collector_success", Gauge, "collector", &[]),
-            ("scrape_collector_duration_seconds", Gauge, "collector", &[]),
-        ],
-    )
+    let of_collectors = [
+        (
+            "scrape_collector_success",
+            "Whether the collector succeeded (1) or its metrics are missing (0).",
+        ),
+        (
+            "scrape_collector_duration_seconds",
+            "Run time of the collector in seconds, until it ended or timed out.",
+        ),
+    ];
+    let of_collectors = of_collectors.map(|(name, help)| {
+        FamilyDescription::new(name, Gauge)
+            .help(help)
+            .label(LabelDescription::new("collector"))
+    });
+    let collectors = [ProcessCollector::families(), RuntimeCollector::families()];
+    collectors
+        .concat()
+        .into_iter()
+        .chain(of_collectors)
+        .collect()
 }

@@ -90,6 +90,30 @@ fn queries_are_converted_to_promql() {
         ),
         (Query::up().equal_to(0.0), "up == 0"),
         (
+            Query::up().with("job", "aria").absent(),
+            "absent(up{job=\"aria\"})",
+        ),
+        (
+            Query::value("aria_sessions_active").absent(),
+            "absent(aria_sessions_active)",
+        ),
+        // Only the existence matters, so the type does not.
+        (
+            Query::value("aria_requests_total")
+                .with("method", "chat")
+                .absent()
+                .by(["method"]),
+            "sum by (method) (absent(aria_requests_total{method=\"chat\"}))",
+        ),
+        (
+            Query::value(duration).absent(),
+            "absent(aria_request_duration_seconds_count)",
+        ),
+        (
+            rate().sum().absent(),
+            "absent(sum(rate(aria_requests_total[5m])))",
+        ),
+        (
             Query::now() - Query::value("aria_scheduler_last_run_timestamp").max_by(["job_id"]),
             "time() - max by (job_id) (aria_scheduler_last_run_timestamp)",
         ),
@@ -168,6 +192,34 @@ fn operands_with_different_labels_are_rejected() {
          right has \"agent_id\", \"instance\", \"job\"; aggregate both by the same labels",
     );
     assert!(promql(sessions.sum() - scores.sum()).is_ok());
+}
+
+/// As in Prometheus, the labels of the result are those that the selector sets to one value.
+#[test]
+fn absent_keeps_only_labels_with_a_selected_value() {
+    let rate = || Query::rate("aria_requests_total");
+    let value = || Query::value("aria_requests_total");
+    for (query, label) in [
+        (value().absent(), "method"),
+        (value().matching("method", "chat").absent(), "method"),
+        (value().without("method", "chat").absent(), "method"),
+        (
+            value()
+                .with("method", "chat")
+                .with("method", "tool")
+                .absent(),
+            "method",
+        ),
+        (rate().with("method", "chat").absent(), "method"),
+        (Query::up().absent(), "job"),
+    ] {
+        let error = promql(query.by([label])).unwrap_err();
+        assert!(error.contains("its labels are none"), "{error}");
+    }
+    assert_rejected(
+        Query::value("aria_request_total").absent(),
+        "no metric family \"aria_request_total\" among the 23 defined; did you mean \"aria_requests_total\"?",
+    );
 }
 
 #[test]
@@ -328,7 +380,7 @@ fn rule_errors_name_the_rule() {
     );
     assert_eq!(
         error_of(&[alert().summary("{{ $labels.model }}")]),
-        "rule \"Busy\": \"{{ $labels.model }}\" uses the label \"model\", which the query does not keep; it keeps \"method\", \"severity\"",
+        "rule \"Busy\": template \"{{ $labels.model }}\": the query does not keep the label \"model\"; it keeps \"method\"",
     );
     assert!(error_of(&[Rule::alert("very busy", query())]).contains("must be letters and digits"));
     assert!(error_of(&[alert().for_duration("soon")]).contains("is not a duration"));
@@ -356,6 +408,137 @@ fn rule_errors_name_the_rule() {
 }
 
 #[test]
+fn settings_of_alerts_are_rejected_on_recording_rules() {
+    let record = || {
+        Rule::record(
+            "method:aria_requests:rate5m",
+            Query::rate("aria_requests_total").by(["method"]),
+        )
+    };
+    let yaml = |rule: Rule| {
+        let rules = Rules::new(families::aria()).group(RuleGroup::new("aria").rule(rule));
+        rules.to_yaml().map_err(|error| error.to_string())
+    };
+    assert!(yaml(record()).unwrap().contains("record: "));
+    for (rule, setting) in [
+        (record().for_duration("5m"), "for_duration"),
+        (record().summary("Busy"), "summary"),
+        (record().description("Look."), "description"),
+        (record().runbook_url("https://wiki.example"), "runbook_url"),
+    ] {
+        assert_eq!(
+            yaml(rule).unwrap_err(),
+            format!(
+                "rule \"method:aria_requests:rate5m\": {setting} is only for alerts, and this is a recording rule; \
+                 remove it, or use `Rule::alert`"
+            )
+        );
+    }
+}
+
+#[test]
+fn runbook_urls_are_annotations() {
+    let alert = |name: &str| {
+        Rule::alert(name, Query::up().equal_to(0.0))
+            .severity(Severity::Warning)
+            .summary("Down")
+            .description("Look.")
+    };
+    let yaml = |group: RuleGroup| {
+        let rules = Rules::new(families::aria()).group(group);
+        rules.to_yaml().map_err(|error| error.to_string())
+    };
+    let group = || RuleGroup::new("aria").runbook_url("https://wiki.example/{alert}");
+    let own = alert("Own").runbook_url("http://runbooks/own?a=1");
+    let recorded = Rule::record("job:up:sum", Query::up().by(["job"]));
+    let text = yaml(group().rule(alert("Down")).rule(own).rule(recorded)).unwrap();
+    let urls = test_support::rules::yaml_values(&text, "runbook_url: ");
+    assert_eq!(
+        urls,
+        ["https://wiki.example/Down", "http://runbooks/own?a=1"]
+    );
+    assert!(
+        !yaml(RuleGroup::new("aria").rule(alert("Down")))
+            .unwrap()
+            .contains("runbook")
+    );
+    for url in ["", "wiki.example/down", "file:///etc"] {
+        let error = yaml(RuleGroup::new("aria").rule(alert("Down").runbook_url(url))).unwrap_err();
+        assert_eq!(
+            error,
+            format!(
+                "rule \"Down\": runbook_url must start with \"https://\" or \"http://\", got {url:?}"
+            )
+        );
+    }
+    // All alerts of an objective.
+    let http = HttpMetrics::server();
+    let slo = Slo::http_availability("http", 0.99, &http).unwrap();
+    let slo = slo.runbook_url("https://wiki.example/slo").group().unwrap();
+    let rules = Rules::new(http.families().unwrap()).group(slo);
+    let text = rules.to_yaml().unwrap();
+    assert_eq!(
+        text.matches("runbook_url: https://wiki.example/slo")
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn rules_of_a_job_reject_queries_of_another_job() {
+    let alert = |query: Query| {
+        Rule::alert("Down", query)
+            .severity(Severity::Warning)
+            .summary("{{ $labels.job }}")
+            .description("Look.")
+    };
+    let yaml = |query: Query| {
+        let rules = Rules::new(families::aria()).job("aria");
+        let rules = rules.group(RuleGroup::new("aria").rule(alert(query)));
+        rules.to_yaml().map_err(|error| error.to_string())
+    };
+    let absent = |job: &str| Query::up().with("job", job).absent();
+    // The matcher is not repeated, because Prometheus then drops the label from the result of `absent`.
+    assert!(
+        yaml(absent("aria"))
+            .unwrap()
+            .contains("expr: absent(up{job=\"aria\"})\n")
+    );
+    assert!(
+        yaml(Query::up().absent())
+            .unwrap()
+            .contains("absent(up{job=\"aria\"})")
+    );
+    assert_eq!(
+        yaml(absent("other")).unwrap_err(),
+        "rule \"Down\": \"up\" is selected with the job \"other\", but the rules are restricted to \"aria\", so no \
+         series matches"
+    );
+}
+
+#[test]
+fn alerts_on_missing_targets_need_a_job() {
+    let yaml = |rules: Rules| {
+        let families = families::aria();
+        rules
+            .group(RuleGroup::health("health", &families))
+            .to_yaml()
+            .unwrap()
+    };
+    let rules = || Rules::new(families::aria());
+    assert!(!yaml(rules()).contains("absent"));
+    assert!(yaml(rules().job("aria")).contains("expr: absent(up{job=\"aria\"})"));
+    // One alert for each job of a file.
+    let group = RuleGroup::new("jobs")
+        .rule(Rule::targets_missing("api"))
+        .rule(Rule::targets_missing("workers"));
+    let text = yaml(rules().group(group));
+    assert!(
+        text.contains("absent(up{job=\"api\"})") && text.contains("absent(up{job=\"workers\"})")
+    );
+}
+
+#[test]
 fn invalid_objectives_are_rejected() {
     let http = HttpMetrics::server();
     let group = |objective| {
@@ -367,6 +550,8 @@ fn invalid_objectives_are_rejected() {
     for objective in [0.0, 0.9, 0.93, 1.0, 99.9, f64::NAN] {
         let error = group(objective).unwrap_err().to_string();
         assert!(error.contains("above 0.9306"), "{error}");
+        let slo = Slo::http_availability("http", objective, &http).unwrap();
+        assert_eq!(slo.row().unwrap_err().to_string(), error);
     }
     let without_durations =
         HttpMetrics::server().without(tower_prometheus::http::HttpMetric::Duration);

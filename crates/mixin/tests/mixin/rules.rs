@@ -4,6 +4,7 @@ use tower_prometheus::{HttpMetrics, http::Naming};
 use tower_prometheus_mixin::{RuleGroup, Rules, Slo};
 
 use crate::generated::files_ending;
+use test_support::dashboard::Dashboard;
 use test_support::rules::{assert_valid_rules, yaml_values};
 use test_support::skip_without;
 use test_support::store::{Directory, promtool};
@@ -131,4 +132,83 @@ fn rules_use_the_naming_of_the_layer() {
         assert!(yaml.contains(expected), "{expected}\n{yaml}");
     }
     assert!(!yaml.contains("http_requests") && !yaml.contains("endpoint)"));
+}
+
+/// The panels of an objective, evaluated by promtool with the queries of the dashboard.
+#[test]
+fn error_budget_panels_show_what_is_left() {
+    let http = HttpMetrics::server();
+    let rows = [
+        Slo::http_availability("shop", 0.999, &http).unwrap(),
+        Slo::http_latency("fast", 0.99, 0.25, &http).unwrap(),
+    ];
+    let dashboard = rows.iter().fold(
+        tower_prometheus_mixin::Dashboard::http("shop", "Shop", &http).unwrap(),
+        |dashboard, slo| dashboard.row(slo.row().unwrap()),
+    );
+    let dashboard = Dashboard::parse(&dashboard.to_json().unwrap());
+    let ranges: Vec<_> = dashboard.assert_valid(&[]).into_iter().collect();
+    let month = 30 * 24 * 3600;
+    assert_eq!(
+        ranges,
+        [
+            ("Burn rate".to_owned(), 3600),
+            ("Error budget left".to_owned(), month)
+        ]
+    );
+    let panels: Vec<_> = dashboard
+        .panels
+        .iter()
+        .filter(|panel| ["Error budget left", "Burn rate"].contains(&panel.title.as_str()))
+        .collect();
+    let steps = &panels[0]
+        .field_config
+        .as_ref()
+        .unwrap()
+        .defaults
+        .thresholds
+        .steps;
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| (step.color.as_str(), step.value))
+        .collect();
+    assert_eq!(
+        steps,
+        [("red", None), ("yellow", Some(0.0)), ("green", Some(0.25))]
+    );
+    assert_eq!(panels[0].targets[0].legend_format, "{{job}}");
+    skip_without!(Promtool);
+    let queries = panels.iter().map(|panel| {
+        let query = panel.targets[0].expr.replace("$job", ".+");
+        query.replace("$instance", ".+")
+    });
+    // For 20 days, 0.05 % of the requests fail, half of the allowed ratio. For 10 days, 0.25 % fail, 2.5 times the allowed
+    // ratio: 1/3 and 5/6 of the budget are spent. 0.5 % of the requests are slow, half of the allowed ratio.
+    let ok = "0+9995x480 4807575+9975x239";
+    let failed = "0+5x480 2425+25x239";
+    let series = |name: &str, values: &str| serde_json::json!({ "series": name, "values": values });
+    let labels = "job=\"shop\",instance=\"a\",endpoint=\"/\"";
+    let tests = queries.zip([-1.0 / 6.0, 2.5, 0.5, 0.5]).map(|(query, expected)| {
+        serde_json::json!({
+            "expr": format!("round({query}, 0.01)"),
+            "eval_time": "720h",
+            "exp_samples": [{ "labels": "{job=\"shop\"}", "value": (expected * 100.0_f64).round() / 100.0 }],
+        })
+    });
+    let test = serde_json::json!({
+        "evaluation_interval": "1h",
+        "tests": [{
+            "interval": "1h",
+            "input_series": [
+                series(&format!("http_requests_total{{{labels},status=\"200\"}}"), ok),
+                series(&format!("http_requests_total{{{labels},status=\"500\"}}"), failed),
+                series(&format!("http_request_duration_seconds_bucket{{{labels},le=\"0.25\"}}"), "0+9950x720"),
+                series(&format!("http_request_duration_seconds_count{{{labels}}}"), "0+10000x720"),
+            ],
+            "promql_expr_test": tests.collect::<Vec<_>>(),
+        }],
+    });
+    let directory = Directory::new();
+    directory.write("test.yml", &test.to_string());
+    promtool(&["test", "rules", "test.yml"], &directory.0);
 }

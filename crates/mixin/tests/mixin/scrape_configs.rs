@@ -3,6 +3,7 @@
 use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
 
 use crate::generated::files_ending;
+use test_support::server::Server;
 use test_support::skip_without;
 use test_support::store::{Directory, Store, promtool, with_static_target};
 
@@ -63,6 +64,149 @@ fn job_settings_are_in_the_file() {
     assert_eq!(config.to_vmagent_yaml().unwrap(), expected);
     let with_rules = format!("rule_files:\n- rules/*.yml\n{expected}");
     assert_eq!(config.to_prometheus_yaml().unwrap(), with_rules);
+}
+
+fn job_with_credentials() -> ScrapeConfig {
+    ScrapeConfig::new()
+        .job(
+            ScrapeJob::new("shop")
+                .target("shop:8443")
+                .https()
+                .ca_file("ca.pem")
+                .client_certificate("client.pem", "client.key")
+                .server_name("shop.internal")
+                .authorization("Bearer", "token"),
+        )
+        .job(
+            ScrapeJob::new("pushgateway")
+                .target("pushgateway:9091")
+                .honor_labels()
+                .basic_auth("prometheus", "password"),
+        )
+}
+
+#[test]
+fn credentials_and_tls_are_in_the_file_as_paths() {
+    let expected = "scrape_configs:\n- job_name: shop\n  scheme: https\n  authorization:\n    type: Bearer\n    \
+                    credentials_file: token\n  tls_config:\n    ca_file: ca.pem\n    cert_file: client.pem\n    \
+                    key_file: client.key\n    server_name: shop.internal\n  static_configs:\n  - targets:\n    - \
+                    shop:8443\n- job_name: pushgateway\n  honor_labels: true\n  basic_auth:\n    username: \
+                    prometheus\n    password_file: password\n  static_configs:\n  - targets:\n    - \
+                    pushgateway:9091\n";
+    let config = job_with_credentials();
+    assert_eq!(config.to_prometheus_yaml().unwrap(), expected);
+    assert_eq!(config.to_vmagent_yaml().unwrap(), expected);
+}
+
+/// promtool reads the certificate and its key, so they are real.
+#[test]
+fn promtool_accepts_credentials_and_tls() {
+    skip_without!(Promtool);
+    let directory = Directory::new();
+    let certified = rcgen::generate_simple_self_signed(["shop.internal".to_owned()]).unwrap();
+    directory.write("ca.pem", &certified.cert.pem());
+    directory.write("client.pem", &certified.cert.pem());
+    directory.write("client.key", &certified.signing_key.serialize_pem());
+    directory.write("token", "canary-token");
+    directory.write("password", "canary-password");
+    let yaml = job_with_credentials().to_prometheus_yaml().unwrap();
+    directory.write("prometheus.yml", &yaml);
+    let output = promtool(
+        &["check", "config", "--lint-fatal", "prometheus.yml"],
+        &directory.0,
+    );
+    assert!(output.contains("SUCCESS"), "{output}");
+}
+
+/// The target answers only with the credentials of the file, and sends a label `job` of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_servers_authenticate_and_honor_labels() {
+    skip_without!(Curl, Prometheus, VictoriaMetrics);
+    let page = |expected: &'static str| {
+        axum::routing::get(async move |headers: http::HeaderMap| {
+            let is_allowed = headers.get("authorization").is_some_and(|v| v == expected);
+            match is_allowed {
+                true => Ok("own_value{job=\"own\",instance=\"\"} 7\n"),
+                false => Err(http::StatusCode::UNAUTHORIZED),
+            }
+        })
+    };
+    let app = axum::Router::new()
+        .route("/bearer", page("Token secret-token"))
+        // prometheus:secret
+        .route("/basic", page("Basic cHJvbWV0aGV1czpzZWNyZXQ="));
+    let server = Server::start(app).await;
+    let target = server.address.to_string();
+    tokio::task::spawn_blocking(move || {
+        let directory = Directory::new();
+        let token = directory.write("token", "secret-token");
+        let password = directory.write("password", "secret");
+        let path = |path: &std::path::Path| path.display().to_string();
+        let job = |name: &str, page: &str| {
+            let job = ScrapeJob::new(name).target(target.clone());
+            job.path(page).honor_labels()
+        };
+        let config = ScrapeConfig::new()
+            .interval("1s")
+            .job(job("bearer", "/bearer").authorization("Token", path(&token)))
+            .job(job("basic", "/basic").basic_auth("prometheus", path(&password)))
+            .job(job("anonymous", "/basic"));
+        for store in [
+            Store::prometheus(&config.to_prometheus_yaml().unwrap(), &[]),
+            Store::victoria_metrics(&config.to_vmagent_yaml().unwrap()),
+        ] {
+            for job in ["bearer", "basic"] {
+                let up = format!("up{{job=\"{job}\"}} == 1");
+                assert_eq!(store.wait_for_values(&up), [1.0]);
+            }
+            let own = "own_value{job=\"own\",instance=\"\"}";
+            assert_eq!(store.wait_for_values(own), [7.0]);
+            assert_eq!(store.wait_for_values("up{job=\"anonymous\"}"), [0.0]);
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn invalid_credentials_and_tls_settings_are_rejected() {
+    let job = || ScrapeJob::new("shop").target("shop:8080");
+    let error_of = |job: ScrapeJob| {
+        let config = ScrapeConfig::new().job(job);
+        assert!(config.to_vmagent_yaml().is_err());
+        config.to_prometheus_yaml().unwrap_err().to_string()
+    };
+    assert_eq!(
+        error_of(job().basic_auth("a", "b").authorization("Bearer", "c")),
+        "job \"shop\": basic_auth and authorization are both set; remove one"
+    );
+    for kind in ["", "Basic", "basic", "Bearer x", "a\nb"] {
+        let error = error_of(job().authorization(kind, "token"));
+        assert!(error.contains("for \"Basic\", use basic_auth"), "{error}");
+    }
+    for (job, setting) in [
+        (job().basic_auth("", "b"), "the user name of basic_auth"),
+        (job().basic_auth("a", ""), "the password file of basic_auth"),
+        (
+            job().authorization("Bearer", ""),
+            "the credentials file of authorization",
+        ),
+        (job().https().ca_file(""), "ca_file"),
+        (job().https().server_name(""), "server_name"),
+    ] {
+        assert_eq!(error_of(job), format!("job \"shop\": {setting} is empty"));
+    }
+    for (job, setting) in [
+        (job().ca_file("ca.pem"), "ca_file"),
+        (job().server_name("shop"), "server_name"),
+        (
+            job().client_certificate("a.pem", "a.key"),
+            "the file of client_certificate",
+        ),
+    ] {
+        let expected = format!("job \"shop\": {setting} is set without https; add it");
+        assert_eq!(error_of(job), expected);
+    }
 }
 
 #[test]

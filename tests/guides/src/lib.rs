@@ -1,0 +1,8 @@
+//! Runs the examples of the guides that use crates which the core does not depend on.
+
+#[doc = include_str!("../../../docs/guide/dashboards.md")]
+#[doc = include_str!("../../../docs/guide/kubernetes.md")]
+#[doc = include_str!("../../../docs/guide/securing.md")]
+#[doc = include_str!("../../../docs/guide/shutdown.md")]
+#[cfg(doctest)]
+struct Documentation;
