@@ -272,6 +272,7 @@ pub use self::{
     error::Error,
     grpc::config::GrpcMetrics,
     http::{config::http_metrics::HttpMetrics, middleware::layer::HttpMetricsLayer},
+    model::native::NativeHistogram,
     registry::{CollectorHandle, Registry, builder::RegistryBuilder, snapshot},
     scrape::handler::MetricsHandler,
     sink::Sink,

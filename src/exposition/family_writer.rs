@@ -98,13 +98,14 @@ impl FamilyWriter {
         family: RegistryFamily<'_>,
         budget: &mut Budget,
     ) {
+        let source = family;
         let RegistryFamily {
             values,
             family,
             index,
         } = family;
         if self.is_at_start() && index.len() > 0 && family.instrument == Instrument::Histogram {
-            let (name, bounds) = (&family.name, family.buckets.bounds());
+            let (name, bounds) = (&family.name, family.exported_bounds());
             self.parts.set_histogram(name, bounds, self.format);
         }
         while self.series < index.len() && !budget.is_spent() {
@@ -140,14 +141,18 @@ impl FamilyWriter {
                     self.write_summary(page, prefix, &quantiles, count, sum);
                 }
                 Instrument::Histogram => {
-                    budget.spend(LINE * family.buckets.count());
-                    let counts = values.buckets(cells.cell, family.buckets.count());
+                    budget.spend(LINE * (family.exported_bounds().len() + 1));
+                    let native = match family.classic_buckets() {
+                        Some(_) => None,
+                        None => values.native(family, cells.cell),
+                    };
+                    let counts = source.counts(cells.cell, native.as_ref());
                     let exemplars = match self.format.is_open_metrics() {
                         true => family.exemplars(cells.cell),
                         false => None,
                     };
                     let sum = values.sum(cells.sum);
-                    self.write_histogram(page, prefix, counts, sum, exemplars.as_deref());
+                    self.write_histogram(page, prefix, &counts, sum, exemplars.as_deref());
                 }
             }
         }

@@ -14,6 +14,11 @@ pub(crate) enum Format {
     Text,
     OpenMetrics1,
     OpenMetrics0,
+    /// Delimited messages of the type `io.prometheus.client.MetricFamily`.
+    Protobuf {
+        /// Whether the scraper can take exemplars. Prometheus 2.42 hangs on them; 3.0 names an `escaping`.
+        exemplars: bool,
+    },
 }
 
 /// The content encoding of a page.
@@ -33,10 +38,15 @@ pub(crate) struct Variant {
 
 impl Format {
     /// All formats. If the scraper prefers several of them equally, the first one is used.
-    const ALL: [Self; 3] = [Self::Text, Self::OpenMetrics1, Self::OpenMetrics0];
+    const ALL: [Self; 4] = [
+        Self::Text,
+        Self::OpenMetrics1,
+        Self::OpenMetrics0,
+        Self::Protobuf { exemplars: false },
+    ];
 
     pub(crate) fn is_open_metrics(self) -> bool {
-        self != Self::Text
+        matches!(self, Self::OpenMetrics1 | Self::OpenMetrics0)
     }
 
     pub(crate) fn whole_numbers(self) -> WholeNumbers {
@@ -51,21 +61,39 @@ impl Format {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics1 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Self::OpenMetrics0 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
+            Self::Protobuf { .. } => {
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            }
         })
     }
 
-    fn version(self) -> &'static str {
+    fn as_wanted_by(self, range: &Range<'_>) -> Self {
         match self {
-            Self::Text => "0.0.4",
-            Self::OpenMetrics1 => "1.0.0",
-            Self::OpenMetrics0 => "0.0.1",
+            Self::Protobuf { .. } => Self::Protobuf {
+                exemplars: range.media.get_param(ESCAPING).is_some(),
+            },
+            text => text,
         }
     }
 
     fn media_type(self) -> (&'static str, &'static str) {
         match self {
             Self::Text => ("text", "plain"),
-            _ => ("application", "openmetrics-text"),
+            Self::OpenMetrics1 | Self::OpenMetrics0 => ("application", "openmetrics-text"),
+            Self::Protobuf { .. } => ("application", "vnd.google.protobuf"),
+        }
+    }
+
+    /// The parameters that name this format in a media range. A range of text without a version means any version.
+    fn parameters(self) -> &'static [(Name<'static>, &'static str)] {
+        match self {
+            Self::Text => &[(VERSION, "0.0.4")],
+            Self::OpenMetrics1 => &[(VERSION, "1.0.0")],
+            Self::OpenMetrics0 => &[(VERSION, "0.0.1")],
+            Self::Protobuf { .. } => &[
+                (PROTO, "io.prometheus.client.MetricFamily"),
+                (ENCODING, "delimited"),
+            ],
         }
     }
 
@@ -82,13 +110,17 @@ impl Format {
             .collect();
         let mut best = (Self::Text, Preference::NONE);
         for format in Self::ALL {
-            let matching = ranges.iter().filter_map(|range| range.matches(format));
+            let matching = ranges
+                .iter()
+                .filter_map(|range| Some((range.specificity(format)?, range)));
             // The most specific range that matches a format decides its quality.
-            let preference = matching.max_by_key(|(specificity, _)| *specificity);
-            if let Some((_, preference)) = preference
-                && preference.is_above(&best.1)
-            {
-                best = (format, preference);
+            let Some((specificity, range)) = matching.max_by_key(|(specificity, _)| *specificity)
+            else {
+                continue;
+            };
+            let preference = range.preference(specificity);
+            if preference.is_above(&best.1) {
+                best = (format.as_wanted_by(range), preference);
             }
         }
         best.0
@@ -134,32 +166,52 @@ impl<'a> Range<'a> {
         })
     }
 
-    /// Returns how specifically this range matches a format, from 0 for `*/*` to 3 for the exact version, and the
-    /// preference of the range; `None` if it does not match.
-    fn matches(&self, format: Format) -> Option<(u8, Preference)> {
+    /// Returns how specifically this range matches a format, from 0 for `*/*` to 3 for the exact parameters; `None` if it
+    /// does not match.
+    fn specificity(&self, format: Format) -> Option<u8> {
         let (ty, subty) = format.media_type();
         let range = (self.media.ty.as_str(), self.media.subty.as_str());
-        let version = self.media.get_param(VERSION);
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-        let specificity = match range {
-            ("*", "*") => 0,
-            (t, "*") if same(t, ty) => 1,
-            (t, s) if same(t, ty) && same(s, subty) => match version {
-                None => 2,
-                Some(v) if v.unquoted_str() == format.version() => 3,
-                Some(_) => return None,
-            },
-            _ => return None,
+        match range {
+            ("*", "*") => Some(0),
+            (t, "*") if same(t, ty) => Some(1),
+            (t, s) if same(t, ty) && same(s, subty) => self.specificity_of_parameters(format),
+            _ => None,
+        }
+    }
+
+    fn specificity_of_parameters(&self, format: Format) -> Option<u8> {
+        let is_named = |(name, wanted): &(Name<'static>, &str)| {
+            let value = self.media.get_param(*name);
+            value.is_some_and(|value| value.unquoted_str() == *wanted)
         };
-        let wildcard = specificity < 2;
-        let position = if wildcard { usize::MAX } else { self.position };
-        let quality = self.quality;
-        Some((specificity, Preference { quality, position }))
+        if format.parameters().iter().all(is_named) {
+            return Some(3);
+        }
+        // Protobuf without a message type means nothing.
+        let is_protobuf = matches!(format, Format::Protobuf { .. });
+        let is_any_version = !is_protobuf && self.media.get_param(VERSION).is_none();
+        is_any_version.then_some(2)
+    }
+
+    fn preference(&self, specificity: u8) -> Preference {
+        let is_wildcard = specificity < 2;
+        Preference {
+            quality: self.quality,
+            position: if is_wildcard {
+                usize::MAX
+            } else {
+                self.position
+            },
+        }
     }
 }
 
 const Q: Name<'static> = Name::new_unchecked("q");
 const VERSION: Name<'static> = Name::new_unchecked("version");
+const PROTO: Name<'static> = Name::new_unchecked("proto");
+const ENCODING: Name<'static> = Name::new_unchecked("encoding");
+const ESCAPING: Name<'static> = Name::new_unchecked("escaping");
 
 impl Encoding {
     /// Returns the encoding that the `Accept-Encoding` headers prefer.

@@ -11,6 +11,7 @@ use crate::exposition::compress::Compressor;
 #[cfg(feature = "gzip")]
 use crate::exposition::negotiate::Encoding;
 use crate::exposition::negotiate::{Format, Variant};
+use crate::exposition::protobuf::ProtobufWriter;
 use crate::exposition::text::{CollectedWriter, TextWriter};
 use crate::registry::Registry;
 use crate::registry::snapshot::Snapshot;
@@ -23,13 +24,14 @@ pub(crate) enum PageContent {
 }
 
 pub(crate) struct VariantWriter {
-    text: VariantText,
+    content: VariantContent,
     #[cfg(feature = "gzip")]
     compressor: Option<Compressor>,
 }
 
-enum VariantText {
-    Writer(TextWriter),
+enum VariantContent {
+    Text(TextWriter),
+    Protobuf(ProtobufWriter),
     Rendered(Bytes, CollectedWriter),
 }
 
@@ -39,12 +41,15 @@ impl VariantWriter {
 
     pub(crate) fn new(variant: Variant, content: PageContent) -> Self {
         Self {
-            text: match content {
-                PageContent::Snapshot(snapshot) => {
-                    VariantText::Writer(TextWriter::new(snapshot, variant.format))
-                }
+            content: match content {
+                PageContent::Snapshot(snapshot) => match variant.format {
+                    Format::Protobuf { exemplars } => {
+                        VariantContent::Protobuf(ProtobufWriter::new(snapshot, exemplars))
+                    }
+                    format => VariantContent::Text(TextWriter::new(snapshot, format)),
+                },
                 PageContent::Rendered(text, collected) => {
-                    VariantText::Rendered(text, CollectedWriter::new(collected))
+                    VariantContent::Rendered(text, CollectedWriter::new(collected))
                 }
             },
             #[cfg(feature = "gzip")]
@@ -54,7 +59,7 @@ impl VariantWriter {
 
     /// Returns the next slice, which can be empty, and whether it is the last.
     pub(crate) fn advance(&mut self, budget: &mut Budget) -> (Bytes, bool) {
-        let (slice, last) = self.text.advance(Self::SLICE);
+        let (slice, last) = self.content.advance(Self::SLICE);
         budget.spend(Self::SLICE);
         #[cfg(feature = "gzip")]
         if let Some(compressor) = &mut self.compressor {
@@ -70,7 +75,7 @@ impl VariantWriter {
     }
 }
 
-impl VariantText {
+impl VariantContent {
     /// The capacity of a slice in bytes: a little more than the text that the budget of one slice produces.
     const SLICE: usize = 96 * 1024;
 
@@ -80,7 +85,8 @@ impl VariantText {
             Self::Rendered(text, _) if !text.is_empty() => {
                 return (text.split_to(text.len().min(Self::SLICE)), false);
             }
-            Self::Writer(writer) => {
+            Self::Protobuf(writer) => return writer.advance(&mut Budget::of(work)),
+            Self::Text(writer) => {
                 slice.reserve_exact(Self::SLICE);
                 writer.advance(&mut slice, &mut Budget::of(work))
             }

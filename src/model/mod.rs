@@ -13,6 +13,7 @@ pub(crate) mod family_unit;
 pub(crate) mod kind;
 pub(crate) mod label_text;
 pub mod names;
+pub(crate) mod native;
 pub(crate) mod numbers;
 #[cfg(feature = "summary")]
 pub(crate) mod quantiles;

@@ -8,6 +8,7 @@ use metrics::Unit;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::names::check_constant_label;
+use crate::model::native::NativeHistogram;
 #[cfg(feature = "summary")]
 use crate::model::quantiles::Quantiles;
 use crate::registry::collectors::Collectors;
@@ -67,6 +68,7 @@ pub struct RegistryBuilder {
     constant_labels: Vec<(String, String)>,
     buckets: NameRules<Vec<f64>>,
     buckets_by_unit: Vec<(Unit, Vec<f64>)>,
+    native: NameRules<NativeHistogram>,
     #[cfg(feature = "summary")]
     quantiles: NameRules<Vec<f64>>,
     #[cfg(feature = "summary")]
@@ -146,6 +148,67 @@ impl RegistryBuilder {
         self
     }
 
+    /// Gives all histograms native buckets, in addition to their classic ones: those of layers, catalogues, operations and
+    /// macros.
+    ///
+    /// The argument is the growth factor, such as 1.1, or a [`NativeHistogram`] with more settings. Without this setting,
+    /// histograms have only classic buckets.
+    ///
+    /// ```
+    /// use tower_prometheus::{NativeHistogram, Registry};
+    ///
+    /// let registry = Registry::builder()
+    ///     .native_histograms(1.1)
+    ///     .native_histograms_for_suffix("_bytes", NativeHistogram::new(2.0).without_classic_buckets())
+    ///     .build()?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// Of the four settings, the whole name takes precedence, then the longest prefix, then the longest suffix. They also
+    /// apply to histograms whose definition has buckets. A histogram that is exported as a summary has none.
+    pub fn native_histograms(mut self, settings: impl Into<NativeHistogram>) -> Self {
+        self.native.default = Some(settings.into());
+        self
+    }
+
+    /// Gives the histogram with exactly this name native buckets.
+    ///
+    /// See [`native_histograms`](Self::native_histograms).
+    pub fn native_histograms_for(
+        self,
+        name: impl Into<String>,
+        settings: impl Into<NativeHistogram>,
+    ) -> Self {
+        self.native_rule(Pattern::Name(name.into()), settings)
+    }
+
+    /// Gives histograms whose names start with `prefix` native buckets.
+    ///
+    /// See [`native_histograms`](Self::native_histograms).
+    pub fn native_histograms_for_prefix(
+        self,
+        prefix: impl Into<String>,
+        settings: impl Into<NativeHistogram>,
+    ) -> Self {
+        self.native_rule(Pattern::Prefix(prefix.into()), settings)
+    }
+
+    /// Gives histograms whose names end with `suffix` native buckets.
+    ///
+    /// See [`native_histograms`](Self::native_histograms).
+    pub fn native_histograms_for_suffix(
+        self,
+        suffix: impl Into<String>,
+        settings: impl Into<NativeHistogram>,
+    ) -> Self {
+        self.native_rule(Pattern::Suffix(suffix.into()), settings)
+    }
+
+    fn native_rule(mut self, pattern: Pattern, settings: impl Into<NativeHistogram>) -> Self {
+        self.native.by_pattern.push((pattern, settings.into()));
+        self
+    }
+
     /// Sets the maximum number of series of each [collector](crate::collect); 10,000 by default.
     ///
     /// A histogram or a summary with all its lines is one series, and so is each state of a state set. See
@@ -163,6 +226,7 @@ impl RegistryBuilder {
     ///
     /// - the name of a constant label is invalid, or set twice,
     /// - bucket bounds are empty, not finite or not increasing,
+    /// - the growth factor of native histograms is not above 1, or their maximum number of buckets is 0,
     /// - quantiles are empty, not from 0 to 1 or not increasing,
     /// - a name, prefix, suffix or unit is empty or set twice, also if it is set for buckets and for quantiles,
     /// - the window of summaries is not from 1 s to 24 h, or
@@ -177,6 +241,9 @@ impl RegistryBuilder {
         let rules = HistogramRules {
             buckets: self.buckets.checked("buckets", Buckets::new)?,
             by_unit: buckets_by_unit(self.buckets_by_unit)?,
+            native: self
+                .native
+                .checked("native_histograms", NativeHistogram::check)?,
             #[cfg(feature = "summary")]
             summaries,
             ..HistogramRules::default()

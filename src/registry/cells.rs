@@ -334,6 +334,25 @@ impl Address {
         }
     }
 
+    /// Returns the number of this address, which is never 0.
+    pub(crate) fn to_bits(self) -> u64 {
+        u64::from(self.offset) << 8 | u64::from(self.block.get())
+    }
+
+    /// Returns the address with this number; `None` for 0.
+    #[inline]
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        let block = NonZeroU8::new(bits as u8)?;
+        let offset = (bits >> 8) as u32;
+        Some(Self { offset, block })
+    }
+
+    /// Returns the cell at this address.
+    pub(crate) fn cell(self) -> CellId {
+        let block = usize::from(self.block.get());
+        (first_of_block(block) + self.offset as usize - MARGIN) as CellId
+    }
+
     /// Returns the address `n` cells after this one. Both cells must have been reserved together.
     #[inline]
     pub(crate) fn plus(self, n: u32) -> Self {

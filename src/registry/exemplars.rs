@@ -33,11 +33,20 @@ pub struct Exemplar {
 }
 
 impl Exemplars {
+    /// The number of exemplars of a native histogram.
+    pub(crate) const NATIVE: usize = 10;
+
     pub(crate) fn new(buckets: usize) -> Self {
         let buckets = std::iter::repeat_with(ExemplarSlot::default).take(buckets);
         Self {
             buckets: buckets.collect(),
         }
+    }
+
+    /// Stores an exemplar of a native histogram. Values of one octave share a place.
+    pub(crate) fn offer_native(&self, value: f64, trace_id: TraceId) {
+        let octave = value.to_bits() >> 52;
+        self.offer(octave as usize % self.buckets.len(), value, trace_id);
     }
 
     /// Stores an exemplar, unless the bucket has one from the current second.
@@ -57,6 +66,10 @@ impl Exemplars {
                 timestamp,
             });
         }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Exemplar> {
+        (0..self.buckets.len()).filter_map(|bucket| self.get(bucket))
     }
 
     pub(crate) fn get(&self, bucket: usize) -> Option<Exemplar> {

@@ -78,6 +78,7 @@ impl Families {
                 }
                 let (name, metadata) = (name.clone(), metadata.clone());
                 let family = Family::new(name.clone(), *instrument, buckets.clone(), metadata);
+                let family = family.with_native(rules.native(*instrument, &name));
                 Arc::new(with_windows(family, &name, rules))
             }
         };
@@ -114,7 +115,8 @@ impl Families {
                 is_guess: false,
             },
         };
-        let family = Family::new(name, instrument, buckets, metadata);
+        let native = rules.native(instrument, &sanitized);
+        let family = Family::new(name, instrument, buckets, metadata).with_native(native);
         let family = Arc::new(with_windows(family, &sanitized, rules));
         known.add(instrument, source, &family);
         drop(known);

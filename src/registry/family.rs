@@ -12,10 +12,13 @@ use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 use crate::model::label_text::{label_text, series_prefix, state_prefix};
 use crate::model::names::are_valid_label_names;
+use crate::model::native::NativeSpec;
 use crate::model::spec::FamilyMetadata;
-use crate::registry::cells::{CellId, SeriesCells};
+use crate::registry::cells::{CellId, SeriesCells, Store};
 use crate::registry::exemplars::Exemplars;
+use crate::registry::histogram_cells::{ClassicCells, HistogramCells};
 use crate::registry::index::{FamilySeries, SeriesIndex};
+use crate::registry::native::NativeCells;
 #[cfg(feature = "summary")]
 use crate::registry::window::Windows;
 use crate::sync::lock;
@@ -24,8 +27,9 @@ use crate::sync::lock;
 pub(crate) struct Family {
     pub(crate) name: String,
     pub(crate) instrument: Instrument,
-    /// The bounds of a histogram; unused by other instruments.
-    pub(crate) buckets: Buckets,
+    /// The bounds of a histogram, as it is defined; unused by other instruments.
+    buckets: Buckets,
+    native: Option<NativeFamily>,
     /// The label names of every series, if the family was registered with them.
     label_names: OnceLock<Vec<String>>,
     metadata: Mutex<FamilyMetadata>,
@@ -46,6 +50,13 @@ pub(crate) struct Family {
     has_label_warning: AtomicBool,
 }
 
+/// What a family has if its histograms are native.
+struct NativeFamily {
+    spec: NativeSpec,
+    /// By the first cell of the series.
+    cells: Mutex<HashMap<CellId, Arc<NativeCells>>>,
+}
+
 impl Family {
     pub(crate) fn new(
         name: String,
@@ -57,6 +68,7 @@ impl Family {
             name,
             instrument,
             buckets,
+            native: None,
             label_names: OnceLock::new(),
             metadata: Mutex::new(metadata),
             states: OnceLock::new(),
@@ -68,6 +80,50 @@ impl Family {
             has_claims: AtomicBool::new(false),
             has_label_warning: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn with_native(self, spec: Option<NativeSpec>) -> Self {
+        let native = spec.map(|spec| NativeFamily {
+            spec,
+            cells: Mutex::default(),
+        });
+        Self { native, ..self }
+    }
+
+    /// The classic buckets of a histogram; `None` if it has only native ones.
+    pub(crate) fn classic_buckets(&self) -> Option<&Buckets> {
+        let only_native = self
+            .native
+            .as_ref()
+            .is_some_and(|native| !native.spec.has_classic);
+        (!only_native).then_some(&self.buckets)
+    }
+
+    /// The upper bounds of the exported classic buckets, without `+Inf`.
+    pub(crate) fn exported_bounds(&self) -> &[f64] {
+        self.classic_buckets().map_or(&[], Buckets::bounds)
+    }
+
+    /// Reserves the cells of a series of a histogram.
+    pub(crate) fn reserve_histogram(&self, store: &Arc<Store>) -> HistogramCells {
+        let classic = self.classic_buckets().map(|buckets| ClassicCells {
+            first: store.reserve_counts(buckets.count()),
+            bounds: buckets.clone(),
+        });
+        let native = self.native.as_ref().map(|native| {
+            let cells = Arc::new(NativeCells::new(native.spec, Arc::clone(store)));
+            let first = classic
+                .as_ref()
+                .map_or(cells.zero(), |classic| classic.first);
+            lock(&native.cells).insert(first, Arc::clone(&cells));
+            cells
+        });
+        HistogramCells { classic, native }
+    }
+
+    /// Returns the native cells of the series with this first cell.
+    pub(crate) fn native_cells(&self, first: CellId) -> Option<Arc<NativeCells>> {
+        lock(&self.native.as_ref()?.cells).get(&first).cloned()
     }
 
     pub(crate) fn metadata(&self) -> FamilyMetadata {
@@ -114,9 +170,12 @@ impl Family {
         self.exemplars.get_or_init(Mutex::default);
     }
 
-    pub(crate) fn new_exemplars(&self, cell: CellId, buckets: usize) -> Option<Arc<Exemplars>> {
+    pub(crate) fn new_exemplars(&self, cell: CellId) -> Option<Arc<Exemplars>> {
         let known = self.exemplars.get()?;
-        let exemplars = Arc::new(Exemplars::new(buckets));
+        let exemplars = Arc::new(match self.classic_buckets() {
+            Some(buckets) => Exemplars::new(buckets.count()),
+            None => Exemplars::new(Exemplars::NATIVE),
+        });
         lock(known).insert(cell, Arc::clone(&exemplars));
         Some(exemplars)
     }

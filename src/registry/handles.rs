@@ -7,6 +7,8 @@ use crate::model::trace::TraceId;
 use crate::registry::cells::SeriesCells;
 use crate::registry::cells::{Address, CellId, Store, Writer};
 use crate::registry::exemplars::Exemplars;
+use crate::registry::histogram_cells::HistogramCells;
+use crate::registry::native::NativeCells;
 #[cfg(feature = "summary")]
 use crate::registry::window::Window;
 
@@ -159,25 +161,43 @@ impl InProgressCells {
 #[derive(Clone)]
 pub(crate) struct RegistryHistogram {
     store: Arc<Store>,
-    /// The cell of the first bucket. The cells of the other buckets follow it.
-    buckets: Address,
+    classic: Option<ClassicAddress>,
+    native: Option<Arc<NativeCells>>,
     sum: Address,
-    bounds: Buckets,
     exemplars: Option<Arc<Exemplars>>,
+}
+
+/// The address of the first of the classic buckets. The cells of the other buckets follow it.
+#[derive(Clone)]
+struct ClassicAddress {
+    first: Address,
+    bounds: Buckets,
+}
+
+impl ClassicAddress {
+    /// The cell of the bucket of a sample.
+    #[inline]
+    fn of(&self, sample: f64) -> Address {
+        bucket_address(&self.bounds, self.first, sample)
+    }
 }
 
 impl RegistryHistogram {
     pub(crate) fn new(
         store: Arc<Store>,
-        cells: SeriesCells,
-        bounds: Buckets,
+        buckets: &HistogramCells,
+        sum: CellId,
         exemplars: Option<Arc<Exemplars>>,
     ) -> Self {
+        let classic = buckets.classic.as_ref().map(|classic| ClassicAddress {
+            first: Address::of(classic.first),
+            bounds: classic.bounds.clone(),
+        });
         Self {
             store,
-            buckets: Address::of(cells.cell),
-            sum: Address::of(cells.sum),
-            bounds,
+            classic,
+            native: buckets.native.clone(),
+            sum: Address::of(sum),
             exemplars,
         }
     }
@@ -186,13 +206,21 @@ impl RegistryHistogram {
     /// the sum, because the sum would never be finite again.
     #[inline]
     pub(crate) fn observe(&self, sample: f64) {
-        let Some(writer) = self.store.writer() else {
-            return self.observe_many(sample, 1);
-        };
-        if sample.is_nan() {
-            return;
+        match self.store.writer() {
+            Some(writer) if !sample.is_nan() => self.observe_with(writer, sample),
+            _ => self.observe_many(sample, 1),
         }
-        writer.add_count(self.bucket_of(sample), 1);
+    }
+
+    /// Like [`observe`](Self::observe), for a sample that is not NaN and a writer of the histogram's store.
+    #[inline]
+    fn observe_with(&self, writer: Writer<'_>, sample: f64) {
+        if let Some(classic) = &self.classic {
+            writer.add_count(classic.of(sample), 1);
+        }
+        if let Some(native) = &self.native {
+            writer.add_count(native.address(sample), 1);
+        }
         // The sum is written last, and scrapes read sums first: each observation in the sum that a scrape
         // reads is also in its buckets.
         if sample.is_finite() {
@@ -204,7 +232,13 @@ impl RegistryHistogram {
         if sample.is_nan() || count == 0 {
             return;
         }
-        self.store.add_count(self.bucket_of(sample), count);
+        if let Some(classic) = &self.classic {
+            self.store.add_count(classic.of(sample), count);
+        }
+        if let Some(native) = &self.native {
+            let bucket = native.address(sample);
+            self.store.add_count(bucket, count);
+        }
         // The sum is written last, as in `observe`.
         let sum = sample * count as f64;
         if sum.is_finite() {
@@ -212,18 +246,15 @@ impl RegistryHistogram {
         }
     }
 
-    #[inline]
-    fn bucket_of(&self, sample: f64) -> Address {
-        bucket_address(&self.bounds, self.buckets, sample)
-    }
-
     /// Records an observation with its trace as an exemplar, if the series keeps exemplars.
     pub(crate) fn observe_traced(&self, sample: f64, trace: TraceId) {
         self.observe(sample);
-        if let Some(exemplars) = &self.exemplars
-            && !sample.is_nan()
-        {
-            exemplars.offer(self.bounds.position(sample), sample, trace);
+        let Some(exemplars) = self.exemplars.as_ref().filter(|_| !sample.is_nan()) else {
+            return;
+        };
+        match &self.classic {
+            Some(classic) => exemplars.offer(classic.bounds.position(sample), sample, trace),
+            None => exemplars.offer_native(sample, trace),
         }
     }
 }
@@ -248,47 +279,70 @@ fn bucket_address(bounds: &Buckets, first: Address, sample: f64) -> Address {
 /// [`RegistryHistogram`] in the same store.
 ///
 /// They are separate from the handles so that the hot path reads less memory.
-#[derive(Clone, Copy)]
 pub(crate) struct RequestCells {
     requests: Address,
-    buckets: Address,
     sum: Address,
+    buckets: DurationBuckets,
+}
+
+enum DurationBuckets {
+    /// The first of the classic buckets.
+    Classic(Address),
+    Native(Arc<NativeCells>),
 }
 
 impl RequestCells {
-    /// `bounds` must be those of `duration`, and must be passed to [`count`](Self::count).
+    /// `bounds` must be those of `duration`, and must be passed to [`count`](Self::count). `None` if the histogram has
+    /// classic and native buckets.
     pub(crate) fn of(
         requests: &RegistryCounter,
         duration: &RegistryHistogram,
         bounds: &Buckets,
-    ) -> Self {
-        // With other bounds, `count` would write to the cells of another series.
-        debug_assert_eq!(duration.bounds, *bounds);
-        Self {
+    ) -> Option<Self> {
+        let buckets = match (&duration.classic, &duration.native) {
+            (Some(classic), None) => {
+                // With other bounds, `count` would write to the cells of another series.
+                debug_assert_eq!(classic.bounds, *bounds);
+                DurationBuckets::Classic(classic.first)
+            }
+            (None, Some(native)) => DurationBuckets::Native(Arc::clone(native)),
+            _ => return None,
+        };
+        Some(Self {
             requests: requests.at,
-            buckets: duration.buckets,
             sum: duration.sum,
-        }
+            buckets,
+        })
     }
 
     /// Counts a request and its duration. `bounds` are those of the histogram.
     #[inline]
-    pub(crate) fn count(self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
+    pub(crate) fn count(&self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
         let mut counts = writer.counts(self.requests);
         counts.add(self.requests, 1);
+        let bucket = self.bucket(bounds, seconds);
         // Fast path: usually both cells are in one block.
-        if !counts.has(self.buckets) {
-            counts = writer.counts(self.buckets);
+        if !counts.has(bucket) {
+            counts = writer.counts(bucket);
         }
-        counts.add(bucket_address(bounds, self.buckets, seconds), 1);
+        counts.add(bucket, 1);
         // The sum is written last, as in `RegistryHistogram::observe`. A duration is always finite.
         writer.add_sum(self.sum, seconds);
     }
 
+    /// The cell of the bucket of a duration.
+    #[inline]
+    fn bucket(&self, bounds: &Buckets, seconds: f64) -> Address {
+        match &self.buckets {
+            DurationBuckets::Classic(first) => bucket_address(bounds, *first, seconds),
+            DurationBuckets::Native(native) => native.address(seconds),
+        }
+    }
+
     /// Like [`RequestCells::count`], but also works on threads without a writer.
-    pub(crate) fn count_anywhere(self, store: &Store, bounds: &Buckets, seconds: f64) {
+    pub(crate) fn count_anywhere(&self, store: &Store, bounds: &Buckets, seconds: f64) {
         store.add_count(self.requests, 1);
-        store.add_count(bucket_address(bounds, self.buckets, seconds), 1);
+        store.add_count(self.bucket(bounds, seconds), 1);
         store.add_sum(self.sum, seconds);
     }
 }

@@ -5,6 +5,8 @@ use metrics::Unit;
 #[cfg(feature = "summary")]
 use crate::error::Error;
 use crate::model::bounds::Buckets;
+use crate::model::kind::Instrument;
+use crate::model::native::NativeSpec;
 #[cfg(feature = "summary")]
 use crate::model::quantiles::Quantiles;
 use crate::model::unit::unit_of;
@@ -19,6 +21,7 @@ use crate::registry::window::{DEFAULT_WINDOW, Windows};
 pub(crate) struct HistogramRules {
     pub(crate) buckets: NameRules<Buckets>,
     pub(crate) by_unit: Vec<(Unit, Buckets)>,
+    pub(crate) native: NameRules<NativeSpec>,
     #[cfg(feature = "summary")]
     pub(crate) summaries: SummaryRules,
     pub(crate) built_in: BuiltIn,
@@ -69,6 +72,12 @@ impl HistogramRules {
             buckets: buckets.clone(),
             is_guess,
         }
+    }
+
+    /// Returns the native buckets of a family; `None` if it has none.
+    pub(crate) fn native(&self, instrument: Instrument, name: &str) -> Option<NativeSpec> {
+        let rule = self.native.find(name).map(|(_, spec)| *spec);
+        rule.filter(|_| instrument == Instrument::Histogram)
     }
 
     fn buckets_rule(&self, name: &str, unit: Option<Unit>) -> Option<(Closeness, &Buckets)> {

@@ -8,10 +8,12 @@ pub(crate) mod families;
 pub(crate) mod family;
 pub(crate) mod global;
 pub(crate) mod handles;
+pub(crate) mod histogram_cells;
 pub(crate) mod histogram_rules;
 pub(crate) mod hooks;
 pub(crate) mod index;
 pub(crate) mod name_rules;
+pub(crate) mod native;
 mod recorder;
 pub(crate) mod series;
 pub mod snapshot;
@@ -211,7 +213,7 @@ impl Registry {
             ..
         } = &*self.inner;
         let family = families.of(Instrument::Histogram, family, histogram_rules);
-        family.buckets.clone()
+        family.classic_buckets().cloned().unwrap_or_default()
     }
 
     /// Returns an error if one of `labels` is a constant label of this registry. `owner` names the layer or

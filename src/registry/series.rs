@@ -153,17 +153,15 @@ impl Registry {
             Instrument::Histogram,
             key,
             |family| {
-                let bounds = family.buckets.clone();
                 let store = Arc::clone(&self.inner.store);
+                let buckets = family.reserve_histogram(&store);
                 let cells = SeriesCells {
-                    cell: store.reserve_counts(bounds.count()),
+                    cell: buckets.first(),
                     sum: store.reserve_sum(),
                 };
-                let exemplars = family.new_exemplars(cells.cell, bounds.count());
-                (
-                    RegistryHistogram::new(store, cells, bounds, exemplars),
-                    cells,
-                )
+                let exemplars = family.new_exemplars(cells.cell);
+                let histogram = RegistryHistogram::new(store, &buckets, cells.sum, exemplars);
+                (histogram, cells)
             },
         )
     }

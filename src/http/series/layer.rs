@@ -229,7 +229,7 @@ impl LayerSeries {
     }
 
     /// Counts a request, whether or not the thread has a writer.
-    pub(super) fn count_anywhere(&self, cells: RequestCells, seconds: f64) {
+    pub(super) fn count_anywhere(&self, cells: &RequestCells, seconds: f64) {
         if let Some(store) = self.writing.store() {
             cells.count_anywhere(store, &self.duration_bounds, seconds);
         }
@@ -301,9 +301,9 @@ impl LayerSeries {
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
             (&requests, &duration)
             && !(self.settings.measures_more() || series.may_warn)
+            && let Some(cells) = RequestCells::of(requests, duration, &self.duration_bounds)
         {
-            let bounds = &self.duration_bounds;
-            return CompletionRecorder::Ordinary(RequestCells::of(requests, duration, bounds));
+            return CompletionRecorder::Ordinary(cells);
         }
         let responses = status.is_response().then(|| key(HttpMetric::Responses));
         CompletionRecorder::Other(Box::new(Handles {

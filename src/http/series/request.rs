@@ -189,7 +189,7 @@ impl RequestSeries {
     /// Counts a request that ended.
     pub(crate) fn count(&'static self, status: Status, seconds: f64, measured: &Measured) {
         match self.recorder(status) {
-            CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(*cells, seconds),
+            CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(cells, seconds),
             CompletionRecorder::Other(handles) => handles.count(seconds, measured),
         }
         if self.may_warn {

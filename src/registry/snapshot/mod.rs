@@ -34,6 +34,7 @@ pub use self::view::{
     Bucket, Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, SummaryValue, Value,
 };
 pub(crate) use self::view::{FamilySource, RegistryFamily};
+pub use crate::registry::native::{NativeBucket, NativeBuckets};
 
 use std::fmt;
 use std::sync::Arc;

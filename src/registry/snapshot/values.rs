@@ -8,6 +8,7 @@ use crate::model::kind::has_sample_name;
 use crate::registry::cells::{CellId, SeriesCells};
 use crate::registry::family::Family;
 use crate::registry::index::SeriesIndex;
+use crate::registry::native::NativeBuckets;
 use crate::registry::{Registry, RegistryInner};
 use crate::sync::lock;
 
@@ -53,6 +54,12 @@ impl RegistryValues {
     /// Returns the counts of a histogram by bucket, not cumulative.
     pub(crate) fn buckets(&self, first: CellId, count: usize) -> &[u64] {
         &self.numbers.counts[first as usize..][..count]
+    }
+
+    /// Returns the native buckets of the histogram with this first cell; `None` if it has none.
+    pub(crate) fn native(&self, family: &Family, first: CellId) -> Option<NativeBuckets> {
+        let cells = family.native_cells(first)?;
+        Some(cells.read(&self.numbers.counts))
     }
 
     pub(crate) fn sum(&self, cell: CellId) -> f64 {
@@ -222,6 +229,12 @@ impl ValueReader {
             let end = start + affordable(*sums_end - start, shards, budget)?;
             sums.resize(end, 0.0);
             store.gather_sums(start as CellId..end as CellId, &mut sums[start..]);
+        }
+        if counts.is_empty() {
+            // Native histograms reserve cells while they are recorded. Read after the sums, so that each observation in a
+            // sum is in the buckets.
+            *counts_end = store.counts_end() as usize;
+            counts.reserve(*counts_end);
         }
         while counts.len() < *counts_end {
             let start = counts.len();

@@ -12,9 +12,11 @@ use crate::collect::checked::{CheckedFamily, CheckedValue};
 use crate::model::kind::{Instrument, MetricKind};
 use crate::model::label_text::label_pairs;
 use crate::model::numbers::Number;
+use crate::registry::cells::CellId;
 use crate::registry::exemplars::Exemplars;
 use crate::registry::family::Family;
 use crate::registry::index::{IndexedSeries, SeriesIndex};
+use crate::registry::native::NativeBuckets;
 
 /// A metric family of a [`Snapshot`](super::Snapshot).
 #[derive(Clone, Copy)]
@@ -125,8 +127,13 @@ impl<'a> FamilySnapshot<'a> {
 
     /// Returns the series of the metric, sorted by their labels.
     pub fn series(&self) -> impl Iterator<Item = SeriesSnapshot<'a>> + use<'a> {
-        let source = self.source;
-        (0..self.len()).map(move |i| match source {
+        let family = *self;
+        (0..self.len()).map(move |i| family.get(i))
+    }
+
+    /// Returns series `i`, which must exist.
+    pub(crate) fn get(&self, i: usize) -> SeriesSnapshot<'a> {
+        match self.source {
             FamilySource::Registry(family) => {
                 let (prefix, series) = family.index.get(i);
                 SeriesSnapshot {
@@ -138,7 +145,7 @@ impl<'a> FamilySnapshot<'a> {
                 labels: family.labels(i),
                 source: SeriesSource::Collected(family, i),
             },
-        })
+        }
     }
 }
 
@@ -203,8 +210,9 @@ fn collected_value(family: &CheckedFamily, i: usize) -> Value<'_> {
             _,
         ) => Value::Histogram(HistogramValue {
             bounds,
-            counts,
+            counts: counts.into(),
             sum,
+            native: None,
             exemplars: None,
         }),
         (CheckedValue::Summary(summary), _) => Value::Summary(SummaryValue {
@@ -216,6 +224,14 @@ fn collected_value(family: &CheckedFamily, i: usize) -> Value<'_> {
 }
 
 impl<'a> RegistryFamily<'a> {
+    /// Returns the counts of the classic buckets of a histogram, not cumulative: at least that of `+Inf`.
+    pub(crate) fn counts(self, first: CellId, native: Option<&NativeBuckets>) -> Cow<'a, [u64]> {
+        match self.family.classic_buckets() {
+            Some(buckets) => self.values.buckets(first, buckets.count()).into(),
+            None => vec![native.map_or(0, NativeBuckets::count)].into(),
+        }
+    }
+
     fn value(self, series: &IndexedSeries) -> Value<'a> {
         let Self { values, family, .. } = self;
         let cells = series.cells;
@@ -226,12 +242,16 @@ impl<'a> RegistryFamily<'a> {
             Instrument::InProgress => Value::Gauge(Number::Integer(values.in_progress(cells.cell))),
             Instrument::Info => Value::Info,
             Instrument::StateSet => Value::State(values.is_current_state(cells)),
-            Instrument::Histogram => Value::Histogram(HistogramValue {
-                bounds: family.buckets.bounds(),
-                counts: values.buckets(cells.cell, family.buckets.count()),
-                sum: values.sum(cells.sum),
-                exemplars: family.exemplars(cells.cell),
-            }),
+            Instrument::Histogram => {
+                let native = values.native(family, cells.cell);
+                Value::Histogram(HistogramValue {
+                    bounds: family.exported_bounds(),
+                    counts: self.counts(cells.cell, native.as_ref()),
+                    sum: values.sum(cells.sum),
+                    native,
+                    exemplars: family.exemplars(cells.cell),
+                })
+            }
             #[cfg(feature = "summary")]
             Instrument::Summary => Value::Summary(SummaryValue {
                 count: values.count(cells.cell),
@@ -265,8 +285,9 @@ pub enum Value<'a> {
 pub struct HistogramValue<'a> {
     bounds: &'a [f64],
     /// The number of observations of each bucket, not cumulative.
-    counts: &'a [u64],
+    counts: Cow<'a, [u64]>,
     sum: f64,
+    native: Option<NativeBuckets>,
     exemplars: Option<Arc<Exemplars>>,
 }
 
@@ -274,7 +295,26 @@ impl HistogramValue<'_> {
     /// Returns the number of observations.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
+        match &self.native {
+            Some(native) => native.count(),
+            None => self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
+        }
+    }
+
+    /// Returns the native buckets; `None` if the histogram has only classic ones.
+    #[must_use]
+    pub fn native(&self) -> Option<&NativeBuckets> {
+        self.native.as_ref()
+    }
+
+    /// The number of buckets of both kinds, without those that are empty.
+    pub(crate) fn bucket_count(&self) -> usize {
+        self.counts.len() + self.native.as_ref().map_or(0, NativeBuckets::len)
+    }
+
+    /// The exemplars of all buckets.
+    pub(crate) fn exemplars(&self) -> impl Iterator<Item = Exemplar> {
+        self.exemplars.iter().flat_map(|exemplars| exemplars.iter())
     }
 
     /// Returns the sum of all finite observations, in the unit of the metric.
@@ -288,7 +328,7 @@ impl HistogramValue<'_> {
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         let mut cumulative_count = 0_u64;
         bounds
-            .zip(self.counts)
+            .zip(&*self.counts)
             .enumerate()
             .map(move |(i, (upper_bound, count))| {
                 cumulative_count = cumulative_count.saturating_add(*count);

@@ -12,6 +12,8 @@ use std::sync::{Mutex, PoisonError};
 /// A program that tests start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
+    /// Prometheus' library for Go, and Go itself.
+    ClientGolang,
     Curl,
     Prometheus,
     Promtool,
@@ -26,6 +28,7 @@ impl Tool {
     /// The name of the program.
     pub fn program(self) -> &'static str {
         match self {
+            Self::ClientGolang => "go",
             Self::Curl => "curl",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
@@ -40,6 +43,7 @@ impl Tool {
     /// The Debian package that contains the program.
     pub fn package(self) -> &'static str {
         match self {
+            Self::ClientGolang => "golang-github-prometheus-client-golang-dev",
             Self::Promtool => "prometheus",
             Self::PythonParser => "python3-prometheus-client",
             _ => self.program(),

@@ -1,0 +1,383 @@
+//! [`NativeHistogram`]: the settings of native histograms. [`Schema`]: the buckets of a resolution.
+
+use crate::error::Error;
+
+/// The settings of a native histogram.
+///
+/// A native histogram has no fixed bounds. Each bound is the bound before it, multiplied by the growth factor, and only
+/// buckets with observations are stored and exported. So quantiles are right within the factor, whatever the range of the
+/// values, and a histogram is one series in Prometheus.
+///
+/// ```
+/// use tower_prometheus::{NativeHistogram, Registry};
+///
+/// let registry = Registry::builder()
+///     .native_histograms(1.1)
+///     .native_histograms_for("http_request_duration_seconds", NativeHistogram::new(1.05).without_classic_buckets())
+///     .build()?;
+/// # Ok::<(), tower_prometheus::Error>(())
+/// ```
+///
+/// | value | bucket |
+/// |---|---|
+/// | from -2<sup>-128</sup> to 2<sup>-128</sup>, so also 0 | the zero bucket |
+/// | greater, or negative | the bucket with the next higher bound, by absolute value; a bound belongs to its bucket |
+/// | an infinity | the bucket after that of the largest float; it is not in the sum |
+/// | NaN | none: it is ignored |
+///
+/// Only the protobuf format has native histograms. Prometheus asks for it if native histograms are enabled in its
+/// configuration. In the text formats, the histogram has its classic buckets; without them, only `+Inf`, `_sum` and
+/// `_count`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "the settings do nothing until a registry has them"]
+pub struct NativeHistogram {
+    factor: f64,
+    max_buckets: usize,
+    has_classic: bool,
+}
+
+impl NativeHistogram {
+    const MAX_BUCKETS: usize = 160;
+
+    /// Creates the settings with a growth factor, the largest ratio of two neighbouring bounds. It must be greater than 1.
+    ///
+    /// Prometheus knows 13 factors. The largest of them that is not above `factor` applies:
+    ///
+    /// | schema | factor | buckets from 1 ms to 10 s |
+    /// |---|---|---|
+    /// | 8 | 1.0027 | 3402 |
+    /// | 5 | 1.022 | 426 |
+    /// | 4 | 1.044 | 213 |
+    /// | 3 | 1.09 | 107 |
+    /// | 2 | 1.19 | 54 |
+    /// | 1 | 1.41 | 27 |
+    /// | 0 | 2 | 14 |
+    /// | -4 | 65536 | 2 |
+    ///
+    /// 1.1 is customary. A factor below 1.0027 is treated like it.
+    pub fn new(factor: f64) -> Self {
+        Self {
+            factor,
+            max_buckets: Self::MAX_BUCKETS,
+            has_classic: true,
+        }
+    }
+
+    /// Sets the maximum number of buckets that a series exports, 1 or more. The default is 160.
+    ///
+    /// A series that has more is exported from then on with half the resolution: two neighbouring buckets become one.
+    /// Nothing is lost, and no count decreases. At the lowest resolution, schema -4, a series can have up to 146 buckets
+    /// whatever the limit.
+    pub fn max_buckets(mut self, buckets: usize) -> Self {
+        self.max_buckets = buckets;
+        self
+    }
+
+    /// Leaves out the classic buckets.
+    ///
+    /// Scrapers that get the text format, as VictoriaMetrics and Prometheus without native histograms, then only see the
+    /// sum and the number of observations.
+    pub fn without_classic_buckets(mut self) -> Self {
+        self.has_classic = false;
+        self
+    }
+
+    pub(crate) fn check(self) -> Result<NativeSpec, Error> {
+        let schema = Schema::of_factor(self.factor).ok_or_else(|| {
+            Error::new(format!(
+                "growth factor {} of native histograms: it must be a number greater than 1, such as 1.1",
+                self.factor
+            ))
+        })?;
+        if self.max_buckets == 0 {
+            return Err(Error::new(
+                "max_buckets 0 of native histograms: at least 1 is needed, 160 are customary",
+            ));
+        }
+        Ok(NativeSpec {
+            schema,
+            max_buckets: self.max_buckets,
+            has_classic: self.has_classic,
+        })
+    }
+}
+
+/// A growth factor.
+impl From<f64> for NativeHistogram {
+    fn from(factor: f64) -> Self {
+        Self::new(factor)
+    }
+}
+
+/// The checked settings of a native histogram.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct NativeSpec {
+    pub(crate) schema: Schema,
+    pub(crate) max_buckets: usize,
+    pub(crate) has_classic: bool,
+}
+
+/// A resolution of native histograms: bounds are the powers of 2^(2^-schema).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Schema(i8);
+
+/// Values up to this one are in the zero bucket: 2^-128.
+pub(crate) const ZERO_THRESHOLD: f64 = f64::from_bits((1023 - 128) << MANTISSA_BITS);
+
+const MANTISSA_BITS: u32 = 52;
+const MANTISSA: u64 = (1 << MANTISSA_BITS) - 1;
+
+/// A bucket: a position in a block of adjacent buckets that are stored together.
+///
+/// A block is an octave, which has 2^schema buckets. With a schema below 0, it is a single bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) block: i32,
+    pub(crate) offset: u32,
+}
+
+impl Schema {
+    pub(crate) const MIN: i8 = -4;
+    pub(crate) const MAX: i8 = 8;
+
+    #[cfg(test)]
+    pub(crate) fn new(schema: i8) -> Self {
+        Self(schema.clamp(Self::MIN, Self::MAX))
+    }
+
+    /// The lowest schema that does not grow faster than `factor`.
+    fn of_factor(factor: f64) -> Option<Self> {
+        if !(factor.is_finite() && factor > 1.0) {
+            return None;
+        }
+        let exact = -factor.log2().log2().floor();
+        Some(Self(exact.clamp(Self::MIN.into(), Self::MAX.into()) as i8))
+    }
+
+    pub(crate) fn number(self) -> i8 {
+        self.0
+    }
+
+    /// The schema with half the resolution; `None` if there is none.
+    pub(crate) fn halved(self) -> Option<Self> {
+        (self.0 > Self::MIN).then(|| Self(self.0 - 1))
+    }
+
+    /// The number of buckets of a block.
+    pub(crate) fn block_len(self) -> u32 {
+        1 << self.0.max(0)
+    }
+
+    /// The position of a positive value above the zero threshold. Its bits are passed, because they are compared as
+    /// integers.
+    #[inline]
+    pub(crate) fn position(self, bits: u64) -> Position {
+        let mantissa = bits & MANTISSA;
+        if mantissa == 0 || self.0 < 0 {
+            return self.position_of_other(bits);
+        }
+        Position {
+            block: exponent(bits),
+            offset: bounds_below(mantissa) >> (Self::MAX - self.0),
+        }
+    }
+
+    /// The position of a power of two or an infinity, or of any value if a bucket is wider than an octave.
+    #[inline(never)]
+    fn position_of_other(self, bits: u64) -> Position {
+        if bits == f64::INFINITY.to_bits() {
+            return self.position_of(self.index(self.position(f64::MAX.to_bits())) + 1);
+        }
+        // A power of two is the upper bound of the octave below it.
+        let octave = exponent(bits) - i32::from(bits & MANTISSA == 0);
+        if self.0 < 0 {
+            // Rounded up: the octave ends at 2^(octave + 1).
+            let width = -self.0;
+            let block = (octave + (1 << width)) >> width;
+            return Position { block, offset: 0 };
+        }
+        Position {
+            block: octave,
+            offset: self.block_len() - 1,
+        }
+    }
+
+    /// The index of a bucket as Prometheus counts: the bucket with the upper bound 1 is 0.
+    pub(crate) fn index(self, Position { block, offset }: Position) -> i32 {
+        match self.0 < 0 {
+            true => block,
+            false => (block << self.0) + offset as i32 + 1,
+        }
+    }
+
+    /// The upper bound of the bucket with this index.
+    pub(crate) fn bound(self, index: i32) -> f64 {
+        (f64::from(index) * f64::from(-self.0).exp2()).exp2()
+    }
+
+    fn position_of(self, index: i32) -> Position {
+        match self.0 < 0 {
+            true => Position {
+                block: index,
+                offset: 0,
+            },
+            false => Position {
+                block: (index - 1) >> self.0,
+                offset: (index - 1) as u32 & (self.block_len() - 1),
+            },
+        }
+    }
+}
+
+/// The index of the bucket, with half the resolution, that includes the bucket `index`.
+pub(crate) fn halved_index(index: i32) -> i32 {
+    (index + 1) >> 1
+}
+
+#[inline]
+fn exponent(bits: u64) -> i32 {
+    (bits >> MANTISSA_BITS) as i32 - 1023
+}
+
+/// The number of bounds of the octave, at the highest resolution, that are below a value with this mantissa.
+///
+/// A table gives the number of bounds below the start of each 512th of an octave. A 512th holds at most one bound.
+#[inline]
+fn bounds_below(mantissa: u64) -> u32 {
+    let start = STARTS[(mantissa >> (MANTISSA_BITS - 9)) as usize];
+    u32::from(start) + u32::from(mantissa > BOUNDS[start as usize])
+}
+
+/// The mantissas of the bounds 2^(1/256) to 2^(255/256), and one above all mantissas.
+static BOUNDS: [u64; 256] = bounds();
+static STARTS: [u8; 512] = starts();
+
+const fn bounds() -> [u64; 256] {
+    /// 2^(1/2) to 2^(1/256). The first is one unit in the last place too small: with it, the products are bit for bit the
+    /// bounds that Prometheus has in a table.
+    const FACTORS: [f64; 8] = [
+        std::f64::consts::SQRT_2.next_down(),
+        1.189_207_115_002_721,
+        1.090_507_732_665_257_7,
+        1.044_273_782_427_413_8,
+        1.021_897_148_654_116_6,
+        1.010_889_286_051_700_5,
+        1.005_429_901_112_802_7,
+        1.002_711_275_050_202_5,
+    ];
+    let mut bounds = [u64::MAX; 256];
+    let mut i = 1;
+    while i < 256 {
+        let (mut bound, mut bit) = (1.0, 0);
+        while bit < 8 {
+            if i >> (7 - bit) & 1 == 1 {
+                bound *= FACTORS[bit];
+            }
+            bit += 1;
+        }
+        bounds[i - 1] = bound.to_bits() & MANTISSA;
+        i += 1;
+    }
+    bounds
+}
+
+const fn starts() -> [u8; 512] {
+    let bounds = bounds();
+    let mut starts = [0; 512];
+    let mut part = 0;
+    while part < 512 {
+        let start = (part as u64) << (MANTISSA_BITS - 9);
+        let mut below = 0;
+        while bounds[below as usize] < start {
+            below += 1;
+        }
+        starts[part] = below;
+        part += 1;
+    }
+    starts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(schema: i8, x: f64) -> i32 {
+        let schema = Schema::new(schema);
+        schema.index(schema.position(x.to_bits()))
+    }
+
+    #[test]
+    fn bound_belongs_to_the_bucket_below_it() {
+        for schema in Schema::MIN..=Schema::MAX {
+            for power in [-127, -64, -3, 0, 5, 1000] {
+                let bound = 2_f64.powi(power);
+                let per_octave = 2_f64.powi(schema.into());
+                assert_eq!(
+                    index(schema, bound),
+                    (f64::from(power) * per_octave).ceil() as i32
+                );
+                assert!(index(schema, bound) <= index(schema, bound.next_up()));
+                if schema >= 0 {
+                    assert_eq!(index(schema, bound.next_up()), index(schema, bound) + 1);
+                    assert_eq!(index(schema, bound.next_down()), index(schema, bound));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bucket_has_the_bounds_of_its_schema() {
+        for schema in 0..=Schema::MAX {
+            let growth = 2_f64.powf(2_f64.powi((-schema).into()));
+            for i in 0..100_000 {
+                let x = 1e-30 * 1.0021_f64.powi(i);
+                let index = f64::from(index(schema, x));
+                assert!(growth.powf(index) >= x * (1.0 - 1e-9), "{schema} {x}");
+                assert!(growth.powf(index - 1.0) <= x * (1.0 + 1e-9), "{schema} {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn infinity_is_in_the_bucket_after_the_largest_float() {
+        for schema in Schema::MIN..=Schema::MAX {
+            assert_eq!(index(schema, f64::INFINITY), index(schema, f64::MAX) + 1);
+        }
+        assert_eq!(index(0, f64::INFINITY), 1025);
+        assert_eq!(index(3, f64::INFINITY), 8193);
+    }
+
+    #[test]
+    fn halving_joins_the_buckets_of_the_lower_schema() {
+        for schema in Schema::MIN + 1..=Schema::MAX {
+            for i in 0..20_000 {
+                let x = 1e-20 * 1.01_f64.powi(i % 9000);
+                assert_eq!(
+                    halved_index(index(schema, x)),
+                    index(schema - 1, x),
+                    "{schema} {x}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn schema_does_not_grow_faster_than_the_factor() {
+        let number = |factor| Schema::of_factor(factor).map(Schema::number);
+        for (factor, schema) in [
+            (1.000_1, 8),
+            (1.05, 4),
+            (1.1, 3),
+            (1.3, 2),
+            (1.5, 1),
+            (2.0, 0),
+            (4.0, -1),
+            (1e10, -4),
+        ] {
+            assert_eq!(number(factor), Some(schema), "{factor}");
+        }
+        for factor in [1.0, 0.5, 0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(number(factor), None, "{factor}");
+        }
+    }
+}
