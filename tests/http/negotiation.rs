@@ -1,6 +1,8 @@
 //! Negotiation of the format and the compression of the metrics page by `Accept` and `Accept-Encoding`.
 
-use test_support::negotiation::{OPEN_METRICS_0, OPEN_METRICS_1, TEXT, headers, negotiate};
+use test_support::negotiation::{
+    OPEN_METRICS_0, OPEN_METRICS_1, PROTOBUF, TEXT, headers, negotiate,
+};
 
 #[track_caller]
 fn assert_accept(values: &[&str], expected: &str) {
@@ -18,7 +20,7 @@ fn scrapers_get_the_format_that_they_prefer() {
     );
     assert_accept(&[prometheus_2], OPEN_METRICS_1);
     assert_accept(&[prometheus_3], OPEN_METRICS_1);
-    assert_accept(&[&native], OPEN_METRICS_1);
+    assert_accept(&[&native], PROTOBUF);
     assert_accept(&["text/plain;version=0.0.4;q=1,*/*;q=0.1"], TEXT);
 }
 

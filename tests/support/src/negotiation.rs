@@ -5,6 +5,8 @@ use tower::ServiceExt;
 use tower_prometheus::Registry;
 
 pub const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const PROTOBUF: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 pub const OPEN_METRICS_1: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub const OPEN_METRICS_0: &str = "application/openmetrics-text; version=0.0.1; charset=utf-8";
 
