@@ -2,4 +2,5 @@
 
 mod collectors;
 mod deadlines;
+mod kinds;
 mod server;
