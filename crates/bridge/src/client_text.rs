@@ -61,6 +61,9 @@ fn add_line<'a>(line: &'a str, families: &mut Vec<Family<'a>>) -> Result<(), &'s
         if !family.kind.is_empty() {
             return Err("a second TYPE line");
         }
+        if kind.contains(' ') {
+            return Err("a space in the name or the type");
+        }
         family.kind = kind;
         return Ok(());
     }

@@ -55,7 +55,7 @@ fn every_kind() -> ClientRegistry {
     let kind = |kind| label_set(&[("kind", kind)]);
     orders.get_or_create(&kind("book")).inc_by(3);
     orders
-        .get_or_create(&kind("größe \"1\"\\\n,}="))
+        .get_or_create(&kind("größe \"1\"\\\n,=}"))
         .inc_by((1 << 60) + 1);
     registry.register("orders", "Orders", orders);
     let busy = FloatCounter::default();

@@ -3,7 +3,6 @@
 pub(crate) mod call;
 pub(crate) mod collection;
 pub(crate) mod merge;
-mod nested;
 
 use std::any::Any;
 use std::fmt;

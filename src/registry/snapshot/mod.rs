@@ -27,6 +27,7 @@
 //! ```
 
 mod gather;
+mod nested;
 pub(crate) mod values;
 mod view;
 

@@ -40,6 +40,14 @@ const UNSTABLE_CRATES: &[(&str, &str)] = &[
         "axum",
         "feature `axum`: `MetricsHandler` implements its `Handler`",
     ),
+    (
+        "prometheus",
+        "feature `prometheus` of the bridge: its registry is what is bridged",
+    ),
+    (
+        "prometheus_client",
+        "feature `prometheus-client` of the bridge: its registry is what is bridged",
+    ),
 ];
 
 #[test]

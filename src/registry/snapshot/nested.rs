@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::task::Poll;
 
+use super::{FamilySnapshot, HistogramValue, Snapshot, SummaryValue, Value};
 use crate::budget::Budget;
 use crate::collect::deadline::Deadline;
 use crate::collect::family_samples::FamilySamples;
@@ -17,7 +18,6 @@ use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 use crate::registry::Registry;
 use crate::registry::collectors::merge::{DROPPED, DURATION, SUCCESS};
-use crate::registry::snapshot::{FamilySnapshot, HistogramValue, Snapshot, SummaryValue, Value};
 
 /// A registry is a collector of another registry: all its metrics are on the page of the other one, too.
 ///
