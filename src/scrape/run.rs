@@ -115,7 +115,7 @@ struct VariantProgress {
 enum PageStage {
     Waiting,
     Merging(Box<Merge>),
-    Writing(VariantWriter),
+    Writing(Box<VariantWriter>),
 }
 
 /// The result of [`ScrapeRun::slice`].
@@ -308,7 +308,7 @@ impl VariantProgress {
             PageStage::Merging(merge) => {
                 if let Some(families) = merge.advance(budget) {
                     let writer = VariantWriter::new(self.variant, content.with(families));
-                    self.stage = PageStage::Writing(writer);
+                    self.stage = PageStage::Writing(Box::new(writer));
                 }
             }
             PageStage::Writing(writer) => {

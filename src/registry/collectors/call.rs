@@ -56,7 +56,7 @@ pub(crate) struct CollectorCall {
 enum CallWork {
     Collecting(CollectFuture),
     /// Validates the samples. The number is the run time of the collector in seconds.
-    Checking(Checker, f64),
+    Checking(Box<Checker>, f64),
     Over,
 }
 
@@ -149,7 +149,7 @@ impl CollectorCall {
                 Ok(samples) => {
                     budget.spend(SAMPLE * samples.len());
                     let checker = Checker::new(samples, Arc::clone(&self.rules));
-                    *work = CallWork::Checking(checker, seconds);
+                    *work = CallWork::Checking(Box::new(checker), seconds);
                 }
                 Err(reason) => return Some((Err(reason), seconds)),
             }

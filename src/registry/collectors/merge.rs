@@ -51,7 +51,7 @@ enum Stage {
     /// Validates the families about collectors.
     AboutCollectors(Vec<FamilyChecker>),
     /// Moves the families to the result, and builds those that are shared.
-    Sorting(Option<SharedFamily>),
+    Sorting(Option<Box<SharedFamily>>),
 }
 
 /// A family with the reports that have it.
@@ -301,11 +301,11 @@ impl Merge {
             match parts.len() {
                 1 => self.merged.extend(parts.pop().map(|(_, family)| family)),
                 _ => {
-                    *shared = Some(SharedFamily {
+                    *shared = Some(Box::new(SharedFamily {
                         family: parts[0].1.without_series(),
                         parts,
                         unbuilt: series.into_iter(),
-                    });
+                    }));
                 }
             }
         }
