@@ -15,9 +15,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[path = "../../../src/sync.rs"]
 mod sync;
 
+#[path = "../../../src/error.rs"]
+mod error;
+
+#[path = "../../../src/model/native.rs"]
+mod native_model;
+
+mod model {
+    pub(crate) use crate::native_model as native;
+}
+
 mod registry {
     #[path = "../../../../src/registry/cells.rs"]
     mod cells;
+    #[path = "../../../../src/registry/native.rs"]
+    mod native;
     #[path = "../../../../src/registry/thread_slot.rs"]
     mod thread_slot;
 

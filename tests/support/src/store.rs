@@ -104,6 +104,8 @@ pub enum Kind {
 /// data. Dropping it kills the process and removes the data.
 pub struct Store {
     pub kind: Kind,
+    /// The feature flags of Prometheus.
+    features: &'static str,
     program: ListeningProgram,
     pub url: String,
 }
@@ -122,6 +124,14 @@ impl Store {
         store
     }
 
+    /// Like [`prometheus`](Self::prometheus), with native histograms enabled.
+    pub fn prometheus_with_native_histograms(config: &str) -> Self {
+        let mut store = Self::new(Kind::Prometheus);
+        store.features = "exemplar-storage,native-histograms";
+        store.start_with_config(config);
+        store
+    }
+
     /// Starts VictoriaMetrics with a scrape configuration. VictoriaMetrics exits if it does not know a key of it.
     pub fn victoria_metrics(config: &str) -> Self {
         let mut store = Self::new(Kind::VictoriaMetrics);
@@ -133,7 +143,12 @@ impl Store {
     pub fn new(kind: Kind) -> Self {
         let program = ListeningProgram::new();
         let url = program.url();
-        Self { kind, program, url }
+        Self {
+            kind,
+            features: "exemplar-storage",
+            program,
+            url,
+        }
     }
 
     pub fn start_with_config(&mut self, config: &str) {
@@ -154,7 +169,7 @@ impl Store {
                     .arg(format!("--config.file={config}"))
                     .arg(format!("--storage.tsdb.path={data}"))
                     .arg(format!("--web.listen-address={address}"))
-                    .arg("--enable-feature=exemplar-storage");
+                    .arg(format!("--enable-feature={}", self.features));
                 prometheus
             }
             Kind::VictoriaMetrics => {

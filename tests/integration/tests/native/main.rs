@@ -3,6 +3,7 @@
 mod differential;
 mod messages;
 mod page;
+mod prometheus;
 
 use http::header::ACCEPT;
 use http::{Request, Response};

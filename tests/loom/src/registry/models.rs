@@ -5,7 +5,9 @@ use loom::sync::mpsc::channel;
 use loom::thread;
 
 use super::cells::{Address, CellId, Store};
+use super::native::NativeCells;
 use super::thread_slot;
+use crate::model::native::NativeHistogram;
 use crate::{Task, run_threads};
 
 pub(crate) const ALL: &[(&str, fn())] = &[
@@ -29,6 +31,14 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     (
         "threads without a shard of their own lose no count",
         threads_share_a_shard,
+    ),
+    (
+        "threads that reserve a block of a native histogram together lose no count",
+        native_block_is_reserved_once,
+    ),
+    (
+        "a native histogram's sum has no sample that is not counted",
+        native_sums_are_counted,
     ),
 ];
 
@@ -154,4 +164,57 @@ fn threads_share_a_shard() {
     let (store, cell) = store(1);
     run_on(&store, vec![add; thread_slot::MAX_SLOTS + 2], cell);
     assert_eq!(store.count(cell), thread_slot::MAX_SLOTS as u64 + 2);
+}
+
+/// The sample of the models of native histograms, in the first octave that is found by its number.
+const SAMPLE: f64 = 0.75;
+
+/// A store with a native histogram of one bucket an octave, and the cell of its sum.
+fn native() -> (std::sync::Arc<Store>, Arc<NativeCells>, CellId) {
+    let store = std::sync::Arc::new(Store::default());
+    let spec = NativeHistogram::new(2.0).check().unwrap();
+    let cells = Arc::new(NativeCells::new(spec, std::sync::Arc::clone(&store)));
+    let sum = store.reserve_sum();
+    (store, cells, sum)
+}
+
+fn observe_native(store: &Store, cells: &NativeCells, sum: CellId) {
+    store.add_count(cells.address(SAMPLE), 1);
+    store.add_sum(Address::of(sum), SAMPLE);
+}
+
+fn native_counts(store: &Store) -> Vec<u64> {
+    let end = store.counts_end();
+    let mut counts = vec![0; end as usize];
+    store.gather_counts(0..end, &mut counts);
+    counts
+}
+
+fn native_block_is_reserved_once() {
+    let (store, cells, sum) = native();
+    let observe = || {
+        let (store, cells) = (store.clone(), Arc::clone(&cells));
+        Box::new(move || observe_native(&store, &cells, sum)) as Task
+    };
+    run_threads(vec![observe(), observe()]);
+    wait_for_returned_slots();
+    assert_eq!(cells.read(&native_counts(&store)).count(), 2);
+    // The zero bucket, and one block.
+    assert_eq!(store.counts_end(), 2);
+}
+
+/// A scrape reads the sums first, then which cells there are, and then the cells.
+fn native_sums_are_counted() {
+    let (store, cells, sum) = native();
+    let (observed, scraped) = (store.clone(), Arc::clone(&cells));
+    run_threads(vec![
+        Box::new(move || observe_native(&observed, &cells, sum)),
+        Box::new(move || {
+            let mut sums = [0.0];
+            store.gather_sums(sum..sum + 1, &mut sums);
+            let count = scraped.read(&native_counts(&store)).count();
+            assert!(sums[0] <= SAMPLE * count as f64, "{sums:?} of {count}");
+        }),
+    ]);
+    wait_for_returned_slots();
 }
