@@ -17,6 +17,7 @@
 //! |---|---|
 //! | of an HTTP layer | [`HttpMetrics::duration_buckets`](crate::HttpMetrics::duration_buckets), [`size_buckets`](crate::HttpMetrics::size_buckets), [`connection_buckets`](crate::HttpMetrics::connection_buckets) |
 //! | of a gRPC layer | [`GrpcMetrics::handling_buckets`](crate::GrpcMetrics::handling_buckets), [`message_size_buckets`](crate::GrpcMetrics::message_size_buckets) |
+//! | all, native buckets without fixed bounds | [`RegistryBuilder::native_histograms`](crate::RegistryBuilder::native_histograms) |
 //! | of a catalogue | `{ buckets: … }` in the [catalogue](crate::catalogue!) |
 //! | of a macro | [`RegistryBuilder`](crate::RegistryBuilder#how-histograms-are-exported): by name, prefix, suffix or unit. These settings have no effect on catalogues. |
 //!
