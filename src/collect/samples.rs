@@ -38,7 +38,7 @@ use crate::model::numbers::Number;
 /// - a series is added twice
 /// - a counter is negative or NaN
 /// - a name is used for two metric types
-/// - a histogram or a summary is invalid, see [`HistogramSample`] and [`SummarySample`]
+/// - a histogram or a summary is invalid, see [`HistogramSample`](crate::collect::HistogramSample) and [`SummarySample`](crate::collect::SummarySample)
 /// - the current state of a state set is not among its states, or a state is listed twice
 /// - another metric on the metrics page has the same name, or a sample with that name: a histogram `x` has the
 ///   samples `x_bucket`, `x_sum` and `x_count`, and the name `x_created` is reserved for it. Collectors can
