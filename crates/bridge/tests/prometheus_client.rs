@@ -357,27 +357,27 @@ impl Recorded {
         registry: &mut ClientRegistry,
         name: String,
         help: String,
-        labels: LabelSet,
+        labels: &LabelSet,
     ) {
         match self {
             Self::Counter(n) => {
                 let family = Family::<LabelSet, Counter>::default();
-                family.get_or_create(&labels).inc_by(*n);
+                family.get_or_create(labels).inc_by(*n);
                 registry.register(name, help, family);
             }
             Self::FloatCounter(x) => {
                 let family = Family::<LabelSet, FloatCounter>::default();
-                family.get_or_create(&labels).inc_by(*x);
+                family.get_or_create(labels).inc_by(*x);
                 registry.register(name, help, family);
             }
             Self::Gauge(n) => {
                 let family = Family::<LabelSet, Gauge>::default();
-                family.get_or_create(&labels).set(*n);
+                family.get_or_create(labels).set(*n);
                 registry.register(name, help, family);
             }
             Self::FloatGauge(x) => {
                 let family = Family::<LabelSet, FloatGauge>::default();
-                family.get_or_create(&labels).set(*x);
+                family.get_or_create(labels).set(*x);
                 registry.register_with_unit(name, help, Unit::Seconds, family);
             }
             Self::Histogram(bounds, observations) => {
@@ -385,7 +385,7 @@ impl Recorded {
                 let family = Family::<LabelSet, Histogram, _>::new_with_constructor(move || {
                     Histogram::new(bounds.clone())
                 });
-                let histogram = family.get_or_create(&labels);
+                let histogram = family.get_or_create(labels);
                 observations.iter().for_each(|x| histogram.observe(*x));
                 drop(histogram);
                 registry.register(name, help, family);
@@ -471,8 +471,8 @@ proptest! {
             false => LabelSet::new(),
         };
         for (i, (help, value, has_labels, metric)) in metrics.iter().enumerate() {
-            let labels = labels(value, *has_labels);
-            metric.register(&mut legacy, format!("metric_{i}"), help.clone(), labels);
+            let label_set = labels(value, *has_labels);
+            metric.register(&mut legacy, format!("metric_{i}"), help.clone(), &label_set);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let snapshot = runtime.block_on(bridged(legacy).gather());
