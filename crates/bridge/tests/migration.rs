@@ -63,7 +63,10 @@ const STEPS: [Step; 5] = [
 
 /// The name of a counter; that of every third does not end in `_total`.
 fn counter_name(i: u32) -> String {
-    format!("shop_events_{i}{}", if i.is_multiple_of(3) { "" } else { "_total" })
+    format!(
+        "shop_events_{i}{}",
+        if i.is_multiple_of(3) { "" } else { "_total" }
+    )
 }
 
 fn histogram_name(i: u32) -> String {
