@@ -55,7 +55,7 @@ impl NativeHistogram {
     /// | -4 | 65536 | 2 |
     ///
     /// 1.1 is customary. A factor below 1.0027 is treated like it.
-    pub fn new(factor: f64) -> Self {
+    pub const fn new(factor: f64) -> Self {
         Self {
             factor,
             max_buckets: Self::MAX_BUCKETS,
@@ -68,7 +68,7 @@ impl NativeHistogram {
     /// A series that has more is exported from then on with half the resolution: two neighbouring buckets become one.
     /// Nothing is lost, and no count decreases. At the lowest resolution, schema -4, a series can have up to 146 buckets
     /// whatever the limit.
-    pub fn max_buckets(mut self, buckets: usize) -> Self {
+    pub const fn max_buckets(mut self, buckets: usize) -> Self {
         self.max_buckets = buckets;
         self
     }
@@ -77,7 +77,7 @@ impl NativeHistogram {
     ///
     /// Scrapers that get the text format, as VictoriaMetrics and Prometheus without native histograms, then only see the
     /// sum and the number of observations.
-    pub fn without_classic_buckets(mut self) -> Self {
+    pub const fn without_classic_buckets(mut self) -> Self {
         self.has_classic = false;
         self
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
+#[cfg(feature = "summary")]
 use crate::registry::cells::SeriesCells;
 use crate::registry::cells::{Address, CellId, Store, Writer};
 use crate::registry::exemplars::Exemplars;
