@@ -151,8 +151,8 @@ impl GrpcMetrics {
     /// | all others, also sizes | with [`on_everything`](HttpLabel::on_everything), if the label is read from the request alone |
     ///
     /// [`open_telemetry_server`](Self::open_telemetry_server) and [`open_telemetry_client`](Self::open_telemetry_client)
-    /// turn [`GrpcMetric::Handled`] off: with them, a label needs `on_histograms` or `on_everything`.
-    /// [`build`](Self::build) returns an error if a label is on no metric.
+    /// turn [`GrpcMetric::Handled`] off: with them, a label needs `on_histograms`, `on_everything` or
+    /// `measure(GrpcMetric::Handled)`. [`build`](Self::build) returns an error if a label is on no metric.
     ///
     /// A call that ends without a response head has the value from the request, or the empty string. Trailers are
     /// not read: [`build`](Self::build) returns an error for [`from_outcome`](HttpLabel::from_outcome), which is only for HTTP
@@ -236,9 +236,10 @@ impl GrpcMetrics {
     /// Otherwise clients cannot exhaust this limit, because a server learns a method only once a response has proven
     /// that it exists, see [labels](crate::grpc#service-and-method-labels).
     ///
-    /// The methods seen first are kept until the process ends. Calls to further methods are recorded as
-    /// `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.
-    /// Preregistered methods are never `overflow`.
+    /// The methods that are known first (on a server: proven first) are kept until the process ends. Calls to further
+    /// methods are recorded as `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.
+    /// On a server, this needs a response message or the code `OK`: other calls to further methods are `unknown`, and do
+    /// not increment it. Preregistered methods are never `overflow`.
     pub fn max_methods(mut self, methods: usize) -> Self {
         self.settings.max_methods = methods;
         self

@@ -185,8 +185,8 @@
 //! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code | none |
 //! | known from an earlier call | its own, from the start of the call, whatever the response is | one for each code |
 //! | the path cannot name a method: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | those of `unknown` |
-//! | new, and its first response message or the code `OK` passes | its own; it is known from then on | not possible: this needs a response message or `OK` |
-//! | the same, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible, as above |
+//! | new, its first response message or the code `OK` passes, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible: this needs a response message or `OK` |
+//! | the same, and fewer are known | its own; it is known from then on | not possible, as above |
 //! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown` |
 //!
 //! The series of `unknown` are a fixed set: the gauge, three counters (calls started, messages received and sent), a
