@@ -22,9 +22,10 @@ type OutcomeValue = dyn for<'a> Fn(RequestOutcome<'a>) -> Option<Cow<'a, str>> +
 /// until the process ends, and all others are recorded as `overflow`. List the values with
 /// [`values`](Self::values) if they are known.
 ///
-/// By default, only the counters of requests and responses have the label. [`on_histograms`](Self::on_histograms)
-/// adds it to durations and sizes, [`on_everything`](Self::on_everything) to all metrics of the layer. With the presets
-/// of OpenTelemetry, these counters are off: a label needs `on_histograms`, otherwise
+/// By default, only the counters of requests and responses, or of gRPC calls that ended, have the label.
+/// [`on_histograms`](Self::on_histograms) adds it to durations, and on HTTP layers to sizes;
+/// [`on_everything`](Self::on_everything) adds it to all metrics of the layer. With the presets of OpenTelemetry, these
+/// counters are off: a label needs `on_histograms`, `on_everything` or a counter that `measure` turns on. Otherwise,
 /// [`build`](crate::HttpMetrics::build) returns an error.
 ///
 /// ```
@@ -286,7 +287,7 @@ impl HttpLabel {
         self
     }
 
-    /// Adds the label to durations and sizes, in addition to the number of requests.
+    /// Adds the label to durations, and on HTTP layers to sizes, in addition to the counters.
     ///
     /// | layer | the label is on |
     /// |---|---|

@@ -91,8 +91,9 @@ impl HttpMetrics {
     /// Each label has a limit, but their combinations have none: choose limits whose product you can store.
     ///
     /// By default, only the counters of requests and responses have the label. If both are off, as in the presets of
-    /// OpenTelemetry, the label needs [`on_histograms`](HttpLabel::on_histograms); otherwise [`build`](Self::build)
-    /// returns an error.
+    /// OpenTelemetry, the label needs [`on_histograms`](HttpLabel::on_histograms),
+    /// [`on_everything`](HttpLabel::on_everything) or a counter that [`measure`](Self::measure) turns on. Otherwise,
+    /// [`build`](Self::build) returns an error.
     ///
     /// A layer can have 8 custom labels. These include those of the presets: one of [`client`](Self::client) (`host`),
     /// two of [`open_telemetry`](Self::open_telemetry) (`url_scheme` and `network_protocol_version`) and three of
@@ -521,7 +522,7 @@ impl HttpMetrics {
         self
     }
 
-    /// Adds the trace of a request to its duration bucket as an exemplar, exported in OpenMetrics.
+    /// Adds the trace of a request to its duration bucket as an exemplar, exported in OpenMetrics and protobuf.
     ///
     /// Each bucket keeps the latest exemplar, replaced at most once per second.
     /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header. Recorders of other crates

@@ -50,7 +50,7 @@ impl HttpMetrics {
     /// | status label | also on durations and sizes |
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
     /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
-    /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms), because `Requests` is off |
+    /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms) or [`on_everything`](crate::http::HttpLabel::on_everything), unless [`measure`](Self::measure) turns `Requests` on |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     /// | [`HttpMetric::RequestBodySize`] | off; [`with_request_body`](Self::with_request_body) turns it on |
     ///
@@ -91,7 +91,7 @@ impl HttpMetrics {
     /// | duration buckets | those of the conventions, 0.005 to 10 seconds |
     /// | endpoint label | `url_template`, from the same sources as in [`client`](Self::client) |
     /// | [`HttpMetric::Requests`] | off: the count of the duration histogram has the same value |
-    /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms), because `Requests` is off |
+    /// | custom labels | need [`on_histograms`](crate::http::HttpLabel::on_histograms) or [`on_everything`](crate::http::HttpLabel::on_everything), unless [`measure`](Self::measure) turns `Requests` on |
     /// | [`HttpMetric::ResponseBodySize`] | on |
     ///
     /// `error_type` is the status code of a response with 4xx or 5xx. Without a response, it is `error`, `cancelled` or
