@@ -23,7 +23,7 @@ use crate::http::labels::endpoint::Endpoint;
 /// |---|---|
 /// | the metrics layer can be added to the router | `Router::layer` |
 /// | the inner service has no routes, such as a `ServeDir` in a `nest_service`, and its path prefix is known | [`route_patterns(["/assets/{*path}"])`](crate::HttpMetrics::route_patterns) on the metrics layer, which can be the layer of a router |
-/// | the inner service is a router in a `nest_service` or a fallback, and its routes are known | `route_patterns(["/v1/users", "/v1/users/{id}"])`: list the full template of each route. `/v1/{*path}` would be one endpoint for all of them |
+/// | the metrics layer wraps a whole router, or the inner service is a router in a `nest_service` or a fallback; the routes are known | `route_patterns(["/v1/users", "/v1/users/{id}"])`: list the full template of each route. `/v1/{*path}` would be one endpoint for all of them |
 /// | none of these | `EndpointLayer` |
 ///
 /// Whether the metrics layer sees the route of an axum router:
