@@ -114,7 +114,7 @@ pub struct LabelDescription {
     /// | label | fallback |
     /// |---|---|
     /// | HTTP endpoint | `unmatched`; the empty string under some [namings](crate::http::Naming) |
-    /// | HTTP method | `OTHER` or `_OTHER`, for methods that are not standard |
+    /// | HTTP method | `OTHER` or `_OTHER`, for methods that are neither standard nor added with [`methods`](crate::HttpMetrics::methods) |
     /// | error type, custom label of a layer | the empty string |
     /// | gRPC type, service and method | `unknown`; `_OTHER` under [OpenTelemetry's naming](crate::grpc::GrpcNaming::open_telemetry) |
     ///

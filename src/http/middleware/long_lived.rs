@@ -147,7 +147,8 @@ impl Drop for ConnectionGuard {
     }
 }
 
-/// A response extension for an event stream in response to GET that ends by itself: it is measured to its last byte.
+/// A response extension for an event stream that is the answer to one GET request, such as the progress of a job: it is
+/// measured to its last byte.
 ///
 /// Without this mark, it is a [GET event stream](crate#glossary), which is a [`LongLived`] connection however short it
 /// is, unless the `size_hint` of its body is exact. The reason: a browser's `EventSource` sends GET, and its stream lasts
