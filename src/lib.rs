@@ -118,14 +118,14 @@
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
 //! | the inner service panics, in `call` or while its future is polled | at the panic | `panicked` | the panic continues in outer layers |
 //! | a [GET event stream](#glossary) (server-sent events, SSE) starts: the method is GET, the content type is `text/event-stream`, with or without parameters such as `; charset=utf-8`, the `size_hint` of the body is not exact, and the response is not marked [`FiniteStream`](http::FiniteStream). The status is any but 204 and 304 | at the response head, however short the stream is | its status code | the stream is in the gauge `http_connections_open` while it is open. If the client leaves, that is its normal end; a body that returns an error or panics is an aborted body |
-//! | a response marked [`LongLived`](http::LongLived) that is not an upgrade starts | at the response head | its status code | the same, with the `kind` of the mark |
+//! | a response with a body (so not HEAD, 204 or 304, for which the mark is ignored) that is marked [`LongLived`](http::LongLived) and is not an upgrade starts | at the response head | its status code | the same, with the `kind` of the mark |
 //! | the connection is upgraded: 101, or CONNECT with a 2xx status | at the response head | its status code | the connection is in the gauge `http_connections_open` only with a [`LongLived::guarded`](http::LongLived::guarded) mark; with [`LongLived::new`](http::LongLived::new), or without a mark, it has no series, because the server drops the body of an upgrade at once |
 //!
 //! An event stream in response to another method than GET, such as the output of a language model in response to POST, is
 //! a response like any other: it is in progress and timed until its last byte. To measure an event stream in response to
 //! GET the same way, mark it [`FiniteStream`](http::FiniteStream). If the user stops such a stream before its end, the
-//! request is counted with its status, such as 200, and the body is aborted with the reason `dropped`. A body that the
-//! timeout of an outer layer drops has the same reason.
+//! request is counted with its status, such as 200, and the body is aborted with the reason `dropped`. The timeout of an
+//! outer layer that drops the body has the same effect.
 //!
 //! These requests are not counted:
 //!
@@ -176,8 +176,8 @@
 //! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | event stream | A response with the content type `text/event-stream`, in any case, with or without parameters such as `; charset=utf-8`. Its events are server-sent events (SSE). | [How requests end](#how-requests-end) |
-//! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics. | [`HttpMetrics::exemplar`] |
-//! | exposition format | The format of the metrics page: the text format 0.0.4 or OpenMetrics. | [`MetricsHandler`] |
+//! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics and protobuf. | [`HttpMetrics::exemplar`] |
+//! | exposition format | The format of the metrics page: the text format 0.0.4, OpenMetrics or protobuf. | [`MetricsHandler`] |
 //! | failed | Of a request: the inner service returns an error instead of a response: status `error`. A request with a response of the status 500 has not failed in this sense. Of a collector: its metrics are missing, because it returned an error or invalid samples, panicked or timed out. | [How requests end](#how-requests-end), [`collect`] |
 //! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |
 //! | GET event stream | The response to a GET request with the content type `text/event-stream`, whose `size_hint` is not exact, and which is not marked [`FiniteStream`](http::FiniteStream). Its status does not matter, except that 204 and 304 have no body. It is a long-lived connection, however short it is. | [How requests end](#how-requests-end), [`LongLived`](http::LongLived) |

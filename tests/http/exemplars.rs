@@ -1,4 +1,4 @@
-//! Trace ids as exemplars of duration buckets, in OpenMetrics only.
+//! Trace ids as exemplars of duration buckets, in OpenMetrics but not in the text format.
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
