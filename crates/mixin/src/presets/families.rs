@@ -24,6 +24,7 @@ impl Dashboard {
     /// | histogram | p50, p95 and p99; the rate of its observations |
     /// | summary | its quantiles |
     /// | info | a table of its labels |
+    /// | state set | a line for each state, which is 1 while it is the current state, otherwise 0 |
     ///
     /// Rows are named after the first word of the metric names. Families that are alone in their row are in the row
     /// `Others`. If all names share a prefix, row and panel titles omit it. Use this dashboard as a starting point for a
