@@ -30,6 +30,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Error> {
     let metrics = Registry::builder()
         .constant_label("service", "shop")
+        .buckets_for("order_value_euros", [10.0, 20.0, 50.0, 100.0, 200.0])
         .install()?;
     metrics.collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))?;
     metrics.collector("process", ProcessCollector::new()?)?;

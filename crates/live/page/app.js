@@ -20,6 +20,8 @@ class App {
   view = new View(() => this.render());
   layers = [];
   serviceName = location.host;
+  /** The labels that all series have. */
+  constantLabels = new Map();
   /** The time under the pointer, in all charts; null if there is none. */
   cursor = null;
 
@@ -59,9 +61,13 @@ class App {
     requestAnimationFrame(() => this.#page?.draw());
   }
 
+  #span() {
+    return this.view.span(this.store.times[0] ?? 0, this.store.lastTime);
+  }
+
   /** Computes and draws one card, which has come into view. */
   redraw(card) {
-    const span = this.view.span(this.store.lastTime);
+    const span = this.#span();
     card.update(this.store.frame(span.from, span.to), span);
   }
 
@@ -99,7 +105,7 @@ class App {
     this.#showControls();
     showNotices(byId('notices'), store);
     this.#choosePage();
-    const span = view.span(store.lastTime);
+    const span = this.#span();
     this.#page.update(store.frame(span.from, span.to), store.instant(span.to), span);
   }
 
@@ -121,7 +127,8 @@ class App {
   /** The name in the title: the label `service`, if all series have it. */
   #nameService() {
     const all = [...this.store.families.values()].flatMap((family) => family.series);
-    this.serviceName = commonLabels(all).get('service') || location.host;
+    this.constantLabels = commonLabels(all);
+    this.serviceName = this.constantLabels.get('service') || location.host;
     setText(byId('service'), this.serviceName);
     document.title = `${this.serviceName} – live metrics`;
   }

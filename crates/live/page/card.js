@@ -2,7 +2,7 @@
 
 import { el, setChildren, setText } from './dom.js';
 import { chartToCsv, chartToPng, download, fileName } from './export.js';
-import { formatTime, formatValue } from './format.js';
+import { formatValue } from './format.js';
 import { bucketAt, drawHeatmap, drawLines, timeAt } from './plot.js';
 import { upperBound } from './store.js';
 
@@ -15,7 +15,7 @@ const MAX_LINES = 12;
  * - `unit`: of the values, see `formatValue`
  * - `lines(frame)`: returns lines with `name`, `color`, `dash` and `values`; or `heatmap(frame)`: returns bounds and buckets
  * - `stacked`: whether lines are stacked
- * - `headline(lines)`: the values, one per tick, of which the last is shown in large digits, or nothing
+ * - `headline(lines)`: the values of which one is shown in large digits; `headlineName` says which
  * - `promql`: a query for the same chart
  */
 export class Card {
@@ -23,7 +23,7 @@ export class Card {
   #spec;
   #canvas;
   #legend;
-  #headline;
+  #headlineValue;
   #empty;
   #data = null;
   #hoveredBucket = null;
@@ -37,11 +37,13 @@ export class Card {
     this.#spec = spec;
     this.#canvas = el('canvas', { class: 'plot', tabIndex: 0, role: 'img', 'aria-label': spec.title });
     this.#legend = el('ul', { class: 'legend' });
-    this.#headline = el('p', { class: 'headline' });
+    this.#headlineValue = el('span');
+    const headline = el('p', { class: 'headline' }, this.#headlineValue);
+    if (spec.headlineName) headline.append(el('small', {}, spec.headlineName));
     this.#empty = el('p', { class: 'no-data' });
     this.element = el('section', { class: `card${spec.wide ? ' wide' : ''}`, 'aria-label': spec.title },
       el('header', {},
-        el('div', { class: 'card-title' }, el('h3', { title: spec.help ?? '' }, spec.title), this.#headline),
+        el('div', { class: 'card-title' }, el('h3', { title: spec.help ?? '' }, spec.title), ...(spec.headline ? [headline] : [])),
         this.#menu()),
       ...(spec.note ? [el('p', { class: 'note' }, spec.note)] : []),
       el('div', { class: 'plot-box' }, this.#canvas, this.#empty),
@@ -110,7 +112,7 @@ export class Card {
   #drawTexts() {
     const { lines, moreLines, unit, headline, buckets } = this.#data;
     const tick = this.#shownTick();
-    if (headline) setText(this.#headline, formatValue(headline[tick], unit));
+    if (headline) setText(this.#headlineValue, formatValue(headline[tick], unit));
     const entries = buckets ? this.#bucketEntry(tick) : lines.map((line) => ({
       name: line.name,
       value: formatValue(line.values[tick], unit),
@@ -125,7 +127,7 @@ export class Card {
   #bucketEntry(tick) {
     const { buckets, bounds, unit } = this.#data;
     const bucket = this.#hoveredBucket;
-    if (bucket === null || !buckets[bucket]) return [{ name: 'Darker: more observations', value: '' }];
+    if (bucket === null || !buckets[bucket]) return [{ name: 'Stronger colour: more observations', value: '' }];
     const upper = bucket < bounds.length ? formatValue(bounds[bucket], unit) : '∞';
     const lower = bucket > 0 ? formatValue(bounds[bucket - 1], unit) : formatValue(0, unit);
     return [{ name: `${lower} to ${upper}`, value: `${formatValue(buckets[bucket][tick])}/s` }];
@@ -191,8 +193,8 @@ export class Card {
       ArrowRight: () => this.#app.setCursor(Math.min(to, cursor + step)),
       Home: () => this.#app.setCursor(from),
       End: () => this.#app.setCursor(to),
-      '+': () => view.zoomBy(0.5, cursor, store.lastTime),
-      '-': () => view.zoomBy(2, cursor, store.lastTime),
+      '+': () => view.zoomBy(0.5, cursor, this.#data.span, store.lastTime),
+      '-': () => view.zoomBy(2, cursor, this.#data.span, store.lastTime),
     };
     const action = actions[event.key];
     if (!action) return;
@@ -232,6 +234,7 @@ export class TextCard {
     this.#spec = spec;
     this.element = el('section', { class: 'card', 'aria-label': spec.title },
       el('header', {}, el('div', { class: 'card-title' }, el('h3', { title: spec.help ?? '' }, spec.title))),
+      ...(spec.note ? [el('p', { class: 'note' }, spec.note)] : []),
       this.#rows);
     this.element.dataset.card = spec.title;
   }
@@ -252,9 +255,4 @@ export class TextCard {
   draw() {}
 
   destroy() {}
-}
-
-/** The time of a tick, for the header. */
-export function tickText(time) {
-  return time ? formatTime(time) : '';
 }

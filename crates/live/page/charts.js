@@ -46,7 +46,8 @@ export function errorsCard(app, layer, requests, labels) {
     lines: (frame) => {
       const all = requests();
       const values = ratio(rate(all.filter(isErrorSeries), frame), rate(all, frame));
-      return [{ name: 'failed requests', color: '--error', values }];
+      const color = values.some((value) => value > 0) ? '--error' : '--line-6';
+      return [{ name: 'failed requests', color, values }];
     },
   });
 }
@@ -56,6 +57,7 @@ export function latencyCard(app, layer, durations, labels) {
     title: 'Latency',
     unit: 'seconds',
     headline: (lines) => lines[1]?.values,
+    headlineName: 'p95',
     empty: 'No requests in this range',
     promql: quantileQuery(0.95, layer.families.durations?.name, labels),
     lines: (frame) => quantileLines(durations(), frame),
@@ -105,7 +107,7 @@ export function familyCards(app, family, series, labels = new Map()) {
         ...spec,
         unit: `${spec.unit}/s`,
         promql: `rate(${selector(name, labels)}[1m])`,
-        lines: (frame) => seriesLines(series(), (each) => rate([each], frame)),
+        lines: (frame) => seriesLines(app, series(), (each) => rate([each], frame)),
       })];
     case 'gauge':
     case 'stateset':
@@ -113,7 +115,7 @@ export function familyCards(app, family, series, labels = new Map()) {
       return [new Card(app, {
         ...spec,
         promql: selector(name, labels),
-        lines: (frame) => seriesLines(series(), (each) => total([each], frame)),
+        lines: (frame) => seriesLines(app, series(), (each) => total([each], frame)),
       })];
     case 'histogram':
       return [
@@ -122,13 +124,13 @@ export function familyCards(app, family, series, labels = new Map()) {
           promql: quantileQuery(0.95, name, labels),
           lines: (frame) => quantileLines(series(), frame),
         }),
-        heatmapCard(app, name, spec.unit, name, series, labels),
+        heatmapCard(app, `${name}, distribution`, spec.unit, name, series, labels),
       ];
     case 'summary':
       return [new Card(app, {
         ...spec,
         promql: selector(name, labels),
-        lines: (frame) => summaryLines(series(), frame),
+        lines: (frame) => summaryLines(app, series(), frame),
       })];
     default:
       return [textCard(app, spec, series)];
@@ -146,9 +148,9 @@ function heatmapCard(app, title, unit, name, series, labels) {
 }
 
 /** A line for each series, the largest first. */
-function seriesLines(series, valuesOf) {
+function seriesLines(app, series, valuesOf) {
   const existing = series.filter((each) => !each.isGone);
-  const hidden = new Set(existing.length > 1 ? commonLabels(existing).keys() : []);
+  const hidden = hiddenLabels(app, existing);
   const byValue = [...existing].sort((a, b) => lastNumber(b) - lastNumber(a));
   return byValue.map((each, i) => {
     const name = labelText(each, hidden) || each.family.name;
@@ -159,13 +161,18 @@ function seriesLines(series, valuesOf) {
   });
 }
 
+/** The labels that tell nothing in a legend: constant labels, and those that all series of the family share. */
+function hiddenLabels(app, series) {
+  return new Set([...app.constantLabels.keys(), ...(series.length > 1 ? commonLabels(series).keys() : [])]);
+}
+
 function lastNumber(series) {
   return Array.isArray(series.last) ? series.last[0] : series.last ?? 0;
 }
 
 /** The quantiles of summaries, as the service computes them. */
-function summaryLines(series, frame) {
-  const hidden = new Set(commonLabels(series).keys());
+function summaryLines(app, series, frame) {
+  const hidden = hiddenLabels(app, series);
   return current(series).flatMap((each) => each.bounds.map((q, i) => ({
     name: `${labelText(each, hidden)} p${formatValue(q * 100)}`.trim(),
     ...lineStyle(i),
@@ -178,7 +185,7 @@ function timeCard(app, spec, series) {
     ...spec,
     rows: () => current(series()).map((each) => {
       const age = (app.store.lastTime / 1_000) - each.last;
-      return [labelText(each, new Set()) || spec.title, `${formatDateTime(each.last * 1_000)} (${formatValue(age, 'seconds')} ago)`];
+      return [labelText(each, hiddenLabels(app, [each])) || 'Time', `${formatDateTime(each.last * 1_000)} (${formatValue(age, 'seconds')} ago)`];
     }),
   });
 }
@@ -186,6 +193,6 @@ function timeCard(app, spec, series) {
 function textCard(app, spec, series) {
   return new TextCard(app, {
     ...spec,
-    rows: () => current(series()).flatMap((each) => [...each.labels]),
+    rows: () => current(series()).flatMap((each) => [...each.labels].filter(([name]) => !app.constantLabels.has(name))),
   });
 }

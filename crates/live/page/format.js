@@ -12,46 +12,54 @@ export function unitOf(family) {
   return '';
 }
 
-/** A value with its unit, in at most three significant digits. `unit` may end with /s. */
+/** A value with its unit, in three significant digits. `unit` may end with /s. */
 export function formatValue(value, unit = '') {
+  return format(value, unit, digits);
+}
+
+/** A value at an axis: like `formatValue`, without zeros at the end. */
+export function formatTick(value, unit = '') {
+  return format(value, unit, (number) => plain.format(number));
+}
+
+function format(value, unit, digits) {
   if (value === undefined || value === null || Number.isNaN(value)) return '–';
-  const [base, per] = unit.split('/');
-  return scaled(value, base) + (per ? `/${per}` : '');
-}
-
-function scaled(value, unit) {
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
+  const [base, per] = unit.split('/');
+  const [factor, name] = scale(Math.abs(value), base);
+  // A rate without a unit is `4.85/s`, one with a unit `4.85 ms/s`.
+  const separator = name ? ' ' : '';
+  return `${digits(value * factor)}${separator}${name}${per ? `/${per}` : ''}`;
+}
+
+/** The factor and the name of the unit in which a value of this size is shown. */
+function scale(size, unit) {
   switch (unit) {
-    case 'seconds': return seconds(value);
-    case 'bytes': return withPrefix(value, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
-    case 'ratio': return `${digits(value * 100)} %`;
-    default: return withPrefix(value, 1000, ['', 'k', 'M', 'G', 'T']).trim();
+    case 'seconds':
+      if (size === 0) return [1, 's'];
+      if (size < 0.9995e-3) return [1e6, 'µs'];
+      if (size < 0.9995) return [1e3, 'ms'];
+      if (size < 120) return [1, 's'];
+      return size < 7_200 ? [1 / 60, 'min'] : [1 / 3_600, 'h'];
+    case 'bytes': return prefixed(size, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB']);
+    case 'ratio': return [100, '%'];
+    default: return prefixed(size, 1000, ['', 'k', 'M', 'G', 'T']);
   }
 }
 
-function seconds(value) {
-  const size = Math.abs(value);
-  if (size === 0) return '0 s';
-  if (size < 1e-3) return `${digits(value * 1e6)} µs`;
-  if (size < 1) return `${digits(value * 1e3)} ms`;
-  if (size < 120) return `${digits(value)} s`;
-  if (size < 7200) return `${digits(value / 60)} min`;
-  return `${digits(value / 3600)} h`;
-}
-
-function withPrefix(value, base, prefixes) {
+function prefixed(size, base, prefixes) {
   let i = 0;
-  let rest = value;
-  // 999.5 is shown as 1000 with three digits, so it gets the next prefix.
-  while (Math.abs(rest) >= base * 0.9995 && i + 1 < prefixes.length) {
-    rest /= base;
-    i++;
-  }
-  return `${digits(rest)} ${prefixes[i]}`;
+  // 999.5 would be shown as 1000 with three digits, so it gets the next prefix.
+  while (size >= base ** (i + 1) * 0.9995 && i + 1 < prefixes.length) i++;
+  return [base ** -i, prefixes[i]];
 }
 
+/** Three significant digits, also if the last ones are 0, so that numbers do not change their width; whole small numbers as they are. */
 function digits(value) {
-  return Math.abs(value) >= 1000 ? whole.format(value) : plain.format(value);
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size < 1_000) return String(value);
+  if (size >= 99.95) return whole.format(value);
+  return value.toFixed(size >= 9.995 ? 1 : 2);
 }
 
 /** A whole number with separators, for totals. */

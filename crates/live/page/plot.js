@@ -1,7 +1,8 @@
 // Draws charts on a canvas: lines, stacked areas and heat maps over time.
 
 import { cssColor } from './colors.js';
-import { formatTime, formatValue } from './format.js';
+import { formatTick, formatTime } from './format.js';
+import { MAX_GAP } from './store.js';
 
 const FONT = '11px system-ui, sans-serif';
 const MARGIN = { top: 8, right: 8, bottom: 20, left: 52 };
@@ -52,9 +53,9 @@ export function timeAt(canvas, clientX, { from, to }) {
 export function drawLines(canvas, { span, times, lines, stacked, unit, cursor, selection }) {
   const area = new Area(canvas, span);
   const shown = stacked ? stack(lines) : lines.map((line) => ({ ...line, top: line.values, base: null }));
-  const { low, high, ticks } = valueAxis(area, shown, times, stacked);
+  const { low, high, ticks } = valueAxis(area, shown, times, { stacked, unit });
   const y = (value) => area.bottom - ((value - low) / (high - low)) * (area.bottom - area.top);
-  drawAxes(area, ticks.map((value) => ({ y: y(value), text: formatValue(value, unit) })));
+  drawAxes(area, ticks.map((value) => ({ y: y(value), text: formatTick(value, unit) })));
   area.clip((context) => {
     // Later lines are below earlier ones.
     for (const line of [...shown].reverse()) {
@@ -78,23 +79,24 @@ export function drawHeatmap(canvas, { span, times, bounds, buckets, unit, cursor
   const y = (bucket) => area.bottom - (bucket - first) * rowHeight;
   const step = Math.ceil(18 / rowHeight);
   const labels = [];
-  for (let bucket = first; bucket < last; bucket += step) {
-    labels.push({ y: y(bucket + 1), text: formatValue(bounds[bucket], unit) });
+  for (let bucket = first; bucket <= last; bucket += step) {
+    labels.push({ y: y(bucket + 1), text: formatTick(bounds[bucket] ?? Infinity, unit) });
   }
   drawAxes(area, labels);
   const highest = highestRate(area, times, buckets);
   area.clip((context) => {
     context.fillStyle = cssColor('--heat');
     times.forEach((time, i) => {
-      const right = area.x(time);
-      const left = i > 0 ? Math.max(area.x(times[i - 1]), right - maxColumn(area)) : right - 2;
+      const right = Math.round(area.x(time));
+      const isAfterGap = i === 0 || time - times[i - 1] > MAX_GAP;
+      const left = isAfterGap ? right - 2 : Math.round(area.x(times[i - 1]));
       if (right < area.left) return;
       for (let bucket = first; bucket <= last; bucket++) {
         const rate = buckets[bucket][i];
         if (!(rate > 0)) continue;
         // The root makes rare, slow requests visible.
         context.globalAlpha = 0.12 + 0.88 * Math.sqrt(rate / highest);
-        context.fillRect(left, y(bucket + 1), right - left + 0.3, rowHeight - 0.5);
+        context.fillRect(left, y(bucket + 1), right - left, rowHeight - 0.5);
       }
     });
     context.globalAlpha = 1;
@@ -122,18 +124,13 @@ export function bucketAt(canvas, clientY, { span, times, buckets }) {
   return bucket >= first && bucket <= last ? bucket : null;
 }
 
-function maxColumn(area) {
-  return ((area.right - area.left) / (area.to - area.from)) * 11_000;
-}
-
-/** The first and the last bucket with observations, with one more on each side. */
+/** The first and the last bucket with observations. */
 function usedBuckets(area, times, buckets) {
   const isUsed = (bucket) => bucket.some((rate, i) => rate > 0 && times[i] >= area.from);
   const used = buckets.map(isUsed);
   const first = used.indexOf(true);
   if (first < 0) return { first: 0, last: buckets.length - 1 };
-  const last = used.lastIndexOf(true);
-  return { first: Math.max(0, first - 1), last: Math.min(buckets.length - 1, last + 1) };
+  return { first, last: used.lastIndexOf(true) };
 }
 
 function highestRate(area, times, buckets) {
@@ -157,7 +154,7 @@ function stack(lines) {
   });
 }
 
-function valueAxis(area, lines, times, isStacked) {
+function valueAxis(area, lines, times, { stacked: isStacked, unit = '' }) {
   let [low, high] = [Infinity, -Infinity];
   for (const line of lines) {
     line.top.forEach((value, i) => {
@@ -166,13 +163,17 @@ function valueAxis(area, lines, times, isStacked) {
       high = Math.max(high, value);
     });
   }
+  const isRatio = unit === 'ratio';
   if (low > high) return { low: 0, high: 1, ticks: [0] };
   // The axis starts at 0, unless the values are far from it.
   if (isStacked || (low >= 0 && low < 0.7 * high) || low === high) low = Math.min(0, low);
-  if (low === high) high = low + 1;
-  const step = niceStep((high - low) / Math.max(2, (area.bottom - area.top) / 34));
+  if (low === high) high = low + (isRatio ? 0.01 : 1);
+  // Steps of bytes are round in the unit in which the largest value is shown.
+  const base = unit.startsWith('bytes') ? 1024 ** Math.max(0, Math.floor(Math.log2(high) / 10)) : 1;
+  const step = niceStep((high - low) / Math.max(2, (area.bottom - area.top) / 34) / base) * base;
   low = Math.floor(low / step) * step;
   high = Math.ceil((high + (high - low) * 0.02) / step) * step;
+  if (isRatio) high = Math.min(high, 1);
   const count = Math.round((high - low) / step);
   return { low, high, ticks: Array.from({ length: count + 1 }, (_, i) => low + i * step) };
 }
@@ -232,20 +233,24 @@ function strokeLine(context, area, times, { top, dash }, y, width = 1.6) {
   context.setLineDash([]);
 }
 
+/** Fills the area between two edges, one polygon for each part without gaps. */
 function fillBetween(context, area, times, { base, top }, y) {
   const opacity = context.globalAlpha;
   context.globalAlpha = opacity * 0.25;
-  for (let i = 1; i < times.length; i++) {
-    if (!Number.isFinite(top[i]) || !Number.isFinite(top[i - 1])) continue;
-    const [x0, x1] = [area.x(times[i - 1]), area.x(times[i])];
-    context.beginPath();
-    context.moveTo(x0, y(top[i - 1]));
-    context.lineTo(x1 + 0.3, y(top[i]));
-    context.lineTo(x1 + 0.3, y(base[i]));
-    context.lineTo(x0, y(base[i - 1]));
-    context.fill();
+  let first = 0;
+  for (let i = 0; i <= times.length; i++) {
+    if (Number.isFinite(top[i] ?? NaN)) continue;
+    if (i - first > 1) fillPart(context, area, times, { base, top }, y, first, i);
+    first = i + 1;
   }
   context.globalAlpha = opacity;
+}
+
+function fillPart(context, area, times, { base, top }, y, first, end) {
+  context.beginPath();
+  for (let i = first; i < end; i++) context.lineTo(area.x(times[i]), y(top[i]));
+  for (let i = end - 1; i >= first; i--) context.lineTo(area.x(times[i]), y(base[i]));
+  context.fill();
 }
 
 function drawCursor(area, cursor, selection) {

@@ -7,7 +7,7 @@ export const WINDOW = 10_000;
 const KEPT = 600_000 + 2 * WINDOW;
 
 /** If ticks are further apart than this, there is a gap between them. */
-const MAX_GAP = 30_000;
+export const MAX_GAP = 30_000;
 
 export class Series {
   constructor(family, labels, bounds, created) {

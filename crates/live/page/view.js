@@ -9,6 +9,9 @@ export const RANGES = [
 
 const DEFAULT_RANGE = 120;
 
+/** Without history, the chart starts with half a minute. */
+const MIN_RANGE = 30_000;
+
 /** Zooming in ends here. */
 const MIN_SPAN = 5_000;
 
@@ -80,11 +83,12 @@ export class View {
     });
   }
 
-  /** The shown times, if this is the last tick. */
-  span(lastTime) {
+  /** The shown times, if these are the first and the last tick: less than the range if the history is shorter. */
+  span(firstTime, lastTime) {
     if (this.zoom) return this.zoom;
     const to = this.pausedAt ?? lastTime;
-    return { from: to - this.range * 1_000, to };
+    const known = Math.max(to - firstTime, MIN_RANGE);
+    return { from: to - Math.min(this.range * 1_000, known), to };
   }
 
   zoomTo(from, to) {
@@ -92,8 +96,7 @@ export class View {
   }
 
   /** Zooms by a factor around a time, at most to the whole history. */
-  zoomBy(factor, time, lastTime) {
-    const { from, to } = this.span(lastTime);
+  zoomBy(factor, time, { from, to }, lastTime) {
     const zoom = { from: time - (time - from) * factor, to: Math.min(lastTime, time + (to - time) * factor) };
     if (zoom.to - zoom.from > RANGES.at(-1).seconds * 1_000) this.set({ zoom: null, range: RANGES.at(-1).seconds });
     else this.zoomTo(zoom.from, zoom.to);
