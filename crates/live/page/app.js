@@ -8,7 +8,7 @@ import { findLayers } from './layers.js';
 import { MetricsPage } from './metrics.js';
 import { showNotices } from './notices.js';
 import { OverviewPage } from './overview.js';
-import { Store } from './store.js';
+import { Store, upperBound } from './store.js';
 import { Stream } from './stream.js';
 import { RANGES, View } from './view.js';
 
@@ -102,10 +102,10 @@ class App {
       this.layers = findLayers(store.families);
       this.#nameService();
     }
-    this.#showControls();
+    const span = this.#span();
+    this.#showControls(span);
     showNotices(byId('notices'), store);
     this.#choosePage();
-    const span = this.#span();
     this.#page.update(store.frame(span.from, span.to), store.instant(span.to), span);
   }
 
@@ -143,7 +143,7 @@ class App {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#themeChanged());
   }
 
-  #showControls() {
+  #showControls(span) {
     const { view, store } = this;
     const isPaused = view.pausedAt !== null || view.zoom !== null;
     for (const button of byId('ranges').children) {
@@ -157,17 +157,18 @@ class App {
     setCurrent(byId('to-overview'), page !== 'metrics');
     setCurrent(byId('to-metrics'), page === 'metrics');
     const { state, reason } = this.#connection;
-    const time = formatTime(store.lastTime);
+    const shownTick = store.times[upperBound(store.times, span.to) - 1] ?? 0;
+    const time = formatTime(shownTick);
     const texts = {
       connecting: 'Connecting',
-      live: isPaused ? 'Paused' : `Live ${time}`,
+      live: `${isPaused ? 'Paused' : 'Live'} ${time}`,
       lost: `Reconnecting: ${reason}`,
       full: reason,
       refused: reason,
     };
     const status = byId('status');
     status.dataset.state = state === 'live' && isPaused ? 'paused' : state;
-    status.dataset.tick = store.lastTime;
+    status.dataset.tick = shownTick;
     setText(status, texts[state]);
   }
 

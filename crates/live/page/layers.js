@@ -124,8 +124,8 @@ export function isErrorSeries(series) {
   return isError(statusOf(series));
 }
 
-/** The number of all requests of series so far. */
-export function totalRequests(seriesList) {
+/** The number of all requests of series up to now. */
+function totalRequests(seriesList) {
   return current(seriesList).reduce((sum, series) => sum + countOf(series, series.last), 0);
 }
 

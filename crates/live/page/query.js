@@ -20,6 +20,16 @@ export function rate(seriesList, frame) {
   return sums;
 }
 
+/** The sum of counters, or of the counts of histograms, at the last tick of a frame. */
+export function totalCount(seriesList, frame) {
+  const time = frame.times.at(-1);
+  const counts = seriesList.map((series) => {
+    const [value] = series.valuesAt([time]);
+    return value === null ? 0 : countOf(series, value);
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
 /** The sum of gauges. Series that are gone do not count. */
 export function total(seriesList, frame) {
   const sums = frame.times.map(() => NaN);

@@ -3,8 +3,8 @@
 /** Rates and quantiles are over this many milliseconds. */
 export const WINDOW = 10_000;
 
-/** Milliseconds that are kept: ten minutes, and the window before them. */
-const KEPT = 600_000 + 2 * WINDOW;
+/** Milliseconds that are kept: ten minutes, and what the first rates among them are relative to. */
+const KEPT = 650_000;
 
 /** If ticks are further apart than this, there is a gap between them. */
 export const MAX_GAP = 30_000;
@@ -188,7 +188,7 @@ export class Store {
 
   /** The ticks from one time to another, with those before that their rates need. */
   frame(from, to) {
-    const first = upperBound(this.times, from - WINDOW - 1_000);
+    const first = upperBound(this.times, from - WINDOW - MAX_GAP);
     return this.#frameOf(this.times.slice(first, upperBound(this.times, to)));
   }
 

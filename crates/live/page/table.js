@@ -2,9 +2,9 @@
 
 import { el, setChildren, setText } from './dom.js';
 import { formatCount, formatValue } from './format.js';
-import { isErrorSeries, totalRequests } from './layers.js';
+import { isErrorSeries } from './layers.js';
 import { drawSparkline } from './plot.js';
-import { bucketRates, quantile, rate, ratio, total } from './query.js';
+import { bucketRates, quantile, rate, ratio, total, totalCount } from './query.js';
 
 const MAX_ROWS = 100;
 
@@ -154,6 +154,6 @@ function numbers({ requests, durations, inProgress }, instant) {
     p95: at(0.95),
     p99: at(0.99),
     inProgress: last(total(inProgress, instant)),
-    total: totalRequests(requests),
+    total: instant.times.length > 0 ? totalCount(requests, instant) : NaN,
   };
 }

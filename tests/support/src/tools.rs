@@ -12,6 +12,9 @@ use std::sync::{Mutex, PoisonError};
 /// A program that tests start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
+    /// A browser for tests of web pages, controlled by [`Chromedriver`](Self::Chromedriver).
+    Chromium,
+    Chromedriver,
     Curl,
     Prometheus,
     Promtool,
@@ -26,6 +29,8 @@ impl Tool {
     /// The name of the program.
     pub fn program(self) -> &'static str {
         match self {
+            Self::Chromium => "chromium",
+            Self::Chromedriver => "chromedriver",
             Self::Curl => "curl",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
@@ -40,6 +45,7 @@ impl Tool {
     /// The Debian package that contains the program.
     pub fn package(self) -> &'static str {
         match self {
+            Self::Chromedriver => "chromium-driver",
             Self::Promtool => "prometheus",
             Self::PythonParser => "python3-prometheus-client",
             _ => self.program(),
