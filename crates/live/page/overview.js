@@ -16,7 +16,7 @@ export class OverviewPage {
 
   update(frame, instant, span) {
     const { layers } = this.#app;
-    const ids = layers.map(({ id }) => id).join(' ') || 'none';
+    const ids = layers.map(({ id }) => id).join(' ') || (this.#app.store.times.length > 0 ? 'no layers' : 'no samples');
     if (ids !== this.#shown) this.#build(ids);
     this.#sections.forEach(({ cards, table }, i) => {
       cards.forEach((card) => card.update(frame, span));
@@ -29,7 +29,7 @@ export class OverviewPage {
   }
 
   destroy() {
-    this.#sections.forEach(({ cards }) => cards.forEach((card) => card.destroy()));
+    this.#sections.forEach(({ cards, table }) => [...cards, table].forEach((part) => part.destroy()));
   }
 
   #build(ids) {

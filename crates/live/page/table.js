@@ -32,6 +32,15 @@ export class EndpointTable {
   #more = el('button', { type: 'button', class: 'more', hidden: true, onclick: () => this.#showAll() });
   #noRows = el('p', { class: 'no-rows' });
   #showsAll = false;
+  /** Rows that are on the screen: only their small charts are drawn. */
+  #visible = new Set();
+  #observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) this.#visible.add(target);
+      else this.#visible.delete(target);
+    }
+    this.#app.render();
+  });
 
   constructor(app, layer) {
     this.#app = app;
@@ -83,9 +92,9 @@ export class EndpointTable {
     const matching = all.filter((row) => words.every((word) => row.name.toLowerCase().includes(word)));
     const rows = this.#sorted(matching.map((row) => ({ ...row, ...numbers(row, instant) })));
     const shown = this.#showsAll ? rows : rows.slice(0, MAX_ROWS);
-    setChildren(this.#body, shown.map((row) => this.#row(row, frame, span)));
-    const names = new Set(all.map(({ name }) => name));
-    for (const name of this.#rows.keys()) if (!names.has(name)) this.#rows.delete(name);
+    setChildren(this.#body, shown.map((row) => this.#row(row)));
+    shown.forEach((row) => this.#drawTrend(row, frame, span));
+    this.#forgetRows(new Set(all.map(({ name }) => name)));
     this.#more.hidden = shown.length === rows.length;
     setText(this.#more, `Show all ${rows.length}`);
     setText(this.#noRows, rows.length > 0 ? '' : all.length > 0 ? 'Nothing matches the filter.' : 'No requests yet.');
@@ -113,20 +122,34 @@ export class EndpointTable {
   }
 
   /** Changes a row, or creates it. Rows stay the same elements, so that the focus stays. */
-  #row(row, frame, span) {
+  #row(row) {
     if (!this.#rows.has(row.name)) this.#rows.set(row.name, this.#newRow(row));
-    const { element, link, cells, spark } = this.#rows.get(row.name);
-    link.href = this.#app.view.hash({ page: 'endpoint', layer: this.#layerId, row: row.name, filter: '', sort: '' });
+    const { element, link, cells } = this.#rows.get(row.name);
+    const href = this.#app.view.hash({ page: 'endpoint', layer: this.#layerId, row: row.name, filter: '', sort: '' });
+    if (link.getAttribute('href') !== href) link.setAttribute('href', href);
     COLUMNS.slice(1).forEach((column, i) => setText(cells[i], column.format(row[column.key])));
     cells[1].classList.toggle('is-error', row.errors > 0);
     cells[1].classList.toggle('is-zero', row.errors === 0);
-    if (spark.clientWidth > 0) {
-      drawSparkline(spark, { span, times: frame.times, values: rate(row.requests, frame), color: '--line-0' });
-    } else {
-      // It has no size before it is in the document.
-      requestAnimationFrame(() => this.#app.render());
-    }
     return element;
+  }
+
+  #drawTrend({ name, requests }, frame, span) {
+    const { element, spark } = this.#rows.get(name);
+    if (!this.#visible.has(element)) return;
+    drawSparkline(spark, { span, times: frame.times, values: rate(requests, frame), color: '--line-0' });
+  }
+
+  #forgetRows(names) {
+    for (const [name, { element }] of this.#rows) {
+      if (names.has(name)) continue;
+      this.#observer.unobserve(element);
+      this.#visible.delete(element);
+      this.#rows.delete(name);
+    }
+  }
+
+  destroy() {
+    this.#observer.disconnect();
   }
 
   #newRow(row) {
@@ -136,6 +159,7 @@ export class EndpointTable {
     const name = el('th', { scope: 'row', class: 'name' }, link);
     const element = el('tr', {}, name, ...cells, el('td', { class: 'trend' }, spark));
     element.dataset.row = row.name;
+    this.#observer.observe(element);
     return { element, link, cells, spark };
   }
 }

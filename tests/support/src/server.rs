@@ -70,6 +70,12 @@ impl Server {
         Self { address, task }
     }
 
+    /// A server that the test has started by other means. Dropping this does not stop it.
+    pub fn at(address: SocketAddr) -> Self {
+        let task = tokio::spawn(async {}).abort_handle();
+        Self { address, task }
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

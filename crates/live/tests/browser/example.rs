@@ -1,9 +1,9 @@
 //! The page of the example.
 
+use test_support::browser::Browser;
 use test_support::process::{RunningProgram, example};
 use test_support::skip_without;
 
-use crate::browser::Browser;
 
 #[test]
 fn example_shows_all_endpoints_of_the_shop_and_every_metric() {

@@ -1,6 +1,5 @@
 //! Tests of the live page in Chromium. `tests/run` installs `chromium` and `chromium-driver`.
 
-mod browser;
 mod example;
 mod interaction;
 mod numbers;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use test_support::browser::Browser;
 use test_support::skip_without;
 use test_support::server::Protocol;
 
-use crate::browser::Browser;
 use crate::service::Service;
 
 /// The numbers in a row of the table, by column.

@@ -7,11 +7,11 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use test_support::browser::Browser;
 use test_support::server::Server;
 use tower_prometheus::Registry;
 use tower_prometheus_live::{LivePage, LivePageBuilder};
 
-use crate::browser::Browser;
 
 pub struct Service {
     pub metrics: Registry,

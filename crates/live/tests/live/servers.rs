@@ -61,6 +61,31 @@ async fn page_works_in_hyper_with_the_whole_path() {
     assert_page_works(&server, "/live").await;
 }
 
+#[tokio::test]
+async fn page_works_in_the_metrics_server_and_does_not_delay_its_shutdown() {
+    use tower_prometheus::scrape::MetricsServer;
+
+    let metrics = metrics();
+    let server = MetricsServer::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = server.nest_service("/live", tower_prometheus_live::page(&metrics));
+    let shutdown = async { stopped.await.unwrap() };
+    let serving = tokio::spawn(server.serve(metrics.handler(), shutdown));
+
+    // Requests are sent to the address of the metrics server.
+    let client = Server::at(address);
+    assert_page_works(&client, "/live").await;
+    assert_eq!(client.get("/metrics").await.0, 200);
+    assert_eq!(client.get("/lively").await.0, 404);
+    let mut viewer = Viewer::connect(&client, "/live/data").await;
+    viewer.tick().await;
+    stop.send(()).unwrap();
+    // The stream ends with its next sample, not with the shutdown timeout.
+    while viewer.next_line().await.is_some() {}
+    serving.await.unwrap();
+}
+
 #[test]
 fn page_can_be_built_outside_of_a_runtime() {
     let page = tower_prometheus_live::page(&metrics());

@@ -87,7 +87,7 @@ impl Viewer {
     pub async fn tick(&mut self) -> Tick {
         let mut tick = Tick::default();
         loop {
-            let line = self.line().await.expect("the stream has ended");
+            let line = self.next_line().await.expect("the stream has ended");
             let line: Value = serde_json::from_str(&line).unwrap();
             if self.read(&line, &mut tick) {
                 return tick;
@@ -105,7 +105,8 @@ impl Viewer {
         }
     }
 
-    async fn line(&mut self) -> Option<String> {
+    /// Returns the next line; `None` if the stream has ended.
+    pub async fn next_line(&mut self) -> Option<String> {
         loop {
             if let Some((line, rest)) = self.unread.split_once('\n') {
                 let line = line.to_owned();

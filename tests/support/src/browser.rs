@@ -2,11 +2,15 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use test_support::process::RunningProgram;
+
+use crate::process::RunningProgram;
 
 /// A browser window of a fixed size. Dropping it ends the browser.
 pub struct Browser {
@@ -177,6 +181,14 @@ impl Browser {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", &size);
+    }
+
+    /// Saves a screenshot as PNG.
+    pub fn save_screenshot(&self, file: &Path) -> std::io::Result<()> {
+        let path = format!("/session/{}/screenshot", self.session);
+        let image = self.request("GET", &path, &Value::Null);
+        let image = STANDARD.decode(image.as_str().unwrap()).unwrap();
+        std::fs::write(file, image)
     }
 
     /// Returns what was logged since the last call: errors, warnings, and violations of the security policy.
