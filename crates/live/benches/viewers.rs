@@ -34,7 +34,10 @@ async fn main() {
                 reading.spawn(view(address.clone()));
             }
             let (per_second, p99) = measure(&address, DURATION).await;
-            println!("{viewers:>8} {per_second:>12.0} {:>7.2} ms", p99.as_secs_f64() * 1e3);
+            println!(
+                "{viewers:>8} {per_second:>12.0} {:>7.2} ms",
+                p99.as_secs_f64() * 1e3
+            );
         }
     }
 }

@@ -14,6 +14,8 @@ const ROLES = {
 };
 
 const ENDPOINT_LABELS = ['endpoint', 'http_route', 'url_template', 'route'];
+/** Labels that say to which row a series belongs. */
+const ROW_LABELS = [...ENDPOINT_LABELS, 'grpc_method', 'rpc_method'];
 const METHOD_LABELS = ['method', 'http_request_method'];
 const STATUS_LABELS = ['status', 'http_response_status_code', 'grpc_code', 'rpc_response_status_code'];
 
@@ -71,6 +73,8 @@ class Layer {
     const rows = new Map();
     for (const role of ['requests', 'durations', 'inProgress']) {
       for (const series of this[role]) {
+        // OpenTelemetry's gauge of requests in progress has no endpoint.
+        if (role === 'inProgress' && !firstLabel(series, ROW_LABELS)) continue;
         const name = rowName(series);
         if (!rows.has(name)) rows.set(name, { name, requests: [], durations: [], inProgress: [] });
         rows.get(name)[role].push(series);
@@ -107,8 +111,7 @@ export function statusOf(series) {
 
 /** Whether a series belongs to a row: it has the row's endpoint, and its method if it has a method. */
 export function belongsTo(series, row) {
-  const endpointLabel = firstLabel(series, [...ENDPOINT_LABELS, 'grpc_method', 'rpc_method']);
-  if (!endpointLabel) return false;
+  if (!firstLabel(series, ROW_LABELS)) return false;
   const name = rowName(series);
   const hasMethod = firstLabel(series, [...METHOD_LABELS, 'grpc_method', 'rpc_method']) !== undefined;
   return hasMethod ? name === row : row.endsWith(` ${name}`) || row === name;
@@ -116,7 +119,7 @@ export function belongsTo(series, row) {
 
 /** The labels that select a row in PromQL. */
 export function rowLabels(series) {
-  const names = [...ENDPOINT_LABELS, ...METHOD_LABELS, 'grpc_service', 'grpc_method', 'rpc_method'];
+  const names = [...ROW_LABELS, ...METHOD_LABELS, 'grpc_service'];
   return new Map([...series.labels].filter(([name]) => names.includes(name)));
 }
 

@@ -115,9 +115,8 @@ impl LivePageBuilder {
 
     fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
-        let is_visible = |token: &String| {
-            !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
-        };
+        let is_visible =
+            |token: &String| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         if !self.access.token.as_ref().is_none_or(is_visible) {
             mistakes.push(
                 "token: must be one or more visible ASCII characters without spaces".to_owned(),

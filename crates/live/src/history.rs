@@ -110,7 +110,9 @@ impl FullState {
             time: self.time,
             families: self.families.clone(),
             series: series.map(|(info, _)| Arc::clone(info)).collect(),
-            values: values.map(|(id, (_, value))| (*id, value.clone())).collect(),
+            values: values
+                .map(|(id, (_, value))| (*id, value.clone()))
+                .collect(),
             gone: Vec::new(),
             hidden: self.hidden,
         }

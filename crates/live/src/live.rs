@@ -91,7 +91,9 @@ impl Live {
     /// Takes a sample, keeps it in the history and sends it to the viewers.
     pub(crate) async fn sample(&self, known: &mut KnownSeries) {
         let snapshot = self.registry.gather_within(COLLECT_TIMEOUT).await;
-        let tick = known.changes(&snapshot, unix_time().as_millis() as u64).await;
+        let tick = known
+            .changes(&snapshot, unix_time().as_millis() as u64)
+            .await;
         drop(snapshot);
         let lines = match self.viewers.is_empty() {
             true => None,

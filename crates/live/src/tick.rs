@@ -21,7 +21,8 @@ impl Reading {
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => a.to_bits() == b.to_bits(),
             (Self::Numbers(a), Self::Numbers(b)) => {
-                let bits = |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                let bits =
+                    |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 a.len() == b.len() && bits(a) == bits(b)
             }
             (Self::LabelsOnly, Self::LabelsOnly) => true,
@@ -90,11 +91,13 @@ impl Tick {
             n if n < families => list("families", chunk(&self.families, n), |line, family| {
                 family.write(line);
             }),
-            n if n < before_values => {
-                list("series", chunk(&self.series, n - families), |line, series| {
+            n if n < before_values => list(
+                "series",
+                chunk(&self.series, n - families),
+                |line, series| {
                     series.write(line);
-                })
-            }
+                },
+            ),
             n if n < before_end => list(
                 "values",
                 chunk(&self.values, n - before_values),

@@ -92,10 +92,7 @@ pub(super) enum ServerBody {
 }
 
 impl ServerBody {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self {
             Self::Metrics(page) => {
                 let polled = Pin::new(page).poll_frame(cx);

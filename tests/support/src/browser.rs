@@ -206,7 +206,12 @@ impl Browser {
             event["message"].clone()
         });
         let requests = events.filter(|event| event["method"] == "Network.requestWillBeSent");
-        let urls = requests.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned());
+        let urls = requests.map(|event| {
+            event["params"]["request"]["url"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        });
         urls.collect()
     }
 
@@ -215,9 +220,16 @@ impl Browser {
         let log = self.log();
         assert!(log.is_empty(), "{log:#?}");
         let is_foreign = |url: &String| {
-            !url.starts_with(base) && !["data:", "blob:", "about:", "chrome:"].iter().any(|scheme| url.starts_with(scheme))
+            !url.starts_with(base)
+                && !["data:", "blob:", "about:", "chrome:"]
+                    .iter()
+                    .any(|scheme| url.starts_with(scheme))
         };
-        let foreign: Vec<_> = self.requested_urls().into_iter().filter(is_foreign).collect();
+        let foreign: Vec<_> = self
+            .requested_urls()
+            .into_iter()
+            .filter(is_foreign)
+            .collect();
         assert!(foreign.is_empty(), "{foreign:#?}");
     }
 }
@@ -235,7 +247,11 @@ impl Drop for Browser {
 fn send(port: u16, method: &str, path: &str, body: &Value) -> std::io::Result<Value> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
     write!(
         &stream,
         "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n\

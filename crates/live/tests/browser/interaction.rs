@@ -12,7 +12,8 @@ const LEFT: &str = "\u{e012}";
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
-const ROWS: &str = "[...document.querySelectorAll('[data-row]')].map((row) => row.dataset.row).join()";
+const ROWS: &str =
+    "[...document.querySelectorAll('[data-row]')].map((row) => row.dataset.row).join()";
 
 /// A service with requests, and a browser that shows it.
 async fn shown(fragment: &str) -> (Service, Browser) {
@@ -56,7 +57,9 @@ async fn filter_selects_rows_and_is_kept_in_the_address() {
     browser.wait_until(&format!("{ROWS} === 'GET /slow'"));
     browser.keys("/");
     browser.keys("zzz");
-    browser.wait_until("document.querySelector('.no-rows').textContent === 'Nothing matches the filter.'");
+    browser.wait_until(
+        "document.querySelector('.no-rows').textContent === 'Nothing matches the filter.'",
+    );
     browser.assert_clean(&service.server.url("/"));
 }
 
@@ -137,7 +140,9 @@ async fn one_cursor_moves_in_all_charts_with_values_in_the_legends() {
     }
     // Long before the first request, there were none.
     browser.mouse("[data-card='In progress'] canvas", &[(0.2, 0.5)], false);
-    browser.wait_until("document.querySelector('[data-card=Requests] .headline span').textContent === '–'");
+    browser.wait_until(
+        "document.querySelector('[data-card=Requests] .headline span').textContent === '–'",
+    );
     browser.assert_clean(&service.server.url("/"));
 }
 
@@ -160,8 +165,20 @@ async fn every_function_works_by_keyboard() {
         assert_eq!(focus[2], json!(true), "{focus}");
         reached.push(focus[1].as_str().unwrap().to_owned());
     }
-    for control in ["to-metrics", "1 min", "pause", "theme", "help", "Export Requests", "Total", "GET /slow"] {
-        assert!(reached.iter().any(|each| each == control), "{control}: {reached:?}");
+    for control in [
+        "to-metrics",
+        "1 min",
+        "pause",
+        "theme",
+        "help",
+        "Export Requests",
+        "Total",
+        "GET /slow",
+    ] {
+        assert!(
+            reached.iter().any(|each| each == control),
+            "{control}: {reached:?}"
+        );
     }
     browser.run("document.querySelector('[data-card=Requests] canvas').focus()");
     browser.keys(LEFT);
@@ -364,11 +381,14 @@ async fn every_kind_of_metric_has_its_chart_and_can_be_searched() {
         ("shop_info", "dl"),
         ("start_time_seconds", "dl"),
     ] {
-        browser.wait_until(&format!("document.querySelector('[data-card={card:?}] {element}')"));
+        browser.wait_until(&format!(
+            "document.querySelector('[data-card={card:?}] {element}')"
+        ));
     }
     browser.keys("/");
     browser.keys("colour=blue");
-    let titles = "[...document.querySelectorAll('[data-card]')].map((card) => card.dataset.card).join()";
+    let titles =
+        "[...document.querySelectorAll('[data-card]')].map((card) => card.dataset.card).join()";
     browser.wait_until(&format!("{titles} === 'queue_length'"));
     browser.wait_until("document.querySelector('.count').textContent.startsWith('1 of ')");
     browser.assert_clean(&service.server.url("/"));
@@ -382,16 +402,21 @@ fn record_all_kinds(metrics: &Registry) {
         metrics::histogram!("wait_seconds").record(0.3);
     });
     metrics
-        .collector("shop", |samples: &mut tower_prometheus::collect::Samples| {
-            samples.info("shop_info", "The shop.", &[("version", "1.2")]);
-            Ok(())
-        })
+        .collector(
+            "shop",
+            |samples: &mut tower_prometheus::collect::Samples| {
+                samples.info("shop_info", "The shop.", &[("version", "1.2")]);
+                Ok(())
+            },
+        )
         .unwrap();
 }
 
 /// Returns the text of each notice.
 fn notices(browser: &Browser) -> Vec<String> {
-    let texts = browser.run("return [...document.querySelectorAll('.notice')].map((notice) => notice.textContent)");
+    let texts = browser.run(
+        "return [...document.querySelectorAll('.notice')].map((notice) => notice.textContent)",
+    );
     let texts = texts.as_array().unwrap().iter();
     texts.filter_map(Value::as_str).map(str::to_owned).collect()
 }
@@ -412,7 +437,16 @@ async fn overflow_failed_collectors_and_hidden_series_are_at_the_top() {
     service.open(&browser, "");
     browser.wait_until("document.querySelectorAll('.notice').length === 3");
     let notices = notices(&browser);
-    assert!(notices[0].contains("http_requests_total: label \"tenant\" reached its limit. 7 times"), "{notices:?}");
-    assert!(notices[1].contains("Collector \"pool\" failed"), "{notices:?}");
-    assert!(notices[2].contains("series are not shown: the page shows at most 20"), "{notices:?}");
+    assert!(
+        notices[0].contains("http_requests_total: label \"tenant\" reached its limit. 7 times"),
+        "{notices:?}"
+    );
+    assert!(
+        notices[1].contains("Collector \"pool\" failed"),
+        "{notices:?}"
+    );
+    assert!(
+        notices[2].contains("series are not shown: the page shows at most 20"),
+        "{notices:?}"
+    );
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use axum::Router;
+use axum::routing::get;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use test_support::browser::Browser;
+use test_support::server::{Protocol, Server};
 use test_support::skip_without;
-use test_support::server::Protocol;
+use tower_prometheus::{HttpMetrics, Registry};
 
 use crate::service::Service;
 
@@ -18,7 +21,9 @@ fn row(browser: &Browser, name: &str) -> Vec<String> {
     );
     let cells = browser.run(&script);
     let cells = cells.as_array().unwrap().iter();
-    cells.map(|cell| cell.as_str().unwrap().to_owned()).collect()
+    cells
+        .map(|cell| cell.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +46,13 @@ async fn totals_and_gauges_equal_the_metrics_page() {
         ("GET /endless", "/endless", "GET"),
     ] {
         let labels = [("endpoint", endpoint), ("method", method)];
-        let value = |family| service.metrics.sum(family, &labels).unwrap_or(0.0).to_string();
+        let value = |family| {
+            service
+                .metrics
+                .sum(family, &labels)
+                .unwrap_or(0.0)
+                .to_string()
+        };
         let cells = row(&browser, name);
         assert_eq!(cells[6], value("http_requests_total"), "total of {name}");
         assert_eq!(cells[5], value("http_requests_in_progress"), "{name}");
@@ -114,7 +125,10 @@ fn sum(samples: &BTreeMap<String, Vec<f64>>, texts: &[&str], index: usize) -> f6
 
 /// `4.85/s` or `1.20 k/s` as a number.
 fn parse(text: &str) -> f64 {
-    let (number, unit) = text.split_at(text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (number, unit) = text.split_at(
+        text.find(|c: char| c != '.' && !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
     let factor = match unit.trim() {
         "k/s" => 1e3,
         "ms" => 1e-3,
@@ -129,7 +143,10 @@ fn parse(text: &str) -> f64 {
 fn assert_close(actual: &str, expected: f64) {
     // Three significant digits.
     let difference = (parse(actual) - expected).abs();
-    assert!(difference <= 0.006 * expected.abs(), "{actual} is not {expected}");
+    assert!(
+        difference <= 0.006 * expected.abs(),
+        "{actual} is not {expected}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +173,11 @@ async fn rates_error_ratios_and_quantiles_equal_those_of_the_samples() {
     let time = shown["tick"].as_f64().unwrap();
     let samples = Samples::read_until(&service, time).await;
     let requests = |texts: &[&str]| {
-        let texts: Vec<_> = ["http_requests_total"].iter().chain(texts).copied().collect();
+        let texts: Vec<_> = ["http_requests_total"]
+            .iter()
+            .chain(texts)
+            .copied()
+            .collect();
         samples.rate(time, |values| sum(values, &texts, 0))
     };
     let headline = |i: usize| shown["headlines"][i].as_str().unwrap();
@@ -178,7 +199,10 @@ async fn rates_error_ratios_and_quantiles_equal_those_of_the_samples() {
     // Requests to /slow take 30 ms and a little: in the bucket from 25 to 50 ms, with the index 3, on a quick machine.
     let rates: Vec<_> = (0..12).map(slow).collect();
     let rows = shown["rows"].as_array().unwrap();
-    let row = rows.iter().find(|row| row[0] == json!("GET /slow")).unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row[0] == json!("GET /slow"))
+        .unwrap();
     assert_close(row[3].as_str().unwrap(), quantile(0.5, &rates));
     assert_close(row[4].as_str().unwrap(), quantile(0.95, &rates));
     assert_close(row[5].as_str().unwrap(), quantile(0.99, &rates));
@@ -197,4 +221,48 @@ fn quantile(q: f64, rates: &[f64]) -> f64 {
         (below, lower) = (below + rate, *bound);
     }
     lower
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn layers_with_other_names_and_grpc_methods_have_tables() {
+    skip_without!(Chromium, Chromedriver);
+    let metrics = Registry::new();
+    let layer = HttpMetrics::open_telemetry().prefix("shop").build(&metrics);
+    let app = Router::new()
+        .route("/users/{id}", get(async || "ada"))
+        .nest_service("/live", tower_prometheus_live::page(&metrics))
+        .layer(layer.unwrap());
+    let server = Server::start(app).await;
+    for _ in 0..3 {
+        server.get("/users/1").await;
+    }
+    metrics::with_local_recorder(&metrics, || {
+        for (code, calls) in [("OK", 5), ("Internal", 1)] {
+            let labels = [
+                ("grpc_service", "shop.Orders"),
+                ("grpc_method", "Place"),
+                ("grpc_type", "unary"),
+                ("grpc_code", code),
+            ];
+            metrics::counter!("grpc_server_handled_total", &labels).increment(calls);
+            metrics::histogram!("grpc_server_handling_seconds", &labels[..3]).record(0.02);
+        }
+    });
+    let browser = Browser::start();
+    browser.open(&server.url("/live"));
+    for (row, total) in [("GET /users/{id}", "3"), ("shop.Orders/Place", "6")] {
+        let cell = format!("[data-row={row:?}] td:nth-of-type(7)");
+        browser.wait_until(&format!(
+            "document.querySelector({cell:?})?.textContent === {total:?}"
+        ));
+    }
+    assert_eq!(browser.count("[data-row]"), 2);
+    let titles = browser.run(
+        "return [...document.querySelectorAll('.layer-title')].map((title) => title.textContent)",
+    );
+    assert_eq!(titles, json!(["gRPC server", "HTTP server shop"]));
+    browser.click("[data-row='shop.Orders/Place'] a");
+    browser.wait_until("document.querySelectorAll('[data-card=Requests] .legend li').length >= 0");
+    browser.wait_until("document.querySelector('[data-card=\"Latency distribution\"] canvas')");
+    browser.assert_clean(&server.url("/"));
 }

@@ -35,23 +35,38 @@ async fn hostile_label_values_are_shown_as_text() {
     metrics::with_local_recorder(&service.metrics, || {
         for value in hostile {
             metrics::gauge!("hostile_gauge", "value" => value).set(1.0);
-            let labels = [("endpoint", value.to_owned()), ("method", "GET".to_owned()), ("status", "200".to_owned())];
+            let labels = [
+                ("endpoint", value.to_owned()),
+                ("method", "GET".to_owned()),
+                ("status", "200".to_owned()),
+            ];
             metrics::counter!("http_requests_total", &labels).increment(1);
         }
         metrics::describe_gauge!("hostile_gauge", "<b>help</b>");
     });
     service.open(&browser, "");
-    browser.wait_until(&format!("document.querySelectorAll('[data-row]').length === {}", hostile.len()));
+    browser.wait_until(&format!(
+        "document.querySelectorAll('[data-row]').length === {}",
+        hostile.len()
+    ));
     service.open(&browser, "#/metrics?filter=hostile_gauge");
-    browser.wait_until(&format!("document.querySelectorAll('.legend li').length === {}", hostile.len()));
-    let names = browser.run("return [...document.querySelectorAll('.legend .name')].map((name) => name.textContent)");
+    browser.wait_until(&format!(
+        "document.querySelectorAll('.legend li').length === {}",
+        hostile.len()
+    ));
+    let names = browser.run(
+        "return [...document.querySelectorAll('.legend .name')].map((name) => name.textContent)",
+    );
     for value in hostile {
         let is_shown = names.as_array().unwrap().contains(&json!(value));
         assert!(is_shown, "{value:?}: {names}");
     }
     assert_eq!(browser.count("main img, main script, main b"), 0);
     browser.run("document.querySelector('.card summary').click()");
-    service.open(&browser, "#/endpoint?layer=http&row=GET+%3Cimg+src%3Dx+onerror%3D%22window.hacked%3D1%22%3E");
+    service.open(
+        &browser,
+        "#/endpoint?layer=http&row=GET+%3Cimg+src%3Dx+onerror%3D%22window.hacked%3D1%22%3E",
+    );
     browser.wait_until("document.querySelector('[data-card=Requests] canvas')");
     assert_eq!(browser.run("return window.hacked ?? null"), json!(null));
     browser.assert_clean(&service.server.url("/"));
@@ -67,7 +82,11 @@ async fn ten_thousand_series_are_shown_without_delay_of_the_samples() {
             metrics::counter!("many_total", "i" => i.to_string()).increment(1);
             metrics::histogram!("many_seconds", "i" => i.to_string()).record(0.1);
             metrics::gauge!("many", "i" => i.to_string()).set(1.0);
-            let labels = [("endpoint", format!("/{i}")), ("method", "GET".to_owned()), ("status", "200".to_owned())];
+            let labels = [
+                ("endpoint", format!("/{i}")),
+                ("method", "GET".to_owned()),
+                ("status", "200".to_owned()),
+            ];
             metrics::counter!("http_requests_total", &labels).increment(1);
         }
     });
@@ -76,9 +95,14 @@ async fn ten_thousand_series_are_shown_without_delay_of_the_samples() {
     browser.click(".more");
     browser.wait_until("document.querySelectorAll('[data-row]').length === 2500");
     service.open(&browser, "#/metrics?filter=many");
-    browser.wait_until("document.querySelector('.legend').lastChild?.textContent.includes('more series')");
+    browser.wait_until(
+        "document.querySelector('.legend').lastChild?.textContent.includes('more series')",
+    );
     let tick = browser.run("return document.getElementById('status').dataset.tick");
-    browser.wait_until(&format!("Number(document.getElementById('status').dataset.tick) > {tick} + 3000", tick = tick.as_str().unwrap()));
+    browser.wait_until(&format!(
+        "Number(document.getElementById('status').dataset.tick) > {tick} + 3000",
+        tick = tick.as_str().unwrap()
+    ));
     browser.assert_clean(&service.server.url("/"));
 }
 
@@ -95,7 +119,9 @@ async fn page_says_that_there_are_too_many_viewers_and_continues_when_one_leaves
     }
     let browser = Browser::start();
     browser.open(&service.page());
-    browser.wait_until("document.getElementById('status')?.textContent.includes('has 50 viewers, its maximum')");
+    browser.wait_until(
+        "document.getElementById('status')?.textContent.includes('has 50 viewers, its maximum')",
+    );
     viewers.pop();
     browser.wait_until(IS_LIVE);
 }
@@ -113,7 +139,8 @@ async fn page_continues_after_the_service_restarts() {
     let address = service.server.address;
     drop(service);
     browser.wait_until("document.getElementById('status').dataset.state === 'lost'");
-    browser.wait_until("document.getElementById('status').textContent.startsWith('Reconnecting: ')");
+    browser
+        .wait_until("document.getElementById('status').textContent.startsWith('Reconnecting: ')");
 
     // Another process on the same address, with new counters.
     let metrics = Registry::builder()
@@ -213,7 +240,9 @@ async fn page_asks_for_the_token_and_says_if_it_is_wrong() {
     browser.open(&service.page());
     browser.wait_until("document.getElementById('token-dialog').open");
     browser.keys("wrong\u{e007}");
-    browser.wait_until("document.getElementById('token-error').textContent.includes('does not accept')");
+    browser.wait_until(
+        "document.getElementById('token-error').textContent.includes('does not accept')",
+    );
     browser.run("document.getElementById('token-input').value = ''");
     browser.click("#token-input");
     browser.keys("s3cret\u{e007}");
@@ -221,7 +250,10 @@ async fn page_asks_for_the_token_and_says_if_it_is_wrong() {
     // It is kept for the tab, not in cookies or for other tabs.
     browser.open(&service.page());
     browser.wait_until(IS_LIVE);
-    assert_eq!(browser.run("return [document.cookie, localStorage.length]"), json!(["", 0]));
+    assert_eq!(
+        browser.run("return [document.cookie, localStorage.length]"),
+        json!(["", 0])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,6 @@ use test_support::server::Server;
 use tower_prometheus::Registry;
 use tower_prometheus_live::{LivePage, LivePageBuilder};
 
-
 pub struct Service {
     pub metrics: Registry,
     pub server: Server,

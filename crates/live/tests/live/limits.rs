@@ -24,7 +24,10 @@ async fn viewers_beyond_the_maximum_are_refused_until_one_leaves() {
     assert_eq!(refused.headers()["retry-after"], "10");
     let text = refused.into_body().collect().await.unwrap().to_bytes();
     let text = std::str::from_utf8(&text).unwrap();
-    assert!(text.contains("2 viewers") && text.contains("max_viewers"), "{text}");
+    assert!(
+        text.contains("2 viewers") && text.contains("max_viewers"),
+        "{text}"
+    );
     first.tick().await;
 
     drop(second);
@@ -100,7 +103,11 @@ async fn no_samples_are_taken_without_viewers_and_without_history() {
     assert_eq!(SAMPLES.load(Ordering::Relaxed), 10);
     drop(page);
     tokio::time::sleep(Duration::from_secs(100)).await;
-    assert_eq!(SAMPLES.load(Ordering::Relaxed), 10, "after the page is dropped");
+    assert_eq!(
+        SAMPLES.load(Ordering::Relaxed),
+        10,
+        "after the page is dropped"
+    );
 }
 
 #[tokio::test]
