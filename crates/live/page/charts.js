@@ -42,7 +42,7 @@ export function errorsCard(app, layer, requests, labels) {
     unit: 'ratio',
     headline: ([line]) => line.values,
     empty: 'No requests in this range',
-    promql: `${errors} / ${rateQuery(selector(name, labels))}`,
+    promql: label && `${errors} / ${rateQuery(selector(name, labels))}`,
     lines: (frame) => {
       const all = requests();
       const values = ratio(rate(all.filter(isErrorSeries), frame), rate(all, frame));
