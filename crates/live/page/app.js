@@ -8,6 +8,7 @@ import { findLayers } from './layers.js';
 import { MetricsPage } from './metrics.js';
 import { showNotices } from './notices.js';
 import { OverviewPage } from './overview.js';
+import { keep, recall } from './storage.js';
 import { Store, upperBound } from './store.js';
 import { Stream } from './stream.js';
 import { RANGES, View } from './view.js';
@@ -139,7 +140,7 @@ class App {
     byId('pause').addEventListener('click', () => this.#togglePause());
     byId('theme').addEventListener('click', () => this.#toggleTheme());
     byId('help').addEventListener('click', () => byId('help-dialog').showModal());
-    setTheme(localStorage.getItem(THEME_KEY));
+    setTheme(recall('localStorage', THEME_KEY));
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#themeChanged());
   }
 
@@ -180,7 +181,7 @@ class App {
 
   #toggleTheme() {
     const theme = isDark() ? 'light' : 'dark';
-    localStorage.setItem(THEME_KEY, theme);
+    keep('localStorage', THEME_KEY, theme);
     setTheme(theme);
     this.#themeChanged();
   }

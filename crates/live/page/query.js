@@ -13,7 +13,7 @@ export function countOf(series, value) {
 /** The increase per second of counters, or of the counts of histograms, summed over series. */
 export function rate(seriesList, frame) {
   const sums = emptySums(frame);
-  for (const series of seriesList) {
+  for (const series of seriesList.filter((each) => changes(each, frame))) {
     const values = series.valuesAt(frame.times).map((value) => value === null ? null : countOf(series, value));
     addIncreases(sums, values, frame);
   }
@@ -46,7 +46,7 @@ export function bucketRates(seriesList, frame) {
   const bounds = seriesList[0]?.bounds ?? [];
   const buckets = [...bounds, Infinity].map(() => emptySums(frame));
   for (const series of seriesList) {
-    if (series.bounds.length !== bounds.length) continue;
+    if (series.bounds.length !== bounds.length || !changes(series, frame)) continue;
     const values = series.valuesAt(frame.times);
     buckets.forEach((sums, bucket) => {
       addIncreases(sums, values.map((value) => value && value[bucket + 1]), frame);
@@ -96,6 +96,11 @@ export function groupBy(seriesList, keyOf) {
     groups.get(key).push(series);
   }
   return new Map([...groups].sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+/** Whether a series changes in a frame. Most of many series do not, and their increase is 0. */
+function changes(series, frame) {
+  return series.times.at(-1) > frame.times[0];
 }
 
 function emptySums(frame) {

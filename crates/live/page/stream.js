@@ -1,5 +1,7 @@
 // Reads the stream of samples, and connects again when it ends.
 
+import { keep, recall } from './storage.js';
+
 /** Without a line for this long, the connection is considered lost. */
 const SILENCE = 8_000;
 
@@ -44,12 +46,12 @@ export class Stream {
     this.#abort = new AbortController();
     this.#lastLine = Date.now();
     try {
-      const token = readToken();
+      const token = recall('sessionStorage', TOKEN_KEY);
       const headers = token ? { Authorization: `Bearer ${token}` } : {};
       const url = new URL('data', document.baseURI);
       const response = await fetch(url, { headers, cache: 'no-store', signal: this.#abort.signal });
       if (response.status === 401) {
-        writeToken(await this.#askToken(token !== null));
+        keep('sessionStorage', TOKEN_KEY, await this.#askToken(token !== null));
         return true;
       }
       if (!response.ok) {
@@ -82,12 +84,4 @@ export class Stream {
   #checkSilence() {
     if (Date.now() - this.#lastLine > SILENCE) this.#abort?.abort();
   }
-}
-
-function readToken() {
-  return sessionStorage.getItem(TOKEN_KEY);
-}
-
-function writeToken(token) {
-  sessionStorage.setItem(TOKEN_KEY, token);
 }

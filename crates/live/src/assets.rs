@@ -41,6 +41,7 @@ const SOURCES: &[SourceFile] = source_files! {
     "promql.js": SCRIPT,
     "query.js": SCRIPT,
     "start.js": SCRIPT,
+    "storage.js": SCRIPT,
     "store.js": SCRIPT,
     "stream.js": SCRIPT,
     "table.js": SCRIPT,

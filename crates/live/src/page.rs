@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use http::header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tower_prometheus::Registry;
 use tower_service::Service;
 
@@ -20,6 +20,8 @@ use crate::feed::Feed;
 use crate::live::Live;
 use crate::response::{file, not_allowed, response, text};
 use crate::sampler;
+
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// A service that serves the live page of a registry, with its files and its data.
 ///
@@ -93,10 +95,21 @@ impl LivePage {
         }
         sampler::start(&self.live);
         match Feed::start(&self.live) {
-            Some(feed) => response(StatusCode::OK, LINES, LiveBody::lines(feed.into_lines())),
+            Some(feed) => stream(response(
+                StatusCode::OK,
+                LINES,
+                LiveBody::lines(feed.into_lines()),
+            )),
             None => full(self.live.settings().max_viewers),
         }
     }
+}
+
+/// Tells nginx and proxies like it to pass each line on at once.
+fn stream(mut response: Response<LiveBody>) -> Response<LiveBody> {
+    let no = HeaderValue::from_static("no");
+    response.headers_mut().insert(ACCEL_BUFFERING, no);
+    response
 }
 
 fn refused(refusal: &Refusal) -> Response<LiveBody> {
