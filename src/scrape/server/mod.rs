@@ -201,7 +201,7 @@ impl MetricsServer {
     ///
     /// The service gets the whole path and no request body. It takes precedence over the metrics page and the health
     /// check; of several services, the first that matches. At shutdown, its responses end with their next frame.
-    pub fn nest_service<S, B>(mut self, path: impl Into<String>, service: S) -> Self
+    pub fn nest_service<S, B>(mut self, path: &str, service: S) -> Self
     where
         S: Service<Request<()>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -213,7 +213,7 @@ impl MetricsServer {
             + Send
             + 'static,
     {
-        let nested = Nested::new(path.into(), service);
+        let nested = Nested::new(path, service);
         self.settings.nested.push(nested);
         self
     }

@@ -24,7 +24,7 @@ pub(super) struct Nested {
 }
 
 impl Nested {
-    pub(super) fn new<S, B>(path: String, service: S) -> Self
+    pub(super) fn new<S, B>(path: &str, service: S) -> Self
     where
         S: Service<Request<()>, Response = Response<B>, Error = Infallible>
             + Clone
