@@ -1,7 +1,7 @@
 //! A demo shop with traffic, and its live page: `cargo run --release -p tower-prometheus-live --example live`.
 //!
 //! The shop has fast endpoints, slow ones, and some that fail, panic, never respond or stream. `PORT` sets the port; by
-//! default, the system chooses one. `RATE` sets the number of requests per second.
+//! default, the system chooses one. `RATE` sets the number of requests per second: 80 by default, 0 for none.
 
 use std::convert::Infallible;
 use std::f64::consts::TAU;
@@ -44,7 +44,9 @@ async fn main() -> Result<(), Error> {
     println!("metrics page: http://{address}/metrics");
     println!("ctrl-c stops the shop");
     let rate = std::env::var("RATE").map_or(Ok(80.0), |rate| rate.parse())?;
-    tokio::spawn(traffic(format!("http://{address}"), rate));
+    if rate > 0.0 {
+        tokio::spawn(traffic(format!("http://{address}"), rate));
+    }
     serve(listener, shop).await?;
     Ok(())
 }
@@ -182,7 +184,7 @@ async fn traffic(shop: String, rate: f64) {
     let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
     let random = Random::default();
     let start = Instant::now();
-    while rate > 0.0 {
+    loop {
         let wave = (start.elapsed().as_secs_f64() / 60.0 * TAU).sin();
         let per_second = rate * (1.0 + 0.4 * wave) * (0.8 + 0.4 * random.next());
         tokio::time::sleep(Duration::from_secs_f64(1.0 / per_second)).await;
