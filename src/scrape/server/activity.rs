@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::scrape::body::MetricsBody;
+use crate::scrape::server::nested::{BoxError, NestedBody};
 use crate::sync::lock;
 
 /// The activity of one connection. Clones share it.
@@ -76,15 +78,34 @@ impl Drop for PendingPage {
 }
 
 /// A response body that records activity when it is polled.
-#[derive(Debug)]
 pub(super) struct ActivityBody {
-    page: MetricsBody,
+    page: ServerBody,
     activity: Activity,
     waiting: Option<PendingPage>,
 }
 
+/// The response body of the metrics page, or of another service.
+pub(super) enum ServerBody {
+    Metrics(MetricsBody),
+    /// It ends when the server shuts down, because it may be a stream without end. The receiver becomes true then.
+    Nested(NestedBody, watch::Receiver<bool>),
+}
+
+impl ServerBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Metrics(page) => {
+                let polled = Pin::new(page).poll_frame(cx);
+                polled.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Self::Nested(_, closing) if *closing.borrow() => Poll::Ready(None),
+            Self::Nested(body, _) => body.as_mut().poll_frame(cx),
+        }
+    }
+}
+
 impl ActivityBody {
-    pub(super) fn new(page: MetricsBody, waiting: PendingPage) -> Self {
+    pub(super) fn new(page: ServerBody, waiting: PendingPage) -> Self {
         Self {
             page,
             activity: waiting.0.clone(),
@@ -95,14 +116,14 @@ impl ActivityBody {
 
 impl Body for ActivityBody {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.activity.change(|_| ());
-        let polled = Pin::new(&mut self.page).poll_frame(cx);
+        let polled = self.page.poll_frame(cx);
         if polled.is_ready() {
             self.waiting = None;
         }
@@ -110,10 +131,16 @@ impl Body for ActivityBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.page.is_end_stream()
+        match &self.page {
+            ServerBody::Metrics(page) => page.is_end_stream(),
+            ServerBody::Nested(body, _) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.page.size_hint()
+        match &self.page {
+            ServerBody::Metrics(page) => page.size_hint(),
+            ServerBody::Nested(body, _) => body.size_hint(),
+        }
     }
 }

@@ -16,7 +16,7 @@ use tower_service::Service;
 
 use crate::scrape::handler::{MetricsHandler, ScrapeFuture, text};
 use crate::scrape::server::ServerSettings;
-use crate::scrape::server::activity::{Activity, ActivityBody};
+use crate::scrape::server::activity::{Activity, ActivityBody, ServerBody};
 use crate::scrape::server::listener::Stream;
 
 pub(super) struct Connections {
@@ -89,6 +89,7 @@ async fn serve_connection(routes: Arc<Routes>, stream: Stream, mut closing: watc
     let service = TowerToHyperService::new(RouteService {
         routes,
         activity: activity.clone(),
+        closing: closing.clone(),
     });
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let shuts_down = tokio::select! {
@@ -122,6 +123,7 @@ impl Routes {
 struct RouteService {
     routes: Arc<Routes>,
     activity: Activity,
+    closing: watch::Receiver<bool>,
 }
 
 impl<B: Send + 'static> Service<Request<B>> for RouteService {
@@ -137,6 +139,16 @@ impl<B: Send + 'static> Service<Request<B>> for RouteService {
         let waiting = self.activity.request();
         let Routes { handler, settings } = &*self.routes;
         let path = request.uri().path();
+        let mut nested = settings.nested.iter();
+        if let Some(nested) = nested.find(|nested| nested.matches(path)) {
+            let (parts, _) = request.into_parts();
+            let answer = nested.call(Request::from_parts(parts, ()));
+            let closing = self.closing.clone();
+            return Box::pin(async move {
+                let body = |body| ActivityBody::new(ServerBody::Nested(body, closing), waiting);
+                Ok(answer.await.map(body))
+            });
+        }
         let answer = if path == settings.path {
             handler.clone().call(request)
         } else if path == settings.health_path {
@@ -146,7 +158,7 @@ impl<B: Send + 'static> Service<Request<B>> for RouteService {
         };
         Box::pin(async move {
             let response = answer.await?;
-            Ok(response.map(|page| ActivityBody::new(page, waiting)))
+            Ok(response.map(|page| ActivityBody::new(ServerBody::Metrics(page), waiting)))
         })
     }
 }

@@ -3,17 +3,25 @@
 mod activity;
 mod connections;
 mod listener;
+mod nested;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
 use crate::error::Error;
 use crate::scrape::handler::MetricsHandler;
 use crate::scrape::server::connections::{Connections, Routes};
 use crate::scrape::server::listener::Listener;
+use crate::scrape::server::nested::Nested;
 
 /// An HTTP server for the metrics page: HTTP/1 and HTTP/2, on TCP or a Unix socket.
 ///
@@ -89,6 +97,7 @@ pub struct MetricsServer {
 struct ServerSettings {
     path: String,
     health_path: String,
+    nested: Vec<Nested>,
     max_connections: usize,
     idle_timeout: Duration,
     shutdown_timeout: Duration,
@@ -99,6 +108,7 @@ impl Default for ServerSettings {
         Self {
             path: "/metrics".to_owned(),
             health_path: "/health".to_owned(),
+            nested: Vec::new(),
             max_connections: 64,
             idle_timeout: Duration::from_secs(75),
             shutdown_timeout: Duration::from_secs(10),
@@ -188,6 +198,27 @@ impl MetricsServer {
     /// Sets the path of the health check; `/health` by default.
     pub fn health_path(mut self, path: impl Into<String>) -> Self {
         self.settings.health_path = path.into();
+        self
+    }
+
+    /// Serves `path`, and paths below it, with another service, such as the live page of `tower-prometheus-live`.
+    ///
+    /// The service gets the whole path and no request body. It takes precedence over the metrics page and the health
+    /// check; of several services, the first that matches. At shutdown, its responses end with their next frame.
+    pub fn nest_service<S, B>(mut self, path: &str, service: S) -> Self
+    where
+        S: Service<Request<()>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        let nested = Nested::new(path, service);
+        self.settings.nested.push(nested);
         self
     }
 

@@ -2,6 +2,8 @@
 //! [`assert_requests_ended`], which checks the promise that almost every test of the HTTP layer ends with.
 
 pub mod body;
+#[cfg(feature = "browser")]
+pub mod browser;
 pub mod child_test;
 #[cfg(feature = "dashboards")]
 pub mod dashboard;

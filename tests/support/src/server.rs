@@ -40,6 +40,17 @@ impl Server {
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, service)
+    }
+
+    /// Serves like [`start`](Self::start), on the address of a listener.
+    pub fn start_on<S, B>(listener: TcpListener, service: S) -> Self
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let accept = async move {
             let mut connections = JoinSet::new();
@@ -56,6 +67,12 @@ impl Server {
             }
         };
         let task = tokio::spawn(accept).abort_handle();
+        Self { address, task }
+    }
+
+    /// A server that the test has started by other means. Dropping this does not stop it.
+    pub fn at(address: SocketAddr) -> Self {
+        let task = tokio::spawn(async {}).abort_handle();
         Self { address, task }
     }
 

@@ -14,6 +14,9 @@ use std::sync::{Mutex, PoisonError};
 pub enum Tool {
     /// Prometheus' library for Go, and Go itself.
     ClientGolang,
+    /// A browser for tests of web pages, controlled by [`Chromedriver`](Self::Chromedriver).
+    Chromium,
+    Chromedriver,
     Curl,
     Prometheus,
     Promtool,
@@ -29,6 +32,8 @@ impl Tool {
     pub fn program(self) -> &'static str {
         match self {
             Self::ClientGolang => "go",
+            Self::Chromium => "chromium",
+            Self::Chromedriver => "chromedriver",
             Self::Curl => "curl",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
@@ -44,6 +49,7 @@ impl Tool {
     pub fn package(self) -> &'static str {
         match self {
             Self::ClientGolang => "golang-github-prometheus-client-golang-dev",
+            Self::Chromedriver => "chromium-driver",
             Self::Promtool => "prometheus",
             Self::PythonParser => "python3-prometheus-client",
             _ => self.program(),

@@ -1,0 +1,87 @@
+// Reads the stream of samples, and connects again when it ends.
+
+import { keep, recall } from './storage.js';
+
+/** Without a line for this long, the connection is considered lost. */
+const SILENCE = 8_000;
+
+const TOKEN_KEY = 'tower-prometheus-live-token';
+
+export class Stream {
+  #onLine;
+  #onState;
+  #askToken;
+  #abort = null;
+  #retries = 0;
+  #lastLine = 0;
+  #wake = () => {};
+
+  /** `onState(state, reason)`: connecting, live, lost, full or refused. `askToken(isWrong)` returns a promise of one. */
+  constructor({ onLine, onState, askToken }) {
+    this.#onLine = onLine;
+    this.#onState = onState;
+    this.#askToken = askToken;
+    setInterval(() => this.#checkSilence(), 1_000);
+    document.addEventListener('visibilitychange', () => {
+      this.#checkSilence();
+      this.#wake();
+    });
+    window.addEventListener('online', () => this.#wake());
+  }
+
+  async run() {
+    for (;;) {
+      const isAnswered = await this.#connect();
+      if (isAnswered) continue;
+      const pause = Math.min(10_000, 500 * 2 ** this.#retries++);
+      await new Promise((resolve) => {
+        this.#wake = resolve;
+        setTimeout(resolve, pause);
+      });
+    }
+  }
+
+  /** Reads one stream to its end. Returns whether to connect again at once. */
+  async #connect() {
+    this.#abort = new AbortController();
+    this.#lastLine = Date.now();
+    try {
+      const token = recall('sessionStorage', TOKEN_KEY);
+      const headers = token ? { Authorization: `Bearer ${token}` } : {};
+      const url = new URL('data', document.baseURI);
+      const response = await fetch(url, { headers, cache: 'no-store', signal: this.#abort.signal });
+      if (response.status === 401) {
+        keep('sessionStorage', TOKEN_KEY, await this.#askToken(token !== null));
+        return true;
+      }
+      if (!response.ok) {
+        this.#onState(response.status === 503 ? 'full' : 'refused', (await response.text()).trim());
+        return false;
+      }
+      await this.#read(response.body);
+      this.#onState('lost', 'the service ended the stream');
+    } catch (error) {
+      this.#onState('lost', error.name === 'AbortError' ? 'no data' : 'no connection to the service');
+    }
+    return false;
+  }
+
+  async #read(body) {
+    const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      this.#lastLine = Date.now();
+      const lines = (rest + value).split('\n');
+      rest = lines.pop();
+      for (const line of lines) this.#onLine(JSON.parse(line));
+      this.#retries = 0;
+    }
+  }
+
+  /** A suspended computer or a broken network ends no stream: time tells. */
+  #checkSilence() {
+    if (Date.now() - this.#lastLine > SILENCE) this.#abort?.abort();
+  }
+}

@@ -1,0 +1,7 @@
+//! Tests of the live page in Chromium. `tests/run` installs `chromium` and `chromium-driver`.
+
+mod example;
+mod interaction;
+mod numbers;
+mod robustness;
+mod service;
