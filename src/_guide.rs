@@ -9,6 +9,7 @@
 //! | [`shutdown`] | how are the last requests scraped, and how do batch jobs push? |
 //! | [`kubernetes`] | how do ports, probes, annotations and monitors work together? |
 //! | [`dashboards`] | how do dashboards get into Grafana, and rules into Prometheus? |
+//! | [`recipes`] | how to measure connection pools (sqlx, deadpool, bb8), queues and the limits of containers, with alerts? |
 //! | [`migration`] | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
 //! | [`testing`] | how to assert metrics in tests, also of async handlers and in parallel? |
 //! | [`troubleshooting`] | why is a metric missing, wrong or surprising? |
@@ -51,6 +52,13 @@ pub mod migration {}
 #[doc = ""]
 #[doc = include_str!("../docs/guide/promql.md")]
 pub mod promql {}
+
+// Each block is a module of `docs/guide/recipes`, which `tests/guides` compiles and runs.
+#[doc = "[dashboards]: crate::_guide::dashboards"]
+#[doc = "[troubleshooting]: crate::_guide::troubleshooting"]
+#[doc = ""]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/guide/recipes.md"))]
+pub mod recipes {}
 
 // As the dashboards.
 #[doc = "[`NetworkPolicy`]: crate::_guide::kubernetes#networkpolicy"]

@@ -70,6 +70,7 @@
 //! | [Shutdown](_guide::shutdown) | how are the last requests scraped, and how do batch jobs push? |
 //! | [Kubernetes](_guide::kubernetes) | how do ports, probes, annotations and monitors work together? |
 //! | [Dashboards](_guide::dashboards) | how do dashboards get into Grafana, and rules into Prometheus? |
+//! | [Recipes](_guide::recipes) | how to measure connection pools (sqlx, deadpool, bb8), queues and the limits of containers, with alerts? |
 //! | [Migration](_guide::migration) | what changes when coming from axum-prometheus, metrics-exporter-prometheus, `prometheus`, `prometheus-client` or OpenTelemetry? |
 //! | [Testing](_guide::testing) | how to assert metrics in tests, also of async handlers and in parallel? |
 //! | [Troubleshooting](_guide::troubleshooting) | why is a metric missing, wrong or surprising? |

@@ -45,6 +45,9 @@
 //! metrics page, and no timeout can interrupt it. Between collectors, and while their samples are validated, a
 //! scrape yields to other tasks after about 0.1 ms.
 //!
+//! The [recipes](crate::_guide::recipes) are complete collectors for connection pools, queues and the limits of a container,
+//! with panels and alerts.
+//!
 //! # Samples
 //!
 //! All collectors run concurrently. Their samples are exported together with the metrics of the registry and

@@ -1,4 +1,5 @@
-//! Runs the examples of the guides that use crates which the core does not depend on.
+//! Runs the examples of the guides that use crates which the core does not depend on. The blocks of `recipes.md` are modules:
+//! the test `recipes` compiles and runs them.
 
 #[doc = include_str!("../../../docs/guide/dashboards.md")]
 #[doc = include_str!("../../../docs/guide/kubernetes.md")]

@@ -1,7 +1,10 @@
 //! The blocks of code in the pages of `docs/guide`.
 
+use std::collections::BTreeSet;
+
 pub const DASHBOARDS: &str = include_str!("../../../../docs/guide/dashboards.md");
 pub const KUBERNETES: &str = include_str!("../../../../docs/guide/kubernetes.md");
+pub const RECIPES: &str = include_str!("../../../../docs/guide/recipes.md");
 pub const SECURING: &str = include_str!("../../../../docs/guide/securing.md");
 pub const SHUTDOWN: &str = include_str!("../../../../docs/guide/shutdown.md");
 
@@ -60,4 +63,19 @@ fn pages_show_the_programs_that_are_tested() {
             "the page lacks this text:\n{program}"
         );
     }
+}
+
+/// The blocks of `recipes.md` are not run as doc tests, because they refer to each other.
+#[test]
+fn rust_blocks_of_recipes_are_the_modules_that_are_tested() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/recipes");
+    let files = std::fs::read_dir(folder).unwrap();
+    let modules = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let modules: BTreeSet<_> = modules.collect();
+    let shown = blocks(RECIPES, "no_run").into_iter();
+    let shown: BTreeSet<_> = shown.map(|block| format!("{block}\n")).collect();
+    assert_eq!(shown, modules);
+    let fences = RECIPES.lines().filter(|line| line.starts_with("```"));
+    let mut openings = fences.step_by(2);
+    assert!(openings.all(|opening| ["```no_run", "```toml"].contains(&opening)));
 }

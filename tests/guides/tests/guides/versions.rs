@@ -1,4 +1,6 @@
-//! The versions in `troubleshooting.md` are those of `Cargo.toml`.
+//! The versions in `troubleshooting.md` and `recipes.md` are those of `Cargo.toml`.
+
+use crate::page::{RECIPES, block};
 
 const MANIFEST: &str = include_str!("../../../../Cargo.toml");
 const PAGE: &str = include_str!("../../../../docs/guide/troubleshooting.md");
@@ -20,5 +22,20 @@ fn documented_versions_are_those_of_the_manifest() {
         ];
         let is_required = lines.iter().any(|line| MANIFEST.contains(line));
         assert!(is_required, "{name} {version}");
+    }
+}
+
+#[test]
+fn recipes_name_the_pools_that_are_tested() {
+    let shown = block(RECIPES, "toml", "[dependencies]").lines();
+    let pools = shown.filter(|line| {
+        ["sqlx ", "deadpool ", "bb8 "]
+            .iter()
+            .any(|name| line.starts_with(name))
+    });
+    let pools: Vec<_> = pools.collect();
+    assert_eq!(pools.len(), 3);
+    for line in pools {
+        assert!(MANIFEST.contains(&format!("\n{line}\n")), "{line}");
     }
 }
