@@ -98,8 +98,6 @@ mod tests {
     #[test]
     fn indices_are_sorted_whatever_the_length_and_the_budget() {
         for len in [0, 1, 63, 64, 65, 128, 129, 1000, 4097] {
-            // A permutation, as 5 and `len + 1` or so have no common factor in most of these lengths; with repeats
-            // otherwise.
             let numbers: Vec<usize> = (0..len).map(|i| i * 7919 % (len + 1)).collect();
             let mut sort = IndexSort::new(len);
             let mut turns = 1;
