@@ -1,4 +1,4 @@
-//! Makes the pictures of the live page in `docs/previews`, light and dark. Needs Debian's `chromium` and `chromium-driver`.
+//! Makes the pictures of the live page in `docs`, light and dark. Needs Debian's `chromium` and `chromium-driver`.
 //!
 //! ```text
 //! cargo build --release -p tower-prometheus-live --example live --example screenshots
@@ -16,7 +16,7 @@ use test_support::process::RunningProgram;
 const WARM_UP: Duration = Duration::from_secs(150);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let previews = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/previews");
+    let previews = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let mut shop = RunningProgram::start(&mut live_example()?);
     let page = shop.read_line_after("live page:    ");
     let browsers = [(Theme::Light, "light"), (Theme::Dark, "dark")]

@@ -6,7 +6,8 @@ use tower_prometheus::Registry;
 
 use crate::access::{AccessRules, host_name};
 use crate::error::Error;
-use crate::page::LivePage;
+use crate::live_page::LivePage;
+use crate::settings::Settings;
 
 /// A builder that configures a [`LivePage`].
 ///
@@ -29,24 +30,19 @@ pub struct LivePageBuilder {
     settings: Settings,
 }
 
-/// What is sampled and sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    pub(crate) has_history: bool,
-    pub(crate) max_viewers: usize,
-    pub(crate) max_series: usize,
+impl LivePage {
+    /// Returns a builder for a page with other settings.
+    pub fn builder(registry: &Registry) -> LivePageBuilder {
+        LivePageBuilder::new(registry)
+    }
 }
 
 impl LivePageBuilder {
-    pub(crate) fn new(registry: &Registry) -> Self {
+    fn new(registry: &Registry) -> Self {
         Self {
             registry: registry.clone(),
             access: AccessRules::default(),
-            settings: Settings {
-                has_history: true,
-                max_viewers: 64,
-                max_series: 20_000,
-            },
+            settings: Settings::default(),
         }
     }
 

@@ -69,14 +69,15 @@ mod error;
 mod feed;
 mod history;
 mod live;
-mod page;
+mod live_page;
 mod response;
 mod sampler;
 mod series;
+mod settings;
 mod tick;
 mod viewers;
 
-pub use self::{body::LiveBody, builder::LivePageBuilder, error::Error, page::LivePage};
+pub use self::{body::LiveBody, builder::LivePageBuilder, error::Error, live_page::LivePage};
 
 /// Returns the live page of a registry, with default settings.
 ///

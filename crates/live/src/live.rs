@@ -9,9 +9,9 @@ use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tower_prometheus::Registry;
 
-use crate::builder::Settings;
 use crate::history::History;
 use crate::series::KnownSeries;
+use crate::settings::Settings;
 use crate::tick::Tick;
 use crate::viewers::Viewers;
 

@@ -15,7 +15,7 @@ const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "DESIGN.md", "COMPARE
 const FOLDER_OF_TESTS: &str = "tests";
 
 /// The files that a package may contain, and folders, which end with `/`.
-const CONTENT: [&str; 12] = [
+const CONTENT: [&str; 13] = [
     ".cargo_vcs_info.json",
     "CHANGELOG.md",
     "COMPARE.md",
@@ -27,6 +27,7 @@ const CONTENT: [&str; 12] = [
     "README.md",
     "docs/",
     "examples/",
+    "page/",
     "src/",
 ];
 

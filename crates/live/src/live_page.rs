@@ -15,11 +15,11 @@ use tower_service::Service;
 use crate::access::{AccessRules, Refusal};
 use crate::assets::{Assets, INDEX};
 use crate::body::LiveBody;
-use crate::builder::{LivePageBuilder, Settings};
 use crate::feed::Feed;
 use crate::live::Live;
 use crate::response::{file, not_allowed, response, text};
 use crate::sampler;
+use crate::settings::Settings;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -38,7 +38,7 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// | any other | 404 |
 ///
 /// Methods other than GET and HEAD get 405, foreign hosts and origins 403, a missing or wrong token 401, and viewers
-/// beyond [`max_viewers`](LivePageBuilder::max_viewers) 503.
+/// beyond [`max_viewers`](crate::LivePageBuilder::max_viewers) 503.
 ///
 /// # Sampling
 ///
@@ -53,11 +53,6 @@ pub struct LivePage {
 }
 
 impl LivePage {
-    /// Returns a builder for a page with other settings.
-    pub fn builder(registry: &Registry) -> LivePageBuilder {
-        LivePageBuilder::new(registry)
-    }
-
     pub(crate) fn new(registry: &Registry, access: AccessRules, settings: Settings) -> Self {
         let live = Arc::new(Live::new(registry, settings));
         sampler::start(&live);
