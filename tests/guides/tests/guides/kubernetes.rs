@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::page::{KUBERNETES, blocks};
 
 /// The fields that the page uses of `monitoring.coreos.com/v1`, whose definitions no Rust crate has in a current
-/// version. Checked against `servicemonitor_types.go` and `podmonitor_types.go` of prometheus-operator 0.72.
+/// version. Checked against `servicemonitor_types.go` and `podmonitor_types.go`.
 mod monitoring {
     use super::*;
 
