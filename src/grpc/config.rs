@@ -147,7 +147,7 @@ impl GrpcMetrics {
     /// | metrics | have the label |
     /// |---|---|
     /// | [`GrpcMetric::Handled`] | always |
-    /// | [`GrpcMetric::Handling`] | with [`on_histograms`](HttpLabel::on_histograms) |
+    /// | [`GrpcMetric::Handling`] | with [`on_histograms`](HttpLabel::on_histograms) or [`on_everything`](HttpLabel::on_everything) |
     /// | all others, also sizes | with [`on_everything`](HttpLabel::on_everything), if the label is read from the request alone |
     ///
     /// [`open_telemetry_server`](Self::open_telemetry_server) and [`open_telemetry_client`](Self::open_telemetry_client)

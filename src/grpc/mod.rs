@@ -183,7 +183,7 @@
 //! | method on a server | labels | new series that unauthenticated calls can cause (authentication inside the layer, no response message) |
 //! |---|---|---|
 //! | preregistered with [`GrpcMetrics::method`](crate::GrpcMetrics::method) or a file descriptor set | its own; its series are exported as 0 from start-up, with every code | none |
-//! | known from an earlier call | its own, from the start of the call, whatever the response is | one for each code |
+//! | known from an earlier call | its own, from the start of the call, whatever the response is | one for each code; with the code on durations, see below |
 //! | the path cannot name a method: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | those of `unknown` |
 //! | new, its first response message or the code `OK` passes, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible: this needs a response message or `OK` |
 //! | the same, and fewer are known | its own; it is known from then on | not possible, as above |
@@ -192,10 +192,11 @@
 //! The series of `unknown` are a fixed set: the gauge, three counters (calls started, messages received and sent), a
 //! histogram of durations, those of sizes that are on, and a series of `grpc_server_handled_total` for each code that
 //! occurs, at most 17. With the default settings, these are at most 1 + 3 + (11 + 3) + 17 = 35 series. With
-//! [`code_on_durations`](crate::GrpcMetrics::code_on_durations), each new code also adds a histogram of durations, to
-//! `unknown` and to known methods.
+//! [`code_on_durations`](crate::GrpcMetrics::code_on_durations), and with
+//! [`open_telemetry_server`](crate::GrpcMetrics::open_telemetry_server), each new code also adds a histogram of durations,
+//! bounds + 3 series, to `unknown` and to known methods. The series of the handled counter exist only if it is on.
 //!
-//! Without custom labels, the last column is complete. With them, each new combination of values adds the series of the
+//! Without custom labels, that is all. With them, each new combination of values adds the series of the
 //! next table to the method that is called: to `unknown`, to every known method and to every preregistered method. A label
 //! has as many values as are [listed](crate::http::HttpLabel::values), otherwise up to its limit, and also `overflow` and
 //! the empty string. Only metrics that have the label get the series:
