@@ -187,7 +187,7 @@
 //! | the path cannot name a method: not `/service/method`, longer than 256 bytes, or not printable ASCII | `unknown`, from the start of the call | those of `unknown` |
 //! | new, its first response message or the code `OK` passes, and [`max_methods`](crate::GrpcMetrics::max_methods) methods that are not preregistered are already known | `overflow` | not possible: this needs a response message or `OK` |
 //! | the same, and fewer are known | its own; it is known from then on | not possible, as above |
-//! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown` |
+//! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown`; if proven meanwhile, as for a known method |
 //!
 //! The series of `unknown` are a fixed set: the gauge, three counters (calls started, messages received and sent), a
 //! histogram of durations, those of sizes that are on, and a series of `grpc_server_handled_total` for each code that

@@ -325,7 +325,7 @@ impl HttpMetrics {
     /// # Ok::<(), tower_prometheus::Error>(())
     /// ```
     ///
-    /// Each pattern is a separate endpoint. If no pattern matches, the endpoint is `unmatched`. All other
+    /// Each pattern is a separate endpoint. If no pattern matches, the endpoint is `unmatched`, or empty for clients and with OpenTelemetry's names. All other
     /// [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
     ///
     /// | for | use |

@@ -27,7 +27,7 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 /// | 3 | the function or the constant of the configuration. A function that returns `None` leaves it to the next source | [`endpoint_fn`](crate::HttpMetrics::endpoint_fn), [`endpoint`](crate::HttpMetrics::endpoint) |
 /// | 4 | axum's matched route | a `Router` of axum 0.8; [`EndpointLayer`](crate::http::EndpointLayer) lists when the metrics layer sees the route |
 /// | 5 | the matching pattern of the configuration. A layer on a router uses it for requests that no route matched, or whose route it does not see | [`route_patterns`](crate::HttpMetrics::route_patterns) |
-/// | 6 | `unmatched`, or the word that [`Naming::unmatched`](crate::http::Naming::unmatched) sets | |
+/// | 6 | `unmatched`; for clients and with OpenTelemetry's names, the empty string; or the word that [`Naming::unmatched`](crate::http::Naming::unmatched) sets | |
 ///
 /// In an endpoint from the sources 2 to 5, the listed values of a
 /// [kept parameter](crate::HttpMetrics::keep_parameter) then replace the parameter; source 1 is not changed. Beyond
