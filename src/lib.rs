@@ -113,7 +113,7 @@
 //! |---|---|---|---|
 //! | the response body is complete (see below) | at the end of the body | its status code | |
 //! | the response body returns an error | at the error | its status code | `http_response_bodies_aborted_total{reason="error"}` |
-//! | the response body is dropped before its end: the client closed the connection or reset the stream, or a layer such as a body timeout dropped it | when it is dropped | its status code | `http_response_bodies_aborted_total{reason="dropped"}` |
+//! | the response body is dropped before its end: the client closed the connection or reset the stream, or a layer such as a body timeout dropped it | when it is dropped | its status code | `http_response_bodies_aborted_total{reason="dropped"}`; of a client that had not polled the body, `reason="unread"` |
 //! | the response body panics while it is polled | at the panic | its status code | `http_response_bodies_aborted_total{reason="panicked"}`; the panic continues in the caller of the body |
 //! | the inner service returns an error instead of a response | at the error | `error` | |
 //! | the future of the inner service is dropped before there is a response: the client closed the connection, or a timeout of an outer layer expired | when it is dropped | `cancelled` | |
@@ -165,7 +165,7 @@
 //!
 //! | term | meaning | see |
 //! |---|---|---|
-//! | aborted | A response body that returned an error, panicked or was dropped before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
+//! | aborted | A response body that returned an error, panicked or, unless it is that of a long-lived connection, was dropped before its end. The request keeps its status code. | [How requests end](#how-requests-end) |
 //! | cancelled | Of a request: its future is dropped before there is a response. Of an [`Operation`]: it is dropped before it ended. Of a gRPC call: the code `Canceled`. | [How requests end](#how-requests-end) |
 //! | cardinality | The number of series of a metric: at most the product of the numbers of values of its labels, for a histogram times the number of bounds + 3. | [guide](_guide::cardinality) |
 //! | catalogue | A struct that defines the custom metrics of an application. | [`catalogue!`] |
@@ -174,7 +174,7 @@
 //! | constant label | A label with the same value on all series of a registry or a layer. | [`RegistryBuilder::constant_label`] |
 //! | custom metric, custom label | Added by the application, not by this crate. | [`custom`], [`HttpLabel`](http::HttpLabel) |
 //! | deferred registration | The first request to an endpoint registers its in-progress gauge only when its future returns `Pending` or a response, or ends without one: until then it could be a scrape, which has no series. The series of its count and duration are registered when the request ends, with its value. | [`SkipMetrics`](http::SkipMetrics) |
-//! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future, and aborted by dropping its response body. | [How requests end](#how-requests-end) |
+//! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future. Dropping its response body before the end aborts the body, except that of a long-lived connection. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | event stream | A response with the content type `text/event-stream`, in any case, with or without parameters such as `; charset=utf-8`. Its events are server-sent events (SSE). | [How requests end](#how-requests-end) |
 //! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics and protobuf. | [`HttpMetrics::exemplar`] |

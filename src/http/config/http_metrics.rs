@@ -452,7 +452,8 @@ impl HttpMetrics {
     /// code, and its body is aborted with the reason `error`.
     ///
     /// Call it last, also after [`with_request_body`](Self::with_request_body): the result has only `build` and
-    /// `build_global`. They return an `HttpMetricsLayer<ErrorKindFn<F>>`. The type of a closure cannot be written; for a
+    /// `build_global`. They return an `HttpMetricsLayer<ErrorKindFn<F>>`, after `with_request_body` a
+    /// `RequestBodyMetricsLayer<ErrorKindFn<F>>`. The type of a closure cannot be written; for a
     /// field of a struct, use a function pointer (second example).
     ///
     /// ```

@@ -32,7 +32,7 @@ use crate::sync::lock;
 /// | event stream in response to another method, such as the output of a language model in response to POST | none: it is a response like any other, unless it is marked | that of the mark |
 /// | any other endless body | [`LongLived::new`] | that of the mark |
 /// | upgrade: 101, or a 2xx to CONNECT, such as a WebSocket over HTTP/2 | [`LongLived::guarded`] | that of the mark |
-/// | response without a body: HEAD, 204 and 304 | any mark is ignored; the request ends at its head | no series |
+/// | response without a body that is not an upgrade: to HEAD, 204 and 304 | any mark is ignored; the request ends at its head | no series |
 ///
 /// An upgrade needs a guard, because the server drops its body at once: the layer cannot see when the WebSocket or the
 /// tunnel closes. Without a guard, its request ends correctly, and `http_connections_open` has no series for it.
