@@ -4,8 +4,8 @@
 //!
 //! **Peers and auctions:** the labels have limits, [`MAX_PEERS`] and [`MAX_AUCTIONS`]. The first
 //! values get separate series; further values are recorded as `overflow` and counted in
-//! `metrics_label_overflow_total`. Sums of counters stay correct. A gauge that is set has the
-//! latest value of any further peer as `overflow`.
+//! `metrics_label_overflow_total`. Sums of counters stay correct. Gauges of further
+//! peers are not set.
 //!
 //! **Channels** end, but a recorded series exists until the process ends. So a collector exports
 //! the balances at scrape time. A settled channel is missing from the next scrape (it does not stay
