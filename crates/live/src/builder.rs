@@ -18,7 +18,7 @@ use crate::settings::Settings;
 /// let metrics = Registry::new();
 /// let page = LivePage::builder(&metrics)
 ///     .allow_host("shop.example.com")
-///     .token("a long random string")
+///     .token("a-long-random-string")
 ///     .max_viewers(8)
 ///     .build()?;
 /// # Ok::<(), tower_prometheus_live::Error>(())
