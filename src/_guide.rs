@@ -30,7 +30,7 @@ pub mod cardinality {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/dashboards.md"))]
 pub mod dashboards {}
 
-// As above.
+// The examples need features and other crates: a package in `tests` compiles and runs them.
 #[doc = "[cardinality]: crate::_guide::cardinality"]
 #[doc = "[dashboards]: crate::_guide::dashboards"]
 #[doc = "[securing]: crate::_guide::securing"]
@@ -60,13 +60,13 @@ pub mod promql {}
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/recipes.md"))]
 pub mod recipes {}
 
-// As the dashboards.
+// The examples need features and other crates: a package in `tests` compiles and runs them.
 #[doc = "[`NetworkPolicy`]: crate::_guide::kubernetes#networkpolicy"]
 #[doc = ""]
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/securing.md"))]
 pub mod securing {}
 
-// As the dashboards.
+// The examples need features and other crates: a package in `tests` compiles and runs them.
 #[doc = "[Kubernetes]: crate::_guide::kubernetes"]
 #[doc = "[securing]: crate::_guide::securing"]
 #[doc = "[troubleshooting]: crate::_guide::troubleshooting"]

@@ -6,6 +6,7 @@ use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::summary_sample::CheckedSummary;
 use crate::model::family_unit::FamilyUnit;
 use crate::model::kind::MetricKind;
+use crate::model::label_text::append_state_label;
 use crate::model::numbers::Number;
 
 /// A family of a collector. Labels and counts of all series are in one allocation each, so that a family of many
@@ -21,7 +22,7 @@ pub(crate) struct CheckedFamily {
     series: Vec<CheckedSeries>,
     /// The counts of the buckets of all histograms, `+Inf` included; not cumulative.
     counts: Vec<u64>,
-    /// The finite bounds of the histograms. Equal bounds of consecutive series are there once.
+    /// The finite bounds of the histograms. Consecutive series with equal bounds share one entry.
     bounds: Vec<Arc<[f64]>>,
 }
 
@@ -122,8 +123,8 @@ impl CheckedFamily {
         }
     }
 
-    /// Calls `write` with the name of the family and the text that ends with the labels of the latest series, to
-    /// append those of the next one. They replace labels that were written before without adding a series.
+    /// Writes the labels of the next series: `write` gets the text to append to, and the name of the family. Labels that
+    /// were written before and have no series are replaced.
     pub(crate) fn write_labels(
         &mut self,
         write: impl FnOnce(&mut String, &str) -> Result<(), String>,
@@ -131,6 +132,12 @@ impl CheckedFamily {
         let end = self.series.last().map_or(0, |series| series.labels_end);
         self.labels.truncate(end);
         write(&mut self.labels, &self.name)
+    }
+
+    /// Appends the label of a state to the written labels.
+    pub(crate) fn append_state(&mut self, state: &str) {
+        let is_first = self.written_labels().is_empty();
+        append_state_label(&mut self.labels, &self.name, state, is_first);
     }
 
     /// Returns the labels that are [written](Self::write_labels) and not of a series yet.
@@ -164,6 +171,11 @@ impl CheckedFamily {
     /// Adds series `i` of another family with the same name.
     pub(crate) fn push_copy(&mut self, other: &Self, i: usize) {
         self.labels.push_str(other.labels(i));
+        self.push_value_of(other, i);
+    }
+
+    /// Adds a series with the written labels and the value of series `i` of another family with the same name.
+    pub(crate) fn push_value_of(&mut self, other: &Self, i: usize) {
         let value = match &other.series[i].value {
             StoredValue::Histogram { bounds, first, sum } => {
                 let bounds = &other.bounds[*bounds];
@@ -182,15 +194,5 @@ impl CheckedFamily {
             value => value.clone(),
         };
         self.push(value);
-    }
-
-    /// Adds series `i` of another family with the same name, with the labels that are written.
-    pub(crate) fn push_value_of(&mut self, other: &Self, i: usize) {
-        let labels = self.labels.len();
-        self.push_copy(other, i);
-        self.labels.truncate(labels);
-        if let Some(series) = self.series.last_mut() {
-            series.labels_end = labels;
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::collect::samples::Samples;
 use crate::model::kind::MetricKind;
 use crate::model::label_text::{label_pairs, label_text};
 
-/// What applies to the samples of every collector of a registry.
+/// The rules for the samples of all collectors of a registry.
 pub(crate) struct SampleRules {
     pub(crate) constant_labels: Vec<(String, String)>,
     /// The maximum number of series of a collector.

@@ -1,5 +1,6 @@
-//! The metrics in [`Samples`](super::Samples), to which samples are added: one type per kind, so that a histogram
-//! cannot get a plain number.
+//! [`FamilySamples`]: a metric in [`Samples`](super::Samples), to which samples are added.
+
+use std::marker::PhantomData;
 
 use metrics::Unit;
 
@@ -9,16 +10,32 @@ use crate::collect::sampled::SampledFamily;
 use crate::collect::summary_sample::SummarySample;
 use crate::model::family_unit::FamilyUnit;
 
-/// A counter or a gauge in [`Samples`](super::Samples), to which samples are added.
+/// A metric in [`Samples`](super::Samples), to which samples are added.
+///
+/// `V` is what a sample of the metric consists of, so that a histogram cannot get a plain number:
+///
+/// | metric | `V` |
+/// |---|---|
+/// | counter, gauge | [`SampleValue`], to which numbers are converted |
+/// | histogram | [`HistogramSample`] |
+/// | summary | [`SummarySample`] |
 #[derive(Debug)]
-pub struct FamilySamples<'a>(pub(crate) &'a mut SampledFamily);
+pub struct FamilySamples<'a, V = SampleValue> {
+    family: &'a mut SampledFamily,
+    value: PhantomData<V>,
+}
 
-impl FamilySamples<'_> {
+impl<'a, V> FamilySamples<'a, V> {
+    pub(crate) fn new(family: &'a mut SampledFamily) -> Self {
+        let value = PhantomData;
+        Self { family, value }
+    }
+
     /// Sets the unit, which OpenMetrics exports as `UNIT`.
     ///
     /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.family.unit = Some(FamilyUnit::Known(unit));
+        self.family.family.unit = Some(FamilyUnit::Known(unit));
         self
     }
 
@@ -26,10 +43,13 @@ impl FamilySamples<'_> {
     ///
     /// It is exported if the name of the metric, without `_total`, ends with it.
     pub fn unit_name(&mut self, name: &str) -> &mut Self {
-        self.0.family.unit = Some(FamilyUnit::of_name(name));
+        self.family.family.unit = Some(FamilyUnit::of_name(name));
         self
     }
+}
 
+/// Samples of a counter or a gauge.
+impl FamilySamples<'_> {
     /// Adds a sample without labels.
     pub fn value(&mut self, value: impl Into<SampleValue>) -> &mut Self {
         self.sample(&[], value)
@@ -38,33 +58,14 @@ impl FamilySamples<'_> {
     /// Adds a sample with labels. Their order does not matter.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: impl Into<SampleValue>) -> &mut Self {
         if let Some(number) = value.into().0 {
-            self.0.push_number(labels, number);
+            self.family.push_number(labels, number);
         }
         self
     }
 }
 
-/// A histogram in [`Samples`](super::Samples), to which samples are added.
-#[derive(Debug)]
-pub struct HistogramSamples<'a>(pub(crate) &'a mut SampledFamily);
-
-impl HistogramSamples<'_> {
-    /// Sets the unit of the observations, which OpenMetrics exports as `UNIT`.
-    ///
-    /// It is exported if it is seconds, bytes or percent and the name ends with it.
-    pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.family.unit = Some(FamilyUnit::Known(unit));
-        self
-    }
-
-    /// Sets a unit that [`Unit`] does not have, by its name: `volts`.
-    ///
-    /// It is exported if the name of the metric, without `_total`, ends with it.
-    pub fn unit_name(&mut self, name: &str) -> &mut Self {
-        self.0.family.unit = Some(FamilyUnit::of_name(name));
-        self
-    }
-
+/// Samples of a histogram.
+impl FamilySamples<'_, HistogramSample> {
     /// Adds a histogram without labels.
     pub fn value(&mut self, value: HistogramSample) -> &mut Self {
         self.sample(&[], value)
@@ -72,32 +73,13 @@ impl HistogramSamples<'_> {
 
     /// Adds a histogram with labels. Their order does not matter. A label `le` is an error.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: HistogramSample) -> &mut Self {
-        self.0.push_histogram(labels, value);
+        self.family.push_histogram(labels, value);
         self
     }
 }
 
-/// A summary in [`Samples`](super::Samples), to which samples are added.
-#[derive(Debug)]
-pub struct SummarySamples<'a>(pub(crate) &'a mut SampledFamily);
-
-impl SummarySamples<'_> {
-    /// Sets the unit of the observations, which OpenMetrics exports as `UNIT`.
-    ///
-    /// It is exported if it is seconds, bytes or percent and the name ends with it.
-    pub fn unit(&mut self, unit: Unit) -> &mut Self {
-        self.0.family.unit = Some(FamilyUnit::Known(unit));
-        self
-    }
-
-    /// Sets a unit that [`Unit`] does not have, by its name: `volts`.
-    ///
-    /// It is exported if the name of the metric, without `_total`, ends with it.
-    pub fn unit_name(&mut self, name: &str) -> &mut Self {
-        self.0.family.unit = Some(FamilyUnit::of_name(name));
-        self
-    }
-
+/// Samples of a summary.
+impl FamilySamples<'_, SummarySample> {
     /// Adds a summary without labels.
     pub fn value(&mut self, value: SummarySample) -> &mut Self {
         self.sample(&[], value)
@@ -105,7 +87,7 @@ impl SummarySamples<'_> {
 
     /// Adds a summary with labels. Their order does not matter. A label `quantile` is an error.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: SummarySample) -> &mut Self {
-        self.0.push_summary(labels, value);
+        self.family.push_summary(labels, value);
         self
     }
 }

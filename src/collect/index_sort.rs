@@ -47,8 +47,8 @@ impl IndexSort {
             if budget.is_spent() {
                 return None;
             }
-            budget.spend(Self::FIRST_RUN * 6 * STEP);
             let end = len.min(self.left + Self::FIRST_RUN);
+            budget.spend((end - self.left) * 6 * STEP);
             self.order[self.left..end].sort_unstable_by(|a, b| compare(*a, *b));
             self.left = end;
             if end == len {

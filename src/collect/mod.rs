@@ -151,7 +151,7 @@ pub(crate) mod summary_sample;
 pub use self::{
     blocking::Blocking,
     deadline::Deadline,
-    family_samples::{FamilySamples, HistogramSamples, StateSetSamples, SummarySamples},
+    family_samples::{FamilySamples, StateSetSamples},
     histogram_sample::HistogramSample,
     sample_value::SampleValue,
     samples::Samples,

@@ -5,7 +5,7 @@ use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::summary_sample::SummarySample;
 use crate::model::kind::MetricKind;
 use crate::model::label_text::append_label_text;
-use crate::model::names::{check_label_name, check_metric_name, escape_label_value};
+use crate::model::names::{check_label_name, check_metric_name};
 use crate::model::numbers::Number;
 
 /// A family to which a collector adds series. It is valid if there is no problem.
@@ -130,7 +130,7 @@ fn write_labels(text: &mut String, name: &str, labels: Labels<'_>) -> Result<(),
         .map_err(|twice| format!("{name:?}: label {twice:?} is set twice"))
 }
 
-/// Appends the label of a state. It is the last label, so that the states of a state set are together when series
+/// Appends the label of a state to the written labels. It is the last label, so that the states of a state set are together when series
 /// are sorted, as OpenMetrics requires.
 fn write_state(family: &mut CheckedFamily, labels: Labels<'_>, state: &str) -> Result<(), String> {
     let name = &family.name;
@@ -139,12 +139,6 @@ fn write_state(family: &mut CheckedFamily, labels: Labels<'_>, state: &str) -> R
             "state set {name:?}: the label {name:?} has the state; use another name for the other label"
         ));
     }
-    family.write_labels(|text, name| {
-        write_labels(text, name, labels)?;
-        let comma = if labels.is_empty() { "" } else { "," };
-        text.extend([comma, name, "=\""]);
-        escape_label_value(text, state);
-        text.push('"');
-        Ok(())
-    })
+    family.append_state(state);
+    Ok(())
 }

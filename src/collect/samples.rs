@@ -1,9 +1,9 @@
 //! [`Samples`]: the metrics that a collector returns.
 
-use crate::collect::family_samples::{
-    FamilySamples, HistogramSamples, StateSetSamples, SummarySamples,
-};
+use crate::collect::family_samples::{FamilySamples, StateSetSamples};
+use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::sampled::SampledFamily;
+use crate::collect::summary_sample::SummarySample;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
 
@@ -47,20 +47,20 @@ use crate::model::numbers::Number;
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
     /// The results of the collectors of a registry that is itself a collector.
-    pub(crate) nested: Vec<NestedCollector>,
+    pub(crate) nested: Vec<CollectorResult>,
 }
 
-/// The result of a collector of a registry that is itself a collector.
+/// The result of a collector: of one of the registry, or of a registry that is itself a collector.
 #[derive(Debug, Default)]
-pub(crate) struct NestedCollector {
+pub(crate) struct CollectorResult {
     pub(crate) name: String,
     pub(crate) success: bool,
     pub(crate) seconds: f64,
     pub(crate) dropped: u64,
 }
 
-impl NestedCollector {
-    /// Returns the name that tells it apart from the collectors of the other registry.
+impl CollectorResult {
+    /// Returns its name in the metrics of another registry, in which its registry is a collector: `library/pool`.
     pub(crate) fn name_in(&self, registry: &str) -> String {
         format!("{registry}/{}", self.name)
     }
@@ -71,7 +71,7 @@ impl Samples {
     ///
     /// Further calls with the same name add samples to the same gauge. The `help` of the first call applies.
     pub fn gauge(&mut self, name: impl Into<String>, help: impl Into<String>) -> FamilySamples<'_> {
-        FamilySamples(self.family(MetricKind::Gauge, name.into(), help.into()))
+        FamilySamples::new(self.family(MetricKind::Gauge, name.into(), help.into()))
     }
 
     /// Adds a counter: a total that only increases, such as one that a library keeps.
@@ -84,7 +84,7 @@ impl Samples {
         name: impl Into<String>,
         help: impl Into<String>,
     ) -> FamilySamples<'_> {
-        FamilySamples(self.family(MetricKind::Counter, name.into(), help.into()))
+        FamilySamples::new(self.family(MetricKind::Counter, name.into(), help.into()))
     }
 
     /// Adds a histogram: observations counted in buckets, with their count and sum.
@@ -105,8 +105,8 @@ impl Samples {
         &mut self,
         name: impl Into<String>,
         help: impl Into<String>,
-    ) -> HistogramSamples<'_> {
-        HistogramSamples(self.family(MetricKind::Histogram, name.into(), help.into()))
+    ) -> FamilySamples<'_, HistogramSample> {
+        FamilySamples::new(self.family(MetricKind::Histogram, name.into(), help.into()))
     }
 
     /// Adds a summary: quantiles that another library computed, with count and sum of its observations.
@@ -125,8 +125,8 @@ impl Samples {
         &mut self,
         name: impl Into<String>,
         help: impl Into<String>,
-    ) -> SummarySamples<'_> {
-        SummarySamples(self.family(MetricKind::Summary, name.into(), help.into()))
+    ) -> FamilySamples<'_, SummarySample> {
+        FamilySamples::new(self.family(MetricKind::Summary, name.into(), help.into()))
     }
 
     /// Adds a state set: the current one of several states.

@@ -90,9 +90,9 @@ impl LabelsOf<()> for () {
 /// Each enum has the constant `ALL` and the method `as_str`.
 ///
 /// `open(20)` limits the label to 20 values; `open` is short for `open(1000)`. The values seen first are kept
-/// until the process ends, and further values are recorded as `overflow`, but not by `set` of a
-/// [`Gauge`](crate::Gauge) or a [`StateSet`](crate::StateSet), which is then ignored. So do not use values that clients choose, such as IDs
-/// or paths: they exhaust the limit.
+/// until the process ends, and further values are recorded as `overflow`. `set` of a [`Gauge`](crate::Gauge) or a
+/// [`StateSet`](crate::StateSet) is ignored for them. So do not use values that clients choose, such as IDs or paths:
+/// they exhaust the limit.
 ///
 /// The open labels of a set all have the same Rust type, which is `&str` or another `AsRef<str>`.
 ///

@@ -100,10 +100,11 @@
 //! If a metric has both, the series of all closed values are exported once a combination of open values is
 //! first used. Looking up a series with closed labels only is an index into an array.
 //!
-//! The first `overflow` of a label logs a warning; each call of `with` that is replaced by it increments
-//! `metrics_label_overflow_total{family,label}`. A [`Gauge`](crate::Gauge) is not `set` there, because several series
-//! would overwrite each other; for the same reason, a [`StateSet`](crate::StateSet) has no `overflow` at all. Constant labels are set on the
-//! [registry](crate::RegistryBuilder::constant_label).
+//! The first value beyond the limit of a label logs a warning. Each call of `with` with such a value increments
+//! `metrics_label_overflow_total{family,label}`. `set` of a [`Gauge`](crate::Gauge) is then ignored, because several
+//! series would overwrite each other. For the same reason, a [`StateSet`](crate::StateSet) never exports `overflow`.
+//!
+//! Constant labels are set on the [registry](crate::RegistryBuilder::constant_label).
 //!
 //! # Registry or global recorder
 //!

@@ -108,6 +108,7 @@ impl FamilyWriter {
             let (name, bounds) = (&family.name, family.exported_bounds());
             self.parts.set_histogram(name, bounds, self.format);
         }
+        let work = source.value_work();
         while self.series < index.len() && !budget.is_spent() {
             let (prefix, series) = index.get(self.series);
             let cells = series.cells;
@@ -116,7 +117,7 @@ impl FamilyWriter {
             match family.instrument {
                 Instrument::Counter => push_count_line(page, prefix, values.count(cells.cell)),
                 Instrument::InProgress => {
-                    budget.spend(values.in_progress_work());
+                    budget.spend(work);
                     push_count_line(page, prefix, values.in_progress(cells.cell));
                 }
                 Instrument::Info => push_count_line(page, prefix, 1),
@@ -132,8 +133,7 @@ impl FamilyWriter {
                 }
                 #[cfg(feature = "summary")]
                 Instrument::Summary => {
-                    // The approximate cost of merging the sketches.
-                    budget.spend(100 * LINE);
+                    budget.spend(work);
                     let quantiles = family.quantiles(cells.cell);
                     let (count, sum) = (values.count(cells.cell), values.sum(cells.sum));
                     self.parts
@@ -144,7 +144,10 @@ impl FamilyWriter {
                     budget.spend(LINE * (family.exported_bounds().len() + 1));
                     let native = match family.classic_buckets() {
                         Some(_) => None,
-                        None => values.native(family, cells.cell),
+                        None => {
+                            budget.spend(work);
+                            values.native(family, cells.cell)
+                        }
                     };
                     let counts = source.counts(cells.cell, native.as_ref());
                     let exemplars = match self.format.is_open_metrics() {

@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::exposition::wire::Message;
 use crate::model::kind::MetricKind;
 use crate::model::native::ZERO_THRESHOLD;
+use crate::registry::native::NativeBuckets;
 use crate::registry::snapshot::{
     Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, Snapshot, SummaryValue, Value,
 };
@@ -25,13 +26,16 @@ pub(crate) struct ProtobufWriter {
     series: usize,
     /// The message of the current family. Its length comes before its bytes, so it is sent when it is complete.
     message: Message,
-    /// The rest of the family before it, which is being sent.
+    /// Complete messages that are not sent yet.
     ready: Bytes,
 }
 
 /// The approximate costs of a series and of a bucket in nanoseconds.
 const SERIES: usize = 250;
 const BUCKET: usize = 10;
+
+/// The maximum number of exemplars of a native histogram. Prometheus reads up to 10.
+const MAX_EXEMPLARS: usize = 10;
 
 /// The maximum size of a slice in bytes.
 const SLICE: usize = 64 * 1024;
@@ -68,17 +72,18 @@ impl ProtobufWriter {
             && !budget.is_spent()
         {
             let family = snapshot.at(*position);
-            if !self.encode_series(&family, budget) {
-                break;
+            if !family.is_empty() {
+                if !self.encode_series(&family, budget) {
+                    break;
+                }
+                let message = self.message.take_delimited();
+                match ready.is_empty() {
+                    true => ready = message,
+                    false => ready.extend(message),
+                }
             }
             self.family += 1;
             self.series = 0;
-            let message = self.message.take_delimited();
-            match (ready.is_empty(), family.is_empty()) {
-                (_, true) => {}
-                (true, false) => ready = message,
-                (false, false) => ready.extend(message),
-            }
         }
         self.ready = ready.into();
     }
@@ -95,7 +100,7 @@ impl ProtobufWriter {
             }
             let series = family.get(self.series);
             self.series += 1;
-            budget.spend(SERIES);
+            budget.spend(SERIES + family.value_work());
             self.message
                 .message(4, |metric| write_metric(metric, &series, exemplars, budget));
         }
@@ -170,7 +175,9 @@ fn write_histogram(
     created: Option<SystemTime>,
     exemplars: bool,
 ) {
-    let count = histogram.count();
+    let native = histogram.native();
+    // Prometheus rejects a native histogram whose count is not that of its native buckets.
+    let count = native.map_or_else(|| histogram.count(), NativeBuckets::count);
     message.uint(1, count);
     message.double(2, histogram.sum());
     for bucket in histogram
@@ -178,7 +185,7 @@ fn write_histogram(
         .filter(|bucket| bucket.upper_bound.is_finite())
     {
         message.message(3, |message| {
-            // An observation is counted in two places, so they can differ while it is recorded.
+            // Classic and native buckets are counted separately, so they can differ.
             message.uint(1, bucket.cumulative_count.min(count));
             message.double(2, bucket.upper_bound);
             if let Some(exemplar) = bucket.exemplar.filter(|_| exemplars) {
@@ -186,7 +193,7 @@ fn write_histogram(
             }
         });
     }
-    let Some(native) = histogram.native() else {
+    let Some(native) = native else {
         return write_timestamp(message, 15, created);
     };
     message.sint(5, native.schema.number().into());
@@ -196,7 +203,7 @@ fn write_histogram(
     write_buckets(message, 12, &native.positive);
     write_timestamp(message, 15, created);
     if exemplars {
-        for exemplar in histogram.exemplars() {
+        for exemplar in histogram.latest_exemplars(MAX_EXEMPLARS) {
             message.message(16, |message| write_exemplar(message, &exemplar));
         }
     }

@@ -36,17 +36,13 @@ impl Message {
 
     /// A list of signed integers.
     pub(crate) fn packed_sints(&mut self, field: u32, numbers: impl Iterator<Item = i64>) {
-        self.delimited(field, |list| {
+        self.message(field, |list| {
             numbers.for_each(|n| list.varint(zigzag(n)));
         });
     }
 
     /// A message within this one.
     pub(crate) fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
-        self.delimited(field, write);
-    }
-
-    fn delimited(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
         let start = self.0.len();
         write(self);
         let end = self.0.len();

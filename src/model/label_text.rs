@@ -48,11 +48,18 @@ pub(crate) fn series_prefix<'a>(
 /// states of a state set are together when lines are sorted, as OpenMetrics requires. `labels` is a
 /// [label text](label_text).
 pub(crate) fn state_prefix(name: &str, labels: &str, state: &str) -> String {
-    let comma = if labels.is_empty() { "" } else { "," };
-    let mut prefix = format!("{name}{{{labels}{comma}{name}=\"");
-    escape_label_value(&mut prefix, state);
-    prefix.push_str("\"} ");
+    let mut prefix = format!("{name}{{{labels}");
+    append_state_label(&mut prefix, name, state, labels.is_empty());
+    prefix.push_str("} ");
     prefix
+}
+
+/// Appends the label of a state, which is the last of its series.
+pub(crate) fn append_state_label(text: &mut String, name: &str, state: &str, is_first: bool) {
+    let comma = if is_first { "" } else { "," };
+    text.extend([comma, name, "=\""]);
+    escape_label_value(text, state);
+    text.push('"');
 }
 
 /// Calls `f` with the labels sorted by name. Up to twelve labels are sorted without an allocation.

@@ -131,7 +131,7 @@ const MANTISSA: u64 = (1 << MANTISSA_BITS) - 1;
 ///
 /// A block is an octave, which has 2^schema buckets. With a schema below 0, it is a single bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct BucketPosition {
     pub(crate) block: i32,
     pub(crate) offset: u32,
 }
@@ -158,7 +158,7 @@ impl Schema {
         self.0
     }
 
-    /// The schema with half the resolution; `None` if there is none.
+    /// The schema with half the resolution; `None` for the lowest one.
     pub(crate) fn halved(self) -> Option<Self> {
         (self.0 > Self::MIN).then(|| Self(self.0 - 1))
     }
@@ -171,12 +171,12 @@ impl Schema {
     /// The position of a positive value above the zero threshold. Its bits are passed, because they are compared as
     /// integers.
     #[inline]
-    pub(crate) fn position(self, bits: u64) -> Position {
+    pub(crate) fn position(self, bits: u64) -> BucketPosition {
         let mantissa = bits & MANTISSA;
         if mantissa == 0 || self.0 < 0 {
             return self.position_of_other(bits);
         }
-        Position {
+        BucketPosition {
             block: exponent(bits),
             offset: bounds_below(mantissa) >> (Self::MAX - self.0),
         }
@@ -184,26 +184,25 @@ impl Schema {
 
     /// The position of a power of two or an infinity, or of any value if a bucket is wider than an octave.
     #[inline(never)]
-    fn position_of_other(self, bits: u64) -> Position {
-        if bits == f64::INFINITY.to_bits() {
-            return self.position_of(self.index(self.position(f64::MAX.to_bits())) + 1);
-        }
-        // A power of two is the upper bound of the octave below it.
-        let octave = exponent(bits) - i32::from(bits & MANTISSA == 0);
+    fn position_of_other(self, bits: u64) -> BucketPosition {
+        // A power of two is the upper bound of the octave below it. Infinity is above the last octave.
+        let is_bound = bits & MANTISSA == 0 && bits != f64::INFINITY.to_bits();
+        let octave = exponent(bits) - i32::from(is_bound);
         if self.0 < 0 {
             // Rounded up: the octave ends at 2^(octave + 1).
             let width = -self.0;
             let block = (octave + (1 << width)) >> width;
-            return Position { block, offset: 0 };
+            return BucketPosition { block, offset: 0 };
         }
-        Position {
+        let offset = if is_bound { self.block_len() - 1 } else { 0 };
+        BucketPosition {
             block: octave,
-            offset: self.block_len() - 1,
+            offset,
         }
     }
 
     /// The index of a bucket as Prometheus counts: the bucket with the upper bound 1 is 0.
-    pub(crate) fn index(self, Position { block, offset }: Position) -> i32 {
+    pub(crate) fn index(self, BucketPosition { block, offset }: BucketPosition) -> i32 {
         match self.0 < 0 {
             true => block,
             false => (block << self.0) + offset as i32 + 1,
@@ -213,19 +212,6 @@ impl Schema {
     /// The upper bound of the bucket with this index.
     pub(crate) fn bound(self, index: i32) -> f64 {
         (f64::from(index) * f64::from(-self.0).exp2()).exp2()
-    }
-
-    fn position_of(self, index: i32) -> Position {
-        match self.0 < 0 {
-            true => Position {
-                block: index,
-                offset: 0,
-            },
-            false => Position {
-                block: (index - 1) >> self.0,
-                offset: (index - 1) as u32 & (self.block_len() - 1),
-            },
-        }
     }
 }
 

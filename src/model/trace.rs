@@ -6,7 +6,7 @@ use std::num::NonZeroU128;
 /// The identifier of a trace, attached as an exemplar to the duration bucket of a request.
 ///
 /// Exemplars are exported in OpenMetrics, and in protobuf to scrapers that name an `escaping`, as Prometheus does from
-/// 3.0. The text format 0.0.4 has none, and recorders of other crates drop them. Prometheus stores them with
+/// 3.0. The text format 0.0.4 has no exemplars, and recorders of other crates drop them. Prometheus stores them with
 /// `--enable-feature=exemplar-storage`.
 ///
 /// ```

@@ -165,7 +165,7 @@ impl RegistryBuilder {
     /// ```
     ///
     /// Of the four settings, the whole name takes precedence, then the longest prefix, then the longest suffix. They also
-    /// apply to histograms whose definition has buckets. A histogram that is exported as a summary has none.
+    /// apply to histograms whose definition has buckets. A histogram that is exported as a summary has no native buckets.
     pub fn native_histograms(mut self, settings: impl Into<NativeHistogram>) -> Self {
         self.native.default = Some(settings.into());
         self

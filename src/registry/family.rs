@@ -50,7 +50,7 @@ pub(crate) struct Family {
     has_label_warning: AtomicBool,
 }
 
-/// What a family has if its histograms are native.
+/// The settings and the cells of a family of native histograms.
 struct NativeFamily {
     spec: NativeSpec,
     /// By the first cell of the series.
@@ -97,6 +97,10 @@ impl Family {
             .as_ref()
             .is_some_and(|native| !native.spec.has_classic);
         (!only_native).then_some(&self.buckets)
+    }
+
+    pub(crate) fn has_native(&self) -> bool {
+        self.native.is_some()
     }
 
     /// The upper bounds of the exported classic buckets, without `+Inf`.

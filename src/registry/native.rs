@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::native::{NativeSpec, Position, Schema, ZERO_THRESHOLD, halved_index};
+use crate::model::native::{BucketPosition, NativeSpec, Schema, ZERO_THRESHOLD, halved_index};
 use crate::registry::cells::{Address, CellId, Store};
 use crate::sync::lock;
 use crate::sync::{AtomicU64, Mutex, OnceLock};
@@ -52,7 +52,7 @@ impl NativeCells {
         if bits <= ZERO_THRESHOLD.to_bits() || bits >= SIGN {
             return self.address_of_other(bits);
         }
-        let Position { block, offset } = self.schema.position(bits);
+        let BucketPosition { block, offset } = self.schema.position(bits);
         self.positive.first(block, self).plus(offset)
     }
 
@@ -63,7 +63,7 @@ impl NativeCells {
         if magnitude <= ZERO_THRESHOLD.to_bits() {
             return self.zero;
         }
-        let Position { block, offset } = self.schema.position(magnitude);
+        let BucketPosition { block, offset } = self.schema.position(magnitude);
         let negative = self.negative.get_or_init(Box::default);
         negative.first(block, self).plus(offset)
     }
@@ -183,13 +183,13 @@ impl Directory {
     fn buckets(&self, schema: Schema, counts: &[u64]) -> Vec<(i32, u64)> {
         let mut buckets = Vec::new();
         for (block, first) in self.blocks() {
-            // A block that was reserved after the counts were read has none.
+            // A block that was reserved after the counts were read has no counts.
             let cells = counts.get(first as usize..).unwrap_or_default();
             for (offset, count) in (0..schema.block_len())
                 .zip(cells)
                 .filter(|(_, count)| **count > 0)
             {
-                buckets.push((schema.index(Position { block, offset }), *count));
+                buckets.push((schema.index(BucketPosition { block, offset }), *count));
             }
         }
         buckets

@@ -22,7 +22,7 @@ use crate::exposition::negotiate::Variant;
 use crate::exposition::variant::{PageContent, VariantWriter};
 use crate::registry::collectors::call::CollectorCalls;
 use crate::registry::collectors::collection::{Collected, Collection};
-use crate::registry::collectors::merge::Merge;
+use crate::registry::collectors::merge::CollectorMerge;
 use crate::registry::snapshot::Snapshot;
 use crate::registry::snapshot::values::{RegistryValues, ValueReader};
 use crate::scrape::source::{SourceKind, sample_names};
@@ -114,7 +114,7 @@ struct VariantProgress {
 
 enum PageStage {
     Waiting,
-    Merging(Box<Merge>),
+    Merging(Box<CollectorMerge>),
     Writing(Box<VariantWriter>),
 }
 
@@ -260,13 +260,13 @@ impl Stage {
 
 impl RunContent {
     /// Returns a merge of the families of collectors that are not in conflict with this content.
-    fn merge(&self, collected: &Collected, source: &SourceKind) -> Merge {
+    fn merge(&self, collected: &Collected, source: &SourceKind) -> CollectorMerge {
         let (collected, constant_labels) = (collected.clone(), source.constant_labels());
         match self {
             Self::Values(values) => {
                 let values = Arc::clone(values);
                 let is_taken = move |name: &str| values.has_sample_name(name);
-                Merge::new(collected, constant_labels, is_taken)
+                CollectorMerge::new(collected, constant_labels, is_taken)
             }
             Self::Rendered(text) => {
                 let taken = match collected.is_empty() {
@@ -274,7 +274,7 @@ impl RunContent {
                     false => sample_names(&String::from_utf8_lossy(text)),
                 };
                 let is_taken = move |name: &str| taken.contains(name);
-                Merge::new(collected, constant_labels, is_taken)
+                CollectorMerge::new(collected, constant_labels, is_taken)
             }
         }
     }

@@ -77,7 +77,9 @@ fn read_histogram<'a>(
     lines: &mut std::iter::Peekable<impl Iterator<Item = Sample<'a>>>,
 ) -> Result<(Labels<'a>, HistogramSample), String> {
     let mut next = |suffix: &str| {
-        let line = lines.next().ok_or(format!("no sample {suffix:?}"))?;
+        let line = lines
+            .next()
+            .ok_or_else(|| format!("no sample {suffix:?}"))?;
         check_suffix(&line, suffix).map(|()| line)
     };
     let (sum, count) = (next("_sum")?, next("_count")?);

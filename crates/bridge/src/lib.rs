@@ -33,10 +33,10 @@
 //! |---|---|---|
 //! | names of samples | unchanged, also counters without `_total` | unchanged: with `_total` and `_info` as in its own text |
 //! | types, HELP texts, labels, values | unchanged | unchanged |
-//! | units | it has none | unchanged |
-//! | labels of the registry, prefix | included | included |
-//! | timestamps of custom collectors | not exported | it has none |
-//! | exemplars | it has none | not exported |
+//! | units | not supported by the crate | unchanged |
+//! | constant labels and prefix of the other registry | included | included |
+//! | timestamps of custom collectors | not exported | not supported by the crate |
+//! | exemplars | not supported by the crate | not exported |
 //!
 //! The constant labels of the `tower_prometheus` registry are added to every series.
 //!

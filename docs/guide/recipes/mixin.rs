@@ -2,7 +2,7 @@ use tower_prometheus_mixin::{Dashboard, Definitions, Mixin, Rules};
 
 use crate::{cgroup, cgroup_monitoring, pools, pools_monitoring, queue, queue_monitoring};
 
-/// The dashboard and the alerts of what the service uses.
+/// Returns the dashboard and the alerts of connection pools, queues and the container.
 pub fn mixin() -> Mixin {
     let definitions = Definitions::new(pools::families())
         .and(queue::families())

@@ -10,7 +10,7 @@ labels! {
 }
 
 catalogue! {
-    /// What is recorded when a connection is acquired.
+    /// Metrics of acquiring connections.
     pub struct PoolMetrics {
         /// Number of tasks that wait for a connection, by pool.
         pub db_pool_waiting: InProgress<PoolName>,
@@ -45,7 +45,7 @@ pub fn families() -> Vec<FamilyDescription> {
     families
 }
 
-/// What the metrics need of a connection pool.
+/// A connection pool that can be measured.
 pub trait ConnectionPool: Clone + Send + Sync + 'static {
     type Connection;
     type Error;
@@ -53,7 +53,7 @@ pub trait ConnectionPool: Clone + Send + Sync + 'static {
     /// Takes an idle connection, opens one, or waits for one.
     fn acquire(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
-    /// Whether no connection was available in time.
+    /// Returns whether no connection was available in time.
     fn is_timeout(error: &Self::Error) -> bool;
 
     /// Returns the current size, without waiting.

@@ -22,7 +22,7 @@ labels! {
 }
 
 catalogue! {
-    /// What is recorded when an item is processed.
+    /// Metrics of processing items.
     pub struct QueueMetrics {
         /// Total number of processed items, by queue and outcome.
         pub queue_items_total: Counter<Processed>,
@@ -50,7 +50,7 @@ pub fn families() -> Vec<FamilyDescription> {
     QueueMetrics::families().into_iter().chain(gauges).collect()
 }
 
-/// When the items in the queue were sent, the oldest first.
+/// The times at which the items in the queue were sent, the oldest first.
 type SentTimes = Mutex<VecDeque<Instant>>;
 
 fn lock(sent: &SentTimes) -> MutexGuard<'_, VecDeque<Instant>> {

@@ -12,7 +12,7 @@ pub fn row() -> Row {
         )
         .panel(
             Panel::time_series("Age of the oldest item", PanelUnit::Seconds)
-                .description("How long the next item has waited. If it rises like the time, the receiver does not process any.")
+                .description("How long the next item has waited. If it rises by 1 second per second, the receiver processes no items.")
                 .threshold(60.0, Severity::Warning)
                 .query(Query::value("queue_oldest_item_age_seconds").max_by(["instance", "queue"])),
         )
@@ -41,7 +41,7 @@ pub fn alerts() -> RuleGroup {
                 .for_duration("2m")
                 .severity(Severity::Warning)
                 .summary("{{ $labels.job }}: items wait {{ $value | humanizeDuration }} in queue {{ $labels.queue }} on {{ $labels.instance }}")
-                .description("The oldest item has waited for more than a minute, for 2 minutes. If no items are processed, the receiver hangs or has ended: see the log. If items are processed, they arrive faster than that: see their duration."),
+                .description("The oldest item has waited for more than a minute, for 2 minutes. If no items are processed, the receiver hangs or has ended: see the log. If items are processed, they arrive faster than they are processed: see their duration."),
         )
         .rule(
             Rule::alert("QueueItemsFail", Query::ratio(failed, items).above(0.05))

@@ -10,7 +10,7 @@ use crate::cgroup;
 use crate::pools::MeasuredPool;
 use crate::queue::{QueueSender, queue};
 
-/// What handlers use.
+/// The resources that handlers share.
 #[derive(Clone)]
 pub struct Resources {
     pub orders: MeasuredPool<SqlitePool>,

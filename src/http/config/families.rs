@@ -42,12 +42,9 @@ impl HttpSettings {
     /// Whether any metric has the custom label with this index.
     pub(super) fn uses_label(&self, label: usize) -> bool {
         let is_it = |source: &LabelSource| matches!(source, LabelSource::Custom(i) if *i == label);
-        let measured = HttpMetric::ALL
+        HttpMetric::ALL
             .into_iter()
-            .filter(|metric| self.is_measured(*metric));
-        measured
-            .into_iter()
-            .any(|metric| self.label_sources(metric).iter().any(is_it))
+            .any(|metric| self.is_measured(metric) && self.label_sources(metric).iter().any(is_it))
     }
 
     /// The labels of a family, without those that only this family has and without constant labels.

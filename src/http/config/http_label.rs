@@ -375,8 +375,8 @@ impl HttpLabel {
 
 /// Adds an error for each setting of the custom labels of a layer that is not allowed.
 ///
-/// `is_used` tells whether the label with an index is on a metric that is on. `counters` names those that are off if it is
-/// on none.
+/// `is_used` returns whether a measured metric has the label with this index. `counters` is the start of the reason if
+/// no metric has it, such as "GrpcMetric::Handled is"; the message adds "off".
 pub(crate) fn check_labels(
     labels: &[HttpLabel],
     is_used: impl Fn(usize) -> bool,

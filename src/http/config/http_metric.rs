@@ -51,8 +51,8 @@ pub enum HttpMetric {
     /// `http_connections_open`: number of open [long-lived](crate::http::LongLived) connections, by endpoint and `kind`.
     ///
     /// These are open [GET event streams](crate#glossary), and responses that your handler marks with
-    /// [`LongLived`](crate::http::LongLived). An event stream marked
-    /// [`FiniteStream`](crate::http::FiniteStream) is in the gauge only if it is also marked so. WebSockets and tunnels are in the gauge only with
+    /// [`LongLived`](crate::http::LongLived). An event stream marked [`FiniteStream`](crate::http::FiniteStream) is in
+    /// the gauge only if it is marked `LongLived`, too. WebSockets and tunnels are in the gauge only with
     /// [`LongLived::guarded`](crate::http::LongLived::guarded).
     OpenConnections,
     /// `http_response_head_duration_seconds`: time from the start of a request to its response head. Off by

@@ -325,7 +325,8 @@ impl HttpMetrics {
     /// # Ok::<(), tower_prometheus::Error>(())
     /// ```
     ///
-    /// Each pattern is a separate endpoint. If no pattern matches, the endpoint is `unmatched`, or empty for clients and with OpenTelemetry's names. All other
+    /// Each pattern is a separate endpoint. If no pattern matches, the endpoint is `unmatched`; for clients and with
+    /// OpenTelemetry's names, it is empty. All other
     /// [sources of the endpoint](crate::http::Endpoint#how-the-endpoint-is-determined) take precedence.
     ///
     /// | for | use |

@@ -197,7 +197,7 @@ impl RequestSeries {
         }
     }
 
-    /// What records the end of a request with this status.
+    /// The series for requests that end with this status, registered on first use.
     pub(super) fn recorder(&'static self, status: Status) -> &'static CompletionRecorder {
         let status = self.layer.exported_status(status);
         self.recorders

@@ -19,7 +19,7 @@ use crate::collect::CollectError;
 use crate::collect::checked::CheckedFamily;
 use crate::collect::checker::{Checked, Checker, SampleRules};
 use crate::collect::deadline::Deadline;
-use crate::collect::samples::{NestedCollector, Samples};
+use crate::collect::samples::{CollectorResult, Samples};
 use crate::sync::lock;
 
 /// The collector calls of one scrape run, in the order of registration.
@@ -36,7 +36,7 @@ pub(crate) struct Report {
     /// The number of series that are not exported, because the collector has more than its maximum.
     pub(crate) dropped: u64,
     /// The collectors of a registry that is itself the collector.
-    pub(crate) nested: Arc<[NestedCollector]>,
+    pub(crate) nested: Arc<[CollectorResult]>,
     /// The families, or the reason of the failure.
     pub(crate) families: Result<Vec<Arc<CheckedFamily>>, String>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct CollectorCall {
     work: Mutex<CallWork>,
     waker: Arc<SharedWaker>,
     /// See [`Report::nested`].
-    nested: OnceLock<Arc<[NestedCollector]>>,
+    nested: OnceLock<Arc<[CollectorResult]>>,
     report: OnceLock<Arc<Report>>,
 }
 

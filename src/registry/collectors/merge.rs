@@ -1,4 +1,4 @@
-//! [`Merge`]: the families of all collectors of a page, merged and checked for conflicts, a slice at a time.
+//! [`CollectorMerge`]: the families of all collectors of a page, merged and checked for conflicts, a slice at a time.
 
 use std::collections::HashMap;
 use std::collections::btree_map::{self, BTreeMap};
@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::collect::checked::CheckedFamily;
 use crate::collect::checker::FamilyChecker;
 use crate::collect::sampled::SampledFamily;
+use crate::collect::samples::CollectorResult;
 use crate::model::family_unit::FamilyUnit;
 use crate::model::kind::MetricKind;
 use crate::model::numbers::Number;
@@ -20,7 +21,7 @@ pub(crate) const SUCCESS: &str = "scrape_collector_success";
 pub(crate) const DURATION: &str = "scrape_collector_duration_seconds";
 pub(crate) const DROPPED: &str = "scrape_collector_dropped_series";
 
-/// The approximate cost of checking a family in nanoseconds.
+/// The approximate cost of checking or adding a family in nanoseconds.
 const FAMILY: usize = 500;
 
 /// The approximate cost in nanoseconds of finding or adding a sample of a family that several collectors share.
@@ -30,10 +31,10 @@ const SHARED_SAMPLE: usize = 300;
 ///
 /// The reports are merged in the order of registration. If one conflicts with the metrics before it, none of its
 /// metrics are exported.
-pub(crate) struct Merge {
+pub(crate) struct CollectorMerge {
     collected: Collected,
     constant_labels: Vec<(String, String)>,
-    /// Whether a metric of the page that is not of a collector has a name.
+    /// Whether a metric that no collector reports has this sample name.
     is_taken: Box<dyn Fn(&str) -> bool + Send>,
     stage: Stage,
     /// Whether each report so far is exported.
@@ -73,7 +74,7 @@ struct SharedFamily {
     unbuilt: btree_map::IntoIter<String, SeriesId>,
 }
 
-impl Merge {
+impl CollectorMerge {
     /// `is_taken` tells whether another metric of the page has a sample name.
     pub(crate) fn new(
         collected: Collected,
@@ -199,8 +200,12 @@ impl Merge {
         let report = Arc::clone(&self.collected.reports()[next]);
         if let Stage::Adding { family: i, sample } = &mut self.stage {
             while let Some(family) = report.families.as_ref().ok().and_then(|all| all.get(*i)) {
+                if budget.is_spent() {
+                    return None;
+                }
                 match self.by_name.get_mut(&family.name) {
                     None => {
+                        budget.spend(FAMILY);
                         let names = family.kind.sample_names(&family.name);
                         let names = names.into_iter().map(|name| (name, next));
                         self.sample_names.extend(names);
@@ -229,7 +234,7 @@ impl Merge {
         Some(())
     }
 
-    /// Returns the results of all collectors, each followed by those of its nested collectors.
+    /// Returns the results of all collectors and of their nested collectors, sorted by name.
     fn results(&self) -> Vec<CollectorResult> {
         let mut results = Vec::new();
         for (report, success) in self.collected.reports().iter().zip(&self.successes) {
@@ -246,6 +251,15 @@ impl Merge {
                 dropped: nested.dropped,
             }));
         }
+        // A collector `a/b` has the same name as the collector `b` of a registry `a`.
+        results.sort_by(|a, b| a.name.cmp(&b.name));
+        results.dedup_by(|other, kept| {
+            let is_same = other.name == kept.name;
+            if is_same {
+                kept.success &= other.success;
+            }
+            is_same
+        });
         results
     }
 
@@ -317,6 +331,10 @@ impl Merge {
             let built = shared.take();
             self.merged
                 .extend(built.map(|shared| Arc::new(shared.family)));
+            if budget.is_spent() {
+                return None;
+            }
+            budget.spend(FAMILY / 4);
             let Some((_, MergedFamily { mut parts, series })) = self.by_name.pop_first() else {
                 return Some(());
             };
@@ -426,14 +444,6 @@ fn taken(
             )
         })
     })
-}
-
-/// The result of a collector, or of a nested one.
-struct CollectorResult {
-    name: String,
-    success: bool,
-    seconds: f64,
-    dropped: u64,
 }
 
 /// Returns a gauge with the label `collector`.

@@ -11,7 +11,7 @@ use crate::budget::Budget;
 use crate::collect::deadline::Deadline;
 use crate::registry::Registry;
 use crate::registry::collectors::collection::Collection;
-use crate::registry::collectors::merge::Merge;
+use crate::registry::collectors::merge::CollectorMerge;
 
 /// Does work until it has a result, and yields whenever a budget is spent.
 async fn in_turns<T>(mut work: impl FnMut(&mut Budget) -> Option<T>) -> T {
@@ -52,7 +52,7 @@ impl Registry {
         let values = self.read_values().await;
         let registered = Arc::clone(&values);
         let is_taken = move |name: &str| registered.has_sample_name(name);
-        let mut merge = Merge::new(collected, self.constant_labels(), is_taken);
+        let mut merge = CollectorMerge::new(collected, self.constant_labels(), is_taken);
         let collected = in_turns(|budget| merge.advance(budget)).await;
         Snapshot::new(values, collected)
     }

@@ -51,8 +51,7 @@ use crate::model::kind::has_sample_name;
 /// | metric | value |
 /// |---|---|
 /// | counter, histogram, state set; count and sum of a summary | as of the snapshot |
-/// | other gauge of the registry; quantiles; exemplars | read when [`SeriesSnapshot::value`] is called |
-/// | in-progress gauge | read when [`SeriesSnapshot::value`] is called |
+/// | gauge of the registry; quantiles; exemplars | read when [`SeriesSnapshot::value`] is called |
 /// | metric of a collector | as returned by the collector |
 ///
 /// [`Registry::gather`](crate::Registry::gather) returns a snapshot. It is a view over the index of the registry:

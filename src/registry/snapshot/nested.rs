@@ -11,7 +11,7 @@ use crate::collect::deadline::Deadline;
 use crate::collect::family_samples::FamilySamples;
 use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::sample_value::SampleValue;
-use crate::collect::samples::{NestedCollector, Samples};
+use crate::collect::samples::{CollectorResult, Samples};
 use crate::collect::summary_sample::SummarySample;
 use crate::collect::{CollectError, Collector};
 use crate::model::kind::MetricKind;
@@ -35,7 +35,8 @@ use crate::registry::collectors::merge::{DROPPED, DURATION, SUCCESS};
 /// ```
 ///
 /// - Values, types, HELP texts, units and constant labels are kept, and the constant labels of the other registry are
-///   added. Exemplars are not exported there.
+///   added. Exemplars, native buckets and the times of registration are not: a histogram without
+///   classic buckets has only its count and its sum there.
 /// - A metric of the other registry cannot be in both. If both have the same metrics, such as those of HTTP layers,
 ///   make both registries collectors of a third one, and tell their series apart by a constant label.
 /// - The collectors of this registry run at each scrape of the other one. In the metrics about collectors they are
@@ -63,8 +64,8 @@ fn is_about_collectors(family: &FamilySnapshot<'_>) -> bool {
 }
 
 /// Returns the results of the collectors, from the metrics about them.
-fn nested_collectors(snapshot: &Snapshot) -> Vec<NestedCollector> {
-    let mut collectors = BTreeMap::<String, NestedCollector>::new();
+fn nested_collectors(snapshot: &Snapshot) -> Vec<CollectorResult> {
+    let mut collectors = BTreeMap::<String, CollectorResult>::new();
     for family in snapshot.families().filter(is_about_collectors) {
         for series in family.series() {
             let Value::Gauge(value) = series.value() else {
@@ -84,7 +85,7 @@ fn nested_collectors(snapshot: &Snapshot) -> Vec<NestedCollector> {
     }
     let named = collectors.into_iter();
     named
-        .map(|(name, collector)| NestedCollector { name, ..collector })
+        .map(|(name, collector)| CollectorResult { name, ..collector })
         .collect()
 }
 
@@ -128,11 +129,11 @@ async fn add_family(family: FamilySnapshot<'_>, samples: &mut Samples, budget: &
             for_each_series(&family, budget, add).await;
         }
         MetricKind::StateSet => {
-            let mut sets = StateSets::default();
+            let mut sets = CopiedStateSets::default();
             let add = |labels: &[(&str, &str)], value: Value<'_>| sets.add(labels, &value);
             for_each_series(&family, budget, add).await;
             let mut added = samples.state_set(name, help);
-            for StateSet {
+            for CopiedStateSet {
                 labels,
                 states,
                 current,
@@ -180,7 +181,7 @@ async fn for_each_series(
             let labels: Vec<(&str, Cow<'_, str>)> = series.labels().collect();
             add(&pairs(&labels), series.value());
         }
-        budget.spend(SERIES);
+        budget.spend(SERIES + family.value_work());
         if budget.is_spent() {
             yield_now().await;
             *budget = Budget::until_yield();
@@ -197,16 +198,16 @@ fn pairs<N: AsRef<str>, V: AsRef<str>>(labels: &[(N, V)]) -> Vec<(&str, &str)> {
 
 /// The state sets of a family. The states of each are consecutive series.
 #[derive(Default)]
-struct StateSets(Vec<StateSet>);
+struct CopiedStateSets(Vec<CopiedStateSet>);
 
-struct StateSet {
+struct CopiedStateSet {
     /// Without the label of the state.
     labels: Vec<(String, String)>,
     states: Vec<String>,
     current: String,
 }
 
-impl StateSets {
+impl CopiedStateSets {
     /// Adds a series. Its last label has the state.
     fn add(&mut self, labels: &[(&str, &str)], value: &Value<'_>) {
         let Some(((_, state), labels)) = labels.split_last() else {
@@ -216,7 +217,7 @@ impl StateSets {
             let owned = labels
                 .iter()
                 .map(|(name, v)| ((*name).to_owned(), (*v).to_owned()));
-            self.0.push(StateSet {
+            self.0.push(CopiedStateSet {
                 labels: owned.collect(),
                 states: Vec::new(),
                 current: String::new(),

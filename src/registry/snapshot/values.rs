@@ -56,7 +56,7 @@ impl RegistryValues {
         &self.numbers.counts[first as usize..][..count]
     }
 
-    /// Returns the native buckets of the histogram with this first cell; `None` if it has none.
+    /// Returns the native buckets of the histogram with this first cell; `None` if it has only classic ones.
     pub(crate) fn native(&self, family: &Family, first: CellId) -> Option<NativeBuckets> {
         let cells = family.native_cells(first)?;
         Some(cells.read(&self.numbers.counts))

@@ -131,6 +131,14 @@ impl<'a> FamilySnapshot<'a> {
         (0..self.len()).map(move |i| family.get(i))
     }
 
+    /// The approximate cost in nanoseconds of reading a value, in addition to that of finding the series.
+    pub(crate) fn value_work(&self) -> usize {
+        match self.source {
+            FamilySource::Registry(family) => family.value_work(),
+            FamilySource::Collected(_) => 0,
+        }
+    }
+
     /// Returns series `i`, which must exist.
     pub(crate) fn get(&self, i: usize) -> SeriesSnapshot<'a> {
         match self.source {
@@ -224,6 +232,19 @@ fn collected_value(family: &CheckedFamily, i: usize) -> Value<'_> {
 }
 
 impl<'a> RegistryFamily<'a> {
+    /// See [`FamilySnapshot::value_work`].
+    pub(crate) fn value_work(self) -> usize {
+        match self.family.instrument {
+            Instrument::InProgress => self.values.in_progress_work(),
+            // Reads the cells of all blocks.
+            Instrument::Histogram if self.family.has_native() => 900,
+            // Merges the sketches.
+            #[cfg(feature = "summary")]
+            Instrument::Summary => 1500,
+            _ => 0,
+        }
+    }
+
     /// Returns the counts of the classic buckets of a histogram, not cumulative: at least that of `+Inf`.
     pub(crate) fn counts(self, first: CellId, native: Option<&NativeBuckets>) -> Cow<'a, [u64]> {
         match self.family.classic_buckets() {
@@ -295,10 +316,7 @@ impl HistogramValue<'_> {
     /// Returns the number of observations.
     #[must_use]
     pub fn count(&self) -> u64 {
-        match &self.native {
-            Some(native) => native.count(),
-            None => self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n)),
-        }
+        self.counts.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     /// Returns the native buckets; `None` if the histogram has only classic ones.
@@ -307,14 +325,18 @@ impl HistogramValue<'_> {
         self.native.as_ref()
     }
 
-    /// The number of buckets of both kinds, without those that are empty.
+    /// The number of buckets: all classic ones, and the native ones with observations.
     pub(crate) fn bucket_count(&self) -> usize {
         self.counts.len() + self.native.as_ref().map_or(0, NativeBuckets::len)
     }
 
-    /// The exemplars of all buckets.
-    pub(crate) fn exemplars(&self) -> impl Iterator<Item = Exemplar> {
-        self.exemplars.iter().flat_map(|exemplars| exemplars.iter())
+    /// The latest exemplars of all buckets, at most `max`.
+    pub(crate) fn latest_exemplars(&self, max: usize) -> Vec<Exemplar> {
+        let exemplars = self.exemplars.iter().flat_map(|exemplars| exemplars.iter());
+        let mut exemplars: Vec<_> = exemplars.collect();
+        exemplars.sort_by_key(|exemplar| std::cmp::Reverse(exemplar.timestamp));
+        exemplars.truncate(max);
+        exemplars
     }
 
     /// Returns the sum of all finite observations, in the unit of the metric.

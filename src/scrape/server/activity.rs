@@ -87,7 +87,8 @@ pub(super) struct ActivityBody {
 /// The response body of the metrics page, or of another service.
 pub(super) enum ServerBody {
     Metrics(MetricsBody),
-    /// It ends when the server shuts down, because it may be a stream without end. The receiver becomes true then.
+    /// If its length is unknown, it ends when the server shuts down, because it may be a stream without end. The receiver
+    /// becomes true then.
     Nested(NestedBody, watch::Receiver<bool>),
 }
 
@@ -98,7 +99,11 @@ impl ServerBody {
                 let polled = Pin::new(page).poll_frame(cx);
                 polled.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
-            Self::Nested(_, closing) if *closing.borrow() => Poll::Ready(None),
+            Self::Nested(body, closing)
+                if *closing.borrow() && body.size_hint().exact().is_none() =>
+            {
+                Poll::Ready(None)
+            }
             Self::Nested(body, _) => body.as_mut().poll_frame(cx),
         }
     }

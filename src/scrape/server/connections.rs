@@ -139,8 +139,11 @@ impl<B: Send + 'static> Service<Request<B>> for RouteService {
         let waiting = self.activity.request();
         let Routes { handler, settings } = &*self.routes;
         let path = request.uri().path();
-        let mut nested = settings.nested.iter();
-        if let Some(nested) = nested.find(|nested| nested.matches(path)) {
+        let answer = if path == settings.path {
+            handler.clone().call(request)
+        } else if path == settings.health_path {
+            ScrapeFuture::of(text(StatusCode::OK, "ok\n".to_owned()))
+        } else if let Some(nested) = settings.nested.iter().find(|nested| nested.matches(path)) {
             let (parts, _) = request.into_parts();
             let answer = nested.call(Request::from_parts(parts, ()));
             let closing = self.closing.clone();
@@ -148,11 +151,6 @@ impl<B: Send + 'static> Service<Request<B>> for RouteService {
                 let body = |body| ActivityBody::new(ServerBody::Nested(body, closing), waiting);
                 Ok(answer.await.map(body))
             });
-        }
-        let answer = if path == settings.path {
-            handler.clone().call(request)
-        } else if path == settings.health_path {
-            ScrapeFuture::of(text(StatusCode::OK, "ok\n".to_owned()))
         } else {
             ScrapeFuture::of(text(StatusCode::NOT_FOUND, "not found\n".to_owned()))
         };

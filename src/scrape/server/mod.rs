@@ -33,6 +33,7 @@ use crate::scrape::server::nested::Nested;
 /// |---|---|
 /// | `/metrics` | the metrics page |
 /// | `/health` | 200 with the body `ok`, as long as the server runs |
+/// | below a path of [`nest_service`](Self::nest_service) | the response of the nested service |
 /// | any other | 404 |
 ///
 /// ```no_run
@@ -203,8 +204,12 @@ impl MetricsServer {
 
     /// Serves `path`, and paths below it, with another service, such as the live page of `tower-prometheus-live`.
     ///
-    /// The service gets the whole path and no request body. It takes precedence over the metrics page and the health
-    /// check; of several services, the first that matches. At shutdown, its responses end with their next frame.
+    /// The service gets the whole path and no request body. The metrics page and the health check take precedence; of
+    /// several services, the first that matches. At shutdown, responses without a known length end at their next frame;
+    /// others may finish within the [`shutdown_timeout`](Self::shutdown_timeout).
+    ///
+    /// An open stream counts towards [`max_connections`](Self::max_connections): allow more connections than viewers, so
+    /// that scrapes are served. A stream that sends nothing for [`idle_timeout`](Self::idle_timeout) is closed.
     pub fn nest_service<S, B>(mut self, path: &str, service: S) -> Self
     where
         S: Service<Request<()>, Response = Response<B>, Error = Infallible>

@@ -1,8 +1,11 @@
 //! The page in the protobuf format and in the text formats.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tower_prometheus::collect::{HistogramSample, Samples};
+use tower_prometheus::snapshot::{Snapshot, Value};
 use tower_prometheus::{NativeHistogram, Registry};
 
 use crate::messages::{Histogram, LabelPair, Metric, MetricFamily, Timestamp};
@@ -178,6 +181,40 @@ async fn without_classic_buckets_the_text_formats_have_only_infinity() {
     assert_eq!(registry.sum("latency_seconds_count", &[]), Some(2.0));
     let families = families(&registry, PROMETHEUS_3).await;
     assert!(histogram(&families, "latency_seconds").bucket.is_empty());
+}
+
+/// Classic and native buckets are counted one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn count_equals_the_last_bucket_while_values_are_recorded() {
+    let library = native();
+    let registry = Registry::new();
+    registry.collector("library", library.clone()).unwrap();
+    let is_done = Arc::new(AtomicBool::new(false));
+    let recording = std::thread::spawn({
+        let is_done = Arc::clone(&is_done);
+        move || {
+            while !is_done.load(Ordering::Relaxed) {
+                record(&library, &[0.5; 100]);
+            }
+        }
+    });
+    for _ in 0..300 {
+        let snapshot = registry.gather().await;
+        let success = value_of(&snapshot, "scrape_collector_success");
+        assert!(matches!(success, Some(Value::Gauge(value)) if value.as_f64() == 1.0));
+        if let Some(Value::Histogram(histogram)) = value_of(&snapshot, "latency_seconds") {
+            let last = histogram.buckets().last().unwrap();
+            assert_eq!(histogram.count(), last.cumulative_count);
+        }
+    }
+    is_done.store(true, Ordering::Relaxed);
+    recording.join().unwrap();
+}
+
+/// The value of the first series of a metric.
+fn value_of<'a>(snapshot: &'a Snapshot, name: &str) -> Option<Value<'a>> {
+    let family = snapshot.families().find(|family| family.name() == name)?;
+    Some(family.series().next()?.value())
 }
 
 #[tokio::test]
