@@ -112,7 +112,7 @@ export class Card {
   #drawTexts() {
     const { lines, moreLines, unit, headline, buckets } = this.#data;
     const tick = this.#shownTick();
-    if (headline) setText(this.#headlineValue, formatValue(headline[tick], unit));
+    setText(this.#headlineValue, formatValue(headline?.[tick], unit));
     const entries = buckets ? this.#bucketEntry(tick) : lines.map((line) => ({
       name: line.name,
       value: formatValue(line.values[tick], unit),
@@ -152,14 +152,14 @@ export class Card {
     const canvas = this.#canvas;
     const time = (event) => timeAt(canvas, event.clientX, this.#data.span);
     canvas.addEventListener('pointerdown', (event) => {
-      if (!this.#data || event.button !== 0) return;
+      if (!this.#data || event.button !== 0 || event.pointerType !== 'mouse') return;
       this.#dragStart = time(event);
-      if (event.pointerType === 'mouse') canvas.setPointerCapture(event.pointerId);
+      canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener('pointermove', (event) => {
       if (!this.#data) return;
       if (this.#data.buckets) this.#hoveredBucket = bucketAt(canvas, event.clientY, this.#data);
-      if (this.#dragStart !== null && event.pointerType === 'mouse') {
+      if (this.#dragStart !== null) {
         this.#selection = { from: this.#dragStart, to: time(event) };
       }
       this.#app.setCursor(time(event));

@@ -3,7 +3,7 @@
 import { Card, TextCard } from './card.js';
 import { lineStyle, statusStyles } from './colors.js';
 import { commonLabels, formatDateTime, formatValue, labelText, unitOf } from './format.js';
-import { isError, isErrorSeries, statusOf } from './layers.js';
+import { GRPC_ERRORS, STATUS_LABELS, isError, isErrorSeries, statusOf } from './layers.js';
 import { quantileQuery, rateQuery, selector, sumQuery } from './promql.js';
 import { bucketRates, current, groupBy, quantile, rate, ratio, total } from './query.js';
 
@@ -35,7 +35,7 @@ export function requestsCard(app, layer, requests, labels) {
 export function errorsCard(app, layer, requests, labels) {
   const name = layer.requestsName;
   const label = statusLabels(layer)[0];
-  const failed = layer.isGrpc ? 'Unknown|DeadlineExceeded|Internal|Unavailable|DataLoss' : '5.*|error|panicked';
+  const failed = layer.isGrpc ? [...GRPC_ERRORS].join('|') : '5.*|error|panicked';
   const errors = rateQuery(selector(name, labels, [[label, failed]]));
   return new Card(app, {
     title: 'Errors',
@@ -78,8 +78,7 @@ export function latencyHeatmap(app, layer, durations, labels) {
 }
 
 function statusLabels(layer) {
-  const names = ['status', 'http_response_status_code', 'grpc_code', 'rpc_response_status_code'];
-  return names.filter((name) => layer.requests.some((series) => series.labels.has(name)));
+  return STATUS_LABELS.filter((name) => layer.requests.some((series) => series.labels.has(name)));
 }
 
 function quantileLines(series, frame) {

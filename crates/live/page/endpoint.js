@@ -35,7 +35,8 @@ export class EndpointPage {
     const layer = layers.find(({ id }) => id === view.layer);
     const row = layer?.rows().get(view.row);
     const families = row ? this.#otherFamilies(layer) : [];
-    const key = JSON.stringify([Boolean(row), ...families.map(({ name }) => name)]);
+    const roles = row ? [row.requests, row.durations, row.inProgress].map(({ length }) => length > 0) : [];
+    const key = JSON.stringify([...roles, ...families.map(({ name }) => name)]);
     if (key === this.element.dataset.key) return;
     this.element.dataset.key = key;
     this.destroy();
@@ -51,7 +52,7 @@ export class EndpointPage {
   #cardsOf(layer, row, families) {
     const app = this.#app;
     const series = (role) => () => this.#currentRow()?.[role] ?? row[role];
-    const labels = rowLabels([...row.requests, ...row.durations][0]);
+    const labels = rowLabels([...row.requests, ...row.durations, ...row.inProgress][0]);
     const cards = [requestsCard(app, layer, series('requests'), labels)];
     if (row.durations.length > 0) cards.push(latencyHeatmap(app, layer, series('durations'), labels));
     cards.push(errorsCard(app, layer, series('requests'), labels));

@@ -17,11 +17,14 @@ const ENDPOINT_LABELS = ['endpoint', 'http_route', 'url_template', 'route'];
 /** Labels that say to which row a series belongs. */
 const ROW_LABELS = [...ENDPOINT_LABELS, 'grpc_method', 'rpc_method'];
 const METHOD_LABELS = ['method', 'http_request_method'];
-const STATUS_LABELS = ['status', 'http_response_status_code', 'grpc_code', 'rpc_response_status_code'];
+export const STATUS_LABELS = ['status', 'http_response_status_code', 'grpc_code', 'rpc_response_status_code'];
 
-const GRPC_ERRORS = new Set([
+/** Codes of failed calls, in each format that a layer can export. */
+export const GRPC_ERRORS = new Set([
   'Unknown', 'DeadlineExceeded', 'Internal', 'Unavailable', 'DataLoss',
   'UNKNOWN', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS',
+  'unknown', 'deadline_exceeded', 'internal', 'unavailable', 'data_loss',
+  '2', '4', '13', '14', '15',
 ]);
 
 /** Whether a status is an error of the service: 5xx, an error instead of a response, a panic. */
@@ -44,7 +47,7 @@ class Layer {
     return `${kind} ${this.isClient ? 'client' : 'server'}${prefix ? ` ${prefix}` : ''}`;
   }
 
-  /** What the rows of its table are called. */
+  /** The heading of the table's first column. */
   get rowTitle() {
     return this.isGrpc ? 'Method' : 'Endpoint';
   }

@@ -2,6 +2,7 @@
 
 import { familyCards } from './charts.js';
 import { el, setText } from './dom.js';
+import { groupBy } from './query.js';
 
 /** Families that are shown at first. */
 const PAGE_SIZE = 60;
@@ -59,7 +60,7 @@ export class MetricsPage {
   #build(matching) {
     this.destroy();
     this.#cards = [];
-    const groups = Map.groupBy ? Map.groupBy(matching.slice(0, this.#limit), prefixOf) : groupByPrefix(matching.slice(0, this.#limit));
+    const groups = groupBy(matching.slice(0, this.#limit), prefixOf);
     this.#groups.replaceChildren(...[...groups].map(([prefix, families]) => this.#group(prefix, families)));
     this.#more.hidden = matching.length <= this.#limit;
     const all = this.#app.store.families.size;
@@ -79,15 +80,6 @@ export class MetricsPage {
 
 function prefixOf({ name }) {
   return name.split(/[_:]/)[0] || name;
-}
-
-function groupByPrefix(families) {
-  const groups = new Map();
-  for (const family of families) {
-    const prefix = prefixOf(family);
-    groups.set(prefix, [...(groups.get(prefix) ?? []), family]);
-  }
-  return groups;
 }
 
 function matches(family, word) {

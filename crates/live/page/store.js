@@ -3,7 +3,7 @@
 /** Rates and quantiles are over this many milliseconds. */
 export const WINDOW = 10_000;
 
-/** Milliseconds that are kept: ten minutes, and what the first rates among them are relative to. */
+/** Milliseconds that are kept: ten minutes, and the ticks before them that their first rates need. */
 const KEPT = 650_000;
 
 /** If ticks are further apart than this, there is a gap between them. */
@@ -18,6 +18,8 @@ export class Series {
     this.times = [];
     this.values = [];
     this.isGone = false;
+    /** The last id that the service gave to this series. */
+    this.id = null;
   }
 
   label(name) {
@@ -140,6 +142,7 @@ export class Store {
       this.version++;
     }
     this.#unconfirmed.delete(series);
+    series.id = id;
     this.#seriesById.set(id, series);
   }
 
@@ -153,7 +156,8 @@ export class Store {
   #tick({ tick: time, hidden, gone }) {
     for (const id of gone) {
       const series = this.#seriesById.get(id);
-      if (series) this.#changes.set(series, null);
+      // A series that was gone and came back within this tick has a newer id.
+      if (series?.id === id) this.#changes.set(series, null);
       this.#seriesById.delete(id);
     }
     // A known tick: its changes are kept for the first one that is new.

@@ -16,7 +16,7 @@ export class Stream {
   #lastLine = 0;
   #wake = () => {};
 
-  /** `onState(state, reason)`: connecting, live, lost, full or refused. `askToken(isWrong)` returns a promise of one. */
+  /** `onState(state, reason)`: connecting, live, lost, full or refused. `askToken(isWrong)` returns a promise of a token. */
   constructor({ onLine, onState, askToken }) {
     this.#onLine = onLine;
     this.#onState = onState;
@@ -80,7 +80,7 @@ export class Stream {
     }
   }
 
-  /** A suspended computer or a broken network ends no stream: time tells. */
+  /** After a suspend or on a broken network, the stream does not end, so a silent one is aborted. */
   #checkSilence() {
     if (Date.now() - this.#lastLine > SILENCE) this.#abort?.abort();
   }

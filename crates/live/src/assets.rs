@@ -1,27 +1,32 @@
-//! [`Assets`]: the files of the page.
+//! [`Asset`]: a file of the page.
+
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-/// A file of the page, as it is in `page/`.
-struct SourceFile {
+/// A file of the page.
+#[derive(Debug)]
+pub(crate) struct Asset {
     name: &'static str,
-    media_type: &'static str,
+    pub(crate) media_type: &'static str,
     text: &'static str,
+    gzip: OnceLock<Option<Bytes>>,
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-macro_rules! source_files {
+macro_rules! assets {
     ($($name:literal: $media_type:expr,)*) => {
-        &[$(SourceFile {
+        [$(Asset {
             name: $name,
             media_type: $media_type,
             text: include_str!(concat!("../page/", $name)),
+            gzip: OnceLock::new(),
         },)*]
     };
 }
 
-const SOURCES: &[SourceFile] = source_files! {
+static ASSETS: [Asset; 24] = assets! {
     "index.html": "text/html; charset=utf-8",
     "live.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
@@ -51,33 +56,19 @@ const SOURCES: &[SourceFile] = source_files! {
 /// The name of the file that any other path gets.
 pub(crate) const INDEX: &str = "index.html";
 
-/// A file with its compressed form.
-#[derive(Debug)]
-pub(crate) struct Asset {
-    name: &'static str,
-    pub(crate) media_type: &'static str,
-    pub(crate) plain: Bytes,
-    /// `None` without the feature `gzip`.
-    pub(crate) gzip: Option<Bytes>,
-}
-
-/// All files of the page, compressed once.
-#[derive(Debug)]
-pub(crate) struct Assets(Vec<Asset>);
-
-impl Assets {
-    pub(crate) fn load() -> Self {
-        let assets = SOURCES.iter().map(|file| Asset {
-            name: file.name,
-            media_type: file.media_type,
-            plain: Bytes::from_static(file.text.as_bytes()),
-            gzip: gzip(file.text.as_bytes()),
-        });
-        Self(assets.collect())
+impl Asset {
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        ASSETS.iter().find(|asset| asset.name == name)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Asset> {
-        self.0.iter().find(|asset| asset.name == name)
+    pub(crate) fn plain(&self) -> Bytes {
+        Bytes::from_static(self.text.as_bytes())
+    }
+
+    /// Returns the compressed file; `None` without the feature `gzip`. The first call compresses it.
+    pub(crate) fn gzip(&self) -> Option<Bytes> {
+        let gzip = self.gzip.get_or_init(|| gzip(self.text.as_bytes()));
+        gzip.clone()
     }
 }
 
@@ -97,14 +88,13 @@ fn gzip(_: &[u8]) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use super::Assets;
+    use super::{ASSETS, Asset};
 
     #[test]
     #[cfg(feature = "gzip")]
     fn all_files_of_the_page_are_under_60_kb_compressed() {
-        let sizes = Assets::load().0;
-        let sizes = sizes.iter().filter_map(|asset| asset.gzip.as_ref());
-        let total: usize = sizes.map(bytes::Bytes::len).sum();
+        let sizes = ASSETS.iter().filter_map(Asset::gzip);
+        let total: usize = sizes.map(|gzip| gzip.len()).sum();
         assert!((1..60_000).contains(&total), "{total} bytes");
     }
 }

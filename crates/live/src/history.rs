@@ -21,7 +21,7 @@ pub(crate) struct History {
     ticks: VecDeque<Arc<Tick>>,
     ticks_size: usize,
     recent: Recent,
-    max_ticks: usize,
+    keeps_ticks: bool,
 }
 
 /// All series with their values at one time.
@@ -45,24 +45,24 @@ impl History {
     /// Without ticks, only the last state is kept.
     pub(crate) fn new(keeps_ticks: bool) -> Self {
         Self {
-            max_ticks: if keeps_ticks { MAX_TICKS } else { 0 },
+            keeps_ticks,
             ..Self::default()
         }
     }
 
     pub(crate) fn push(&mut self, tick: &Tick) {
-        if self.base.time == 0 {
+        if self.base.time == 0 || !self.keeps_ticks {
             self.base.apply(tick);
             self.recent.start = tick.time;
             return;
         }
         self.recent.merge(tick);
-        if self.max_ticks == 0 || tick.time >= self.recent.start + INTERVAL {
+        if tick.time >= self.recent.start + INTERVAL {
             let tick = self.recent.take();
             self.ticks_size += tick.size();
             self.ticks.push_back(Arc::new(tick));
         }
-        while self.ticks.len() > self.max_ticks || self.ticks_size > MAX_SIZE {
+        while self.ticks.len() > MAX_TICKS || self.ticks_size > MAX_SIZE {
             let Some(oldest) = self.ticks.pop_front() else {
                 break;
             };

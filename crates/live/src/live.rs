@@ -1,4 +1,4 @@
-//! [`Live`]: what all clones of a page and all viewers share.
+//! [`Live`]: the state that all clones of a page and all viewers share.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

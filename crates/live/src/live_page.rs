@@ -13,7 +13,7 @@ use tower_prometheus::Registry;
 use tower_service::Service;
 
 use crate::access::{AccessRules, Refusal};
-use crate::assets::{Assets, INDEX};
+use crate::assets::{Asset, INDEX};
 use crate::body::LiveBody;
 use crate::feed::Feed;
 use crate::live::Live;
@@ -42,14 +42,14 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 ///
 /// # Sampling
 ///
-/// One task takes all samples. It is spawned on the tokio runtime in which the page is built, or else of the first request;
+/// One task takes all samples. It is spawned on the tokio runtime in which the page is built. If there is none, it is
+/// spawned when the first viewer connects;
 /// the runtime needs an enabled timer. The task ends when the last clone and the last response body are dropped. A sample runs the
-/// collectors with a timeout of 1 s, and yields after about 0.1 ms of work.
+/// collectors with a timeout of 1 s, and yields after about 0.1 ms of work while it reads and encodes the series.
 #[derive(Clone)]
 pub struct LivePage {
     live: Arc<Live>,
     access: Arc<AccessRules>,
-    assets: Arc<Assets>,
 }
 
 impl LivePage {
@@ -59,7 +59,6 @@ impl LivePage {
         Self {
             live,
             access: Arc::new(access),
-            assets: Arc::new(Assets::load()),
         }
     }
 
@@ -74,7 +73,7 @@ impl LivePage {
         if name == "data" {
             return self.data(parts);
         }
-        match self.assets.get(name) {
+        match Asset::named(name) {
             Some(asset) => file(asset, &parts.headers),
             None => text(StatusCode::NOT_FOUND, "The live page has no such file.\n"),
         }

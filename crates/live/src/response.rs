@@ -69,12 +69,13 @@ pub(crate) fn not_allowed() -> Response<LiveBody> {
 
 /// Returns a file, compressed if the client accepts gzip.
 pub(crate) fn file(asset: &Asset, request: &HeaderMap) -> Response<LiveBody> {
-    let gzip = asset.gzip.as_ref().filter(|_| accepts_gzip(request));
-    let body = LiveBody::full(gzip.unwrap_or(&asset.plain).clone());
+    let gzip = accepts_gzip(request).then(|| asset.gzip()).flatten();
+    let is_compressed = gzip.is_some();
+    let body = LiveBody::full(gzip.unwrap_or_else(|| asset.plain()));
     let mut response = response(StatusCode::OK, asset.media_type, body);
     let headers = response.headers_mut();
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if gzip.is_some() {
+    if is_compressed {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response

@@ -16,7 +16,7 @@ const WITH_VIEWERS: Duration = Duration::from_secs(1);
 /// The time between two samples for the history.
 const WITHOUT_VIEWERS: Duration = Duration::from_secs(10);
 
-/// Starts the task, unless it runs. Outside of a tokio runtime, it is started later, with a request.
+/// Starts the task, unless it runs. Does nothing outside of a tokio runtime: the first viewer starts the task then.
 pub(crate) fn start(live: &Arc<Live>) {
     if let Ok(runtime) = Handle::try_current() {
         live.start_task(|| runtime.spawn(run(Arc::downgrade(live), Arc::clone(&live.wake))));

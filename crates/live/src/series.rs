@@ -1,6 +1,7 @@
 //! [`KnownSeries`]: finds what changed since the last sample.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -59,7 +60,12 @@ impl KnownSeries {
         let mut read = 0_usize;
         for family in families {
             for series in family.series() {
-                self.read(&family, &series, &mut key, &mut tick);
+                if read < self.max_series {
+                    self.read(&family, &series, &mut key, &mut tick);
+                } else {
+                    // Not marked as seen: a known series is then gone.
+                    tick.hidden += 1;
+                }
                 read += 1;
                 if read.is_multiple_of(SERIES_PER_SLICE) {
                     tokio::task::yield_now().await;
@@ -86,7 +92,7 @@ impl KnownSeries {
                 known.reading = reading.clone();
                 tick.values.push((known.id, reading));
             }
-        } else if self.series.len() < self.max_series {
+        } else {
             let info = self.announce(family, series, &value, tick);
             let known = Known {
                 id: info.id,
@@ -96,8 +102,6 @@ impl KnownSeries {
             tick.values.push((info.id, reading));
             tick.series.push(Arc::new(info));
             self.series.insert(key.as_str().into(), known);
-        } else {
-            tick.hidden += 1;
         }
     }
 
@@ -152,14 +156,15 @@ impl KnownSeries {
     }
 }
 
-/// Writes a text that is unique to a series. The separator is not valid in UTF-8 label values of the metrics page.
+/// Writes a text that is unique to a series. Lengths precede names and values, because these may
+/// contain any character.
 fn write_key(key: &mut String, family: &str, series: &SeriesSnapshot<'_>) {
     key.clear();
     key.push_str(family);
     for (name, value) in series.labels() {
         for part in [name, &value] {
-            key.push_str(&format!("\0{}\0", part.len()));
-            key.push_str(part);
+            // Writing to a string cannot fail.
+            let _ = write!(key, "\0{}\0{part}", part.len());
         }
     }
 }

@@ -1,6 +1,5 @@
-//! [`Settings`]: what is sampled and sent.
+//! [`Settings`]: history and limits of a live page.
 
-/// What is sampled and sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) has_history: bool,

@@ -1,4 +1,4 @@
-//! [`Tick`]: what changed between two samples, and its lines in the stream of a viewer.
+//! [`Tick`]: the changes between two samples, and their lines in the stream of a viewer.
 
 use std::sync::Arc;
 

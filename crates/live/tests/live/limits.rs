@@ -70,6 +70,29 @@ async fn largest_metrics_are_cut_if_there_are_too_many_series() {
     assert_eq!(viewer.series_count("a_large_metric"), 9);
 }
 
+#[tokio::test]
+async fn small_metric_is_shown_although_the_limit_was_reached_before_it_existed() {
+    let metrics = Registry::new();
+    metrics::with_local_recorder(&metrics, || {
+        for i in 0..100 {
+            metrics::gauge!("a_large_metric", "i" => i.to_string()).set(1.0);
+        }
+    });
+    let page = LivePage::builder(&metrics).max_series(10).build().unwrap();
+    let server = service(&metrics, page).await;
+    let mut viewer = Viewer::connect(&server, "/live/data").await;
+    viewer.tick().await;
+    assert_eq!(viewer.series_count("a_large_metric"), 10);
+
+    metrics
+        .gauge("z_small_metric", "A gauge.", || 1_u64)
+        .unwrap();
+    let now = viewer.tick().await.time;
+    viewer.tick_after(now).await;
+    assert_eq!(viewer.value("z_small_metric"), 1.0);
+    assert_eq!(viewer.series_count("a_large_metric"), 9);
+}
+
 #[tokio::test(start_paused = true)]
 async fn viewer_that_does_not_read_for_a_minute_makes_room_for_another() {
     let metrics = Registry::new();
