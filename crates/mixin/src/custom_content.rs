@@ -82,7 +82,7 @@ impl CustomContent {
             let height = grid(item, "h").max(1);
             let columns = &mut free[x as usize..(x + width) as usize];
             let y = columns.iter().copied().max().unwrap_or_default();
-            columns.fill(y + height);
+            columns.fill(y.saturating_add(height));
             let position = json!({ "h": height, "w": width, "x": x, "y": y });
             let mut item = item.as_object().cloned().unwrap_or_else(Map::new);
             item.insert("gridPos".to_owned(), position);

@@ -11,7 +11,7 @@ use std::fmt;
 /// |---|---|---|
 /// | a query, panel, rule or job is not valid | none | no |
 /// | the configuration of a layer is not valid | [`tower_prometheus::Error`] | no |
-/// | an existing dashboard is not JSON | its error | no |
+/// | an existing dashboard is not JSON | the parser's error | no |
 /// | a file cannot be written or read | [`std::io::Error`] | yes |
 #[derive(Debug)]
 pub struct Error {
@@ -66,6 +66,14 @@ impl Error {
     pub fn is_io(&self) -> bool {
         matches!(self.source, Some(Source::Io(_)))
     }
+}
+
+/// The result of a check.
+pub(crate) type Checked<T = ()> = Result<T, Error>;
+
+/// Returns the error of a failed check.
+pub(crate) fn problem<T>(message: impl Into<String>) -> Checked<T> {
+    Err(Error::new(message))
 }
 
 impl fmt::Display for Error {

@@ -298,7 +298,15 @@ fn absent(of: &Expression, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
             let text = selector.instant(scope, suffix, "")?;
             (text, equal_labels(&selector.matchers, family, scope))
         }
-        _ => (of.to_promql(scope)?.text, LabelNames::new()),
+        _ => {
+            let PromQl { text, labels } = of.to_promql(scope)?;
+            if labels.is_none() {
+                return Err(Error::new(format!(
+                    "{text} is a number: it is never absent"
+                )));
+            }
+            (text, LabelNames::new())
+        }
     };
     Ok(PromQl::series(format!("absent({text})"), matched))
 }

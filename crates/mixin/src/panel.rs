@@ -5,7 +5,7 @@ use crate::grafana;
 use crate::query::Query;
 use crate::selector::QueryScope;
 use crate::severity::Severity;
-use crate::text::{LabelNames, check_label_in_text};
+use crate::text::{LabelNames, check_kept};
 
 /// A titled row of panels in a dashboard.
 #[derive(Clone, Debug, PartialEq)]
@@ -304,18 +304,13 @@ impl Panel {
     }
 
     fn field_config(&self) -> grafana::FieldConfig {
-        let is_base = |(from, _): &&(f64, Severity)| *from == f64::NEG_INFINITY;
-        let base = self.thresholds.first().filter(is_base);
-        let base = grafana::Step {
-            color: base
-                .map_or(Severity::Info, |(_, severity)| *severity)
-                .color(),
-            value: None,
-        };
-        let finite = self.thresholds.iter().filter(|step| !is_base(step));
-        let steps = finite.map(|(from, severity)| grafana::Step {
-            color: severity.color(),
-            value: Some(*from),
+        let is_base = |(from, _): &(f64, Severity)| *from == f64::NEG_INFINITY;
+        let has_base = self.thresholds.first().is_some_and(is_base);
+        let base = (!has_base).then_some((f64::NEG_INFINITY, Severity::Info));
+        let steps = base.iter().chain(&self.thresholds);
+        let steps = steps.map(|step| grafana::Step {
+            color: step.1.color(),
+            value: (!is_base(step)).then_some(step.0),
         });
         let has_thresholds = !self.thresholds.is_empty();
         let draws_lines = self.kind == grafana::PanelKind::Timeseries;
@@ -332,7 +327,7 @@ impl Panel {
             },
             thresholds: grafana::Thresholds {
                 mode: "absolute",
-                steps: std::iter::once(base).chain(steps).collect(),
+                steps: steps.collect(),
             },
             mappings: grafana::Mapping::values(&self.texts),
             custom: draws_lines.then(|| grafana::LineStyle::new(self.stacked, has_thresholds)),
@@ -344,7 +339,8 @@ impl Panel {
 fn check_legend(legend: &str, labels: &LabelNames) -> Result<(), Error> {
     for part in legend.split("{{").skip(1) {
         let label = part.split("}}").next().unwrap_or_default().trim();
-        check_label_in_text(legend, label, labels)?;
+        check_kept(label, labels)
+            .map_err(|error| error.within(format_args!("legend {legend:?}")))?;
     }
     Ok(())
 }

@@ -8,25 +8,15 @@
 //! Patterns with unbalanced parentheses, such as `a)(b`, are errors, although Prometheus 2 accepts some because it puts
 //! them into a group.
 
-use crate::error::Error;
+use crate::error::{Checked, Error, problem};
 
 /// Returns an error if Prometheus would refuse the regular expression.
 pub(crate) fn check_pattern(pattern: &str) -> Result<(), Error> {
-    let result = Parser::new(pattern).check();
-    result.map_err(|Problem(problem)| {
-        Error::new(format!(
-            "regular expression {pattern:?} is not valid in Prometheus: {problem}"
+    Parser::new(pattern).check().map_err(|error| {
+        error.within(format_args!(
+            "regular expression {pattern:?} is not valid in Prometheus"
         ))
     })
-}
-
-/// What is wrong with a pattern.
-struct Problem(String);
-
-type Checked<T = ()> = Result<T, Problem>;
-
-fn problem<T>(text: impl Into<String>) -> Checked<T> {
-    Err(Problem(text.into()))
 }
 
 /// The largest number of repetitions, also of nested repetitions multiplied.

@@ -325,7 +325,7 @@ impl Query {
     /// - a quantile is not 0 to 1, a range is not a duration, or a bound is not a bucket bound;
     /// - a quantile is compared with a threshold that it cannot reach;
     /// - the operands of an operator have different labels, so that their series would not match;
-    /// - a number is aggregated;
+    /// - a number is aggregated, or the operand of [`absent`](Self::absent);
     /// - two different families in `definitions` have the same name.
     pub fn to_promql(&self, definitions: &Definitions) -> Result<String, Error> {
         let scope = QueryScope {

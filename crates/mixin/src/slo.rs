@@ -52,9 +52,9 @@ pub struct Slo {
     objective: f64,
     errors: Query,
     by: Vec<String>,
-    /// What happened to those that miss the objective, for the alerts' descriptions.
+    /// The words for events that miss the objective, in descriptions of alerts: `failed` or `were too slow`.
     bad: &'static str,
-    /// What the objective counts: `requests`, `calls` or `events`.
+    /// The name of the counted events: `requests`, `calls` or `events`.
     events: &'static str,
     description: String,
     runbook_url: Option<String>,
@@ -129,13 +129,13 @@ impl Slo {
         }
     }
 
-    /// Sets what the objective counts, for texts.
+    /// Sets the name of the counted events, for texts.
     pub(crate) fn of(mut self, events: &'static str) -> Self {
         self.events = events;
         self
     }
 
-    /// Changes the queries, as to exclude series.
+    /// Changes the query of the error ratio, for example to exclude series.
     pub(crate) fn filter(mut self, change: impl FnOnce(Query) -> Query) -> Self {
         self.errors = change(self.errors);
         self
@@ -215,8 +215,9 @@ impl Slo {
                     .threshold(1.0, Severity::Warning)
                     .threshold(BURN_RATES[0].2, Severity::Critical)
                     .description(format!(
-                        "Error ratio of the last hour divided by the allowed ratio, {allowed}. At 1, the error budget lasts 30 days; at {}, 50 hours. Above 1: see when it started, and what was deployed then.",
-                        BURN_RATES[0].2
+                        "Error ratio of the last hour divided by the allowed ratio, {allowed}. At 1, the error budget lasts 30 days; at {}, {}. Above 1: see when it started, and what was deployed then.",
+                        BURN_RATES[0].2,
+                        time_to_spend(BURN_RATES[0].2)
                     ))
                     .query(spent("1h").legend(legend.join(" "))),
             ))

@@ -33,17 +33,13 @@ pub(crate) fn check_duration(duration: &str) -> Result<(), Error> {
     }
 }
 
-/// Returns an error if the text uses a label that the series do not have.
-pub(crate) fn check_label_in_text(
-    text: &str,
-    label: &str,
-    labels: &LabelNames,
-) -> Result<(), Error> {
+/// Returns an error if the query does not keep the label.
+pub(crate) fn check_kept(label: &str, labels: &LabelNames) -> Result<(), Error> {
     if labels.contains(label) {
         return Ok(());
     }
     Err(Error::new(format!(
-        "{text:?} uses the label {label:?}, which the query does not keep; it keeps {}",
+        "the query does not keep the label {label:?}; it keeps {}",
         quoted_list(labels)
     )))
 }

@@ -48,33 +48,24 @@ impl Row {
     /// [`Dashboard::and_definitions`] adds them to the dashboard of a layer.
     pub fn of_families(title: impl Into<String>, families: &[FamilyDescription]) -> Self {
         let prefix = shared_prefix(families);
-        let panels = families.iter().flat_map(|family| {
-            let prefix = if family.name == OVERFLOW { 0 } else { prefix };
-            panels(family, prefix)
-        });
+        let panels = families.iter().flat_map(|family| panels(family, prefix));
         panels.fold(Self::new(title), Self::panel)
     }
 }
 
 fn rows(families: &[FamilyDescription]) -> Vec<Row> {
     const OTHERS: &str = "Others";
-    let shared = shared_prefix(families);
-    let prefix = |family: &FamilyDescription| match family.name == OVERFLOW {
-        true => 0,
-        false => shared,
-    };
+    let prefix = shared_prefix(families);
     let mut groups: BTreeMap<&str, Vec<&FamilyDescription>> = BTreeMap::new();
     for family in families {
-        let short = &family.name[prefix(family)..];
+        let short = short_name(family, prefix);
         let word = short.split('_').next().unwrap_or(short);
         groups.entry(word).or_default().push(family);
     }
     let mut rows = Vec::new();
     let mut others = Row::new(OTHERS);
     for (word, families) in groups {
-        let panels = families
-            .iter()
-            .flat_map(|family| panels(family, prefix(family)));
+        let panels = families.iter().flat_map(|family| panels(family, prefix));
         match families.len() {
             1 => others = panels.fold(others, Row::panel),
             _ => rows.push(panels.fold(Row::new(capitalised(word)), Row::panel)),
@@ -86,28 +77,34 @@ fn rows(families: &[FamilyDescription]) -> Vec<Row> {
     rows
 }
 
-/// Returns the length of the prefix that all names share, up to and including a `_`. The overflow metric is ignored, because
+/// Returns the prefix that all names share, up to and including a `_`. The overflow metric is ignored, because
 /// it has no prefix in any registry.
-fn shared_prefix(families: &[FamilyDescription]) -> usize {
+fn shared_prefix(families: &[FamilyDescription]) -> &str {
     let families: Vec<_> = families.iter().filter(|f| f.name != OVERFLOW).collect();
     let Some((first, others)) = families.split_first() else {
-        return 0;
+        return "";
     };
     if others.is_empty() {
-        return 0;
+        return "";
     }
     let ends = first.name.match_indices('_').map(|(at, _)| at + 1);
     let is_shared = |end: &usize| {
         let prefix = &first.name[..*end];
         others.iter().all(|family| family.name.starts_with(prefix))
     };
-    ends.take_while(is_shared).last().unwrap_or(0)
+    let end = ends.take_while(is_shared).last();
+    end.map_or("", |end| &first.name[..end])
 }
 
-/// Returns the panels of one family. Titles omit the first `prefix` bytes of its name.
-pub(crate) fn panels(family: &FamilyDescription, prefix: usize) -> Vec<Panel> {
+/// Returns the name of the family without the prefix, if it has the prefix.
+fn short_name<'a>(family: &'a FamilyDescription, prefix: &str) -> &'a str {
+    family.name.strip_prefix(prefix).unwrap_or(&family.name)
+}
+
+/// Returns the panels of one family. Titles omit the prefix of its name.
+pub(crate) fn panels(family: &FamilyDescription, prefix: &str) -> Vec<Panel> {
     let name = family.name.as_str();
-    let title = words(&name[prefix..]);
+    let title = words(short_name(family, prefix));
     let labels = || family.labels.iter().map(|label| label.name.clone());
     // `shown` says what the panel shows of the family.
     let described = |panel: Panel, shown: String| {

@@ -167,8 +167,10 @@ struct GrpcFamilies {
 impl GrpcFamilies {
     fn new(grpc: &GrpcMetrics) -> Result<Self, Error> {
         let name = |metric| Ok::<_, Error>(grpc.family(metric)?.map(|family| family.name));
-        let handled = grpc.family(GrpcMetric::Handled)?;
-        let total = handled.map_or_else(|| grpc.family(GrpcMetric::Handling), |f| Ok(Some(f)))?;
+        let handling = grpc.family(GrpcMetric::Handling)?;
+        let total = grpc
+            .family(GrpcMetric::Handled)?
+            .or_else(|| handling.clone());
         let total = total.ok_or_else(|| {
             Error::new(
                 "the layer counts no calls: record `GrpcMetric::Handled` or `GrpcMetric::Handling`",
@@ -178,15 +180,13 @@ impl GrpcFamilies {
             let label = total.label_with_role(role).cloned();
             label.ok_or_else(|| Error::new(format!("{:?} has no label {role:?}", total.name)))
         };
-        let kind = grpc.family(GrpcMetric::Handling)?;
-        let kind = kind.and_then(|family| {
-            let label = family.label_with_role(LabelRole::GrpcType)?;
-            Some(label.name.to_string())
-        });
+        let kind = handling.as_ref();
+        let kind = kind.and_then(|family| family.label_with_role(LabelRole::GrpcType));
+        let kind = kind.map(|label| label.name.to_string());
         let service = total.label_with_role(LabelRole::GrpcService);
         Ok(Self {
             started: name(GrpcMetric::Started)?,
-            handling: name(GrpcMetric::Handling)?,
+            handling: handling.map(|family| family.name),
             received: name(GrpcMetric::MessagesReceived)?,
             sent: name(GrpcMetric::MessagesSent)?,
             in_progress: name(GrpcMetric::InProgress)?,

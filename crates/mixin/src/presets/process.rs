@@ -176,7 +176,7 @@ fn process(families: &[FamilyDescription]) -> Row {
         family.name.starts_with("process_") && !DRAWN.contains(&family.name.as_str())
     });
     others
-        .flat_map(|family| families::panels(family, "process_".len()))
+        .flat_map(|family| families::panels(family, "process_"))
         .fold(row, Row::panel)
 }
 
@@ -191,7 +191,7 @@ fn collectors(families: &[FamilyDescription]) -> Row {
     }
     let duration = "scrape_collector_duration_seconds";
     let duration = families.iter().filter(|family| family.name == duration);
-    let prefix = "scrape_".len();
+    let prefix = "scrape_";
     duration
         .flat_map(|family| families::panels(family, prefix))
         .fold(row, Row::panel)
@@ -201,6 +201,6 @@ fn row_of_prefix(families: &[FamilyDescription], prefix: &str, title: &str) -> R
     let families = families
         .iter()
         .filter(|family| family.name.starts_with(prefix));
-    let panels = families.flat_map(|family| families::panels(family, prefix.len()));
+    let panels = families.flat_map(|family| families::panels(family, prefix));
     panels.fold(Row::new(title), Row::panel)
 }

@@ -1,13 +1,6 @@
 //! Splits an action of a Go template, the text between `{{` and `}}`, into tokens.
 
-/// What is wrong with a template.
-pub(super) struct Problem(pub(super) String);
-
-pub(super) type Checked<T = ()> = Result<T, Problem>;
-
-pub(super) fn problem<T>(text: impl Into<String>) -> Checked<T> {
-    Err(Problem(text.into()))
-}
+use crate::error::{Checked, problem};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
@@ -145,7 +138,7 @@ fn token(text: &str) -> Checked<(Token<'_>, &str)> {
 fn word(text: &str) -> Checked<(usize, &str)> {
     let length = text.find(|c| !is_word(c)).unwrap_or(text.len());
     let after = &text[length..];
-    let is_end = |c: char| is_space(c) || matches!(c, '.' | ',' | '|' | ':' | '=' | '(' | ')');
+    let is_end = |c: char| is_space(c) || matches!(c, '.' | ',' | '|' | ':' | '(' | ')');
     match after.is_empty() || after.starts_with(is_end) || after.starts_with("}}") {
         true => Ok((length, after)),
         false => {

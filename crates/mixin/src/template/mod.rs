@@ -7,14 +7,14 @@
 //! `.Labels`, `.Value`, `.ExternalLabels` and `.ExternalURL`, and assignments to undefined variables.
 //!
 //! It does not check the number and types of a function's arguments, labels in `index $labels "name"`, fields inside of
-//! `range`, `with` and `define`, and names of templates.
+//! `range`, `with`, `define` and `block`, and names of templates.
 
 mod lexer;
 
-use crate::error::Error;
-use crate::text::{LabelNames, quoted_list};
+use crate::error::{Checked, Error, problem};
+use crate::text::{LabelNames, check_kept};
 
-use lexer::{Checked, Problem, Token, problem};
+use lexer::Token;
 
 /// Returns an error if Prometheus would refuse the template, or if it uses a label that the alert does not have.
 pub(crate) fn check_template(text: &str, labels: &LabelNames) -> Result<(), Error> {
@@ -25,7 +25,7 @@ pub(crate) fn check_template(text: &str, labels: &LabelNames) -> Result<(), Erro
     };
     parser
         .check(text)
-        .map_err(|Problem(problem)| Error::new(format!("template {text:?}: {problem}")))
+        .map_err(|error| error.within(format_args!("template {text:?}")))
 }
 
 /// The variables that Prometheus defines. `$` is the same as the dot outside of blocks.
@@ -185,24 +185,22 @@ impl<'a> Parser<'a> {
         if !name.starts_with(['"', '`']) {
             return problem(format!("`{keyword}` needs a name in quotes"));
         }
-        let is_complete = rest.is_empty();
-        if keyword != "template" {
-            if keyword == "define" && !(is_complete && self.blocks.is_empty()) {
+        let has_pipeline = !rest.is_empty();
+        match keyword {
+            "define" if has_pipeline || !self.blocks.is_empty() => {
                 return problem("`define` has only a name, and is not inside of a block");
             }
-            if !is_complete {
-                self.whole_pipeline(rest, false)?;
-            } else if keyword == "block" {
-                return problem("`block` needs a value");
-            }
+            "block" if !has_pipeline => return problem("`block` needs a value"),
+            _ => {}
+        }
+        if has_pipeline {
+            self.whole_pipeline(rest, false)?;
+        }
+        if keyword != "template" {
             self.open_block(keyword);
             self.variables = vec!["$"];
-            return Ok(());
         }
-        match is_complete {
-            true => Ok(()),
-            false => self.whole_pipeline(rest, false),
-        }
+        Ok(())
     }
 
     /// Checks a pipeline that ends the action. A `range` can declare two variables.
@@ -307,7 +305,12 @@ impl<'a> Parser<'a> {
             },
             Token::Variable(name) => {
                 self.check_variable(name)?;
-                self.check_fields(name, fields(rest))?;
+                // Inside of `define` and `block`, `$` is their argument.
+                let is_named_template =
+                    |block: &Block<'_>| matches!(block.keyword, "define" | "block");
+                if name != "$" || !self.blocks.iter().any(is_named_template) {
+                    self.check_fields(name, fields(rest))?;
+                }
             }
             Token::Field(_) => {
                 let is_root = self.blocks.iter().all(|block| block.keyword == "if");
@@ -355,13 +358,7 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         };
-        match label.filter(|label| !self.labels.contains(*label)) {
-            None => Ok(()),
-            Some(label) => problem(format!(
-                "the query does not keep the label {label:?}; it keeps {}",
-                quoted_list(self.labels)
-            )),
-        }
+        label.map_or(Ok(()), |label| check_kept(label, self.labels))
     }
 }
 

@@ -220,6 +220,10 @@ fn absent_keeps_only_labels_with_a_selected_value() {
         Query::value("aria_request_total").absent(),
         "no metric family \"aria_request_total\" among the 23 defined; did you mean \"aria_requests_total\"?",
     );
+    for number in [Query::now(), Query::from(1.5)] {
+        let error = promql(number.absent()).unwrap_err();
+        assert!(error.contains("is a number: it is never absent"), "{error}");
+    }
 }
 
 #[test]
@@ -303,7 +307,7 @@ fn dashboard_errors_name_the_panel() {
                     .by(["method"])
                     .legend("{{status}}"),
             ),
-            "\"{{status}}\" uses the label \"status\", which the query does not keep; it keeps \"method\"",
+            "legend \"{{status}}\": the query does not keep the label \"status\"; it keeps \"method\"",
         ),
     ] {
         assert_dashboard_error(dashboard().panel(panel), &format!("{location}{expected}"));

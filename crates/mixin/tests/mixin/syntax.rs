@@ -228,7 +228,8 @@ fn promtool_agrees_on_every_pattern() {
 }
 
 /// Templates that Prometheus accepts.
-const VALID_TEMPLATES: [&str; 50] = [
+const VALID_TEMPLATES: [&str; 51] = [
+    "{{define \"t\"}}{{ $.arg0 }}{{end}}{{ template \"t\" (args $value) }}",
     "plain text } with { braces }}",
     "{{ $labels.method }} is at {{ $value }}",
     "{{$labels.method}}{{- $value -}} x",
@@ -282,7 +283,8 @@ const VALID_TEMPLATES: [&str; 50] = [
 ];
 
 /// Templates that Prometheus refuses.
-const INVALID_TEMPLATES: [&str; 43] = [
+const INVALID_TEMPLATES: [&str; 44] = [
+    "{{ $x := 1 }}{{$x=2}}",
     "{{ $lables.method }}",
     "{{ $value | humanizePercent }}",
     "{{ humanise $value }}",
