@@ -123,8 +123,8 @@ impl CheckedFamily {
         }
     }
 
-    /// Writes the labels of the next series: `write` gets the text to append to, and the name of the family. Labels that
-    /// were written before and have no series are replaced.
+    /// Writes the labels of the next series: `write` gets the text to append to, and the name of the family. Labels
+    /// that were written before and have no series are replaced.
     pub(crate) fn write_labels(
         &mut self,
         write: impl FnOnce(&mut String, &str) -> Result<(), String>,

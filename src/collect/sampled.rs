@@ -130,8 +130,8 @@ fn write_labels(text: &mut String, name: &str, labels: Labels<'_>) -> Result<(),
         .map_err(|twice| format!("{name:?}: label {twice:?} is set twice"))
 }
 
-/// Appends the label of a state to the written labels. It is the last label, so that the states of a state set are together when series
-/// are sorted, as OpenMetrics requires.
+/// Appends the label of a state to the written labels. It is the last label, so that the states of a state set are
+/// together when series are sorted, as OpenMetrics requires.
 fn write_state(family: &mut CheckedFamily, labels: Labels<'_>, state: &str) -> Result<(), String> {
     let name = &family.name;
     if labels.iter().any(|(label, _)| label == name) {

@@ -124,8 +124,8 @@
 //! they are registered with the first recording, because installing it does not notify this crate.
 //!
 //! If no registry was installed with [`RegistryBuilder::install`](crate::RegistryBuilder::install), the local recorder of
-//! a thread counts as the installed one. `Shop::global()` is one catalogue per process, and each of its series belongs to
-//! the recorder that is current when the series is registered, and stays there:
+//! a thread counts as the installed one. `Shop::global()` is one catalogue per process, and each of its series belongs
+//! to the recorder that is current when the series is registered, and stays there:
 //!
 //! | series | registered |
 //! |---|---|

@@ -63,8 +63,8 @@ impl<I: SeriesHandle> Node<I> {
         }
     }
 
-    /// Defines the metric in a destination. The node is leaked once per registry, so that handles are `Copy` and share no
-    /// reference count. `states` are those of a state set, otherwise empty.
+    /// Defines the metric in a destination. The node is leaked once per registry, so that handles are `Copy` and share
+    /// no reference count. `states` are those of a state set, otherwise empty.
     pub(super) fn define<Labels: LabelSet>(
         definition: &'static Definition,
         states: &'static [&'static str],

@@ -229,8 +229,8 @@ fn write_buckets(message: &mut Message, spans: u32, buckets: &[(i32, u64)]) {
     }
 }
 
-/// Returns runs of adjacent buckets, each with the number of buckets since the run before it and its length, and the counts
-/// of all of them. A gap of one or two buckets does not end a run: empty buckets take less space than a new run.
+/// Returns runs of adjacent buckets, each with the number of buckets since the run before it and its length, and the
+/// counts of all of them. A gap of one or two buckets does not end a run: empty buckets take less space than a new run.
 fn spans_of(buckets: &[(i32, u64)]) -> (Vec<(i32, u64)>, Vec<u64>) {
     const SMALL_GAP: i32 = 2;
     let mut spans: Vec<(i32, u64)> = Vec::new();

@@ -5,8 +5,8 @@ use crate::error::Error;
 /// The settings of a native histogram.
 ///
 /// A native histogram has no fixed bounds. Each bound is the bound before it, multiplied by the growth factor, and only
-/// buckets with observations are stored and exported. So quantiles are right within the factor, whatever the range of the
-/// values, and a histogram is one series in Prometheus.
+/// buckets with observations are stored and exported. So quantiles are right within the factor, whatever the range of
+/// the values, and a histogram is one series in Prometheus.
 ///
 /// ```
 /// use tower_prometheus::{NativeHistogram, Registry};
@@ -39,7 +39,8 @@ pub struct NativeHistogram {
 impl NativeHistogram {
     const MAX_BUCKETS: usize = 160;
 
-    /// Creates the settings with a growth factor, the largest ratio of two neighbouring bounds. It must be greater than 1.
+    /// Creates the settings with a growth factor, the largest ratio of two neighbouring bounds. It must be greater than
+    /// 1.
     ///
     /// Prometheus knows 13 factors. The largest of them that is not above `factor` applies:
     ///
@@ -66,8 +67,8 @@ impl NativeHistogram {
     /// Sets the maximum number of buckets that a series exports, 1 or more. The default is 160.
     ///
     /// A series that has more is exported from then on with half the resolution: two neighbouring buckets become one.
-    /// Nothing is lost, and no count decreases. At the lowest resolution, schema -4, a series can have up to 146 buckets
-    /// whatever the limit.
+    /// Nothing is lost, and no count decreases. At the lowest resolution, schema -4, a series can have up to 146
+    /// buckets whatever the limit.
     pub const fn max_buckets(mut self, buckets: usize) -> Self {
         self.max_buckets = buckets;
         self
@@ -75,8 +76,8 @@ impl NativeHistogram {
 
     /// Leaves out the classic buckets.
     ///
-    /// Scrapers that get the text format, as VictoriaMetrics and Prometheus without native histograms, then only see the
-    /// sum and the number of observations.
+    /// Scrapers that get the text format, as VictoriaMetrics and Prometheus without native histograms, then only see
+    /// the sum and the number of observations.
     pub const fn without_classic_buckets(mut self) -> Self {
         self.has_classic = false;
         self
@@ -239,8 +240,8 @@ static BOUNDS: [u64; 256] = bounds();
 static STARTS: [u8; 512] = starts();
 
 const fn bounds() -> [u64; 256] {
-    /// 2^(1/2) to 2^(1/256). The first is one unit in the last place too small: with it, the products are bit for bit the
-    /// bounds that Prometheus has in a table.
+    /// 2^(1/2) to 2^(1/256). The first is one unit in the last place too small: with it, the products are bit for bit
+    /// the bounds that Prometheus has in a table.
     const FACTORS: [f64; 8] = [
         std::f64::consts::SQRT_2.next_down(),
         1.189_207_115_002_721,

@@ -148,11 +148,11 @@ impl RegistryBuilder {
         self
     }
 
-    /// Gives all histograms native buckets, in addition to their classic ones: those of layers, catalogues, operations and
-    /// macros.
+    /// Gives all histograms native buckets, in addition to their classic ones: those of layers, catalogues, operations
+    /// and macros.
     ///
-    /// The argument is the growth factor, such as 1.1, or a [`NativeHistogram`] with more settings. Without this setting,
-    /// histograms have only classic buckets.
+    /// The argument is the growth factor, such as 1.1, or a [`NativeHistogram`] with more settings. Without this
+    /// setting, histograms have only classic buckets.
     ///
     /// ```
     /// use tower_prometheus::{NativeHistogram, Registry};
@@ -164,8 +164,9 @@ impl RegistryBuilder {
     /// # Ok::<(), tower_prometheus::Error>(())
     /// ```
     ///
-    /// Of the four settings, the whole name takes precedence, then the longest prefix, then the longest suffix. They also
-    /// apply to histograms whose definition has buckets. A histogram that is exported as a summary has no native buckets.
+    /// Of the four settings, the whole name takes precedence, then the longest prefix, then the longest suffix. They
+    /// also apply to histograms whose definition has buckets. A histogram that is exported as a summary has no native
+    /// buckets.
     pub fn native_histograms(mut self, settings: impl Into<NativeHistogram>) -> Self {
         self.native.default = Some(settings.into());
         self

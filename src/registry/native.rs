@@ -8,8 +8,8 @@ use crate::registry::cells::{Address, CellId, Store};
 use crate::sync::lock;
 use crate::sync::{AtomicU64, Mutex, OnceLock};
 
-/// The cells of one series: a cell for each bucket, in blocks of adjacent buckets that are reserved when the first value
-/// falls into them.
+/// The cells of one series: a cell for each bucket, in blocks of adjacent buckets that are reserved when the first
+/// value falls into them.
 ///
 /// They are cells of the [`Store`], so each thread adds to its own copy. Only the reservation takes a lock.
 pub(crate) struct NativeCells {
@@ -98,7 +98,8 @@ impl NativeCells {
 /// The address of the first cell of each block, by the number of the block.
 #[derive(Default)]
 struct Directory {
-    /// The blocks from [`FIRST_NEAR`], which few series leave: with a schema of 0 or more, the values from 2^-32 to 2^32.
+    /// The blocks from [`FIRST_NEAR`], which few series leave: with a schema of 0 or more, the values from 2^-32 to
+    /// 2^32.
     near: Near,
     /// All blocks from [`FIRST_FAR`]. Those that are near are not used. Allocated at first use.
     far: OnceLock<Box<[BlockAddress; FAR]>>,

@@ -1,4 +1,5 @@
-// The state of the view: page, range, zoom, filter and sort order, kept in the address after the #, which is not sent to the service.
+// The state of the view: page, range, zoom, filter and sort order, kept in the address after the #, which is not sent
+// to the service.
 
 export const RANGES = [
   { seconds: 60, title: '1 min' },

@@ -90,7 +90,8 @@ impl LivePageBuilder {
 
     /// Builds the page.
     ///
-    /// Samples for the history start now if this is called inside a tokio runtime, otherwise when the first viewer connects.
+    /// Samples for the history start now if this is called inside a tokio runtime, otherwise when the first viewer
+    /// connects.
     ///
     /// # Errors
     ///

@@ -43,9 +43,9 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// # Sampling
 ///
 /// One task takes all samples. It is spawned on the tokio runtime in which the page is built. If there is none, it is
-/// spawned when the first viewer connects;
-/// the runtime needs an enabled timer. The task ends when the last clone and the last response body are dropped. A sample runs the
-/// collectors with a timeout of 1 s, and yields after about 0.1 ms of work while it reads and encodes the series.
+/// spawned when the first viewer connects; the runtime needs an enabled timer. The task ends when the last clone and
+/// the last response body are dropped. A sample runs the collectors with a timeout of 1 s, and yields after about
+/// 0.1 ms of work while it reads and encodes the series.
 #[derive(Clone)]
 pub struct LivePage {
     live: Arc<Live>,
@@ -126,8 +126,8 @@ fn full(max_viewers: usize) -> Response<LiveBody> {
 
 /// Returns the name of the requested file.
 ///
-/// The page is served at `/live` and `/live/`, and cannot know which. Relative to both, `?start.js` is the same path with
-/// another query, so the first files are requested by query.
+/// The page is served at `/live` and `/live/`, and cannot know which. Relative to both, `?start.js` is the same path
+/// with another query, so the first files are requested by query.
 fn file_name(uri: &Uri) -> &str {
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     match uri.query() {

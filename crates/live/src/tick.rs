@@ -47,8 +47,8 @@ pub(crate) struct FamilyInfo {
     pub(crate) kind: &'static str,
     pub(crate) help: String,
     pub(crate) unit: Option<&'static str>,
-    /// The upper bounds of a histogram without `+Inf`, or the quantiles of a summary. Families of one name whose series have
-    /// different bounds are announced once for each.
+    /// The upper bounds of a histogram without `+Inf`, or the quantiles of a summary. Families of one name whose series
+    /// have different bounds are announced once for each.
     pub(crate) bounds: Vec<f64>,
 }
 

@@ -59,8 +59,9 @@ impl Definitions {
     ///
     /// A Pushgateway's series have no `instance` if it is scraped with
     /// [`honor_labels`](crate::ScrapeJob::honor_labels). A dashboard then has no variable `instance`, and its queries do not
-    /// select an instance. With a matcher for `instance`, every panel would be empty. [`RuleGroup::health`](crate::RuleGroup::health) omits the
-    /// alerts on `up`, because the Pushgateway is the target, not the job.
+    /// select an instance. With a matcher for `instance`, every panel would be empty.
+    /// [`RuleGroup::health`](crate::RuleGroup::health) omits the alerts on `up`, because the Pushgateway is the target,
+    /// not the job.
     pub fn without_instance(mut self) -> Self {
         self.without_instance = true;
         self

@@ -281,7 +281,8 @@ fn fraction_below(
     Ok(PromQl::series(format!("{below} / {all}"), labels))
 }
 
-/// Returns `absent(…)`. Prometheus derives the labels of its result from the selector: those with one matcher, which is `=`.
+/// Returns `absent(…)`. Prometheus derives the labels of its result from the selector: those with one matcher, which is
+/// `=`.
 fn absent(of: &Expression, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
     let (text, matched) = match of {
         Expression::Up(own) => {
@@ -392,8 +393,8 @@ impl Operator {
     }
 }
 
-/// Returns an error if a quantile is compared with a threshold that it cannot reach: `histogram_quantile` never exceeds the
-/// last finite bucket bound.
+/// Returns an error if a quantile is compared with a threshold that it cannot reach: `histogram_quantile` never exceeds
+/// the last finite bucket bound.
 fn check_quantile_threshold(
     operator: Operator,
     left: &Expression,

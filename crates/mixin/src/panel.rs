@@ -33,8 +33,8 @@ impl Row {
 
 /// A panel of a dashboard.
 ///
-/// A panel needs a title, a unit, at least one query, and a description that says what to do about the values. If one of
-/// them is missing, generating the dashboard returns an error.
+/// A panel needs a title, a unit, at least one query, and a description that says what to do about the values. If one
+/// of them is missing, generating the dashboard returns an error.
 ///
 /// ```
 /// use tower_prometheus_mixin::{Panel, PanelUnit, Query, Severity};

@@ -1,12 +1,12 @@
 //! [`check_pattern`]: regular expressions of label matchers, checked by the syntax of Prometheus.
 //!
-//! Prometheus uses RE2 as Go's package `regexp` implements it. The syntax of the crate `regex` differs in both directions:
-//! it refuses `/users/{id}` and `\Q…\E`, and it accepts `a**`, `(?x)`, `a{2000}` and set operations such as `[a--b]`. So this
-//! module follows Go's parser instead.
+//! Prometheus uses RE2 as Go's package `regexp` implements it. The syntax of the crate `regex` differs in both
+//! directions: it refuses `/users/{id}` and `\Q…\E`, and it accepts `a**`, `(?x)`, `a{2000}` and set operations such as
+//! `[a--b]`. So this module follows Go's parser instead.
 //!
-//! Two rules of Go are not checked: the names of Unicode scripts in `\p{…}`, and the limits on nesting and on total size.
-//! Patterns with unbalanced parentheses, such as `a)(b`, are errors, although Prometheus 2 accepts some because it puts
-//! them into a group.
+//! Two rules of Go are not checked: the names of Unicode scripts in `\p{…}`, and the limits on nesting and on total
+//! size. Patterns with unbalanced parentheses, such as `a)(b`, are errors, although Prometheus 2 accepts some because
+//! it puts them into a group.
 
 use crate::error::{Checked, Error, problem};
 
@@ -353,8 +353,8 @@ fn is_unicode_class(name: &str) -> bool {
     is_script || CATEGORIES.contains(&name)
 }
 
-/// Returns the number of repetitions of `*`, `+`, `?` or `{2,3}` at the start of a text, and the rest. Braces with other
-/// content are literal characters.
+/// Returns the number of repetitions of `*`, `+`, `?` or `{2,3}` at the start of a text, and the rest. Braces with
+/// other content are literal characters.
 fn repetition(text: &str) -> Checked<Option<(u32, &str)>> {
     if let Some(after) = text.strip_prefix(['*', '+', '?']) {
         return Ok(Some((1, after)));

@@ -56,13 +56,14 @@ impl Query {
         }
     }
 
-    /// Selects the value of a gauge or an info metric, the quantiles of a summary, or the series of an earlier recording
-    /// rule.
+    /// Selects the value of a gauge or an info metric, the quantiles of a summary, or the series of an earlier
+    /// recording rule.
     pub fn value(family: impl Into<String>) -> Self {
         Self::new(Expression::Instant(Selector::new(family)))
     }
 
-    /// Calculates the rate of a counter per second, or the rate of a histogram's or a summary's observations (`_count`).
+    /// Calculates the rate of a counter per second, or the rate of a histogram's or a summary's observations
+    /// (`_count`).
     pub fn rate(family: impl Into<String>) -> Self {
         Self::new(Expression::Range(
             RangeFunction::Rate,
@@ -99,8 +100,8 @@ impl Query {
         })
     }
 
-    /// Calculates the fraction of a histogram's observations that are at most `bound`, from 0 to 1, over all series unless
-    /// [`by`](Self::by) keeps labels.
+    /// Calculates the fraction of a histogram's observations that are at most `bound`, from 0 to 1, over all series
+    /// unless [`by`](Self::by) keeps labels.
     ///
     /// `bound` must be a bucket bound of the histogram, in its unit.
     pub fn fraction_below(bound: f64, family: impl Into<String>) -> Self {
@@ -130,8 +131,8 @@ impl Query {
 
     /// Selects series whose label has this value.
     ///
-    /// Like all matchers, it is added to every selector of the query, also to both operands of an operator. If the label
-    /// has a fixed set of values, another value is an error.
+    /// Like all matchers, it is added to every selector of the query, also to both operands of an operator. If the
+    /// label has a fixed set of values, another value is an error.
     pub fn with(self, label: impl Into<String>, value: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::Equal(value.into()))
     }
@@ -143,8 +144,8 @@ impl Query {
 
     /// Selects series whose label matches a regular expression. As in Prometheus, it must match the whole value.
     ///
-    /// The expression has the syntax of RE2, which Prometheus uses. Generating a file returns an error if it is not valid.
-    /// It is not compared with the defined label values.
+    /// The expression has the syntax of RE2, which Prometheus uses. Generating a file returns an error if it is not
+    /// valid. It is not compared with the defined label values.
     pub fn matching(self, label: impl Into<String>, pattern: impl Into<String>) -> Self {
         self.matcher(label.into(), MatchValue::Regex(pattern.into()))
     }
@@ -174,8 +175,8 @@ impl Query {
 
     /// Aggregates to these labels: sums all series that differ only in other labels.
     ///
-    /// Quantiles, means and fractions are not summed, but calculated for each combination of these labels. If the query has an
-    /// operator, both operands are aggregated, because a sum of ratios has no meaning.
+    /// Quantiles, means and fractions are not summed, but calculated for each combination of these labels. If the query
+    /// has an operator, both operands are aggregated, because a sum of ratios has no meaning.
     pub fn by<L: Into<String>>(mut self, labels: impl IntoIterator<Item = L>) -> Self {
         let labels: Vec<_> = labels.into_iter().map(L::into).collect();
         self.expression = self.expression.by(&labels);

@@ -24,8 +24,8 @@ use crate::text::percent;
 ///
 /// The long window ignores short spikes. The short window ends the alert soon after the errors stop.
 ///
-/// The ratios are those of the requests in a window. If there are few, as at night or just after the first deployment, a
-/// single failure can exceed the allowed ratio. A service with less than about one request per second needs a lower
+/// The ratios are those of the requests in a window. If there are few, as at night or just after the first deployment,
+/// a single failure can exceed the allowed ratio. A service with less than about one request per second needs a lower
 /// objective.
 ///
 /// ```
@@ -77,8 +77,8 @@ const RECORDED: &str = "slo_errors:ratio_rate";
 impl Slo {
     /// Creates an objective for the fraction of `all` that is not `bad`: at least `objective`, such as 0.999.
     ///
-    /// `name` becomes the label `slo`. `bad` and `all` are usually rates of counters. Series missing in `bad` count as 0.
-    /// For the metrics of a layer, use [`http_availability`](Self::http_availability) or
+    /// `name` becomes the label `slo`. `bad` and `all` are usually rates of counters. Series missing in `bad` count as
+    /// 0. For the metrics of a layer, use [`http_availability`](Self::http_availability) or
     /// [`grpc_availability`](Self::grpc_availability).
     pub fn availability(name: impl Into<String>, objective: f64, bad: Query, all: Query) -> Self {
         Self::new(
@@ -92,8 +92,8 @@ impl Slo {
     /// Creates an objective for the fraction of a histogram's observations that are at most `within`: at least
     /// `objective`, such as 0.99.
     ///
-    /// `name` becomes the label `slo`. `within` must be a bucket bound of the histogram, in its unit. For the metrics of a
-    /// layer, use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
+    /// `name` becomes the label `slo`. `within` must be a bucket bound of the histogram, in its unit. For the metrics
+    /// of a layer, use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
     pub fn latency(
         name: impl Into<String>,
         objective: f64,
@@ -149,8 +149,8 @@ impl Slo {
         self
     }
 
-    /// Sets the last part of the alerts' descriptions: where to look. The first part has the error ratio, the allowed ratio
-    /// and the time until the error budget is spent. By default, it depends on the kind of the objective.
+    /// Sets the last part of the alerts' descriptions: where to look. The first part has the error ratio, the allowed
+    /// ratio and the time until the error budget is spent. By default, it depends on the kind of the objective.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
@@ -227,8 +227,8 @@ impl Slo {
     ///
     /// # Errors
     ///
-    /// Returns an error if the objective is not above 0.9306 and below 1. At 0.9306, 14.4 times the allowed error ratio is
-    /// 1, so the first alert could not fire.
+    /// Returns an error if the objective is not above 0.9306 and below 1. At 0.9306, 14.4 times the allowed error ratio
+    /// is 1, so the first alert could not fire.
     pub fn group(&self) -> Result<RuleGroup, Error> {
         self.check()?;
         let mut group = RuleGroup::new(format!("slo-{}", self.name));

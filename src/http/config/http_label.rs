@@ -133,8 +133,8 @@ impl HttpLabel {
     /// [`open_telemetry_client`](crate::HttpMetrics::open_telemetry_client) is then 80 or 443, by the scheme of the URI;
     /// without a scheme, it is empty.
     ///
-    /// Around tonic's `Channel`, both the host and the port are empty, because the channel adds them to the URI inside the
-    /// layer. They are set if the client is created with its origin:
+    /// Around tonic's `Channel`, both the host and the port are empty, because the channel adds them to the URI inside
+    /// the layer. They are set if the client is created with its origin:
     ///
     /// | client | with the origin |
     /// |---|---|
@@ -297,8 +297,8 @@ impl HttpLabel {
     ///
     /// Each value then adds bounds + 3 series to each histogram.
     ///
-    /// A label must be on at least one metric that is on. With the presets of OpenTelemetry, which turn the counters off,
-    /// it needs `on_histograms` or [`on_everything`](Self::on_everything), or the counter must be on:
+    /// A label must be on at least one metric that is on. With the presets of OpenTelemetry, which turn the counters
+    /// off, it needs `on_histograms` or [`on_everything`](Self::on_everything), or the counter must be on:
     /// `measure(HttpMetric::Requests)` or `measure(GrpcMetric::Handled)`.
     pub fn on_histograms(mut self) -> Self {
         self.on = On::Histograms;

@@ -78,8 +78,9 @@ impl HttpMetrics {
 
     /// Adds a label with a fixed value to all metrics of this layer, except `metrics_label_overflow_total`.
     ///
-    /// Layers of one registry may have different values of the label. If they share a metric, all of them need it. The name
-    /// of another label of the layer, such as `host` of [`client`](Self::client), is an error of [`build`](Self::build).
+    /// Layers of one registry may have different values of the label. If they share a metric, all of them need it. The
+    /// name of another label of the layer, such as `host` of [`client`](Self::client), is an error of
+    /// [`build`](Self::build).
     pub fn constant_label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let label = (name.into(), value.into());
         self.settings.options.constant_labels.push(label);
@@ -126,8 +127,8 @@ impl HttpMetrics {
     ///
     /// Takes precedence over [`without_label`](Self::without_label), and over the status that a preset or
     /// [`status_on_durations`](Self::status_on_durations) adds. List every label that you want:
-    /// `standard_labels(HttpMetric::Duration, [StandardLabel::Endpoint, StandardLabel::Method])` removes the status from
-    /// the durations of [`axum_prometheus`](Self::axum_prometheus).
+    /// `standard_labels(HttpMetric::Duration, [StandardLabel::Endpoint, StandardLabel::Method])` removes the status
+    /// from the durations of [`axum_prometheus`](Self::axum_prometheus).
     ///
     /// [`build`](Self::build) returns an error for a label that the metric cannot have:
     ///
@@ -168,9 +169,9 @@ impl HttpMetrics {
     /// The ten standard methods are always recorded by their names: GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS,
     /// TRACE, PATCH and QUERY.
     ///
-    /// For WebDAV: `methods(["PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"])`. Methods are compared
-    /// exactly: `propfind` is another method. An invalid method is an error of [`build`](Self::build). Repeated calls add
-    /// methods.
+    /// For WebDAV: `methods(["PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK"])`. Methods are
+    /// compared exactly: `propfind` is another method. An invalid method is an error of [`build`](Self::build).
+    /// Repeated calls add methods.
     pub fn methods<M: AsRef<str>>(mut self, methods: impl IntoIterator<Item = M>) -> Self {
         for method in methods {
             let name = method.as_ref();
@@ -253,8 +254,8 @@ impl HttpMetrics {
     /// Sets the upper bounds of the lifetimes of connections, in seconds. The defaults are 1, 5, 15, 60, 300, 900, 3600
     /// (1 h), 10,800 (3 h), 21,600 (6 h), 43,200 (12 h) and 86,400 (1 day).
     ///
-    /// If streams are cut off at 60 s, most lifetimes are a little above 60 and in the bucket up to 300, so quantiles are
-    /// far too high. Set bounds on both sides, such as 55 and 65. The call replaces the defaults.
+    /// If streams are cut off at 60 s, most lifetimes are a little above 60 and in the bucket up to 300, so quantiles
+    /// are far too high. Set bounds on both sides, such as 55 and 65. The call replaces the defaults.
     ///
     /// Needs [`HttpMetric::ConnectionDuration`]. Bounds must be finite and increasing; `+Inf` is added. A recorder of
     /// another crate sets its own buckets: for it, this setting is ignored with a warning.
@@ -304,8 +305,8 @@ impl HttpMetrics {
     /// Sets the endpoint to the pattern that the path of the request matches.
     ///
     /// For services without a router, and for requests of a router whose route the layer does not see, such as those
-    /// of a `nest_service`: with `route_patterns(["/assets/{*path}"])`, the files of a `ServeDir` at `/assets` have this
-    /// endpoint from the start of the request:
+    /// of a `nest_service`: with `route_patterns(["/assets/{*path}"])`, the files of a `ServeDir` at `/assets` have
+    /// this endpoint from the start of the request:
     ///
     /// ```
     /// # #[cfg(feature = "axum")] {
@@ -376,8 +377,8 @@ impl HttpMetrics {
     /// function. With this setting or `endpoint`, [`build`](Self::build) does not check the names for [`skip`](Self::skip)
     /// and [`preregister`](Self::preregister).
     ///
-    /// Add the layer to the outermost router: on a router that is nested with `nest` or `nest_service`, the function gets
-    /// the path without the prefix.
+    /// Add the layer to the outermost router: on a router that is nested with `nest` or `nest_service`, the function
+    /// gets the path without the prefix.
     ///
     /// ```
     /// use tower_prometheus::HttpMetrics;
@@ -415,9 +416,9 @@ impl HttpMetrics {
     ///
     /// Call it once for each parameter: of two calls for the same parameter, only the first has an effect.
     ///
-    /// If a template ends with a catch-all such as `{*path}`, add the layer to the outermost router. A layer on a nested
-    /// router of axum does not see the prefix of the path, and cannot tell the parameter's segment. With
-    /// the route `/{region}/{*path}` in a router that is nested at `/api`, the template is `/api/{region}/{*path}`:
+    /// If a template ends with a catch-all such as `{*path}`, add the layer to the outermost router. A layer on a
+    /// nested router of axum does not see the prefix of the path, and cannot tell the parameter's segment. With the
+    /// route `/{region}/{*path}` in a router that is nested at `/api`, the template is `/api/{region}/{*path}`:
     ///
     /// | request | the layer sees | endpoint on the nested router | endpoint on the outermost router |
     /// |---|---|---|---|
@@ -449,8 +450,8 @@ impl HttpMetrics {
     /// | with a boxed error, such as tower's `TimeoutLayer` | `\|error: &BoxError\| ErrorKind::of(&**error)` |
     /// | a `Router` of axum, or one of its routes | useless: the error is `Infallible`, so no kind is ever recorded |
     ///
-    /// An error of a response body, such as a timeout while `.json()` reads it, has no kind: the request keeps its status
-    /// code, and its body is aborted with the reason `error`.
+    /// An error of a response body, such as a timeout while `.json()` reads it, has no kind: the request keeps its
+    /// status code, and its body is aborted with the reason `error`.
     ///
     /// Call it last, also after [`with_request_body`](Self::with_request_body): the result has only `build` and
     /// `build_global`. They return an `HttpMetricsLayer<ErrorKindFn<F>>`, after `with_request_body` a

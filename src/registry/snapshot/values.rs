@@ -231,8 +231,8 @@ impl ValueReader {
             store.gather_sums(start as CellId..end as CellId, &mut sums[start..]);
         }
         if counts.is_empty() {
-            // Native histograms reserve cells while they are recorded. Read after the sums, so that each observation in a
-            // sum is in the buckets.
+            // Native histograms reserve cells while they are recorded. Read after the sums, so that each observation in
+            // a sum is in the buckets.
             *counts_end = store.counts_end() as usize;
             counts.reserve(*counts_end);
         }

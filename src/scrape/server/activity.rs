@@ -87,8 +87,8 @@ pub(super) struct ActivityBody {
 /// The response body of the metrics page, or of another service.
 pub(super) enum ServerBody {
     Metrics(MetricsBody),
-    /// If its length is unknown, it ends when the server shuts down, because it may be a stream without end. The receiver
-    /// becomes true then.
+    /// If its length is unknown, it ends when the server shuts down, because it may be a stream without end. The
+    /// receiver becomes true then.
     Nested(NestedBody, watch::Receiver<bool>),
 }
 

@@ -59,9 +59,10 @@ use crate::scrape::server::nested::Nested;
 ///
 /// # Shutdown
 ///
-/// To have the last requests scraped, end the application's server first, wait a little longer than one scrape interval,
-/// and then complete `shutdown`. Every scraper then starts one more scrape, and running scrapes may finish. If a single
-/// scrape may fail, wait for two intervals. The [shutdown guide](crate::_guide::shutdown) has a complete program.
+/// To have the last requests scraped, end the application's server first, wait a little longer than one scrape
+/// interval, and then complete `shutdown`. Every scraper then starts one more scrape, and running scrapes may finish.
+/// If a single scrape may fail, wait for two intervals. The [shutdown guide](crate::_guide::shutdown) has a complete
+/// program.
 ///
 /// - A metrics page on the application's own port cannot be scraped once the application's server has stopped accepting
 ///   connections. Requests that end after the last scrape are then missing. Use a `MetricsServer` instead.
@@ -75,9 +76,8 @@ use crate::scrape::server::nested::Nested;
 /// `app` is, for example, `axum::serve(listener, router).with_graceful_shutdown(signal)`, with its result ignored:
 ///
 /// ```no_run
-/// # async fn run(app: impl Future<Output = ()>, metrics: tower_prometheus::Registry) -> Result<(), tower_prometheus::Error> {
-/// use std::time::Duration;
-/// use tower_prometheus::scrape::MetricsServer;
+/// # async fn run(app: impl Future<Output = ()>, metrics: tower_prometheus::Registry) -> Result<(),
+/// tower_prometheus::Error> { use std::time::Duration; use tower_prometheus::scrape::MetricsServer;
 ///
 /// let server = MetricsServer::bind("0.0.0.0:8081").await?;
 /// let shutdown = async {

@@ -27,8 +27,8 @@ impl Dashboard {
     /// | state set | a line for each state, which is 1 while it is the current state, otherwise 0 |
     ///
     /// Rows are named after the first word of the metric names. Families that are alone in their row are in the row
-    /// `Others`. If all names share a prefix, row and panel titles omit it. Use this dashboard as a starting point for a
-    /// catalogue that has no dashboard yet.
+    /// `Others`. If all names share a prefix, row and panel titles omit it. Use this dashboard as a starting point for
+    /// a catalogue that has no dashboard yet.
     pub fn of_families(
         uid: impl Into<String>,
         title: impl Into<String>,

@@ -16,8 +16,8 @@ use crate::rules::{Rule, RuleGroup};
 use crate::slo::Slo;
 
 /// The numbers of the status codes that count as failures of the server: `Unknown`, `DeadlineExceeded`, `Internal`,
-/// `Unavailable` and `DataLoss`. `Unimplemented` does not count, because otherwise a client could spend the error budget by
-/// calling methods that do not exist.
+/// `Unavailable` and `DataLoss`. `Unimplemented` does not count, because otherwise a client could spend the error
+/// budget by calling methods that do not exist.
 const FAILED: [usize; 5] = [2, 4, 13, 14, 15];
 
 /// A regular expression for the types of streaming calls.
@@ -26,8 +26,8 @@ const STREAMS: &str = "client_stream|server_stream|bidi_stream";
 impl Dashboard {
     /// Creates the dashboard of a gRPC layer.
     ///
-    /// It shows calls by method and by status code, error ratios, durations, messages, calls in progress, and labels that
-    /// exceed their limit. Metrics that the layer does not record have no panels.
+    /// It shows calls by method and by status code, error ratios, durations, messages, calls in progress, and labels
+    /// that exceed their limit. Metrics that the layer does not record have no panels.
     ///
     /// `grpc` is the configuration from which the service creates its layer, so that names and labels are the same.
     ///
@@ -117,11 +117,12 @@ impl Slo {
         Ok(slo.description("The panels \"Error ratio by method\" and \"Calls by code\" of the gRPC dashboard show where calls fail; then see the log of that method."))
     }
 
-    /// Creates an objective for the fraction of a layer's calls that take at most `within` seconds: at least `objective`,
-    /// such as 0.99.
+    /// Creates an objective for the fraction of a layer's calls that take at most `within` seconds: at least
+    /// `objective`, such as 0.99.
     ///
-    /// Streaming calls do not count, because they last as long as the stream is open. The type of a method is known if the
-    /// method is preregistered and the durations have the label with the type. Other calls count, whatever their type.
+    /// Streaming calls do not count, because they last as long as the stream is open. The type of a method is known if
+    /// the method is preregistered and the durations have the label with the type. Other calls count, whatever their
+    /// type.
     ///
     /// `name` becomes the label `slo`. `within` must be a bucket bound of the layer's durations; otherwise,
     /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.

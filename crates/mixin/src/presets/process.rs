@@ -20,8 +20,8 @@ impl Dashboard {
     /// | Runtime | every defined `tokio_…` family |
     /// | Collectors | success and duration of each collector |
     ///
-    /// Only families in `definitions` have panels, because not every platform has all of them. Families with other names
-    /// are ignored. If none of these families is defined, [`to_json`](Self::to_json) returns an error.
+    /// Only families in `definitions` have panels, because not every platform has all of them. Families with other
+    /// names are ignored. If none of these families is defined, [`to_json`](Self::to_json) returns an error.
     pub fn process(
         uid: impl Into<String>,
         title: impl Into<String>,
@@ -42,7 +42,8 @@ impl Dashboard {
 }
 
 impl RuleGroup {
-    /// Creates alerts for problems of the metrics themselves: failed scrapes, failed collectors, labels beyond their limit.
+    /// Creates alerts for problems of the metrics themselves: failed scrapes, failed collectors, labels beyond their
+    /// limit.
     ///
     /// | alert | fires if | needs |
     /// |---|---|---|

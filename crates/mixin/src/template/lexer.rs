@@ -40,8 +40,8 @@ impl Token<'_> {
     }
 }
 
-/// Reads the action at the start of `text`, after its `{{`. Returns its tokens, or `None` for a comment, and the text after
-/// its `}}`.
+/// Reads the action at the start of `text`, after its `{{`. Returns its tokens, or `None` for a comment, and the text
+/// after its `}}`.
 pub(super) fn action(text: &str) -> Checked<(Option<Vec<Token<'_>>>, &str)> {
     let is_trimmed = text.starts_with('-') && text[1..].starts_with(is_space);
     let mut rest = if is_trimmed { &text[1..] } else { text };

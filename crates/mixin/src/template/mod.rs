@@ -1,10 +1,11 @@
 //! [`check_template`]: annotations and labels of alerts, checked by the syntax of Prometheus' templates.
 //!
-//! Prometheus parses them as templates of Go's package `text/template`, with additional functions and variables. As in Go's
-//! parser, this module checks the syntax, the names of functions and variables, and that blocks have an `{{ end }}`.
+//! Prometheus parses them as templates of Go's package `text/template`, with additional functions and variables. As in
+//! Go's parser, this module checks the syntax, the names of functions and variables, and that blocks have an
+//! `{{ end }}`.
 //!
-//! It also checks what Prometheus finds only when the alert fires: labels that the alert does not have, fields other than
-//! `.Labels`, `.Value`, `.ExternalLabels` and `.ExternalURL`, and assignments to undefined variables.
+//! It also checks what Prometheus finds only when the alert fires: labels that the alert does not have, fields other
+//! than `.Labels`, `.Value`, `.ExternalLabels` and `.ExternalURL`, and assignments to undefined variables.
 //!
 //! It does not check the number and types of a function's arguments, labels in `index $labels "name"`, fields inside of
 //! `range`, `with`, `define` and `block`, and names of templates.
