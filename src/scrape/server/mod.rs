@@ -76,8 +76,10 @@ use crate::scrape::server::nested::Nested;
 /// `app` is, for example, `axum::serve(listener, router).with_graceful_shutdown(signal)`, with its result ignored:
 ///
 /// ```no_run
-/// # async fn run(app: impl Future<Output = ()>, metrics: tower_prometheus::Registry) -> Result<(),
-/// tower_prometheus::Error> { use std::time::Duration; use tower_prometheus::scrape::MetricsServer;
+/// # use tower_prometheus::{Error, Registry};
+/// # async fn run(app: impl Future<Output = ()>, metrics: Registry) -> Result<(), Error> {
+/// use std::time::Duration;
+/// use tower_prometheus::scrape::MetricsServer;
 ///
 /// let server = MetricsServer::bind("0.0.0.0:8081").await?;
 /// let shutdown = async {
