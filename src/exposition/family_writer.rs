@@ -7,10 +7,12 @@ use metrics::Unit;
 
 use crate::budget::Budget;
 use crate::collect::checked::{CheckedFamily, CheckedValue};
+use crate::exposition::escaping::{FamilyNames, SampleName, family_name};
 use crate::exposition::negotiate::Format;
 use crate::model::kind::Instrument;
 use crate::model::numbers::{Number, push_count, push_float};
 use crate::registry::exemplars::Exemplars;
+use crate::registry::family::Family;
 use crate::registry::snapshot::{Exemplar, RegistryFamily};
 
 /// The approximate cost of a line in nanoseconds.
@@ -21,6 +23,10 @@ pub(crate) struct FamilyWriter {
     format: Format,
     /// The next series of the current family.
     series: usize,
+    /// The names of the current family that are not the exported ones.
+    names: Option<FamilyNames>,
+    /// The name of the lines with the times at which the series of the current family were registered.
+    created: Option<SampleName>,
     /// The constant parts of the lines of the current histogram or summary.
     parts: LineParts,
 }
@@ -30,6 +36,8 @@ impl FamilyWriter {
         Self {
             format,
             series: 0,
+            names: None,
+            created: None,
             parts: LineParts::default(),
         }
     }
@@ -39,12 +47,21 @@ impl FamilyWriter {
         self.series == 0
     }
 
+    /// Sets the names of the current family that are not the exported ones, and the name of the lines with the times at
+    /// which its series were registered, if it has such lines.
+    pub(crate) fn start_family(&mut self, names: Option<FamilyNames>, created: Option<SampleName>) {
+        self.names = names;
+        self.created = created;
+    }
+
     /// Continues with the next family if `len` series are written, which are all of the current one. Returns
     /// whether it does.
     pub(crate) fn ends_family(&mut self, len: usize) -> bool {
         let ends = self.series == len;
         if ends {
             self.series = 0;
+            self.names = None;
+            self.created = None;
             self.parts = LineParts::default();
         }
         ends
@@ -105,12 +122,16 @@ impl FamilyWriter {
             index,
         } = family;
         if self.is_at_start() && index.len() > 0 && family.instrument == Instrument::Histogram {
-            let (name, bounds) = (&family.name, family.exported_bounds());
+            let bounds = family.exported_bounds();
+            let name = metric_name(&self.names, family);
             self.parts.set_histogram(name, bounds, self.format);
         }
         let work = source.value_work();
         while self.series < index.len() && !budget.is_spent() {
-            let (prefix, series) = index.get(self.series);
+            let (exported, series) = index.get(self.series);
+            let names = self.names.as_ref();
+            let own = names.map(|names| names.prefix(family, exported));
+            let prefix = own.as_deref().unwrap_or(exported);
             let cells = series.cells;
             self.series += 1;
             budget.spend(LINE);
@@ -136,8 +157,8 @@ impl FamilyWriter {
                     budget.spend(work);
                     let quantiles = family.quantiles(cells.cell);
                     let (count, sum) = (values.count(cells.cell), values.sum(cells.sum));
-                    self.parts
-                        .set_summary(&family.name, &quantiles, self.format);
+                    let name = metric_name(&self.names, family);
+                    self.parts.set_summary(name, &quantiles, self.format);
                     self.write_summary(page, prefix, &quantiles, count, sum);
                 }
                 Instrument::Histogram => {
@@ -157,6 +178,14 @@ impl FamilyWriter {
                     let sum = values.sum(cells.sum);
                     self.write_histogram(page, prefix, &counts, sum, exemplars.as_deref());
                 }
+            }
+            if let Some(created) = &self.created {
+                budget.spend(LINE);
+                let labels = match family.instrument.kind().has_suffixes() {
+                    true => prefix,
+                    false => SampleName::new(metric_name(&self.names, family)).labels_in(prefix),
+                };
+                push_created_line(page, created, labels, series.created());
             }
         }
     }
@@ -227,14 +256,10 @@ impl FamilyWriter {
 
     fn write_sum_and_count(&self, page: &mut Vec<u8>, labels: &str, total: f64, shown: &str) {
         let LineParts { sum, count, .. } = &self.parts;
-        let (open, close) = if labels.is_empty() {
-            ("", " ")
-        } else {
-            ("{", "} ")
-        };
-        push_all(page, &[sum, open, labels, close]);
+        let (open, close) = sum.braces(!labels.is_empty());
+        push_all(page, &[&sum.text, open, labels, close]);
         push_float(page, total, self.format.whole_numbers());
-        push_all(page, &["\n", count, open, labels, close, shown, "\n"]);
+        push_all(page, &["\n", &count.text, open, labels, close, shown, "\n"]);
     }
 }
 
@@ -243,14 +268,14 @@ impl FamilyWriter {
 struct LineParts {
     /// The finite bounds or the quantiles of these parts; `None` if the parts are of no family yet.
     numbers: Option<Vec<f64>>,
-    /// `name_bucket{`, or `name{` for a summary.
+    /// `name_bucket{`, or `name{` for a summary; with quotes `{"name_bucket",`.
     bucket: String,
     /// `le="0.5"} ` for each bound, or `quantile="0.5"} ` for each quantile of a summary.
     part_labels: Vec<String>,
     /// `name_sum`
-    sum: String,
+    sum: SampleName,
     /// `name_count`
-    count: String,
+    count: SampleName,
 }
 
 impl LineParts {
@@ -259,10 +284,10 @@ impl LineParts {
             let with_infinity = bounds.iter().copied().chain([f64::INFINITY]);
             *self = Self {
                 numbers: Some(bounds.to_vec()),
-                bucket: format!("{name}_bucket{{"),
+                bucket: start_of_labels(&format!("{name}_bucket")),
                 part_labels: part_labels("le", with_infinity, format),
-                sum: format!("{name}_sum"),
-                count: format!("{name}_count"),
+                sum: SampleName::new(&format!("{name}_sum")),
+                count: SampleName::new(&format!("{name}_count")),
             };
         }
     }
@@ -273,13 +298,25 @@ impl LineParts {
         if self.numbers.is_none() || !quantiles.clone().eq(numbers.copied()) {
             *self = Self {
                 numbers: Some(quantiles.clone().collect()),
-                bucket: format!("{name}{{"),
+                bucket: start_of_labels(name),
                 part_labels: part_labels("quantile", quantiles, format),
-                sum: format!("{name}_sum"),
-                count: format!("{name}_count"),
+                sum: SampleName::new(&format!("{name}_sum")),
+                count: SampleName::new(&format!("{name}_count")),
             };
         }
     }
+}
+
+/// Returns the name of the metric on the page.
+fn metric_name<'a>(names: &'a Option<FamilyNames>, family: &'a Family) -> &'a str {
+    names.as_ref().map_or(&family.name, FamilyNames::metric)
+}
+
+/// Returns the start of a line with labels: `name{`.
+fn start_of_labels(name: &str) -> String {
+    let name = SampleName::new(name);
+    let (open, _) = name.braces(true);
+    name.text + open
 }
 
 /// Returns the end of a line before its value for each number: `le="0.5"} `.
@@ -302,12 +339,13 @@ pub(crate) fn push_metadata(
     unit: Option<&str>,
     format: Format,
 ) {
+    let shown = family_name(name);
     if let Some(help) = help {
-        push_all(page, &["# HELP ", name, " "]);
+        push_all(page, &["# HELP ", &shown, " "]);
         push_help(page, help, format);
         page.push(b'\n');
     }
-    push_all(page, &["# TYPE ", name, " ", kind, "\n"]);
+    push_all(page, &["# TYPE ", &shown, " ", kind, "\n"]);
     // OpenMetrics does not allow a unit for an info or a state set, nor a unit that the name does not end with. Of
     // the units of `metrics`, only base units are exported.
     if format.is_open_metrics()
@@ -317,7 +355,7 @@ pub(crate) fn push_metadata(
             .strip_suffix(unit)
             .is_some_and(|rest| rest.ends_with('_'))
     {
-        push_all(page, &["# UNIT ", name, " ", unit, "\n"]);
+        push_all(page, &["# UNIT ", &shown, " ", unit, "\n"]);
     }
 }
 
@@ -335,9 +373,23 @@ fn push_exemplar(page: &mut Vec<u8>, exemplar: &Exemplar, format: Format) {
     } = exemplar;
     let _ = write!(page, " # {{trace_id=\"{trace_id}\"}} ");
     push_float(page, *value, format.whole_numbers());
-    let at = timestamp.duration_since(SystemTime::UNIX_EPOCH);
-    let at = at.unwrap_or_default();
-    let _ = write!(page, " {}.{:03}", at.as_secs(), at.subsec_millis());
+    page.push(b' ');
+    push_time(page, *timestamp);
+}
+
+/// Writes the time at which a series was registered, in seconds.
+fn push_created_line(page: &mut Vec<u8>, name: &SampleName, labels: &str, created: SystemTime) {
+    let (open, close) = name.braces(!labels.is_empty());
+    push_all(page, &[&name.text, open, labels, close]);
+    push_time(page, created);
+    page.push(b'\n');
+}
+
+/// Writes a time in seconds since 1970.
+fn push_time(page: &mut Vec<u8>, time: SystemTime) {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    let _ = write!(page, "{}.{:03}", since.as_secs(), since.subsec_millis());
 }
 
 fn push_count_line(page: &mut Vec<u8>, prefix: &str, count: u64) {

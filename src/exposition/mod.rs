@@ -2,6 +2,7 @@
 
 #[cfg(feature = "gzip")]
 pub(crate) mod compress;
+pub(crate) mod escaping;
 pub(crate) mod family_writer;
 pub(crate) mod negotiate;
 pub(crate) mod protobuf;

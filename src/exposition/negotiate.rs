@@ -1,5 +1,6 @@
 //! Content negotiation: the format and the encoding of a metrics page.
 
+use crate::exposition::escaping::EscapingScheme;
 use crate::model::numbers::WholeNumbers;
 use http::header::ACCEPT;
 #[cfg(feature = "gzip")]
@@ -12,13 +13,14 @@ use mediatype::{MediaType, MediaTypeList, Name, ReadParams};
 pub(crate) enum Format {
     /// Prometheus' text format 0.0.4.
     Text,
-    OpenMetrics1,
+    /// Prometheus' text format 1.0.0.
+    Text1(EscapingScheme),
+    /// With the scheme that the scraper names.
+    OpenMetrics1(Option<EscapingScheme>),
     OpenMetrics0,
     /// Delimited messages of the type `io.prometheus.client.MetricFamily`.
-    Protobuf {
-        /// Whether the scraper can take exemplars. Prometheus 2.42 hangs on them; 3.0 names an `escaping`.
-        exemplars: bool,
-    },
+    /// With the scheme that the scraper names.
+    Protobuf(Option<EscapingScheme>),
 }
 
 /// The content encoding of a page.
@@ -38,15 +40,16 @@ pub(crate) struct Variant {
 
 impl Format {
     /// All formats. If the scraper prefers several of them equally, the first one is used.
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Text,
-        Self::OpenMetrics1,
+        Self::OpenMetrics1(None),
         Self::OpenMetrics0,
-        Self::Protobuf { exemplars: false },
+        Self::Text1(EscapingScheme::Underscores),
+        Self::Protobuf(None),
     ];
 
     pub(crate) fn is_open_metrics(self) -> bool {
-        matches!(self, Self::OpenMetrics1 | Self::OpenMetrics0)
+        matches!(self, Self::OpenMetrics1(_) | Self::OpenMetrics0)
     }
 
     pub(crate) fn whole_numbers(self) -> WholeNumbers {
@@ -56,31 +59,47 @@ impl Format {
         }
     }
 
+    /// The scheme that the scraper names.
+    pub(crate) fn escaping(self) -> Option<EscapingScheme> {
+        match self {
+            Self::Text1(scheme) => Some(scheme),
+            Self::OpenMetrics1(scheme) | Self::Protobuf(scheme) => scheme,
+            Self::Text | Self::OpenMetrics0 => None,
+        }
+    }
+
     pub(crate) fn content_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+        let without_scheme = match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics1 => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text1(_) => "text/plain; version=1.0.0; charset=utf-8",
+            Self::OpenMetrics1(_) => "application/openmetrics-text; version=1.0.0; charset=utf-8",
             Self::OpenMetrics0 => "application/openmetrics-text; version=0.0.1; charset=utf-8",
-            Self::Protobuf { .. } => {
+            Self::Protobuf(_) => {
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
             }
-        })
+        };
+        let with_scheme = self.escaping().and_then(|scheme| {
+            HeaderValue::try_from(format!("{without_scheme}; escaping={}", scheme.name())).ok()
+        });
+        with_scheme.unwrap_or(HeaderValue::from_static(without_scheme))
     }
 
     fn as_wanted_by(self, range: &Range<'_>) -> Self {
+        let named = range.media.get_param(ESCAPING);
+        let scheme = named.map(|name| EscapingScheme::named(&name.unquoted_str()));
         match self {
-            Self::Protobuf { .. } => Self::Protobuf {
-                exemplars: range.media.get_param(ESCAPING).is_some(),
-            },
-            text => text,
+            Self::Text1(default) => Self::Text1(scheme.unwrap_or(default)),
+            Self::OpenMetrics1(_) => Self::OpenMetrics1(scheme),
+            Self::Protobuf(_) => Self::Protobuf(scheme),
+            Self::Text | Self::OpenMetrics0 => self,
         }
     }
 
     fn media_type(self) -> (&'static str, &'static str) {
         match self {
-            Self::Text => ("text", "plain"),
-            Self::OpenMetrics1 | Self::OpenMetrics0 => ("application", "openmetrics-text"),
-            Self::Protobuf { .. } => ("application", "vnd.google.protobuf"),
+            Self::Text | Self::Text1(_) => ("text", "plain"),
+            Self::OpenMetrics1(_) | Self::OpenMetrics0 => ("application", "openmetrics-text"),
+            Self::Protobuf(_) => ("application", "vnd.google.protobuf"),
         }
     }
 
@@ -88,9 +107,10 @@ impl Format {
     fn parameters(self) -> &'static [(Name<'static>, &'static str)] {
         match self {
             Self::Text => &[(VERSION, "0.0.4")],
-            Self::OpenMetrics1 => &[(VERSION, "1.0.0")],
+            Self::Text1(_) => &[(VERSION, "1.0.0")],
+            Self::OpenMetrics1(_) => &[(VERSION, "1.0.0")],
             Self::OpenMetrics0 => &[(VERSION, "0.0.1")],
-            Self::Protobuf { .. } => &[
+            Self::Protobuf(_) => &[
                 (PROTO, "io.prometheus.client.MetricFamily"),
                 (ENCODING, "delimited"),
             ],
@@ -189,7 +209,7 @@ impl<'a> Range<'a> {
             return Some(3);
         }
         // Protobuf without a message type means nothing.
-        let is_protobuf = matches!(format, Format::Protobuf { .. });
+        let is_protobuf = matches!(format, Format::Protobuf(_));
         let is_any_version = !is_protobuf && self.media.get_param(VERSION).is_none();
         is_any_version.then_some(2)
     }

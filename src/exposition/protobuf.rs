@@ -2,30 +2,36 @@
 //!
 //! Each message has its length before it. The numbers of the fields are those of Prometheus' `metrics.proto`.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::budget::Budget;
+use crate::exposition::escaping::{EscapingScheme, FamilyNames, UsedNames};
 use crate::exposition::wire::Message;
 use crate::model::kind::MetricKind;
 use crate::model::native::ZERO_THRESHOLD;
 use crate::registry::native::NativeBuckets;
 use crate::registry::snapshot::{
-    Exemplar, FamilySnapshot, HistogramValue, SeriesSnapshot, Snapshot, SummaryValue, Value,
+    Exemplar, FamilySnapshot, FamilySource, HistogramValue, RegistryFamily, SeriesSnapshot,
+    Snapshot, SummaryValue, Value,
 };
 
 /// A writer that encodes a snapshot, a slice at a time.
 pub(crate) struct ProtobufWriter {
     snapshot: Snapshot,
-    /// Whether the scraper can take exemplars: Prometheus 2.42 hangs on them.
-    exemplars: bool,
+    /// The escaping scheme that the scraper names.
+    scheme: Option<EscapingScheme>,
     /// The position of the current family in the snapshot.
     family: usize,
     /// The next series of the current family.
     series: usize,
     /// The message of the current family. Its length comes before its bytes, so it is sent when it is complete.
     message: Message,
+    /// The names of the current family that are not the exported ones.
+    names: Option<FamilyNames>,
+    used_names: UsedNames,
     /// Complete messages that are not sent yet.
     ready: Bytes,
 }
@@ -41,13 +47,15 @@ const MAX_EXEMPLARS: usize = 10;
 const SLICE: usize = 64 * 1024;
 
 impl ProtobufWriter {
-    pub(crate) fn new(snapshot: Snapshot, exemplars: bool) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, scheme: Option<EscapingScheme>) -> Self {
         Self {
             snapshot,
-            exemplars,
+            scheme,
             family: 0,
             series: 0,
             message: Message::default(),
+            names: None,
+            used_names: UsedNames::default(),
             ready: Bytes::new(),
         }
     }
@@ -91,9 +99,13 @@ impl ProtobufWriter {
     /// Encodes series of a family until the budget is spent. Returns whether all are encoded.
     fn encode_series(&mut self, family: &FamilySnapshot<'_>, budget: &mut Budget) -> bool {
         if self.series == 0 {
-            write_metadata(&mut self.message, family);
+            self.names = self.names_of(family);
+            let names = self.names.as_ref();
+            let name = names.map_or(family.name(), FamilyNames::metric);
+            write_metadata(&mut self.message, name, family);
         }
-        let exemplars = self.exemplars;
+        // Prometheus 2.42 hangs on exemplars; 3.0 names a scheme.
+        let exemplars = self.scheme.is_some();
         while self.series < family.len() {
             if budget.is_spent() {
                 return false;
@@ -101,15 +113,30 @@ impl ProtobufWriter {
             let series = family.get(self.series);
             self.series += 1;
             budget.spend(SERIES + family.value_work());
-            self.message
-                .message(4, |metric| write_metric(metric, &series, exemplars, budget));
+            let names = match (&self.names, family.source) {
+                (Some(names), FamilySource::Registry(RegistryFamily { family, .. })) => {
+                    names.label_names(family, series.label_text())
+                }
+                _ => Vec::new(),
+            };
+            self.message.message(4, |metric| {
+                write_labels(metric, &series, &names);
+                write_value(metric, &series, exemplars, budget);
+            });
         }
         true
     }
+
+    fn names_of(&mut self, family: &FamilySnapshot<'_>) -> Option<FamilyNames> {
+        let FamilySource::Registry(RegistryFamily { family, .. }) = family.source else {
+            return None;
+        };
+        FamilyNames::new(family, self.scheme, &self.snapshot, &mut self.used_names)
+    }
 }
 
-fn write_metadata(message: &mut Message, family: &FamilySnapshot<'_>) {
-    message.text(1, family.name());
+fn write_metadata(message: &mut Message, name: &str, family: &FamilySnapshot<'_>) {
+    message.text(1, name);
     if let Some(help) = family.help() {
         message.text(2, &help);
     }
@@ -124,18 +151,23 @@ fn write_metadata(message: &mut Message, family: &FamilySnapshot<'_>) {
     );
 }
 
-fn write_metric(
-    metric: &mut Message,
-    series: &SeriesSnapshot<'_>,
-    exemplars: bool,
-    budget: &mut Budget,
-) {
-    for (name, value) in series.labels() {
+/// Writes the labels of a series. `names` are those that are not the exported ones; empty if all are.
+fn write_labels(metric: &mut Message, series: &SeriesSnapshot<'_>, names: &[Cow<'_, str>]) {
+    for (i, (exported, value)) in series.labels().enumerate() {
+        let name = names.get(i).map_or(exported, |name| name);
         metric.message(1, |label| {
             label.text(1, name);
             label.text(2, &value);
         });
     }
+}
+
+fn write_value(
+    metric: &mut Message,
+    series: &SeriesSnapshot<'_>,
+    exemplars: bool,
+    budget: &mut Budget,
+) {
     let created = series.created();
     match series.value() {
         Value::Gauge(number) => metric.message(2, |gauge| gauge.double(1, number.as_f64())),

@@ -43,8 +43,8 @@ impl VariantWriter {
         Self {
             content: match content {
                 PageContent::Snapshot(snapshot) => match variant.format {
-                    Format::Protobuf { exemplars } => {
-                        VariantContent::Protobuf(ProtobufWriter::new(snapshot, exemplars))
+                    Format::Protobuf(scheme) => {
+                        VariantContent::Protobuf(ProtobufWriter::new(snapshot, scheme))
                     }
                     format => VariantContent::Text(TextWriter::new(snapshot, format)),
                 },

@@ -78,7 +78,7 @@ const fn is_name(name: &str, colons: bool) -> bool {
     i > 0
 }
 
-const fn is_allowed(i: usize, c: char, colons: bool) -> bool {
+pub(crate) const fn is_allowed(i: usize, c: char, colons: bool) -> bool {
     c == '_' || c.is_ascii_alphabetic() || (colons && c == ':') || (i > 0 && c.is_ascii_digit())
 }
 

@@ -16,7 +16,7 @@ use crate::registry::histogram_rules::HistogramRules;
 #[cfg(feature = "summary")]
 use crate::registry::histogram_rules::SummaryRules;
 use crate::registry::name_rules::{NameRules, Pattern};
-use crate::registry::{Registry, global};
+use crate::registry::{PageSettings, Registry, global};
 
 /// A builder that configures a [`Registry`].
 ///
@@ -74,6 +74,7 @@ pub struct RegistryBuilder {
     #[cfg(feature = "summary")]
     summary_window: Option<Duration>,
     max_series_per_collector: Option<usize>,
+    page: PageSettings,
 }
 
 impl RegistryBuilder {
@@ -210,6 +211,47 @@ impl RegistryBuilder {
         self
     }
 
+    /// Keeps names of macros that have other characters than letters, digits, `_` and `:`, such as `http.requests` or
+    /// `größe`, and names of their labels, for scrapers that accept UTF-8.
+    ///
+    /// Without this setting, every scraper gets valid names, in which each other character is replaced by `_`. With it, a
+    /// scraper gets the names in the escaping scheme that it asks for in the header `Accept`:
+    ///
+    /// | scheme | sent by | `http.requests` |
+    /// |---|---|---|
+    /// | `allow-utf-8` | Prometheus 3 | `http.requests`, in text formats `{"http.requests"}` |
+    /// | `values` | Prometheus 3, if configured | `U__http_2e_requests` |
+    /// | `dots` | Prometheus 3, if configured | `http_dot_requests`; names with other characters as in the last row |
+    /// | `underscores`, or none | all others | `http_requests` |
+    ///
+    /// Names that are valid without UTF-8 are the same for all scrapers: those of layers, catalogues and collectors
+    /// always are. Two metrics whose names differ only in such characters stay two metrics: see
+    /// [the recorder](crate::Registry#impl-Recorder-for-Registry).
+    ///
+    /// Everything that reads the registry inside the program uses the names without UTF-8: [`Registry::sum`],
+    /// [`Registry::render`], [`Registry::gather`]. So do dashboards and rules for scrapers of both kinds. In Prometheus, a
+    /// metric with such a name is queried as `{"http.requests"}`.
+    ///
+    /// Source: Prometheus' "UTF-8 in metric and label names", section "Escaping Schemes".
+    pub fn utf8_names(mut self) -> Self {
+        self.page.utf8_names = true;
+        self
+    }
+
+    /// Adds the lines `_created` to pages in OpenMetrics: the times at which counters, histograms and summaries were
+    /// registered, in seconds since 1970.
+    ///
+    /// With them, a scraper knows that a new series started at 0, so that the first increments count in a rate. They
+    /// make the page of counters twice as long. Off by default, because Prometheus stores each of them as a series
+    /// `…_created`, unless it is started with `--enable-feature=created-timestamp-zero-ingestion`. Pages in protobuf
+    /// always have these times. Collectors do not report them.
+    ///
+    /// A metric has no such lines if another metric is called like them.
+    pub fn created_lines(mut self) -> Self {
+        self.page.created_lines = true;
+        self
+    }
+
     /// Sets the maximum number of series of each [collector](crate::collect); 10,000 by default.
     ///
     /// A histogram or a summary with all its lines is one series, and so is each state of a state set. See
@@ -255,6 +297,7 @@ impl RegistryBuilder {
             rules,
             self.constant_labels,
             max_series_per_collector(self.max_series_per_collector)?,
+            self.page,
         ))
     }
 

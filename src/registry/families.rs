@@ -8,14 +8,19 @@ use metrics::Unit;
 
 use crate::error::Error;
 use crate::model::kind::Instrument;
-use crate::model::names::{check_metric_name, escaped_metric_name, sanitize_metric_name};
+use crate::model::names::{
+    check_metric_name, escaped_metric_name, is_metric_name, sanitize_metric_name,
+};
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::family::Family;
 use crate::registry::histogram_rules::{ChosenBuckets, HistogramRules};
+use crate::registry::utf8_names::Utf8Names;
 
 #[derive(Default)]
 pub(crate) struct Families {
     known: RwLock<FamilyIndex>,
+    /// Whether names of macros that need UTF-8 are kept, in addition to the exported ones.
+    keeps_utf8: bool,
 }
 
 #[derive(Default)]
@@ -26,11 +31,20 @@ struct FamilyIndex {
     /// By exported name.
     by_name: BTreeMap<String, Arc<Family>>,
     sample_names: HashSet<String>,
+    /// The names of samples that need UTF-8.
+    utf8_sample_names: HashSet<String>,
     /// HELP and UNIT from macros, which may come before the family.
     described: HashMap<(Instrument, String), FamilyMetadata>,
 }
 
 impl Families {
+    pub(crate) fn new(keeps_utf8: bool) -> Self {
+        Self {
+            keeps_utf8,
+            ..Self::default()
+        }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, FamilyIndex> {
         self.known.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,7 +130,12 @@ impl Families {
             },
         };
         let native = rules.native(instrument, &sanitized);
-        let family = Family::new(name, instrument, buckets, metadata).with_native(native);
+        let utf8_names = self
+            .keeps_utf8
+            .then(|| Utf8Names::new(known.add_utf8_name(instrument, source)));
+        let family = Family::new(name, instrument, buckets, metadata)
+            .with_native(native)
+            .with_utf8_names(utf8_names);
         let family = Arc::new(with_windows(family, &sanitized, rules));
         known.add(instrument, source, &family);
         drop(known);
@@ -167,6 +186,20 @@ impl FamilyIndex {
             .extend(instrument.kind().sample_names(&family.name));
         self.by_name.insert(family.name.clone(), Arc::clone(family));
         self.by_source[instrument as usize].insert(source.to_owned(), Arc::clone(family));
+    }
+
+    /// Returns the name at a call site if it needs UTF-8 and is not taken.
+    fn add_utf8_name(&mut self, instrument: Instrument, source: &str) -> Option<String> {
+        if source.is_empty() || is_metric_name(source) {
+            return None;
+        }
+        let names = instrument.kind().sample_names(source);
+        let is_taken = |name| self.utf8_sample_names.contains(name);
+        if names.iter().any(is_taken) {
+            return None;
+        }
+        self.utf8_sample_names.extend(names);
+        Some(source.to_owned())
     }
 
     fn of(&self, instrument: Instrument, source: &str) -> Option<&Arc<Family>> {

@@ -19,6 +19,7 @@ use crate::registry::exemplars::Exemplars;
 use crate::registry::histogram_cells::{ClassicCells, HistogramCells};
 use crate::registry::index::{FamilySeries, SeriesIndex};
 use crate::registry::native::NativeCells;
+use crate::registry::utf8_names::Utf8Names;
 #[cfg(feature = "summary")]
 use crate::registry::window::Windows;
 use crate::sync::lock;
@@ -36,6 +37,8 @@ pub(crate) struct Family {
     /// The states of a state set.
     states: OnceLock<&'static [&'static str]>,
     series: FamilySeries,
+    /// `None` if only the exported names are used.
+    utf8_names: Option<Utf8Names>,
     /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The windows of a summary.
@@ -73,6 +76,7 @@ impl Family {
             metadata: Mutex::new(metadata),
             states: OnceLock::new(),
             series: FamilySeries::default(),
+            utf8_names: None,
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
             windows: None,
@@ -88,6 +92,14 @@ impl Family {
             cells: Mutex::default(),
         });
         Self { native, ..self }
+    }
+
+    pub(crate) fn with_utf8_names(self, utf8_names: Option<Utf8Names>) -> Self {
+        Self { utf8_names, ..self }
+    }
+
+    pub(crate) fn utf8_names(&self) -> Option<&Utf8Names> {
+        self.utf8_names.as_ref()
     }
 
     /// The classic buckets of a histogram; `None` if it has only native ones.

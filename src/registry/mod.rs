@@ -19,6 +19,7 @@ pub(crate) mod series;
 pub mod snapshot;
 mod sum;
 pub(crate) mod thread_slot;
+pub(crate) mod utf8_names;
 #[cfg(feature = "summary")]
 pub(crate) mod window;
 
@@ -121,6 +122,16 @@ struct RegistryInner {
     /// One leaked state per configuration of a layer or family. Building the same layer again reuses its state,
     /// so it leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
+    has_created_lines: bool,
+}
+
+/// Settings of the metrics page; both off by default.
+#[derive(Clone, Copy, Debug, Default)]
+struct PageSettings {
+    /// Whether names of macros are kept for scrapers that accept UTF-8.
+    utf8_names: bool,
+    /// Whether pages in OpenMetrics have the times at which series were registered.
+    created_lines: bool,
 }
 
 impl Registry {
@@ -138,6 +149,7 @@ impl Registry {
             HistogramRules::default(),
             Vec::new(),
             Collectors::DEFAULT_MAX_SERIES,
+            PageSettings::default(),
         )
     }
 
@@ -150,6 +162,7 @@ impl Registry {
         histogram_rules: HistogramRules,
         constant_labels: Vec<(String, String)>,
         max_series_per_collector: usize,
+        page: PageSettings,
     ) -> Self {
         let sample_rules = SampleRules {
             constant_labels: constant_labels.clone(),
@@ -162,7 +175,7 @@ impl Registry {
                 collectors: Collectors::new(sample_rules),
                 constant_labels,
                 histogram_rules,
-                families: Families::default(),
+                families: Families::new(page.utf8_names),
                 counters: SeriesMap::default(),
                 float_counters: SeriesMap::default(),
                 gauges: SeriesMap::default(),
@@ -173,6 +186,7 @@ impl Registry {
                 #[cfg(feature = "summary")]
                 summaries: SeriesMap::default(),
                 layers: Mutex::default(),
+                has_created_lines: page.created_lines,
             }),
         }
     }
@@ -275,6 +289,7 @@ impl fmt::Debug for Registry {
             #[cfg(feature = "summary")]
                 summaries: _,
             layers: _,
+            has_created_lines: _,
         } = &*self.inner;
         f.debug_struct("Registry")
             .field("constant_labels", constant_labels)

@@ -57,7 +57,8 @@ impl Registry {
 /// version: they record nothing, without a warning. `cargo tree -i metrics` shows whether a program has two versions.
 ///
 /// Invalid names are sanitized: `my.counter` is exported as `my_counter`. If the sanitized name is taken, or is
-/// a reserved label name, Prometheus' `U__` escaping is used instead.
+/// a reserved label name, Prometheus' `U__` escaping is used instead. With
+/// [`utf8_names`](crate::RegistryBuilder::utf8_names), scrapers that accept UTF-8 get `my.counter`.
 ///
 /// Metrics can be described before or after their first observation. The last description applies. The unit of a
 /// histogram without buckets must be described before, because its buckets depend on it: see

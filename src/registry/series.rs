@@ -224,13 +224,17 @@ impl Registry {
             claimed = prefix(&names);
         }
         let (handle, cells) = make(family);
+        let utf8_names = family.utf8_names();
+        let keeps_names = utf8_names.is_some_and(|utf8_names| {
+            utf8_names.add_labels(family.labels_of(&claimed), key, &names)
+        });
         family.add(claimed, cells);
         let handle = Arc::new(handle);
         map.write(key)
             .insert(key.to_retained(), Arc::clone(&handle));
         drop(registering);
         // Outside the lock: a tracing subscriber may record metrics.
-        if family.is_first_label_warning() {
+        if !keeps_names && family.is_first_label_warning() {
             warn_of_label_names(family, key, &names);
         }
         handle

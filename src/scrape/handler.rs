@@ -39,15 +39,20 @@ use crate::scrape::source::PageSource;
 ///
 /// | | default | if the client prefers it |
 /// |---|---|---|
-/// | format | text 0.0.4 | OpenMetrics 1.0.0 or 0.0.1, or protobuf (delimited `io.prometheus.client.MetricFamily`) |
+/// | format | text 0.0.4 | text 1.0.0, OpenMetrics 1.0.0 or 0.0.1, or protobuf (delimited `io.prometheus.client.MetricFamily`) |
 /// | encoding | none | gzip (feature `gzip`), unless the page is too small for it to save a packet |
 ///
 /// A client that accepts gzip and refuses uncompressed responses always gets gzip. If no format is
 /// acceptable, the page is served as text 0.0.4.
 ///
-/// Only protobuf has [native histograms](crate::NativeHistogram) and the time at which each series was registered, with
-/// which Prometheus can count the first increments of a series. Prometheus prefers it if native histograms are enabled. Its
-/// exemplars are sent to scrapers that name an `escaping`, as Prometheus does from 3.0: Prometheus 2.42 hangs on them.
+/// Only protobuf has [native histograms](crate::NativeHistogram). It also has the time at which each series was
+/// registered, with which Prometheus can count the first increments of a series; OpenMetrics has it with
+/// [`created_lines`](crate::RegistryBuilder::created_lines). Prometheus prefers protobuf if native histograms are enabled.
+/// Exemplars are in protobuf for scrapers that name an `escaping`, as Prometheus does from 3.0: Prometheus 2.42 hangs on
+/// them.
+///
+/// Names are the same for all scrapers, unless the registry keeps [names that need
+/// UTF-8](crate::RegistryBuilder::utf8_names).
 ///
 /// # Concurrency
 ///

@@ -19,7 +19,8 @@ fn scrapers_get_the_format_that_they_prefer() {
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,{prometheus_3}"
     );
     assert_accept(&[prometheus_2], OPEN_METRICS_1);
-    assert_accept(&[prometheus_3], OPEN_METRICS_1);
+    let with_scheme = |content_type| format!("{content_type}; escaping=allow-utf-8");
+    assert_accept(&[prometheus_3], &with_scheme(OPEN_METRICS_1));
     assert_accept(&[&native], PROTOBUF);
     assert_accept(&["text/plain;version=0.0.4;q=1,*/*;q=0.1"], TEXT);
 }
@@ -87,6 +88,58 @@ fn supported_format_with_the_highest_quality_is_sent() {
         &["text/plain;q=0.5", "application/openmetrics-text"],
         OPEN_METRICS_1,
     );
+}
+
+#[test]
+fn formats_from_version_1_name_the_escaping_scheme_that_the_scraper_names() {
+    const TEXT_1: &str = "text/plain; version=1.0.0; charset=utf-8";
+    for (accept, expected) in [
+        (
+            "text/plain;version=1.0.0;escaping=allow-utf-8",
+            format!("{TEXT_1}; escaping=allow-utf-8"),
+        ),
+        (
+            "text/plain;version=1.0.0;escaping=dots",
+            format!("{TEXT_1}; escaping=dots"),
+        ),
+        (
+            "text/plain;version=1.0.0;escaping=\"values\"",
+            format!("{TEXT_1}; escaping=values"),
+        ),
+        // Without a scheme, and with an unknown one, names are escaped by underscores.
+        (
+            "text/plain;version=1.0.0",
+            format!("{TEXT_1}; escaping=underscores"),
+        ),
+        (
+            "text/plain;version=1.0.0;escaping=rot13",
+            format!("{TEXT_1}; escaping=underscores"),
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=underscores",
+            format!("{OPEN_METRICS_1}; escaping=underscores"),
+        ),
+        (
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=values",
+            format!("{PROTOBUF}; escaping=values"),
+        ),
+        // Versions below 1.0.0 know no schemes.
+        (
+            "text/plain;version=0.0.4;escaping=allow-utf-8",
+            TEXT.to_owned(),
+        ),
+        (
+            "application/openmetrics-text;version=0.0.1;escaping=allow-utf-8",
+            OPEN_METRICS_0.to_owned(),
+        ),
+        // With equal quality, the first is sent.
+        (
+            "text/plain;version=1.0.0;escaping=allow-utf-8,text/plain;version=0.0.4",
+            format!("{TEXT_1}; escaping=allow-utf-8"),
+        ),
+    ] {
+        assert_accept(&[accept], &expected);
+    }
 }
 
 #[test]

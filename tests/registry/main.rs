@@ -9,3 +9,4 @@ mod known_bugs_of_other_crates;
 mod names;
 #[cfg(feature = "summary")]
 mod summaries;
+mod utf8_names;

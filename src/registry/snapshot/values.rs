@@ -90,6 +90,11 @@ impl RegistryValues {
 }
 
 impl RegistryValues {
+    /// Whether pages in OpenMetrics have the times at which series were registered.
+    pub(crate) fn has_created_lines(&self) -> bool {
+        self.registry.inner.has_created_lines
+    }
+
     /// Whether a family, with or without series, has this name or a sample of this name.
     pub(crate) fn has_sample_name(&self, name: &str) -> bool {
         let family = |name: &str| {

@@ -180,6 +180,11 @@ impl<'a> SeriesSnapshot<'a> {
         label_pairs(self.labels).map(|(name, value)| (name, unescaped(value)))
     }
 
+    /// Returns the labels in the text format, with escaped values.
+    pub(crate) fn label_text(&self) -> &'a str {
+        self.labels
+    }
+
     /// Returns the time when the series was registered; `None` for a series of a collector.
     #[must_use]
     pub fn created(&self) -> Option<SystemTime> {

@@ -42,7 +42,11 @@ fn assert_parser_reads_every_sample(format: &str, page: &str) {
 
 /// The page that a scraper gets if it prefers OpenMetrics.
 pub fn render_open_metrics(registry: &Registry) -> String {
-    let accept = "application/openmetrics-text; version=1.0.0";
+    render_for(registry, "application/openmetrics-text; version=1.0.0")
+}
+
+/// The page that a scraper with this `Accept` header gets.
+pub fn render_for(registry: &Registry, accept: &str) -> String {
     let request = http::Request::get("/metrics").header("accept", accept);
     let page = async {
         let scrape = registry.handler().oneshot(request.body(()).unwrap());

@@ -38,10 +38,12 @@ pub async fn scrape(registry: &Registry, accept: &str) -> Response<Vec<u8>> {
 /// Scrapes the families of the page in the protobuf format.
 pub async fn families(registry: &Registry, accept: &str) -> Vec<MetricFamily> {
     let page = scrape(registry, accept).await;
-    let content_type = &page.headers()["content-type"];
-    assert_eq!(
-        content_type,
-        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+    let content_type = page.headers()["content-type"].to_str().unwrap();
+    let protobuf = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let scheme = content_type.strip_prefix(protobuf);
+    assert!(
+        matches!(scheme, Some("" | "; escaping=allow-utf-8")),
+        "{content_type}"
     );
     messages::decode(page.body())
 }

@@ -273,3 +273,23 @@ fn infinity_is_counted_and_not_summed_and_nan_is_ignored() {
     assert_eq!(registry.sum("latency_seconds_count", &[]), Some(3.0));
     assert_eq!(registry.sum("latency_seconds_sum", &[]), Some(1.0));
 }
+
+#[tokio::test]
+async fn names_are_in_the_escaping_scheme_of_the_scraper() {
+    let registry = Registry::builder().utf8_names().build().unwrap();
+    metrics::with_local_recorder(&registry, || {
+        metrics::histogram!("wait.seconds", "a_b" => "1", "queue.name" => "a\"b").record(0.2);
+    });
+    for (accept, metric, label) in [
+        (PROMETHEUS_2, "wait_seconds", "queue_name"),
+        (PROMETHEUS_3, "wait.seconds", "queue.name"),
+    ] {
+        let families = families(&registry, accept).await;
+        let labels = &find(&families, metric).metric[0].label;
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|pair| (pair.name(), pair.value()))
+            .collect();
+        assert_eq!(labels, [("a_b", "1"), (label, "a\"b")]);
+    }
+}

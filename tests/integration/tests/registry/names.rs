@@ -6,7 +6,7 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 use proptest::prelude::*;
 use tower_prometheus::Registry;
 
-use test_support::page::{assert_valid_text, samples};
+use test_support::page::{assert_valid_text, render_for, samples};
 
 const METADATA: Metadata<'static> = Metadata::new("names", Level::INFO, None);
 
@@ -52,7 +52,7 @@ proptest! {
         ),
         scrape_between: prop::sample::Index,
     ) {
-        let registry = Registry::builder().constant_label("zone", "eu").build().unwrap();
+        let registry = Registry::builder().constant_label("zone", "eu").utf8_names().build().unwrap();
         let between = scrape_between.index(keys.len());
         let mut expected = std::collections::HashMap::new();
         for (i, (kind, name, labels)) in keys.iter().enumerate() {
@@ -89,5 +89,17 @@ proptest! {
             .collect();
         prop_assert_eq!(series.len(), expected.len(), "{}", page);
         prop_assert_eq!(series.iter().sum::<f64>(), expected.values().sum::<f64>());
+        // In each escaping scheme, the page has the same values under other names, and no name twice.
+        let mut values: Vec<f64> = samples(&page).into_values().collect();
+        values.sort_by(f64::total_cmp);
+        for scheme in ["allow-utf-8", "dots", "values"] {
+            let page = render_for(&registry, &format!("text/plain;version=1.0.0;escaping={scheme}"));
+            if scheme != "allow-utf-8" && !values.is_empty() {
+                assert_valid_text(&page);
+            }
+            let mut escaped: Vec<f64> = samples(&page).into_values().collect();
+            escaped.sort_by(f64::total_cmp);
+            prop_assert_eq!(&escaped, &values, "{}", page);
+        }
     }
 }
