@@ -139,7 +139,7 @@ impl Store {
         store.prometheus = program.to_owned();
         store.features = "created-timestamp-zero-ingestion,native-histograms";
         // From 3.8 on, native histograms are a setting. Older versions reject it.
-        let setting = match minor_version(program) >= 8 {
+        let setting = match version(program) >= (3, 8) {
             true => "global: { scrape_native_histograms: true,",
             false => "global: {",
         };
@@ -311,15 +311,17 @@ impl Store {
     }
 }
 
-/// The minor version of a Prometheus, which prints `prometheus, version 3.5.0 (branch: …`.
-fn minor_version(prometheus: &Path) -> u32 {
+/// The major and minor version of a Prometheus, which prints `prometheus, version 3.5.0 (branch: …`.
+fn version(prometheus: &Path) -> (u32, u32) {
     let output = Command::new(prometheus).arg("--version").output().unwrap();
     // Some versions print it to stderr.
     let printed = [output.stdout, output.stderr].concat();
     let printed = String::from_utf8_lossy(&printed);
-    let version = printed.split_once("version ").map(|(_, version)| version);
-    let minor = version.and_then(|version| version.split('.').nth(1)?.parse().ok());
-    minor.unwrap_or_else(|| panic!("{printed} has no version"))
+    let version = printed.split_once("version ").and_then(|(_, version)| {
+        let mut numbers = version.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    version.unwrap_or_else(|| panic!("{printed} has no version"))
 }
 
 /// The series in the response to an instant query. A scalar is one series without labels.

@@ -99,6 +99,7 @@ async fn series_were_created_between_the_start_and_their_first_scrape() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn prometheus_3_has_the_first_requests_in_increases() {
     let Some(program) = std::env::var_os("TEST_PROMETHEUS3") else {
+        eprintln!("TEST_PROMETHEUS3 is not set: nothing is tested");
         return;
     };
     skip_without!(Curl);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, body::Body, extract::Request};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use test_support::server::{Protocol, Server};
 use test_support::skip_without;
 use test_support::store::Store;

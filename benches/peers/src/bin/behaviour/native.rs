@@ -105,8 +105,8 @@ fn client(factor: f64, values: &[f64]) -> Exported {
     let histogram = families[0].metric[0].histogram.as_ref();
     let histogram = histogram.expect("the metric is a histogram");
     Exported {
-        schema: histogram.schema(),
-        count: histogram.sample_count(),
-        sum: histogram.sample_sum(),
+        schema: histogram.schema,
+        count: histogram.sample_count,
+        sum: histogram.sample_sum,
     }
 }
