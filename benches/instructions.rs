@@ -3,7 +3,7 @@
 //! `.ci/instructions` runs it under callgrind. Unlike times, instruction counts are the same in every run.
 //!
 //! ```text
-//! instructions bare|floor|ours REQUESTS
+//! instructions bare|floor|ours|native REQUESTS
 //! ```
 
 mod support;
@@ -13,7 +13,7 @@ use http_body::Body;
 use support::floor::{Floor, table};
 use support::service::{Hello, send};
 use tower::{Layer, Service};
-use tower_prometheus::Registry;
+use tower_prometheus::{NativeHistogram, Registry};
 
 const ENDPOINT: &str = "/users/{id}";
 
@@ -23,7 +23,7 @@ const WARM_UP: u64 = 10;
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let (Some(variant), Some(requests)) = (arguments.next(), arguments.next()) else {
-        println!("instructions bare|floor|ours REQUESTS");
+        println!("instructions bare|floor|ours|native REQUESTS");
         return;
     };
     let Ok(requests) = requests.parse::<u64>() else {
@@ -37,14 +37,21 @@ fn main() {
             let inner = Hello;
             run(&Floor { inner, table }, requests);
         }
-        "ours" => {
-            let registry = Registry::new();
-            run(&registry.http_layer().layer(Hello), requests);
-            let counted = registry.sum("http_requests_total", &[]);
-            assert_eq!(counted, Some((WARM_UP + requests) as f64));
+        "ours" => run_layer(&Registry::new(), requests),
+        "native" => {
+            let settings = NativeHistogram::new(1.1).without_classic_buckets();
+            let registry = Registry::builder().native_histograms(settings).build();
+            run_layer(&registry.expect("the factor is valid"), requests);
         }
-        other => panic!("unknown variant {other}: expected bare, floor or ours"),
+        other => panic!("unknown variant {other}: expected bare, floor, ours or native"),
     }
+}
+
+fn run_layer(registry: &Registry, requests: u64) {
+    run(&registry.http_layer().layer(Hello), requests);
+    let expected = Some((WARM_UP + requests) as f64);
+    let counted = ["http_requests_total", "http_request_duration_seconds_count"];
+    assert_eq!(counted.map(|name| registry.sum(name, &[])), [expected; 2]);
 }
 
 fn run<S, B>(service: &S, requests: u64)

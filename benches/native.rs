@@ -1,4 +1,4 @@
-//! Native histograms against classic ones: the time of an observation, and the memory of a series.
+//! Native histograms against classic ones: the time of an observation and of a request, and the memory of a series.
 //!
 //! ```text
 //! cargo bench --bench native
@@ -6,9 +6,14 @@
 
 mod support;
 
+use std::hint::black_box;
+use std::sync::Arc;
+
 use allocation_counter::measure as measure_memory;
-use metrics::Histogram;
+use metrics::{Histogram, HistogramFn};
+use support::service::{Hello, send};
 use support::timing::{Variant, is_measuring, measure, rounds};
+use tower::Layer;
 use tower_prometheus::{NativeHistogram, Registry};
 
 /// The kinds of buckets, with the settings of the registry.
@@ -42,29 +47,63 @@ fn duration(i: u64) -> f64 {
     0.001 * 1000_f64.powf((i.wrapping_mul(0x9E37_79B9) % 1024) as f64 / 1024.0)
 }
 
+tower_prometheus::catalogue! {
+    struct Shop {
+        /// The latency.
+        latency_seconds: tower_prometheus::Histogram,
+    }
+}
+
+/// A histogram that ignores observations, to measure a handle by itself.
+struct Ignored;
+
+impl HistogramFn for Ignored {
+    fn record(&self, value: f64) {
+        black_box(value);
+    }
+}
+
 fn main() {
-    println!("Time of an observation in ns, on each thread:\n");
+    println!("Time of an observation, and of a request, in ns, on each thread:\n");
     println!("| | 1 thread | 2 threads |");
     println!("|---|---:|---:|");
     let (rounds, repeat) = rounds();
     let durations: Vec<f64> = (0..1024).map(duration).collect();
+    let at = |i: u64| durations[i as usize % durations.len()];
+    let ignored = Histogram::from_arc(Arc::new(Ignored));
+    let mut variants = vec![
+        Variant::new("`metrics` handle that ignores them", |n| {
+            (0..n).for_each(|i| ignored.record(at(i)));
+        }),
+        Variant::new("bare request", |n| {
+            (0..n).for_each(|_| send(&Hello, "/users/{id}"));
+        }),
+    ];
     let registries = KINDS.map(|(_, settings)| registry(settings));
-    let variants: Vec<_> = KINDS
-        .iter()
-        .zip(&registries)
-        .map(|((name, _), registry)| {
-            let (histogram, durations) = (histogram(registry, 0), &durations);
-            Variant::new(name, move |n| {
-                (0..n).for_each(|i| histogram.record(durations[i as usize % durations.len()]));
-            })
-        })
-        .collect();
+    for registry in &registries {
+        let handle = histogram(registry, 0);
+        let shop = Shop::on(registry).expect("the registry is empty");
+        let service = registry.http_layer().layer(Hello);
+        variants.extend([
+            Variant::new("`metrics` handle", move |n| {
+                (0..n).for_each(|i| handle.record(at(i)));
+            }),
+            Variant::new("catalogue", move |n| {
+                (0..n).for_each(|i| shop.latency_seconds.observe(at(i)));
+            }),
+            Variant::new("request through the layer", move |n| {
+                (0..n).for_each(|_| send(&service, "/users/{id}"));
+            }),
+        ]);
+    }
     let times = [1, 2].map(|threads| measure(&variants, threads, rounds, repeat));
-    for (i, variant) in variants.iter().enumerate() {
-        println!(
-            "| {} | {:.1} | {:.1} |",
-            variant.name, times[0][i], times[1][i]
-        );
+    let kinds = KINDS
+        .iter()
+        .flat_map(|(kind, _)| vec![format!(", {kind}"); 3]);
+    let kinds = [String::new(), String::new()].into_iter().chain(kinds);
+    for (i, (variant, kind)) in variants.iter().zip(kinds).enumerate() {
+        let [one, two] = [times[0][i], times[1][i]];
+        println!("| {}{kind} | {one:.1} | {two:.1} |", variant.name);
     }
 
     println!("\nBytes of a series whose observations are from 1 ms to 1 s:\n");

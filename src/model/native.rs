@@ -128,13 +128,76 @@ pub(crate) const ZERO_THRESHOLD: f64 = f64::from_bits((1023 - 128) << MANTISSA_B
 const MANTISSA_BITS: u32 = 52;
 const MANTISSA: u64 = (1 << MANTISSA_BITS) - 1;
 
-/// A bucket: a position in a block of adjacent buckets that are stored together.
-///
-/// A block is an octave, which has 2^schema buckets. With a schema below 0, it is a single bucket.
+/// A bucket of [`OctaveBuckets`]: the number of its octave, and its offset in the octave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BucketPosition {
-    pub(crate) block: i32,
+    pub(crate) octave: i32,
     pub(crate) offset: u32,
+}
+
+/// The buckets of each octave: the values above 2^octave, up to 2^(octave + 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OctaveBuckets {
+    /// Removes the bits below those of the offset, see [`OFFSETS`].
+    shift: u32,
+}
+
+impl OctaveBuckets {
+    /// The buckets of a schema of 0 or more.
+    fn of(schema: Schema) -> Self {
+        let finer = Schema::MAX - schema.0;
+        Self {
+            shift: MANTISSA_BITS + finer as u32,
+        }
+    }
+
+    /// The number of buckets of an octave.
+    pub(crate) fn len(self) -> u32 {
+        1 << self.schema().0
+    }
+
+    pub(crate) fn schema(self) -> Schema {
+        Schema(Schema::MAX - (self.shift - MANTISSA_BITS) as i8)
+    }
+
+    /// The offset of the bucket of a sample in its octave.
+    ///
+    /// `below` has the bits of the next smaller float. So a sample that is a bound is in the bucket below the bound, and
+    /// a power of two is in the octave below it.
+    #[inline]
+    pub(crate) fn offset(self, below: u64) -> u32 {
+        let mantissa = below & MANTISSA;
+        let part = (mantissa >> (MANTISSA_BITS - PART_BITS)) as usize;
+        ((mantissa + OFFSETS[part]) >> self.shift) as u32
+    }
+
+    /// The position of a positive sample above the zero threshold.
+    pub(crate) fn position(self, sample: f64) -> BucketPosition {
+        if sample == f64::INFINITY {
+            return BucketPosition {
+                octave: 1024,
+                offset: 0,
+            };
+        }
+        let below = sample.to_bits() - 1;
+        BucketPosition {
+            octave: biased_octave(below) as i32 - EXPONENT_BIAS,
+            offset: self.offset(below),
+        }
+    }
+
+    /// The index of a bucket as Prometheus counts: the bucket with the upper bound 1 is 0.
+    pub(crate) fn index(self, BucketPosition { octave, offset }: BucketPosition) -> i32 {
+        octave * self.len() as i32 + offset as i32 + 1
+    }
+}
+
+pub(crate) const EXPONENT_BIAS: i32 = 1023;
+
+/// The number of the octave of a sample, plus [`EXPONENT_BIAS`]. `below` has the bits of the next smaller float.
+#[inline]
+pub(crate) fn biased_octave(below: u64) -> u64 {
+    below >> MANTISSA_BITS
 }
 
 impl Schema {
@@ -164,50 +227,11 @@ impl Schema {
         (self.0 > Self::MIN).then(|| Self(self.0 - 1))
     }
 
-    /// The number of buckets of a block.
-    pub(crate) fn block_len(self) -> u32 {
-        1 << self.0.max(0)
-    }
-
-    /// The position of a positive value above the zero threshold. Its bits are passed, because they are compared as
-    /// integers.
-    #[inline]
-    pub(crate) fn position(self, bits: u64) -> BucketPosition {
-        let mantissa = bits & MANTISSA;
-        if mantissa == 0 || self.0 < 0 {
-            return self.position_of_other(bits);
-        }
-        BucketPosition {
-            block: exponent(bits),
-            offset: bounds_below(mantissa) >> (Self::MAX - self.0),
-        }
-    }
-
-    /// The position of a power of two or an infinity, or of any value if a bucket is wider than an octave.
-    #[inline(never)]
-    fn position_of_other(self, bits: u64) -> BucketPosition {
-        // A power of two is the upper bound of the octave below it. Infinity is above the last octave.
-        let is_bound = bits & MANTISSA == 0 && bits != f64::INFINITY.to_bits();
-        let octave = exponent(bits) - i32::from(is_bound);
-        if self.0 < 0 {
-            // Rounded up: the octave ends at 2^(octave + 1).
-            let width = -self.0;
-            let block = (octave + (1 << width)) >> width;
-            return BucketPosition { block, offset: 0 };
-        }
-        let offset = if is_bound { self.block_len() - 1 } else { 0 };
-        BucketPosition {
-            block: octave,
-            offset,
-        }
-    }
-
-    /// The index of a bucket as Prometheus counts: the bucket with the upper bound 1 is 0.
-    pub(crate) fn index(self, BucketPosition { block, offset }: BucketPosition) -> i32 {
-        match self.0 < 0 {
-            true => block,
-            false => (block << self.0) + offset as i32 + 1,
-        }
+    /// The buckets to count in, and how often to halve their resolution. Buckets that are wider than an octave are
+    /// joined when they are read.
+    pub(crate) fn octave_buckets(self) -> (OctaveBuckets, u64) {
+        let buckets = OctaveBuckets::of(Self(self.0.max(0)));
+        (buckets, self.0.min(0).unsigned_abs().into())
     }
 
     /// The upper bound of the bucket with this index.
@@ -221,24 +245,15 @@ pub(crate) fn halved_index(index: i32) -> i32 {
     (index + 1) >> 1
 }
 
-#[inline]
-fn exponent(bits: u64) -> i32 {
-    (bits >> MANTISSA_BITS) as i32 - 1023
-}
+/// An octave has 512 parts of the same length. Each holds at most one bound of the highest resolution.
+const PART_BITS: u32 = 9;
+const PARTS: usize = 1 << PART_BITS;
 
-/// The number of bounds of the octave, at the highest resolution, that are below a value with this mantissa.
-///
-/// A table gives the number of bounds below the start of each 512th of an octave. A 512th holds at most one bound.
-#[inline]
-fn bounds_below(mantissa: u64) -> u32 {
-    let start = STARTS[(mantissa >> (MANTISSA_BITS - 9)) as usize];
-    u32::from(start) + u32::from(mantissa > BOUNDS[start as usize])
-}
+/// For each part of an octave, what to add to a mantissa so that the bits above it are the number of bounds up to this
+/// mantissa, at the highest resolution. At a lower one, every second bound is left out, so it has one bit less.
+static OFFSETS: [u64; PARTS] = offsets();
 
 /// The mantissas of the bounds 2^(1/256) to 2^(255/256), and one above all mantissas.
-static BOUNDS: [u64; 256] = bounds();
-static STARTS: [u8; 512] = starts();
-
 const fn bounds() -> [u64; 256] {
     /// 2^(1/2) to 2^(1/256). The first is one unit in the last place too small: with it, the products are bit for bit
     /// the bounds that Prometheus has in a table.
@@ -252,7 +267,7 @@ const fn bounds() -> [u64; 256] {
         1.005_429_901_112_802_7,
         1.002_711_275_050_202_5,
     ];
-    let mut bounds = [u64::MAX; 256];
+    let mut bounds = [MANTISSA + 1; 256];
     let mut i = 1;
     while i < 256 {
         let (mut bound, mut bit) = (1.0, 0);
@@ -268,20 +283,22 @@ const fn bounds() -> [u64; 256] {
     bounds
 }
 
-const fn starts() -> [u8; 512] {
+const fn offsets() -> [u64; PARTS] {
     let bounds = bounds();
-    let mut starts = [0; 512];
+    let mut offsets = [0; PARTS];
     let mut part = 0;
-    while part < 512 {
-        let start = (part as u64) << (MANTISSA_BITS - 9);
+    while part < PARTS {
+        let start = (part as u64) << (MANTISSA_BITS - PART_BITS);
         let mut below = 0;
-        while bounds[below as usize] < start {
+        while bounds[below] < start {
             below += 1;
         }
-        starts[part] = below;
+        // A mantissa from the next bound on carries into the bits above it.
+        let carry = MANTISSA + 1 - bounds[below];
+        offsets[part] = ((below as u64) << MANTISSA_BITS) + carry;
         part += 1;
     }
-    starts
+    offsets
 }
 
 #[cfg(test)]
@@ -289,8 +306,9 @@ mod tests {
     use super::*;
 
     fn index(schema: i8, x: f64) -> i32 {
-        let schema = Schema::new(schema);
-        schema.index(schema.position(x.to_bits()))
+        let (buckets, halvings) = Schema::new(schema).octave_buckets();
+        let index = buckets.index(buckets.position(x));
+        (0..halvings).fold(index, |index, _| halved_index(index))
     }
 
     #[test]

@@ -206,11 +206,7 @@ impl<'a> Writer<'a> {
     /// nanosecond it would overflow after 584 years.
     #[inline(always)]
     pub(crate) fn increment(self, at: Address) {
-        let cell = self.shard.counts.cell(at);
-        let sum = cell.load(Ordering::Relaxed).wrapping_add(1);
-        // Release: if this counts the end of a request, a reader that sees it also sees the start, see
-        // `count_pair`.
-        cell.store(sum, Ordering::Release);
+        self.counts(at).increment(at);
     }
 
     #[inline]
@@ -229,6 +225,15 @@ impl<'a> Writer<'a> {
             this_thread: PhantomData,
         }
     }
+
+    /// Like [`counts`](Self::counts). Fast path: usually the cells of a request are in one block, so it is `last`.
+    #[inline]
+    pub(crate) fn counts_after(self, last: Counts<'a>, at: Address) -> Counts<'a> {
+        if at.block == last.block {
+            return last;
+        }
+        self.counts(at)
+    }
 }
 
 /// One block of the integer cells of a [`Writer`].
@@ -240,18 +245,38 @@ pub(crate) struct Counts<'a> {
 }
 
 impl Counts<'_> {
-    #[inline]
-    pub(crate) fn has(self, at: Address) -> bool {
-        at.block == self.block
-    }
-
     /// Adds to a cell of this block. The sum saturates at `u64::MAX`.
     #[inline(always)]
     pub(crate) fn add(self, at: Address, n: u64) {
-        debug_assert!(self.has(at), "{at:?} is elsewhere");
-        let cell = &self.cells[at.offset as usize];
+        let cell = self.cell(at);
         let sum = cell.load(Ordering::Relaxed).saturating_add(n);
         cell.store(sum, Ordering::Release);
+    }
+
+    /// Like [`add`](Self::add) of 1, in fewer instructions: a sum that is saturated is not written.
+    #[inline(always)]
+    pub(crate) fn add_one(self, at: Address) {
+        let cell = self.cell(at);
+        let sum = cell.load(Ordering::Relaxed).wrapping_add(1);
+        if sum != 0 {
+            cell.store(sum, Ordering::Release);
+        }
+    }
+
+    /// Like [`Writer::increment`], for a cell of this block.
+    #[inline(always)]
+    pub(crate) fn increment(self, at: Address) {
+        let cell = self.cell(at);
+        let sum = cell.load(Ordering::Relaxed).wrapping_add(1);
+        // Release: if this counts the end of a request, a reader that sees it also sees the start, see
+        // `count_pair`.
+        cell.store(sum, Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn cell(&self, at: Address) -> &AtomicU64 {
+        debug_assert!(at.block == self.block, "{at:?} is elsewhere");
+        &self.cells[at.offset as usize]
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
 #[cfg(feature = "summary")]
 use crate::registry::cells::SeriesCells;
-use crate::registry::cells::{Address, CellId, Store, Writer};
+use crate::registry::cells::{Address, CellId, Counts, Store, Writer};
 use crate::registry::exemplars::Exemplars;
 use crate::registry::histogram_cells::HistogramCells;
 use crate::registry::native::NativeCells;
@@ -152,9 +152,11 @@ impl InProgressCells {
         writer.increment(self.started);
     }
 
+    /// `last` is the block of the cell that was written before.
     #[inline]
-    pub(crate) fn end(self, writer: Writer<'_>) {
-        writer.increment(self.started.plus(1));
+    pub(crate) fn end<'a>(self, writer: Writer<'a>, last: Counts<'a>) {
+        let ended = self.started.plus(1);
+        writer.counts_after(last, ended).increment(ended);
     }
 }
 
@@ -316,19 +318,22 @@ impl RequestCells {
         })
     }
 
-    /// Counts a request and its duration. `bounds` are those of the histogram.
+    /// Counts a request and its duration. `bounds` are those of the histogram. Returns the block of the bucket.
     #[inline]
-    pub(crate) fn count(&self, writer: Writer<'_>, bounds: &Buckets, seconds: f64) {
-        let mut counts = writer.counts(self.requests);
-        counts.add(self.requests, 1);
+    pub(crate) fn count<'a>(
+        &self,
+        writer: Writer<'a>,
+        bounds: &Buckets,
+        seconds: f64,
+    ) -> Counts<'a> {
+        let counts = writer.counts(self.requests);
+        counts.add_one(self.requests);
         let bucket = self.bucket(bounds, seconds);
-        // Fast path: usually both cells are in one block.
-        if !counts.has(bucket) {
-            counts = writer.counts(bucket);
-        }
-        counts.add(bucket, 1);
+        let counts = writer.counts_after(counts, bucket);
+        counts.add_one(bucket);
         // The sum is written last, as in `RegistryHistogram::observe`. A duration is always finite.
         writer.add_sum(self.sum, seconds);
+        counts
     }
 
     /// The cell of the bucket of a duration.

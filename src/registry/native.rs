@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::model::native::{BucketPosition, NativeSpec, Schema, ZERO_THRESHOLD, halved_index};
+use crate::model::native::{
+    BucketPosition, EXPONENT_BIAS, NativeSpec, OctaveBuckets, Schema, ZERO_THRESHOLD,
+    biased_octave, halved_index,
+};
 use crate::registry::cells::{Address, CellId, Store};
 use crate::sync::lock;
 use crate::sync::{AtomicU64, Mutex, OnceLock};
 
-/// The cells of one series: a cell for each bucket, in blocks of adjacent buckets that are reserved when the first
-/// value falls into them.
+/// The cells of one series: a cell for each bucket. Those of an octave are reserved when the first value falls into it.
 ///
 /// They are cells of the [`Store`], so each thread adds to its own copy. Only the reservation takes a lock.
 pub(crate) struct NativeCells {
-    schema: Schema,
+    buckets: OctaveBuckets,
     max_buckets: usize,
     zero: Address,
     store: Arc<Store>,
@@ -24,18 +26,17 @@ pub(crate) struct NativeCells {
     halvings: AtomicU64,
 }
 
-const SIGN: u64 = 1 << 63;
-
 impl NativeCells {
     pub(crate) fn new(spec: NativeSpec, store: Arc<Store>) -> Self {
+        let (buckets, halvings) = spec.schema.octave_buckets();
         Self {
-            schema: spec.schema,
+            buckets,
             max_buckets: spec.max_buckets,
             zero: Address::of(store.reserve_counts(1)),
             store,
             positive: Directory::default(),
             negative: OnceLock::new(),
-            halvings: AtomicU64::new(0),
+            halvings: AtomicU64::new(halvings),
         }
     }
 
@@ -47,35 +48,36 @@ impl NativeCells {
     /// The cell of the bucket of a sample, which must not be NaN.
     #[inline]
     pub(crate) fn address(&self, sample: f64) -> Address {
-        let bits = sample.to_bits();
-        // The bits of positive floats are ordered as the floats are. Those of negative floats are above all of them.
-        if bits <= ZERO_THRESHOLD.to_bits() || bits >= SIGN {
-            return self.address_of_other(bits);
+        // 0, negative values and infinities become octaves that are not near.
+        let below = sample.to_bits().wrapping_sub(1);
+        match self.positive.known_near(biased_octave(below)) {
+            Some(first) => first.plus(self.buckets.offset(below)),
+            None => self.find_or_reserve(sample),
         }
-        let BucketPosition { block, offset } = self.schema.position(bits);
-        self.positive.first(block, self).plus(offset)
     }
 
-    /// The cell of a sample that is near 0 or negative.
     #[cold]
-    fn address_of_other(&self, bits: u64) -> Address {
-        let magnitude = bits & !SIGN;
-        if magnitude <= ZERO_THRESHOLD.to_bits() {
+    fn find_or_reserve(&self, sample: f64) -> Address {
+        let magnitude = sample.abs();
+        if magnitude <= ZERO_THRESHOLD {
             return self.zero;
         }
-        let BucketPosition { block, offset } = self.schema.position(magnitude);
-        let negative = self.negative.get_or_init(Box::default);
-        negative.first(block, self).plus(offset)
+        let directory = match sample > 0.0 {
+            true => &self.positive,
+            false => self.negative.get_or_init(Box::default),
+        };
+        let BucketPosition { octave, offset } = self.buckets.position(magnitude);
+        directory.find_or_reserve(octave, self).plus(offset)
     }
 
     /// Reads the buckets from the counts of all cells, by cell.
     pub(crate) fn read(&self, counts: &[u64]) -> NativeBuckets {
         let mut buckets = NativeBuckets {
-            schema: self.schema,
+            schema: self.buckets.schema(),
             zero_count: counts[self.zero() as usize],
-            positive: self.positive.buckets(self.schema, counts),
+            positive: self.positive.buckets(self.buckets, counts),
             negative: match self.negative.get() {
-                Some(negative) => negative.buckets(self.schema, counts),
+                Some(negative) => negative.buckets(self.buckets, counts),
                 None => Vec::new(),
             },
         };
@@ -95,36 +97,35 @@ impl NativeCells {
     }
 }
 
-/// The address of the first cell of each block, by the number of the block.
+/// The address of the first cell of each octave.
 #[derive(Default)]
 struct Directory {
-    /// The blocks from [`FIRST_NEAR`], which few series leave: with a schema of 0 or more, the values from 2^-32 to
-    /// 2^32.
+    /// The octaves from [`FIRST_NEAR`], which few series leave: the values from 2^-32 to 2^32.
     near: Near,
-    /// All blocks from [`FIRST_FAR`]. Those that are near are not used. Allocated at first use.
-    far: OnceLock<Box<[BlockAddress; FAR]>>,
+    /// All octaves from [`FIRST_FAR`]. Those that are near are not used. Allocated at first use.
+    far: OnceLock<Box<[OctaveAddress; FAR]>>,
     reserving: Mutex<()>,
 }
 
-struct Near([BlockAddress; NEAR]);
+struct Near([OctaveAddress; NEAR]);
 
 impl Default for Near {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| BlockAddress::default()))
+        Self(std::array::from_fn(|_| OctaveAddress::default()))
     }
 }
 
 const NEAR: usize = if cfg!(loom) { 2 } else { 64 };
 const FIRST_NEAR: i32 = -(NEAR as i32) / 2;
-/// From the first block above the zero threshold to the block of infinity.
-const FIRST_FAR: i32 = -129;
-const FAR: usize = if cfg!(loom) { 1 } else { 1024 + 129 + 1 };
+/// From the first octave above the zero threshold to that of infinity.
+const FIRST_FAR: i32 = -128;
+const FAR: usize = if cfg!(loom) { 1 } else { 128 + 1024 + 1 };
 
-/// The address of the first cell of a block; 0 while it is not reserved.
+/// The address of the first cell of an octave; 0 while it is not reserved.
 #[derive(Default)]
-struct BlockAddress(AtomicU64);
+struct OctaveAddress(AtomicU64);
 
-impl BlockAddress {
+impl OctaveAddress {
     #[inline]
     fn get(&self) -> Option<Address> {
         Address::from_bits(self.0.load(Ordering::Acquire))
@@ -132,65 +133,63 @@ impl BlockAddress {
 }
 
 impl Directory {
-    /// The address of the first cell of a block, reserved on first use.
+    /// The address of the first cell of an octave, if it is near and reserved.
     #[inline]
-    fn first(&self, block: i32, cells: &NativeCells) -> Address {
-        let near = self.near.0.get((block - FIRST_NEAR) as usize);
-        match near.and_then(BlockAddress::get) {
-            Some(first) => first,
-            None => self.find_or_reserve(block, cells),
-        }
+    fn known_near(&self, biased_octave: u64) -> Option<Address> {
+        const FIRST: u64 = (EXPONENT_BIAS + FIRST_NEAR) as u64;
+        let near = biased_octave.wrapping_sub(FIRST);
+        self.near.0.get(near as usize)?.get()
     }
 
-    #[cold]
-    fn find_or_reserve(&self, block: i32, cells: &NativeCells) -> Address {
-        let address = self.address(block);
+    fn find_or_reserve(&self, octave: i32, cells: &NativeCells) -> Address {
+        let address = self.address(octave);
         if let Some(first) = address.get() {
             return first;
         }
         let _reserving = lock(&self.reserving);
         address.get().unwrap_or_else(|| {
-            let len = cells.schema.block_len() as usize;
+            let len = cells.buckets.len() as usize;
             let first = Address::of(cells.store.reserve_counts(len));
             address.0.store(first.to_bits(), Ordering::Release);
             first
         })
     }
 
-    fn address(&self, block: i32) -> &BlockAddress {
-        let near = self.near.0.get((block - FIRST_NEAR) as usize);
+    fn address(&self, octave: i32) -> &OctaveAddress {
+        let near = self.near.0.get((octave - FIRST_NEAR) as usize);
         near.unwrap_or_else(|| {
-            let new = || Box::new(std::array::from_fn(|_| BlockAddress::default()));
+            let new = || Box::new(std::array::from_fn(|_| OctaveAddress::default()));
             let last = FAR - 1;
-            &self.far.get_or_init(new)[((block - FIRST_FAR) as usize).min(last)]
+            &self.far.get_or_init(new)[((octave - FIRST_FAR) as usize).min(last)]
         })
     }
 
-    /// The blocks that are reserved, by rising number, with their first cells.
-    fn blocks(&self) -> impl Iterator<Item = (i32, CellId)> {
+    /// The octaves that are reserved, by rising number, with their first cells.
+    fn octaves(&self) -> impl Iterator<Item = (i32, CellId)> {
         let far = self.far.get();
         let numbers = match far {
             Some(_) => FIRST_FAR..FIRST_FAR + FAR as i32,
             None => FIRST_NEAR..FIRST_NEAR + NEAR as i32,
         };
-        numbers.filter_map(move |block| {
-            let near = self.near.0.get((block - FIRST_NEAR) as usize);
-            let address = near.or_else(|| far?.get((block - FIRST_FAR) as usize))?;
-            Some((block, address.get()?.cell()))
+        numbers.filter_map(move |octave| {
+            let near = self.near.0.get((octave - FIRST_NEAR) as usize);
+            let address = near.or_else(|| far?.get((octave - FIRST_FAR) as usize))?;
+            Some((octave, address.get()?.cell()))
         })
     }
 
     /// The indexes and counts of the buckets with observations, by rising index.
-    fn buckets(&self, schema: Schema, counts: &[u64]) -> Vec<(i32, u64)> {
+    fn buckets(&self, octave_buckets: OctaveBuckets, counts: &[u64]) -> Vec<(i32, u64)> {
         let mut buckets = Vec::new();
-        for (block, first) in self.blocks() {
-            // A block that was reserved after the counts were read has no counts.
+        for (octave, first) in self.octaves() {
+            // An octave that was reserved after the counts were read has no counts.
             let cells = counts.get(first as usize..).unwrap_or_default();
-            for (offset, count) in (0..schema.block_len())
+            for (offset, count) in (0..octave_buckets.len())
                 .zip(cells)
                 .filter(|(_, count)| **count > 0)
             {
-                buckets.push((schema.index(BucketPosition { block, offset }), *count));
+                let index = octave_buckets.index(BucketPosition { octave, offset });
+                buckets.push((index, *count));
             }
         }
         buckets

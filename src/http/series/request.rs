@@ -178,10 +178,10 @@ impl RequestSeries {
         let Some(writer) = layer.writer() else {
             return false;
         };
-        cells.count(writer, layer.duration_bounds(), seconds);
+        let last = cells.count(writer, layer.duration_bounds(), seconds);
         // Set at the start of the request, if the gauge is measured.
         if let Some(cells) = started_in.in_progress_cells.get() {
-            cells.end(writer);
+            cells.end(writer, last);
         }
         true
     }

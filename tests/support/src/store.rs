@@ -104,7 +104,8 @@ pub enum Kind {
 /// data. Dropping it kills the process and removes the data.
 pub struct Store {
     pub kind: Kind,
-    /// The feature flags of Prometheus.
+    /// The program and the feature flags of Prometheus.
+    prometheus: PathBuf,
     features: &'static str,
     program: ListeningProgram,
     pub url: String,
@@ -132,6 +133,20 @@ impl Store {
         store
     }
 
+    /// Starts a Prometheus 3 with native histograms and created timestamps.
+    pub fn prometheus_3(program: &Path, config: &str) -> Self {
+        let mut store = Self::new(Kind::Prometheus);
+        store.prometheus = program.to_owned();
+        store.features = "created-timestamp-zero-ingestion,native-histograms";
+        // From 3.8 on, native histograms are a setting. Older versions reject it.
+        let setting = match version(program) >= (3, 8) {
+            true => "global: { scrape_native_histograms: true,",
+            false => "global: {",
+        };
+        store.start_with_config(&config.replace("global: {", setting));
+        store
+    }
+
     /// Starts VictoriaMetrics with a scrape configuration. VictoriaMetrics exits if it does not know a key of it.
     pub fn victoria_metrics(config: &str) -> Self {
         let mut store = Self::new(Kind::VictoriaMetrics);
@@ -145,6 +160,7 @@ impl Store {
         let url = program.url();
         Self {
             kind,
+            prometheus: Tool::Prometheus.program().into(),
             features: "exemplar-storage",
             program,
             url,
@@ -164,7 +180,7 @@ impl Store {
         let (config, data) = (config.display(), data.display());
         let mut command = match self.kind {
             Kind::Prometheus => {
-                let mut prometheus = Command::new(Tool::Prometheus.program());
+                let mut prometheus = Command::new(&self.prometheus);
                 prometheus
                     .arg(format!("--config.file={config}"))
                     .arg(format!("--storage.tsdb.path={data}"))
@@ -293,6 +309,19 @@ impl Store {
         }
         panic!("{query}: no finite value within 90 s");
     }
+}
+
+/// The major and minor version of a Prometheus, which prints `prometheus, version 3.5.0 (branch: …`.
+fn version(prometheus: &Path) -> (u32, u32) {
+    let output = Command::new(prometheus).arg("--version").output().unwrap();
+    // Some versions print it to stderr.
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
+    let version = printed.split_once("version ").and_then(|(_, version)| {
+        let mut numbers = version.split('.').map(|number| number.parse().ok());
+        Some((numbers.next()??, numbers.next()??))
+    });
+    version.unwrap_or_else(|| panic!("{printed} has no version"))
 }
 
 /// The series in the response to an instant query. A scalar is one series without labels.

@@ -1,6 +1,9 @@
 //! Native histograms and the protobuf format: against client_golang, and scraped by Prometheus.
 
 mod differential;
+mod exemplars;
+mod first_requests;
+mod load;
 mod messages;
 mod page;
 mod prometheus;

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
 
 use tower_prometheus::collect::{HistogramSample, Samples};
 use tower_prometheus::snapshot::{Snapshot, Value};
 use tower_prometheus::{NativeHistogram, Registry};
 
-use crate::messages::{Histogram, LabelPair, Metric, MetricFamily, Timestamp};
+use crate::messages::{Histogram, LabelPair, Metric, MetricFamily};
 use crate::{PROMETHEUS_2, PROMETHEUS_3, families, scrape};
 
 fn native() -> Registry {
@@ -22,7 +21,7 @@ fn record(registry: &Registry, values: &[f64]) {
     });
 }
 
-fn find<'a>(families: &'a [MetricFamily], name: &str) -> &'a MetricFamily {
+pub fn find<'a>(families: &'a [MetricFamily], name: &str) -> &'a MetricFamily {
     let found = families.iter().find(|family| family.name() == name);
     found.unwrap_or_else(|| panic!("{name} is missing"))
 }
@@ -105,40 +104,6 @@ async fn all_kinds_are_exported() {
     // Without native buckets, there is no schema: Prometheus takes such a histogram as a classic one.
     assert_eq!(waits.schema, None);
     assert_eq!(histogram(&families, "latency_seconds").schema, None);
-}
-
-#[tokio::test]
-async fn first_requests_have_the_time_at_which_their_series_began() {
-    let registry = native();
-    let before = SystemTime::now() - Duration::from_secs(1);
-    metrics::with_local_recorder(&registry, || {
-        for i in 0..1000_u64 {
-            let series = i.to_string();
-            metrics::counter!("requests_total", "i" => series.clone()).increment(1 + i % 9);
-            metrics::histogram!("latency_seconds", "i" => series).record(0.5);
-        }
-    });
-    let after = SystemTime::now() + Duration::from_secs(1);
-    let families = families(&registry, PROMETHEUS_2).await;
-    let is_between = |created: &Option<Timestamp>| {
-        let created = created.as_ref().unwrap();
-        let since = Duration::new(created.seconds() as u64, created.nanos() as u32);
-        let created = SystemTime::UNIX_EPOCH + since;
-        before <= created && created <= after
-    };
-    let counters = &find(&families, "requests_total").metric;
-    assert_eq!(counters.len(), 1000);
-    for metric in counters {
-        let counter = metric.counter.as_ref().unwrap();
-        let i: u64 = metric.label[0].value().parse().unwrap();
-        assert_eq!(counter.value, Some((1 + i % 9) as f64));
-        assert!(is_between(&counter.created_timestamp));
-    }
-    for metric in &find(&families, "latency_seconds").metric {
-        assert!(is_between(
-            &metric.histogram.as_ref().unwrap().created_timestamp
-        ));
-    }
 }
 
 #[tokio::test]

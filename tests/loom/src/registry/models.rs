@@ -33,8 +33,8 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         threads_share_a_shard,
     ),
     (
-        "threads that reserve a block of a native histogram together lose no count",
-        native_block_is_reserved_once,
+        "threads that reserve an octave of a native histogram together lose no count",
+        native_octave_is_reserved_once,
     ),
     (
         "a native histogram's sum has no sample that is not counted",
@@ -190,7 +190,7 @@ fn native_counts(store: &Store) -> Vec<u64> {
     counts
 }
 
-fn native_block_is_reserved_once() {
+fn native_octave_is_reserved_once() {
     let (store, cells, sum) = native();
     let observe = || {
         let (store, cells) = (store.clone(), Arc::clone(&cells));
@@ -199,7 +199,7 @@ fn native_block_is_reserved_once() {
     run_threads(vec![observe(), observe()]);
     wait_for_returned_slots();
     assert_eq!(cells.read(&native_counts(&store)).count(), 2);
-    // The zero bucket, and one block.
+    // The zero bucket, and one octave.
     assert_eq!(store.counts_end(), 2);
 }
 

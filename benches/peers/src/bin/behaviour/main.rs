@@ -5,6 +5,7 @@
 mod exported;
 mod grpc;
 mod http;
+mod native;
 mod settings;
 mod streams;
 
@@ -32,6 +33,7 @@ async fn main() {
         tonic,
     ];
     print_table(&peers.each_ref(), http::rows).await;
+    native::print_table();
 }
 
 async fn print_table(peers: &[&Peer], rows: impl AsyncFn(&[&Peer]) -> Vec<Row>) {
