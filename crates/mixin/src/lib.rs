@@ -119,9 +119,12 @@ mod text;
 mod yaml;
 
 mod definitions;
+mod native_scrapes;
 mod pattern;
 mod selector;
 mod template;
+
+mod histogram;
 
 mod expression;
 mod query;

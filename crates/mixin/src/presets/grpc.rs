@@ -242,7 +242,8 @@ fn overview(layer: &GrpcFamilies) -> Row {
         row = row.panel(
             Panel::stat("p95 duration", PanelUnit::Seconds)
                 .size(6, 4)
-                .description("5 % of the calls took longer. The value never exceeds the last finite bucket bound.")
+                .description("5 % of the calls took longer.")
+                .bucket_limit()
                 .query(Query::quantile(0.95, handling.as_str())),
         );
     }

@@ -278,7 +278,8 @@ impl HttpFamilies {
         if let Some(duration) = name_of(&self.duration) {
             row = row.panel(
                 Panel::stat("p95 duration", PanelUnit::Seconds)
-                    .description("5 % of the requests took longer. The value never exceeds the last finite bucket bound.")
+                    .description("5 % of the requests took longer.")
+                    .bucket_limit()
                     .query(Query::quantile(0.95, duration)),
             );
         }
