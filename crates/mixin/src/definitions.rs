@@ -107,9 +107,9 @@ impl Definitions {
     /// Makes queries of native histograms also read classic buckets, for fleets in which some instances or some servers do
     /// not have native histograms yet: `native or classic`.
     ///
-    /// Set it while instances are updated, or while one Prometheus scrapes native histograms and another, or
-    /// VictoriaMetrics behind the same dashboards, does not. Remove it afterwards: the queries are longer. VictoriaMetrics
-    /// must know the functions for native histograms to accept the queries.
+    /// Set it while instances are updated, or while one Prometheus scrapes native histograms and another does not. Remove it
+    /// afterwards: the queries are longer. All servers must know the functions of native histograms, as Prometheus 2.40
+    /// and later do. VictoriaMetrics does not: generate its files without [`histograms_in`](Self::histograms_in).
     ///
     /// | query | if a server has only one kind | if instances in one server have different kinds | if an instance has both kinds |
     /// |---|---|---|---|
