@@ -6,10 +6,11 @@ use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, ServiceExt};
 use tower_prometheus::{
-    GrpcMetrics, HttpMetrics, Registry,
+    GrpcMetrics, HttpMetrics, NativeHistogram, Registry,
     grpc::{GrpcMetric, GrpcType},
     http::{Endpoint, HttpLabel, HttpMetric, Naming},
     model::{FamilyDescription, LabelRole, LabelValues, MetricKind},
+    snapshot::Value,
 };
 
 type Body = Full<bytes::Bytes>;
@@ -133,6 +134,42 @@ async fn default_bounds_are_those_of_the_registry() {
         .replace(",service=\"shop\"", "")
         .replace(",zone=\"eu\"", "");
     assert_described(&described, &page);
+}
+
+#[tokio::test]
+async fn native_buckets_are_those_of_the_registry() {
+    let native_only = NativeHistogram::new(1.1).without_classic_buckets();
+    let registry = Registry::builder()
+        .native_histograms_for_suffix("_size_bytes", native_only)
+        .native_histograms_for("http_request_duration_seconds", 1.1)
+        .build()
+        .unwrap();
+    let metrics = HttpMetrics::server()
+        .measure(HttpMetric::HeadDuration)
+        .measure(HttpMetric::ResponseBodySize);
+    let described = metrics.families_in(&registry).unwrap();
+    assert_described(&described, &page_of(with_route(metrics), &registry).await);
+    let snapshot = registry.gather().await;
+    let mut native = 0;
+    for family in snapshot.families() {
+        let described = described
+            .iter()
+            .find(|described| described.name == family.name());
+        let described = described.unwrap();
+        let series = family.series().next();
+        let Some(Value::Histogram(histogram)) = series.map(|series| series.value()) else {
+            assert!(!described.native, "{}", described.name);
+            continue;
+        };
+        assert_eq!(
+            described.native,
+            histogram.native().is_some(),
+            "{}",
+            described.name
+        );
+        native += usize::from(described.native);
+    }
+    assert_eq!(native, 2);
 }
 
 #[test]

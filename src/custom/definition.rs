@@ -149,6 +149,7 @@ impl Definition {
             unit: self.unit,
             labels: labels.iter().map(label).collect(),
             buckets: self.bounds(kind).to_vec(),
+            native: false,
         }
     }
 }

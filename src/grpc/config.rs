@@ -307,14 +307,19 @@ impl GrpcMetrics {
         self.settings.describe(|_| Buckets::default())
     }
 
-    /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own.
+    /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own, and with
+    /// its native histograms.
     ///
     /// # Errors
     ///
     /// If the configuration is invalid; see [`build`](Self::build).
     pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
         self.settings.check()?;
-        self.settings.describe(|name| registry.buckets_of(name))
+        let families = self.settings.describe(|name| registry.buckets_of(name))?;
+        Ok(families
+            .into_iter()
+            .map(|family| registry.with_native_buckets(family))
+            .collect())
     }
 
     /// Returns the description of one metric, with its full name; `None` if the metric is off.

@@ -23,8 +23,13 @@ pub struct FamilyDescription {
     pub unit: Option<Unit>,
     /// The labels in the order of the definition, without constant labels.
     pub labels: Vec<LabelDescription>,
-    /// The upper bounds of a histogram, without `+Inf`; empty for every other type.
+    /// The upper bounds of the classic buckets of a histogram, without `+Inf`; empty for every other type.
     pub buckets: Vec<f64>,
+    /// Whether a histogram has native buckets.
+    ///
+    /// This is a setting of the registry, so definitions do not have it: `families_in` of a layer and
+    /// [`Registry::with_native_buckets`](crate::Registry::with_native_buckets) set it.
+    pub native: bool,
 }
 
 impl FamilyDescription {
@@ -38,6 +43,7 @@ impl FamilyDescription {
             unit: None,
             labels: Vec::new(),
             buckets: Vec::new(),
+            native: false,
         }
     }
 
@@ -62,10 +68,17 @@ impl FamilyDescription {
         self
     }
 
-    /// Sets the upper bounds of a histogram, without `+Inf`.
+    /// Sets the upper bounds of the classic buckets of a histogram, without `+Inf`.
     #[must_use]
     pub fn buckets(mut self, bounds: impl Into<Vec<f64>>) -> Self {
         self.buckets = bounds.into();
+        self
+    }
+
+    /// Sets that a histogram has native buckets.
+    #[must_use]
+    pub fn native(mut self) -> Self {
+        self.native = true;
         self
     }
 

@@ -45,7 +45,8 @@ use self::snapshot::values::Spare;
 use crate::collect::checker::SampleRules;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
-use crate::model::kind::Instrument;
+use crate::model::description::FamilyDescription;
+use crate::model::kind::{Instrument, MetricKind};
 use crate::model::spec::FamilySpec;
 use crate::sync::lock;
 
@@ -213,6 +214,38 @@ impl Registry {
         families.register(spec, histogram_rules)
     }
 
+    /// Returns the description of a metric with the native buckets that this registry gives it.
+    ///
+    /// Only histograms change: [`native`](FamilyDescription::native) is set if
+    /// [`native_histograms`](RegistryBuilder::native_histograms) or one of its variants applies to the name, and
+    /// [`buckets`](FamilyDescription::buckets) is then emptied if the setting is
+    /// [`without_classic_buckets`](crate::NativeHistogram::without_classic_buckets). The metric need not be registered.
+    ///
+    /// ```
+    /// use tower_prometheus::{NativeHistogram, Registry, model::{FamilyDescription, MetricKind}};
+    ///
+    /// let settings = NativeHistogram::new(1.1).without_classic_buckets();
+    /// let registry = Registry::builder().native_histograms_for_suffix("_seconds", settings).build()?;
+    /// let duration = FamilyDescription::new("order_seconds", MetricKind::Histogram).buckets([0.1, 1.0]);
+    /// let duration = registry.with_native_buckets(duration);
+    /// assert!(duration.native && duration.buckets.is_empty());
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_native_buckets(&self, mut family: FamilyDescription) -> FamilyDescription {
+        let rules = &self.inner.histogram_rules;
+        if family.kind != MetricKind::Histogram {
+            return family;
+        }
+        if let Some(native) = rules.native(Instrument::Histogram, &family.name) {
+            family.native = true;
+            if !native.has_classic {
+                family.buckets.clear();
+            }
+        }
+        family
+    }
+
     /// Returns the buckets of durations in seconds whose definition sets none.
     pub(crate) fn buckets_of(&self, family: &str) -> Buckets {
         let rules = &self.inner.histogram_rules;
@@ -269,6 +302,15 @@ impl Registry {
         Ok(state)
     }
 }
+
+/// Handles are equal if they are of the same registry.
+impl PartialEq for Registry {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for Registry {}
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,13 @@
 //! [`Dashboard`]: rows and panels, and their JSON for Grafana.
 
+use tower_prometheus::Registry;
 use tower_prometheus::model::MetricKind;
 
 use crate::custom_content::CustomContent;
 use crate::definitions::Definitions;
 use crate::error::Error;
 use crate::grafana::{self, COLUMNS, ID_STEP};
+use crate::histogram::any_series;
 use crate::panel::{Panel, Row};
 use crate::selector::{MatchValue, Matcher, QueryScope};
 use crate::text::check_duration;
@@ -150,6 +152,28 @@ impl Dashboard {
         self
     }
 
+    /// Gives histograms the native buckets that this registry gives them. Equals [`Definitions::histograms_in`].
+    ///
+    /// ```
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    /// use tower_prometheus_mixin::Dashboard;
+    ///
+    /// let registry = Registry::builder().native_histograms(1.1).build()?;
+    /// let dashboard = Dashboard::http("shop-http", "Shop: HTTP", HttpMetrics::server())?.histograms_in(&registry);
+    /// assert!(!dashboard.to_json()?.contains("_bucket"));
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn histograms_in(mut self, registry: &Registry) -> Self {
+        self.definitions = self.definitions.histograms_in(registry);
+        self
+    }
+
+    /// Makes queries of native histograms also read classic buckets. Equals [`Definitions::mixed_histograms`].
+    pub fn mixed_histograms(mut self) -> Self {
+        self.definitions = self.definitions.mixed_histograms();
+        self
+    }
+
     /// Removes the variable `instance`, for jobs whose metrics are pushed. Equals [`Definitions::without_instance`].
     pub fn without_instance(mut self) -> Self {
         self.definitions = self.definitions.without_instance();
@@ -290,20 +314,22 @@ impl Dashboard {
             .next()
             .ok_or_else(|| Error::new("no panel queries a metric family; add a query"))?;
         let index = self.definitions.index()?;
-        let has_count = index
-            .family(family)
-            .is_ok_and(|family| matches!(family.kind, MetricKind::Histogram | MetricKind::Summary));
-        let series = if has_count {
-            format!("{family}_count")
-        } else {
-            family.to_owned()
+        let series = match index.family(family) {
+            Ok(indexed) if matches!(indexed.kind, MetricKind::Histogram | MetricKind::Summary) => {
+                any_series(family, indexed)
+            }
+            _ => family.to_owned(),
         };
         let mut list = vec![
             grafana::Variable::data_source(),
             grafana::Variable::label("job", "Job", format!("label_values({series}, job)")),
         ];
         if self.definitions.has_instance() {
-            let values = format!("label_values({series}{{job=~\"$job\"}}, instance)");
+            let of_job = match series.strip_suffix('}') {
+                Some(matchers) => format!("{matchers},job=~\"$job\"}}"),
+                None => format!("{series}{{job=~\"$job\"}}"),
+            };
+            let values = format!("label_values({of_job}, instance)");
             list.push(grafana::Variable::label("instance", "Instance", values));
         }
         list.extend(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tower_prometheus::Registry;
 use tower_prometheus::model::{FamilyDescription, LabelValues, MetricKind};
 
 use crate::error::Error;
@@ -27,6 +28,8 @@ pub struct Definitions {
     families: Vec<FamilyDescription>,
     common_labels: Vec<String>,
     without_instance: bool,
+    registry: Option<Registry>,
+    mixed_histograms: bool,
 }
 
 impl Definitions {
@@ -34,8 +37,7 @@ impl Definitions {
     pub fn new(families: impl IntoIterator<Item = FamilyDescription>) -> Self {
         Self {
             families: families.into_iter().collect(),
-            common_labels: Vec::new(),
-            without_instance: false,
+            ..Self::default()
         }
     }
 
@@ -67,15 +69,83 @@ impl Definitions {
         self
     }
 
+    /// Gives all histograms the native buckets that this registry gives them.
+    ///
+    /// Build the registry with the same function as the service, so that a histogram has native buckets in both or in
+    /// neither. Queries of histograms with native buckets read these, and not the classic ones: they need a Prometheus that
+    /// scrapes native histograms, see [`ScrapeConfig::native_histograms`](crate::ScrapeConfig::native_histograms). They
+    /// work in Prometheus 2.40 and later. VictoriaMetrics has no native histograms.
+    ///
+    /// ```
+    /// use tower_prometheus::{Error, HttpMetrics, Registry};
+    /// use tower_prometheus_mixin::{Definitions, Query};
+    ///
+    /// /// The service calls this function, too.
+    /// fn registry() -> Result<Registry, Error> {
+    ///     Registry::builder().native_histograms(1.1).build()
+    /// }
+    ///
+    /// let definitions = Definitions::new(HttpMetrics::server().families()?).histograms_in(&registry()?);
+    /// let p99 = Query::quantile(0.99, "http_request_duration_seconds").by(["endpoint"]);
+    /// assert_eq!(
+    ///     p99.to_promql(&definitions)?,
+    ///     "histogram_quantile(0.99, sum by (endpoint) (rate(http_request_duration_seconds[5m])))",
+    /// );
+    /// // Any bound is allowed.
+    /// let fast = Query::fraction_below(0.3, "http_request_duration_seconds");
+    /// assert_eq!(
+    ///     fast.to_promql(&definitions)?,
+    ///     "histogram_fraction(-Inf, 0.3, sum(rate(http_request_duration_seconds[5m])))",
+    /// );
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn histograms_in(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.clone());
+        self
+    }
+
+    /// Makes queries of native histograms also read classic buckets, for fleets in which some instances or some servers do
+    /// not have native histograms yet: `native or classic`.
+    ///
+    /// Set it while instances are updated, or while one Prometheus scrapes native histograms and another does not. Remove it
+    /// afterwards: the queries are longer. All servers must know the functions of native histograms, as Prometheus 2.40
+    /// and later do. VictoriaMetrics does not: generate its files without [`histograms_in`](Self::histograms_in).
+    ///
+    /// | query | if a server has only one kind | if instances in one server have different kinds | if an instance has both kinds |
+    /// |---|---|---|---|
+    /// | rate, increase, mean | exact | exact: all instances | counted once |
+    /// | fraction below a bound | as that kind | all instances | counted once |
+    /// | quantile | as that kind | the instances with native buckets; the others only for labels without any of these | the native buckets |
+    ///
+    /// - A bound must be a bucket bound, because classic buckets have no other. A histogram without classic buckets has
+    ///   only the native half of quantiles and fractions.
+    /// - An instance that changed from classic to native buckets in the range of a rate counts with what it has recorded
+    ///   since. The same holds for a 30-day error budget.
+    pub fn mixed_histograms(mut self) -> Self {
+        self.mixed_histograms = true;
+        self
+    }
+
     pub(crate) fn has_instance(&self) -> bool {
         !self.without_instance
     }
 
     /// Adds everything of `more` to these definitions.
     pub(crate) fn merge(&mut self, more: Self) {
-        self.families.extend(more.families);
+        self.families.extend(more.described());
         self.common_labels.extend(more.common_labels);
         self.without_instance |= more.without_instance;
+        self.registry = self.registry.take().or(more.registry);
+        self.mixed_histograms |= more.mixed_histograms;
+    }
+
+    /// Returns the families with the native buckets that the registry gives them.
+    fn described(&self) -> impl Iterator<Item = FamilyDescription> {
+        let families = self.families.iter().cloned();
+        families.map(|family| match &self.registry {
+            Some(registry) => registry.with_native_buckets(family),
+            None => family,
+        })
     }
 
     /// Returns the families in the order in which they were added, including duplicates.
@@ -93,8 +163,9 @@ impl Definitions {
             by_name: BTreeMap::new(),
             common_labels: common.chain(self.common_labels.iter().cloned()).collect(),
         };
-        for family in &self.families {
-            let indexed = IndexedFamily::new(family, &index.common_labels);
+        for family in self.described() {
+            let mut indexed = IndexedFamily::new(&family, &index.common_labels);
+            indexed.reads_classic |= self.mixed_histograms;
             let before = index.by_name.insert(family.name.clone(), indexed.clone());
             if before.is_some_and(|before| before != indexed) {
                 return Err(Error::new(format!(
@@ -138,7 +209,12 @@ pub(crate) struct IndexedFamily {
     pub(crate) kind: MetricKind,
     /// Label names, with the values of labels that have a fixed set of values.
     pub(crate) labels: BTreeMap<String, Option<Vec<String>>>,
+    /// The bounds of classic buckets.
     pub(crate) buckets: Vec<f64>,
+    /// Whether queries of a histogram read native buckets.
+    pub(crate) reads_native: bool,
+    /// Whether queries of a histogram read classic series. If both are set, they read `native or classic`.
+    pub(crate) reads_classic: bool,
 }
 
 impl IndexedFamily {
@@ -161,6 +237,8 @@ impl IndexedFamily {
             kind: family.kind,
             labels,
             buckets: family.buckets.clone(),
+            reads_native: family.native,
+            reads_classic: !family.native,
         }
     }
 
@@ -170,7 +248,15 @@ impl IndexedFamily {
             kind: MetricKind::Gauge,
             labels: labels.into_iter().map(|label| (label, None)).collect(),
             buckets: Vec::new(),
+            reads_native: false,
+            reads_classic: true,
         }
+    }
+
+    /// Whether quantiles and fractions read classic buckets. A histogram that has only native buckets still has the
+    /// classic series of its sum and count in text formats.
+    pub(crate) fn reads_classic_buckets(&self) -> bool {
+        self.reads_classic && !(self.reads_native && self.buckets.is_empty())
     }
 
     pub(crate) fn label_names(&self) -> LabelNames {

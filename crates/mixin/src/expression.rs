@@ -3,9 +3,9 @@
 use tower_prometheus::model::MetricKind;
 
 use crate::error::Error;
+use crate::histogram::{self, Term, Total};
 use crate::selector::{
-    Matcher, QueryScope, Selector, aggregated, check_bound, equal_labels, le_matcher, matchers,
-    no_such_label, wrong_kind,
+    Matcher, QueryScope, Selector, aggregated, equal_labels, matchers, no_such_label, wrong_kind,
 };
 use crate::text::{LabelNames, quoted_list};
 
@@ -81,18 +81,26 @@ pub(crate) struct PromQl {
     pub(crate) text: String,
     /// `None` for a number, which has no labels and can be combined with any series.
     pub(crate) labels: Option<LabelNames>,
+    /// Whether it is an operation, which needs parentheses as an operand of another one.
+    is_operation: bool,
 }
 
 impl PromQl {
-    fn series(text: String, labels: LabelNames) -> Self {
+    fn series(term: impl Into<Term>, labels: LabelNames) -> Self {
+        let Term { text, is_operation } = term.into();
         Self {
             text,
             labels: Some(labels),
+            is_operation,
         }
     }
 
     fn number(text: String) -> Self {
-        Self { text, labels: None }
+        Self {
+            text,
+            labels: None,
+            is_operation: false,
+        }
     }
 }
 
@@ -184,13 +192,6 @@ impl Expression {
         }
     }
 
-    fn needs_parentheses(&self) -> bool {
-        matches!(
-            self,
-            Self::Binary { .. } | Self::Mean { .. } | Self::FractionBelow { .. }
-        )
-    }
-
     /// Returns the first metric family in the expression.
     pub(crate) fn family(&self) -> Option<&str> {
         match self {
@@ -227,17 +228,15 @@ fn range(function: RangeFunction, of: &Selector, scope: &QueryScope<'_>) -> Resu
         RangeFunction::Increase => "increase",
     };
     let mut labels = family.label_names();
-    let suffix = match family.kind {
-        MetricKind::Counter => "",
-        MetricKind::Histogram => "_count",
-        MetricKind::Summary => {
+    let over_time = match family.kind {
+        MetricKind::Counter => format!("{function}({})", of.ranged(scope, "", "")?).into(),
+        MetricKind::Histogram | MetricKind::Summary => {
             labels.remove("quantile");
-            "_count"
+            Total::Count.over_time(function, of, scope)?
         }
         _ => return Err(wrong_kind(&of.family, family, function, "query its value")),
     };
-    let text = format!("{function}({})", of.ranged(scope, suffix, "")?);
-    Ok(PromQl::series(text, labels))
+    Ok(PromQl::series(over_time, labels))
 }
 
 fn histogram_quantile(
@@ -249,10 +248,8 @@ fn histogram_quantile(
     check_quantile(quantile)?;
     let family = of.histogram(scope, "quantile")?;
     let labels = of.check_by(family, by)?;
-    let with_le: Vec<_> = ["le".to_owned()].iter().chain(by).cloned().collect();
-    let rates = of.summed_rate(scope, ("_bucket", ""), &with_le)?;
-    let text = format!("histogram_quantile({quantile}, {rates})");
-    Ok(PromQl::series(text, labels))
+    let quantile = histogram::quantile(quantile, (of, family), by, scope)?;
+    Ok(PromQl::series(quantile, labels))
 }
 
 fn mean(of: &Selector, by: &[String], scope: &QueryScope<'_>) -> Result<PromQl, Error> {
@@ -262,9 +259,7 @@ fn mean(of: &Selector, by: &[String], scope: &QueryScope<'_>) -> Result<PromQl, 
         return Err(wrong_kind(&of.family, family, "mean", instead));
     }
     let labels = of.check_by(family, by)?;
-    let sums = of.summed_rate(scope, ("_sum", ""), by)?;
-    let counts = of.summed_rate(scope, ("_count", ""), by)?;
-    Ok(PromQl::series(format!("{sums} / {counts}"), labels))
+    Ok(PromQl::series(histogram::mean(of, by, scope)?, labels))
 }
 
 fn fraction_below(
@@ -274,11 +269,9 @@ fn fraction_below(
     scope: &QueryScope<'_>,
 ) -> Result<PromQl, Error> {
     let family = of.histogram(scope, "fraction below a bound")?;
-    check_bound(&of.family, bound, &family.buckets)?;
     let labels = of.check_by(family, by)?;
-    let below = of.summed_rate(scope, ("_bucket", &le_matcher(bound)), by)?;
-    let all = of.summed_rate(scope, ("_count", ""), by)?;
-    Ok(PromQl::series(format!("{below} / {all}"), labels))
+    let fraction = histogram::fraction_below(bound, (of, family), by, scope)?;
+    Ok(PromQl::series(fraction, labels))
 }
 
 /// Returns `absent(…)`. Prometheus derives the labels of its result from the selector: those with one matcher, which is
@@ -292,15 +285,15 @@ fn absent(of: &Expression, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
         }
         Expression::Instant(selector) => {
             let family = scope.index.family(&selector.family)?;
-            let suffix = match family.kind {
-                MetricKind::Histogram => "_count",
-                _ => "",
-            };
-            let text = selector.instant(scope, suffix, "")?;
-            (text, equal_labels(&selector.matchers, family, scope))
+            let matched = equal_labels(&selector.matchers, family, scope);
+            if family.kind == MetricKind::Histogram {
+                let absent = histogram::absent((selector, family), scope)?;
+                return Ok(PromQl::series(absent, matched));
+            }
+            (selector.instant(scope, "", "")?, matched)
         }
         _ => {
-            let PromQl { text, labels } = of.to_promql(scope)?;
+            let PromQl { text, labels, .. } = of.to_promql(scope)?;
             if labels.is_none() {
                 return Err(Error::new(format!(
                     "{text} is a number: it is never absent"
@@ -318,7 +311,7 @@ fn aggregate(
     of: &Expression,
     scope: &QueryScope<'_>,
 ) -> Result<PromQl, Error> {
-    let PromQl { text, labels } = of.to_promql(scope)?;
+    let PromQl { text, labels, .. } = of.to_promql(scope)?;
     let family = of.family().unwrap_or("a number");
     let labels = labels
         .ok_or_else(|| Error::new(format!("{text} is a number: it has no series to aggregate")))?;
@@ -352,7 +345,7 @@ fn binary(
     check_quantile_threshold(operator, left, right, scope)?;
     let operand = |expression: &Expression| -> Result<PromQl, Error> {
         let mut promql = expression.to_promql(scope)?;
-        if expression.needs_parentheses() {
+        if promql.is_operation {
             promql.text = format!("({})", promql.text);
         }
         Ok(promql)
@@ -373,6 +366,7 @@ fn binary(
     Ok(PromQl {
         text: format!("{} {} {}", left.text, operator.symbol(), right.text),
         labels,
+        is_operation: true,
     })
 }
 
@@ -393,8 +387,8 @@ impl Operator {
     }
 }
 
-/// Returns an error if a quantile is compared with a threshold that it cannot reach: `histogram_quantile` never exceeds
-/// the last finite bucket bound.
+/// Returns an error if a quantile is compared with a threshold that it cannot reach: `histogram_quantile` of classic
+/// buckets never exceeds the last finite bound.
 fn check_quantile_threshold(
     operator: Operator,
     left: &Expression,
@@ -405,7 +399,8 @@ fn check_quantile_threshold(
         return Ok(());
     };
     let family = of.histogram(scope, "quantile")?;
-    let Some(last) = family.buckets.last() else {
+    let last = family.buckets.last().filter(|_| !family.reads_native);
+    let Some(last) = last else {
         return Ok(());
     };
     let is_unreachable = match operator {

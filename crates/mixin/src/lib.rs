@@ -83,8 +83,8 @@
 //! | metric families, labels, values of labels with a fixed set of values | are defined |
 //! | functions | fit the type of the metric: the rate of a counter, the value of a gauge, a quantile of a histogram |
 //! | operands of an operator | have the same labels, so that their series match |
-//! | threshold of a quantile | can be reached: a quantile never exceeds the last finite bucket bound |
-//! | bound of a latency objective | is a bucket bound; between bounds, Prometheus only estimates |
+//! | threshold of a quantile | can be reached: a quantile of classic buckets never exceeds the last finite bound |
+//! | bound of a latency objective | is a bound of classic buckets, because between bounds Prometheus only estimates; any bound for [native histograms](#native-histograms) |
 //! | legends, and `{{ $labels.… }}` in summaries and descriptions | use labels that the query keeps |
 //! | regular expressions | have the syntax of RE2, which Prometheus uses |
 //! | summaries, descriptions and other templates of alerts | have the syntax, functions and variables of Prometheus |
@@ -97,6 +97,39 @@
 //! Dashboards use the JSON model of Grafana 10. Every query uses the variables `job` and `instance`; of pushed jobs, only
 //! `job` (see [`Dashboard::without_instance`]). Rates use
 //! `$__rate_interval` unless [`Query::over`] sets another range.
+//!
+//! # Native histograms
+//!
+//! | to | use |
+//! |---|---|
+//! | query native histograms in dashboards and rules | [`Definitions::histograms_in`] and [`Dashboard::histograms_in`], with the registry of the service |
+//! | query native or classic ones, while a fleet changes | [`Definitions::mixed_histograms`] and [`Dashboard::mixed_histograms`] |
+//! | make Prometheus scrape them | [`ScrapeConfig::native_histograms`], with its version |
+//!
+//! Without these settings, all queries read classic buckets, also of a registry that has both.
+//!
+//! ```
+//! use tower_prometheus::{HttpMetrics, Registry};
+//! use tower_prometheus_mixin::{Dashboard, Definitions, Error, Mixin, Rules, ScrapeConfig, ScrapeJob, Slo};
+//!
+//! /// The service calls `registry` and `install` on its result, instead of `build`.
+//! fn registry() -> tower_prometheus::RegistryBuilder {
+//!     Registry::builder().native_histograms(1.1)
+//! }
+//!
+//! fn mixin(http: &HttpMetrics) -> Result<Mixin, Error> {
+//!     let registry = registry().build()?;
+//!     let definitions = Definitions::new(http.families()?).histograms_in(&registry);
+//!     // 0.3 s is not a bound of the classic buckets.
+//!     let fast = Slo::http_latency("fast", 0.99, 0.3, http)?;
+//!     Ok(Mixin::new()
+//!         .dashboard(Dashboard::http("shop-http", "Shop: HTTP", http)?.histograms_in(&registry))
+//!         .rules("shop", Rules::new(definitions).group(fast.group()?))
+//!         .scrape_config(ScrapeConfig::new().native_histograms("3.8").job(ScrapeJob::new("shop").target("shop:8080"))))
+//! }
+//! # assert!(mixin(&HttpMetrics::server())?.files()?.values().all(|file| !file.contains("_bucket")));
+//! # Ok::<(), Error>(())
+//! ```
 //!
 //! For queries to run by hand, see the [PromQL guide](tower_prometheus::_guide::promql). For the number of series of a
 //! layer, and when to use recording rules, see the [cardinality guide](tower_prometheus::_guide::cardinality).
@@ -119,9 +152,12 @@ mod text;
 mod yaml;
 
 mod definitions;
+mod native_scrapes;
 mod pattern;
 mod selector;
 mod template;
+
+mod histogram;
 
 mod expression;
 mod query;

@@ -57,6 +57,8 @@ pub struct Panel {
     texts: Vec<(f64, String)>,
     range: (Option<f64>, Option<f64>),
     stacked: bool,
+    /// Whether the description ends with the limit of quantiles of classic buckets.
+    has_bucket_limit: bool,
     pub(crate) size: (u32, u32),
 }
 
@@ -154,6 +156,7 @@ impl Panel {
             texts: Vec::new(),
             range: (None, None),
             stacked: false,
+            has_bucket_limit: false,
             size,
         }
     }
@@ -162,6 +165,21 @@ impl Panel {
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
+    }
+
+    /// Adds the limit of quantiles to the description, unless the histogram has native buckets, which have no limit.
+    pub(crate) fn bucket_limit(mut self) -> Self {
+        self.has_bucket_limit = true;
+        self
+    }
+
+    fn description_in(&self, scope: &QueryScope<'_>) -> String {
+        const LIMIT: &str = " The value never exceeds the last finite bucket bound.";
+        let family = self.families().next();
+        let family = family.and_then(|family| scope.index.family(family).ok());
+        let has_limit = self.has_bucket_limit && family.is_some_and(|family| !family.reads_native);
+        let limit = if has_limit { LIMIT } else { "" };
+        format!("{}{limit}", self.description)
     }
 
     /// Adds a query. A panel has 1 to 26 queries.
@@ -231,7 +249,7 @@ impl Panel {
             id,
             kind: self.kind,
             title: self.title.clone(),
-            description: self.description.clone(),
+            description: self.description_in(scope),
             grid_pos,
             datasource: grafana::DataSource::variable(),
             targets,

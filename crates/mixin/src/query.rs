@@ -30,6 +30,15 @@ use crate::selector::{MatchValue, Matcher, QueryScope, RULE_RANGE, Selector};
 /// | [`and`](Self::and), [`or`](Self::or) | `and`, `or` |
 /// | the operators `+`, `-`, `*` and `/` | the same; the right operand is a query or an `f64` |
 ///
+/// These are the queries of classic histograms. Those of [native histograms](crate#native-histograms) are:
+///
+/// | function | PromQL |
+/// |---|---|
+/// | [`rate`](Self::rate), [`increase`](Self::increase) | `histogram_count(rate(name[5m]))`, `histogram_count(increase(name[5m]))` |
+/// | [`quantile`](Self::quantile) | `histogram_quantile(0.95, sum(rate(name[5m])))` |
+/// | [`mean`](Self::mean) | `sum(histogram_sum(rate(name[5m]))) / sum(histogram_count(rate(name[5m])))` |
+/// | [`fraction_below`](Self::fraction_below) | `histogram_fraction(-Inf, 0.3, sum(rate(name[5m])))` |
+///
 /// ```
 /// use tower_prometheus_mixin::Query;
 ///
@@ -82,7 +91,8 @@ impl Query {
 
     /// Calculates a quantile of a histogram, over all series unless [`by`](Self::by) keeps labels.
     ///
-    /// `quantile` is 0 to 1: 0.95 for p95. The result never exceeds the last finite bucket bound.
+    /// `quantile` is 0 to 1: 0.95 for p95. Of classic buckets, the result never exceeds the last finite bound. Of native
+    /// ones, it is right within their growth factor.
     pub fn quantile(quantile: f64, family: impl Into<String>) -> Self {
         Self::new(Expression::Quantile {
             quantile,
@@ -103,7 +113,8 @@ impl Query {
     /// Calculates the fraction of a histogram's observations that are at most `bound`, from 0 to 1, over all series
     /// unless [`by`](Self::by) keeps labels.
     ///
-    /// `bound` must be a bucket bound of the histogram, in its unit.
+    /// `bound` is in the unit of the histogram. Of classic buckets, it must be a bound. Of native ones, it can be any number:
+    /// Prometheus estimates the fraction within one bucket, which is 9 % wide with the growth factor 1.1.
     pub fn fraction_below(bound: f64, family: impl Into<String>) -> Self {
         Self::new(Expression::FractionBelow {
             bound,
@@ -323,7 +334,8 @@ impl Query {
     /// - a family, a label or a label value is not defined;
     /// - a regular expression is not valid in Prometheus;
     /// - a function does not fit the type of the metric, such as the rate of a gauge;
-    /// - a quantile is not 0 to 1, a range is not a duration, or a bound is not a bucket bound;
+    /// - a quantile is not 0 to 1, a range is not a duration, or a bound is not a bound of the classic buckets that the query
+    ///   reads;
     /// - a quantile is compared with a threshold that it cannot reach;
     /// - the operands of an operator have different labels, so that their series would not match;
     /// - a number is aggregated, or the operand of [`absent`](Self::absent);

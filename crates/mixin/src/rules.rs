@@ -320,7 +320,7 @@ impl Rule {
             common_matchers,
             default_range: RULE_RANGE,
         };
-        let PromQl { text, labels } = self.query.expression.to_promql(&scope)?;
+        let PromQl { text, labels, .. } = self.query.expression.to_promql(&scope)?;
         let mut labels = labels.unwrap_or_default();
         self.labels
             .keys()

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::native_scrapes::{NativeScrapes, NativeSettings};
 use crate::text::check_duration;
 use crate::yaml;
 
@@ -28,6 +29,7 @@ pub struct ScrapeConfig {
     interval: Option<String>,
     jobs: Vec<ScrapeJob>,
     rule_files: Vec<String>,
+    native: NativeScrapes,
 }
 
 /// A scrape job: targets that are scraped with the same settings.
@@ -101,6 +103,65 @@ impl ScrapeConfig {
         self
     }
 
+    /// Makes all jobs scrape native histograms, with the settings of this version of Prometheus, such as `3.8` or `2.42.0`.
+    ///
+    /// | version | in the file | needed besides the file |
+    /// |---|---|---|
+    /// | 3.8 and later | `scrape_native_histograms: true` | nothing |
+    /// | 2.40 to 3.7 | a comment that names the flag | the flag `--enable-feature=native-histograms` of Prometheus, for all jobs; see [`prometheus_flags`](Self::prometheus_flags) |
+    /// | before 2.40 | an error | |
+    ///
+    /// Prometheus then prefers protobuf, the only format that has native histograms. If you set `scrape_protocols`
+    /// yourself, `PrometheusProto` must be the first. A histogram that has native buckets is stored with these only, unless
+    /// [`always_scrape_classic_histograms`](Self::always_scrape_classic_histograms) is set.
+    ///
+    /// The configuration of vmagent does not change, because VictoriaMetrics scrapes text only: it gets classic buckets.
+    ///
+    /// ```
+    /// use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
+    ///
+    /// let config = |version: &str| {
+    ///     let job = ScrapeJob::new("shop").target("shop:8080");
+    ///     ScrapeConfig::new().job(job).native_histograms(version)
+    /// };
+    /// assert!(config("3.8").to_prometheus_yaml()?.contains("scrape_native_histograms: true"));
+    /// assert!(config("3.8").prometheus_flags()?.is_empty());
+    /// assert_eq!(config("2.42.0").prometheus_flags()?, ["--enable-feature=native-histograms"]);
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn native_histograms(mut self, prometheus_version: impl Into<String>) -> Self {
+        self.native.version = Some(prometheus_version.into());
+        self
+    }
+
+    /// Makes all jobs also scrape the classic buckets of histograms that have native ones. Needs
+    /// [`native_histograms`](Self::native_histograms).
+    ///
+    /// | version | in the file |
+    /// |---|---|
+    /// | 3.0 and later | `always_scrape_classic_histograms: true` |
+    /// | 2.45 to 2.55 | `scrape_classic_histograms: true` |
+    /// | before 2.45 | an error |
+    ///
+    /// Set it while queries of classic buckets are still in use, such as dashboards that are not generated. It stores both
+    /// kinds.
+    pub fn always_scrape_classic_histograms(mut self) -> Self {
+        self.native.classic_too = true;
+        self
+    }
+
+    /// Returns the command-line flags that Prometheus needs besides the file: `--enable-feature=native-histograms` if
+    /// [`native_histograms`](Self::native_histograms) is set for a version before 3.8, else none.
+    ///
+    /// Prometheus accepts `--enable-feature` several times, so the flag can be added to others.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the version is not valid or too old for the settings.
+    pub fn prometheus_flags(&self) -> Result<Vec<&'static str>, Error> {
+        Ok(self.native.settings()?.flag.into_iter().collect())
+    }
+
     /// Returns the file for Prometheus, as YAML.
     ///
     /// # Errors
@@ -108,21 +169,28 @@ impl ScrapeConfig {
     /// Returns an error if no job was added, two jobs have the same name, a job has no name or no target, a target is not
     /// `host:port`, a path does not start with `/`, an interval is not a duration, a job has both
     /// [`basic_auth`](ScrapeJob::basic_auth) and [`authorization`](ScrapeJob::authorization), the type of an authorization is
-    /// `Basic`, TLS settings are set without [`https`](ScrapeJob::https), or the path of a file is empty.
+    /// `Basic`, TLS settings are set without [`https`](ScrapeJob::https), the path of a file is empty, or the version of
+    /// Prometheus is not valid or too old for [`native_histograms`](Self::native_histograms) and
+    /// [`always_scrape_classic_histograms`](Self::always_scrape_classic_histograms).
     pub fn to_prometheus_yaml(&self) -> Result<String, Error> {
-        self.yaml(&self.rule_files)
+        let native = self.native.settings()?;
+        let yaml = self.yaml(&self.rule_files, native)?;
+        Ok(match native.flag {
+            Some(flag) => format!("# Native histograms: start Prometheus with {flag}\n{yaml}"),
+            None => yaml,
+        })
     }
 
     /// Returns the file for vmagent and VictoriaMetrics, as YAML. It omits keys that only Prometheus accepts.
     ///
     /// # Errors
     ///
-    /// As [`to_prometheus_yaml`](Self::to_prometheus_yaml).
+    /// As [`to_prometheus_yaml`](Self::to_prometheus_yaml), except those of the version of Prometheus.
     pub fn to_vmagent_yaml(&self) -> Result<String, Error> {
-        self.yaml(&[])
+        self.yaml(&[], NativeSettings::default())
     }
 
-    fn yaml(&self, rule_files: &[String]) -> Result<String, Error> {
+    fn yaml(&self, rule_files: &[String], native: NativeSettings) -> Result<String, Error> {
         let interval = self.interval.as_deref();
         interval.map(check_duration).transpose()?;
         if self.jobs.is_empty() {
@@ -139,7 +207,7 @@ impl ScrapeConfig {
                     job.name
                 )));
             }
-            let yaml = job.to_yaml_model();
+            let yaml = job.to_yaml_model(native);
             let yaml = yaml.map_err(|error| error.within(format_args!("job {:?}", job.name)));
             scrape_configs.push(yaml?);
         }
@@ -273,7 +341,7 @@ impl ScrapeJob {
         self
     }
 
-    fn to_yaml_model(&self) -> Result<JobYaml<'_>, Error> {
+    fn to_yaml_model(&self, native: NativeSettings) -> Result<JobYaml<'_>, Error> {
         self.check()?;
         let discovery = self.namespace.as_deref().map(|namespace| PodDiscovery {
             role: "pod",
@@ -282,6 +350,9 @@ impl ScrapeJob {
         Ok(JobYaml {
             job_name: &self.name,
             scrape_interval: self.interval.as_deref(),
+            scrape_native_histograms: native.scrape_native_histograms,
+            scrape_classic_histograms: native.scrape_classic_histograms,
+            always_scrape_classic_histograms: native.always_scrape_classic_histograms,
             honor_labels: self.honor_labels,
             metrics_path: self.path.as_deref(),
             scheme: self.https.then_some("https"),
@@ -436,6 +507,12 @@ struct JobYaml<'a> {
     job_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scrape_interval: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    scrape_native_histograms: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    scrape_classic_histograms: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    always_scrape_classic_histograms: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     honor_labels: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -267,16 +267,22 @@ pub(crate) fn le_matcher(bound: f64) -> String {
     }
 }
 
-/// Returns an error if the bound is not a bucket bound, because the fraction below it could only be estimated.
-pub(crate) fn check_bound(name: &str, bound: f64, buckets: &[f64]) -> Result<(), Error> {
+/// Returns an error if the bound is not a bound of the classic buckets, because the fraction below it could only be
+/// estimated.
+pub(crate) fn check_bound(name: &str, bound: f64, family: &IndexedFamily) -> Result<(), Error> {
+    let buckets = &family.buckets;
     if buckets.contains(&bound) {
         return Ok(());
     }
     let below = buckets.iter().rev().find(|b| **b < bound);
     let above = buckets.iter().find(|b| **b > bound);
     let near: Vec<_> = below.into_iter().chain(above).map(f64::to_string).collect();
+    let reason = match family.reads_native {
+        true => ", as `mixed_histograms` needs; use a bound",
+        false => "; use native histograms, or a bound",
+    };
     Err(Error::new(format!(
-        "{bound} is not a bucket bound of {name:?}; the nearest {} {}",
+        "{bound} is not a classic bucket bound of {name:?}{reason}: the nearest {} {}",
         if near.len() == 1 { "is" } else { "are" },
         near.join(" and "),
     )))

@@ -29,8 +29,8 @@ use crate::text::percent;
 /// objective.
 ///
 /// ```
-/// use tower_prometheus::HttpMetrics;
-/// use tower_prometheus_mixin::{Rules, Slo};
+/// use tower_prometheus::{HttpMetrics, Registry};
+/// use tower_prometheus_mixin::{Definitions, Rules, Slo};
 ///
 /// let http = HttpMetrics::server().duration_buckets([0.1, 0.25, 0.5, 1.0]);
 /// let rules = Rules::new(http.families()?)
@@ -39,10 +39,14 @@ use crate::text::percent;
 /// let yaml = rules.to_yaml()?;
 /// assert!(yaml.contains("> (14.4 * (1 - 0.999))"));
 ///
-/// // 0.3 s is not a bucket bound, so the number of requests within 0.3 s could only be estimated.
-/// let estimated = Slo::http_latency("shop_fast", 0.99, 0.3, &http)?.group()?;
-/// let error = Rules::new(http.families()?).group(estimated).to_yaml().unwrap_err();
-/// assert!(error.to_string().ends_with("the nearest are 0.25 and 0.5"));
+/// // 0.3 s is not a bound of the classic buckets, so the number of requests within 0.3 s could only be estimated.
+/// let fast = Slo::http_latency("shop_fast", 0.99, 0.3, &http)?.group()?;
+/// let error = Rules::new(http.families()?).group(fast.clone()).to_yaml().unwrap_err();
+/// assert!(error.to_string().ends_with("use native histograms, or a bound: the nearest are 0.25 and 0.5"));
+///
+/// let registry = Registry::builder().native_histograms(1.1).build()?;
+/// let definitions = Definitions::new(http.families()?).histograms_in(&registry);
+/// assert!(Rules::new(definitions).group(fast).to_yaml()?.contains("histogram_fraction(-Inf, 0.3, "));
 /// # Ok::<(), tower_prometheus_mixin::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -92,8 +96,9 @@ impl Slo {
     /// Creates an objective for the fraction of a histogram's observations that are at most `within`: at least
     /// `objective`, such as 0.99.
     ///
-    /// `name` becomes the label `slo`. `within` must be a bucket bound of the histogram, in its unit. For the metrics
-    /// of a layer, use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
+    /// `name` becomes the label `slo`. `within` is in the unit of the histogram. It can be any number if the definitions of
+    /// the rules give the histogram [native buckets](crate#native-histograms); otherwise it must be a bucket bound. For the
+    /// metrics of a layer, use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
     pub fn latency(
         name: impl Into<String>,
         objective: f64,

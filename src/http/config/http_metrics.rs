@@ -664,13 +664,20 @@ impl HttpMetrics {
         self.settings()?.describe(|_| Buckets::default())
     }
 
-    /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own.
+    /// Like [`families`](Self::families), with the buckets of this registry for histograms without their own, and with
+    /// its native histograms.
     ///
     /// # Errors
     ///
     /// The same as [`families`](Self::families).
     pub fn families_in(&self, registry: &Registry) -> Result<Vec<FamilyDescription>, Error> {
-        self.settings()?.describe(|name| registry.buckets_of(name))
+        let families = self
+            .settings()?
+            .describe(|name| registry.buckets_of(name))?;
+        Ok(families
+            .into_iter()
+            .map(|family| registry.with_native_buckets(family))
+            .collect())
     }
 
     /// Returns the description of one metric, or `None` if a layer with this configuration does not record

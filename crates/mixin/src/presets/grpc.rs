@@ -124,7 +124,8 @@ impl Slo {
     /// the method is preregistered and the durations have the label with the type. Other calls count, whatever their
     /// type.
     ///
-    /// `name` becomes the label `slo`. `within` must be a bucket bound of the layer's durations; otherwise,
+    /// `name` becomes the label `slo`. `within` can be any number if the definitions of the rules give the durations
+    /// [native buckets](crate#native-histograms). Otherwise it must be a bucket bound of the layer's durations, or
     /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
     ///
     /// # Errors
@@ -242,7 +243,8 @@ fn overview(layer: &GrpcFamilies) -> Row {
         row = row.panel(
             Panel::stat("p95 duration", PanelUnit::Seconds)
                 .size(6, 4)
-                .description("5 % of the calls took longer. The value never exceeds the last finite bucket bound.")
+                .description("5 % of the calls took longer.")
+                .bucket_limit()
                 .query(Query::quantile(0.95, handling.as_str())),
         );
     }

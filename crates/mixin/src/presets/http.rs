@@ -146,7 +146,8 @@ impl Slo {
     /// Creates an objective for the fraction of a layer's requests that take at most `within` seconds: at least
     /// `objective`, such as 0.99.
     ///
-    /// `name` becomes the label `slo`. `within` must be one of the layer's `duration_buckets`; otherwise,
+    /// `name` becomes the label `slo`. `within` can be any number if the definitions of the rules give the durations
+    /// [native buckets](crate#native-histograms). Otherwise it must be one of the layer's `duration_buckets`, or
     /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
     ///
     /// # Errors
@@ -278,7 +279,8 @@ impl HttpFamilies {
         if let Some(duration) = name_of(&self.duration) {
             row = row.panel(
                 Panel::stat("p95 duration", PanelUnit::Seconds)
-                    .description("5 % of the requests took longer. The value never exceeds the last finite bucket bound.")
+                    .description("5 % of the requests took longer.")
+                    .bucket_limit()
                     .query(Query::quantile(0.95, duration)),
             );
         }

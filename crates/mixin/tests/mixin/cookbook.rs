@@ -7,14 +7,14 @@ use axum::Router;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_prometheus::{
-    HttpMetrics, Registry,
+    HttpMetrics, NativeHistogram, Registry,
     http::{HttpMetric, LongLived},
 };
 use tower_prometheus_mixin::{Definitions, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo};
 
 use test_support::server::Server;
 use test_support::skip_without;
-use test_support::store::Store;
+use test_support::store::{Directory, Store};
 
 /// Returns the PromQL code blocks of a Markdown text.
 fn queries_of(markdown: &str) -> Vec<String> {
@@ -36,8 +36,7 @@ fn http() -> HttpMetrics {
 }
 
 /// Starts a service that has data for all queries: failures, panics, aborted bodies, open event streams, label overflow.
-async fn shop() -> (Server, Registry) {
-    let registry = Registry::new();
+async fn shop(registry: &Registry) -> Server {
     let mut app = Router::new()
         .route("/users/{id}", get(async || "ada"))
         .route("/fail", get(async || http::StatusCode::SERVICE_UNAVAILABLE))
@@ -72,10 +71,10 @@ async fn shop() -> (Server, Registry) {
         app = app.route(&format!("/page/{i}"), get(async || "page"));
     }
     let app = app
-        .layer(http().build(&registry).unwrap())
+        .layer(http().build(registry).unwrap())
         .layer(CatchPanicLayer::new())
         .route_service("/metrics", registry.handler());
-    (Server::start(app).await, registry)
+    Server::start(app).await
 }
 
 /// Sends requests until the test is done, because a rate needs a counter that increases.
@@ -105,15 +104,30 @@ const EMPTY_WITHOUT_PROBLEMS: [&str; 1] = ["up == 0"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_has_a_result() {
     skip_without!(Curl, Prometheus);
-    let (server, _registry) = shop().await;
+    let start = |config: &str| Store::prometheus(config, &[]);
+    check_shop(&Registry::new(), 1.0, start, true).await;
+}
+
+/// The histograms have only native buckets, and the objective a threshold that is not a bound of classic ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_query_of_native_histograms_has_a_result() {
+    skip_without!(Curl, Prometheus);
+    let settings = NativeHistogram::new(1.1).without_classic_buckets();
+    let registry = Registry::builder().native_histograms(settings);
+    let registry = registry.build().unwrap();
+    let start = Store::prometheus_with_native_histograms;
+    check_shop(&registry, 1.3, start, false).await;
+}
+
+/// Checks the queries of the layer, and those of the guide if `guide`, against a shop that records into this registry. No
+/// request takes `threshold` seconds.
+async fn check_shop(registry: &Registry, threshold: f64, start: fn(&str) -> Store, guide: bool) {
+    let server = shop(registry).await;
     let target = server.address.to_string();
     let done = AtomicBool::new(false);
-    let config = ScrapeConfig::new()
-        .interval("1s")
-        .job(ScrapeJob::new("shop").target(target))
-        .rule_file("rules.yml");
+    let directory = Directory::new();
     let http = http();
-    let definitions = Definitions::new(http.families().unwrap());
+    let definitions = Definitions::new(http.families().unwrap()).histograms_in(registry);
     let rules = Rules::new(definitions.clone())
         .group(RuleGroup::http("http", &http).unwrap().interval("1s"))
         .group(
@@ -124,23 +138,27 @@ async fn every_query_has_a_result() {
                 .interval("1s"),
         )
         .group(
-            Slo::http_latency("fast", 0.99, 1.0, &http)
+            Slo::http_latency("fast", 0.99, threshold, &http)
                 .unwrap()
                 .group()
                 .unwrap()
                 .interval("1s"),
         )
         .group(RuleGroup::health("health", definitions).interval("1s"));
-    let (config, rules) = (
-        config.to_prometheus_yaml().unwrap(),
-        rules.to_yaml().unwrap(),
-    );
-    let checks = tokio::task::spawn_blocking({
-        let rules = rules.clone();
-        move || {
-            let store = Store::prometheus(&config, &[("rules.yml", &rules)]);
-            check_queries(&store, &rules);
+    let rules = rules.to_yaml().unwrap();
+    let rule_file = directory.write("rules.yml", &rules);
+    let config = ScrapeConfig::new()
+        .interval("1s")
+        .job(ScrapeJob::new("shop").target(target))
+        .rule_file(rule_file.display().to_string());
+    let config = config.to_prometheus_yaml().unwrap();
+    let registry = registry.clone();
+    let checks = tokio::task::spawn_blocking(move || {
+        let store = start(&config);
+        if guide {
+            check_guide(&store);
         }
+        check_queries(&store, &registry, &rules);
     });
     let checks = async {
         let result = checks.await;
@@ -150,7 +168,8 @@ async fn every_query_has_a_result() {
     tokio::join!(checks, send_requests(server.url(""), &done));
 }
 
-fn check_queries(store: &Store, rules: &str) {
+/// Checks the queries of the PromQL guide.
+fn check_guide(store: &Store) {
     let guide = queries_of(include_str!("../../../../docs/guide/promql.md"));
     assert!(guide.len() >= 17, "{guide:#?}");
     for query in &guide {
@@ -167,8 +186,13 @@ fn check_queries(store: &Store, rules: &str) {
             false => assert!(!store.wait_for_values(query).is_empty(), "{query}"),
         }
     }
+}
+
+/// Checks the dashboard and the rules of the layer.
+fn check_queries(store: &Store, registry: &Registry, rules: &str) {
     // All panels of the layer's dashboard.
     let dashboard = tower_prometheus_mixin::Dashboard::http("shop", "Shop", http()).unwrap();
+    let dashboard = dashboard.histograms_in(registry);
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard.to_json().unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels
@@ -201,7 +225,7 @@ fn check_queries(store: &Store, rules: &str) {
             .wait_for_values("ALERTS{alertname=\"CardinalityOverflow\"}")
             .is_empty()
     );
-    // No request takes longer than 1 s. This needs a matcher for `le` as Prometheus scraped it, `1.0`.
+    // No request takes longer than the threshold. Of 1 s, this needs a matcher for `le` as Prometheus scraped it, `1.0`.
     assert_eq!(
         store.wait_for_values("job:slo_errors:ratio_rate5m{slo=\"fast\"}"),
         [0.0]

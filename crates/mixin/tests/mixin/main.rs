@@ -8,6 +8,7 @@ mod dashboards;
 mod families;
 mod generated;
 mod golden;
+mod native;
 mod pushed;
 mod queries;
 mod rules;

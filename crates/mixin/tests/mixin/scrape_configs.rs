@@ -247,3 +247,131 @@ fn invalid_jobs_are_rejected() {
         );
     }
 }
+
+fn native(version: &str) -> ScrapeConfig {
+    let job = ScrapeJob::new("shop").target("shop:8080");
+    ScrapeConfig::new().job(job).native_histograms(version)
+}
+
+#[test]
+fn native_histograms_have_the_settings_of_the_version() {
+    const FLAG: &str = "--enable-feature=native-histograms";
+    const COMMENT: &str =
+        "# Native histograms: start Prometheus with --enable-feature=native-histograms\n";
+    let file = |before: &str, settings: &str| {
+        format!(
+            "{before}scrape_configs:\n- job_name: shop\n{settings}  static_configs:\n  - targets:\n    - shop:8080\n"
+        )
+    };
+    let classic = native("3.8").to_vmagent_yaml().unwrap();
+    assert_eq!(classic, file("", ""));
+    for (version, flags, before, of_native, of_classic) in [
+        ("2.40", &[FLAG][..], COMMENT, "", None),
+        ("2.44.0", &[FLAG], COMMENT, "", None),
+        (
+            "2.45",
+            &[FLAG],
+            COMMENT,
+            "",
+            Some("scrape_classic_histograms"),
+        ),
+        (
+            "v2.55.1",
+            &[FLAG],
+            COMMENT,
+            "",
+            Some("scrape_classic_histograms"),
+        ),
+        (
+            "3.0",
+            &[FLAG],
+            COMMENT,
+            "",
+            Some("always_scrape_classic_histograms"),
+        ),
+        (
+            "3.7.3",
+            &[FLAG],
+            COMMENT,
+            "",
+            Some("always_scrape_classic_histograms"),
+        ),
+        (
+            "3.8.0",
+            &[],
+            "",
+            "  scrape_native_histograms: true\n",
+            Some("always_scrape_classic_histograms"),
+        ),
+        (
+            "4.0.0-rc.1",
+            &[],
+            "",
+            "  scrape_native_histograms: true\n",
+            Some("always_scrape_classic_histograms"),
+        ),
+    ] {
+        let config = native(version);
+        assert_eq!(config.prometheus_flags().unwrap(), flags, "{version}");
+        assert_eq!(
+            config.to_prometheus_yaml().unwrap(),
+            file(before, of_native)
+        );
+        let both = config.always_scrape_classic_histograms();
+        match of_classic {
+            Some(key) => {
+                let settings = format!("{of_native}  {key}: true\n");
+                assert_eq!(both.to_prometheus_yaml().unwrap(), file(before, &settings));
+            }
+            None => assert_eq!(
+                both.to_prometheus_yaml().unwrap_err().to_string(),
+                format!(
+                    "Prometheus {version} cannot scrape the classic buckets of histograms that have native ones: this \
+                     needs 2.45 or later"
+                )
+            ),
+        }
+        // VictoriaMetrics does not start with unknown settings.
+        assert_eq!(both.to_vmagent_yaml().unwrap(), classic);
+    }
+    let without = ScrapeConfig::new().job(ScrapeJob::new("shop").target("shop:8080"));
+    assert!(without.prometheus_flags().unwrap().is_empty());
+}
+
+#[test]
+fn versions_without_native_histograms_are_rejected() {
+    let error_of = |config: ScrapeConfig| {
+        let error = config.to_prometheus_yaml().unwrap_err().to_string();
+        assert_eq!(config.prometheus_flags().unwrap_err().to_string(), error);
+        error
+    };
+    assert_eq!(
+        error_of(native("2.39.1")),
+        "Prometheus 2.39.1 cannot scrape native histograms: this needs 2.40 or later"
+    );
+    for version in ["", "3", "latest", "3.x", "=3.8", "-3.8"] {
+        assert_eq!(
+            error_of(native(version)),
+            format!(
+                "the version of Prometheus must have the form \"3.8\" or \"3.8.1\", got {version:?}"
+            )
+        );
+    }
+    let without = ScrapeConfig::new().job(ScrapeJob::new("shop").target("shop:8080"));
+    assert_eq!(
+        error_of(without.always_scrape_classic_histograms()),
+        "always_scrape_classic_histograms is set without native_histograms; add it"
+    );
+}
+
+#[test]
+fn promtool_accepts_the_settings_of_its_version() {
+    skip_without!(Promtool);
+    let directory = Directory::new();
+    directory.write(
+        "prometheus.yml",
+        &native("2.42.0").to_prometheus_yaml().unwrap(),
+    );
+    let check = ["check", "config", "--lint-fatal", "prometheus.yml"];
+    assert!(promtool(&check, &directory.0).contains("SUCCESS"));
+}
