@@ -45,6 +45,7 @@ use crate::collect::checker::SampleRules;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
+use crate::model::layer::LayerDescription;
 use crate::model::spec::FamilySpec;
 use crate::sync::lock;
 
@@ -121,6 +122,7 @@ struct RegistryInner {
     /// One leaked state per configuration of a layer or family. Building the same layer again reuses its state,
     /// so it leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
+    layer_descriptions: Mutex<Vec<LayerDescription>>,
 }
 
 impl Registry {
@@ -173,8 +175,22 @@ impl Registry {
                 #[cfg(feature = "summary")]
                 summaries: SeriesMap::default(),
                 layers: Mutex::default(),
+                layer_descriptions: Mutex::default(),
             }),
         }
+    }
+
+    /// Returns the definitions of the layers that were built with this registry, in the order in which they were built.
+    ///
+    /// A configuration that was built several times is listed once. Layers of registries that are collectors of this one
+    /// are not included.
+    #[must_use]
+    pub fn layers(&self) -> Vec<LayerDescription> {
+        lock(&self.inner.layer_descriptions).clone()
+    }
+
+    pub(crate) fn add_layer(&self, layer: LayerDescription) {
+        lock(&self.inner.layer_descriptions).push(layer);
     }
 
     pub(crate) fn store(&self) -> Arc<Store> {
@@ -275,6 +291,7 @@ impl fmt::Debug for Registry {
             #[cfg(feature = "summary")]
                 summaries: _,
             layers: _,
+            layer_descriptions: _,
         } = &*self.inner;
         f.debug_struct("Registry")
             .field("constant_labels", constant_labels)
