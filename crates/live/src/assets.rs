@@ -26,7 +26,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 25] = assets! {
+static ASSETS: [Asset; 26] = assets! {
     "index.html": "text/html; charset=utf-8",
     "live.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
@@ -44,6 +44,7 @@ static ASSETS: [Asset; 25] = assets! {
     "notices.js": SCRIPT,
     "overview.js": SCRIPT,
     "plot.js": SCRIPT,
+    "process.js": SCRIPT,
     "promql.js": SCRIPT,
     "query.js": SCRIPT,
     "start.js": SCRIPT,

@@ -235,6 +235,20 @@ impl Viewer {
         series.value[0]
     }
 
+    /// The type of the only series of a family.
+    pub fn kind(&self, family: &str) -> &str {
+        let families = self
+            .series
+            .values()
+            .map(|series| &self.families[&series.family]);
+        let mut kinds = families
+            .filter(|known| known.name == family)
+            .map(|known| &*known.kind);
+        let kind = kinds.next().unwrap_or_else(|| panic!("no {family}"));
+        assert_eq!(kinds.next(), None, "{family} has several series");
+        kind
+    }
+
     pub fn series_count(&self, family: &str) -> usize {
         let is_family = |series: &&Series| self.families[&series.family].name == family;
         self.series.values().filter(is_family).count()
