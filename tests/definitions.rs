@@ -9,7 +9,7 @@ use tower_prometheus::{
     GrpcMetrics, HttpMetrics, NativeHistogram, Registry,
     grpc::{GrpcMetric, GrpcType},
     http::{Endpoint, HttpLabel, HttpMetric, Naming},
-    model::{FamilyDescription, LabelRole, LabelValues, MetricKind},
+    model::{FamilyDescription, LabelRole, LabelValues, LayerKind, MetricKind},
     snapshot::Value,
 };
 
@@ -199,6 +199,45 @@ fn grpc_definitions_equal_the_metrics_page() {
             );
         }
         assert_eq!(codes.len(), page.matches("grpc_code=").count());
+    }
+}
+
+#[test]
+fn registry_lists_the_layers_that_were_built_with_it_once() {
+    let registry = Registry::new();
+    assert_eq!(registry.layers(), []);
+    let http = HttpMetrics::server().naming(
+        Naming::classic()
+            .family(HttpMetric::Requests, "hits_total")
+            .endpoint_label("path"),
+    );
+    let grpc = GrpcMetrics::client();
+    for _ in 0..2 {
+        http.clone().build(&registry).unwrap();
+        grpc.clone().build(&registry).unwrap();
+    }
+    let layers = registry.layers();
+    let kinds: Vec<_> = layers.iter().map(|layer| layer.kind).collect();
+    assert_eq!(kinds, [LayerKind::HttpServer, LayerKind::GrpcClient]);
+    let [ours, calls] = layers.try_into().unwrap();
+    assert_eq!(ours.requests, http.family(HttpMetric::Requests).unwrap());
+    assert_eq!(ours.durations, http.family(HttpMetric::Duration).unwrap());
+    assert_eq!(
+        ours.in_progress,
+        http.family(HttpMetric::InProgress).unwrap()
+    );
+    assert_eq!(calls.requests, grpc.family(GrpcMetric::Handled).unwrap());
+    assert_eq!(calls.durations, grpc.family(GrpcMetric::Handling).unwrap());
+    assert_eq!(
+        calls.in_progress,
+        grpc.family(GrpcMetric::InProgress).unwrap()
+    );
+    for (layer, families) in [(ours, http.families()), (calls, grpc.families())] {
+        let mut listed: Vec<_> = layer.families().cloned().collect();
+        let mut families = families.unwrap();
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        families.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(listed, families);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::grpc::settings::{GrpcSettings, GrpcType, PreregisteredMethod};
 use crate::http::config::http_label::HttpLabel;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
+use crate::model::layer::LayerDescription;
 use crate::registry::Registry;
 use crate::sink::Sink;
 use crate::sink::side::Side;
@@ -342,6 +343,17 @@ impl GrpcMetrics {
         self.settings.check()?;
         self.settings
             .describe_family(metric, |_| Buckets::default())
+    }
+
+    /// Returns the definition of a layer with this configuration, as [`Registry::layers`] lists it once the layer is
+    /// built.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is invalid; see [`build`](Self::build).
+    pub fn description(&self) -> Result<LayerDescription, Error> {
+        self.settings.check()?;
+        self.settings.describe_layer(|_| Buckets::default())
     }
 
     /// Checks the configuration and builds the layer, which records into `sink`.

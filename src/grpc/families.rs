@@ -10,8 +10,10 @@ use crate::http::config::http_label::On;
 use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
 use crate::model::kind::Instrument;
+use crate::model::layer::{LayerDescription, LayerKind};
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::sink::overflow::overflow_spec;
+use crate::sink::side::Side;
 
 /// Where the value of a label comes from.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +139,31 @@ impl GrpcSettings {
         }
         families.push(overflow_spec().describe());
         Ok(families)
+    }
+
+    /// The definition of a layer with these settings.
+    pub(crate) fn describe_layer(
+        &self,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<LayerDescription, Error> {
+        use GrpcMetric::{Handled, Handling, InProgress};
+        let mut others = Vec::new();
+        for metric in GrpcMetric::ALL {
+            if !matches!(metric, Handled | Handling | InProgress) {
+                others.extend(self.describe_family(metric, &rules)?);
+            }
+        }
+        others.push(overflow_spec().describe());
+        Ok(LayerDescription {
+            kind: match self.side {
+                Side::Server => LayerKind::GrpcServer,
+                Side::Client => LayerKind::GrpcClient,
+            },
+            requests: self.describe_family(Handled, &rules)?,
+            durations: self.describe_family(Handling, &rules)?,
+            in_progress: self.describe_family(InProgress, &rules)?,
+            others,
+        })
     }
 
     /// The description of one family without constant labels, if it is measured.

@@ -43,7 +43,11 @@ impl GrpcSeries {
             return Ok(Self::disabled());
         }
         let same = |series: &Self| series.settings == *settings;
-        let leak = || Ok(Self::leak(Self::new(settings.clone(), sink.clone())?));
+        let leak = || {
+            let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
+            sink.add_layer(|buckets| settings.describe_layer(buckets))?;
+            Ok(series)
+        };
         let (options, labels) = (&settings.options, settings.label_names());
         let buckets = settings.bucket_settings();
         sink.layer_state(options, labels, &buckets, same, leak)

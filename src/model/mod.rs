@@ -12,6 +12,7 @@ pub(crate) mod families_table;
 pub(crate) mod family_unit;
 pub(crate) mod kind;
 pub(crate) mod label_text;
+pub(crate) mod layer;
 pub mod names;
 pub(crate) mod native;
 pub(crate) mod numbers;
@@ -25,5 +26,6 @@ pub use self::{
     description::{FamilyDescription, LabelDescription, LabelRole, LabelValues},
     families_table::families_table,
     kind::MetricKind,
+    layer::{LayerDescription, LayerKind},
     numbers::Number,
 };

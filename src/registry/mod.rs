@@ -47,6 +47,7 @@ use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::model::kind::{Instrument, MetricKind};
+use crate::model::layer::LayerDescription;
 use crate::model::spec::FamilySpec;
 use crate::sync::lock;
 
@@ -123,6 +124,7 @@ struct RegistryInner {
     /// One leaked state per configuration of a layer or family. Building the same layer again reuses its state,
     /// so it leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
+    layer_descriptions: Mutex<Vec<LayerDescription>>,
     has_created_lines: bool,
 }
 
@@ -187,9 +189,23 @@ impl Registry {
                 #[cfg(feature = "summary")]
                 summaries: SeriesMap::default(),
                 layers: Mutex::default(),
+                layer_descriptions: Mutex::default(),
                 has_created_lines: page.created_lines,
             }),
         }
+    }
+
+    /// Returns the definitions of the layers that were built with this registry, in the order in which they were built.
+    ///
+    /// A configuration that was built several times is listed once. Layers of registries that are collectors of this one
+    /// are not included.
+    #[must_use]
+    pub fn layers(&self) -> Vec<LayerDescription> {
+        lock(&self.inner.layer_descriptions).clone()
+    }
+
+    pub(crate) fn add_layer(&self, layer: LayerDescription) {
+        lock(&self.inner.layer_descriptions).push(layer);
     }
 
     pub(crate) fn store(&self) -> Arc<Store> {
@@ -331,6 +347,7 @@ impl fmt::Debug for Registry {
             #[cfg(feature = "summary")]
                 summaries: _,
             layers: _,
+            layer_descriptions: _,
             has_created_lines: _,
         } = &*self.inner;
         f.debug_struct("Registry")

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
+use crate::model::layer::LayerDescription;
 use crate::model::spec::FamilySpec;
 use crate::registry::Registry;
 use crate::registry::cells::{Store, Writer};
@@ -175,6 +176,18 @@ impl Sink {
             warn_of_ignored_buckets(format_args!("{setting} is"));
         }
         leak()
+    }
+
+    /// Keeps the definition of a layer in the registry, for [`Registry::layers`]. `describe` gets the buckets of a
+    /// histogram by its name.
+    pub(crate) fn add_layer(
+        &self,
+        describe: impl FnOnce(&dyn Fn(&str) -> Buckets) -> Result<LayerDescription, Error>,
+    ) -> Result<(), Error> {
+        if let SinkKind::Registry(registry) = &self.0 {
+            registry.add_layer(describe(&|name| registry.buckets_of(name))?);
+        }
+        Ok(())
     }
 
     /// Registers a family. Must be called before its first series is registered.

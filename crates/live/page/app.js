@@ -100,7 +100,7 @@ class App {
     const { store, view } = this;
     if (store.version !== this.#version) {
       this.#version = store.version;
-      this.layers = findLayers(store.families);
+      this.layers = findLayers(store);
       this.#nameService();
     }
     const span = this.#span();

@@ -3,7 +3,7 @@
 import { el, setChildren, setText } from './dom.js';
 import { chartToCsv, chartToPng, download, fileName } from './export.js';
 import { formatValue } from './format.js';
-import { bucketAt, drawHeatmap, drawLines, timeAt } from './plot.js';
+import { drawHeatmap, drawLines, positionAt, timeAt } from './plot.js';
 import { upperBound } from './store.js';
 
 /** Lines beyond this many are not drawn. The legend says how many there are. */
@@ -13,7 +13,7 @@ const MAX_LINES = 12;
  * What a card shows:
  * - `title`, `note`: texts; `note` is shown under the title
  * - `unit`: of the values, see `formatValue`
- * - `lines(frame)`: returns lines with `name`, `color`, `dash` and `values`; or `heatmap(frame)`: returns bounds and buckets
+ * - `lines(frame)`: returns lines with `name`, `color`, `dash` and `values`; or `heatmap(frame)`: returns rows, see `bucketRates`
  * - `stacked`: whether lines are stacked
  * - `headline(lines)`: the values of which one is shown in large digits; `headlineName` says which
  * - `promql`: a query for the same chart
@@ -26,7 +26,9 @@ export class Card {
   #headlineValue;
   #empty;
   #data = null;
-  #hoveredBucket = null;
+  /** The names of lines that are hidden. */
+  #hidden = new Set();
+  #hoveredPosition = null;
   #dragStart = null;
   #selection = null;
   #isVisible = true;
@@ -86,18 +88,23 @@ export class Card {
   /** Draws the computed chart with the present cursor. */
   draw() {
     if (!this.#data || !this.#isVisible || this.#canvas.clientWidth === 0) return;
-    const chart = { ...this.#data, cursor: this.#app.cursor, selection: this.#selection };
-    if (chart.buckets) drawHeatmap(this.#canvas, chart);
+    const chart = { ...this.#shown(), cursor: this.#app.cursor, selection: this.#selection };
+    if (chart.rows) drawHeatmap(this.#canvas, chart);
     else drawLines(this.#canvas, chart);
     const isEmpty = !this.#hasValues();
     setText(this.#empty, isEmpty ? this.#spec.empty ?? 'No data in this range' : '');
     this.#drawTexts();
   }
 
+  /** The chart without hidden lines. */
+  #shown() {
+    return { ...this.#data, lines: this.#data.lines.filter(({ name }) => !this.#hidden.has(name)) };
+  }
+
   #hasValues() {
-    const { lines, buckets, times, span } = this.#data;
+    const { lines, rows, times, span } = this.#data;
     const first = upperBound(times, span.from - 1);
-    if (buckets) return buckets.some((bucket) => bucket.some((rate, i) => i >= first && rate > 0));
+    if (rows) return rows.some(({ values }) => values.some((rate, i) => i >= first && rate > 0));
     return lines.some((line) => line.values.some((value, i) => i >= first && Number.isFinite(value)));
   }
 
@@ -110,10 +117,10 @@ export class Card {
   }
 
   #drawTexts() {
-    const { lines, moreLines, unit, headline, buckets } = this.#data;
+    const { lines, moreLines, unit, headline, rows } = this.#data;
     const tick = this.#shownTick();
     setText(this.#headlineValue, formatValue(headline?.[tick], unit));
-    const entries = buckets ? this.#bucketEntry(tick) : lines.map((line) => ({
+    const entries = rows ? this.#bucketEntry(tick) : lines.map((line) => ({
       name: line.name,
       value: formatValue(line.values[tick], unit),
       line,
@@ -125,20 +132,23 @@ export class Card {
   }
 
   #bucketEntry(tick) {
-    const { buckets, bounds, unit } = this.#data;
-    const bucket = this.#hoveredBucket;
-    if (bucket === null || !buckets[bucket]) return [{ name: 'Stronger colour: more observations', value: '' }];
-    const upper = bucket < bounds.length ? formatValue(bounds[bucket], unit) : '∞';
-    const lower = bucket > 0 ? formatValue(bounds[bucket - 1], unit) : formatValue(0, unit);
-    return [{ name: `${lower} to ${upper}`, value: `${formatValue(buckets[bucket][tick])}/s` }];
+    const { rows, boundsAt, unit } = this.#data;
+    const position = this.#hoveredPosition;
+    if (position === null) return [{ name: 'Stronger colour: more observations', value: '' }];
+    const [lower, upper] = boundsAt(position).map((bound) => formatValue(bound, unit));
+    const row = rows.find((each) => each.position === position);
+    return [{ name: `${lower} to ${upper}`, value: `${formatValue(row?.values[tick] ?? 0)}/s` }];
   }
 
-  /** Changes an item of the legend, or creates it. */
+  /** Changes an item of the legend, or creates it. Lines are buttons, which hide and show them. */
   #legendItem(known, { name, value, line }) {
-    const item = known ?? el('li', {}, el('i', { class: 'swatch' }), el('span', { class: 'name' }), el('span', { class: 'value' }));
-    const [swatch, nameElement, valueElement] = item.children;
+    const isSame = known && (known.firstChild.tagName === 'BUTTON') === Boolean(line);
+    const item = isSame ? known : this.#newLegendItem(Boolean(line));
+    const [swatch, nameElement, valueElement] = item.firstChild.children;
     swatch.hidden = !line;
     if (line) {
+      item.firstChild.setAttribute('aria-pressed', String(!this.#hidden.has(name)));
+      item.firstChild.value = name;
       swatch.style.setProperty('--swatch', `var(${line.color})`);
       swatch.classList.toggle('dashed', (line.dash ?? []).length > 0);
     }
@@ -146,6 +156,19 @@ export class Card {
     nameElement.title = name;
     setText(valueElement, value);
     return item;
+  }
+
+  #newLegendItem(isLine) {
+    const parts = [el('i', { class: 'swatch' }), el('span', { class: 'name' }), el('span', { class: 'value' })];
+    const entry = isLine
+      ? el('button', { type: 'button', class: 'entry', title: 'Show or hide', onclick: () => this.#toggleLine(entry.value) }, ...parts)
+      : el('span', { class: 'entry' }, ...parts);
+    return el('li', {}, entry);
+  }
+
+  #toggleLine(name) {
+    if (!this.#hidden.delete(name)) this.#hidden.add(name);
+    this.draw();
   }
 
   #listen() {
@@ -158,7 +181,7 @@ export class Card {
     });
     canvas.addEventListener('pointermove', (event) => {
       if (!this.#data) return;
-      if (this.#data.buckets) this.#hoveredBucket = bucketAt(canvas, event.clientY, this.#data);
+      if (this.#data.rows) this.#hoveredPosition = positionAt(canvas, event.clientY, this.#data);
       if (this.#dragStart !== null) {
         this.#selection = { from: this.#dragStart, to: time(event) };
       }
@@ -166,7 +189,7 @@ export class Card {
     });
     canvas.addEventListener('pointerup', () => this.#endDrag());
     canvas.addEventListener('pointerleave', () => {
-      this.#hoveredBucket = null;
+      this.#hoveredPosition = null;
       if (this.#dragStart === null) this.#app.setCursor(null);
     });
     canvas.addEventListener('dblclick', () => this.#app.view.set({ zoom: null }));
@@ -213,7 +236,7 @@ export class Card {
     const { promql, title } = this.#spec;
     const items = [
       item('Save as PNG', () => chartToPng(this.#app, this.#canvas, this.#spec, this.#legend)),
-      item('Save as CSV', () => this.#data && download(fileName(title, 'csv'), 'text/csv', chartToCsv(this.#data))),
+      item('Save as CSV', () => this.#data && download(fileName(title, 'csv'), 'text/csv', chartToCsv(this.#shown()))),
     ];
     if (promql) items.push(item('Copy PromQL', () => this.#app.copy('PromQL', promql)));
     const menu = el('details', { class: 'menu' },

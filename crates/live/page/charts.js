@@ -3,8 +3,8 @@
 import { Card, TextCard } from './card.js';
 import { lineStyle, statusStyles } from './colors.js';
 import { commonLabels, formatDateTime, formatValue, labelText, unitOf } from './format.js';
-import { GRPC_ERRORS, STATUS_LABELS, isError, isErrorSeries, statusOf } from './layers.js';
-import { quantileQuery, rateQuery, selector, sumQuery } from './promql.js';
+import { GRPC_ERRORS } from './layers.js';
+import { bucketsQuery, quantileQuery, selector, sumQuery } from './promql.js';
 import { bucketRates, current, groupBy, quantile, rate, ratio, total } from './query.js';
 
 const QUANTILES = [
@@ -15,14 +15,14 @@ const QUANTILES = [
 
 /** Requests per second by status, as stacked areas. `requests()` returns the series, `labels` select them in PromQL. */
 export function requestsCard(app, layer, requests, labels) {
-  const status = () => groupBy(requests(), statusOf);
+  const status = () => groupBy(requests(), (series) => layer.statusOf(series));
   return new Card(app, {
     title: 'Requests',
     unit: '/s',
     stacked: true,
     headline: sumOfLines,
     empty: 'No requests in this range',
-    promql: rateQuery(selector(layer.requestsName, labels), statusLabels(layer)),
+    promql: layer.requestsQuery(labels, [], layer.statusLabels),
     lines: (frame) => {
       const groups = status();
       const styles = statusStyles([...groups.keys()]);
@@ -33,19 +33,17 @@ export function requestsCard(app, layer, requests, labels) {
 }
 
 export function errorsCard(app, layer, requests, labels) {
-  const name = layer.requestsName;
-  const label = statusLabels(layer)[0];
+  const [label] = layer.statusLabels;
   const failed = layer.isGrpc ? [...GRPC_ERRORS].join('|') : '5.*|error|panicked';
-  const errors = rateQuery(selector(name, labels, [[label, failed]]));
   return new Card(app, {
     title: 'Errors',
     unit: 'ratio',
     headline: ([line]) => line.values,
     empty: 'No requests in this range',
-    promql: label && `${errors} / ${rateQuery(selector(name, labels))}`,
+    promql: label && `${layer.requestsQuery(labels, [[label, failed]])} / ${layer.requestsQuery(labels)}`,
     lines: (frame) => {
       const all = requests();
-      const values = ratio(rate(all.filter(isErrorSeries), frame), rate(all, frame));
+      const values = ratio(rate(all.filter((series) => layer.isErrorSeries(series)), frame), rate(all, frame));
       const color = values.some((value) => value > 0) ? '--error' : '--line-6';
       return [{ name: 'failed requests', color, values }];
     },
@@ -59,7 +57,7 @@ export function latencyCard(app, layer, durations, labels) {
     headline: (lines) => lines[1]?.values,
     headlineName: 'p95',
     empty: 'No requests in this range',
-    promql: quantileQuery(0.95, layer.families.durations?.name, labels),
+    promql: quantileQuery(0.95, layer.families.durations, labels),
     lines: (frame) => quantileLines(durations(), frame),
   });
 }
@@ -74,11 +72,7 @@ export function inProgressCard(app, layer, inProgress, labels) {
 }
 
 export function latencyHeatmap(app, layer, durations, labels) {
-  return heatmapCard(app, 'Latency distribution', 'seconds', layer.families.durations.name, durations, labels);
-}
-
-function statusLabels(layer) {
-  return STATUS_LABELS.filter((name) => layer.requests.some((series) => series.labels.has(name)));
+  return heatmapCard(app, 'Latency distribution', 'seconds', layer.families.durations, durations, labels);
 }
 
 function quantileLines(series, frame) {
@@ -120,10 +114,10 @@ export function familyCards(app, family, series, labels = new Map()) {
       return [
         new Card(app, {
           ...spec,
-          promql: quantileQuery(0.95, name, labels),
+          promql: quantileQuery(0.95, family, labels),
           lines: (frame) => quantileLines(series(), frame),
         }),
-        heatmapCard(app, `${name}, distribution`, spec.unit, name, series, labels),
+        heatmapCard(app, `${name}, distribution`, spec.unit, family, series, labels),
       ];
     case 'summary':
       return [new Card(app, {
@@ -136,12 +130,12 @@ export function familyCards(app, family, series, labels = new Map()) {
   }
 }
 
-function heatmapCard(app, title, unit, name, series, labels) {
+function heatmapCard(app, title, unit, family, series, labels) {
   return new Card(app, {
     title,
     note: 'Observations per second, by bucket',
     unit,
-    promql: `sum by (le) (rate(${selector(`${name}_bucket`, labels)}[1m]))`,
+    promql: bucketsQuery(family, labels),
     heatmap: (frame) => bucketRates(series(), frame),
   });
 }
@@ -153,7 +147,7 @@ function seriesLines(app, series, valuesOf) {
   const byValue = [...existing].sort((a, b) => lastNumber(b) - lastNumber(a));
   return byValue.map((each, i) => {
     const name = labelText(each, hidden) || each.family.name;
-    const isFailure = isError(statusOf(each));
+    const isFailure = app.layers.some((layer) => layer.isErrorSeries(each));
     return { name, ...lineStyle(i), ...(isFailure ? { color: '--error' } : {}), get values() {
       return (this.computed ??= valuesOf(each));
     } };

@@ -2,7 +2,6 @@
 
 import { errorsCard, familyCards, inProgressCard, latencyCard, latencyHeatmap, requestsCard } from './charts.js';
 import { el } from './dom.js';
-import { belongsTo, rowLabels } from './layers.js';
 
 export class EndpointPage {
   #app;
@@ -52,15 +51,15 @@ export class EndpointPage {
   #cardsOf(layer, row, families) {
     const app = this.#app;
     const series = (role) => () => this.#currentRow()?.[role] ?? row[role];
-    const labels = rowLabels([...row.requests, ...row.durations, ...row.inProgress][0]);
+    const labels = layer.rowLabels([...row.requests, ...row.durations, ...row.inProgress][0]);
     const cards = [requestsCard(app, layer, series('requests'), labels)];
     if (row.durations.length > 0) cards.push(latencyHeatmap(app, layer, series('durations'), labels));
     cards.push(errorsCard(app, layer, series('requests'), labels));
     if (row.durations.length > 0) cards.push(latencyCard(app, layer, series('durations'), labels));
     if (row.inProgress.length > 0) cards.push(inProgressCard(app, layer, series('inProgress'), labels));
     const others = families.flatMap((family) => {
-      const ofRow = () => family.series.filter((each) => belongsTo(each, row.name));
-      return familyCards(app, family, ofRow, rowLabels(ofRow()[0]));
+      const ofRow = () => family.series.filter((each) => layer.belongsTo(each, row.name));
+      return familyCards(app, family, ofRow, layer.rowLabels(ofRow()[0]));
     });
     return [...cards, ...others];
   }
@@ -70,15 +69,15 @@ export class EndpointPage {
     return layers.find(({ id }) => id === view.layer)?.rows().get(view.row);
   }
 
-  /** Families that have series of this row and no card yet. */
+  /** Families that have series of this row, and neither a card yet nor another layer. */
   #otherFamilies(layer) {
     const { store, view, layers } = this.#app;
-    const known = new Set(layers.flatMap((each) => Object.values(each.families)));
-    const prefix = layer.isGrpc ? layer.id : layer.id.replace(/_server$/, '');
-    const others = [...store.families.values()].filter((family) => {
-      const isOfOtherLayer = layers.some((other) => other !== layer && family.name.startsWith(`${other.id}_`) && other.id.length > prefix.length);
-      return !known.has(family) && !isOfOtherLayer && family.series.some((each) => belongsTo(each, view.row));
-    });
+    const known = new Set(Object.values(layer.families));
+    const ofOthers = new Set(layers.filter((other) => other !== layer).flatMap((other) => [...Object.values(other.families), ...other.others]
+      .map((family) => family?.name ?? family)));
+    layer.others.forEach((name) => ofOthers.delete(name));
+    const others = [...store.families.values()].filter((family) =>
+      !known.has(family) && !ofOthers.has(family.name) && family.series.some((each) => layer.belongsTo(each, view.row)));
     return others.sort((a, b) => a.name < b.name ? -1 : 1);
   }
 }

@@ -18,10 +18,9 @@ export function download(name, mediaType, content) {
 }
 
 /** The values of a chart in its range: a column for each line or bucket, a row for each tick. */
-export function chartToCsv({ times, span, lines, buckets, bounds }) {
-  const columns = buckets
-    ? buckets.map((values, i) => ({ name: `le=${bounds[i] ?? '+Inf'}`, values }))
-    : lines;
+export function chartToCsv({ times, span, lines, rows: buckets, isExponential }) {
+  const nameOf = ({ lower, upper }) => isExponential ? `${lower} to ${upper}` : `le=${upper === Infinity ? '+Inf' : upper}`;
+  const columns = buckets ? buckets.map((bucket) => ({ name: nameOf(bucket), values: bucket.values })) : lines;
   const rows = [['time', ...columns.map(({ name }) => name)]];
   for (let i = upperBound(times, span.from - 1); i < times.length; i++) {
     const values = columns.map(({ values }) => Number.isFinite(values[i]) ? String(values[i]) : '');
@@ -42,9 +41,10 @@ const LINE_HEIGHT = 18;
 /** Saves a canvas with its title and legend. */
 export function chartToPng(app, canvas, { title }, legend) {
   const ratio = canvas.width / canvas.clientWidth;
-  const entries = [...legend.children].map((item) => ({
-    color: item.children[0].hidden ? null : getComputedStyle(item.children[0]).getPropertyValue('--swatch'),
-    text: `${item.children[1].textContent}  ${item.children[2].textContent}`,
+  const shown = [...legend.querySelectorAll('.entry:not([aria-pressed=false])')];
+  const entries = shown.map(({ children: [swatch, name, value] }) => ({
+    color: swatch.hidden ? null : getComputedStyle(swatch).getPropertyValue('--swatch'),
+    text: `${name.textContent}  ${value.textContent}`,
   }));
   const width = canvas.clientWidth + 2 * PADDING;
   const height = canvas.clientHeight + 2 * PADDING + (entries.length + 1.5) * LINE_HEIGHT;

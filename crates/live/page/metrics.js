@@ -14,6 +14,7 @@ export class MetricsPage {
   #limit = PAGE_SIZE;
   #filter;
   #count = el('p', { class: 'count', role: 'status' });
+  #links = el('nav', { class: 'group-links', 'aria-label': 'Groups' });
   #groups = el('div');
   #more = el('button', { type: 'button', class: 'more', onclick: () => this.#showMore() }, 'Show more');
 
@@ -24,7 +25,7 @@ export class MetricsPage {
       'aria-label': 'Search metrics', oninput: () => app.view.set({ filter: this.#filter.value }),
     });
     this.element = el('div', { class: 'page' },
-      el('header', { class: 'page-title' }, el('h2', {}, 'Metrics'), this.#filter, this.#count), this.#groups, this.#more);
+      el('header', { class: 'page-title' }, el('h2', {}, 'Metrics'), this.#filter, this.#count), this.#links, this.#groups, this.#more);
   }
 
   update(frame, instant, span) {
@@ -61,7 +62,11 @@ export class MetricsPage {
     this.destroy();
     this.#cards = [];
     const groups = groupBy(matching.slice(0, this.#limit), prefixOf);
-    this.#groups.replaceChildren(...[...groups].map(([prefix, families]) => this.#group(prefix, families)));
+    const sections = [...groups].map(([prefix, families]) => this.#group(prefix, families));
+    this.#groups.replaceChildren(...sections);
+    this.#links.replaceChildren(...sections.map((section) =>
+      el('button', { type: 'button', onclick: () => section.scrollIntoView() }, section.getAttribute('aria-label'))));
+    this.#links.hidden = sections.length < 2;
     this.#more.hidden = matching.length <= this.#limit;
     const all = this.#app.store.families.size;
     setText(this.#count, matching.length === all ? `${all} metrics` : `${matching.length} of ${all} metrics`);

@@ -1,11 +1,13 @@
-// The first page: for each layer four charts and a table.
+// The first page: a line about the process, and for each layer four charts and a table.
 
 import { errorsCard, inProgressCard, latencyCard, requestsCard } from './charts.js';
 import { el } from './dom.js';
+import { ProcessFacts } from './process.js';
 import { EndpointTable } from './table.js';
 
 export class OverviewPage {
   #app;
+  #process = new ProcessFacts();
   #sections = [];
   #shown = '';
 
@@ -18,6 +20,7 @@ export class OverviewPage {
     const { layers } = this.#app;
     const ids = layers.map(({ id }) => id).join(' ') || (this.#app.store.times.length > 0 ? 'no layers' : 'no samples');
     if (ids !== this.#shown) this.#build(ids);
+    this.#process.update(this.#app.store, instant);
     this.#sections.forEach(({ cards, table }, i) => {
       cards.forEach((card) => card.update(frame, span));
       table.update(layers[i], frame, instant, span);
@@ -37,7 +40,7 @@ export class OverviewPage {
     this.#shown = ids;
     const { layers } = this.#app;
     this.#sections = layers.map((layer, i) => this.#section(layer, i));
-    this.element.replaceChildren(...(layers.length > 0 ? this.#sections.map(({ element }) => element) : [this.#empty()]));
+    this.element.replaceChildren(this.#process.element, ...(layers.length > 0 ? this.#sections.map(({ element }) => element) : [this.#empty()]));
   }
 
   #section(layer, i) {

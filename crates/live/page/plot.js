@@ -71,19 +71,20 @@ export function drawLines(canvas, { span, times, lines, stacked, unit, cursor, s
 }
 
 /** Draws a heat map: a column for each tick, a row for each bucket, darker where more observations are. */
-export function drawHeatmap(canvas, { span, times, bounds, buckets, unit, cursor, selection }) {
+export function drawHeatmap(canvas, { span, times, rows, boundsAt, unit, cursor, selection }) {
   const area = new Area(canvas, span);
-  const { first, last } = usedBuckets(area, times, buckets);
-  const rows = last - first + 1;
-  const rowHeight = (area.bottom - area.top) / rows;
-  const y = (bucket) => area.bottom - (bucket - first) * rowHeight;
+  const { first, last } = usedPositions(area, times, rows);
+  const rowHeight = (area.bottom - area.top) / (last - first + 1);
+  const y = (position) => area.bottom - (position - first) * rowHeight;
   const step = Math.ceil(18 / rowHeight);
   const labels = [];
-  for (let bucket = first; bucket <= last; bucket += step) {
-    labels.push({ y: y(bucket + 1), text: formatTick(bounds[bucket] ?? Infinity, unit) });
+  for (let position = first; position <= last; position += step) {
+    labels.push({ y: y(position + 1), text: formatTick(boundsAt(position)[1], unit) });
   }
   drawAxes(area, labels);
-  const highest = highestRate(area, times, buckets);
+  const highest = highestRate(area, times, rows);
+  // Rows of native buckets may be lower than a pixel.
+  const height = rowHeight > 4 ? rowHeight - 0.5 : Math.max(1, rowHeight);
   area.clip((context) => {
     context.fillStyle = cssColor('--heat');
     times.forEach((time, i) => {
@@ -91,12 +92,11 @@ export function drawHeatmap(canvas, { span, times, bounds, buckets, unit, cursor
       const isAfterGap = i === 0 || time - times[i - 1] > MAX_GAP;
       const left = isAfterGap ? right - 2 : Math.round(area.x(times[i - 1]));
       if (right < area.left) return;
-      for (let bucket = first; bucket <= last; bucket++) {
-        const rate = buckets[bucket][i];
-        if (!(rate > 0)) continue;
+      for (const { position, values } of rows) {
+        if (!(values[i] > 0)) continue;
         // The root makes rare, slow requests visible.
-        context.globalAlpha = 0.12 + 0.88 * Math.sqrt(rate / highest);
-        context.fillRect(left, y(bucket + 1), right - left, rowHeight - 0.5);
+        context.globalAlpha = 0.12 + 0.88 * Math.sqrt(values[i] / highest);
+        context.fillRect(left, y(position + 1), right - left, height);
       }
     });
     context.globalAlpha = 1;
@@ -114,29 +114,27 @@ export function drawSparkline(canvas, { span, times, values, color }) {
   strokeLine(area.context, area, times, { top: values, dash: [] }, y, 1.25);
 }
 
-/** The index of the bucket at a position in a heat map. */
-export function bucketAt(canvas, clientY, { span, times, buckets }) {
+/** The position of the row under the pointer in a heat map; null if there is none. */
+export function positionAt(canvas, clientY, { span, times, rows }) {
   const box = canvas.getBoundingClientRect();
   const visible = { ...span, bottom: box.height - MARGIN.bottom, top: MARGIN.top };
-  const { first, last } = usedBuckets(visible, times, buckets);
+  const { first, last } = usedPositions(visible, times, rows);
   const share = (visible.bottom - (clientY - box.top)) / (visible.bottom - visible.top);
-  const bucket = first + Math.floor(share * (last - first + 1));
-  return bucket >= first && bucket <= last ? bucket : null;
+  const position = first + Math.floor(share * (last - first + 1));
+  return position >= first && position <= last ? position : null;
 }
 
-/** The first and the last bucket with observations. */
-function usedBuckets(area, times, buckets) {
-  const isUsed = (bucket) => bucket.some((rate, i) => rate > 0 && times[i] >= area.from);
-  const used = buckets.map(isUsed);
-  const first = used.indexOf(true);
-  if (first < 0) return { first: 0, last: buckets.length - 1 };
-  return { first, last: used.lastIndexOf(true) };
+/** The positions of the first and the last row with observations. */
+function usedPositions(area, times, rows) {
+  const used = rows.filter(({ values }) => values.some((rate, i) => rate > 0 && times[i] >= area.from));
+  const [first, last] = used.length > 0 ? [used[0], used.at(-1)] : [rows[0], rows.at(-1)];
+  return { first: first?.position ?? 0, last: last?.position ?? 0 };
 }
 
-function highestRate(area, times, buckets) {
+function highestRate(area, times, rows) {
   let highest = 0;
-  for (const bucket of buckets) {
-    bucket.forEach((rate, i) => {
+  for (const { values } of rows) {
+    values.forEach((rate, i) => {
       if (times[i] >= area.from && rate > highest) highest = rate;
     });
   }

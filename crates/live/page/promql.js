@@ -15,12 +15,23 @@ export function rateQuery(selected, by = []) {
   return `sum${byClause(by)}(rate(${selected}${RANGE}))`;
 }
 
-export function quantileQuery(q, name, labels) {
-  return `histogram_quantile(${q}, sum by (le) (rate(${selector(`${name}_bucket`, labels)}${RANGE})))`;
+export function quantileQuery(q, family, labels) {
+  return `histogram_quantile(${q}, ${bucketsQuery(family, labels)})`;
 }
 
-export function sumQuery(selected, by = []) {
-  return `sum${byClause(by)}(${selected})`;
+/** The rate of each bucket. A native histogram is one series with all its buckets. */
+export function bucketsQuery({ name, isNative }, labels) {
+  return isNative ? rateQuery(selector(name, labels)) : rateQuery(selector(`${name}_bucket`, labels), ['le']);
+}
+
+/** The rate of observations of a histogram. */
+export function observationsQuery({ name, isNative }, labels, patterns, by) {
+  if (!isNative) return rateQuery(selector(`${name}_count`, labels, patterns), by);
+  return `histogram_count(${rateQuery(selector(name, labels, patterns), by)})`;
+}
+
+export function sumQuery(selected) {
+  return `sum(${selected})`;
 }
 
 function byClause(labels) {

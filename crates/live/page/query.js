@@ -1,9 +1,11 @@
 // Rates, sums and quantiles of series over the ticks of a frame. Results are arrays with a number for each tick; NaN if there
 // is none.
 
+import { nativeRates } from './native.js';
+
 /** The number of observations in a value of a histogram or a summary, or the value of a counter. */
 export function countOf(series, value) {
-  if (!Array.isArray(value)) return value;
+  if (!Array.isArray(value)) return value?.count ?? value;
   if (series.family.kind === 'summary') return value[0];
   let count = 0;
   for (let i = 1; i < value.length; i++) count += value[i];
@@ -41,40 +43,58 @@ export function total(seriesList, frame) {
   return sums;
 }
 
-/** The increase per second of each bucket of histograms, summed over the series that have the bounds of the first one. */
+/**
+ * The increase per second of each bucket of histograms, summed over series:
+ * - `rows`: buckets by rising bounds, with `lower`, `upper`, a number for each tick in `values`, and a `position` in a heat
+ *   map, which has places for buckets without observations
+ * - `boundsAt(position)`: the lower and the upper bound at a position
+ * - `isExponential`: whether the buckets are native ones
+ *
+ * Series whose classic buckets have other bounds than those of the first one are left out.
+ */
 export function bucketRates(seriesList, frame) {
+  if (seriesList[0]?.family.isNative) {
+    return nativeRates(seriesList.filter((series) => changes(series, frame)), frame);
+  }
   const bounds = seriesList[0]?.bounds ?? [];
-  const buckets = [...bounds, Infinity].map(() => emptySums(frame));
+  const boundsAt = (i) => [i > 0 ? bounds[i - 1] : Math.min(0, bounds[0] ?? 0), bounds[i] ?? Infinity];
+  const rows = [...bounds, Infinity].map((upper, position) =>
+    ({ position, lower: boundsAt(position)[0], upper, values: emptySums(frame) }));
   for (const series of seriesList) {
     if (series.bounds.length !== bounds.length || !changes(series, frame)) continue;
     const values = series.valuesAt(frame.times);
-    buckets.forEach((sums, bucket) => {
-      addIncreases(sums, values.map((value) => value && value[bucket + 1]), frame);
+    rows.forEach((row, bucket) => {
+      addIncreases(row.values, values.map((value) => value && value[bucket + 1]), frame);
     });
   }
-  return { bounds, buckets };
+  return { rows, boundsAt, isExponential: false, since: frame.since };
 }
 
-/** A quantile at each tick, interpolated linearly in its bucket, as `histogram_quantile` does. */
-export function quantile(q, { bounds, buckets }) {
-  return buckets[0].map((_, tick) => quantileAt(q, bounds, buckets, tick));
+/** A quantile at each tick, as `histogram_quantile` computes it: interpolated linearly in a classic bucket, exponentially in a native one. */
+export function quantile(q, { rows, isExponential, since }) {
+  return since.map((_, tick) => quantileAt(q, rows, isExponential, tick));
 }
 
-function quantileAt(q, bounds, buckets, tick) {
+function quantileAt(q, rows, isExponential, tick) {
   let count = 0;
-  for (const bucket of buckets) count += bucket[tick];
+  for (const { values } of rows) count += values[tick];
   if (!(count > 0)) return NaN;
-  const rank = q * count;
   let below = 0;
-  for (let i = 0; i < bounds.length; i++) {
-    const inside = buckets[i][tick];
-    if (inside > 0 && below + inside >= rank) {
-      const lower = i > 0 ? bounds[i - 1] : Math.min(0, bounds[0]);
-      return lower + (bounds[i] - lower) * ((rank - below) / inside);
-    }
+  let last = null;
+  for (const row of rows) {
+    const inside = row.values[tick];
+    if (!(inside > 0)) continue;
+    last = row;
+    if (below + inside >= q * count) return interpolate(row, (q * count - below) / inside, isExponential);
     below += inside;
   }
-  return bounds.length > 0 ? bounds.at(-1) : NaN;
+  return last.upper;
+}
+
+function interpolate({ lower, upper }, share, isExponential) {
+  if (!isExponential) return upper === Infinity ? lower : lower + (upper - lower) * share;
+  if (lower > 0) return lower * (upper / lower) ** share;
+  return upper < 0 ? upper * (lower / upper) ** (1 - share) : 0;
 }
 
 /** One array divided by another; NaN where the second is 0. */

@@ -1,5 +1,7 @@
 // Keeps the samples of the last ten minutes: the time of each tick, and for each series only its changes.
 
+import { changedNative, emptyNative } from './native.js';
+
 /** Rates and quantiles are over this many milliseconds. */
 export const WINDOW = 10_000;
 
@@ -57,6 +59,7 @@ export class Series {
 }
 
 function zero(value) {
+  if (value?.schema !== undefined) return emptyNative(value.schema);
   return Array.isArray(value) ? value.map(() => 0) : 0;
 }
 
@@ -70,11 +73,19 @@ export class Family {
   get series() {
     return [...this.byLabels.values()];
   }
+
+  /** Whether the family has native buckets. */
+  get isNative() {
+    const [first] = this.byLabels.values();
+    return first?.values[0]?.schema !== undefined;
+  }
 }
 
 export class Store {
   /** Families by name. */
   families = new Map();
+  /** Layers by id, as the service describes them. */
+  layers = new Map();
   /** The time of each tick. */
   times = [];
   /** The times of ticks before which there is no comparable one, because the service restarted. */
@@ -100,6 +111,7 @@ export class Store {
   /** Takes one line of the stream. Returns whether it ended a tick. */
   line(line) {
     if (line.hello) this.#hello(line);
+    else if (line.layers) this.#addLayers(line.layers);
     else if (line.families) line.families.forEach((family) => this.#addFamily(...family));
     else if (line.series) line.series.forEach((series) => this.#addSeries(...series));
     else if (line.values) this.#setValues(line.values);
@@ -120,18 +132,22 @@ export class Store {
     }
   }
 
+  #addLayers(layers) {
+    for (const layer of layers) this.layers.set(layer.id, layer);
+    this.version++;
+  }
+
   #addFamily(id, name, kind, help, unit, bounds) {
     let family = this.families.get(name);
-    if (!family || family.kind !== kind) {
-      family = new Family(name, kind, help, unit);
-      this.families.set(name, family);
-    }
+    if (family?.kind !== kind) family = new Family(name, kind, help, unit);
     family.help = help;
     this.#familiesById.set(id, { family, bounds });
   }
 
   #addSeries(id, familyId, pairs, created) {
     const { family, bounds } = this.#familiesById.get(familyId);
+    // Not known yet, forgotten because all its series were gone, or now of another type.
+    this.families.set(family.name, family);
     const labels = new Map();
     for (let i = 0; i < pairs.length; i += 2) labels.set(pairs[i], pairs[i + 1]);
     const key = JSON.stringify(pairs);
@@ -149,7 +165,7 @@ export class Store {
   #setValues(values) {
     for (let i = 0; i < values.length; i += 2) {
       const series = this.#seriesById.get(values[i]);
-      if (series) this.#changes.set(series, parse(values[i + 1]));
+      if (series) this.#changes.set(series, parse(values[i + 1], this.#changes.get(series) ?? series.last));
     }
   }
 
@@ -221,7 +237,8 @@ export class Store {
 }
 
 /** JSON has no NaN and no infinities: they are sent as texts. */
-function parse(value) {
+function parse(value, before) {
+  if (value.sum !== undefined) return changedNative(before, value);
   return Array.isArray(value) ? value.map(Number) : Number(value);
 }
 

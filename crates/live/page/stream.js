@@ -7,6 +7,9 @@ const SILENCE = 8_000;
 
 const TOKEN_KEY = 'tower-prometheus-live-token';
 
+/** What a token may consist of. `fetch` refuses others in a header. */
+const TOKEN = /^[!-~]+$/;
+
 export class Stream {
   #onLine;
   #onState;
@@ -47,13 +50,11 @@ export class Stream {
     this.#lastLine = Date.now();
     try {
       const token = recall('sessionStorage', TOKEN_KEY);
+      if (token !== null && !TOKEN.test(token)) return await this.#tokenIsAsked(true);
       const headers = token ? { Authorization: `Bearer ${token}` } : {};
       const url = new URL('data', document.baseURI);
       const response = await fetch(url, { headers, cache: 'no-store', signal: this.#abort.signal });
-      if (response.status === 401) {
-        keep('sessionStorage', TOKEN_KEY, await this.#askToken(token !== null));
-        return true;
-      }
+      if (response.status === 401) return await this.#tokenIsAsked(token !== null);
       if (!response.ok) {
         this.#onState(response.status === 503 ? 'full' : 'refused', (await response.text()).trim());
         return false;
@@ -64,6 +65,11 @@ export class Stream {
       this.#onState('lost', error.name === 'AbortError' ? 'no data' : 'no connection to the service');
     }
     return false;
+  }
+
+  async #tokenIsAsked(isWrong) {
+    keep('sessionStorage', TOKEN_KEY, await this.#askToken(isWrong));
+    return true;
   }
 
   async #read(body) {

@@ -2,7 +2,6 @@
 
 import { el, setChildren, setText } from './dom.js';
 import { formatCount, formatValue } from './format.js';
-import { isErrorSeries } from './layers.js';
 import { drawSparkline } from './plot.js';
 import { bucketRates, quantile, rate, ratio, total, totalCount } from './query.js';
 
@@ -90,7 +89,7 @@ export class EndpointTable {
     const words = this.#app.view.filter.toLowerCase().split(/\s+/);
     const all = [...layer.rows().values()];
     const matching = all.filter((row) => words.every((word) => row.name.toLowerCase().includes(word)));
-    const rows = this.#sorted(matching.map((row) => ({ ...row, ...numbers(row, instant) })));
+    const rows = this.#sorted(matching.map((row) => ({ ...row, ...numbers(layer, row, instant) })));
     const shown = this.#showsAll ? rows : rows.slice(0, MAX_ROWS);
     setChildren(this.#body, shown.map((row) => this.#row(row)));
     shown.forEach((row) => this.#drawTrend(row, frame, span));
@@ -165,10 +164,10 @@ export class EndpointTable {
 }
 
 /** The numbers of a row at one time. */
-function numbers({ requests, durations, inProgress }, instant) {
+function numbers(layer, { requests, durations, inProgress }, instant) {
   const last = (values) => values.at(-1) ?? NaN;
   const rates = rate(requests, instant);
-  const errors = rate(requests.filter(isErrorSeries), instant);
+  const errors = rate(requests.filter((series) => layer.isErrorSeries(series)), instant);
   const buckets = durations.length > 0 ? bucketRates(durations, instant) : null;
   const at = (q) => buckets ? last(quantile(q, buckets)) : NaN;
   return {

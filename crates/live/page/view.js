@@ -41,10 +41,10 @@ export class View {
   }
 
   /** Changes some properties, and the address. */
-  set(changes, { replace = true } = {}) {
+  set(changes) {
     Object.assign(this, changes);
     const hash = this.hash();
-    if (hash !== location.hash) history[replace ? 'replaceState' : 'pushState'](null, '', hash);
+    if (hash !== location.hash) history.replaceState(null, '', hash);
     this.#onChange();
   }
 

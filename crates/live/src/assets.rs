@@ -26,7 +26,7 @@ macro_rules! assets {
     };
 }
 
-static ASSETS: [Asset; 24] = assets! {
+static ASSETS: [Asset; 26] = assets! {
     "index.html": "text/html; charset=utf-8",
     "live.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
@@ -40,9 +40,11 @@ static ASSETS: [Asset; 24] = assets! {
     "format.js": SCRIPT,
     "layers.js": SCRIPT,
     "metrics.js": SCRIPT,
+    "native.js": SCRIPT,
     "notices.js": SCRIPT,
     "overview.js": SCRIPT,
     "plot.js": SCRIPT,
+    "process.js": SCRIPT,
     "promql.js": SCRIPT,
     "query.js": SCRIPT,
     "start.js": SCRIPT,

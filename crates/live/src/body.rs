@@ -17,12 +17,12 @@ pub struct LiveBody {
 }
 
 enum Content {
+    /// Empty after the end of any body.
     Full(Bytes),
     /// The body for a HEAD request: empty, but without a known length, so that the server does not send
     /// `content-length: 0`.
     Head,
     Lines(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
-    Ended,
 }
 
 impl LiveBody {
@@ -53,10 +53,10 @@ impl Body for LiveBody {
         let data = match &mut self.content {
             Content::Lines(lines) => std::task::ready!(lines.as_mut().poll_next(cx)),
             Content::Full(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-            Content::Head | Content::Ended => None,
+            Content::Head => None,
         };
-        if !matches!(self.content, Content::Lines(_)) || data.is_none() {
-            self.content = Content::Ended;
+        if data.is_none() {
+            self.content = Content::Full(Bytes::new());
         }
         Poll::Ready(data.map(|data| Ok(Frame::data(data))))
     }
@@ -64,7 +64,6 @@ impl Body for LiveBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Full(bytes) => bytes.is_empty(),
-            Content::Ended => true,
             Content::Head | Content::Lines(_) => false,
         }
     }
@@ -72,7 +71,6 @@ impl Body for LiveBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Ended => SizeHint::with_exact(0),
             Content::Head | Content::Lines(_) => SizeHint::default(),
         }
     }

@@ -8,14 +8,15 @@ use futures_util::stream;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::live::{Live, Subscription};
+use crate::tick::Position;
 use crate::viewers::Viewer;
 
 pub(crate) struct Feed {
     live: Arc<Live>,
     viewer: Viewer,
     subscription: Subscription,
-    /// The next line of the first tick of the replay.
-    next_line: usize,
+    /// The position in the first tick of the replay.
+    position: Position,
 }
 
 impl Feed {
@@ -27,7 +28,7 @@ impl Feed {
             live: Arc::clone(live),
             viewer,
             subscription: live.subscribe(),
-            next_line: 0,
+            position: Position::default(),
         })
     }
 
@@ -62,12 +63,11 @@ impl Feed {
             return Some(std::mem::take(&mut self.subscription.hello));
         }
         while let Some(tick) = self.subscription.replay.front() {
-            if let Some(line) = tick.line(self.next_line) {
-                self.next_line += 1;
+            if let Some(line) = tick.line(&mut self.position) {
                 return Some(line);
             }
             self.subscription.replay.pop_front();
-            self.next_line = 0;
+            self.position = Position::default();
         }
         None
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::layers::LayerInfo;
 use crate::tick::{FamilyInfo, Reading, SeriesInfo, Tick};
 
 /// Milliseconds between two ticks of the history. Slightly less than 10 s, because ticks are not exactly on time.
@@ -28,6 +29,7 @@ pub(crate) struct History {
 #[derive(Debug, Default)]
 struct FullState {
     time: u64,
+    layers: Vec<Arc<LayerInfo>>,
     families: Vec<Arc<FamilyInfo>>,
     series: BTreeMap<u32, (Arc<SeriesInfo>, Reading)>,
     hidden: usize,
@@ -88,6 +90,7 @@ impl FullState {
     fn apply(&mut self, tick: &Tick) {
         self.time = tick.time;
         self.hidden = tick.hidden;
+        self.layers.extend(tick.layers.iter().cloned());
         self.families.extend(tick.families.iter().cloned());
         for info in &tick.series {
             let unknown = (Arc::clone(info), Reading::LabelsOnly);
@@ -95,7 +98,7 @@ impl FullState {
         }
         for (id, reading) in &tick.values {
             if let Some((_, value)) = self.series.get_mut(id) {
-                *value = reading.clone();
+                *value = reading.whole();
             }
         }
         for id in &tick.gone {
@@ -108,6 +111,7 @@ impl FullState {
         let values = self.series.iter();
         Tick {
             time: self.time,
+            layers: self.layers.clone(),
             families: self.families.clone(),
             series: series.map(|(info, _)| Arc::clone(info)).collect(),
             values: values
@@ -123,11 +127,12 @@ impl Recent {
     fn merge(&mut self, tick: &Tick) {
         self.tick.time = tick.time;
         self.tick.hidden = tick.hidden;
+        self.tick.layers.extend(tick.layers.iter().cloned());
         self.tick.families.extend(tick.families.iter().cloned());
         self.tick.series.extend(tick.series.iter().cloned());
         let values = tick.values.iter();
         self.values
-            .extend(values.map(|(id, reading)| (*id, reading.clone())));
+            .extend(values.map(|(id, reading)| (*id, reading.whole())));
         self.tick.gone.extend(&tick.gone);
     }
 
@@ -147,6 +152,7 @@ impl Recent {
         let values = self.values.iter();
         (self.tick.time > 0).then(|| Tick {
             time: self.tick.time,
+            layers: self.tick.layers.clone(),
             families: self.tick.families.clone(),
             series: self.tick.series.clone(),
             values: values.map(|(id, reading)| (*id, reading.clone())).collect(),

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, broadcast};
 use tokio::task::JoinHandle;
 use tower_prometheus::Registry;
 
+use crate::clock::Clock;
 use crate::history::History;
 use crate::series::KnownSeries;
 use crate::settings::Settings;
-use crate::tick::Tick;
+use crate::tick::{Position, Tick};
 use crate::viewers::Viewers;
 
 /// Ticks that a viewer may be late. A viewer that is later gets the history again.
@@ -28,6 +29,7 @@ pub(crate) struct Live {
     pub(crate) viewers: Arc<Viewers>,
     /// Wakes the task that takes samples: a viewer came, or the page is dropped.
     pub(crate) wake: Arc<Notify>,
+    clock: Mutex<Clock>,
     state: Mutex<State>,
 }
 
@@ -54,12 +56,17 @@ impl Live {
             settings,
             viewers: Arc::new(Viewers::new(settings.max_viewers)),
             wake: Arc::default(),
+            clock: Mutex::default(),
             state: Mutex::new(State::new(settings.has_history)),
         }
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,9 +98,8 @@ impl Live {
     /// Takes a sample, keeps it in the history and sends it to the viewers.
     pub(crate) async fn sample(&self, known: &mut KnownSeries) {
         let snapshot = self.registry.gather_within(COLLECT_TIMEOUT).await;
-        let tick = known
-            .changes(&snapshot, unix_time().as_millis() as u64)
-            .await;
+        let time = self.clock().time(unix_time(), Instant::now());
+        let tick = known.changes(&self.registry, &snapshot, time).await;
         drop(snapshot);
         let lines = match self.viewers.is_empty() {
             true => None,
@@ -137,7 +143,8 @@ async fn encode(tick: &Tick) -> Bytes {
 }
 
 fn lines_of(tick: &Tick) -> impl Iterator<Item = String> {
-    (0..).map_while(|number| tick.line(number))
+    let mut position = Position::default();
+    std::iter::from_fn(move || tick.line(&mut position))
 }
 
 fn unix_time() -> Duration {

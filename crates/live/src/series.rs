@@ -5,15 +5,19 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use tower_prometheus::Registry;
 use tower_prometheus::snapshot::{FamilySnapshot, SeriesSnapshot, Snapshot, Value};
 
+use crate::layers::Layers;
+use crate::native::NativeReading;
 use crate::tick::{FamilyInfo, Reading, SeriesInfo, Tick};
 
 /// The series of the last sample with their ids and values.
 #[derive(Debug)]
 pub(crate) struct KnownSeries {
     max_series: usize,
-    /// The families of each name: several if their series have different bounds.
+    layers: Layers,
+    /// The families of each name: several if their series have different types or bounds.
     families: HashMap<String, Vec<Arc<FamilyInfo>>>,
     series: HashMap<Box<str>, Known>,
     /// Ids are not used again.
@@ -31,13 +35,14 @@ struct Known {
     sample: u64,
 }
 
-/// Series that are read before other tasks may run: about 0.1 ms of work.
-const SERIES_PER_SLICE: usize = 200;
+/// The size of values that are read before other tasks may run, as [`Reading::size`] returns it: about 0.1 ms of work.
+const SLICE: usize = 800;
 
 impl KnownSeries {
     pub(crate) fn new(max_series: usize) -> Self {
         Self {
             max_series,
+            layers: Layers::new(),
             families: HashMap::new(),
             series: HashMap::new(),
             next_family: 0,
@@ -47,27 +52,35 @@ impl KnownSeries {
     }
 
     /// Reads a snapshot and returns what changed. Yields regularly.
-    pub(crate) async fn changes(&mut self, snapshot: &Snapshot, time: u64) -> Tick {
+    pub(crate) async fn changes(
+        &mut self,
+        registry: &Registry,
+        snapshot: &Snapshot,
+        time: u64,
+    ) -> Tick {
         self.sample += 1;
         let mut tick = Tick {
             time,
+            layers: self.layers.new_of(registry),
             ..Tick::default()
         };
         let mut families: Vec<_> = snapshot.families().collect();
         // If there are too many series, the largest families are cut.
         families.sort_by_key(FamilySnapshot::len);
         let mut key = String::new();
-        let mut read = 0_usize;
+        let (mut read, mut slice) = (0, 0);
         for family in families {
             for series in family.series() {
                 if read < self.max_series {
-                    self.read(&family, &series, &mut key, &mut tick);
+                    slice += self.read(&family, &series, &mut key, &mut tick);
                 } else {
                     // Not marked as seen: a known series is then gone.
                     tick.hidden += 1;
+                    slice += 1;
                 }
                 read += 1;
-                if read.is_multiple_of(SERIES_PER_SLICE) {
+                if slice >= SLICE {
+                    slice = 0;
                     tokio::task::yield_now().await;
                 }
             }
@@ -76,21 +89,23 @@ impl KnownSeries {
         tick
     }
 
+    /// Reads a series. Returns the size of its value.
     fn read(
         &mut self,
         family: &FamilySnapshot<'_>,
         series: &SeriesSnapshot<'_>,
         key: &mut String,
         tick: &mut Tick,
-    ) {
-        write_key(key, family.name(), series);
+    ) -> usize {
+        write_key(key, family, series);
         let value = series.value();
         let reading = reading(&value);
+        let size = reading.size();
         if let Some(known) = self.series.get_mut(key.as_str()) {
             known.sample = self.sample;
             if !known.reading.is_same(&reading) {
-                known.reading = reading.clone();
-                tick.values.push((known.id, reading));
+                let before = std::mem::replace(&mut known.reading, reading.clone());
+                tick.values.push((known.id, reading.changed_from(&before)));
             }
         } else {
             let info = self.announce(family, series, &value, tick);
@@ -103,6 +118,7 @@ impl KnownSeries {
             tick.series.push(Arc::new(info));
             self.series.insert(key.as_str().into(), known);
         }
+        size
     }
 
     fn announce(
@@ -128,14 +144,19 @@ impl KnownSeries {
 
     fn family_id(&mut self, family: &FamilySnapshot<'_>, bounds: Vec<f64>, tick: &mut Tick) -> u32 {
         let same_name = self.families.entry(family.name().to_owned()).or_default();
-        if let Some(known) = same_name.iter().find(|known| known.bounds == bounds) {
+        let kind = family.kind().as_str();
+        let is_same = |known: &&Arc<FamilyInfo>| known.kind == kind && known.bounds == bounds;
+        if let Some(known) = same_name.iter().find(is_same) {
             return known.id;
+        }
+        if same_name.is_empty() {
+            tick.layers.extend(self.layers.of_foreign(family));
         }
         self.next_family += 1;
         let info = Arc::new(FamilyInfo {
             id: self.next_family,
             name: family.name().to_owned(),
-            kind: family.kind().as_str(),
+            kind,
             help: family.help().as_deref().unwrap_or_default().to_owned(),
             unit: family.unit().map(|unit| unit.as_str()),
             bounds,
@@ -156,11 +177,13 @@ impl KnownSeries {
     }
 }
 
-/// Writes a text that is unique to a series. Lengths precede names and values, because these may
-/// contain any character.
-fn write_key(key: &mut String, family: &str, series: &SeriesSnapshot<'_>) {
+/// Writes a text that is unique to a series of a type. Lengths precede names and values, because these may contain any
+/// character.
+fn write_key(key: &mut String, family: &FamilySnapshot<'_>, series: &SeriesSnapshot<'_>) {
     key.clear();
-    key.push_str(family);
+    key.push_str(family.name());
+    key.push('\0');
+    key.push_str(family.kind().as_str());
     for (name, value) in series.labels() {
         for part in [name, &value] {
             // Writing to a string cannot fail.
@@ -173,6 +196,9 @@ fn reading(value: &Value<'_>) -> Reading {
     match value {
         Value::Counter(number) | Value::Gauge(number) => Reading::Number(number.as_f64()),
         Value::Histogram(histogram) => {
+            if let Some(now) = NativeReading::of(histogram).map(Arc::new) {
+                return Reading::Native { now, before: None };
+            }
             let mut below = 0;
             let counts = histogram.buckets().map(|bucket| {
                 let count = bucket.cumulative_count - below;
@@ -192,7 +218,7 @@ fn reading(value: &Value<'_>) -> Reading {
 
 fn bounds(value: &Value<'_>) -> Vec<f64> {
     match value {
-        Value::Histogram(histogram) => {
+        Value::Histogram(histogram) if histogram.native().is_none() => {
             let bounds = histogram.buckets().map(|bucket| bucket.upper_bound);
             bounds.filter(|bound| bound.is_finite()).collect()
         }

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::layers::LayerInfo;
+use crate::native::NativeReading;
+
 /// The value of a series.
 #[derive(Clone, Debug)]
 pub(crate) enum Reading {
@@ -11,6 +14,12 @@ pub(crate) enum Reading {
     /// Of a histogram: the sum, then the count of each bucket, not cumulative. Of a summary: count, sum, then each
     /// quantile.
     Numbers(Arc<[f64]>),
+    /// Of a histogram with native buckets.
+    Native {
+        now: Arc<NativeReading>,
+        /// The value before, if viewers have it: then only changed buckets are sent.
+        before: Option<Arc<NativeReading>>,
+    },
     /// An info, or a kind of value that this version does not know.
     LabelsOnly,
 }
@@ -25,16 +34,49 @@ impl Reading {
                     |numbers: &[f64]| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 a.len() == b.len() && bits(a) == bits(b)
             }
+            (Self::Native { now: a, .. }, Self::Native { now: b, .. }) => a.is_same(b),
             (Self::LabelsOnly, Self::LabelsOnly) => true,
             _ => false,
         }
     }
 
-    /// The approximate memory in units of a number.
+    /// The value to send to viewers that have this value before it.
+    pub(crate) fn changed_from(self, known: &Self) -> Self {
+        match (self, known) {
+            (Self::Native { now, .. }, Self::Native { now: before, .. }) => {
+                let before = Some(Arc::clone(before));
+                Self::Native { now, before }
+            }
+            (reading, _) => reading,
+        }
+    }
+
+    /// The value for viewers that do not have the value before it.
+    pub(crate) fn whole(&self) -> Self {
+        match self {
+            Self::Native { now, .. } => Self::Native {
+                now: Arc::clone(now),
+                before: None,
+            },
+            reading => reading.clone(),
+        }
+    }
+
+    /// The approximate memory in units of a number, without the value before.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Number(_) | Self::LabelsOnly => 4,
             Self::Numbers(numbers) => 6 + numbers.len(),
+            Self::Native { now, .. } => now.size(),
+        }
+    }
+
+    fn write(&self, line: &mut String) {
+        match self {
+            Self::Number(number) => write_number(line, *number),
+            Self::Numbers(numbers) => write_numbers(line, numbers),
+            Self::Native { now, before } => now.write(before.as_deref(), line),
+            Self::LabelsOnly => line.push('1'),
         }
     }
 }
@@ -62,11 +104,13 @@ pub(crate) struct SeriesInfo {
     pub(crate) created: Option<u64>,
 }
 
-/// The changes from one sample to the next: new families and series, changed values, and series that no longer exist.
+/// The changes from one sample to the next: new layers, families and series, changed
+/// values, and series that no longer exist.
 #[derive(Debug, Default)]
 pub(crate) struct Tick {
     /// Unix milliseconds.
     pub(crate) time: u64,
+    pub(crate) layers: Vec<Arc<LayerInfo>>,
     pub(crate) families: Vec<Arc<FamilyInfo>>,
     pub(crate) series: Vec<Arc<SeriesInfo>>,
     pub(crate) values: Vec<(u32, Reading)>,
@@ -75,41 +119,51 @@ pub(crate) struct Tick {
     pub(crate) hidden: usize,
 }
 
-/// Entries per line: writing a line takes about 0.1 ms.
-const CHUNK: usize = 200;
+/// A line ends after this many bytes: writing them takes about 0.1 ms.
+const LINE_LENGTH: usize = 8 << 10;
+
+/// How many entries of a tick are in the lines before.
+#[derive(Debug, Default)]
+pub(crate) struct Position {
+    layers: usize,
+    families: usize,
+    series: usize,
+    values: usize,
+    has_ended: bool,
+}
 
 impl Tick {
-    /// Returns the line with this number; `None` after the last one.
+    /// Returns the line at a position, and advances it; `None` after the last line.
     ///
-    /// The lines with families, series and values precede the line that names the time and ends the tick.
-    pub(crate) fn line(&self, number: usize) -> Option<String> {
-        let families = self.families.len().div_ceil(CHUNK);
-        let series = self.series.len().div_ceil(CHUNK);
-        let values = self.values.len().div_ceil(CHUNK);
-        let (before_values, before_end) = (families + series, families + series + values);
-        let line = match number {
-            n if n < families => list("families", chunk(&self.families, n), |line, family| {
+    /// The lines with layers, families, series and values precede the line that names the time and ends the tick.
+    pub(crate) fn line(&self, at: &mut Position) -> Option<String> {
+        let Position {
+            layers,
+            families,
+            series,
+            values,
+            has_ended,
+        } = at;
+        list("layers", &self.layers, layers, |layer, line| {
+            layer.write(line);
+        })
+        .or_else(|| {
+            list("families", &self.families, families, |family, line| {
                 family.write(line);
-            }),
-            n if n < before_values => list(
-                "series",
-                chunk(&self.series, n - families),
-                |line, series| {
-                    series.write(line);
-                },
-            ),
-            n if n < before_end => list(
-                "values",
-                chunk(&self.values, n - before_values),
-                |line, (id, reading)| {
-                    line.push_str(&format!("{id},"));
-                    write_reading(line, reading);
-                },
-            ),
-            n if n == before_end => self.end(),
-            _ => return None,
-        };
-        Some(line)
+            })
+        })
+        .or_else(|| {
+            list("series", &self.series, series, |series, line| {
+                series.write(line);
+            })
+        })
+        .or_else(|| {
+            list("values", &self.values, values, |(id, reading), line| {
+                line.push_str(&format!("{id},"));
+                reading.write(line);
+            })
+        })
+        .or_else(|| (!std::mem::replace(has_ended, true)).then(|| self.end()))
     }
 
     fn end(&self) -> String {
@@ -156,29 +210,27 @@ impl SeriesInfo {
     }
 }
 
-fn chunk<T>(all: &[T], n: usize) -> &[T] {
-    &all[n * CHUNK..all.len().min((n + 1) * CHUNK)]
-}
-
-/// Returns `{"name":[…]}` and a newline.
-fn list<T>(name: &str, entries: &[T], write: impl Fn(&mut String, &T)) -> String {
+/// Returns `{"name":[…]}` and a newline, with the entries from `next`; `None` after the last one.
+fn list<T>(
+    name: &str,
+    entries: &[T],
+    next: &mut usize,
+    write: impl Fn(&T, &mut String),
+) -> Option<String> {
+    let rest = entries.get(*next..).filter(|rest| !rest.is_empty())?;
     let mut line = format!("{{\"{name}\":[");
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, entry) in rest.iter().enumerate() {
+        if line.len() > LINE_LENGTH {
+            break;
+        }
         if i > 0 {
             line.push(',');
         }
-        write(&mut line, entry);
+        write(entry, &mut line);
+        *next += 1;
     }
     line.push_str("]}\n");
-    line
-}
-
-fn write_reading(line: &mut String, reading: &Reading) {
-    match reading {
-        Reading::Number(number) => write_number(line, *number),
-        Reading::Numbers(numbers) => write_numbers(line, numbers),
-        Reading::LabelsOnly => line.push('1'),
-    }
+    Some(line)
 }
 
 fn write_numbers(line: &mut String, numbers: &[f64]) {
@@ -193,7 +245,7 @@ fn write_numbers(line: &mut String, numbers: &[f64]) {
 }
 
 /// JSON has no infinities and no NaN: they are sent as texts.
-fn write_number(line: &mut String, number: f64) {
+pub(crate) fn write_number(line: &mut String, number: f64) {
     match number {
         x if x.is_nan() => line.push_str("\"NaN\""),
         f64::INFINITY => line.push_str("\"Infinity\""),

@@ -14,6 +14,7 @@ use crate::http::labels::status::Status;
 use crate::model::bounds::Buckets;
 use crate::model::description::{FamilyDescription, LabelDescription, LabelRole};
 use crate::model::kind::Instrument;
+use crate::model::layer::{LayerDescription, LayerKind};
 use crate::sink::overflow::overflow_spec;
 use crate::sink::side::Side;
 
@@ -155,6 +156,31 @@ impl HttpSettings {
         }
         families.push(overflow_spec().describe());
         Ok(families)
+    }
+
+    /// The definition of a layer with these settings.
+    pub(crate) fn describe_layer(
+        &self,
+        rules: impl Fn(&str) -> Buckets,
+    ) -> Result<LayerDescription, Error> {
+        use HttpMetric::{Duration, InProgress, Requests};
+        let mut others = Vec::new();
+        for metric in HttpMetric::ALL {
+            if !matches!(metric, Requests | Duration | InProgress) {
+                others.extend(self.describe_family(metric, &rules)?);
+            }
+        }
+        others.push(overflow_spec().describe());
+        Ok(LayerDescription {
+            kind: match self.side {
+                Side::Server => LayerKind::HttpServer,
+                Side::Client => LayerKind::HttpClient,
+            },
+            requests: self.describe_family(Requests, &rules)?,
+            durations: self.describe_family(Duration, &rules)?,
+            in_progress: self.describe_family(InProgress, &rules)?,
+            others,
+        })
     }
 
     /// The description of one family, if it is measured.

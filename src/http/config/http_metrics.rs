@@ -17,6 +17,7 @@ use crate::http::labels::head::RequestHead;
 use crate::http::labels::method::Method;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
+use crate::model::layer::LayerDescription;
 use crate::model::trace::TraceId;
 use crate::registry::Registry;
 
@@ -692,6 +693,16 @@ impl HttpMetrics {
     pub fn family(&self, metric: HttpMetric) -> Result<Option<FamilyDescription>, Error> {
         self.settings()?
             .describe_family(metric, |_| Buckets::default())
+    }
+
+    /// Returns the definition of a layer with this configuration, as [`Registry::layers`] lists it once the layer is
+    /// built.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`families`](Self::families).
+    pub fn description(&self) -> Result<LayerDescription, Error> {
+        self.settings()?.describe_layer(|_| Buckets::default())
     }
 
     /// The settings, or an error that lists all mistakes.

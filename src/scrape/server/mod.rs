@@ -205,6 +205,7 @@ impl MetricsServer {
     }
 
     /// Serves `path`, and paths below it, with another service, such as the live page of `tower-prometheus-live`.
+    /// A slash at the start or at the end of `path` may be left out.
     ///
     /// The service gets the whole path and no request body. The metrics page and the health check take precedence; of
     /// several services, the first that matches. At shutdown, responses without a known length end at their next frame;

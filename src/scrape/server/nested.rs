@@ -42,8 +42,10 @@ impl Nested {
                 response.map(|body| Box::pin(BoxedErrors(Box::pin(body))) as NestedBody)
             })
         };
+        let path = path.trim_matches('/');
+        let slash = if path.is_empty() { "" } else { "/" };
         Self {
-            path: path.trim_end_matches('/').to_owned(),
+            path: format!("{slash}{path}"),
             call: Arc::new(call),
         }
     }

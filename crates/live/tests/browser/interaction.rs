@@ -199,6 +199,98 @@ async fn every_function_works_by_keyboard() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn legend_entries_hide_and_show_their_lines_by_mouse_and_keyboard() {
+    skip_without!(Chromium, Chromedriver);
+    let (service, browser) = shown("").await;
+    let entry = "[data-card=Latency] .legend li:nth-child(3) button";
+    browser.wait_until(&format!(
+        "/\\d/.test(document.querySelector('{entry}')?.textContent)"
+    ));
+    browser.keys(" ");
+    browser.wait_until("document.getElementById('status').dataset.state === 'paused'");
+    let chart = || {
+        let canvas = "document.querySelector('[data-card=Latency] canvas').toDataURL()";
+        let pressed = "[...document.querySelectorAll('[data-card=Latency] .legend button')].map((entry) => entry.ariaPressed)";
+        let state = browser.run(&format!("return [{canvas}, {pressed}]"));
+        (state[0].clone(), state[1].clone())
+    };
+    let (all, pressed) = chart();
+    assert_eq!(pressed, json!(["true", "true", "true"]));
+    browser.click(entry);
+    let (without, pressed) = chart();
+    assert_ne!(without, all);
+    assert_eq!(pressed, json!(["true", "true", "false"]));
+    // The button has the focus: the space key shows the line again and does not end the pause.
+    browser.keys(" ");
+    assert_eq!(chart(), (all.clone(), json!(["true", "true", "true"])));
+    browser.keys(ENTER);
+    assert_eq!(chart().0, without);
+    assert_eq!(
+        browser.run("return document.getElementById('status').dataset.state"),
+        "paused"
+    );
+    // It stays hidden when samples come.
+    browser.click("#pause");
+    browser.wait_until("document.getElementById('status').dataset.state === 'live'");
+    assert_eq!(chart().1, json!(["true", "true", "false"]));
+    browser.assert_clean(&service.server.url("/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_lines_are_not_in_the_exported_csv() {
+    skip_without!(Chromium, Chromedriver);
+    let (service, browser) = shown("").await;
+    let entries = "[...document.querySelectorAll('[data-card=Requests] .legend .name')].map((name) => name.textContent).join()";
+    browser.wait_until(&format!("{entries} === '200,201,404,503'"));
+    browser.click("[data-card=Requests] .legend li:nth-child(2) button");
+    browser.run("const create = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved = blob; return create(blob); }");
+    browser.run("document.querySelectorAll('[data-card=Requests] .menu-items button')[1].click()");
+    browser.wait_until("window.saved");
+    let csv = browser.run_async("return await window.saved.text()");
+    assert!(
+        csv.as_str().unwrap().starts_with("time,200,404,503\r\n"),
+        "{csv}"
+    );
+    browser.assert_clean(&service.server.url("/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_row_of_the_table_opens_its_endpoint() {
+    skip_without!(Chromium, Chromedriver);
+    let (service, browser) = shown("").await;
+    browser.wait_until("document.querySelectorAll('[data-row]').length === 5");
+    browser.click("[data-row='GET /slow'] td:nth-of-type(4)");
+    browser.wait_until("document.querySelector('.page-title h2')?.textContent === 'GET /slow'");
+    browser.assert_clean(&service.server.url("/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overview_shows_the_process_and_metrics_have_links_to_their_groups() {
+    skip_without!(Chromium, Chromedriver);
+    let (service, browser) = shown("").await;
+    // There is no collector yet, so nothing about the process.
+    assert_eq!(
+        browser.run("return document.querySelector('.process').hidden"),
+        json!(true)
+    );
+    let process = tower_prometheus::collectors::ProcessCollector::new().unwrap();
+    service.metrics.collector("process", process).unwrap();
+    let build = tower_prometheus::collectors::InfoCollector::build("1.2.3");
+    service.metrics.collector("build", build).unwrap();
+    let facts = "[...document.querySelectorAll('.process div:not([hidden])')].map((fact) => fact.textContent).join()";
+    browser.wait_until(&format!(
+        "/^Version1.2.3,Up[\\d.]+ (m?s|min),CPU[\\d.]+ %,Memory[\\d.]+ MiB,Open files\\d+,Threads\\d+$/.test({facts})"
+    ));
+    browser.click("#to-metrics");
+    let links = "[...document.querySelectorAll('.group-links button')].map((link) => link.textContent).join()";
+    browser.wait_until(&format!("{links} === 'build,http,process,scrape'"));
+    browser.click(".group-links button:nth-child(3)");
+    let top = "document.querySelector('section[aria-label=process]').getBoundingClientRect().top";
+    browser.wait_until(&format!("{top} >= 0 && {top} < 300"));
+    browser.assert_clean(&service.server.url("/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn charts_are_exported_as_csv_png_and_promql() {
     skip_without!(Chromium, Chromedriver);
     let (service, browser) = shown("").await;

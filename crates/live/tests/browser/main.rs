@@ -2,6 +2,8 @@
 
 mod example;
 mod interaction;
+mod names;
+mod native;
 mod numbers;
 mod robustness;
 mod service;

@@ -140,7 +140,7 @@ fn parse(text: &str) -> f64 {
 }
 
 #[track_caller]
-fn assert_close(actual: &str, expected: f64) {
+pub fn assert_close(actual: &str, expected: f64) {
     // Three significant digits.
     let difference = (parse(actual) - expected).abs();
     assert!(
@@ -260,7 +260,7 @@ async fn layers_with_other_names_and_grpc_methods_have_tables() {
     let titles = browser.run(
         "return [...document.querySelectorAll('.layer-title')].map((title) => title.textContent)",
     );
-    assert_eq!(titles, json!(["gRPC server", "HTTP server shop"]));
+    assert_eq!(titles, json!(["gRPC server", "HTTP server"]));
     browser.click("[data-row='shop.Orders/Place'] a");
     browser.wait_until("document.querySelectorAll('[data-card=Requests] .legend li').length >= 0");
     browser.wait_until("document.querySelector('[data-card=\"Latency distribution\"] canvas')");

@@ -84,9 +84,7 @@ async fn small_metric_is_shown_although_the_limit_was_reached_before_it_existed(
     viewer.tick().await;
     assert_eq!(viewer.series_count("a_large_metric"), 10);
 
-    metrics
-        .gauge("z_small_metric", "A gauge.", || 1_u64)
-        .unwrap();
+    metrics::with_local_recorder(&metrics, || metrics::gauge!("z_small_metric").set(1.0));
     let now = viewer.tick().await.time;
     viewer.tick_after(now).await;
     assert_eq!(viewer.value("z_small_metric"), 1.0);

@@ -210,6 +210,30 @@ async fn series_that_no_longer_exist_are_gone() {
 }
 
 #[tokio::test]
+async fn metric_that_comes_back_with_another_type_is_another_series() {
+    let metrics = Registry::new();
+    let counter = |samples: &mut Samples| {
+        samples.counter("leases_total", "Leases.").value(7_u64);
+        Ok(())
+    };
+    let gauge = |samples: &mut Samples| {
+        samples.gauge("leases_total", "Leases.").value(7_u64);
+        Ok(())
+    };
+    let before = metrics.collector("leases", counter).unwrap();
+    let server = service(&metrics, tower_prometheus_live::page(&metrics)).await;
+    let mut viewer = Viewer::connect(&server, "/live/data").await;
+    viewer.tick().await;
+    assert_eq!(viewer.kind("leases_total"), "counter");
+    before.remove();
+    metrics.collector("leases", gauge).unwrap();
+    let now = viewer.tick().await.time;
+    viewer.tick_after(now).await;
+    assert_eq!(viewer.kind("leases_total"), "gauge");
+    assert_eq!(viewer.value("leases_total"), 7.0);
+}
+
+#[tokio::test]
 async fn page_is_not_measured_and_creates_no_series() {
     let metrics = Registry::new();
     let server = service(&metrics, tower_prometheus_live::page(&metrics)).await;

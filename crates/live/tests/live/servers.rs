@@ -86,6 +86,22 @@ async fn page_works_in_the_metrics_server_and_does_not_delay_its_shutdown() {
     serving.await.unwrap();
 }
 
+#[tokio::test]
+async fn path_in_the_metrics_server_needs_no_slashes_around_it() {
+    use tower_prometheus::scrape::MetricsServer;
+
+    for path in ["live", "/live", "/live/"] {
+        let metrics = metrics();
+        let server = MetricsServer::bind("127.0.0.1:0").await.unwrap();
+        let client = Server::at(server.local_addr().unwrap());
+        let server = server.nest_service(path, tower_prometheus_live::page(&metrics));
+        let serving = tokio::spawn(server.serve(metrics.handler(), std::future::pending()));
+        assert_eq!(client.get("/live/app.js").await.0, 200, "{path:?}");
+        assert_eq!(client.get("/other").await.0, 404, "{path:?}");
+        serving.abort();
+    }
+}
+
 #[test]
 fn page_can_be_built_outside_of_a_runtime() {
     let page = tower_prometheus_live::page(&metrics());

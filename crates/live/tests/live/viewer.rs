@@ -17,6 +17,10 @@ pub struct Viewer {
     unread: String,
     families: HashMap<u64, Family>,
     series: HashMap<u64, Series>,
+    /// The layers, as they were sent.
+    pub layers: Vec<Value>,
+    /// The values of histograms with native buckets, as they were last sent, by series.
+    pub native: BTreeMap<u64, Value>,
     pub instance: Option<String>,
     /// How often the stream started.
     pub starts: usize,
@@ -78,6 +82,8 @@ impl Viewer {
             unread: String::new(),
             families: HashMap::new(),
             series: HashMap::new(),
+            layers: Vec::new(),
+            native: BTreeMap::new(),
             instance: None,
             starts: 0,
         }
@@ -122,6 +128,7 @@ impl Viewer {
         let (name, content) = line.as_object().unwrap().iter().next().unwrap();
         let list = || line[name.as_str()].as_array().unwrap();
         match name.as_str() {
+            "layers" => self.layers.extend(list().iter().cloned()),
             "families" => list().iter().for_each(|family| self.add_family(family)),
             "series" => {
                 tick.announced += list().len();
@@ -131,6 +138,10 @@ impl Viewer {
                 for pair in list().chunks(2) {
                     let id = pair[0].as_u64().unwrap();
                     tick.values.push(id);
+                    if pair[1].is_object() {
+                        self.native.insert(id, pair[1].clone());
+                        continue;
+                    }
                     self.series.get_mut(&id).unwrap().value = numbers(&pair[1]);
                 }
             }
@@ -222,6 +233,20 @@ impl Viewer {
         let series = found.next().unwrap_or_else(|| panic!("no {family}"));
         assert!(found.next().is_none(), "{family} has several series");
         series.value[0]
+    }
+
+    /// The type of the only series of a family.
+    pub fn kind(&self, family: &str) -> &str {
+        let families = self
+            .series
+            .values()
+            .map(|series| &self.families[&series.family]);
+        let mut kinds = families
+            .filter(|known| known.name == family)
+            .map(|known| &*known.kind);
+        let kind = kinds.next().unwrap_or_else(|| panic!("no {family}"));
+        assert_eq!(kinds.next(), None, "{family} has several series");
+        kind
     }
 
     pub fn series_count(&self, family: &str) -> usize {

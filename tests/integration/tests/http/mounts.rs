@@ -1,7 +1,9 @@
-//! The metrics page can be served by axum, tonic's router, hyper, and from within another service.
+//! The metrics page can be served by axum, tonic's router, hyper, and from within another service; the live page by tonic's
+//! router.
 
 use bytes::Bytes;
 use http::Request;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tower_prometheus::Registry;
 
@@ -50,4 +52,50 @@ async fn page_is_served_from_within_a_service_fn() {
     let service =
         tower::service_fn(move |request: Request<Incoming>| handler.clone().call(request));
     assert_served(Server::start(service).await).await;
+}
+
+/// The page with its script, and the first line of its data. Browsers use HTTP/1 without TLS.
+async fn assert_live_page_is_served(server: Server) {
+    for (path, start) in [
+        ("/live", "<!doctype html>"),
+        ("/live/", "<!doctype html>"),
+        ("/live?start.js", "// Starts the page."),
+        ("/live/app.js", "// The page:"),
+    ] {
+        let (status, text) = server.get(path).await;
+        assert!(status == 200 && text.starts_with(start), "{path}: {text}");
+    }
+    for protocol in BOTH_PROTOCOLS {
+        let mut client = server.connect(protocol).await;
+        let response = client.send("GET", "/live/data").await.unwrap();
+        assert_eq!(response.status(), 200, "{protocol:?}");
+        let line = response.into_body().frame().await.unwrap().unwrap();
+        assert!(line.into_data().unwrap().starts_with(b"{\"hello\":"));
+    }
+}
+
+#[tokio::test]
+async fn live_page_is_served_by_tonics_router() {
+    let page = tower_prometheus_live::page(&registry());
+    let router = tonic::service::Routes::default().into_axum_router();
+    let routes = tonic::service::Routes::from(router.nest_service("/live", page));
+    assert_live_page_is_served(Server::start(routes).await).await;
+}
+
+#[tokio::test]
+async fn live_page_is_served_by_tonics_server_with_a_grpc_layer() {
+    let registry = registry();
+    let page = tower_prometheus_live::page(&registry);
+    let routes = axum::Router::new().nest_service("/live", page);
+    let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap());
+    let incoming = incoming.unwrap();
+    let address = incoming.local_addr().unwrap();
+    let server = tonic::transport::Server::builder()
+        .accept_http1(true)
+        .layer(registry.grpc_layer())
+        .add_routes(tonic::service::Routes::from(routes));
+    let serving = tokio::spawn(server.serve_with_incoming(incoming));
+    assert_live_page_is_served(Server::at(address)).await;
+    serving.abort();
+    assert_eq!(registry.render(), PAGE, "the live page adds no series");
 }
