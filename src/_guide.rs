@@ -61,13 +61,17 @@ pub mod promql {}
 pub mod recipes {}
 
 // The examples need features and other crates: a package in `tests` compiles and runs them.
+#[doc = "[Kubernetes]: crate::_guide::kubernetes#token-and-tls"]
 #[doc = "[`NetworkPolicy`]: crate::_guide::kubernetes#networkpolicy"]
+#[doc = "[shutdown]: crate::_guide::shutdown"]
 #[doc = ""]
 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/securing.md"))]
 pub mod securing {}
 
 // The examples need features and other crates: a package in `tests` compiles and runs them.
 #[doc = "[Kubernetes]: crate::_guide::kubernetes"]
+#[doc = "[layer order]: crate::_guide::layer_order#layers-of-a-tonic-server"]
+#[doc = "[migration]: crate::_guide::migration#push-gateway"]
 #[doc = "[securing]: crate::_guide::securing"]
 #[doc = "[troubleshooting]: crate::_guide::troubleshooting"]
 #[doc = ""]

@@ -7,7 +7,7 @@ fn main() -> Result<(), Error> {
     mixin()?.write_to("deploy/monitoring")
 }
 
-/// The configuration of the layer. The service calls this function, too, and `build` on its result.
+/// The configuration of the layer, from the library of the service, which calls `build` on it.
 pub fn http() -> HttpMetrics {
     HttpMetrics::server()
 }

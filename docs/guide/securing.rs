@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => Credentials::bearer(&secret),
     };
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app(&metrics, credentials)).await?;
     Ok(())
@@ -43,6 +43,11 @@ pub fn metrics_page(page: MetricsHandler, credentials: Credentials) -> Router {
     Router::new()
         .route("/metrics", get(page))
         .route_layer(from_fn_with_state(credentials, require))
+}
+
+/// The routes of a separate port: the metrics page, and `/health` for probes, which send no credentials.
+pub fn metrics_port(page: MetricsHandler, credentials: Credentials) -> Router {
+    metrics_page(page, credentials).route("/health", get(async || "ok"))
 }
 
 /// What scrapers must send in the header `Authorization`.

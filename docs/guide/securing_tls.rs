@@ -1,19 +1,25 @@
 use std::io;
 use std::net::TcpListener;
-use std::path::Path;
+use std::time::Duration;
 
 use axum::Router;
+use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 
-/// Serves a router over TLS. `cert` contains the certificate of the server and, after it, those of intermediate CAs.
+/// Serves a router over TLS until `stop` completes. Responses that are being sent then have 10 s to end.
 pub async fn serve_tls(
     listener: TcpListener,
     app: Router,
-    cert: &Path,
-    key: &Path,
+    tls: RustlsConfig,
+    stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let tls = RustlsConfig::from_pem_file(cert, key).await?;
-    axum_server::from_tcp_rustls(listener, tls)?
-        .serve(app.into_make_service())
-        .await
+    let handle = Handle::new();
+    let server = axum_server::from_tcp_rustls(listener, tls)?
+        .handle(handle.clone())
+        .serve(app.into_make_service());
+    let shutdown = async {
+        stop.await;
+        handle.graceful_shutdown(Some(Duration::from_secs(10)));
+    };
+    tokio::join!(server, shutdown).0
 }

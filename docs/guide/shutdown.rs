@@ -7,19 +7,19 @@ use axum::Router;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio::time::sleep;
-use tower_prometheus::{Registry, scrape::MetricsServer};
+use tower_prometheus::{HttpMetrics, Registry, scrape::MetricsServer};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let stop = stop_signal()?;
+    let (stop_server, stop) = (stop_signal()?, stop_signal()?);
     let metrics = Registry::builder().install()?;
     let app = Router::new()
         .route("/users/{id}", get(async || "ada"))
-        .layer(metrics.http_layer());
+        .route("/ready", get(async || "ready")) // for probes
+        .layer(HttpMetrics::server().skip(["/ready"]).build(&metrics)?);
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).await?;
     let metrics_server = match MetricsServer::from_env().await? {
         Some(server) => server,
         None => MetricsServer::bind("127.0.0.1:8081").await?,
@@ -32,11 +32,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         requests: Duration::from_secs(10),
         last_scrape: Duration::from_secs(20),
     };
-    serve(app, listener, &metrics, metrics_server, stop, limits).await;
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop_server);
+    serve(server.into_future(), &metrics, metrics_server, stop, limits).await;
     Ok(())
 }
 
 /// Returns a future that completes at SIGTERM, which Kubernetes, systemd and Docker send, or at SIGINT (Ctrl-C).
+/// Each of several such futures completes.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -56,32 +58,27 @@ pub struct Limits {
     pub last_scrape: Duration,
 }
 
-/// Serves the application and, on another port, the metrics page. After `stop`, ends the application first.
+/// Runs the application, whose servers end gracefully after `stop`, and serves the metrics page on another port: until
+/// one more scrape after that.
 pub async fn serve(
-    app: Router,
-    listener: TcpListener,
+    application: impl Future<Output = io::Result<()>>,
     metrics: &Registry,
     metrics_server: MetricsServer,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()>,
     limits: Limits,
 ) {
-    let (stopped, is_stopped) = oneshot::channel();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        stop.await;
-        let _ = stopped.send(());
-    });
     let time_limit = async {
-        let _ = is_stopped.await;
+        stop.await;
         sleep(limits.requests).await;
     };
-    let application = async {
+    let last_scrape = async {
         tokio::select! {
-            result = server.into_future() => if let Err(error) = result {
+            result = application => if let Err(error) = result {
                 tracing::error!(%error, "the server failed");
             },
             () = time_limit => tracing::warn!("requests are still in progress"),
         }
         sleep(limits.last_scrape).await;
     };
-    metrics_server.serve(metrics.handler(), application).await;
+    metrics_server.serve(metrics.handler(), last_scrape).await;
 }

@@ -1,11 +1,12 @@
 use std::env;
 use std::error::Error;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tower_prometheus::Registry;
 use tower_prometheus_push::PushGateway;
 
@@ -30,8 +31,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         gauge!("backup_last_success_timestamp_seconds").set(now.as_secs_f64());
     }
     // Not `push`: if the job fails, that would delete the time of the last success.
-    if let Err(error) = gateway.push_add(&registry).await {
-        eprintln!("the metrics were not pushed: {error}");
+    // At most 20 s, because Kubernetes sends SIGKILL 30 s after SIGTERM. Retries alone can take a minute.
+    match timeout(Duration::from_secs(20), gateway.push_add(&registry)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => eprintln!("the metrics were not pushed: {error}"),
+        Err(_) => eprintln!("the metrics were not pushed within 20 s"),
     }
     result
 }

@@ -257,6 +257,26 @@ async fn metric_of_both_registries_is_refused_with_both_sources() {
     assert!(page.contains("\norders_total 1\n"), "{page}");
 }
 
+/// So a check of a migration must run the code that records the metric.
+#[tokio::test]
+async fn metric_of_a_macro_conflicts_from_its_first_use() {
+    let legacy = prometheus::Registry::new();
+    let orders = IntCounter::new("orders_total", "Orders.").unwrap();
+    legacy.register(Box::new(orders)).unwrap();
+    let registry = bridged(legacy);
+    metrics::with_local_recorder(&registry, || {
+        metrics::describe_counter!("orders_total", "Orders.");
+    });
+    let page = scrape_text(&registry.handler()).await;
+    assert!(collector_succeeded(&page, "legacy"), "{page}");
+    metrics::with_local_recorder(&registry, || metrics::counter!("orders_total").increment(0));
+    let reason = failure(&registry).await;
+    assert!(reason.contains("\"orders_total\""), "{reason}");
+    // `increment(0)` exports it.
+    let page = scrape_text(&registry.handler()).await;
+    assert!(page.contains("\norders_total 0\n"), "{page}");
+}
+
 /// A metric of a random registry.
 #[derive(Clone, Debug)]
 enum Recorded {

@@ -63,6 +63,6 @@ pub use self::{
 };
 
 /// Runs the README's code blocks as doc tests.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "tls"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,5 +1,6 @@
 //! `kubernetes.md`: every manifest has only fields of its schema, and the names in them refer to each other.
 
+use axum::http::Method;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -7,11 +8,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use test_support::skip_without;
+use test_support::store::Store;
+use tower_prometheus::scrape::MetricsServer;
+use tower_prometheus::{HttpMetrics, Registry};
 
 use crate::page::{KUBERNETES, blocks};
 
 /// The fields that the page uses of `monitoring.coreos.com/v1`, whose definitions no Rust crate has in a current
-/// version. Checked against `servicemonitor_types.go` and `podmonitor_types.go`.
+/// version. Checked against `servicemonitor_types.go`, `podmonitor_types.go` and `types.go`.
 mod monitoring {
     use super::*;
 
@@ -58,7 +63,45 @@ mod monitoring {
         #[serde(skip_serializing_if = "Option::is_none")]
         interval: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        scheme: Option<Scheme>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub tls_config: Option<TlsConfig>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         pub authorization: Option<Authorization>,
+        #[serde(default)]
+        pub relabelings: Vec<RelabelConfig>,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Scheme {
+        Https,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    pub struct TlsConfig {
+        pub ca: SecretOrConfigMap,
+        server_name: String,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct SecretOrConfigMap {
+        pub secret: k8s_openapi::api::core::v1::SecretKeySelector,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct RelabelConfig {
+        action: Action,
+        pub regex: String,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Action {
+        Labeldrop,
     }
 
     #[derive(Deserialize, Serialize)]
@@ -144,7 +187,14 @@ fn wrong_fields_are_found() {
         ("Deployment", "/spec/template/metadata", "annotation", "{}"),
         ("NetworkPolicy", "/spec/ingress/0", "port", "1"),
         ("ServiceMonitor", "/spec/endpoints/0", "prt", "\"metrics\""),
+        ("ServiceMonitor", "/spec/endpoints/0", "relabelling", "[]"),
         ("PodMonitor", "/spec", "endpoints", "[]"),
+        (
+            "PodMonitor",
+            "/spec/podMetricsEndpoints/0/relabelings/0",
+            "action",
+            "\"dropLabel\"",
+        ),
     ];
     for (kind, place, field, value) in wrong {
         let mut manifests = manifests();
@@ -234,9 +284,11 @@ fn selectors_and_port_names_refer_to_the_pods() {
         assert!(pods.labels.get(monitor.spec.job_label.unwrap()).is_some());
         for endpoint in monitor.spec.pod_metrics_endpoints {
             assert!(pods.has_port(&endpoint.port));
-            if let Some(authorization) = endpoint.authorization {
-                assert_eq!(Some(authorization.credentials.name), secret.metadata.name);
-                assert!(keys.contains_key(&authorization.credentials.key));
+            let credentials = endpoint.authorization.map(|header| header.credentials);
+            let ca = endpoint.tls_config.map(|tls| tls.ca.secret);
+            for selector in [credentials, ca].into_iter().flatten() {
+                assert_eq!(Some(selector.name), secret.metadata.name);
+                assert!(keys.contains_key(&selector.key));
             }
         }
     }
@@ -251,6 +303,52 @@ fn selectors_and_port_names_refer_to_the_pods() {
             assert!(pods.has_port(port.as_str().unwrap()), "{port}");
         }
     }
+}
+
+/// The labels that the Operator gives to targets (`promcfg.go`), and then the relabelings of the page's monitors, which the
+/// Operator adds after its own.
+#[test]
+fn routes_keep_their_label_with_the_relabelings_of_the_monitors() {
+    skip_without!(Prometheus);
+    let services = all::<monitoring::ServiceMonitor>("ServiceMonitor").into_iter();
+    let pods = all::<monitoring::PodMonitor>("PodMonitor").into_iter();
+    let services = services.flat_map(|monitor| monitor.spec.endpoints);
+    let pods = pods.flat_map(|monitor| monitor.spec.pod_metrics_endpoints);
+    let services = services.map(|endpoint| ("{ endpoint: metrics, service: operator }", endpoint));
+    let pods = pods.map(|endpoint| ("{ endpoint: metrics }", endpoint));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let target = runtime.block_on(async {
+        let registry = Registry::builder().constant_label("service", "shop");
+        let registry = registry.build().unwrap();
+        let routes = HttpMetrics::server().preregister(Method::GET, "/users/{id}", [200]);
+        routes.build(&registry).unwrap();
+        let server = MetricsServer::bind("127.0.0.1:0").await.unwrap();
+        let target = server.local_addr().unwrap();
+        tokio::spawn(server.serve(registry.handler(), std::future::pending()));
+        target
+    });
+    let mut config = "global: { scrape_interval: 1s }\nscrape_configs:\n".to_owned();
+    let mut add = |job: &str, labels: &str, rules: &str| {
+        config += &format!(
+            "  - {{ job_name: {job}, static_configs: [{{ targets: ['{target}'], labels: {labels} }}], relabel_configs: {rules} }}\n"
+        );
+    };
+    add("without", "{ endpoint: metrics, service: operator }", "[]");
+    let mut jobs = 0;
+    for (labels, endpoint) in services.chain(pods) {
+        let rules = serde_json::to_string(&endpoint.relabelings).unwrap();
+        add(&format!("monitor-{jobs}"), labels, &rules);
+        jobs += 1;
+    }
+    let prometheus = Store::prometheus(&config, &[]);
+    let found = prometheus.wait_for_values(&format!(
+        "count(http_requests_total{{job=~\"monitor-.*\", endpoint=\"/users/{{id}}\", service=\"shop\"}}) == {jobs}"
+    ));
+    assert_eq!(found, [3.0]);
+    let exported = prometheus.wait_for_values(
+        "count by (job) (http_requests_total{exported_endpoint=\"/users/{id}\", exported_service=\"shop\"})",
+    );
+    assert_eq!(exported, [1.0]);
 }
 
 #[test]

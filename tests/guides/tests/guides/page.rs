@@ -53,6 +53,10 @@ fn pages_show_the_programs_that_are_tested() {
         (SHUTDOWN, include_str!("../../../../docs/guide/shutdown.rs")),
         (
             SHUTDOWN,
+            include_str!("../../../../docs/guide/shutdown_grpc.rs"),
+        ),
+        (
+            SHUTDOWN,
             include_str!("../../../../docs/guide/shutdown_job.rs"),
         ),
     ];

@@ -24,10 +24,11 @@ use test_support::page::{assert_valid_text, samples};
 use test_support::process::{RunningProgram, curl, program as start_of};
 use test_support::skip_without;
 use test_support::store::{Directory, Store};
+use tokio::sync::oneshot;
 use tower_prometheus::{Registry, scrape::MetricsServer};
 
 use crate::page::{SECURING, block};
-use program::{Credentials, app, metrics_page};
+use program::{Credentials, app, metrics_port};
 
 const TOKEN: &str = "1f8b03c5d1e94b6c";
 
@@ -309,7 +310,8 @@ fn serve_over_tls(registry: &Registry) -> (SocketAddr, String) {
     let app = app(registry, Credentials::bearer(TOKEN));
     tokio::spawn(async move {
         let _directory = directory;
-        tls::serve_tls(listener, app, &certificate, &key).await
+        let config = RustlsConfig::from_pem_file(certificate, key).await.unwrap();
+        tls::serve_tls(listener, app, config, std::future::pending()).await
     });
     (address, certificates.ca)
 }
@@ -329,7 +331,7 @@ async fn prometheus_scrapes_with_the_token_over_tls() {
     assert_eq!(registry.sum("http_requests_total", &[]), None);
 }
 
-/// A separate port with TLS: only the metrics page.
+/// A separate port with TLS: only the metrics page, and the health check, which needs no token. The server ends after `stop`.
 #[tokio::test]
 async fn separate_port_can_have_tls() {
     skip_without!(Curl);
@@ -344,8 +346,12 @@ async fn separate_port_can_have_tls() {
     let ca = directory.write("ca.pem", &certificates.ca);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
-    let page = metrics_page(registry.handler(), Credentials::bearer(TOKEN));
-    tokio::spawn(async move { tls::serve_tls(listener, page, &certificate, &key).await });
+    let health = format!("{url}/health");
+    let page = metrics_port(registry.handler(), Credentials::bearer(TOKEN));
+    let config = RustlsConfig::from_pem_file(certificate, key).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) };
+    let server = tokio::spawn(tls::serve_tls(listener, page, config.clone(), stopped));
     blocking(move || {
         let ca = ca.to_str().unwrap();
         let metrics = format!("{url}/metrics");
@@ -353,10 +359,20 @@ async fn separate_port_can_have_tls() {
         assert!(page.contains("\ngood 1\n"), "{page}");
         let code = ["--cacert", ca, "-o", "/dev/null", "-w", "%{http_code}"];
         assert_eq!(curl(&[&code[..], &[&metrics]].concat()), "401");
-        let other = format!("{url}/users/7");
-        assert_eq!(curl(&[&code[..], &[&other]].concat()), "404");
+        for (path, status) in [("/health", "200"), ("/users/7", "404")] {
+            let other = format!("{url}{path}");
+            assert_eq!(curl(&[&code[..], &[&other]].concat()), status, "{path}");
+        }
     })
     .await;
+    let renewed = Certificates::new();
+    let pem = |text: String| text.into_bytes();
+    let (certificate, key) = (pem(renewed.certificate), pem(renewed.key));
+    config.reload_from_pem(certificate, key).await.unwrap();
+    let ca = directory.write("renewed.pem", &renewed.ca);
+    blocking(move || curl(&["--cacert", ca.to_str().unwrap(), &health])).await;
+    drop(stop);
+    server.await.unwrap().unwrap();
 }
 
 /// Each row of the page's table of errors, provoked.

@@ -1,24 +1,34 @@
 //! `shutdown.md`: the last requests are scraped by a real Prometheus, and jobs push to a real Pushgateway.
 
+#[path = "../../../../docs/guide/shutdown_grpc.rs"]
+mod grpc;
 #[path = "../../../../docs/guide/shutdown.rs"]
 #[expect(dead_code, reason = "the program has a `main`")]
 mod program;
 
+use std::convert::Infallible;
+use std::future::{IntoFuture, Ready, ready};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::{Request, Response};
 use axum::routing::get;
+use test_support::listening::ReservedAddress;
 use test_support::page::samples;
 use test_support::process::{RunningProgram, curl, program as start_of};
 use test_support::pushgateway::Pushgateway;
 use test_support::store::Store;
 use test_support::{retry_until_ok, skip_without, wait_until};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tonic::body::Body as TonicBody;
+use tonic::server::NamedService;
+use tonic::service::Routes;
 use tower_prometheus::{Registry, scrape::MetricsServer};
 
 use crate::page::{SHUTDOWN, block};
@@ -64,7 +74,7 @@ struct Service {
     application: SocketAddr,
     metrics: SocketAddr,
     gate: Arc<Semaphore>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<watch::Sender<()>>,
     task: JoinHandle<()>,
     registry: Registry,
 }
@@ -87,13 +97,12 @@ impl Service {
         let application = listener.local_addr().unwrap();
         let server = MetricsServer::bind("127.0.0.1:0").await.unwrap();
         let metrics = server.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async {
-            let _ = stopped.await;
-        };
+        let (stop, stopped) = watch::channel(());
+        let [stop_server, stopped] = stop_futures(stopped);
+        let app = axum::serve(listener, app).with_graceful_shutdown(stop_server);
         let served = registry.clone();
         let task = tokio::spawn(async move {
-            serve(app, listener, &served, server, stopped, limits).await;
+            serve(app.into_future(), &served, server, stopped, limits).await;
         });
         let stop = Some(stop);
         Self {
@@ -131,6 +140,13 @@ impl Service {
         let page = tokio::task::spawn_blocking(move || curl(&[&url])).await;
         samples(&page.unwrap()).into_iter().collect()
     }
+}
+
+/// Two futures that complete when the sender is dropped, as those of `stop_signal` complete at a signal.
+fn stop_futures(stopped: watch::Receiver<()>) -> [impl Future<Output = ()> + Send + 'static; 2] {
+    [stopped.clone(), stopped].map(|mut stopped| async move {
+        let _ = stopped.changed().await;
+    })
 }
 
 impl Drop for Service {
@@ -202,6 +218,95 @@ async fn endless_stream_does_not_delay_the_shutdown_beyond_its_limit() {
     ended.expect("the service is still running").unwrap();
 }
 
+/// A gRPC service that answers every call with `OK`.
+#[derive(Clone)]
+struct Orders;
+
+impl NamedService for Orders {
+    const NAME: &'static str = "shop.Orders";
+}
+
+impl tower::Service<Request<TonicBody>> for Orders {
+    type Response = Response<TonicBody>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<TonicBody>) -> Self::Future {
+        ready(Ok(tonic::Status::ok("").into_http()))
+    }
+}
+
+fn services() -> Routes {
+    Routes::from(Router::new()).add_service(Orders)
+}
+
+fn measured_app(registry: &Registry) -> Router {
+    let app = Router::new().route("/users/{id}", get(async || "ada"));
+    app.layer(registry.http_layer())
+}
+
+/// Sends a request and a call. Both layers count once.
+async fn assert_each_layer_counts_its_own(registry: &Registry, http: SocketAddr, grpc: SocketAddr) {
+    let request = tokio::task::spawn_blocking(move || {
+        let call = format!("http://{grpc}/shop.Orders/Place");
+        let grpc = [
+            "--http2-prior-knowledge",
+            "-d",
+            "",
+            "-H",
+            "content-type: application/grpc",
+        ];
+        curl(&[&grpc[..], &[&call]].concat());
+        curl(&[&format!("http://{http}/users/7")])
+    });
+    assert_eq!(request.await.unwrap(), "ada");
+    wait_until("the request is counted", || {
+        registry.sum("http_requests_total", &[]) == Some(1.0)
+    })
+    .await;
+    let handled = [("grpc_service", "shop.Orders"), ("grpc_code", "OK")];
+    assert_eq!(
+        registry.sum("grpc_server_handled_total", &handled),
+        Some(1.0)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn axum_and_tonic_on_two_ports_end_after_the_signal() {
+    skip_without!(Curl);
+    let registry = Registry::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = listener.local_addr().unwrap();
+    let reserved = ReservedAddress::new();
+    let grpc = reserved.get().into();
+    let (stop, stopped) = watch::channel(());
+    let served = registry.clone();
+    let servers = tokio::spawn(async move {
+        let stop = stop_futures(stopped);
+        let app = measured_app(&served);
+        grpc::two_ports((app, listener), (services(), grpc), &served, stop).await
+    });
+    wait_until("tonic listens", || TcpStream::connect(grpc).is_ok()).await;
+    assert_each_layer_counts_its_own(&registry, http, grpc).await;
+    drop(stop);
+    servers.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn axum_and_tonic_share_a_port() {
+    skip_without!(Curl);
+    let registry = Registry::new();
+    let app = grpc::one_port(measured_app(&registry), services(), &registry);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async { axum::serve(listener, app).await });
+    assert_each_layer_counts_its_own(&registry, address, address).await;
+}
+
 /// The job of the page, with a database that the test plays.
 fn job(gateway: &Pushgateway, database: SocketAddr) -> Command {
     let mut job = Command::new(env!("CARGO_BIN_EXE_shutdown_job"));
@@ -256,6 +361,24 @@ fn job_pushes_when_it_succeeds_fails_or_is_stopped() {
     assert!(!running.wait_for_exit().success());
     assert_eq!(pushed(&gateway, SUCCESS), Some(success));
     assert!(push_time() > second);
+}
+
+/// Retries alone would take longer than the time that Kubernetes gives a job.
+#[test]
+fn job_ends_if_the_pushgateway_does_not_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut job = Command::new(env!("CARGO_BIN_EXE_shutdown_job"));
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    job.env("PUSHGATEWAY_URL", url)
+        .env("DATABASE", database.local_addr().unwrap().to_string())
+        .stderr(Stdio::piped());
+    let job = job.spawn().unwrap();
+    drop(database.accept().unwrap());
+    let output = job.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("not pushed within 20 s"), "{errors}");
 }
 
 /// With the configuration of the page, `job` is the one that was pushed.

@@ -56,7 +56,7 @@ fn dashboard_and_rules_are_valid() {
     let read = |name: &str| std::fs::read_to_string(directory.0.join(name)).unwrap();
     assert_eq!(
         assert_valid_rules("resources.yml", &read("rules/resources.yml")),
-        7
+        10
     );
     let dashboard = Dashboard::parse(&read("dashboards/shop-resources.json"));
     dashboard.assert_valid(&[]);
