@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::base_url::BaseUrl;
 use crate::connector::Connector;
 use crate::deadline::Deadline;
-use crate::error_response::ErrorResponse;
+use crate::error_response::{ErrorResponse, ErrorType};
 use crate::headers::UpstreamHeaders;
 
 /// A client for a server with Prometheus' HTTP API, with a connection pool.
@@ -69,7 +69,7 @@ impl Upstream {
             return;
         }
         match error {
-            Some(error) if error.is_timeout() => {
+            Some(error) if error.error_type() == ErrorType::Timeout => {
                 tracing::warn!(
                     reason = error.summary(),
                     "query proxy: the upstream does not respond in time"
