@@ -78,6 +78,10 @@ async fn matcher_is_added_to_every_selector() {
             r#"x{a=~"[0-9a-f]{8}-[0-9a-f]{12}",b=~"\\d{3,5}|a{,2}"}"#,
             r#"x{a=~"[0-9a-f]{8}-[0-9a-f]{12}",b=~"\\d{3,5}|a{,2}",tenant="a"}"#,
         ),
+        (
+            r#"x{a="\x41\u00e9\101\t",b=~"(?P<x>a)|(?i)\\x7b"}"#,
+            r#"x{a="A\u00e9A\t",b=~"(?P<x>a)|(?i)\\x7b",tenant="a"}"#,
+        ),
     ] {
         let sent = sent(&upstream, &proxy, query).await;
         assert_eq!(tree(&sent), tree(expected), "{query}: {sent}");
@@ -162,9 +166,19 @@ async fn unsupported_queries_are_rejected_only_with_forced_labels() {
         r##"x{a=~'((a{100})"#){101}'}"##,
         r#"x{a=~`((a{100})\){101}`}"#,
         "x # \"\n{a=~\"(a{100}){101}\"}",
+        "x # \r{a=~\"(a{100}){101}\"}",
         r#"x{a=~"(a\x7b100}){101}"}"#,
         r#"x{a=~"(a\173100}){101}"}"#,
         r#"x{a=~"(a\u007b100}){101}"}"#,
+        // Whitespace in front of a count, as an escape and literally.
+        r#"x{a=~"(a{\t100}){\t101}"}"#,
+        r#"x{a=~'(a{\v\f100}){\r101\n}'}"#,
+        r#"x{a=~"(a{\u2003100}){\040101}"}"#,
+        "x{a=~`(a{\t100}){\n101}`}",
+        // With the flag x, whitespace and comments may be anywhere.
+        r#"x{a=~"(?x)(a{1 0 0}){1 0 1}"}"#,
+        r#"x{a=~"(?ix:(a{#1\n100}){#1\n101})"}"#,
+        r#"x{a=~"(?\u0078)a"}"#,
     ];
     for query in unsupported {
         assert_rejected(&get(&proxy, &range_query(query)).await, query);
