@@ -178,8 +178,8 @@ impl ProxyState {
         let mut response = Response::new(QueryBody::upstream(body));
         *response.status_mut() = head.status;
         for name in RESPONSE_HEADERS {
-            if let Some(value) = head.headers.get(&name) {
-                response.headers_mut().insert(name, value.clone());
+            for value in head.headers.get_all(&name) {
+                response.headers_mut().append(&name, value.clone());
             }
         }
         Ok(response)

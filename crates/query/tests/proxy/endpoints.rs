@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE};
-use http::{Request, StatusCode};
+use axum::body::Body;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -91,6 +92,20 @@ async fn only_listed_response_headers_are_forwarded() {
         ]
     );
     assert_eq!(response.headers["x-content-type-options"], "nosniff");
+}
+
+#[tokio::test]
+async fn all_lines_of_a_response_header_are_forwarded() {
+    let upstream = FakeUpstream::start(|_| {
+        let response = Response::builder().header(VARY, "accept-encoding");
+        let response = response.header(VARY, "x-scope-orgid");
+        response.body(Body::empty()).unwrap()
+    })
+    .await;
+    let proxy = upstream.proxy().build().unwrap();
+    let response = get(&proxy, VALID_QUERY).await;
+    let vary: Vec<_> = response.headers.get_all(VARY).iter().collect();
+    assert_eq!(vary, ["accept-encoding", "x-scope-orgid"]);
 }
 
 #[tokio::test]
