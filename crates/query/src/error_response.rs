@@ -77,9 +77,9 @@ impl ErrorResponse {
         Self::new(ErrorType::Unavailable, error, detail)
     }
 
-    pub(crate) fn timeout(limit: Duration) -> Self {
-        let detail = format!("no response within {limit:?}");
-        Self::new(ErrorType::Timeout, "the upstream timed out", detail)
+    pub(crate) fn timeout(error: &'static str, limit: Duration) -> Self {
+        let detail = format!("the time limit is {limit:?}");
+        Self::new(ErrorType::Timeout, error, detail)
     }
 
     /// Returns an error for a response of the upstream that the proxy does not forward.

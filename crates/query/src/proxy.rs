@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use tower_service::Service;
 
 use crate::body::{QueryBody, UpstreamBody};
-use crate::concurrency::{ConcurrencyLimit, ConcurrencyPermit};
+use crate::concurrency::{ConcurrencyLimit, ConcurrencyPermit, TimedPermit};
 use crate::deadline::Deadline;
 use crate::error_response::{ErrorResponse, json_response};
 use crate::forced_matchers::ForcedMatchers;
@@ -137,12 +137,14 @@ impl ProxyState {
         let parameters = request.uri.query().unwrap_or_default();
         let mut range_query = RangeQuery::parse(parameters, &self.limits)?;
         let deadline = Deadline::after(self.timeouts.query_range);
-        let permit = self.query_permit(deadline)?;
+        let mut permit = self.query_permit()?;
         if !self.forced.is_empty() {
             let query = std::mem::take(&mut range_query.query);
-            let rewritten = self.forced.rewrite_on_thread(query);
-            range_query.query = deadline.timeout(rewritten).await??;
+            let rewritten = self.forced.rewrite_on_thread(query, permit);
+            let error = "the forced labels were not added in time";
+            (range_query.query, permit) = deadline.timeout(error, rewritten).await??;
         }
+        let permit = permit.until(deadline.at);
         let uri = self.upstream.base_url().join(&range_query.target()?);
         let uri = uri.ok_or_else(|| {
             ErrorResponse::bad_data("query too long", "it does not fit into a URL")
@@ -151,8 +153,8 @@ impl ProxyState {
         self.forward(response, deadline, permit)
     }
 
-    fn query_permit(&self, deadline: Deadline) -> Result<ConcurrencyPermit, ErrorResponse> {
-        let permit = self.query_concurrency.try_acquire(deadline.at);
+    fn query_permit(&self) -> Result<ConcurrencyPermit, ErrorResponse> {
+        let permit = self.query_concurrency.try_acquire();
         permit.ok_or_else(|| ErrorResponse::too_many_queries(self.query_concurrency.max()))
     }
 
@@ -161,7 +163,7 @@ impl ProxyState {
         &self,
         response: Response<Incoming>,
         deadline: Deadline,
-        permit: ConcurrencyPermit,
+        permit: TimedPermit,
     ) -> Result<Response<QueryBody>, ErrorResponse> {
         let (head, incoming) = response.into_parts();
         if head.status.is_redirection() {
@@ -199,7 +201,7 @@ impl ProxyState {
 
     async fn query_services(&self, from_client: &HeaderMap) -> Result<String, ErrorResponse> {
         let deadline = Deadline::after(self.timeouts.services);
-        let permit = self.query_permit(deadline)?;
+        let permit = self.query_permit()?.until(deadline.at);
         let uri = self.services.uri.clone();
         let response = self.upstream.get(uri, from_client, deadline).await?;
         if response.status() != StatusCode::OK {
@@ -230,7 +232,8 @@ impl ProxyState {
         let deadline = Deadline::after(self.timeouts.health);
         let limit = &self.health_concurrency;
         let permit = limit.acquire(deadline.at).await;
-        let _permit = permit.ok_or_else(|| ErrorResponse::too_many_queries(limit.max()))?;
+        let permit = permit.ok_or_else(|| ErrorResponse::too_many_queries(limit.max()))?;
+        let _permit = permit.until(deadline.at);
         let uri = self.health_uri.clone();
         let response = self.upstream.get(uri, from_client, deadline).await?;
         Ok(response.status())

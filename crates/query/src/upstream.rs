@@ -56,7 +56,8 @@ impl Upstream {
         let mut request = Request::new(String::new());
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers.for_request(from_client);
-        let response = deadline.timeout(self.client.request(request)).await;
+        let sent = self.client.request(request);
+        let response = deadline.timeout("the upstream timed out", sent).await;
         let response = response.and_then(|sent| sent.map_err(|error| unreachable(&error)));
         self.log_change(response.as_ref().err());
         response

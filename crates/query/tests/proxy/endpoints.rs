@@ -196,7 +196,7 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
     for _ in 0..2 {
         get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
     }
-    let slow = "the upstream does not respond in time reason=\"the upstream timed out: no response within 200ms\"";
+    let slow = "the upstream does not respond in time reason=\"the upstream timed out: the time limit is 200ms\"";
     assert_eq!(events(), [slow]);
     tokio::select! {
         () = respond => unreachable!("the accept loop does not end"),

@@ -1,6 +1,7 @@
 //! With forced labels, every selector of every query to the upstream has their matchers.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, mpsc};
+use std::time::Duration;
 
 use promql_parser::parser::{Expr, parse};
 use proptest::prelude::*;
@@ -249,6 +250,64 @@ async fn deeply_nested_and_malformed_queries_get_a_response() {
     // Deep trees are not rejected: the query is rewritten.
     let deep = sent(&upstream, &proxy, &nested("(", "x", ")")).await;
     assert!(deep.contains(r#"x{tenant="a"}"#));
+}
+
+/// Runs a child process, because the panic hook is global.
+#[test]
+fn thread_of_a_query_counts_towards_the_concurrency_limit_until_it_ends() {
+    let name = "tenants::helper_that_keeps_the_thread_of_a_query_running";
+    let output = test_support::child_test::ignored_test(name).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "started by thread_of_a_query_counts_towards_the_concurrency_limit_until_it_ends"]
+async fn helper_that_keeps_the_thread_of_a_query_running() {
+    // The parser panics, and the hook keeps the thread running.
+    const PANICS: &str = "x[1e30]";
+    let (started, mut has_started) = tokio::sync::mpsc::unbounded_channel();
+    let (end, ends) = mpsc::channel();
+    let ends = Mutex::new(ends);
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("promql") {
+            started.send(()).unwrap();
+            ends.lock().unwrap().recv().unwrap();
+        } else {
+            eprintln!("{panic}");
+        }
+    }));
+    for times_out in [false, true] {
+        let upstream = FakeUpstream::with_text("").await;
+        let proxy = upstream.proxy().force_label("tenant", "a");
+        let proxy = proxy.max_concurrent(1).query_timeout(match times_out {
+            true => Duration::from_millis(200),
+            false => Duration::from_secs(3600),
+        });
+        let proxy = proxy.build().unwrap();
+        let target = range_query(PANICS);
+        let query = get(&proxy, &target);
+        if times_out {
+            let response = query.await;
+            response.assert_error(504, "timeout");
+            let error = response.json()["error"].clone();
+            assert_eq!(error, "the forced labels were not added in time");
+            has_started.recv().await.unwrap();
+        } else {
+            // The client disconnects.
+            tokio::select! {
+                response = query => panic!("{response:?}"),
+                started = has_started.recv() => started.unwrap(),
+            }
+        }
+        let other = async || get(&proxy, &range_query("up")).await;
+        other().await.assert_error(503, "too_many_queries");
+        assert!(upstream.requests().is_empty());
+        end.send(()).unwrap();
+        let admitted = async { while other().await.status != 200 {} };
+        let admitted = tokio::time::timeout(Duration::from_secs(20), admitted).await;
+        admitted.expect("the permit is not released");
+    }
 }
 
 #[tokio::test]
