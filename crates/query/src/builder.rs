@@ -151,8 +151,8 @@ impl QueryProxyBuilder {
 
     /// Forwards a header of the client's request to the upstream, such as `traceparent` or `accept-encoding`.
     ///
-    /// By default, no header is forwarded. Headers of a single connection or message, such as `connection` and
-    /// `content-length`, cannot be forwarded.
+    /// By default, no header is forwarded. `accept-encoding` is forwarded with range queries only. Headers of a single
+    /// connection or message, such as `connection` and `content-length`, cannot be forwarded.
     #[must_use]
     pub fn forward_header(mut self, name: impl Into<String>) -> Self {
         self.forwarded_headers.push(name.into());

@@ -68,13 +68,15 @@
 //! After the response head is sent, the proxy can only abort the body, which clients see as a truncated response. It
 //! aborts the body if the upstream's body fails, exceeds [`max_response_bytes`] or exceeds the time limit.
 //!
-//! Log events (crate `tracing`) when the upstream stops responding and when it responds again, not for each request:
+//! Log events (crate `tracing`) when a state changes, not for each request:
 //!
 //! | level | message | `reason` |
 //! |---|---|---|
 //! | warning | `query proxy: the upstream is unreachable` | the error of the connection |
 //! | warning | `query proxy: the upstream does not respond in time` | the time limit |
 //! | info | `query proxy: the upstream responds again` | |
+//! | warning | `query proxy: the query of /services fails; it returns the fallback` | the error |
+//! | info | `query proxy: the query of /services succeeds again` | |
 //!
 //! # Cancellation
 //!

@@ -26,7 +26,7 @@ use crate::future::QueryFuture;
 use crate::range_query::{QueryLimits, RangeQuery};
 use crate::route::Route;
 use crate::services::{MAX_RESPONSE_BYTES, ServicesQuery};
-use crate::upstream::Upstream;
+use crate::upstream::{Purpose, Upstream};
 
 /// The headers of the upstream's response that are forwarded to the client.
 const RESPONSE_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, VARY, RETRY_AFTER];
@@ -149,7 +149,8 @@ impl ProxyState {
         let uri = uri.ok_or_else(|| {
             ErrorResponse::bad_data("query too long", "it does not fit into a URL")
         })?;
-        let response = self.upstream.get(uri, &request.headers, deadline).await?;
+        let (headers, purpose) = (&request.headers, Purpose::ForwardedQuery);
+        let response = self.upstream.get(uri, headers, purpose, deadline).await?;
         self.forward(response, deadline, permit)
     }
 
@@ -189,21 +190,19 @@ impl ProxyState {
 
     async fn services(&self, from_client: &HeaderMap) -> Response<QueryBody> {
         let names = self.query_services(from_client).await;
-        let names = names.unwrap_or_else(|error| {
-            tracing::debug!(
-                reason = error.summary(),
-                "query proxy: responding with the fallback services"
-            );
-            self.services.fallback()
-        });
+        self.services.log_change(names.as_ref().err());
+        let names = names.unwrap_or_else(|_| self.services.fallback());
         json_response(StatusCode::OK, names)
     }
 
     async fn query_services(&self, from_client: &HeaderMap) -> Result<String, ErrorResponse> {
         let deadline = Deadline::after(self.timeouts.services);
         let permit = self.query_permit()?.until(deadline.at);
-        let uri = self.services.uri.clone();
-        let response = self.upstream.get(uri, from_client, deadline).await?;
+        let (uri, purpose) = (self.services.uri.clone(), Purpose::OwnQuery);
+        let response = self
+            .upstream
+            .get(uri, from_client, purpose, deadline)
+            .await?;
         if response.status() != StatusCode::OK {
             let detail = format!("it answered {}", response.status());
             return Err(ErrorResponse::bad_gateway("the query failed", detail));
@@ -234,8 +233,11 @@ impl ProxyState {
         let permit = limit.acquire(deadline.at).await;
         let permit = permit.ok_or_else(|| ErrorResponse::too_many_queries(limit.max()))?;
         let _permit = permit.until(deadline.at);
-        let uri = self.health_uri.clone();
-        let response = self.upstream.get(uri, from_client, deadline).await?;
+        let (uri, purpose) = (self.health_uri.clone(), Purpose::Health);
+        let response = self
+            .upstream
+            .get(uri, from_client, purpose, deadline)
+            .await?;
         Ok(response.status())
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -22,6 +23,16 @@ pub(crate) struct Upstream {
     headers: UpstreamHeaders,
     /// Whether the last request got a response. Only changes are logged.
     is_responding: AtomicBool,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A query whose response is forwarded to the client, compressed if the client accepts it.
+    ForwardedQuery,
+    /// A query whose response the proxy reads.
+    OwnQuery,
+    Health,
 }
 
 impl Upstream {
@@ -51,11 +62,17 @@ impl Upstream {
         &self,
         uri: Uri,
         from_client: &HeaderMap,
+        purpose: Purpose,
         deadline: Deadline,
     ) -> Result<Response<Incoming>, ErrorResponse> {
         let mut request = Request::new(String::new());
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.for_request(from_client);
+        let mut headers = self.headers.for_request(from_client);
+        if purpose != Purpose::ForwardedQuery {
+            // The proxy does not decompress responses.
+            headers.remove(ACCEPT_ENCODING);
+        }
+        *request.headers_mut() = headers;
         let sent = self.client.request(request);
         let response = deadline.timeout("the upstream timed out", sent).await;
         let response = response.and_then(|sent| sent.map_err(|error| unreachable(&error)));

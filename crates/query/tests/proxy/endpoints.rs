@@ -1,16 +1,18 @@
 //! The three endpoints, with upstreams that work, fail, hang or send invalid responses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send};
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send, send_and_read};
 use test_support::wait_until;
 use test_support::warnings::Warnings;
 
@@ -108,6 +110,29 @@ async fn all_lines_of_a_response_header_are_forwarded() {
     assert_eq!(vary, ["accept-encoding", "x-scope-orgid"]);
 }
 
+/// The proxy reads the responses for `/services` and `/health` itself.
+#[tokio::test]
+async fn only_range_queries_ask_for_compressed_responses() {
+    let upstream = FakeUpstream::with_text("ok").await;
+    let forwarded = upstream.proxy().forward_header("accept-encoding");
+    let constant = upstream.proxy().header("accept-encoding", "gzip");
+    for proxy in [forwarded, constant] {
+        let proxy = proxy.build().unwrap();
+        for (target, expected) in [
+            (VALID_QUERY, Some("gzip")),
+            ("/services", None),
+            ("/health", None),
+        ] {
+            let request = Request::get(target).header(ACCEPT_ENCODING, "gzip");
+            send_and_read(&proxy, request.body(()).unwrap()).await;
+            let received = upstream.requests().pop().unwrap();
+            let encoding = received.headers.get(ACCEPT_ENCODING);
+            let encoding = encoding.map(|encoding| encoding.to_str().unwrap());
+            assert_eq!(encoding, expected, "{target}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn response_is_streamed() {
     let upstream = FakeUpstream::start(|_| hanging(vec!["first ", "second"])).await;
@@ -173,6 +198,13 @@ async fn hanging_upstream_is_504_unhealthy_and_gives_fallback_services() {
     assert_eq!(services.text, r#"["workers","orchestrator"]"#);
 }
 
+/// Returns the messages and fields of the proxy's log events.
+fn events(warnings: &Warnings) -> Vec<String> {
+    let lines = warnings.all().into_iter();
+    let events = lines.filter_map(|line| Some(line.split_once("query proxy: ")?.1.to_owned()));
+    events.collect()
+}
+
 #[tokio::test]
 async fn log_tells_slow_and_unreachable_upstreams_apart() {
     let warnings = Warnings::capture_all();
@@ -188,11 +220,7 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
             let _ = stream.write_all(response).await;
         }
     };
-    let events = || {
-        let events = warnings.all().into_iter();
-        let proxy = events.filter_map(|line| Some(line.split_once("query proxy: ")?.1.to_owned()));
-        proxy.collect::<Vec<_>>()
-    };
+    let events = || events(&warnings);
     for _ in 0..2 {
         get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
     }
@@ -214,6 +242,34 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
         "{events:?}"
     );
     assert!(events[2].contains("refused"), "{events:?}");
+}
+
+#[tokio::test]
+async fn failed_services_query_is_logged_once() {
+    let warnings = Warnings::capture();
+    let works = Arc::new(AtomicBool::new(false));
+    let is_working = Arc::clone(&works);
+    let upstream = FakeUpstream::start(move |_| match is_working.load(Ordering::Relaxed) {
+        true => (
+            StatusCode::OK,
+            r#"{"status":"success","data":{"result":[]}}"#,
+        ),
+        false => (StatusCode::UNPROCESSABLE_ENTITY, ""),
+    })
+    .await;
+    let proxy = upstream.proxy().fallback_services(["a"]).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, "/services").await.text, r#"["a"]"#);
+    }
+    let failed = "the query of /services fails; it returns the fallback reason=\"the query failed: it answered 422 Unprocessable Entity\"";
+    assert_eq!(events(&warnings), [failed]);
+    works.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, "/services").await.text, "[]");
+    }
+    let again = "the query of /services succeeds again";
+    assert_eq!(events(&warnings), [failed, again]);
+    assert_eq!(warnings.about("/services fails").len(), 1);
 }
 
 #[tokio::test]
