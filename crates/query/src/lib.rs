@@ -78,6 +78,9 @@
 //! | warning | `query proxy: the query of /services fails; it returns the fallback` | the error |
 //! | info | `query proxy: the query of /services succeeds again` | |
 //!
+//! The upstream does not respond in time if a health check times out. A query that times out is not logged, because it
+//! can be slow although the upstream works, unless it is the query of `/services`.
+//!
 //! # Cancellation
 //!
 //! If the client disconnects, its query is cancelled: the connection to the upstream is closed. A client that does not

@@ -21,7 +21,7 @@ pub(crate) struct Upstream {
     client: legacy::Client<Connector, String>,
     base_url: BaseUrl,
     headers: UpstreamHeaders,
-    /// Whether the last request got a response. Only changes are logged.
+    /// Whether the upstream responds. Only changes are logged.
     is_responding: AtomicBool,
 }
 
@@ -76,18 +76,23 @@ impl Upstream {
         let sent = self.client.request(request);
         let response = deadline.timeout("the upstream timed out", sent).await;
         let response = response.and_then(|sent| sent.map_err(|error| unreachable(&error)));
-        self.log_change(response.as_ref().err());
+        self.log_change(response.as_ref().err(), purpose);
         response
     }
 
     /// Logs when the upstream stops responding or responds again, not every failed request.
-    fn log_change(&self, error: Option<&ErrorResponse>) {
+    fn log_change(&self, error: Option<&ErrorResponse>, purpose: Purpose) {
+        let is_timeout = error.is_some_and(|error| error.error_type() == ErrorType::Timeout);
+        // A query can be slow although the upstream works.
+        if is_timeout && purpose != Purpose::Health {
+            return;
+        }
         let is_responding = error.is_none();
         if self.is_responding.swap(is_responding, Ordering::Relaxed) == is_responding {
             return;
         }
         match error {
-            Some(error) if error.error_type() == ErrorType::Timeout => {
+            Some(error) if is_timeout => {
                 tracing::warn!(
                     reason = error.summary(),
                     "query proxy: the upstream does not respond in time"

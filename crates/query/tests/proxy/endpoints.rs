@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
+use axum::routing::get as route;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -13,6 +15,7 @@ use tokio::net::TcpListener;
 use tower_prometheus_query::QueryProxy;
 
 use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send, send_and_read};
+use test_support::server::Server;
 use test_support::wait_until;
 use test_support::warnings::Warnings;
 
@@ -210,7 +213,7 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
     let warnings = Warnings::capture_all();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let proxy = QueryProxy::builder(&url).query_timeout(SHORT);
+    let proxy = QueryProxy::builder(&url).health_timeout(SHORT);
     let proxy = proxy.build().unwrap();
     let respond = async {
         loop {
@@ -222,13 +225,13 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
     };
     let events = || events(&warnings);
     for _ in 0..2 {
-        get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     }
     let slow = "the upstream does not respond in time reason=\"the upstream timed out: the time limit is 200ms\"";
     assert_eq!(events(), [slow]);
     tokio::select! {
         () = respond => unreachable!("the accept loop does not end"),
-        response = get(&proxy, "/health") => assert_eq!(response.json()["status"], "healthy"),
+        response = get(&proxy, VALID_QUERY) => assert_eq!(response.status, 200),
     }
     assert_eq!(events()[1..], ["the upstream responds again"]);
     drop(listener);
@@ -242,6 +245,23 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
         "{events:?}"
     );
     assert!(events[2].contains("refused"), "{events:?}");
+}
+
+/// A query can be slow although the upstream works.
+#[tokio::test]
+async fn slow_range_query_is_not_logged() {
+    let warnings = Warnings::capture();
+    let app = Router::new()
+        .route("/-/healthy", route("ok"))
+        .fallback(std::future::pending::<()>);
+    let upstream = Server::start(app).await;
+    let proxy = QueryProxy::builder(upstream.url("")).query_timeout(SHORT);
+    let proxy = proxy.build().unwrap();
+    for _ in 0..2 {
+        get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "healthy");
+    }
+    assert_eq!(events(&warnings), [""; 0]);
 }
 
 #[tokio::test]
