@@ -141,7 +141,7 @@ impl MetricsServer {
     ///
     /// | `METRICS_PORT` | the server listens on |
     /// |---|---|
-    /// | a port, `8081` or `:8081` | this port of all IPv6 and IPv4 addresses; without IPv6, of all IPv4 addresses |
+    /// | a port, `8081` or `:8081` | this port of all IPv6 and IPv4 addresses, whatever the system's default; without IPv6, of all IPv4 addresses |
     /// | an IP address or a host name, with a port: `127.0.0.1:8081`, `localhost:8081` | this address |
     /// | unset or empty | nothing: the result is `None` |
     /// | a URL of Kubernetes, `tcp://10.96.0.1:8080` | nothing: the result is `None`, and a warning is logged |

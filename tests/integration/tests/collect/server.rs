@@ -243,6 +243,43 @@ async fn helper_for_metrics_port() {
     }
 }
 
+/// Runs a child process in a network namespace, in which listeners on `::` do not accept IPv4 by default. Skipped if
+/// the system does not allow namespaces.
+#[cfg(target_os = "linux")]
+#[test]
+fn metrics_port_accepts_ipv4_whatever_the_default_of_the_system() {
+    let run = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]);
+        command.arg(std::env::current_exe().unwrap());
+        command.env("METRICS_PORT", "0").output()
+    };
+    let set_up = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/bindv6only";
+    if !run(set_up).is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: network namespaces are not allowed");
+        return;
+    }
+    let test = "server::helper_that_connects_to_the_metrics_port";
+    let output = run(&format!(
+        "{set_up} && exec \"$0\" --exact {test} --ignored --nocapture"
+    ));
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("connected over IPv4 and IPv6"), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "started by metrics_port_accepts_ipv4_whatever_the_default_of_the_system"]
+async fn helper_that_connects_to_the_metrics_port() {
+    let server = MetricsServer::from_env().await.unwrap().unwrap();
+    let address = server.local_addr().unwrap();
+    assert_eq!(address.ip(), std::net::Ipv6Addr::UNSPECIFIED);
+    for host in ["127.0.0.1", "::1"] {
+        std::net::TcpStream::connect((host, address.port())).unwrap();
+    }
+    println!("connected over IPv4 and IPv6");
+}
+
 #[tokio::test]
 async fn server_replaces_a_stale_unix_socket_and_removes_its_own() {
     skip_without!(Curl);
