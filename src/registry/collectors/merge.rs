@@ -257,6 +257,8 @@ impl CollectorMerge {
             let is_same = other.name == kept.name;
             if is_same {
                 kept.success &= other.success;
+                kept.seconds = kept.seconds.max(other.seconds);
+                kept.dropped += other.dropped;
             }
             is_same
         });
