@@ -45,6 +45,7 @@ use crate::collect::checker::SampleRules;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
+use crate::model::label_text::label_text;
 use crate::model::spec::FamilySpec;
 use crate::sync::lock;
 
@@ -151,8 +152,10 @@ impl Registry {
         constant_labels: Vec<(String, String)>,
         max_series_per_collector: usize,
     ) -> Self {
+        let constants = constant_labels.iter();
+        let constants = constants.map(|(name, value)| (&**name, &**value));
         let sample_rules = SampleRules {
-            constant_labels: constant_labels.clone(),
+            constant_labels: label_text(constants).into(),
             max_series: max_series_per_collector,
         };
         Self {
