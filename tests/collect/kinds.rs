@@ -532,3 +532,27 @@ async fn every_type_of_numbers_is_a_value() {
         assert!(page.contains(&line), "{line}{page}");
     }
 }
+
+/// Samples of several families, added in turns.
+#[tokio::test]
+async fn calls_with_the_same_name_and_type_add_to_one_family() {
+    let registry = Registry::new();
+    let report: Report = |samples| {
+        for i in 0..2_u8 {
+            for name in ["a", "b", "c"] {
+                let label = i.to_string();
+                samples
+                    .gauge(name, "")
+                    .sample(&[("i", &label)], u64::from(i));
+            }
+        }
+        Ok(())
+    };
+    registry.collector("turns", report).unwrap();
+    let page = scrape_text(&registry.handler()).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(page.matches(&format!("# TYPE {name} gauge\n")).count(), 1);
+        let samples = format!("\n{name}{{i=\"0\"}} 0\n{name}{{i=\"1\"}} 1\n");
+        assert!(page.contains(&samples), "{page}");
+    }
+}
