@@ -46,8 +46,9 @@ use crate::page::{gather, read};
 /// | the metrics cannot be gathered, or a label is also a grouping label | no |
 ///
 /// The number of retries is 5 by default ([`retries`](Self::retries)). The pause before a retry starts at 0.1 s and
-/// doubles each time, up to 5 s. Each attempt has 10 s to get a response. If the response is an error, its body is read for
-/// up to 2 s more. The metrics are gathered once: each attempt sends the same values.
+/// doubles each time, up to 5 s. Each attempt has 10 s to get a response, of which 5 s to connect ([`new`](Self::new)).
+/// If the response is an error, its body is read for up to 2 s more. The metrics are gathered once: each attempt sends
+/// the same values.
 ///
 /// # Credentials
 ///
@@ -81,7 +82,8 @@ impl PushGateway {
     ///
     /// Returns an error if
     ///
-    /// - `url` is not an `http` or `https` URL with a host, or has a query, a fragment or an invalid port;
+    /// - `url` is not an `http` or `https` URL with a host, or has a query, a fragment, an invalid port or a segment
+    ///   `.` or `..`;
     /// - the credentials in `url` are not percent-encoded UTF-8 or are not valid, as described at
     ///   [`basic_auth`](Self::basic_auth);
     /// - `url` is `https` and the feature `tls` is not enabled, or the system has no CA certificates;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tower_prometheus::Registry;
 use tower_prometheus::collect::Samples;
 use tower_prometheus_push::{Connector, PushError, PushGateway};
@@ -126,6 +126,20 @@ async fn rejection_whose_body_stalls_is_not_retried() {
         "Pushgateway http://gateway answered 400 Bad Request: the start of"
     );
     assert_eq!(attempts.load(Ordering::Relaxed), 1);
+}
+
+/// A gateway that does not accept connections is told apart from one that does not respond.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_not_accepted_is_an_error_of_the_connection() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    // With this backlog, one connection fits. The kernel ignores further ones.
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let error = push(&format!("http://{address}"), 0).await.unwrap_err();
+    assert!(error.is_connect() && !error.is_timeout(), "{error:?}");
 }
 
 #[tokio::test]
