@@ -10,11 +10,12 @@ use crate::collect::index_sort::IndexSort;
 use crate::collect::sampled::SampledFamily;
 use crate::collect::samples::Samples;
 use crate::model::kind::MetricKind;
-use crate::model::label_text::{label_pairs, label_text};
+use crate::model::label_text::label_pairs;
 
 /// The rules for the samples of all collectors of a registry.
 pub(crate) struct SampleRules {
-    pub(crate) constant_labels: Vec<(String, String)>,
+    /// Rendered, in the text format.
+    pub(crate) constant_labels: Arc<str>,
     /// The maximum number of series of a collector.
     pub(crate) max_series: usize,
 }
@@ -158,10 +159,10 @@ impl FamilyChecker {
         &self.sampled.family.name
     }
 
-    /// Continues the validation; `None` if the budget is spent first.
+    /// Continues the validation; `None` if the budget is spent first. The constant labels are in the text format.
     pub(crate) fn advance(
         &mut self,
-        constant_labels: &[(String, String)],
+        constant_labels: &str,
         budget: &mut Budget,
     ) -> Option<Result<CheckedFamily, String>> {
         if let Stage::Labelling = self.stage {
@@ -193,7 +194,7 @@ impl FamilyChecker {
 
     fn add_labels(
         &mut self,
-        constant_labels: &[(String, String)],
+        constant_labels: &str,
         budget: &mut Budget,
     ) -> Option<Result<(), String>> {
         /// The approximate cost of a series in nanoseconds.
@@ -203,8 +204,6 @@ impl FamilyChecker {
             self.built = family.without_series();
             self.sampled.is_sorted = true;
         }
-        let constant = constant_labels.iter();
-        let constant = label_text(constant.map(|(name, value)| (&**name, &**value)));
         while self.built.len() < family.len() {
             if budget.is_spent() {
                 return None;
@@ -214,7 +213,7 @@ impl FamilyChecker {
             let labels = family.labels(i);
             let written = self
                 .built
-                .write_labels(|text, _| merge_labels(text, labels, &constant, family));
+                .write_labels(|text, _| merge_labels(text, labels, constant_labels, family));
             if let Err(reason) = written {
                 return Some(Err(reason));
             }

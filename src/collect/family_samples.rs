@@ -33,7 +33,8 @@ impl<'a, V> FamilySamples<'a, V> {
 
     /// Sets the unit, which OpenMetrics exports as `UNIT`.
     ///
-    /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it.
+    /// It is exported if it is seconds, bytes or percent and the name, without `_total`, ends with it. Other units,
+    /// such as milliseconds, are not exported.
     pub fn unit(&mut self, unit: Unit) -> &mut Self {
         self.family.family.unit = Some(FamilyUnit::Known(unit));
         self
@@ -41,7 +42,8 @@ impl<'a, V> FamilySamples<'a, V> {
 
     /// Sets a unit that [`Unit`] does not have, by its name: `volts`.
     ///
-    /// It is exported if the name of the metric, without `_total`, ends with it.
+    /// It is exported if the name of the metric, without `_total`, ends with it. Names of units that [`Unit`] has, such
+    /// as `milliseconds`, are as in [`unit`](Self::unit): only `seconds`, `bytes` and `percent` are exported.
     pub fn unit_name(&mut self, name: &str) -> &mut Self {
         self.family.family.unit = Some(FamilyUnit::of_name(name));
         self

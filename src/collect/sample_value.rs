@@ -8,7 +8,7 @@ use crate::model::numbers::Number;
 ///
 /// | from | value |
 /// |---|---|
-/// | integer, `f64` | the number |
+/// | integer of up to 64 bits, `f32`, `f64` | the number; below -2⁵³, an integer is rounded to an `f64` |
 /// | `Duration` | seconds |
 /// | `bool` | 1 or 0 |
 /// | `None` | the sample is left out |
@@ -27,34 +27,27 @@ impl From<f64> for SampleValue {
     }
 }
 
-impl From<usize> for SampleValue {
-    fn from(n: usize) -> Self {
-        Self::from(n as u64)
-    }
-}
-
-impl From<u32> for SampleValue {
-    fn from(n: u32) -> Self {
-        Self::from(u64::from(n))
-    }
-}
-
 impl From<i64> for SampleValue {
     fn from(n: i64) -> Self {
         u64::try_from(n).map_or_else(|_| Self::from(n as f64), Self::from)
     }
 }
 
-impl From<i32> for SampleValue {
-    fn from(n: i32) -> Self {
-        Self::from(i64::from(n))
-    }
+/// Converts by a cast to another type, which is exact.
+macro_rules! convert {
+    ($($number:ty => $wider:ty),*) => {$(
+        impl From<$number> for SampleValue {
+            fn from(n: $number) -> Self {
+                Self::from(n as $wider)
+            }
+        }
+    )*};
 }
 
-impl From<bool> for SampleValue {
-    fn from(is: bool) -> Self {
-        Self::from(u64::from(is))
-    }
+convert! {
+    bool => u64, u8 => u64, u16 => u64, u32 => u64, usize => u64,
+    i8 => i64, i16 => i64, i32 => i64, isize => i64,
+    f32 => f64
 }
 
 impl From<Duration> for SampleValue {

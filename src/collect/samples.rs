@@ -1,5 +1,7 @@
 //! [`Samples`]: the metrics that a collector returns.
 
+use std::collections::HashMap;
+
 use crate::collect::family_samples::{FamilySamples, StateSetSamples};
 use crate::collect::histogram_sample::HistogramSample;
 use crate::collect::sampled::SampledFamily;
@@ -46,6 +48,8 @@ use crate::model::numbers::Number;
 #[derive(Debug, Default)]
 pub struct Samples {
     pub(crate) families: Vec<SampledFamily>,
+    /// The indices of the families.
+    by_name: HashMap<(String, MetricKind), usize>,
     /// The results of the collectors of a registry that is itself a collector.
     pub(crate) nested: Vec<CollectorResult>,
 }
@@ -172,12 +176,20 @@ impl Samples {
 
     /// Returns the family with this name and kind, adding it if it does not exist.
     fn family(&mut self, kind: MetricKind, name: String, help: String) -> &mut SampledFamily {
-        let same = |known: &SampledFamily| known.family.name == name && known.family.kind == kind;
-        let known = self.families.iter().position(same);
-        let i = known.unwrap_or_else(|| {
-            self.families.push(SampledFamily::new(name, kind, help));
-            self.families.len() - 1
-        });
+        let families = &mut self.families;
+        let i = match families.last() {
+            // Fast path: most collectors add all samples of a family before those of the next.
+            Some(last) if last.family.name == name && last.family.kind == kind => {
+                families.len() - 1
+            }
+            _ => {
+                let known = self.by_name.entry((name.clone(), kind));
+                *known.or_insert_with(|| {
+                    families.push(SampledFamily::new(name, kind, help));
+                    families.len() - 1
+                })
+            }
+        };
         &mut self.families[i]
     }
 }

@@ -13,7 +13,7 @@ use crate::model::names::{
 };
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::family::Family;
-use crate::registry::histogram_rules::{ChosenBuckets, HistogramRules};
+use crate::registry::histogram_rules::HistogramRules;
 use crate::registry::utf8_names::Utf8Names;
 
 #[derive(Default)]
@@ -75,9 +75,8 @@ impl Families {
         } = spec;
         check_metric_name(name)?;
         let buckets = match (instrument, buckets) {
-            (_, Some(buckets)) => buckets.clone(),
-            (Instrument::Histogram, None) => rules.buckets(name, metadata.unit).buckets,
-            (_, None) => rules.unused_buckets(),
+            (Instrument::Histogram, None) => Some(rules.buckets(name, metadata.unit).buckets),
+            (_, buckets) => buckets.clone(),
         };
         let mut known = self.write();
         let family = match known.of(*instrument, name) {
@@ -96,7 +95,7 @@ impl Families {
                 Arc::new(with_windows(family, &name, rules))
             }
         };
-        family.redefine(&buckets, label_names, metadata)?;
+        family.redefine(buckets.as_ref(), label_names, metadata)?;
         if *exemplars {
             family.keep_exemplars();
         }
@@ -122,13 +121,10 @@ impl Families {
         let (name, taken) = known.free_name(instrument, source);
         let metadata = known.description(instrument, source);
         let (sanitized, unit) = (sanitize_metric_name(source), metadata.unit);
-        let ChosenBuckets { buckets, is_guess } = match instrument {
-            Instrument::Histogram => rules.buckets(&sanitized, unit),
-            _ => ChosenBuckets {
-                buckets: rules.unused_buckets(),
-                is_guess: false,
-            },
-        };
+        let is_histogram = instrument == Instrument::Histogram;
+        let chosen = is_histogram.then(|| rules.buckets(&sanitized, unit));
+        let is_guess = chosen.as_ref().is_some_and(|chosen| chosen.is_guess);
+        let buckets = chosen.map(|chosen| chosen.buckets);
         let native = rules.native(instrument, &sanitized);
         let utf8_names = self
             .keeps_utf8

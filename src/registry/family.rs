@@ -28,8 +28,8 @@ use crate::sync::lock;
 pub(crate) struct Family {
     pub(crate) name: String,
     pub(crate) instrument: Instrument,
-    /// The bounds of a histogram, as it is defined; unused by other instruments.
-    buckets: Buckets,
+    /// The bounds of a histogram, as it is defined; `None` for other instruments.
+    buckets: Option<Buckets>,
     native: Option<NativeFamily>,
     /// The label names of every series, if the family was registered with them.
     label_names: OnceLock<Vec<String>>,
@@ -64,7 +64,7 @@ impl Family {
     pub(crate) fn new(
         name: String,
         instrument: Instrument,
-        buckets: Buckets,
+        buckets: Option<Buckets>,
         metadata: FamilyMetadata,
     ) -> Self {
         Self {
@@ -102,13 +102,13 @@ impl Family {
         self.utf8_names.as_ref()
     }
 
-    /// The classic buckets of a histogram; `None` if it has only native ones.
+    /// The classic buckets of a histogram; `None` if it has only native ones, and for other instruments.
     pub(crate) fn classic_buckets(&self) -> Option<&Buckets> {
         let only_native = self
             .native
             .as_ref()
             .is_some_and(|native| !native.spec.has_classic);
-        (!only_native).then_some(&self.buckets)
+        self.buckets.as_ref().filter(|_| !only_native)
     }
 
     pub(crate) fn has_native(&self) -> bool {
@@ -154,16 +154,18 @@ impl Family {
     /// macro created it, adopts HELP and UNIT of the definition.
     pub(crate) fn redefine(
         &self,
-        buckets: &Buckets,
+        buckets: Option<&Buckets>,
         label_names: &[String],
         metadata: &FamilyMetadata,
     ) -> Result<(), Error> {
         let name = &self.name;
-        if self.instrument == Instrument::Histogram && self.buckets != *buckets {
+        if let (Some(known), Some(buckets)) = (&self.buckets, buckets)
+            && known != buckets
+        {
             return Err(Error::conflict(format!(
                 "histogram {name:?} is already registered with other buckets: it has {:?}, and cannot have {:?}, too; use the same buckets \
                  or another name",
-                self.buckets.bounds(),
+                known.bounds(),
                 buckets.bounds(),
             )));
         }

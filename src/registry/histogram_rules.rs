@@ -87,11 +87,6 @@ impl HistogramRules {
         let rules = by_unit.chain(self.buckets.find(name));
         rules.max_by_key(|(closeness, _)| *closeness)
     }
-
-    /// The buckets of a family that is not a histogram, which ignores them.
-    pub(crate) fn unused_buckets(&self) -> Buckets {
-        self.built_in.seconds.clone()
-    }
 }
 
 #[cfg(feature = "summary")]

@@ -47,6 +47,7 @@ use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::description::FamilyDescription;
 use crate::model::kind::{Instrument, MetricKind};
+use crate::model::label_text::label_text;
 use crate::model::layer::LayerDescription;
 use crate::model::spec::FamilySpec;
 use crate::sync::lock;
@@ -167,8 +168,10 @@ impl Registry {
         max_series_per_collector: usize,
         page: PageSettings,
     ) -> Self {
+        let constants = constant_labels.iter();
+        let constants = constants.map(|(name, value)| (&**name, &**value));
         let sample_rules = SampleRules {
-            constant_labels: constant_labels.clone(),
+            constant_labels: label_text(constants).into(),
             max_series: max_series_per_collector,
         };
         Self {

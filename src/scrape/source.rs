@@ -108,8 +108,12 @@ impl SourceKind {
         (!collectors.is_empty()).then_some(collectors)
     }
 
-    pub(crate) fn constant_labels(&self) -> &[(String, String)] {
-        self.registry().map_or(&[], Registry::constant_labels)
+    /// Returns the constant labels of collectors, in the text format.
+    pub(crate) fn constant_labels(&self) -> Arc<str> {
+        let registry = self.registry();
+        registry.map_or_else(Arc::default, |registry| {
+            registry.collectors().constant_labels()
+        })
     }
 
     pub(crate) fn is_worth_compressing(&self) -> bool {

@@ -492,3 +492,67 @@ async fn unit_can_have_any_name() {
     assert_eq!(family("battery_volts").unit(), None);
     assert_eq!(family("wait_seconds").unit(), Some(Unit::Seconds));
 }
+
+#[tokio::test]
+async fn every_type_of_numbers_is_a_value() {
+    let registry = Registry::new();
+    let report: Report = |samples| {
+        let mut gauge = samples.gauge("x", "");
+        gauge.sample(&[("type", "u8")], u8::MAX);
+        gauge.sample(&[("type", "u16")], u16::MAX);
+        gauge.sample(&[("type", "u32")], u32::MAX);
+        gauge.sample(&[("type", "u64")], u64::MAX);
+        gauge.sample(&[("type", "usize")], 7_usize);
+        gauge.sample(&[("type", "i8")], i8::MIN);
+        gauge.sample(&[("type", "i16")], i16::MIN);
+        gauge.sample(&[("type", "i32")], i32::MIN);
+        gauge.sample(&[("type", "i64")], i64::MIN);
+        gauge.sample(&[("type", "isize")], -7_isize);
+        gauge.sample(&[("type", "f32")], 0.5_f32);
+        gauge.sample(&[("type", "f64")], Some(0.25));
+        Ok(())
+    };
+    registry.collector("numbers", report).unwrap();
+    let page = scrape_text(&registry.handler()).await;
+    for (name, value) in [
+        ("u8", "255"),
+        ("u16", "65535"),
+        ("u32", "4294967295"),
+        ("u64", "18446744073709551615"),
+        ("usize", "7"),
+        ("i8", "-128"),
+        ("i16", "-32768"),
+        ("i32", "-2147483648"),
+        ("i64", "-9.223372036854776e+18"),
+        ("isize", "-7"),
+        ("f32", "0.5"),
+        ("f64", "0.25"),
+    ] {
+        let line = format!("\nx{{type=\"{name}\"}} {value}\n");
+        assert!(page.contains(&line), "{line}{page}");
+    }
+}
+
+/// Samples of several families, added in turns.
+#[tokio::test]
+async fn calls_with_the_same_name_and_type_add_to_one_family() {
+    let registry = Registry::new();
+    let report: Report = |samples| {
+        for i in 0..2_u8 {
+            for name in ["a", "b", "c"] {
+                let label = i.to_string();
+                samples
+                    .gauge(name, "")
+                    .sample(&[("i", &label)], u64::from(i));
+            }
+        }
+        Ok(())
+    };
+    registry.collector("turns", report).unwrap();
+    let page = scrape_text(&registry.handler()).await;
+    for name in ["a", "b", "c"] {
+        assert_eq!(page.matches(&format!("# TYPE {name} gauge\n")).count(), 1);
+        let samples = format!("\n{name}{{i=\"0\"}} 0\n{name}{{i=\"1\"}} 1\n");
+        assert!(page.contains(&samples), "{page}");
+    }
+}

@@ -255,3 +255,28 @@ async fn copying_a_large_registry_yields_to_other_tasks() {
         "{polls} polls, alone {polls_alone}"
     );
 }
+
+/// A collector `a/b` has the same name as the collector `b` of a registry `a`.
+#[tokio::test]
+async fn dropped_series_of_collectors_with_the_same_name_are_added() {
+    let limited = || {
+        let registry = Registry::builder().max_series_per_collector(1);
+        registry.build().unwrap()
+    };
+    let gauge = |name: &'static str, series: usize| {
+        move |samples: &mut Samples| {
+            let mut gauge = samples.gauge(name, "");
+            for i in 0..series {
+                gauge.sample(&[("i", &i.to_string())], 1_u64);
+            }
+            Ok(())
+        }
+    };
+    let (registry, other) = (limited(), limited());
+    other.collector("b", gauge("x", 3)).unwrap();
+    registry.collector("a/b", gauge("y", 4)).unwrap();
+    registry.collector("a", other).unwrap();
+    let page = scrape_text(&registry.handler()).await;
+    let dropped = samples(&page)["scrape_collector_dropped_series{collector=\"a/b\"}"];
+    assert_eq!(dropped, 2.0 + 3.0, "{page}");
+}

@@ -20,6 +20,7 @@ pub(crate) struct Address {
 impl Address {
     /// Splits a URL into the address and its credentials.
     pub(crate) fn parse(url: &str) -> Result<(Self, Option<Credentials>), Error> {
+        let url = url.trim();
         // `http::Uri` drops everything after a `#`, so `http://ada:1#2@host` would be parsed with the host `ada`.
         if url.contains(['?', '#']) {
             return Err(wrong(
@@ -50,6 +51,9 @@ impl Address {
                 "the path must not contain @; write / in a password as %2F, and @ in a path as %40",
             ));
         }
+        if has_dot_segment(path) {
+            return Err(wrong("the path must not have a segment `.` or `..`"));
+        }
         let path = path.trim_end_matches('/').to_owned();
         let address = Self {
             scheme,
@@ -71,6 +75,14 @@ impl Address {
             .path_and_query(format!("{}{path}", self.path))
             .build()
     }
+}
+
+/// Returns whether a segment is `.` or `..`, percent-encoded or not. A server could resolve it to another path.
+fn has_dot_segment(path: &str) -> bool {
+    path.split('/').any(|segment| {
+        let decoded = segment.to_ascii_lowercase().replace("%2e", ".");
+        decoded == "." || decoded == ".."
+    })
 }
 
 fn without_credentials(authority: Authority) -> Result<(Authority, Option<Credentials>), Error> {

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -104,7 +105,7 @@ impl Connector {
     /// Creates the default connector of [`PushGateway::new`](crate::PushGateway::new).
     pub(crate) fn for_scheme(is_https: bool) -> Result<Self, Error> {
         if !is_https {
-            return Ok(Self::new(HttpConnector::new()));
+            return Ok(Self::new(http_connector()));
         }
         #[cfg(feature = "tls")]
         return crate::tls::https_connector(crate::tls::roots_from_system()?).map(Self::new);
@@ -118,6 +119,17 @@ impl Connector {
     pub(crate) fn into_service(self) -> ConnectorService {
         ConnectorService(self)
     }
+}
+
+/// Returns a connector for TCP. If TLS is added to its connections, it is called with `https` URLs, too.
+pub(crate) fn http_connector() -> HttpConnector {
+    /// If the Pushgateway does not accept a connection within this time, it cannot be reached.
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    let mut http = HttpConnector::new();
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    http
 }
 
 impl fmt::Debug for Connector {

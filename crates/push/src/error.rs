@@ -54,7 +54,7 @@ impl StdError for Error {
 ///
 /// | predicate | cause | retried |
 /// |---|---|---|
-/// | [`is_connect`](Self::is_connect) | no connection: unknown host, refused, TLS | yes |
+/// | [`is_connect`](Self::is_connect) | no connection: unknown host, refused, not accepted within 5 s, TLS | yes |
 /// | [`is_timeout`](Self::is_timeout) | no response within 10 s | yes |
 /// | [`is_rejected`](Self::is_rejected) | a response that is neither 2xx nor 5xx | no |
 /// | [`is_gather`](Self::is_gather) | a collector failed, and the handler is set to [`fail_on_collect_error`]; nothing was sent | no |

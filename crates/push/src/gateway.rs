@@ -46,7 +46,8 @@ use crate::page::{gather, read};
 /// | the metrics cannot be gathered, or a label is also a grouping label | no |
 ///
 /// The number of retries is 5 by default ([`retries`](Self::retries)). The pause before a retry starts at 0.1 s and
-/// doubles each time, up to 5 s. Each attempt has 10 s to get a response. The metrics are gathered once: each attempt sends
+/// doubles each time, up to 5 s. Each attempt has 10 s to get a response, of which 5 s to connect ([`new`](Self::new)).
+/// If the response is an error, its body is read for up to 2 s more. The metrics are gathered once: each attempt sends
 /// the same values.
 ///
 /// # Credentials
@@ -81,7 +82,8 @@ impl PushGateway {
     ///
     /// Returns an error if
     ///
-    /// - `url` is not an `http` or `https` URL with a host, or has a query, a fragment or an invalid port;
+    /// - `url` is not an `http` or `https` URL with a host, or has a query, a fragment, an invalid port or a segment
+    ///   `.` or `..`;
     /// - the credentials in `url` are not percent-encoded UTF-8 or are not valid, as described at
     ///   [`basic_auth`](Self::basic_auth);
     /// - `url` is `https` and the feature `tls` is not enabled, or the system has no CA certificates;
@@ -246,17 +248,12 @@ impl PushGateway {
 
     async fn send_once(&self, method: Method, page: String) -> Result<(), PushError> {
         const TIMEOUT: Duration = Duration::from_secs(10);
-        match tokio::time::timeout(TIMEOUT, self.request_once(method, page)).await {
-            Ok(result) => result,
-            Err(elapsed) => {
-                let what = format!("did not respond within {} s", TIMEOUT.as_secs());
-                Err(self.error(Cause::Timeout, &what, elapsed))
-            }
-        }
-    }
-
-    async fn request_once(&self, method: Method, page: String) -> Result<(), PushError> {
-        let response = self.client.request(self.request(method, page)).await;
+        let response = self.client.request(self.request(method, page));
+        let response = tokio::time::timeout(TIMEOUT, response).await;
+        let response = response.map_err(|elapsed| {
+            let what = format!("did not respond within {} s", TIMEOUT.as_secs());
+            self.error(Cause::Timeout, &what, elapsed)
+        })?;
         let response = response.map_err(|error| {
             let (cause, what) = match error.is_connect() {
                 true => (Cause::Connect, "cannot be reached"),
@@ -289,8 +286,12 @@ impl PushGateway {
     /// Returns the start of a response's body, for the error message, unless it contains the credentials.
     async fn reason(&self, body: hyper::body::Incoming) -> String {
         const MAX_SHOWN: usize = 4096;
+        const TIMEOUT: Duration = Duration::from_secs(2);
+        let mut bytes = Vec::new();
         // Reads twice the shown length, to find credentials that start within the shown part and end after it.
-        let bytes = read(body, 2 * MAX_SHOWN).await;
+        let read = read(body, 2 * MAX_SHOWN, &mut bytes);
+        // After the timeout, the part that was read is shown.
+        let _ = tokio::time::timeout(TIMEOUT, read).await;
         let text = String::from_utf8_lossy(&bytes);
         let credentials = self.credentials.as_ref();
         if credentials.is_some_and(|credentials| credentials.are_in(&text)) {

@@ -15,7 +15,8 @@ pub(crate) async fn gather(mut handler: MetricsHandler) -> Result<String, PushEr
         Err(impossible) => match impossible {},
     };
     let status = response.status();
-    let text = read(response.into_body(), usize::MAX).await;
+    let mut text = Vec::new();
+    read(response.into_body(), usize::MAX, &mut text).await;
     let text = String::from_utf8_lossy(&text);
     if status.is_success() {
         return Ok(text.into_owned());
@@ -24,14 +25,13 @@ pub(crate) async fn gather(mut handler: MetricsHandler) -> Result<String, PushEr
     Err(PushError::new(Cause::Gather, message))
 }
 
-/// Reads a body to its end, its first error or the first frame that reaches `limit` bytes.
-pub(crate) async fn read(body: impl Body<Data = Bytes>, limit: usize) -> Vec<u8> {
+/// Reads a body to its end, its first error or the first frame that reaches `limit` bytes. If the future is dropped,
+/// `bytes` has the part that was read.
+pub(crate) async fn read(body: impl Body<Data = Bytes>, limit: usize, bytes: &mut Vec<u8>) {
     let mut body = std::pin::pin!(body);
-    let mut bytes = Vec::new();
     while bytes.len() < limit
         && let Some(Ok(frame)) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await
     {
         bytes.extend(frame.into_data().unwrap_or_default());
     }
-    bytes
 }

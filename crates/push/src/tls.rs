@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::connector::http_connector;
 use crate::error::{BoxError, Error};
 
 /// Returns a connector for `http` and `https` URLs.
@@ -20,13 +21,11 @@ pub(crate) fn https_connector(
         .map_err(|error| Error::with_source("TLS cannot be set up", error))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
     Ok(HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http))
+        .wrap_connector(http_connector()))
 }
 
 pub(crate) fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, Error> {

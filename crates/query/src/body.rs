@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
-use crate::concurrency::ConcurrencyPermit;
+use crate::concurrency::TimedPermit;
 
 /// The response body of a [`QueryProxy`](crate::QueryProxy).
 ///
@@ -36,7 +36,7 @@ pub(crate) struct UpstreamBody {
     incoming: Incoming,
     remaining_bytes: u64,
     deadline: Pin<Box<Sleep>>,
-    _permit: ConcurrencyPermit,
+    _permit: TimedPermit,
 }
 
 impl UpstreamBody {
@@ -44,7 +44,7 @@ impl UpstreamBody {
         incoming: Incoming,
         max_bytes: u64,
         deadline: Sleep,
-        permit: ConcurrencyPermit,
+        permit: TimedPermit,
     ) -> Self {
         Self {
             incoming,

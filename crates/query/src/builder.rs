@@ -151,8 +151,8 @@ impl QueryProxyBuilder {
 
     /// Forwards a header of the client's request to the upstream, such as `traceparent` or `accept-encoding`.
     ///
-    /// By default, no header is forwarded. Headers of a single connection or message, such as `connection` and
-    /// `content-length`, cannot be forwarded.
+    /// By default, no header is forwarded. `accept-encoding` is forwarded with range queries only. Headers of a single
+    /// connection or message, such as `connection` and `content-length`, cannot be forwarded.
     #[must_use]
     pub fn forward_header(mut self, name: impl Into<String>) -> Self {
         self.forwarded_headers.push(name.into());
@@ -169,8 +169,8 @@ impl QueryProxyBuilder {
     ///
     /// - queries that are not PromQL, including some of MetricsQL's extensions;
     /// - queries with `info()`, because it reads series without a selector;
-    /// - queries whose regular expressions would take too long to compile, and queries with numeric escapes such as
-    ///   `\x41` in strings, because these could hide such a regular expression.
+    /// - queries whose regular expressions would take too long to compile, because of repetitions such as `{300}`, and
+    ///   queries with the flag `x` in a regular expression, such as `(?x)`.
     ///
     /// No other function can read other series: `label_replace` and `label_join` only change the labels of the result.
     #[must_use]

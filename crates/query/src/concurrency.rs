@@ -13,12 +13,15 @@ pub(crate) struct ConcurrencyLimit {
     max: usize,
 }
 
-/// A permit for one request in progress.
-///
-/// The permit is released when it is dropped, or at the deadline of the request. Without the deadline, a client that does
-/// not read its response could hold the permit indefinitely.
+/// A permit for one request in progress. It is released when it is dropped.
 #[derive(Debug)]
-pub(crate) struct ConcurrencyPermit {
+pub(crate) struct ConcurrencyPermit(OwnedSemaphorePermit);
+
+/// A permit that is released when it is dropped, or at the deadline of the request.
+///
+/// Without the deadline, a client that does not read its response could hold the permit indefinitely.
+#[derive(Debug)]
+pub(crate) struct TimedPermit {
     permit: SharedPermit,
     timer: AbortHandle,
 }
@@ -39,27 +42,28 @@ impl ConcurrencyLimit {
     }
 
     /// Returns a permit, or `None` if the limit is reached.
-    pub(crate) fn try_acquire(&self, deadline: Instant) -> Option<ConcurrencyPermit> {
+    pub(crate) fn try_acquire(&self) -> Option<ConcurrencyPermit> {
         let permit = Arc::clone(&self.semaphore).try_acquire_owned().ok()?;
-        Some(ConcurrencyPermit::new(permit, deadline))
+        Some(ConcurrencyPermit(permit))
     }
 
     /// Waits for a permit until the deadline.
     pub(crate) async fn acquire(&self, deadline: Instant) -> Option<ConcurrencyPermit> {
         let permit = timeout_at(deadline, Arc::clone(&self.semaphore).acquire_owned()).await;
-        Some(ConcurrencyPermit::new(permit.ok()?.ok()?, deadline))
+        Some(ConcurrencyPermit(permit.ok()?.ok()?))
     }
 }
 
 impl ConcurrencyPermit {
-    fn new(permit: OwnedSemaphorePermit, deadline: Instant) -> Self {
-        let permit = Arc::new(Mutex::new(Some(permit)));
+    /// Also releases the permit at the deadline.
+    pub(crate) fn until(self, deadline: Instant) -> TimedPermit {
+        let permit = Arc::new(Mutex::new(Some(self.0)));
         let held = Arc::clone(&permit);
         let timer = tokio::spawn(async move {
             sleep_until(deadline).await;
             release(&held);
         });
-        Self {
+        TimedPermit {
             permit,
             timer: timer.abort_handle(),
         }
@@ -72,7 +76,7 @@ fn release(permit: &SharedPermit) {
     drop(permit);
 }
 
-impl Drop for ConcurrencyPermit {
+impl Drop for TimedPermit {
     fn drop(&mut self) {
         release(&self.permit);
         self.timer.abort();

@@ -23,12 +23,13 @@ impl Deadline {
         Self { at, limit }
     }
 
-    /// Awaits a future. Returns a timeout error at the deadline.
+    /// Awaits a future. At the deadline, returns a timeout with this error message.
     pub(crate) async fn timeout<T>(
         self,
+        error: &'static str,
         work: impl Future<Output = T>,
     ) -> Result<T, ErrorResponse> {
         let output = timeout_at(self.at, work).await;
-        output.map_err(|_| ErrorResponse::timeout(self.limit))
+        output.map_err(|_| ErrorResponse::timeout(error, self.limit))
     }
 }

@@ -11,76 +11,92 @@ use crate::body::QueryBody;
 /// An error that the proxy reports to the client. It must not contain credentials or a URL.
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
-    status: StatusCode,
-    error_type: &'static str,
+    error_type: ErrorType,
     error: &'static str,
     detail: String,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorType {
+    BadData,
+    NotFound,
+    MethodNotAllowed,
+    TooManyQueries,
+    Unavailable,
+    Timeout,
+    BadGateway,
+}
+
+impl ErrorType {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::BadData => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooManyQueries | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The field `errorType` of the response.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadData => "bad_data",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooManyQueries => "too_many_queries",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::BadGateway => "bad_gateway",
+        }
+    }
+}
+
 impl ErrorResponse {
     pub(crate) fn bad_data(error: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_data", error, detail)
+        Self::new(ErrorType::BadData, error, detail)
     }
 
     pub(crate) fn not_found() -> Self {
-        let status = StatusCode::NOT_FOUND;
         let detail = "the endpoints are query_range, services and health";
-        Self::new(status, "not_found", "no such endpoint", detail)
+        Self::new(ErrorType::NotFound, "no such endpoint", detail)
     }
 
     pub(crate) fn method_not_allowed() -> Self {
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        let error = "method not allowed";
-        Self::new(
-            status,
-            "method_not_allowed",
-            error,
-            "the method must be GET",
-        )
+        let (error, detail) = ("method not allowed", "the method must be GET");
+        Self::new(ErrorType::MethodNotAllowed, error, detail)
     }
 
     pub(crate) fn too_many_queries(max: usize) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
         let detail = format!("at most {max} at once; try again in a second");
-        Self::new(status, "too_many_queries", "too many queries", detail)
+        Self::new(ErrorType::TooManyQueries, "too many queries", detail)
     }
 
     pub(crate) fn unavailable(error: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            error,
-            detail,
-        )
+        Self::new(ErrorType::Unavailable, error, detail)
     }
 
-    pub(crate) fn timeout(limit: Duration) -> Self {
-        let status = StatusCode::GATEWAY_TIMEOUT;
-        let detail = format!("no response within {limit:?}");
-        Self::new(status, "timeout", "the upstream timed out", detail)
+    pub(crate) fn timeout(error: &'static str, limit: Duration) -> Self {
+        let detail = format!("the time limit is {limit:?}");
+        Self::new(ErrorType::Timeout, error, detail)
     }
 
     /// Returns an error for a response of the upstream that the proxy does not forward.
     pub(crate) fn bad_gateway(error: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", error, detail)
+        Self::new(ErrorType::BadGateway, error, detail)
     }
 
-    fn new(
-        status: StatusCode,
-        error_type: &'static str,
-        error: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
+    fn new(error_type: ErrorType, error: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            status,
             error_type,
             error,
             detail: detail.into(),
         }
     }
 
-    pub(crate) fn is_timeout(&self) -> bool {
-        self.status == StatusCode::GATEWAY_TIMEOUT
+    pub(crate) fn error_type(&self) -> ErrorType {
+        self.error_type
     }
 
     /// Returns error and detail in one line, for logs and for the health endpoint.
@@ -91,17 +107,19 @@ impl ErrorResponse {
     pub(crate) fn into_response(self) -> Response<QueryBody> {
         let text = format!(
             r#"{{"status":"error","errorType":"{}","error":{},"detail":{}}}"#,
-            self.error_type,
+            self.error_type.as_str(),
             Value::from(self.error),
             Value::from(self.detail),
         );
-        let mut response = json_response(self.status, text);
-        let headers = response.headers_mut();
-        if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("GET"));
-        }
-        if self.error_type == "too_many_queries" {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let mut response = json_response(self.error_type.status(), text);
+        let header = match self.error_type {
+            ErrorType::MethodNotAllowed => Some((ALLOW, "GET")),
+            ErrorType::TooManyQueries => Some((RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
         }
         response
     }

@@ -9,6 +9,7 @@ use promql_parser::parser::{
 };
 use tokio::sync::oneshot;
 
+use crate::concurrency::ConcurrencyPermit;
 use crate::error::Error;
 use crate::error_response::ErrorResponse;
 use crate::names::is_label_name;
@@ -54,7 +55,14 @@ impl ForcedMatchers {
 
     /// Runs [`rewrite`](Self::rewrite) on its own thread: its stack is large enough for a deeply nested query, and
     /// compiling the query's regular expressions does not block the runtime.
-    pub(crate) async fn rewrite_on_thread(&self, query: String) -> Result<String, ErrorResponse> {
+    ///
+    /// Returns the query and the permit. If the future is dropped, the thread holds the permit until it ends, so that
+    /// the number of threads is limited.
+    pub(crate) async fn rewrite_on_thread(
+        &self,
+        query: String,
+        permit: ConcurrencyPermit,
+    ) -> Result<(String, ConcurrencyPermit), ErrorResponse> {
         let (sender, receiver) = oneshot::channel();
         let forced = self.clone();
         let stack_size = MIN_STACK.max(query.len().saturating_mul(STACK_PER_BYTE));
@@ -62,7 +70,8 @@ impl ForcedMatchers {
             .name("promql".into())
             .stack_size(stack_size)
             .spawn(move || {
-                let _ = sender.send(forced.rewrite(&query));
+                let rewritten = forced.rewrite(&query);
+                let _ = sender.send(rewritten.map(|query| (query, permit)));
             });
         if thread.is_err() {
             return Err(ErrorResponse::unavailable(
@@ -81,8 +90,8 @@ impl ForcedMatchers {
 
     /// Returns the query with the matchers in every selector, or the reason why it is rejected.
     ///
-    /// The printed query is parsed again, and the query is rejected unless the result is the same tree. This detects bugs
-    /// of the printer.
+    /// The printed query is parsed again, and the query is rejected unless the result is the same tree. This detects
+    /// bugs of the printer.
     pub(crate) fn rewrite(&self, query: &str) -> Result<String, String> {
         regex_cost::check(query)?;
         let mut tree = parse(query)?;
@@ -152,8 +161,8 @@ impl ForcedMatchers {
         }
     }
 
-    /// Adds the matchers to one selector and keeps the client's matchers, also on the same label, because all must match.
-    /// `or` in VictoriaMetrics' selectors separates alternatives: each gets the matchers.
+    /// Adds the matchers to one selector and keeps the client's matchers, also on the same label, because all must
+    /// match. `or` in VictoriaMetrics' selectors separates alternatives: each gets the matchers.
     fn add_to_selector(&self, matchers: &mut Matchers) {
         let Matchers {
             matchers,

@@ -63,24 +63,30 @@
 //! | 502 | `bad_gateway` | the upstream redirects (redirects are not followed), or announces a body larger than [`max_response_bytes`] |
 //! | 503 | `too_many_queries` | [`max_concurrent`] queries are in progress; the response has `retry-after` |
 //! | 503 | `unavailable` | the upstream is unreachable or does not speak HTTP, or no thread can be started to add the [forced labels]; `detail` has the reason |
-//! | 504 | `timeout` | no response head within the time limit |
+//! | 504 | `timeout` | no response head within the time limit, or the [forced labels] were not added within it; `error` tells them apart |
 //!
 //! After the response head is sent, the proxy can only abort the body, which clients see as a truncated response. It
 //! aborts the body if the upstream's body fails, exceeds [`max_response_bytes`] or exceeds the time limit.
 //!
-//! Log events (crate `tracing`) when the upstream stops responding and when it responds again, not for each request:
+//! Log events (crate `tracing`) when a state changes, not for each request:
 //!
 //! | level | message | `reason` |
 //! |---|---|---|
 //! | warning | `query proxy: the upstream is unreachable` | the error of the connection |
 //! | warning | `query proxy: the upstream does not respond in time` | the time limit |
 //! | info | `query proxy: the upstream responds again` | |
+//! | warning | `query proxy: the query of /services fails; it returns the fallback` | the error |
+//! | info | `query proxy: the query of /services succeeds again` | |
+//!
+//! The upstream does not respond in time if a health check times out. A query that times out is not logged, because it
+//! can be slow although the upstream works, unless it is the query of `/services`.
 //!
 //! # Cancellation
 //!
 //! If the client disconnects, its query is cancelled: the connection to the upstream is closed. A client that does not
 //! read the response counts towards [`max_concurrent`] until the time limit. How long its connection stays open is a
-//! setting of the server.
+//! setting of the server. Adding [forced labels] cannot be cancelled: the query counts towards [`max_concurrent`] until
+//! the labels are added.
 //!
 //! # Requests to the upstream
 //!

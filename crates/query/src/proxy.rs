@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use tower_service::Service;
 
 use crate::body::{QueryBody, UpstreamBody};
-use crate::concurrency::{ConcurrencyLimit, ConcurrencyPermit};
+use crate::concurrency::{ConcurrencyLimit, ConcurrencyPermit, TimedPermit};
 use crate::deadline::Deadline;
 use crate::error_response::{ErrorResponse, json_response};
 use crate::forced_matchers::ForcedMatchers;
@@ -26,7 +26,7 @@ use crate::future::QueryFuture;
 use crate::range_query::{QueryLimits, RangeQuery};
 use crate::route::Route;
 use crate::services::{MAX_RESPONSE_BYTES, ServicesQuery};
-use crate::upstream::Upstream;
+use crate::upstream::{Purpose, Upstream};
 
 /// The headers of the upstream's response that are forwarded to the client.
 const RESPONSE_HEADERS: [HeaderName; 4] = [CONTENT_TYPE, CONTENT_ENCODING, VARY, RETRY_AFTER];
@@ -137,22 +137,25 @@ impl ProxyState {
         let parameters = request.uri.query().unwrap_or_default();
         let mut range_query = RangeQuery::parse(parameters, &self.limits)?;
         let deadline = Deadline::after(self.timeouts.query_range);
-        let permit = self.query_permit(deadline)?;
+        let mut permit = self.query_permit()?;
         if !self.forced.is_empty() {
             let query = std::mem::take(&mut range_query.query);
-            let rewritten = self.forced.rewrite_on_thread(query);
-            range_query.query = deadline.timeout(rewritten).await??;
+            let rewritten = self.forced.rewrite_on_thread(query, permit);
+            let error = "the forced labels were not added in time";
+            (range_query.query, permit) = deadline.timeout(error, rewritten).await??;
         }
+        let permit = permit.until(deadline.at);
         let uri = self.upstream.base_url().join(&range_query.target()?);
         let uri = uri.ok_or_else(|| {
             ErrorResponse::bad_data("query too long", "it does not fit into a URL")
         })?;
-        let response = self.upstream.get(uri, &request.headers, deadline).await?;
+        let (headers, purpose) = (&request.headers, Purpose::ForwardedQuery);
+        let response = self.upstream.get(uri, headers, purpose, deadline).await?;
         self.forward(response, deadline, permit)
     }
 
-    fn query_permit(&self, deadline: Deadline) -> Result<ConcurrencyPermit, ErrorResponse> {
-        let permit = self.query_concurrency.try_acquire(deadline.at);
+    fn query_permit(&self) -> Result<ConcurrencyPermit, ErrorResponse> {
+        let permit = self.query_concurrency.try_acquire();
         permit.ok_or_else(|| ErrorResponse::too_many_queries(self.query_concurrency.max()))
     }
 
@@ -161,7 +164,7 @@ impl ProxyState {
         &self,
         response: Response<Incoming>,
         deadline: Deadline,
-        permit: ConcurrencyPermit,
+        permit: TimedPermit,
     ) -> Result<Response<QueryBody>, ErrorResponse> {
         let (head, incoming) = response.into_parts();
         if head.status.is_redirection() {
@@ -178,8 +181,8 @@ impl ProxyState {
         let mut response = Response::new(QueryBody::upstream(body));
         *response.status_mut() = head.status;
         for name in RESPONSE_HEADERS {
-            if let Some(value) = head.headers.get(&name) {
-                response.headers_mut().insert(name, value.clone());
+            for value in head.headers.get_all(&name) {
+                response.headers_mut().append(&name, value.clone());
             }
         }
         Ok(response)
@@ -187,21 +190,19 @@ impl ProxyState {
 
     async fn services(&self, from_client: &HeaderMap) -> Response<QueryBody> {
         let names = self.query_services(from_client).await;
-        let names = names.unwrap_or_else(|error| {
-            tracing::debug!(
-                reason = error.summary(),
-                "query proxy: responding with the fallback services"
-            );
-            self.services.fallback()
-        });
+        self.services.log_change(names.as_ref().err());
+        let names = names.unwrap_or_else(|_| self.services.fallback());
         json_response(StatusCode::OK, names)
     }
 
     async fn query_services(&self, from_client: &HeaderMap) -> Result<String, ErrorResponse> {
         let deadline = Deadline::after(self.timeouts.services);
-        let permit = self.query_permit(deadline)?;
-        let uri = self.services.uri.clone();
-        let response = self.upstream.get(uri, from_client, deadline).await?;
+        let permit = self.query_permit()?.until(deadline.at);
+        let (uri, purpose) = (self.services.uri.clone(), Purpose::OwnQuery);
+        let response = self
+            .upstream
+            .get(uri, from_client, purpose, deadline)
+            .await?;
         if response.status() != StatusCode::OK {
             let detail = format!("it answered {}", response.status());
             return Err(ErrorResponse::bad_gateway("the query failed", detail));
@@ -230,9 +231,13 @@ impl ProxyState {
         let deadline = Deadline::after(self.timeouts.health);
         let limit = &self.health_concurrency;
         let permit = limit.acquire(deadline.at).await;
-        let _permit = permit.ok_or_else(|| ErrorResponse::too_many_queries(limit.max()))?;
-        let uri = self.health_uri.clone();
-        let response = self.upstream.get(uri, from_client, deadline).await?;
+        let permit = permit.ok_or_else(|| ErrorResponse::too_many_queries(limit.max()))?;
+        let _permit = permit.until(deadline.at);
+        let (uri, purpose) = (self.health_uri.clone(), Purpose::Health);
+        let response = self
+            .upstream
+            .get(uri, from_client, purpose, deadline)
+            .await?;
         Ok(response.status())
     }
 }

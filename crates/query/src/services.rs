@@ -1,12 +1,14 @@
 //! [`ServicesQuery`]: the query of the endpoint `/services`, and its response.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Uri;
 use serde_json::Value;
 
 use crate::base_url::BaseUrl;
 use crate::error::Error;
+use crate::error_response::{ErrorResponse, ErrorType};
 use crate::forced_matchers::ForcedMatchers;
 use crate::names::{is_label_name, is_metric_name};
 use crate::range_query::instant_target;
@@ -19,6 +21,8 @@ pub(crate) struct ServicesQuery {
     pub(crate) uri: Uri,
     label: String,
     fallback: Vec<String>,
+    /// Whether the last query failed. Only changes are logged.
+    is_failing: AtomicBool,
 }
 
 impl ServicesQuery {
@@ -49,6 +53,7 @@ impl ServicesQuery {
             uri,
             label,
             fallback,
+            is_failing: AtomicBool::new(false),
         })
     }
 
@@ -65,6 +70,25 @@ impl ServicesQuery {
             .filter_map(|series| series.get("metric")?.get(&self.label)?.as_str());
         let names: BTreeSet<&str> = names.filter(|name| !name.is_empty()).collect();
         Some(json_array(names))
+    }
+
+    /// Logs when the query fails, given its error, or succeeds again, not every failed query.
+    pub(crate) fn log_change(&self, error: Option<&ErrorResponse>) {
+        // Beyond the concurrency limit, there was no query.
+        if error.is_some_and(|error| error.error_type() == ErrorType::TooManyQueries) {
+            return;
+        }
+        let is_failing = error.is_some();
+        if self.is_failing.swap(is_failing, Ordering::Relaxed) == is_failing {
+            return;
+        }
+        match error {
+            Some(error) => tracing::warn!(
+                reason = error.summary(),
+                "query proxy: the query of /services fails; it returns the fallback"
+            ),
+            None => tracing::info!("query proxy: the query of /services succeeds again"),
+        }
     }
 
     /// Returns the configured list as a JSON array.

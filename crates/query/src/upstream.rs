@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -11,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use crate::base_url::BaseUrl;
 use crate::connector::Connector;
 use crate::deadline::Deadline;
-use crate::error_response::ErrorResponse;
+use crate::error_response::{ErrorResponse, ErrorType};
 use crate::headers::UpstreamHeaders;
 
 /// A client for a server with Prometheus' HTTP API, with a connection pool.
@@ -20,8 +21,18 @@ pub(crate) struct Upstream {
     client: legacy::Client<Connector, String>,
     base_url: BaseUrl,
     headers: UpstreamHeaders,
-    /// Whether the last request got a response. Only changes are logged.
+    /// Whether the upstream responds. Only changes are logged.
     is_responding: AtomicBool,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A query whose response is forwarded to the client, compressed if the client accepts it.
+    ForwardedQuery,
+    /// A query whose response the proxy reads.
+    OwnQuery,
+    Health,
 }
 
 impl Upstream {
@@ -51,25 +62,37 @@ impl Upstream {
         &self,
         uri: Uri,
         from_client: &HeaderMap,
+        purpose: Purpose,
         deadline: Deadline,
     ) -> Result<Response<Incoming>, ErrorResponse> {
         let mut request = Request::new(String::new());
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.for_request(from_client);
-        let response = deadline.timeout(self.client.request(request)).await;
+        let mut headers = self.headers.for_request(from_client);
+        if purpose != Purpose::ForwardedQuery {
+            // The proxy does not decompress responses.
+            headers.remove(ACCEPT_ENCODING);
+        }
+        *request.headers_mut() = headers;
+        let sent = self.client.request(request);
+        let response = deadline.timeout("the upstream timed out", sent).await;
         let response = response.and_then(|sent| sent.map_err(|error| unreachable(&error)));
-        self.log_change(response.as_ref().err());
+        self.log_change(response.as_ref().err(), purpose);
         response
     }
 
     /// Logs when the upstream stops responding or responds again, not every failed request.
-    fn log_change(&self, error: Option<&ErrorResponse>) {
+    fn log_change(&self, error: Option<&ErrorResponse>, purpose: Purpose) {
+        let is_timeout = error.is_some_and(|error| error.error_type() == ErrorType::Timeout);
+        // A query can be slow although the upstream works.
+        if is_timeout && purpose != Purpose::Health {
+            return;
+        }
         let is_responding = error.is_none();
         if self.is_responding.swap(is_responding, Ordering::Relaxed) == is_responding {
             return;
         }
         match error {
-            Some(error) if error.is_timeout() => {
+            Some(error) if is_timeout => {
                 tracing::warn!(
                     reason = error.summary(),
                     "query proxy: the upstream does not respond in time"

@@ -33,7 +33,8 @@ const SHARED_SAMPLE: usize = 300;
 /// metrics are exported.
 pub(crate) struct CollectorMerge {
     collected: Collected,
-    constant_labels: Vec<(String, String)>,
+    /// Rendered, in the text format.
+    constant_labels: Arc<str>,
     /// Whether a metric that no collector reports has this sample name.
     is_taken: Box<dyn Fn(&str) -> bool + Send>,
     stage: Stage,
@@ -78,13 +79,13 @@ impl CollectorMerge {
     /// `is_taken` tells whether another metric of the page has a sample name.
     pub(crate) fn new(
         collected: Collected,
-        constant_labels: &[(String, String)],
+        constant_labels: Arc<str>,
         is_taken: impl Fn(&str) -> bool + Send + 'static,
     ) -> Self {
         let sorting = collected.is_empty();
         Self {
             collected,
-            constant_labels: constant_labels.to_vec(),
+            constant_labels,
             is_taken: Box::new(is_taken),
             stage: match sorting {
                 true => Stage::Sorting(None),
@@ -257,6 +258,8 @@ impl CollectorMerge {
             let is_same = other.name == kept.name;
             if is_same {
                 kept.success &= other.success;
+                kept.seconds = kept.seconds.max(other.seconds);
+                kept.dropped += other.dropped;
             }
             is_same
         });

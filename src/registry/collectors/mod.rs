@@ -62,6 +62,11 @@ impl Collectors {
         }
     }
 
+    /// Returns the constant labels of the registry, in the text format.
+    pub(crate) fn constant_labels(&self) -> Arc<str> {
+        Arc::clone(&self.rules.constant_labels)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.entries).is_empty()
     }

@@ -52,7 +52,7 @@ impl Registry {
         let values = self.read_values().await;
         let registered = Arc::clone(&values);
         let is_taken = move |name: &str| registered.has_sample_name(name);
-        let mut merge = CollectorMerge::new(collected, self.constant_labels(), is_taken);
+        let mut merge = CollectorMerge::new(collected, collectors.constant_labels(), is_taken);
         let collected = in_turns(|budget| merge.advance(budget)).await;
         Snapshot::new(values, collected)
     }

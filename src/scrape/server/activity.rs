@@ -1,6 +1,6 @@
 //! [`Activity`]: detects idle connections by the time of their last activity.
 //!
-//! Activity is a complete request, or a part of a page that the client reads. Single bytes of a request do not
+//! Activity is a complete request, or a frame of a response that the connection takes. Single bytes of a request do not
 //! count: over HTTP/1 and HTTP/2, a connection is also idle if its client sends one byte per minute.
 
 use std::pin::Pin;
@@ -25,8 +25,8 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct ActivityState {
-    /// The number of requests without any part of their page yet. While there are some, the connection is not
-    /// idle, because collectors have their own deadline.
+    /// The number of scrapes without any part of their page yet. While there are some, the connection is not idle,
+    /// because collectors have their own deadline. Other services have none.
     waiting: usize,
     latest: Instant,
 }
@@ -54,8 +54,13 @@ impl Activity {
         }
     }
 
-    /// Records a complete request. The connection is not idle until the returned guard is dropped.
-    pub(super) fn request(&self) -> PendingPage {
+    /// Records a complete request, or a frame of a response.
+    pub(super) fn record(&self) {
+        self.change(|_| ());
+    }
+
+    /// Records a scrape. The connection is not idle until the returned guard is dropped.
+    pub(super) fn scrape(&self) -> PendingPage {
         self.change(|state| state.waiting += 1);
         PendingPage(self.clone())
     }
@@ -67,7 +72,7 @@ impl Activity {
     }
 }
 
-/// A guard for a request without any part of its page yet.
+/// A guard for a scrape without any part of its page yet.
 #[derive(Debug)]
 pub(super) struct PendingPage(Activity);
 
@@ -77,16 +82,18 @@ impl Drop for PendingPage {
     }
 }
 
-/// A response body that records activity when it is polled.
+/// A response body that records its frames as activity.
+///
+/// The connection polls the body whenever it is polled itself, so polls that return no frame are not activity.
 pub(super) struct ActivityBody {
-    page: ServerBody,
+    body: ServerBody,
     activity: Activity,
-    waiting: Option<PendingPage>,
 }
 
 /// The response body of the metrics page, or of another service.
 pub(super) enum ServerBody {
-    Metrics(MetricsBody),
+    /// Has a guard until the first frame.
+    Metrics(MetricsBody, Option<PendingPage>),
     /// If its length is unknown, it ends when the server shuts down, because it may be a stream without end. The
     /// receiver becomes true then.
     Nested(NestedBody, watch::Receiver<bool>),
@@ -95,8 +102,11 @@ pub(super) enum ServerBody {
 impl ServerBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self {
-            Self::Metrics(page) => {
+            Self::Metrics(page, waiting) => {
                 let polled = Pin::new(page).poll_frame(cx);
+                if polled.is_ready() {
+                    *waiting = None;
+                }
                 polled.map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
             Self::Nested(body, closing)
@@ -110,12 +120,8 @@ impl ServerBody {
 }
 
 impl ActivityBody {
-    pub(super) fn new(page: ServerBody, waiting: PendingPage) -> Self {
-        Self {
-            page,
-            activity: waiting.0.clone(),
-            waiting: Some(waiting),
-        }
+    pub(super) fn new(body: ServerBody, activity: Activity) -> Self {
+        Self { body, activity }
     }
 }
 
@@ -127,24 +133,23 @@ impl Body for ActivityBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.activity.change(|_| ());
-        let polled = self.page.poll_frame(cx);
+        let polled = self.body.poll_frame(cx);
         if polled.is_ready() {
-            self.waiting = None;
+            self.activity.record();
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.page {
-            ServerBody::Metrics(page) => page.is_end_stream(),
+        match &self.body {
+            ServerBody::Metrics(page, _) => page.is_end_stream(),
             ServerBody::Nested(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.page {
-            ServerBody::Metrics(page) => page.size_hint(),
+        match &self.body {
+            ServerBody::Metrics(page, _) => page.size_hint(),
             ServerBody::Nested(body, _) => body.size_hint(),
         }
     }

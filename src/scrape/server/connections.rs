@@ -136,7 +136,8 @@ impl<B: Send + 'static> Service<Request<B>> for RouteService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let waiting = self.activity.request();
+        let activity = self.activity.clone();
+        activity.record();
         let Routes { handler, settings } = &*self.routes;
         let path = request.uri().path();
         let answer = if path == settings.path {
@@ -148,15 +149,16 @@ impl<B: Send + 'static> Service<Request<B>> for RouteService {
             let answer = nested.call(Request::from_parts(parts, ()));
             let closing = self.closing.clone();
             return Box::pin(async move {
-                let body = |body| ActivityBody::new(ServerBody::Nested(body, closing), waiting);
+                let body = |body| ActivityBody::new(ServerBody::Nested(body, closing), activity);
                 Ok(answer.await.map(body))
             });
         } else {
             ScrapeFuture::of(text(StatusCode::NOT_FOUND, "not found\n".to_owned()))
         };
+        let waiting = Some(activity.scrape());
         Box::pin(async move {
-            let response = answer.await?;
-            Ok(response.map(|page| ActivityBody::new(ServerBody::Metrics(page), waiting)))
+            let body = |page| ActivityBody::new(ServerBody::Metrics(page, waiting), activity);
+            Ok(answer.await?.map(body))
         })
     }
 }

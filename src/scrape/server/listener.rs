@@ -1,13 +1,14 @@
 //! [`Listener`]: the TCP or Unix socket that accepts connections.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
@@ -70,7 +71,7 @@ impl Listener {
 
     /// Listens on all IPv6 and IPv4 addresses; on all IPv4 addresses if the system has no IPv6.
     async fn all_addresses(port: u16) -> Result<Self, Error> {
-        match TcpListener::bind(("::", port)).await {
+        match dual_stack(port) {
             Ok(listener) => Ok(Self::Tcp(listener)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 Err(refused(&format!("[::]:{port}"), error))
@@ -114,6 +115,23 @@ impl Listener {
             Self::Unix(socket) => Ok(Stream::Unix(socket.listener.accept().await?.0)),
         }
     }
+}
+
+/// Listens on all IPv6 and IPv4 addresses. tokio leaves it to the system whether a listener on `::` accepts IPv4, such
+/// as by `net.ipv6.bindv6only` of Linux.
+fn dual_stack(port: u16) -> io::Result<TcpListener> {
+    /// As tokio.
+    const BACKLOG: i32 = 1024;
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+    socket.set_only_v6(false)?;
+    // A server that is restarted can listen while connections of the last one are in TIME_WAIT.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    let address: SocketAddr = (Ipv6Addr::UNSPECIFIED, port).into();
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Whether this is the value that Kubernetes gives to `METRICS_PORT` in the pods of a namespace that has a Service

@@ -141,7 +141,7 @@ impl MetricsServer {
     ///
     /// | `METRICS_PORT` | the server listens on |
     /// |---|---|
-    /// | a port, `8081` or `:8081` | this port of all IPv6 and IPv4 addresses; without IPv6, of all IPv4 addresses |
+    /// | a port, `8081` or `:8081` | this port of all IPv6 and IPv4 addresses, whatever the system's default; without IPv6, of all IPv4 addresses |
     /// | an IP address or a host name, with a port: `127.0.0.1:8081`, `localhost:8081` | this address |
     /// | unset or empty | nothing: the result is `None` |
     /// | a URL of Kubernetes, `tcp://10.96.0.1:8080` | nothing: the result is `None`, and a warning is logged |
@@ -211,8 +211,10 @@ impl MetricsServer {
     /// several services, the first that matches. At shutdown, responses without a known length end at their next frame;
     /// others may finish within the [`shutdown_timeout`](Self::shutdown_timeout).
     ///
-    /// An open stream counts towards [`max_connections`](Self::max_connections): allow more connections than viewers, so
-    /// that scrapes are served. A stream that sends nothing for [`idle_timeout`](Self::idle_timeout) is closed.
+    /// An open stream counts towards [`max_connections`](Self::max_connections): allow more connections than viewers,
+    /// so that scrapes are served. If the service does not respond within [`idle_timeout`](Self::idle_timeout), or its
+    /// response body sends nothing for this time, the connection is closed. A stream that may be silent for longer must
+    /// send something in between, such as a comment of an event stream.
     pub fn nest_service<S, B>(mut self, path: &str, service: S) -> Self
     where
         S: Service<Request<()>, Response = Response<B>, Error = Infallible>
@@ -242,7 +244,8 @@ impl MetricsServer {
     /// Sets the time after which a connection without progress is closed; 75 s by default.
     ///
     /// A connection makes progress when a complete request arrives, or when the client reads a part of a
-    /// response. While a response waits for collectors, the connection is not closed.
+    /// response. While a response waits for collectors, the connection is not closed. While it waits for a service of
+    /// [`nest_service`](Self::nest_service), it is.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = timeout;
         self

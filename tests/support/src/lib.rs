@@ -30,6 +30,7 @@ pub mod store;
 #[cfg(feature = "programs")]
 pub mod system;
 pub mod tools;
+pub mod urls;
 pub mod warnings;
 
 use std::fmt::Debug;

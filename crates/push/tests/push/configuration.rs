@@ -1,5 +1,6 @@
 //! Invalid settings are errors, and pushes can be spawned as tasks.
 
+use test_support::urls::{INVALID_URLS, VALID_URLS};
 use tower_prometheus::Registry;
 use tower_prometheus_push::{Error, PushError, PushGateway};
 
@@ -29,6 +30,22 @@ fn invalid_configuration_is_an_error() {
     assert!(twice.unwrap_err().to_string().contains("set twice"));
     let long = gateway().group("disk", &"x".repeat(100_000)).unwrap_err();
     assert!(long.to_string().contains("shorter than 64 KiB"), "{long}");
+}
+
+/// The same URLs as of the query proxy.
+#[test]
+fn urls_are_read_as_by_the_query_proxy() {
+    for (url, base) in VALID_URLS {
+        let gateway = PushGateway::new(url, "nightly").unwrap();
+        let shown = format!("{gateway:?}");
+        assert!(shown.contains(&format!("address: {base},")), "{shown}");
+    }
+    for url in INVALID_URLS {
+        let error = PushGateway::new(url, "nightly").unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("Pushgateway URL: "), "{url:?}: {shown}");
+        assert!(!shown.contains("s3cret"), "{url:?}: {shown}");
+    }
 }
 
 #[test]

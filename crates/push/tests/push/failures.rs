@@ -2,14 +2,17 @@
 
 use std::error::Error as _;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tower_prometheus::Registry;
 use tower_prometheus::collect::Samples;
-use tower_prometheus_push::{PushError, PushGateway};
+use tower_prometheus_push::{Connector, PushError, PushGateway};
 
 use crate::{Gateway, registry, unused_address};
 
@@ -95,6 +98,48 @@ async fn missing_response_is_a_timeout() {
         (Duration::from_millis(20_100)..Duration::from_millis(20_200)).contains(&waited),
         "{waited:?}"
     );
+}
+
+/// Over a pipe in memory: with a socket, the paused clock could reach the time limit before the response arrives.
+#[tokio::test(start_paused = true)]
+async fn rejection_whose_body_stalls_is_not_retried() {
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let connections = Arc::clone(&attempts);
+    let connector = Connector::new(tower::service_fn(move |_: Uri| {
+        connections.fetch_add(1, Ordering::Relaxed);
+        let (client, mut gateway) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(async move {
+            assert_ne!(gateway.read(&mut [0; 4096]).await.unwrap(), 0);
+            let head = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 100\r\n\r\nthe start of";
+            gateway.write_all(head).await.unwrap();
+            // Keeps the connection open until the client closes it.
+            let _ = gateway.read_to_end(&mut Vec::new()).await;
+        });
+        async { Ok::<_, io::Error>(TokioIo::new(client)) }
+    }));
+    let client = PushGateway::with_connector("http://gateway", "nightly", connector).unwrap();
+    let error = client.retries(2).push(&registry()).await.unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::BAD_REQUEST));
+    assert!(error.is_rejected() && !error.is_timeout());
+    assert_eq!(
+        error.to_string(),
+        "Pushgateway http://gateway answered 400 Bad Request: the start of"
+    );
+    assert_eq!(attempts.load(Ordering::Relaxed), 1);
+}
+
+/// A gateway that does not accept connections is told apart from one that does not respond.
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_not_accepted_is_an_error_of_the_connection() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    // With this backlog, one connection fits. The kernel ignores further ones.
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let error = push(&format!("http://{address}"), 0).await.unwrap_err();
+    assert!(error.is_connect() && !error.is_timeout(), "{error:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use test_support::urls::{INVALID_URLS, VALID_URLS};
 use tower_prometheus_query::{QueryProxy, QueryProxyBuilder};
 
 #[track_caller]
@@ -42,6 +43,22 @@ fn invalid_urls_are_rejected() {
         ("http://host:", "port"),
     ] {
         assert_rejected(QueryProxy::builder(url), expected);
+    }
+}
+
+/// The same URLs as of the Pushgateway.
+#[test]
+fn urls_are_read_as_by_the_push_client() {
+    for (url, base) in VALID_URLS {
+        let proxy = QueryProxy::builder(url).build().unwrap();
+        let shown = format!("{proxy:?}");
+        assert!(shown.contains(&format!("base_url: {base},")), "{shown}");
+    }
+    for url in INVALID_URLS {
+        let error = QueryProxy::builder(url).build().unwrap_err();
+        assert!(error.is_url(), "{url:?}: {error}");
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("s3cret"), "{url:?}: {shown}");
     }
 }
 

@@ -1,15 +1,21 @@
 //! The three endpoints, with upstreams that work, fail, hang or send invalid responses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE};
-use http::{Request, StatusCode};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get as route;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, SET_COOKIE, VARY};
+use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tower_prometheus_query::QueryProxy;
 
-use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send};
+use crate::fake_upstream::{FakeUpstream, VALID_QUERY, get, hanging, send, send_and_read};
+use test_support::server::Server;
 use test_support::wait_until;
 use test_support::warnings::Warnings;
 
@@ -94,6 +100,43 @@ async fn only_listed_response_headers_are_forwarded() {
 }
 
 #[tokio::test]
+async fn all_lines_of_a_response_header_are_forwarded() {
+    let upstream = FakeUpstream::start(|_| {
+        let response = Response::builder().header(VARY, "accept-encoding");
+        let response = response.header(VARY, "x-scope-orgid");
+        response.body(Body::empty()).unwrap()
+    })
+    .await;
+    let proxy = upstream.proxy().build().unwrap();
+    let response = get(&proxy, VALID_QUERY).await;
+    let vary: Vec<_> = response.headers.get_all(VARY).iter().collect();
+    assert_eq!(vary, ["accept-encoding", "x-scope-orgid"]);
+}
+
+/// The proxy reads the responses for `/services` and `/health` itself.
+#[tokio::test]
+async fn only_range_queries_ask_for_compressed_responses() {
+    let upstream = FakeUpstream::with_text("ok").await;
+    let forwarded = upstream.proxy().forward_header("accept-encoding");
+    let constant = upstream.proxy().header("accept-encoding", "gzip");
+    for proxy in [forwarded, constant] {
+        let proxy = proxy.build().unwrap();
+        for (target, expected) in [
+            (VALID_QUERY, Some("gzip")),
+            ("/services", None),
+            ("/health", None),
+        ] {
+            let request = Request::get(target).header(ACCEPT_ENCODING, "gzip");
+            send_and_read(&proxy, request.body(()).unwrap()).await;
+            let received = upstream.requests().pop().unwrap();
+            let encoding = received.headers.get(ACCEPT_ENCODING);
+            let encoding = encoding.map(|encoding| encoding.to_str().unwrap());
+            assert_eq!(encoding, expected, "{target}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn response_is_streamed() {
     let upstream = FakeUpstream::start(|_| hanging(vec!["first ", "second"])).await;
     let proxy = upstream.proxy().build().unwrap();
@@ -158,12 +201,19 @@ async fn hanging_upstream_is_504_unhealthy_and_gives_fallback_services() {
     assert_eq!(services.text, r#"["workers","orchestrator"]"#);
 }
 
+/// Returns the messages and fields of the proxy's log events.
+fn events(warnings: &Warnings) -> Vec<String> {
+    let lines = warnings.all().into_iter();
+    let events = lines.filter_map(|line| Some(line.split_once("query proxy: ")?.1.to_owned()));
+    events.collect()
+}
+
 #[tokio::test]
 async fn log_tells_slow_and_unreachable_upstreams_apart() {
     let warnings = Warnings::capture_all();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let proxy = QueryProxy::builder(&url).query_timeout(SHORT);
+    let proxy = QueryProxy::builder(&url).health_timeout(SHORT);
     let proxy = proxy.build().unwrap();
     let respond = async {
         loop {
@@ -173,19 +223,15 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
             let _ = stream.write_all(response).await;
         }
     };
-    let events = || {
-        let events = warnings.all().into_iter();
-        let proxy = events.filter_map(|line| Some(line.split_once("query proxy: ")?.1.to_owned()));
-        proxy.collect::<Vec<_>>()
-    };
+    let events = || events(&warnings);
     for _ in 0..2 {
-        get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "unhealthy");
     }
-    let slow = "the upstream does not respond in time reason=\"the upstream timed out: no response within 200ms\"";
+    let slow = "the upstream does not respond in time reason=\"the upstream timed out: the time limit is 200ms\"";
     assert_eq!(events(), [slow]);
     tokio::select! {
         () = respond => unreachable!("the accept loop does not end"),
-        response = get(&proxy, "/health") => assert_eq!(response.json()["status"], "healthy"),
+        response = get(&proxy, VALID_QUERY) => assert_eq!(response.status, 200),
     }
     assert_eq!(events()[1..], ["the upstream responds again"]);
     drop(listener);
@@ -199,6 +245,51 @@ async fn log_tells_slow_and_unreachable_upstreams_apart() {
         "{events:?}"
     );
     assert!(events[2].contains("refused"), "{events:?}");
+}
+
+/// A query can be slow although the upstream works.
+#[tokio::test]
+async fn slow_range_query_is_not_logged() {
+    let warnings = Warnings::capture();
+    let app = Router::new()
+        .route("/-/healthy", route("ok"))
+        .fallback(std::future::pending::<()>);
+    let upstream = Server::start(app).await;
+    let proxy = QueryProxy::builder(upstream.url("")).query_timeout(SHORT);
+    let proxy = proxy.build().unwrap();
+    for _ in 0..2 {
+        get(&proxy, VALID_QUERY).await.assert_error(504, "timeout");
+        assert_eq!(get(&proxy, "/health").await.json()["status"], "healthy");
+    }
+    assert_eq!(events(&warnings), [""; 0]);
+}
+
+#[tokio::test]
+async fn failed_services_query_is_logged_once() {
+    let warnings = Warnings::capture();
+    let works = Arc::new(AtomicBool::new(false));
+    let is_working = Arc::clone(&works);
+    let upstream = FakeUpstream::start(move |_| match is_working.load(Ordering::Relaxed) {
+        true => (
+            StatusCode::OK,
+            r#"{"status":"success","data":{"result":[]}}"#,
+        ),
+        false => (StatusCode::UNPROCESSABLE_ENTITY, ""),
+    })
+    .await;
+    let proxy = upstream.proxy().fallback_services(["a"]).build().unwrap();
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, "/services").await.text, r#"["a"]"#);
+    }
+    let failed = "the query of /services fails; it returns the fallback reason=\"the query failed: it answered 422 Unprocessable Entity\"";
+    assert_eq!(events(&warnings), [failed]);
+    works.store(true, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(get(&proxy, "/services").await.text, "[]");
+    }
+    let again = "the query of /services succeeds again";
+    assert_eq!(events(&warnings), [failed, again]);
+    assert_eq!(warnings.about("/services fails").len(), 1);
 }
 
 #[tokio::test]

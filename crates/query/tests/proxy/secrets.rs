@@ -134,7 +134,7 @@ async fn credentials_do_not_appear_in_debug_output_responses_errors_or_logs() {
     assert_fails_redacted(proxies("http", &address)).await;
 
     let log = log.all().join("\n");
-    for expected in ["refused", "responding with the fallback services"] {
+    for expected in ["refused", "query proxy: the query of /services fails"] {
         assert!(log.contains(expected), "{log}");
     }
     assert_no_secret(&log);

@@ -1,6 +1,7 @@
 //! With forced labels, every selector of every query to the upstream has their matchers.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, mpsc};
+use std::time::Duration;
 
 use promql_parser::parser::{Expr, parse};
 use proptest::prelude::*;
@@ -77,6 +78,10 @@ async fn matcher_is_added_to_every_selector() {
         (
             r#"x{a=~"[0-9a-f]{8}-[0-9a-f]{12}",b=~"\\d{3,5}|a{,2}"}"#,
             r#"x{a=~"[0-9a-f]{8}-[0-9a-f]{12}",b=~"\\d{3,5}|a{,2}",tenant="a"}"#,
+        ),
+        (
+            r#"x{a="\x41\u00e9\101\t",b=~"(?P<x>a)|(?i)\\x7b"}"#,
+            r#"x{a="A\u00e9A\t",b=~"(?P<x>a)|(?i)\\x7b",tenant="a"}"#,
         ),
     ] {
         let sent = sent(&upstream, &proxy, query).await;
@@ -162,9 +167,19 @@ async fn unsupported_queries_are_rejected_only_with_forced_labels() {
         r##"x{a=~'((a{100})"#){101}'}"##,
         r#"x{a=~`((a{100})\){101}`}"#,
         "x # \"\n{a=~\"(a{100}){101}\"}",
+        "x # \r{a=~\"(a{100}){101}\"}",
         r#"x{a=~"(a\x7b100}){101}"}"#,
         r#"x{a=~"(a\173100}){101}"}"#,
         r#"x{a=~"(a\u007b100}){101}"}"#,
+        // Whitespace in front of a count, as an escape and literally.
+        r#"x{a=~"(a{\t100}){\t101}"}"#,
+        r#"x{a=~'(a{\v\f100}){\r101\n}'}"#,
+        r#"x{a=~"(a{\u2003100}){\040101}"}"#,
+        "x{a=~`(a{\t100}){\n101}`}",
+        // With the flag x, whitespace and comments may be anywhere.
+        r#"x{a=~"(?x)(a{1 0 0}){1 0 1}"}"#,
+        r#"x{a=~"(?ix:(a{#1\n100}){#1\n101})"}"#,
+        r#"x{a=~"(?\u0078)a"}"#,
     ];
     for query in unsupported {
         assert_rejected(&get(&proxy, &range_query(query)).await, query);
@@ -235,6 +250,64 @@ async fn deeply_nested_and_malformed_queries_get_a_response() {
     // Deep trees are not rejected: the query is rewritten.
     let deep = sent(&upstream, &proxy, &nested("(", "x", ")")).await;
     assert!(deep.contains(r#"x{tenant="a"}"#));
+}
+
+/// Runs a child process, because the panic hook is global.
+#[test]
+fn thread_of_a_query_counts_towards_the_concurrency_limit_until_it_ends() {
+    let name = "tenants::helper_that_keeps_the_thread_of_a_query_running";
+    let output = test_support::child_test::ignored_test(name).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "started by thread_of_a_query_counts_towards_the_concurrency_limit_until_it_ends"]
+async fn helper_that_keeps_the_thread_of_a_query_running() {
+    // The parser panics, and the hook keeps the thread running.
+    const PANICS: &str = "x[1e30]";
+    let (started, mut has_started) = tokio::sync::mpsc::unbounded_channel();
+    let (end, ends) = mpsc::channel();
+    let ends = Mutex::new(ends);
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("promql") {
+            started.send(()).unwrap();
+            ends.lock().unwrap().recv().unwrap();
+        } else {
+            eprintln!("{panic}");
+        }
+    }));
+    for times_out in [false, true] {
+        let upstream = FakeUpstream::with_text("").await;
+        let proxy = upstream.proxy().force_label("tenant", "a");
+        let proxy = proxy.max_concurrent(1).query_timeout(match times_out {
+            true => Duration::from_millis(200),
+            false => Duration::from_secs(3600),
+        });
+        let proxy = proxy.build().unwrap();
+        let target = range_query(PANICS);
+        let query = get(&proxy, &target);
+        if times_out {
+            let response = query.await;
+            response.assert_error(504, "timeout");
+            let error = response.json()["error"].clone();
+            assert_eq!(error, "the forced labels were not added in time");
+            has_started.recv().await.unwrap();
+        } else {
+            // The client disconnects.
+            tokio::select! {
+                response = query => panic!("{response:?}"),
+                started = has_started.recv() => started.unwrap(),
+            }
+        }
+        let other = async || get(&proxy, &range_query("up")).await;
+        other().await.assert_error(503, "too_many_queries");
+        assert!(upstream.requests().is_empty());
+        end.send(()).unwrap();
+        let admitted = async { while other().await.status != 200 {} };
+        let admitted = tokio::time::timeout(Duration::from_secs(20), admitted).await;
+        admitted.expect("the permit is not released");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! [`MetricsServer`]: the metrics page on its own port or Unix socket.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -237,6 +243,43 @@ async fn helper_for_metrics_port() {
     }
 }
 
+/// Runs a child process in a network namespace, in which listeners on `::` do not accept IPv4 by default. Skipped if
+/// the system does not allow namespaces.
+#[cfg(target_os = "linux")]
+#[test]
+fn metrics_port_accepts_ipv4_whatever_the_default_of_the_system() {
+    let run = |script: &str| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c", script]);
+        command.arg(std::env::current_exe().unwrap());
+        command.env("METRICS_PORT", "0").output()
+    };
+    let set_up = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/bindv6only";
+    if !run(set_up).is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: network namespaces are not allowed");
+        return;
+    }
+    let test = "server::helper_that_connects_to_the_metrics_port";
+    let output = run(&format!(
+        "{set_up} && exec \"$0\" --exact {test} --ignored --nocapture"
+    ));
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("connected over IPv4 and IPv6"), "{output:?}");
+}
+
+#[tokio::test]
+#[ignore = "started by metrics_port_accepts_ipv4_whatever_the_default_of_the_system"]
+async fn helper_that_connects_to_the_metrics_port() {
+    let server = MetricsServer::from_env().await.unwrap().unwrap();
+    let address = server.local_addr().unwrap();
+    assert_eq!(address.ip(), std::net::Ipv6Addr::UNSPECIFIED);
+    for host in ["127.0.0.1", "::1"] {
+        std::net::TcpStream::connect((host, address.port())).unwrap();
+    }
+    println!("connected over IPv4 and IPv6");
+}
+
 #[tokio::test]
 async fn server_replaces_a_stale_unix_socket_and_removes_its_own() {
     skip_without!(Curl);
@@ -334,6 +377,95 @@ async fn connection_of_a_client_that_does_not_read_is_closed() {
         run_curl(&["--max-time", "20", &server.url("/health")]).await,
         "ok\n"
     );
+}
+
+/// What a nested service does after a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Silent {
+    NoResponse,
+    NoFrame,
+    AfterFirstFrame,
+}
+
+/// The body of an event stream without events, or with one.
+struct SilentBody(Option<Bytes>);
+
+impl Body for SilentBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(event) => Poll::Ready(Some(Ok(Frame::data(event)))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[tokio::test]
+async fn nested_service_that_does_not_respond_keeps_its_connection_for_the_idle_timeout() {
+    assert_closed_after_idle_timeout(Silent::NoResponse).await;
+}
+
+#[tokio::test]
+async fn nested_stream_without_a_frame_keeps_its_connection_for_the_idle_timeout() {
+    assert_closed_after_idle_timeout(Silent::NoFrame).await;
+}
+
+/// Repeated, because a connection that is polled does not always poll its parts in the same order.
+#[tokio::test]
+async fn nested_stream_that_becomes_silent_keeps_its_connection_for_the_idle_timeout() {
+    for _ in 0..20 {
+        assert_closed_after_idle_timeout(Silent::AfterFirstFrame).await;
+    }
+}
+
+async fn assert_closed_after_idle_timeout(silent: Silent) {
+    const IDLE: Duration = Duration::from_secs(75);
+    let (called, mut is_called) = tokio::sync::watch::channel(false);
+    let nested = tower::service_fn(move |_: Request<()>| {
+        called.send_replace(true);
+        let event = (silent == Silent::AfterFirstFrame).then(|| Bytes::from_static(b"event"));
+        async move {
+            if silent == Silent::NoResponse {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Infallible>(Response::new(SilentBody(event)))
+        }
+    });
+    let server = loopback().await.idle_timeout(IDLE);
+    let server = server.nest_service("/events", nested);
+    let server = Running::start(server, handler());
+    let mut stream = server.connect().await;
+    let request = b"GET /events HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    is_called.wait_for(|called| *called).await.unwrap();
+    let expected = match silent {
+        Silent::NoResponse => "",
+        Silent::NoFrame => "\r\n\r\n",
+        Silent::AfterFirstFrame => "event",
+    };
+    let mut received = String::new();
+    while !received.contains(expected) {
+        let mut bytes = [0; 1024];
+        let length = stream.read(&mut bytes).await.unwrap();
+        assert_ne!(length, 0, "the connection is closed");
+        received.push_str(str::from_utf8(&bytes[..length]).unwrap());
+    }
+    // From now on, the clock advances only if nothing else is left to do.
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let closed = async { stream.read_to_end(&mut Vec::new()).await };
+    let closed = tokio::time::timeout(10 * IDLE, closed).await;
+    let elapsed = start.elapsed();
+    tokio::time::resume();
+    let _ = closed.unwrap_or_else(|_| panic!("{silent:?}: the connection stays open"));
+    // The graceful shutdown takes up to 1 s more.
+    let limit = IDLE + Duration::from_secs(2);
+    assert!(elapsed <= limit, "{silent:?}: {elapsed:?}");
 }
 
 #[tokio::test]
