@@ -1,4 +1,5 @@
-//! Native histograms against classic ones: the time of an observation and of a request, and the memory of a series.
+//! Native histograms against classic ones: the time of an observation, and the memory of a series.
+//! `benches/request.rs` has the time of a request.
 //!
 //! ```text
 //! cargo bench --bench native
@@ -11,9 +12,7 @@ use std::sync::Arc;
 
 use allocation_counter::measure as measure_memory;
 use metrics::{Histogram, HistogramFn};
-use support::service::{Hello, send};
 use support::timing::{Variant, is_measuring, measure, rounds};
-use tower::Layer;
 use tower_prometheus::{NativeHistogram, Registry};
 
 /// The kinds of buckets, with the settings of the registry.
@@ -64,46 +63,35 @@ impl HistogramFn for Ignored {
 }
 
 fn main() {
-    println!("Time of an observation, and of a request, in ns, on each thread:\n");
-    println!("| | 1 thread | 2 threads |");
-    println!("|---|---:|---:|");
     let (rounds, repeat) = rounds();
     let durations: Vec<f64> = (0..1024).map(duration).collect();
     let at = |i: u64| durations[i as usize % durations.len()];
     let ignored = Histogram::from_arc(Arc::new(Ignored));
-    let mut variants = vec![
-        Variant::new("`metrics` handle that ignores them", |n| {
-            (0..n).for_each(|i| ignored.record(at(i)));
-        }),
-        Variant::new("bare request", |n| {
-            (0..n).for_each(|_| send(&Hello, "/users/{id}"));
-        }),
-    ];
+    let mut variants = vec![Variant::new("handle that ignores observations", |n| {
+        (0..n).for_each(|i| ignored.record(at(i)));
+    })];
     let registries = KINDS.map(|(_, settings)| registry(settings));
-    for registry in &registries {
+    for ((kind, _), registry) in KINDS.iter().zip(&registries) {
         let handle = histogram(registry, 0);
         let shop = Shop::on(registry).expect("the registry is empty");
-        let service = registry.http_layer().layer(Hello);
         variants.extend([
-            Variant::new("`metrics` handle", move |n| {
+            Variant::new(kind, move |n| {
                 (0..n).for_each(|i| handle.record(at(i)));
             }),
-            Variant::new("catalogue", move |n| {
+            Variant::new(kind, move |n| {
                 (0..n).for_each(|i| shop.latency_seconds.observe(at(i)));
-            }),
-            Variant::new("request through the layer", move |n| {
-                (0..n).for_each(|_| send(&service, "/users/{id}"));
             }),
         ]);
     }
     let times = [1, 2].map(|threads| measure(&variants, threads, rounds, repeat));
-    let kinds = KINDS
-        .iter()
-        .flat_map(|(kind, _)| vec![format!(", {kind}"); 3]);
-    let kinds = [String::new(), String::new()].into_iter().chain(kinds);
-    for (i, (variant, kind)) in variants.iter().zip(kinds).enumerate() {
+    println!("Time of an observation in ns, on each thread:\n");
+    println!("| | | 1 thread | 2 threads |");
+    println!("|---|---|---:|---:|");
+    let through = ["`metrics` handle"].into_iter();
+    let through = through.chain(["`metrics` handle", "catalogue"].into_iter().cycle());
+    for (i, (variant, through)) in variants.iter().zip(through).enumerate() {
         let [one, two] = [times[0][i], times[1][i]];
-        println!("| {}{kind} | {one:.1} | {two:.1} |", variant.name);
+        println!("| {} | {through} | {one:.1} | {two:.1} |", variant.name);
     }
 
     println!("\nBytes of a series whose observations are from 1 ms to 1 s:\n");

@@ -12,7 +12,7 @@ use support::service::{Hello, send, send_to};
 use support::timing::{Variant, measure, rounds};
 use tower::Layer;
 use tower_prometheus::{
-    Registry,
+    NativeHistogram, Registry,
     http::{Endpoint, HttpMetricsService},
 };
 
@@ -37,6 +37,10 @@ fn main() {
     let nothing = Nothing(Hello);
     let registry = Registry::new();
     let ours = registry.http_layer().layer(Hello);
+    let native = NativeHistogram::new(1.1).without_classic_buckets();
+    let native_registry = Registry::builder().native_histograms(native).build();
+    let native_registry = native_registry.expect("the factor is valid");
+    let native = native_registry.http_layer().layer(Hello);
     let full_registry = Registry::new();
     let full = full_registry.http_layer().layer(Hello);
     fill(&full);
@@ -56,6 +60,9 @@ fn main() {
         }),
         Variant::new("tower-prometheus", |n| {
             (0..n).for_each(|_| send(&ours, ENDPOINT));
+        }),
+        Variant::new("… with native durations", |n| {
+            (0..n).for_each(|_| send(&native, ENDPOINT));
         }),
         Variant::new("… after 100,000 unknown endpoints", |n| {
             (0..n).for_each(|_| send(&full, ENDPOINT));

@@ -495,6 +495,8 @@ mod tests {
         let cell = cells.reserve_counts(1);
         cells.add_count(Address::of(cell), u64::MAX);
         cells.add_count(Address::of(cell), 5);
+        let writer = cells.writer().unwrap();
+        writer.counts(Address::of(cell)).add_one(Address::of(cell));
         std::thread::scope(|scope| {
             scope.spawn(|| cells.add_count(Address::of(cell), 7));
         });
