@@ -173,6 +173,13 @@ async fn native_buckets_are_those_of_the_registry() {
 }
 
 #[test]
+fn only_handles_of_the_same_registry_are_equal() {
+    let registry = Registry::new();
+    assert_eq!(registry.clone(), registry);
+    assert_ne!(Registry::new(), registry);
+}
+
+#[test]
 fn grpc_definitions_equal_the_metrics_page() {
     for metrics in [
         GrpcMetrics::server(),

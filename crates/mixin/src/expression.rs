@@ -3,7 +3,7 @@
 use tower_prometheus::model::MetricKind;
 
 use crate::error::Error;
-use crate::histogram::{self, Term, Total};
+use crate::histogram::{self, Buckets, Term, Total};
 use crate::selector::{
     Matcher, QueryScope, Selector, aggregated, equal_labels, matchers, no_such_label, wrong_kind,
 };
@@ -48,6 +48,15 @@ pub(crate) enum Expression {
 pub(crate) enum RangeFunction {
     Rate,
     Increase,
+}
+
+impl RangeFunction {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Increase => "increase",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -192,6 +201,25 @@ impl Expression {
         }
     }
 
+    /// Returns the rate or the increase of each bucket of a histogram, summed over all series, for a heat map.
+    pub(crate) fn to_buckets(&self, scope: &QueryScope<'_>) -> Result<Buckets, Error> {
+        match self {
+            Self::Range(function, of) => {
+                let family = of.histogram(scope, "heat map")?;
+                histogram::buckets(function.name(), (of, family), scope)
+            }
+            Self::Aggregate {
+                aggregation: Aggregation::Sum,
+                by,
+                of,
+            } if by.is_empty() => of.to_buckets(scope),
+            _ => Err(Error::new(
+                "the query of a heat map must be the rate or the increase of a histogram, without labels, operators or \
+                 other functions",
+            )),
+        }
+    }
+
     /// Returns the first metric family in the expression.
     pub(crate) fn family(&self) -> Option<&str> {
         match self {
@@ -223,10 +251,7 @@ fn instant(of: &Selector, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
 
 fn range(function: RangeFunction, of: &Selector, scope: &QueryScope<'_>) -> Result<PromQl, Error> {
     let family = scope.index.family(&of.family)?;
-    let function = match function {
-        RangeFunction::Rate => "rate",
-        RangeFunction::Increase => "increase",
-    };
+    let function = function.name();
     let mut labels = family.label_names();
     let over_time = match family.kind {
         MetricKind::Counter => format!("{function}({})", of.ranged(scope, "", "")?).into(),

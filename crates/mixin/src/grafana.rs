@@ -3,7 +3,7 @@
 //! The schema is that of Grafana 10 (`schemaVersion` 38). Later versions read and migrate it.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The width of the grid in columns.
 pub(crate) const COLUMNS: u32 = 24;
@@ -263,6 +263,7 @@ pub(crate) enum PanelKind {
     Bargauge,
     Piechart,
     Table,
+    Heatmap,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -422,6 +423,7 @@ pub(crate) enum Options {
         show_header: bool,
         cell_height: &'static str,
     },
+    Heatmap(Value),
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -462,7 +464,8 @@ struct Organize {
 }
 
 impl PanelKind {
-    pub(crate) fn options(self) -> Options {
+    /// Returns the options. `unit` is that of the axis of a heat map.
+    pub(crate) fn options(self, unit: &'static str) -> Options {
         let legend = |placement, display_mode| Legend {
             display_mode,
             placement,
@@ -516,6 +519,24 @@ impl PanelKind {
                 show_header: true,
                 cell_height: "sm",
             },
+            Self::Heatmap => Options::Heatmap(json!({
+                "calculate": false,
+                "cellGap": 1,
+                "color": {
+                    "mode": "scheme",
+                    "scheme": "Oranges",
+                    "scale": "exponential",
+                    "exponent": 0.5,
+                    "steps": 64,
+                    "fill": "dark-orange",
+                    "reverse": false,
+                },
+                "filterValues": { "le": 1e-9 },
+                "legend": { "show": true },
+                "rowsFrame": { "layout": "auto" },
+                "tooltip": { "show": true, "mode": "single", "yHistogram": false },
+                "yAxis": { "axisPlacement": "left", "reverse": false, "unit": unit },
+            })),
         }
     }
 

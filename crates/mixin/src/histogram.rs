@@ -146,6 +146,34 @@ pub(crate) fn fraction_below(
     Ok(Term::operation(format!("{below} / {all}")))
 }
 
+/// The buckets of a histogram over time.
+#[derive(Clone, Debug)]
+pub(crate) struct Buckets {
+    pub(crate) promql: String,
+    /// Whether the result can be cumulative buckets with the label `le`.
+    pub(crate) has_classic: bool,
+}
+
+/// Returns the buckets of all series. Classic ones are left out if there are native ones.
+pub(crate) fn buckets(
+    function: &str,
+    (of, family): (&Selector, &IndexedFamily),
+    scope: &QueryScope<'_>,
+) -> Result<Buckets, Error> {
+    let half = |suffix, by: &[String]| -> Result<_, Error> {
+        let range = of.ranged(scope, suffix, "")?;
+        Ok(aggregated("sum", by, "", &format!("{function}({range})")))
+    };
+    let has_classic = family.reads_classic_buckets();
+    let native = family.reads_native.then(|| half("", &[])).transpose()?;
+    let classic = has_classic.then(|| half("_bucket", &["le".to_owned()]));
+    let promql = Term::of(native, classic.transpose()?, "or on ()").text;
+    Ok(Buckets {
+        promql,
+        has_classic,
+    })
+}
+
 /// Returns `absent(…)`.
 pub(crate) fn absent(
     (of, family): (&Selector, &IndexedFamily),

@@ -11,7 +11,7 @@ pub(crate) struct NativeScrapes {
     pub(crate) classic_too: bool,
 }
 
-/// What a version of Prometheus needs.
+/// The flag and the settings that a version of Prometheus needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct NativeSettings {
     pub(crate) flag: Option<&'static str>,

@@ -145,6 +145,31 @@ impl Panel {
         Self::new(title.into(), unit, grafana::PanelKind::Table, (12, 8))
     }
 
+    /// Creates a heat map of a histogram: how many observations there are in each bucket over time. Default size: 12 columns,
+    /// 8 lines.
+    ///
+    /// `unit` is that of the observations. The panel has one query, the [`rate`](Query::rate) or the
+    /// [`increase`](Query::increase) of a histogram, without other functions than matchers and
+    /// [`over`](Query::over): it reads the buckets, native ones if the definitions give the histogram native buckets.
+    ///
+    /// ```
+    /// use tower_prometheus::{HttpMetrics, Registry};
+    /// use tower_prometheus_mixin::{Dashboard, Panel, PanelUnit, Query};
+    ///
+    /// let durations = Panel::heat_map("Durations", PanelUnit::Seconds)
+    ///     .description("Requests per second, by duration. Two bands: find out what the slow requests have in common.")
+    ///     .query(Query::rate("http_request_duration_seconds").with("endpoint", "/checkout"));
+    /// let dashboard = Dashboard::new("shop", "Shop", HttpMetrics::server().families()?).panel(durations);
+    /// assert!(dashboard.to_json()?.contains("sum by (le) (rate(http_request_duration_seconds_bucket{"));
+    ///
+    /// let registry = Registry::builder().native_histograms(1.1).build()?;
+    /// assert!(dashboard.histograms_in(&registry).to_json()?.contains("sum(rate(http_request_duration_seconds{"));
+    /// # Ok::<(), tower_prometheus_mixin::Error>(())
+    /// ```
+    pub fn heat_map(title: impl Into<String>, unit: PanelUnit) -> Self {
+        Self::new(title.into(), unit, grafana::PanelKind::Heatmap, (12, 8))
+    }
+
     fn new(title: String, unit: PanelUnit, kind: grafana::PanelKind, size: (u32, u32)) -> Self {
         Self {
             title,
@@ -254,7 +279,7 @@ impl Panel {
             datasource: grafana::DataSource::variable(),
             targets,
             field_config: self.field_config(),
-            options: self.kind.options(),
+            options: self.kind.options(self.unit.id()),
             transformations: self.kind.transformations(),
         })
     }
@@ -275,6 +300,12 @@ impl Panel {
                 self.queries.len()
             )));
         }
+        if self.kind == grafana::PanelKind::Heatmap && self.queries.len() > 1 {
+            return Err(Error::new(format!(
+                "a heat map has 1 query, got {}",
+                self.queries.len()
+            )));
+        }
         if let Some(two) = self.thresholds.windows(2).find(|two| two[0].0 >= two[1].0) {
             return Err(Error::new(format!(
                 "thresholds must be in increasing order, got {} after {}",
@@ -290,6 +321,9 @@ impl Panel {
         ref_id: char,
         scope: &QueryScope<'_>,
     ) -> Result<grafana::Target, Error> {
+        if self.kind == grafana::PanelKind::Heatmap {
+            return heat_map_target(query, ref_id, scope);
+        }
         let promql = query.expression.to_promql(scope)?;
         let labels = promql.labels.unwrap_or_default();
         let legend = match &query.legend {
@@ -351,6 +385,27 @@ impl Panel {
             custom: draws_lines.then(|| grafana::LineStyle::new(self.stacked, has_thresholds)),
         })
     }
+}
+
+/// Returns the query of a heat map. Grafana subtracts cumulative buckets in the format `heatmap`, which native ones are not.
+fn heat_map_target(
+    query: &Query,
+    ref_id: char,
+    scope: &QueryScope<'_>,
+) -> Result<grafana::Target, Error> {
+    let buckets = query.expression.to_buckets(scope)?;
+    Ok(grafana::Target {
+        ref_id,
+        datasource: grafana::DataSource::variable(),
+        expr: buckets.promql,
+        legend_format: "{{le}}".to_owned(),
+        instant: false,
+        range: true,
+        format: match buckets.has_classic {
+            true => "heatmap",
+            false => "time_series",
+        },
+    })
 }
 
 /// Returns an error if a legend uses `{{label}}` for a label that the series do not have.

@@ -180,7 +180,8 @@ impl Dashboard {
     /// Asserts that Grafana 10 can import the dashboard.
     #[track_caller]
     pub fn assert_importable(&self) {
-        const KINDS: [&str; 6] = [
+        const KINDS: [&str; 7] = [
+            "heatmap",
             "timeseries",
             "stat",
             "gauge",
@@ -207,7 +208,8 @@ impl Dashboard {
             assert_eq!(refs.len(), panel.targets.len(), "{}", panel.title);
             for target in &panel.targets {
                 assert!(target.instant != target.range);
-                assert_eq!(target.range, panel.kind == "timeseries", "{}", panel.title);
+                let over_time = ["timeseries", "heatmap"].contains(&panel.kind.as_str());
+                assert_eq!(target.range, over_time, "{}", panel.title);
                 assert_eq!(target.format == "table", panel.kind == "table");
                 assert!(!target.legend_format.is_empty());
             }

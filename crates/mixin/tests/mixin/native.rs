@@ -10,7 +10,7 @@ use tower_prometheus::{
     model::{FamilyDescription, LabelDescription, MetricKind},
 };
 use tower_prometheus_mixin::{
-    Dashboard, Definitions, Query, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo,
+    Dashboard, Definitions, Panel, PanelUnit, Query, RuleGroup, Rules, ScrapeConfig, ScrapeJob, Slo,
 };
 
 use test_support::server::Server;
@@ -259,6 +259,82 @@ fn dashboards_of_native_histograms_read_no_classic_series() {
         "label_values({{__name__=~\\\"{name}|{name}_count\\\",job=~\\\"$job\\\"}}, instance)"
     );
     assert!(mixed.to_json().unwrap().contains(&variable));
+}
+
+#[test]
+fn heat_maps_read_native_or_classic_buckets() {
+    let panel = |query: Query| {
+        Panel::heat_map("Latency", PanelUnit::Seconds)
+            .description("Observations per second, by latency.")
+            .query(query)
+    };
+    let json = |definitions: &Definitions, panel: Panel| {
+        let dashboard = Dashboard::new("shop", "Shop", definitions.clone()).panel(panel);
+        dashboard.to_json().map_err(|error| error.to_string())
+    };
+    let matchers = "{route=\"/\",job=~\"$job\",instance=~\"$instance\"}[$__rate_interval]";
+    let native_half = format!("sum(rate(latency_seconds{matchers}))");
+    let classic_half = format!("sum by (le) (rate(latency_seconds_bucket{matchers}))");
+    for (definitions, expr, format) in [
+        (
+            Definitions::new(families()),
+            classic_half.clone(),
+            "heatmap",
+        ),
+        (native(), native_half.clone(), "time_series"),
+        (
+            native().mixed_histograms(),
+            format!("{native_half} or on () {classic_half}"),
+            "heatmap",
+        ),
+        (
+            native_only().mixed_histograms(),
+            native_half.clone(),
+            "time_series",
+        ),
+    ] {
+        let query = Query::rate("latency_seconds").with("route", "/");
+        for query in [query.clone(), query.sum()] {
+            let json = json(&definitions, panel(query)).unwrap();
+            let dashboard = test_support::dashboard::Dashboard::parse(&json);
+            dashboard.assert_valid(&[]);
+            let target = &dashboard.panel("Latency").targets[0];
+            assert_eq!(
+                (target.expr.as_str(), target.format.as_str()),
+                (expr.as_str(), format)
+            );
+            assert_eq!(target.legend_format, "{{le}}");
+            let options = dashboard.panel("Latency").options.as_ref().unwrap();
+            assert_eq!(options["calculate"], false);
+            assert_eq!(options["yAxis"]["unit"], "s");
+        }
+    }
+    let latency = || Query::rate("latency_seconds");
+    for (panel, expected) in [
+        (
+            panel(latency().by(["route"])),
+            "must be the rate or the increase of a histogram",
+        ),
+        (
+            panel(latency() * 2.0),
+            "must be the rate or the increase of a histogram",
+        ),
+        (
+            panel(Query::quantile(0.5, "latency_seconds")),
+            "must be the rate or the increase of a histogram",
+        ),
+        (
+            panel(Query::rate("observations_total")),
+            "has no heat map: only a histogram has one",
+        ),
+        (
+            panel(latency()).query(latency()),
+            "a heat map has 1 query, got 2",
+        ),
+    ] {
+        let error = json(&native(), panel).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// Rules of an HTTP layer, with an objective at this threshold.
