@@ -31,6 +31,7 @@ async fn main() -> Result<(), Error> {
     let metrics = Registry::builder()
         .constant_label("service", "shop")
         .buckets_for("order_value_euros", [10.0, 20.0, 50.0, 100.0, 200.0])
+        .native_histograms_for("http_request_duration_seconds", 1.1)
         .install()?;
     metrics.collector("build", InfoCollector::build(env!("CARGO_PKG_VERSION")))?;
     metrics.collector("process", ProcessCollector::new()?)?;

@@ -1,4 +1,4 @@
-//! Makes the pictures of the live page in `docs`, light and dark. Needs Debian's `chromium` and `chromium-driver`.
+//! Makes the pictures of README, the overview in light and an endpoint in dark colours. Needs Debian's `chromium` and `chromium-driver`.
 //!
 //! ```text
 //! cargo build --release -p tower-prometheus-live --example live --example screenshots
@@ -16,24 +16,22 @@ use test_support::process::RunningProgram;
 const WARM_UP: Duration = Duration::from_secs(150);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let previews = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let mut shop = RunningProgram::start(&mut live_example()?);
     let page = shop.read_line_after("live page:    ");
-    let browsers = [(Theme::Light, "light"), (Theme::Dark, "dark")]
-        .map(|(theme, name)| (Browser::with_theme(theme), name));
-    for (browser, _) in &browsers {
+    let browsers = [Theme::Light, Theme::Dark].map(Browser::with_theme);
+    for browser in &browsers {
         browser.resize(1280, 840);
         browser.open(&page);
     }
     std::thread::sleep(WARM_UP);
-    for (browser, name) in &browsers {
-        browser.wait_until("document.querySelectorAll('[data-row]').length >= 8");
-        browser.save_screenshot(&previews.join(format!("live-{name}.png")))?;
-        browser.open(&format!("{page}/#/endpoint?layer=http&row=GET+%2Fsearch"));
-        browser.wait_until("document.querySelector('[data-card=\"Latency distribution\"] canvas')");
-        std::thread::sleep(Duration::from_secs(2));
-        browser.save_screenshot(&previews.join(format!("live-endpoint-{name}.png")))?;
-    }
+    let [light, dark] = browsers;
+    light.wait_until("document.querySelectorAll('[data-row]').length >= 8");
+    light.save_screenshot(&pictures.join("live-light.png"))?;
+    dark.open(&format!("{page}/#/endpoint?layer=http&row=GET+%2Fsearch"));
+    dark.wait_until("document.querySelector('[data-card=\"Latency distribution\"] canvas')");
+    std::thread::sleep(Duration::from_secs(2));
+    dark.save_screenshot(&pictures.join("live-endpoint-dark.png"))?;
     Ok(())
 }
 
