@@ -74,6 +74,7 @@ mod layers;
 mod live;
 mod live_page;
 mod native;
+mod numbers;
 mod response;
 mod sampler;
 mod series;

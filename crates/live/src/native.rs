@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tower_prometheus::snapshot::{HistogramValue, NativeBucket};
 
-use crate::tick::write_number;
+use crate::numbers::write_number;
 
 /// The value of a histogram with native buckets.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::layers::LayerInfo;
 use crate::native::NativeReading;
+use crate::numbers::{write_number, write_numbers};
 
 /// The value of a series.
 #[derive(Clone, Debug)]
@@ -231,27 +232,6 @@ fn list<T>(
     }
     line.push_str("]}\n");
     Some(line)
-}
-
-fn write_numbers(line: &mut String, numbers: &[f64]) {
-    line.push('[');
-    for (i, number) in numbers.iter().enumerate() {
-        if i > 0 {
-            line.push(',');
-        }
-        write_number(line, *number);
-    }
-    line.push(']');
-}
-
-/// JSON has no infinities and no NaN: they are sent as texts.
-pub(crate) fn write_number(line: &mut String, number: f64) {
-    match number {
-        x if x.is_nan() => line.push_str("\"NaN\""),
-        f64::INFINITY => line.push_str("\"Infinity\""),
-        f64::NEG_INFINITY => line.push_str("\"-Infinity\""),
-        x => line.push_str(&x.to_string()),
-    }
 }
 
 fn write_text(line: &mut String, text: &str) {

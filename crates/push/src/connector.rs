@@ -99,7 +99,8 @@ impl Connector {
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn with_ca_certificate(pem: impl AsRef<[u8]>) -> Result<Self, Error> {
-        crate::tls::https_connector(crate::tls::roots_from_pem(pem.as_ref())?).map(Self::new)
+        let roots = crate::tls::roots_from_pem(pem.as_ref())?;
+        crate::tls::https_connector(http_connector(), roots).map(Self::new)
     }
 
     /// Creates the default connector of [`PushGateway::new`](crate::PushGateway::new).
@@ -108,7 +109,8 @@ impl Connector {
             return Ok(Self::new(http_connector()));
         }
         #[cfg(feature = "tls")]
-        return crate::tls::https_connector(crate::tls::roots_from_system()?).map(Self::new);
+        return crate::tls::https_connector(http_connector(), crate::tls::roots_from_system()?)
+            .map(Self::new);
         #[cfg(not(feature = "tls"))]
         Err(Error::new(
             "Pushgateway URL: https:// needs TLS; enable the feature `tls` of tower-prometheus-push, or pass a connector \
@@ -122,7 +124,7 @@ impl Connector {
 }
 
 /// Returns a connector for TCP. If TLS is added to its connections, it is called with `https` URLs, too.
-pub(crate) fn http_connector() -> HttpConnector {
+fn http_connector() -> HttpConnector {
     /// If the Pushgateway does not accept a connection within this time, it cannot be reached.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
     let mut http = HttpConnector::new();

@@ -8,11 +8,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::connector::http_connector;
 use crate::error::{BoxError, Error};
 
-/// Returns a connector for `http` and `https` URLs.
+/// Adds TLS with these roots to a connector, for `http` and `https` URLs.
 pub(crate) fn https_connector(
+    http: HttpConnector,
     roots: RootCertStore,
 ) -> Result<HttpsConnector<HttpConnector>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -25,7 +25,7 @@ pub(crate) fn https_connector(
         .with_tls_config(config)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http_connector()))
+        .wrap_connector(http))
 }
 
 pub(crate) fn roots_from_pem(pem: &[u8]) -> Result<RootCertStore, Error> {
