@@ -45,14 +45,23 @@ function changedBuckets(buckets, pairs) {
 const OFFSET = 1_000_000;
 
 /**
- * Calls a function with the key and the count of each bucket, at a resolution that is not higher than that of the value.
- * Keys rise with the bounds of buckets: they are negative, 0 or positive, as their observations are.
+ * Calls a function with the key and the increase of each bucket between two values, at a resolution that is not higher
+ * than theirs. Keys rise with the bounds of buckets: they are negative, 0 or positive, as their observations are.
  */
-function forEachBucket({ schema, zero, positive, negative }, resolution, visit) {
-  const atResolution = (index) => ((index - 1) >> (schema - resolution)) + 1;
-  if (zero > 0) visit(0, zero);
-  positive.indexes.forEach((index, i) => visit(OFFSET + atResolution(index), positive.counts[i]));
-  negative.indexes.forEach((index, i) => visit(-OFFSET - atResolution(index), negative.counts[i]));
+function forEachIncrease(before, now, resolution, visit) {
+  // A count that decreased started again at 0.
+  const base = now.count < before.count ? emptyNative(now.schema) : before;
+  if (now.zero !== base.zero) visit(0, now.zero - base.zero);
+  for (const [side, sign] of [['positive', 1], ['negative', -1]]) {
+    const key = (index, { schema }) => sign * (OFFSET + ((index - 1) >> (schema - resolution)) + 1);
+    const [from, to] = [base[side], now[side]];
+    const isSame = from.indexes === to.indexes;
+    to.counts.forEach((count, i) => {
+      const increase = isSame ? count - from.counts[i] : count;
+      if (increase !== 0) visit(key(to.indexes[i], now), increase);
+    });
+    if (!isSame) from.counts.forEach((count, i) => visit(key(from.indexes[i], base), -count));
+  }
 }
 
 /** The lower and the upper bound of a bucket. */
@@ -69,22 +78,25 @@ export function nativeRates(seriesList, frame) {
   const schemas = all.flatMap((values) => values.filter(Boolean).map(({ schema }) => schema));
   const schema = schemas.reduce((lowest, each) => Math.min(lowest, each), 8);
   const increases = new Map();
-  const add = (key, i, count) => {
-    if (!increases.has(key)) increases.set(key, frame.since.map(() => 0));
-    increases.get(key)[i] += count;
-  };
   for (const values of all) {
-    frame.since.forEach((since, i) => {
-      const [before, now] = [values[since], values[i]];
-      if (!before || !now || before === now) return;
-      forEachBucket(now, schema, (key, count) => add(key, i, count));
-      // A count that decreased started again at 0.
-      if (now.count >= before.count) forEachBucket(before, schema, (key, count) => add(key, i, -count));
-    });
+    for (let i = 1; i < values.length; i++) {
+      const [before, now] = [values[i - 1], values[i]];
+      if (!before || !now || before === now) continue;
+      forEachIncrease(before, now, schema, (key, increase) => {
+        if (!increases.has(key)) increases.set(key, frame.times.map(() => 0));
+        increases.get(key)[i] += increase;
+      });
+    }
   }
-  const seconds = frame.since.map((since, i) => since < 0 ? NaN : (frame.times[i] - frame.times[since]) / 1_000);
   const used = [...increases].filter(([, counts]) => counts.some((count) => count > 0)).sort(([a], [b]) => a - b);
-  return rowsOf(used.map(([key, counts]) => [key, counts.map((count, i) => count / seconds[i])]), schema, frame);
+  return rowsOf(used.map(([key, counts]) => [key, windowRates(counts, frame)]), schema, frame);
+}
+
+/** Rates over the window of each tick, from the increases between ticks. */
+function windowRates(increases, { times, since }) {
+  let sum = 0;
+  const sums = increases.map((increase) => (sum += increase));
+  return since.map((first, i) => first < 0 ? NaN : (sums[i] - sums[first]) / ((times[i] - times[first]) / 1_000));
 }
 
 function rowsOf(rates, schema, frame) {

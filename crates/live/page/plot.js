@@ -83,8 +83,7 @@ export function drawHeatmap(canvas, { span, times, rows, boundsAt, unit, cursor,
   }
   drawAxes(area, labels);
   const highest = highestRate(area, times, rows);
-  // Rows of native buckets may be lower than a pixel.
-  const height = rowHeight > 4 ? rowHeight - 0.5 : Math.max(1, rowHeight);
+  const gap = rowHeight > 4 ? 1 : 0;
   area.clip((context) => {
     context.fillStyle = cssColor('--heat');
     times.forEach((time, i) => {
@@ -96,7 +95,9 @@ export function drawHeatmap(canvas, { span, times, rows, boundsAt, unit, cursor,
         if (!(values[i] > 0)) continue;
         // The root makes rare, slow requests visible.
         context.globalAlpha = 0.12 + 0.88 * Math.sqrt(values[i] / highest);
-        context.fillRect(left, y(position + 1), right - left, height);
+        // Whole pixels, because rows would shine through at shared ones. Rows of native buckets may be lower than that.
+        const top = Math.round(y(position + 1));
+        context.fillRect(left, top, right - left, Math.max(1, Math.round(y(position)) - top - gap));
       }
     });
     context.globalAlpha = 1;

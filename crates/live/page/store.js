@@ -64,20 +64,14 @@ function zero(value) {
 }
 
 export class Family {
-  constructor(name, kind, help, unit) {
-    Object.assign(this, { name, kind, help, unit });
+  constructor(name, kind, help, unit, isNative) {
+    Object.assign(this, { name, kind, help, unit, isNative });
     /** Series by their labels. */
     this.byLabels = new Map();
   }
 
   get series() {
     return [...this.byLabels.values()];
-  }
-
-  /** Whether the family has native buckets. */
-  get isNative() {
-    const [first] = this.byLabels.values();
-    return first?.values[0]?.schema !== undefined;
   }
 }
 
@@ -137,16 +131,17 @@ export class Store {
     this.version++;
   }
 
-  #addFamily(id, name, kind, help, unit, bounds) {
+  #addFamily(id, name, kind, help, unit, bounds, isNative) {
     let family = this.families.get(name);
-    if (family?.kind !== kind) family = new Family(name, kind, help, unit);
+    if (family?.kind !== kind || family.isNative !== isNative) family = new Family(name, kind, help, unit, isNative);
     family.help = help;
+    this.families.set(name, family);
     this.#familiesById.set(id, { family, bounds });
   }
 
   #addSeries(id, familyId, pairs, created) {
     const { family, bounds } = this.#familiesById.get(familyId);
-    // Not known yet, forgotten because all its series were gone, or now of another type.
+    // It was forgotten because all its series were gone, or has again the type that it had before.
     this.families.set(family.name, family);
     const labels = new Map();
     for (let i = 0; i < pairs.length; i += 2) labels.set(pairs[i], pairs[i + 1]);

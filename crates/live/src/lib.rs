@@ -45,7 +45,7 @@
 //! |---|---|
 //! | `{"hello":"…","max_series":20000}` | the stream starts, or starts again because the viewer was late; the text identifies the process |
 //! | `{"layers":[{…},…]}` | new layers: which families are their requests, durations and requests in progress, and which labels are the endpoint, the method and the status |
-//! | `{"families":[[id,name,kind,help,unit,bounds],…]}` | new families |
+//! | `{"families":[[id,name,kind,help,unit,bounds,native],…]}` | new families; `native`: whether a histogram has native buckets |
 //! | `{"series":[[id,family,[label,value,…],created],…]}` | new series; `created` in Unix milliseconds, 0 if unknown |
 //! | `{"values":[id,value,…]}` | changed values: a number; of a histogram, the sum and the count of each bucket; of a summary, count, sum and quantiles; of a histogram with native buckets, `{"schema":3,"sum":1.5,"zero":0,"positive":[index,count,…],"negative":[…]}`, and without `schema` only the buckets that changed |
 //! | `{"tick":time,"hidden":0,"gone":[id,…]}` | the end of a sample: its time in Unix milliseconds, how many series are not sent, and those that no longer exist |

@@ -28,7 +28,8 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// [`page`](crate::page) creates one with default settings, [`builder`](Self::builder) one with others. Clones share
 /// samples and limits. The service is always ready and never returns an error.
 ///
-/// Mount it with axum's `nest_service`, in tonic's router (`Routes::from` an axum router; browsers need `accept_http1`), in a `MetricsServer`, or call it from plain hyper:
+/// Mount it with axum's `nest_service`, in tonic's router (`Routes::from` an axum router; browsers need
+/// `accept_http1`), in a `MetricsServer`, or call it from plain hyper:
 ///
 /// | path, below the mount point | response |
 /// |---|---|

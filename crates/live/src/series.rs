@@ -134,7 +134,7 @@ impl KnownSeries {
         self.next_series += 1;
         SeriesInfo {
             id: self.next_series,
-            family: self.family_id(family, bounds(value), tick),
+            family: self.family_id(family, value, tick),
             labels: labels
                 .map(|(name, value)| (name.to_owned(), value.into_owned()))
                 .collect(),
@@ -142,7 +142,14 @@ impl KnownSeries {
         }
     }
 
-    fn family_id(&mut self, family: &FamilySnapshot<'_>, bounds: Vec<f64>, tick: &mut Tick) -> u32 {
+    fn family_id(
+        &mut self,
+        family: &FamilySnapshot<'_>,
+        value: &Value<'_>,
+        tick: &mut Tick,
+    ) -> u32 {
+        let bounds = bounds(value);
+        let is_native = matches!(value, Value::Histogram(it) if it.native().is_some());
         let same_name = self.families.entry(family.name().to_owned()).or_default();
         let kind = family.kind().as_str();
         let is_same = |known: &&Arc<FamilyInfo>| known.kind == kind && known.bounds == bounds;
@@ -160,6 +167,7 @@ impl KnownSeries {
             help: family.help().as_deref().unwrap_or_default().to_owned(),
             unit: family.unit().map(|unit| unit.as_str()),
             bounds,
+            is_native,
         });
         same_name.push(Arc::clone(&info));
         tick.families.push(info);

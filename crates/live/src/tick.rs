@@ -93,6 +93,8 @@ pub(crate) struct FamilyInfo {
     /// The upper bounds of a histogram without `+Inf`, or the quantiles of a summary. Families of one name whose series
     /// have different bounds are announced once for each.
     pub(crate) bounds: Vec<f64>,
+    /// Whether a histogram has native buckets. Its classic buckets are then not sent.
+    pub(crate) is_native: bool,
 }
 
 /// A series, as viewers need it.
@@ -191,7 +193,7 @@ impl FamilyInfo {
         write_text(line, self.unit.unwrap_or_default());
         line.push(',');
         write_numbers(line, &self.bounds);
-        line.push(']');
+        line.push_str(&format!(",{}]", self.is_native));
     }
 }
 

@@ -259,7 +259,11 @@ async fn whole_row_of_the_table_opens_its_endpoint() {
     skip_without!(Chromium, Chromedriver);
     let (service, browser) = shown("").await;
     browser.wait_until("document.querySelectorAll('[data-row]').length === 5");
-    browser.click("[data-row='GET /slow'] td:nth-of-type(4)");
+    browser.mouse(
+        "[data-row='GET /slow'] td:nth-of-type(4)",
+        &[(0.5, 0.5)],
+        true,
+    );
     browser.wait_until("document.querySelector('.page-title h2')?.textContent === 'GET /slow'");
     browser.assert_clean(&service.server.url("/"));
 }

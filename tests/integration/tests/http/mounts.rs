@@ -87,9 +87,9 @@ async fn live_page_is_served_by_tonics_server_with_a_grpc_layer() {
     let registry = registry();
     let page = tower_prometheus_live::page(&registry);
     let routes = axum::Router::new().nest_service("/live", page);
-    let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap());
-    let incoming = incoming.unwrap();
-    let address = incoming.local_addr().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
     let server = tonic::transport::Server::builder()
         .accept_http1(true)
         .layer(registry.grpc_layer())
