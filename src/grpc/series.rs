@@ -45,7 +45,7 @@ impl GrpcSeries {
         let same = |series: &Self| series.settings == *settings;
         let leak = || {
             let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
-            sink.add_layer(|buckets| settings.describe_layer(buckets))?;
+            sink.add_layer(Box::new(|buckets| series.settings.describe_layer(buckets)));
             Ok(series)
         };
         let (options, labels) = (&settings.options, settings.label_names());

@@ -125,9 +125,14 @@ struct RegistryInner {
     /// One leaked state per configuration of a layer or family. Building the same layer again reuses its state,
     /// so it leaks nothing more.
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
-    layer_descriptions: Mutex<Vec<LayerDescription>>,
+    /// The functions that return the definitions of the layers: the definitions themselves would take kilobytes each.
+    layer_descriptions: Mutex<Vec<DescribeLayer>>,
     has_created_lines: bool,
 }
+
+/// Returns the definition of a layer. Gets the buckets of a histogram by its name.
+pub(crate) type DescribeLayer =
+    Box<dyn Fn(&dyn Fn(&str) -> Buckets) -> Result<LayerDescription, Error> + Send + Sync>;
 
 /// Settings of the metrics page; both off by default.
 #[derive(Clone, Copy, Debug, Default)]
@@ -204,11 +209,17 @@ impl Registry {
     /// are not included.
     #[must_use]
     pub fn layers(&self) -> Vec<LayerDescription> {
-        lock(&self.inner.layer_descriptions).clone()
+        let layers = lock(&self.inner.layer_descriptions);
+        let buckets = |name: &str| self.buckets_of(name);
+        // The layer was built with this configuration, so it has no errors.
+        let layers = layers.iter();
+        layers
+            .filter_map(|describe| describe(&buckets).ok())
+            .collect()
     }
 
-    pub(crate) fn add_layer(&self, layer: LayerDescription) {
-        lock(&self.inner.layer_descriptions).push(layer);
+    pub(crate) fn add_layer(&self, describe: DescribeLayer) {
+        lock(&self.inner.layer_descriptions).push(describe);
     }
 
     pub(crate) fn store(&self) -> Arc<Store> {

@@ -18,10 +18,9 @@ use crate::clock;
 use crate::error::Error;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
-use crate::model::layer::LayerDescription;
 use crate::model::spec::FamilySpec;
-use crate::registry::Registry;
 use crate::registry::cells::{Store, Writer};
+use crate::registry::{DescribeLayer, Registry};
 #[cfg(feature = "summary")]
 use crate::sink::handles::SummaryHandle;
 use crate::sink::handles::{
@@ -178,16 +177,11 @@ impl Sink {
         leak()
     }
 
-    /// Keeps the definition of a layer in the registry, for [`Registry::layers`]. `describe` gets the buckets of a
-    /// histogram by its name.
-    pub(crate) fn add_layer(
-        &self,
-        describe: impl FnOnce(&dyn Fn(&str) -> Buckets) -> Result<LayerDescription, Error>,
-    ) -> Result<(), Error> {
+    /// Adds a layer to those that [`Registry::layers`] returns.
+    pub(crate) fn add_layer(&self, describe: DescribeLayer) {
         if let SinkKind::Registry(registry) = &self.0 {
-            registry.add_layer(describe(&|name| registry.buckets_of(name))?);
+            registry.add_layer(describe);
         }
-        Ok(())
     }
 
     /// Registers a family. Must be called before its first series is registered.

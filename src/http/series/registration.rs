@@ -32,7 +32,7 @@ impl LayerSeries {
         let leak = || {
             let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
             series.preregister();
-            sink.add_layer(|buckets| settings.describe_layer(buckets))?;
+            sink.add_layer(Box::new(|buckets| series.settings.describe_layer(buckets)));
             Ok(series)
         };
         let (options, labels) = (&settings.options, settings.label_names());
