@@ -156,7 +156,7 @@ fn print_held(name: &str, record: impl Fn(usize) + Sync, upkeep: impl Fn() + Syn
 
 /// The exporter keeps raw samples until its upkeep, which a server runs every few seconds.
 fn upkeep_every(series: usize, upkeep: impl Fn()) {
-    if series % 1000 == 0 {
+    if series.is_multiple_of(1000) {
         upkeep();
     }
 }
