@@ -38,7 +38,7 @@ pub(crate) struct Family {
     states: OnceLock<&'static [&'static str]>,
     series: FamilySeries,
     /// `None` if only the exported names are used.
-    utf8_names: Option<Utf8Names>,
+    utf8_names: Option<Box<Utf8Names>>,
     /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The windows of a summary.
@@ -95,11 +95,12 @@ impl Family {
     }
 
     pub(crate) fn with_utf8_names(self, utf8_names: Option<Utf8Names>) -> Self {
+        let utf8_names = utf8_names.map(Box::new);
         Self { utf8_names, ..self }
     }
 
     pub(crate) fn utf8_names(&self) -> Option<&Utf8Names> {
-        self.utf8_names.as_ref()
+        self.utf8_names.as_deref()
     }
 
     /// The classic buckets of a histogram; `None` if it has only native ones, and for other instruments.
