@@ -78,10 +78,6 @@ macro_rules! metric {
             /// [`Registry::remove`](crate::Registry::remove) for when it leaves the page, and for what happens if it
             /// is recorded again. Its values still count towards the limits of their labels. On a recorder of another
             /// crate, the call has no effect.
-            #[expect(
-                clippy::needless_pass_by_value,
-                reason = "as `with`, which takes labels by value"
-            )]
             pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
                 self.series.find(&labels).is_some_and(Series::remove)
             }

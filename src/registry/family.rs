@@ -40,8 +40,6 @@ pub(crate) struct Family {
     series: FamilySeries,
     /// The series that can expire.
     pub(crate) tracked: TrackedSeries,
-    /// The cells of series that have expired, all 0.
-    unused: Mutex<Vec<SeriesCells>>,
     /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The windows of a summary.
@@ -80,7 +78,6 @@ impl Family {
             states: OnceLock::new(),
             series: FamilySeries::default(),
             tracked: TrackedSeries::default(),
-            unused: Mutex::default(),
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
             windows: None,
@@ -333,7 +330,7 @@ impl Family {
 
     /// Takes the cells of a series that has expired.
     pub(crate) fn reuse(&self) -> Option<SeriesCells> {
-        lock(&self.unused).pop()
+        self.tracked.get()?.reuse()
     }
 
     /// Keeps the cells of a series that has expired for the next one. Its counts and its sum must be 0.
@@ -344,7 +341,7 @@ impl Family {
             native.reset();
         }
         if self.instrument != Instrument::Info {
-            lock(&self.unused).push(cells);
+            self.tracked.lock().recycle(cells);
         }
     }
 

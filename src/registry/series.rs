@@ -24,6 +24,7 @@ use crate::registry::handles::{
 };
 use crate::registry::life::is_unheld;
 use crate::registry::lifetime::Lifetime;
+use crate::registry::tracked::Place;
 use crate::sync::lock;
 
 /// The number of maps, each with its own lock. A single map would block all registrations while it grows.
@@ -38,7 +39,7 @@ pub(crate) struct Known<H> {
     /// The first [`Lifetime`] that its users need.
     lifetime: AtomicU8,
     /// Its place among the series that can expire.
-    pub(crate) slot: Option<usize>,
+    pub(crate) place: Option<Place>,
 }
 
 impl<H> Known<H> {
@@ -275,7 +276,7 @@ impl Registry {
             // then checks the shard. So if two series would get the same prefix, one of the two sees the
             // other.
             if !family.is_claimed(&prefix) {
-                let entry = match handles.entry(retained(key)) {
+                let entry = match handles.entry(retained(key, lifetime)) {
                     Entry::Occupied(known) => return known.get().share(lifetime),
                     Entry::Vacant(entry) => entry,
                 };
@@ -301,7 +302,7 @@ impl Registry {
             handle: Arc::new(handle),
             cells,
             lifetime: AtomicU8::new(lifetime as u8),
-            slot: self.track(family, key, cells, lifetime),
+            place: self.track(family, key, cells, lifetime),
         }
     }
 
@@ -402,9 +403,12 @@ fn why_renamed(name: &str) -> &'static str {
     }
 }
 
-/// Returns a key that is cheap to clone.
-fn retained(key: Cow<'_, Key>) -> Key {
-    key.to_retained()
+/// Returns a key that is cheap to clone if the series can expire.
+fn retained(key: Cow<'_, Key>, lifetime: Lifetime) -> Key {
+    match key {
+        Cow::Owned(key) if lifetime == Lifetime::Permanent => key,
+        key => key.to_retained(),
+    }
 }
 
 /// A hasher that returns the hash that a `metrics::Key` stores.

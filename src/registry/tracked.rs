@@ -1,6 +1,7 @@
 //! [`TrackedSeries`]: the series of a family that can expire.
 
-use std::sync::{Mutex, MutexGuard};
+use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use metrics::Key;
@@ -13,14 +14,31 @@ use crate::sync::lock;
 /// The series of a family that can expire or are being removed.
 #[derive(Default)]
 pub(crate) struct TrackedSeries {
-    slots: Mutex<Slots>,
+    /// Allocated by the first series: most families have none.
+    slots: OnceLock<Box<Mutex<Slots>>>,
 }
 
 /// Entries keep their place, so that a scrape can visit them in slices.
 #[derive(Default)]
 pub(crate) struct Slots {
     entries: Vec<Option<Tracked>>,
-    free: Vec<usize>,
+    free: Vec<Place>,
+    /// The cells of series that have expired, all 0.
+    unused: Vec<SeriesCells>,
+}
+
+/// The place of a series in [`TrackedSeries`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(NonZeroU32);
+
+impl Place {
+    pub(crate) fn of(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
+    fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
 }
 
 /// A series that can expire or is being removed.
@@ -52,8 +70,13 @@ pub(crate) struct Shown {
 }
 
 impl TrackedSeries {
+    /// Locks the series; `None` if there has not been one.
+    pub(crate) fn get(&self) -> Option<MutexGuard<'_, Slots>> {
+        self.slots.get().map(|slots| lock(slots))
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Slots> {
-        lock(&self.slots)
+        lock(self.slots.get_or_init(Box::default))
     }
 }
 
@@ -70,27 +93,38 @@ impl Tracked {
 
 impl Slots {
     /// Adds a series and returns its place.
-    pub(crate) fn add(&mut self, tracked: Tracked) -> usize {
+    pub(crate) fn add(&mut self, tracked: Tracked) -> Place {
         match self.free.pop() {
-            Some(slot) => {
-                self.entries[slot] = Some(tracked);
-                slot
+            Some(place) => {
+                self.entries[place.index()] = Some(tracked);
+                place
             }
             None => {
                 self.entries.push(Some(tracked));
-                self.entries.len() - 1
+                Place::of(self.entries.len() - 1)
             }
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: usize) {
-        if self.entries.get_mut(slot).and_then(Option::take).is_some() {
-            self.free.push(slot);
+    pub(crate) fn remove(&mut self, place: Place) {
+        let entry = self.entries.get_mut(place.index());
+        if entry.and_then(Option::take).is_some() {
+            self.free.push(place);
         }
     }
 
-    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Tracked> {
-        self.entries.get_mut(slot)?.as_mut()
+    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Tracked> {
+        self.entries.get_mut(place.index())?.as_mut()
+    }
+
+    /// Takes the cells of a series that has expired.
+    pub(crate) fn reuse(&mut self) -> Option<SeriesCells> {
+        self.unused.pop()
+    }
+
+    /// Keeps the cells of a series that has expired for the next one. They must be 0.
+    pub(crate) fn recycle(&mut self, cells: SeriesCells) {
+        self.unused.push(cells);
     }
 
     /// The number of places, of which some may be free.

@@ -235,9 +235,9 @@ async fn series_of_open_values_and_learned_methods_expire_and_return_from_0() {
     let learning = GrpcMetrics::server().prefix("learning").build(&registry).unwrap();
     let learned = [("grpc_method", "Place")];
     for _ in 0..3 {
-        call(layer.clone(), "a").await;
-        call(layer.clone(), "").await;
-        call(learning.clone(), "a").await;
+        call(layer, "a").await;
+        call(layer, "").await;
+        call(learning, "a").await;
         assert_eq!(handled(&registry, &[("tenant", "a"), ("grpc_code", "OK")]), Some(1.0));
         let learned = registry.sum("learning_grpc_server_handled_total", &learned);
         assert_eq!(learned, Some(1.0));

@@ -11,8 +11,9 @@
 //! and recording costs nothing more. If they have not changed and no handle exists, the cells are set to 0 and reused
 //! by the next series of the family.
 //!
-//! The page that lets a series expire does not show it again, even if it is recorded meanwhile. So a scraper sees that
-//! it was absent, and does not take the new value for the old one.
+//! The page that lets a series expire does not show it again, even if it is recorded meanwhile, and the series returns
+//! only after a complete page without it. So a scraper sees that it was absent, and does not take the new value for the
+//! old one.
 //!
 //! Locks are taken in this order: [`Pages`](pages::Pages), a shard of a [`SeriesMap`],
 //! [`TrackedSeries`](crate::registry::tracked::TrackedSeries).
@@ -33,7 +34,7 @@ use crate::registry::family::Family;
 use crate::registry::life::{Reading, Total};
 use crate::registry::lifetime::Lifetime;
 use crate::registry::series::SeriesMap;
-use crate::registry::tracked::{Shown, Tracked};
+use crate::registry::tracked::{Place, Shown, Tracked};
 use crate::registry::{Registry, RegistryInner};
 
 /// The approximate cost of a check, in nanoseconds.
@@ -102,7 +103,7 @@ impl Registry {
         key: &Key,
         cells: SeriesCells,
         lifetime: Lifetime,
-    ) -> Option<usize> {
+    ) -> Option<Place> {
         let names = key.labels().map(metrics::Label::key);
         let timeout = match lifetime {
             Lifetime::Permanent => None,
@@ -140,13 +141,13 @@ impl Registry {
             // No page starts while this is locked.
             let pages = self.inner.pages.lock();
             let may_expire = pages.may_expire(Some(page));
-            let Some((slot, key)) =
+            let Some((place, key)) =
                 next_due(family, next, now, pages.completed(), may_expire, budget)
             else {
                 return (!budget.is_spent()).then_some(());
             };
             with_map!(&*self.inner, family.instrument, |map| {
-                self.settle_series(map, family, slot, &key, (&*pages, Some(page)));
+                self.settle_series(map, family, place, &key, (&*pages, Some(page)));
             });
             budget.spend(CHANGE);
         }
@@ -157,14 +158,14 @@ impl Registry {
         &self,
         map: &SeriesMap<H>,
         family: &Family,
-        slot: usize,
+        place: Place,
         key: &Key,
         (pages, page): (&State, Option<&Page>),
     ) {
         let mut handles = map.write(key);
         let Some(known) = handles
             .get_mut(key)
-            .filter(|known| known.slot == Some(slot))
+            .filter(|known| known.place == Some(place))
         else {
             return;
         };
@@ -172,7 +173,7 @@ impl Registry {
         // Before the cells are read: what was recorded through a handle that is dropped is then visible.
         let is_unheld = known.is_unheld();
         let mut slots = family.tracked.lock();
-        let Some(series) = slots.get_mut(slot) else {
+        let Some(series) = slots.get_mut(place) else {
             return;
         };
         let store = &self.inner.store;
@@ -200,7 +201,7 @@ impl Registry {
             }
         } else if is_unheld && pages.may_expire(page) {
             let cells = series.cells;
-            slots.remove(slot);
+            slots.remove(place);
             drop(slots);
             family.unclaim(key);
             handles.remove(key);
@@ -221,15 +222,17 @@ impl Registry {
     ) -> Option<()> {
         let at = Instant::now();
         let store = &self.inner.store;
-        let mut slots = family.tracked.lock();
+        let Some(mut slots) = family.tracked.get() else {
+            return Some(());
+        };
         while *next < slots.len() {
             if budget.is_spent() {
                 return None;
             }
             budget.spend(CHECK + family.check_work());
-            let slot = *next;
+            let place = Place::of(*next);
             *next += 1;
-            let Some(series) = slots.get_mut(slot) else {
+            let Some(series) = slots.get_mut(place) else {
                 continue;
             };
             if let Some(base) = &series.base {
@@ -318,7 +321,7 @@ impl Registry {
             return false;
         };
         let mut slots = family.tracked.lock();
-        let slot = *known.slot.get_or_insert_with(|| {
+        let place = *known.place.get_or_insert_with(|| {
             slots.add(Tracked {
                 key: key.clone(),
                 cells: known.cells,
@@ -331,14 +334,14 @@ impl Registry {
                 base: None,
             })
         });
-        let Some(series) = slots.get_mut(slot).filter(|series| series.is_listed) else {
+        let Some(series) = slots.get_mut(place).filter(|series| series.is_listed) else {
             return false;
         };
         series.is_removed = true;
         family.take_recorded(&self.inner.store, series.cells);
         drop((slots, handles));
         if family.has_no_sum() {
-            self.settle_series(map, family, slot, key, (&*pages, None));
+            self.settle_series(map, family, place, key, (&*pages, None));
         }
         true
     }
@@ -352,20 +355,20 @@ fn next_due(
     completed: u64,
     may_expire: bool,
     budget: &mut Budget,
-) -> Option<(usize, Key)> {
-    let mut slots = family.tracked.lock();
+) -> Option<(Place, Key)> {
+    let mut slots = family.tracked.get()?;
     while *next < slots.len() && !budget.is_spent() {
         budget.spend(CHECK);
-        let slot = *next;
+        let place = Place::of(*next);
         *next += 1;
-        let Some(series) = slots.get_mut(slot) else {
+        let Some(series) = slots.get_mut(place) else {
             continue;
         };
         let is_removed_gauge = series.is_removed && family.has_no_sum();
         let is_due =
             !series.is_listed || may_expire && (is_removed_gauge || series.is_due(now, completed));
         if is_due {
-            return Some((slot, series.key.clone()));
+            return Some((place, series.key.clone()));
         }
     }
     None

@@ -33,9 +33,9 @@ impl State {
         is_page && self.in_progress == usize::from(page.is_some())
     }
 
-    /// Whether a series that this page let expire may return.
+    /// Whether a series that this page let expire may return: a complete page has not shown it.
     pub(super) fn may_return(&self, unlisted_by: u64) -> bool {
-        !self.collecting.contains(&unlisted_by)
+        self.completed >= unlisted_by && !self.collecting.contains(&unlisted_by)
     }
 
     /// The number of the last page that is complete.

@@ -93,6 +93,20 @@ fn series_stays_until_a_complete_page_has_shown_its_last_value() {
 }
 
 #[test]
+fn series_returns_only_after_a_complete_page_without_it() {
+    let registry = registry();
+    let jobs = with_local_recorder(&registry, || counter!("jobs_total"));
+    jobs.increment(1);
+    let _ = registry.render();
+    stepped::advance(TIMEOUT);
+    // The page that lets it expire is not completed.
+    drop(registry.snapshot_now(super::Purpose::Page));
+    jobs.increment(5);
+    assert_eq!(registry.render(), "");
+    assert!(registry.render().contains("jobs_total 5\n"));
+}
+
+#[test]
 fn nothing_expires_while_a_snapshot_exists() {
     let registry = registry();
     with_local_recorder(&registry, || counter!("jobs_total").increment(1));
@@ -437,7 +451,7 @@ fn record(registry: &Registry, thread: usize) -> [f64; VALUES] {
                 let size = histogram!("size", "value" => label);
                 held.push((value, counter, size));
                 if held.len() > 3 {
-                    held.remove(0);
+                    drop(held.remove(0));
                 }
             }
             match held.get(round % 7) {

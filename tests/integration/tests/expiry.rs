@@ -78,7 +78,7 @@ fn record(registry: &Registry) -> BTreeMap<String, u64> {
     let started = Instant::now();
     let until = started + time_to_record();
     let of_thread = |thread: usize| {
-        let mut recorded = BTreeMap::new();
+        let mut recorded = BTreeMap::<String, u64>::new();
         metrics::with_local_recorder(registry, || {
             let held: Vec<_> = (0..TENANTS)
                 .map(|tenant| metrics::counter!("orders_total", "tenant" => name(tenant)))
@@ -110,7 +110,7 @@ fn record(registry: &Registry) -> BTreeMap<String, u64> {
         });
         recorded
     };
-    let mut recorded = BTreeMap::new();
+    let mut recorded = BTreeMap::<String, u64>::new();
     std::thread::scope(|scope| {
         let threads = [0, 1].map(|thread| scope.spawn(move || of_thread(thread)));
         for thread in threads {
