@@ -2,6 +2,8 @@
 //!
 //! In the unit tests of this crate, it can be advanced manually.
 
+use std::time::Duration;
+
 #[cfg(feature = "quanta")]
 type Reading = quanta::Instant;
 #[cfg(not(feature = "quanta"))]
@@ -23,10 +25,12 @@ impl Instant {
     /// Returns the time since this instant in seconds, Prometheus' unit of time.
     #[inline]
     pub(crate) fn elapsed_seconds(self) -> f64 {
-        Self::now()
-            .0
-            .saturating_duration_since(self.0)
-            .as_secs_f64()
+        Self::now().since(self).as_secs_f64()
+    }
+
+    /// Returns the time from `earlier` to this instant.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
     }
 }
 

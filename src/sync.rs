@@ -5,11 +5,11 @@
 
 #[cfg(not(loom))]
 pub(crate) use crate::sync::standard::{
-    AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
+    Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
 };
 #[cfg(loom)]
 pub(crate) use crate::sync::under_loom::{
-    AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
+    Arc, AtomicU64, AtomicUsize, Mutex, MutexGuard, OnceLock, per_thread, zeroed_cells,
 };
 
 use std::sync::PoisonError;
@@ -23,7 +23,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(not(loom))]
 mod standard {
     pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
-    pub(crate) use std::sync::{Mutex, MutexGuard, OnceLock};
+    pub(crate) use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
     pub(crate) use std::thread_local as per_thread;
 
     /// Allocates zeroed cells. The operating system zeroes each page when it is first accessed, so the first
@@ -39,7 +39,7 @@ mod under_loom {
 
     use loom::sync::atomic::AtomicBool;
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize};
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
 
     /// Like loom's `thread_local!`, but accepts the `const` blocks of std.
     macro_rules! per_thread {

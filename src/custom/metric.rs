@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::model::description::FamilyDescription;
 use crate::model::kind::Instrument;
 use crate::model::kind::MetricKind;
+use crate::registry::lifetime::Lifetime;
 use crate::sink::handles;
 use crate::sink::{Sink, owned_key};
 
@@ -69,6 +71,47 @@ macro_rules! metric {
                     labels: PhantomData,
                 }
             }
+
+            /// Removes the series with these labels from the page, and returns whether it was there.
+            ///
+            /// Only series with open labels can be removed. See
+            /// [`Registry::remove`](crate::Registry::remove) for when it leaves the page, and for what happens if it
+            /// is recorded again. Its values still count towards the limits of their labels. On a recorder of another
+            /// crate, the call has no effect.
+            pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
+                self.series.find(&labels).is_some_and(Series::remove)
+            }
+        }
+
+        impl $name {
+            /// Returns a guard that removes the series from the page when it is dropped.
+            ///
+            /// The guard dereferences to the series. Use it for what belongs to a connection, a job or a peer:
+            ///
+            /// ```
+            /// # use tower_prometheus::{Gauge, Registry, catalogue, labels};
+            /// labels! { pub struct Peer { peer: open(100) } }
+            /// catalogue! {
+            ///     pub struct Peers {
+            ///         /// Length of the queue of a peer.
+            ///         pub queue_length: Gauge<Peer>,
+            ///     }
+            /// }
+            /// # let registry = Registry::new();
+            /// let peers = Peers::on(&registry)?;
+            /// let queue_length = peers.queue_length.with(Peer { peer: "a" }).remove_on_drop();
+            /// queue_length.set(3.0);
+            /// drop(queue_length);
+            /// assert_eq!(registry.sum("queue_length", &[]), None);
+            /// # Ok::<(), tower_prometheus::Error>(())
+            /// ```
+            ///
+            /// It has an effect only if the series has open labels, see [`remove`](Self::remove).
+            pub fn remove_on_drop(self) -> SeriesGuard<Self> {
+                SeriesGuard::new(self, |series| {
+                    series.series.remove();
+                })
+            }
         }
 
         impl<Labels> Clone for $name<Labels> {
@@ -93,8 +136,13 @@ macro_rules! metric {
         impl SeriesHandle for $handle {
             const INSTRUMENT: Instrument = Instrument::$instrument;
 
-            fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self {
-                ($register)(sink, owned_key(family.name(), labels))
+            fn register(
+                sink: &Sink,
+                family: &CustomFamily,
+                labels: &[(&str, &str)],
+                lifetime: Lifetime,
+            ) -> Self {
+                ($register)(sink, owned_key(family.name(), labels), lifetime)
             }
         }
 
@@ -257,6 +305,39 @@ impl<Labels> InProgress<Labels> {
             gauge.start();
         }
         InProgressGuard { gauge }
+    }
+}
+
+/// A guard that removes a series from the page when it is dropped, see [`Gauge::remove_on_drop`].
+#[must_use = "dropping the guard removes the series"]
+pub struct SeriesGuard<Series> {
+    series: Series,
+    remove: fn(&Series),
+}
+
+impl<Series> SeriesGuard<Series> {
+    pub(super) fn new(series: Series, remove: fn(&Series)) -> Self {
+        Self { series, remove }
+    }
+}
+
+impl<Series> Deref for SeriesGuard<Series> {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.series
+    }
+}
+
+impl<Series> Drop for SeriesGuard<Series> {
+    fn drop(&mut self) {
+        (self.remove)(&self.series);
+    }
+}
+
+impl<Series: fmt::Debug> fmt::Debug for SeriesGuard<Series> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SeriesGuard").field(&self.series).finish()
     }
 }
 

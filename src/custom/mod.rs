@@ -182,7 +182,7 @@ pub use self::operation::stream::OperationStream;
 pub use self::{
     label_spec::LabelValue,
     labels::{LabelSet, LabelsOf, NoLabels},
-    metric::{InProgressGuard, Metric},
+    metric::{InProgressGuard, Metric, SeriesGuard},
     operation::{
         future::OperationFuture,
         guard::OperationGuard,

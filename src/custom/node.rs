@@ -14,8 +14,9 @@ use crate::maps::tree;
 use crate::maps::tree::{Keyed, Tree};
 use crate::model::kind::Instrument;
 use crate::registry::hooks::{self, InstallHook};
-use crate::sink::Sink;
+use crate::registry::lifetime::Lifetime;
 use crate::sink::overflow::OVERFLOW;
+use crate::sink::{Sink, owned_key};
 
 /// The handle of a series.
 pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
@@ -26,7 +27,12 @@ pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
     const OVERFLOW_ON_USE: bool =
         matches!(Self::INSTRUMENT, Instrument::Gauge | Instrument::StateSet);
 
-    fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self;
+    fn register(
+        sink: &Sink,
+        family: &CustomFamily,
+        labels: &[(&str, &str)],
+        lifetime: Lifetime,
+    ) -> Self;
 }
 
 /// The series of a metric: one for each combination of closed values. If the metric has open labels, the root
@@ -112,6 +118,17 @@ impl<I: SeriesHandle> Node<I> {
         Series { node, index }
     }
 
+    /// Returns the series with these labels, if it has open labels and is registered.
+    pub(super) fn find<Labels: LabelSet>(
+        &'static self,
+        labels: &impl LabelsOf<Labels>,
+    ) -> Option<Series<I>> {
+        let rows = self.rows.as_ref()?;
+        let node = rows.get(labels.open().as_slice())?;
+        let index = labels.closed() as u32;
+        Some(Series { node, index })
+    }
+
     /// Returns the row of new open values, or of `overflow` beyond their limit.
     #[cold]
     fn admit(&self, rows: &'static Tree<Self>, open: &[&str]) -> &'static Self {
@@ -133,8 +150,14 @@ impl<I: SeriesHandle> Node<I> {
         let sink = self.family.recording_sink()?;
         let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
         let labels = self.family.labels;
-        let series = (0..combinations(labels))
-            .map(|closed| I::register(sink, self.family, &pairs(labels, closed, &open)));
+        let lifetime = match open.is_empty() {
+            true => Lifetime::Permanent,
+            false => Lifetime::Kept,
+        };
+        let series = (0..combinations(labels)).map(|closed| {
+            let labels = pairs(labels, closed, &open);
+            I::register(sink, self.family, &labels, lifetime)
+        });
         let series = series.collect();
         // Another thread may have set the same series first.
         let _ = self.series.set(series);
@@ -172,6 +195,30 @@ impl<I: SeriesHandle> Series<I> {
     #[inline]
     pub(super) fn with<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Self {
         self.node.series(labels)
+    }
+
+    /// Like [`with`](Self::with), but `None` if the series has no open labels, or is not registered.
+    pub(super) fn find<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Option<Self> {
+        self.node.find(labels)
+    }
+
+    /// Removes the series from the page, if it has open labels. Returns whether it was there.
+    pub(super) fn remove(self) -> bool {
+        let Node {
+            family,
+            open,
+            series,
+            ..
+        } = self.node;
+        if open.is_empty() || series.get().is_none() {
+            return false;
+        }
+        let Some(sink) = family.recording_sink() else {
+            return false;
+        };
+        let open: Vec<_> = open.iter().map(|value| &**value).collect();
+        let labels = pairs(family.labels, self.index as usize, &open);
+        sink.remove(I::INSTRUMENT, &owned_key(family.name(), &labels))
     }
 
     /// The handle, if there is a recorder and no other series is recorded as this one.

@@ -9,11 +9,12 @@ use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
 use crate::custom::label_spec::{LabelSpec, LabelValue};
 use crate::custom::labels::{LabelSet, LabelsOf, NoLabels};
-use crate::custom::metric::Metric;
+use crate::custom::metric::{Metric, SeriesGuard};
 use crate::custom::node::{Node, Series, SeriesHandle};
 use crate::error::Error;
 use crate::model::description::{FamilyDescription, LabelDescription};
 use crate::model::kind::{Instrument, MetricKind};
+use crate::registry::lifetime::Lifetime;
 use crate::sink::Sink;
 use crate::sink::handles::StateSetHandle;
 
@@ -81,6 +82,20 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
         }
     }
 
+    /// Removes the series with these labels from the page, and returns whether it was there.
+    ///
+    /// Only series with open labels can be removed. See
+    /// [`Registry::remove`](crate::Registry::remove) for when it leaves the page, and for what happens if it
+    /// is recorded again. Its values still count towards the limits of their labels. On a recorder of another
+    /// crate, the call has no effect.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as `with`, which takes labels by value"
+    )]
+    pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
+        self.series.find(&labels).is_some_and(Series::remove)
+    }
+
     /// Changes the current state.
     ///
     /// If no recorder is installed yet, or if an open label is beyond its limit, the call is ignored.
@@ -98,11 +113,27 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     }
 }
 
+impl<State: LabelValue> StateSet<State> {
+    /// Returns a guard that removes the state set from the page when it is dropped.
+    ///
+    /// See [`Gauge::remove_on_drop`](crate::Gauge::remove_on_drop).
+    pub fn remove_on_drop(self) -> SeriesGuard<Self> {
+        SeriesGuard::new(self, |states| {
+            states.series.remove();
+        })
+    }
+}
+
 impl SeriesHandle for StateSetHandle {
     const INSTRUMENT: Instrument = Instrument::StateSet;
 
-    fn register(sink: &Sink, family: &CustomFamily, labels: &[(&str, &str)]) -> Self {
-        sink.state_set(family.name(), labels, family.states)
+    fn register(
+        sink: &Sink,
+        family: &CustomFamily,
+        labels: &[(&str, &str)],
+        lifetime: Lifetime,
+    ) -> Self {
+        sink.state_set(family.name(), labels, family.states, lifetime)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::exposition::negotiate::{Format, Variant};
 use crate::exposition::protobuf::ProtobufWriter;
 use crate::exposition::text::{CollectedWriter, TextWriter};
 use crate::registry::Registry;
+use crate::registry::expiry::pages::Purpose;
 use crate::registry::snapshot::Snapshot;
 
 /// The content of a metrics page.
@@ -113,8 +114,10 @@ impl Registry {
     #[must_use]
     pub fn render(&self) -> String {
         let mut page = Vec::new();
-        let mut writer = TextWriter::new(self.snapshot_now(), Format::Text);
+        let snapshot = self.snapshot_now(Purpose::Page);
+        let mut writer = TextWriter::new(snapshot.clone(), Format::Text);
         writer.advance(&mut page, &mut Budget::unlimited());
+        snapshot.values.complete();
         // The page consists of strings, so it is valid UTF-8. The conversion neither copies nor fails.
         String::from_utf8(page).unwrap_or_default()
     }

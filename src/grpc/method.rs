@@ -11,6 +11,8 @@ use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 /// A method and its series. A metric that is not measured has no handle.
 pub(crate) struct Method {
     pub(crate) name: MethodName,
+    /// Whether the layer has learned it from calls.
+    pub(crate) is_learned: bool,
     /// By the labels of the request that all metrics have.
     pub(crate) calls: Slots<LabelIds, CallSeries>,
     /// By all custom labels.
@@ -57,8 +59,16 @@ impl Method {
     pub(crate) fn new(name: MethodName) -> Self {
         Self {
             name,
+            is_learned: false,
             calls: Slots::default(),
             ends: Slots::default(),
+        }
+    }
+
+    pub(crate) fn learned(name: MethodName) -> Self {
+        Self {
+            is_learned: true,
+            ..Self::new(name)
         }
     }
 }

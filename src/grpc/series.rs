@@ -14,6 +14,7 @@ use crate::http::config::http_label::On;
 use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::label_values::LabelIds;
 use crate::maps::table::Table;
+use crate::registry::lifetime::Lifetime;
 use crate::sink::activation::Activation;
 use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
 use crate::sink::side::Side;
@@ -176,7 +177,7 @@ impl GrpcSeries {
         let Some(name) = self.name_of(path) else {
             return self.unknown();
         };
-        let known = self.by_path.get_or_insert(path, |_| Method::new(name));
+        let known = self.by_path.get_or_insert(path, |_| Method::learned(name));
         known.unwrap_or_else(|| {
             self.count_method_overflow();
             let common = || Method::new(MethodName::common(OVERFLOW, self.settings.naming.unknown));
@@ -257,9 +258,10 @@ impl GrpcSeries {
             Side::Client => (sent, received),
         };
         let key = |metric| self.key(metric, method, labels, None);
+        let lifetime = self.lifetime(method, labels);
         CallSeries {
-            started: key(Started).map(|key| self.sink.counter(key)),
-            in_progress: key(InProgress).map(|key| self.sink.in_progress(key)),
+            started: key(Started).map(|key| self.sink.counter(key, lifetime)),
+            in_progress: key(InProgress).map(|key| self.sink.in_progress(key, lifetime)),
             request,
             response,
         }
@@ -272,9 +274,10 @@ impl GrpcSeries {
         [count, size]: [GrpcMetric; 2],
     ) -> MessageSeries {
         let key = |metric| self.key(metric, method, labels, None);
+        let lifetime = self.lifetime(method, labels);
         MessageSeries {
-            count: key(count).map(|key| self.sink.counter(key)),
-            size: key(size).map(|key| self.sink.histogram(key)),
+            count: key(count).map(|key| self.sink.counter(key, lifetime)),
+            size: key(size).map(|key| self.sink.histogram(key, lifetime)),
         }
     }
 
@@ -283,7 +286,7 @@ impl GrpcSeries {
         let key = self.key(GrpcMetric::Handling, method, labels, None);
         let key = key.filter(|_| !has_code);
         EndSeries {
-            handling: key.map(|key| self.sink.histogram(key)),
+            handling: key.map(|key| self.sink.histogram(key, self.lifetime(method, labels))),
             by_code: [const { OnceLock::new() }; Code::ALL.len()],
         }
     }
@@ -292,9 +295,18 @@ impl GrpcSeries {
         let has_code = self.settings.code_on_durations;
         let key = |metric| self.key(metric, method, labels, Some(code));
         let handling = key(GrpcMetric::Handling).filter(|_| has_code);
+        let lifetime = self.lifetime(method, labels);
         CodeSeries {
-            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key)),
-            handling: handling.map(|key| Box::new(self.sink.histogram(key))),
+            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key, lifetime)),
+            handling: handling.map(|key| Box::new(self.sink.histogram(key, lifetime))),
+        }
+    }
+
+    /// The lifetime of the series of a method: those of learned methods and of values that are not listed can expire.
+    fn lifetime(&self, method: &Method, labels: LabelIds) -> Lifetime {
+        match method.is_learned {
+            true => Lifetime::Kept,
+            false => self.custom.lifetime(labels),
         }
     }
 

@@ -1,6 +1,5 @@
 //! [`RegistryBuilder`]: the settings of a registry.
 
-#[cfg(feature = "summary")]
 use std::time::Duration;
 
 use metrics::Unit;
@@ -12,6 +11,7 @@ use crate::model::native::NativeHistogram;
 #[cfg(feature = "summary")]
 use crate::model::quantiles::Quantiles;
 use crate::registry::collectors::Collectors;
+use crate::registry::expiry::timeouts::IdleTimeouts;
 use crate::registry::histogram_rules::HistogramRules;
 #[cfg(feature = "summary")]
 use crate::registry::histogram_rules::SummaryRules;
@@ -75,6 +75,8 @@ pub struct RegistryBuilder {
     summary_window: Option<Duration>,
     max_series_per_collector: Option<usize>,
     page: PageSettings,
+    idle_timeouts: NameRules<Option<Duration>>,
+    label_idle_timeouts: Vec<(String, Option<Duration>)>,
 }
 
 impl RegistryBuilder {
@@ -261,6 +263,93 @@ impl RegistryBuilder {
         self
     }
 
+    /// Sets the time after which a series without a recording leaves the page. By default, series never expire.
+    ///
+    /// It should be at least two scrape intervals of the slowest scraper: then each scraper has seen the last value. A
+    /// series that is recorded again returns, and counts from 0, which Prometheus treats as a restart. No increment is
+    /// lost, also not of a handle that was created before. The guide says
+    /// [when to use it](crate::_guide::cardinality#series-that-expire).
+    ///
+    /// | series | expire |
+    /// |---|---|
+    /// | of macros of the `metrics` crate | yes |
+    /// | with an open label of a catalogue, or with a custom label of a layer whose values are not listed | yes |
+    /// | of gRPC methods that are not preregistered | yes |
+    /// | other series of layers and catalogues | no |
+    /// | gauges that count: changed by `increment` or `decrement` since they were last `set`, and not 0 | no |
+    /// | gauges of operations in progress, while one is in progress | no |
+    /// | infos | no |
+    ///
+    /// Adding 0 to a counter is no recording.
+    ///
+    /// The memory of a series of a macro is reused once no handle of it exists. Layers and catalogues keep the handles of
+    /// their series: the memory stays, and a value that has expired still counts towards the limit of its label.
+    ///
+    /// Series expire while a page or a snapshot is read, in slices of about 0.1 ms. They need no thread. While another
+    /// page or snapshot is being read or a [`Snapshot`](crate::snapshot::Snapshot) exists, none expires.
+    /// [`Registry::remove`] removes series earlier.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_prometheus::Registry;
+    ///
+    /// let registry = Registry::builder()
+    ///     .idle_timeout(Duration::from_secs(600))
+    ///     .idle_timeout_for_label("session", Duration::from_secs(120))
+    ///     .idle_timeout_for("orders_total", None)
+    ///     .build()?;
+    /// # Ok::<(), tower_prometheus::Error>(())
+    /// ```
+    ///
+    /// Of the settings that match, this order applies: the whole name, the longest prefix, the shortest time of a label,
+    /// the default.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeouts.default = Some(Some(timeout));
+        self
+    }
+
+    /// Sets the idle timeout of the metric with exactly this name; `None` if its series never expire.
+    ///
+    /// See [`idle_timeout`](Self::idle_timeout).
+    pub fn idle_timeout_for(
+        self,
+        name: impl Into<String>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Self {
+        self.idle_timeout_rule(Pattern::Name(name.into()), timeout)
+    }
+
+    /// Sets the idle timeout of metrics whose names start with `prefix`; `None` if their series never expire.
+    ///
+    /// See [`idle_timeout`](Self::idle_timeout).
+    pub fn idle_timeout_for_prefix(
+        self,
+        prefix: impl Into<String>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Self {
+        self.idle_timeout_rule(Pattern::Prefix(prefix.into()), timeout)
+    }
+
+    /// Sets the idle timeout of series that have this label; `None` if they never expire.
+    ///
+    /// See [`idle_timeout`](Self::idle_timeout).
+    pub fn idle_timeout_for_label(
+        mut self,
+        label: impl Into<String>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Self {
+        self.label_idle_timeouts
+            .push((label.into(), timeout.into()));
+        self
+    }
+
+    fn idle_timeout_rule(mut self, pattern: Pattern, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeouts
+            .by_pattern
+            .push((pattern, timeout.into()));
+        self
+    }
+
     /// Builds the registry, without installing it as the global recorder.
     ///
     /// # Errors
@@ -272,7 +361,8 @@ impl RegistryBuilder {
     /// - the growth factor of native histograms is not above 1, or their maximum number of buckets is 0,
     /// - quantiles are empty, not from 0 to 1 or not increasing,
     /// - a name, prefix, suffix or unit is empty or set twice, also if it is set for buckets and for quantiles,
-    /// - the window of summaries is not from 1 s to 24 h, or
+    /// - the window of summaries is not from 1 s to 24 h,
+    /// - an idle timeout is 0, or set twice for the same name, prefix or label, or
     /// - `max_series_per_collector` is 0.
     pub fn build(self) -> Result<Registry, Error> {
         for (i, (name, _)) in self.constant_labels.iter().enumerate() {
@@ -298,6 +388,7 @@ impl RegistryBuilder {
             self.constant_labels,
             max_series_per_collector(self.max_series_per_collector)?,
             self.page,
+            IdleTimeouts::checked(self.idle_timeouts, self.label_idle_timeouts)?,
         ))
     }
 

@@ -135,12 +135,12 @@ impl Store {
         self.counts(cell, Ordering::Relaxed)
     }
 
-    #[cfg(test)]
-    fn sum(&self, cell: CellId) -> f64 {
+    pub(crate) fn sum(&self, cell: CellId) -> f64 {
         let cells = self.shards().filter_map(|shard| shard.sums.peek(cell));
-        cells
-            .map(|cell| f64::from_bits(cell.load(Ordering::Relaxed)))
-            .sum()
+        // As `gather_sums` adds: from 0, in the order of the shards.
+        cells.fold(0.0, |sum, cell| {
+            sum + f64::from_bits(cell.load(Ordering::Acquire))
+        })
     }
 
     /// Returns the sums of `first` and `second`, read in this order.
@@ -157,6 +157,20 @@ impl Store {
             .filter_map(|shard| shard.counts.peek(cell))
             .map(|cell| cell.load(ordering))
             .fold(0, u64::saturating_add)
+    }
+
+    /// Sets a cell to 0 in all shards. No thread may add to it meanwhile.
+    pub(crate) fn clear_count(&self, cell: CellId) {
+        for cell in self.shards().filter_map(|shard| shard.counts.peek(cell)) {
+            cell.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Like [`Store::clear_count`], for a floating-point sum.
+    pub(crate) fn clear_sum(&self, cell: CellId) {
+        for cell in self.shards().filter_map(|shard| shard.sums.peek(cell)) {
+            cell.store(0, Ordering::Relaxed);
+        }
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {
@@ -286,16 +300,21 @@ fn add_shared_count(cell: &AtomicU64, n: u64) {
     let _ = cell.fetch_update(Ordering::Release, Ordering::Relaxed, add);
 }
 
-/// Gauges, one atomic word each.
+/// Gauges: each has a cell with its value, and after it one that says whether it was recorded since the last page.
 #[derive(Default)]
 pub(crate) struct Gauges {
     values: Blocks,
     next: Mutex<CellId>,
 }
 
+/// The gauge was recorded since the last page.
+const RECORDED: u64 = 1;
+/// The gauge was incremented or decremented since it was last set.
+const ADDED: u64 = 2;
+
 impl Gauges {
     pub(crate) fn reserve(&self) -> CellId {
-        reserve(&self.next, 1)
+        reserve(&self.next, 2)
     }
 
     pub(crate) fn end(&self) -> CellId {
@@ -303,12 +322,44 @@ impl Gauges {
     }
 
     pub(crate) fn set(&self, cell: CellId, x: f64) {
-        let cell = self.values.cell(Address::of(cell));
-        cell.store(x.to_bits(), Ordering::Relaxed);
+        let at = Address::of(cell);
+        self.values.cell(at).store(x.to_bits(), Ordering::Relaxed);
+        // After the value: a scrape that clears the mark also sees the value.
+        self.mark(at).store(RECORDED, Ordering::Release);
     }
 
     pub(crate) fn add(&self, cell: CellId, x: f64) {
-        add_float(self.values.cell(Address::of(cell)), x);
+        let at = Address::of(cell);
+        add_float(self.values.cell(at), x);
+        self.mark(at).store(RECORDED | ADDED, Ordering::Release);
+    }
+
+    fn mark(&self, at: Address) -> &AtomicU64 {
+        self.values.cell(at.plus(1))
+    }
+
+    /// Whether the gauge was recorded since the last call.
+    pub(crate) fn take_recorded(&self, cell: CellId) -> bool {
+        let mark = self.mark(Address::of(cell));
+        mark.fetch_and(!RECORDED, Ordering::AcqRel) & RECORDED != 0
+    }
+
+    /// Whether the gauge was recorded since the last call of [`take_recorded`](Self::take_recorded).
+    pub(crate) fn is_recorded(&self, cell: CellId) -> bool {
+        self.mark(Address::of(cell)).load(Ordering::Acquire) & RECORDED != 0
+    }
+
+    /// Whether the gauge counts something: it is not 0 and was incremented or decremented since it was last set.
+    pub(crate) fn is_counting(&self, cell: CellId) -> bool {
+        let mark = self.mark(Address::of(cell)).load(Ordering::Acquire);
+        mark & ADDED != 0 && self.get(cell) != 0.0
+    }
+
+    /// Sets the gauge to 0, as if it was never recorded. No thread may record it meanwhile.
+    pub(crate) fn clear(&self, cell: CellId) {
+        let at = Address::of(cell);
+        self.values.cell(at).store(0, Ordering::Relaxed);
+        self.mark(at).store(0, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self, cell: CellId) -> f64 {

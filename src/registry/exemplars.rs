@@ -68,6 +68,14 @@ impl Exemplars {
         }
     }
 
+    /// Removes all exemplars.
+    pub(crate) fn clear(&self) {
+        for bucket in &self.buckets {
+            bucket.second.store(0, Ordering::Relaxed);
+            *lock(&bucket.latest) = None;
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = Exemplar> {
         (0..self.buckets.len()).filter_map(|bucket| self.get(bucket))
     }

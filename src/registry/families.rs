@@ -62,6 +62,16 @@ impl Families {
         self.read().by_name.values().cloned().collect()
     }
 
+    /// Returns the family with this exported name, and its names at call sites.
+    pub(crate) fn named(&self, name: &str) -> Option<(Arc<Family>, Vec<String>)> {
+        let known = self.read();
+        let family = known.by_name.get(name)?;
+        let sources = known.by_source[family.instrument as usize].iter();
+        let sources = sources.filter(|(_, other)| Arc::ptr_eq(other, family));
+        let sources = sources.map(|(source, _)| source.clone()).collect();
+        Some((Arc::clone(family), sources))
+    }
+
     /// Registers a family. Registering the same definition again has no effect; another definition with the
     /// same name is an error.
     pub(crate) fn register(&self, spec: &FamilySpec, rules: &HistogramRules) -> Result<(), Error> {

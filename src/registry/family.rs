@@ -14,11 +14,13 @@ use crate::model::label_text::{label_text, series_prefix, state_prefix};
 use crate::model::names::are_valid_label_names;
 use crate::model::native::NativeSpec;
 use crate::model::spec::FamilyMetadata;
-use crate::registry::cells::{CellId, SeriesCells, Store};
+use crate::registry::cells::{CellId, Gauges, SeriesCells, Store};
 use crate::registry::exemplars::Exemplars;
 use crate::registry::histogram_cells::{ClassicCells, HistogramCells};
 use crate::registry::index::{FamilySeries, SeriesIndex};
+use crate::registry::life::Reading;
 use crate::registry::native::NativeCells;
+use crate::registry::tracked::TrackedSeries;
 use crate::registry::utf8_names::Utf8Names;
 #[cfg(feature = "summary")]
 use crate::registry::window::Windows;
@@ -39,18 +41,50 @@ pub(crate) struct Family {
     series: FamilySeries,
     /// `None` if only the exported names are used.
     utf8_names: Option<Box<Utf8Names>>,
+    /// The series that can expire.
+    pub(crate) tracked: TrackedSeries,
     /// By the first cell of the series; unset if the family keeps no exemplars.
     exemplars: OnceLock<Mutex<HashMap<CellId, Arc<Exemplars>>>>,
     /// The windows of a summary.
     #[cfg(feature = "summary")]
     windows: Option<Box<Windows>>,
-    /// The prefixes that series with sanitized label names have claimed, and the keys of these series. Prevents
-    /// that two series are exported with the same labels.
-    claims: Mutex<HashMap<String, Key>>,
+    /// The prefixes that series with sanitized label names have claimed. Prevents that two series are exported with the
+    /// same labels.
+    claims: Mutex<Claims>,
     /// Fast path: while it is `false`, `claims` need not be locked.
     has_claims: AtomicBool,
     /// Whether there was a warning about sanitized label names.
     has_label_warning: AtomicBool,
+}
+
+/// The prefixes that series with sanitized label names have claimed, and the keys of these series.
+#[derive(Default)]
+struct Claims {
+    keys: HashMap<String, Key>,
+    /// In the order in which they were claimed. The last is that of the series.
+    prefixes: HashMap<Key, Vec<String>>,
+}
+
+impl Claims {
+    /// Returns `false` if another key has claimed the prefix.
+    fn add(&mut self, prefix: &str, key: &Key) -> bool {
+        if let Some(known) = self.keys.get(prefix) {
+            return known == key;
+        }
+        self.keys.insert(prefix.to_owned(), key.clone());
+        let prefixes = self.prefixes.entry(key.clone()).or_default();
+        prefixes.push(prefix.to_owned());
+        true
+    }
+
+    /// Returns the prefixes that the key had claimed.
+    fn remove(&mut self, key: &Key) -> Vec<String> {
+        let prefixes = self.prefixes.remove(key).unwrap_or_default();
+        for prefix in &prefixes {
+            self.keys.remove(prefix);
+        }
+        prefixes
+    }
 }
 
 /// The settings and the cells of a family of native histograms.
@@ -77,6 +111,7 @@ impl Family {
             states: OnceLock::new(),
             series: FamilySeries::default(),
             utf8_names: None,
+            tracked: TrackedSeries::default(),
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
             windows: None,
@@ -138,6 +173,17 @@ impl Family {
         HistogramCells { classic, native }
     }
 
+    /// Returns the cells of a series of a histogram that are reserved already.
+    pub(crate) fn histogram_cells(&self, first: CellId) -> HistogramCells {
+        HistogramCells {
+            classic: self.classic_buckets().map(|buckets| ClassicCells {
+                first,
+                bounds: buckets.clone(),
+            }),
+            native: self.native_cells(first),
+        }
+    }
+
     /// Returns the native cells of the series with this first cell.
     pub(crate) fn native_cells(&self, first: CellId) -> Option<Arc<NativeCells>> {
         lock(&self.native.as_ref()?.cells).get(&first).cloned()
@@ -189,14 +235,16 @@ impl Family {
         self.exemplars.get_or_init(Mutex::default);
     }
 
-    pub(crate) fn new_exemplars(&self, cell: CellId) -> Option<Arc<Exemplars>> {
+    /// Returns the exemplars of the series with this first cell, created on first use.
+    pub(crate) fn exemplars_of(&self, cell: CellId) -> Option<Arc<Exemplars>> {
         let known = self.exemplars.get()?;
-        let exemplars = Arc::new(match self.classic_buckets() {
-            Some(buckets) => Exemplars::new(buckets.count()),
-            None => Exemplars::new(Exemplars::NATIVE),
-        });
-        lock(known).insert(cell, Arc::clone(&exemplars));
-        Some(exemplars)
+        let new = || {
+            Arc::new(match self.classic_buckets() {
+                Some(buckets) => Exemplars::new(buckets.count()),
+                None => Exemplars::new(Exemplars::NATIVE),
+            })
+        };
+        Some(Arc::clone(lock(known).entry(cell).or_insert_with(new)))
     }
 
     /// Returns the exemplars of the series with this first cell.
@@ -285,14 +333,163 @@ impl Family {
     pub(crate) fn claim(&self, prefix: &str, key: &Key) -> bool {
         let mut claims = lock(&self.claims);
         self.has_claims.store(true, Ordering::SeqCst);
-        claims
-            .entry(prefix.to_owned())
-            .or_insert_with(|| key.clone())
-            == key
+        claims.add(prefix, key)
     }
 
     pub(crate) fn is_claimed(&self, prefix: &str) -> bool {
-        self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).contains_key(prefix)
+        self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).keys.contains_key(prefix)
+    }
+
+    /// The prefix that was claimed for a key.
+    pub(crate) fn claimed_by(&self, key: &Key) -> Option<String> {
+        if !self.has_claims.load(Ordering::SeqCst) {
+            return None;
+        }
+        lock(&self.claims).prefixes.get(key)?.last().cloned()
+    }
+
+    /// Gives up the claim of a key whose series has expired.
+    pub(crate) fn unclaim(&self, key: &Key) {
+        if !self.has_claims.load(Ordering::SeqCst) {
+            return;
+        }
+        for prefix in lock(&self.claims).remove(key) {
+            if let Some(utf8_names) = self.utf8_names() {
+                utf8_names.remove_labels(self.labels_of(&prefix));
+            }
+        }
+    }
+
+    /// Removes a series from the page. Scrapes that start after this call do not include it. `is_shown`: a page has
+    /// shown it.
+    pub(crate) fn unlist(&self, prefix: &str, is_shown: bool) {
+        match self.states.get() {
+            None => self.series.remove([prefix.to_owned()], is_shown),
+            Some(states) => {
+                let states = states.iter();
+                let prefixes = states.map(|state| state_prefix(&self.name, prefix, state));
+                self.series.remove(prefixes, is_shown);
+            }
+        }
+    }
+
+    /// Takes the cells of a series that has expired.
+    pub(crate) fn reuse(&self) -> Option<SeriesCells> {
+        self.tracked.get()?.reuse()
+    }
+
+    /// Keeps the cells of a series that has expired for the next one. Its counts and its sum must be 0.
+    pub(crate) fn recycle(&self, store: &Store, cells: SeriesCells) {
+        self.clear_gauge(store, cells);
+        self.clear_recent(cells);
+        if let Some(native) = self.native_cells(cells.cell) {
+            native.reset();
+        }
+        if self.instrument != Instrument::Info {
+            self.tracked.lock().recycle(cells);
+        }
+    }
+
+    /// Sets a gauge to 0, and a state set to its first state. No thread may record it meanwhile.
+    pub(crate) fn clear_gauge(&self, store: &Store, cells: SeriesCells) {
+        if let Some(gauges) = self.gauges(store) {
+            gauges.clear(cells.cell);
+        }
+    }
+
+    /// Removes exemplars, and the observations in the window of a summary.
+    pub(crate) fn clear_recent(&self, cells: SeriesCells) {
+        if let Some(exemplars) = self.exemplars(cells.cell) {
+            exemplars.clear();
+        }
+        #[cfg(feature = "summary")]
+        if let Some(window) = self.windows().and_then(|windows| windows.get(cells.cell)) {
+            window.clear();
+        }
+    }
+
+    /// Reads the cells of a series.
+    pub(crate) fn reading(&self, store: &Store, cells: SeriesCells) -> Reading {
+        // The sum is read before it is known which cells a native histogram has.
+        let counts = std::iter::once_with(|| {
+            let mut counts = Vec::new();
+            self.each_count(cells, |cell| counts.push(cell));
+            counts
+        });
+        Reading::of(store, counts.flatten(), self.sum_cell(cells))
+    }
+
+    /// Calls `f` with each cell of a series that counts.
+    pub(crate) fn each_count(&self, cells: SeriesCells, mut f: impl FnMut(CellId)) {
+        let SeriesCells { cell, .. } = cells;
+        let counts = match self.instrument {
+            Instrument::Counter => 1,
+            Instrument::InProgress => 2,
+            #[cfg(feature = "summary")]
+            Instrument::Summary => 1,
+            Instrument::Histogram => {
+                if let Some(native) = self.native_cells(cell) {
+                    native.each_cell(&mut f);
+                }
+                self.classic_buckets().map_or(0, Buckets::count) as CellId
+            }
+            Instrument::FloatCounter
+            | Instrument::Gauge
+            | Instrument::StateSet
+            | Instrument::Info => 0,
+        };
+        (cell..cell + counts).for_each(f);
+    }
+
+    /// The approximate cost of reading the counts of a series from the sums over all shards, in nanoseconds.
+    pub(crate) fn check_work(&self) -> usize {
+        match self.has_native() {
+            true => 1_000,
+            false => 2 * self.exported_bounds().len(),
+        }
+    }
+
+    pub(crate) fn sum_cell(&self, cells: SeriesCells) -> Option<CellId> {
+        match self.instrument {
+            Instrument::FloatCounter | Instrument::Histogram => Some(cells.sum),
+            #[cfg(feature = "summary")]
+            Instrument::Summary => Some(cells.sum),
+            _ => None,
+        }
+    }
+
+    /// Whether a series has a value that is not a sum: a gauge, a state set or an info.
+    pub(crate) fn has_no_sum(&self) -> bool {
+        matches!(
+            self.instrument,
+            Instrument::Gauge | Instrument::StateSet | Instrument::Info
+        )
+    }
+
+    /// The gauges of the family, if it is one of gauges or state sets.
+    fn gauges<'a>(&self, store: &'a Store) -> Option<&'a Gauges> {
+        match self.instrument {
+            Instrument::Gauge => Some(&store.gauges),
+            Instrument::StateSet => Some(&store.states),
+            _ => None,
+        }
+    }
+
+    /// Whether a gauge or a state set was recorded since [`take_recorded`](Self::take_recorded).
+    pub(crate) fn is_recorded(&self, store: &Store, cells: SeriesCells) -> bool {
+        let gauges = self.gauges(store);
+        gauges.is_some_and(|gauges| gauges.is_recorded(cells.cell))
+    }
+
+    /// Whether a gauge or a state set was recorded since the last call.
+    pub(crate) fn take_recorded(&self, store: &Store, cells: SeriesCells) -> bool {
+        let gauges = self.gauges(store);
+        gauges.is_some_and(|gauges| gauges.take_recorded(cells.cell))
+    }
+
+    /// Whether a gauge counts something, see [`Gauges::is_counting`].
+    pub(crate) fn is_counting(&self, store: &Store, cells: SeriesCells) -> bool {
+        self.instrument == Instrument::Gauge && store.gauges.is_counting(cells.cell)
     }
 
     /// See [`FamilySeries::index`].

@@ -1,6 +1,6 @@
 //! [`SeriesIndex`]: the series of a family, sorted by prefix, the order of the metrics page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use std::vec;
@@ -23,6 +23,8 @@ struct Unindexed {
     series: Vec<(Box<str>, IndexedSeries)>,
     /// The total length of all prefixes, in bytes.
     len: usize,
+    /// The prefixes of series to remove from the index.
+    removed: Option<Box<BTreeSet<String>>>,
 }
 
 #[derive(Default)]
@@ -59,10 +61,36 @@ impl FamilySeries {
     /// Adds series. A scrape includes all or none of them.
     pub(crate) fn add(&self, series: impl IntoIterator<Item = (String, SeriesCells)>) {
         let created = Created::now();
-        let Unindexed { series: added, len } = &mut *lock(&self.unindexed);
+        let Unindexed {
+            series: added, len, ..
+        } = &mut *lock(&self.unindexed);
         for (prefix, cells) in series {
             *len += prefix.len();
             added.push((prefix.into_boxed_str(), IndexedSeries { cells, created }));
+        }
+    }
+
+    /// Removes series. A scrape that starts later includes none of them. `is_shown`: a page has shown them.
+    pub(crate) fn remove(&self, prefixes: impl IntoIterator<Item = String>, is_shown: bool) {
+        let Unindexed {
+            series,
+            len,
+            removed,
+        } = &mut *lock(&self.unindexed);
+        for prefix in prefixes {
+            let unindexed = match is_shown {
+                true => None,
+                false => series.iter().rposition(|(added, _)| **added == *prefix),
+            };
+            match unindexed {
+                Some(unindexed) => {
+                    *len -= prefix.len();
+                    series.remove(unindexed);
+                }
+                None => {
+                    removed.get_or_insert_default().insert(prefix);
+                }
+            }
         }
     }
 
@@ -83,7 +111,7 @@ impl FamilySeries {
                 true => Unindexed::default(),
                 false => std::mem::take(&mut *lock(&self.unindexed)),
             };
-            if unindexed.series.is_empty() {
+            if unindexed.series.is_empty() && unindexed.removed.is_none() {
                 return Some(Arc::clone(index));
             }
             *merged = true;
@@ -125,12 +153,18 @@ struct Merge {
     sorted: BTreeMap<Box<str>, IndexedSeries>,
     old: Arc<SeriesIndex>,
     next_old: usize,
+    /// The prefixes in `old` that are left out.
+    removed: BTreeSet<String>,
     merged: SeriesIndex,
 }
 
 impl Merge {
     fn new(old: Arc<SeriesIndex>, unindexed: Unindexed) -> Self {
-        let Unindexed { series, len } = unindexed;
+        let Unindexed {
+            series,
+            len,
+            removed,
+        } = unindexed;
         // Reserve all capacity now: growing later would copy all entries within one slice.
         let merged = SeriesIndex {
             prefixes: String::with_capacity(old.prefixes.len() + len),
@@ -141,6 +175,7 @@ impl Merge {
             sorted: BTreeMap::new(),
             old,
             next_old: 0,
+            removed: removed.map(|removed| *removed).unwrap_or_default(),
             merged,
         }
     }
@@ -169,6 +204,13 @@ impl Merge {
         while !budget.is_spent() {
             budget.spend(STEP);
             let old = (self.next_old < self.old.len()).then(|| self.old.get(self.next_old));
+            if let Some((prefix, _)) = old
+                && !self.removed.is_empty()
+                && self.removed.remove(prefix)
+            {
+                self.next_old += 1;
+                continue;
+            }
             let new = self.sorted.first_entry();
             match (new, old) {
                 (Some(new), old) if old.is_none_or(|(prefix, _)| **new.key() < *prefix) => {

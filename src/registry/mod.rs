@@ -4,6 +4,7 @@ pub(crate) mod builder;
 pub(crate) mod cells;
 pub(crate) mod collectors;
 pub(crate) mod exemplars;
+pub(crate) mod expiry;
 pub(crate) mod families;
 pub(crate) mod family;
 pub(crate) mod global;
@@ -12,6 +13,8 @@ pub(crate) mod histogram_cells;
 pub(crate) mod histogram_rules;
 pub(crate) mod hooks;
 pub(crate) mod index;
+pub(crate) mod life;
+pub(crate) mod lifetime;
 pub(crate) mod name_rules;
 pub(crate) mod native;
 mod recorder;
@@ -19,6 +22,7 @@ pub(crate) mod series;
 pub mod snapshot;
 mod sum;
 pub(crate) mod thread_slot;
+pub(crate) mod tracked;
 pub(crate) mod utf8_names;
 #[cfg(feature = "summary")]
 pub(crate) mod window;
@@ -32,6 +36,8 @@ use metrics::Unit;
 use self::builder::RegistryBuilder;
 use self::cells::Store;
 use self::collectors::Collectors;
+use self::expiry::pages::Pages;
+use self::expiry::timeouts::IdleTimeouts;
 use self::families::Families;
 #[cfg(feature = "summary")]
 use self::handles::RegistrySummary;
@@ -56,9 +62,11 @@ pub use self::collectors::CollectorHandle;
 
 /// A metrics registry: stores metrics and exports them to Prometheus.
 ///
-/// Labels of the macros of the `metrics` crate have no limit, and series are never removed. A label value such
-/// as a user id or a raw path makes the registry grow without bound. Layers and
-/// [catalogues](crate::catalogue!) limit the cardinality of their labels.
+/// Labels of the macros of the `metrics` crate have no limit, and series stay until the registry is dropped. A label
+/// value such as a user id or a raw path makes the registry grow without bound. Layers and
+/// [catalogues](crate::catalogue!) limit the cardinality of their labels. With
+/// [`idle_timeout`](RegistryBuilder::idle_timeout), series leave the page when they are idle, and [`remove`](Self::remove)
+/// removes them.
 ///
 /// A registry is a [`Sink`](crate::Sink) for layers and catalogues, and a `metrics::Recorder` for the macros
 /// of the `metrics` crate, version 0.24: macros of other versions record nothing. Clones are handles to the same
@@ -68,7 +76,8 @@ pub use self::collectors::CollectorHandle;
 ///
 /// - Memory grows with the number of series, not with the number of observations.
 /// - Observations recorded during a scrape are not lost.
-/// - Counters, buckets and counts never decrease between scrapes.
+/// - Counters, buckets and counts never decrease between scrapes. Only a series that was removed or has expired starts
+///   at 0 when it returns.
 ///
 /// ```
 /// use tower_prometheus::Registry;
@@ -109,6 +118,8 @@ pub struct Registry {
 struct RegistryInner {
     store: Arc<Store>,
     spare: Spare,
+    pages: Arc<Pages>,
+    idle_timeouts: IdleTimeouts,
     collectors: Collectors,
     constant_labels: Vec<(String, String)>,
     histogram_rules: HistogramRules,
@@ -159,6 +170,7 @@ impl Registry {
             Vec::new(),
             Collectors::DEFAULT_MAX_SERIES,
             PageSettings::default(),
+            IdleTimeouts::default(),
         )
     }
 
@@ -172,6 +184,7 @@ impl Registry {
         constant_labels: Vec<(String, String)>,
         max_series_per_collector: usize,
         page: PageSettings,
+        idle_timeouts: IdleTimeouts,
     ) -> Self {
         let constants = constant_labels.iter();
         let constants = constants.map(|(name, value)| (&**name, &**value));
@@ -183,6 +196,8 @@ impl Registry {
             inner: Arc::new(RegistryInner {
                 store: Arc::default(),
                 spare: Spare::default(),
+                pages: Arc::default(),
+                idle_timeouts,
                 collectors: Collectors::new(sample_rules),
                 constant_labels,
                 histogram_rules,
@@ -347,6 +362,8 @@ impl fmt::Debug for Registry {
         let RegistryInner {
             store: _,
             spare: _,
+            pages: _,
+            idle_timeouts: _,
             collectors,
             constant_labels,
             histogram_rules: _,

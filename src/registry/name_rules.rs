@@ -101,8 +101,12 @@ impl<T> NameRules<T> {
         for (pattern, value) in self.by_pattern {
             let at = format!("{setting}{pattern}");
             if pattern.is_empty() {
+                let all = match setting {
+                    "idle_timeout" => "metrics",
+                    _ => "histograms",
+                };
                 return Err(Error::new(format!(
-                    "{at}: the name is empty; for all histograms, use `{setting}`"
+                    "{at}: the name is empty; for all {all}, use `{setting}`"
                 )));
             }
             let pattern = pattern.sanitized();

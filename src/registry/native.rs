@@ -70,6 +70,27 @@ impl NativeCells {
         directory.find_or_reserve(octave, self).plus(offset)
     }
 
+    /// Calls `f` with each cell that is reserved.
+    pub(crate) fn each_cell(&self, mut f: impl FnMut(CellId)) {
+        f(self.zero());
+        let directories = [
+            Some(&self.positive),
+            self.negative.get().map(|directory| &**directory),
+        ];
+        for (_, first) in directories
+            .into_iter()
+            .flatten()
+            .flat_map(Directory::blocks)
+        {
+            (first..first + self.schema.block_len()).for_each(&mut f);
+        }
+    }
+
+    /// Forgets how often the resolution was halved.
+    pub(crate) fn reset(&self) {
+        self.halvings.store(0, Ordering::Relaxed);
+    }
+
     /// Reads the buckets from the counts of all cells, by cell.
     pub(crate) fn read(&self, counts: &[u64]) -> NativeBuckets {
         let mut buckets = NativeBuckets {

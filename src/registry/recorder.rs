@@ -10,6 +10,7 @@ use crate::model::kind::Instrument;
 use crate::model::names::sanitize_metric_name;
 use crate::model::spec::FamilyMetadata;
 use crate::registry::Registry;
+use crate::registry::lifetime::Lifetime;
 #[cfg(feature = "summary")]
 use crate::registry::{RegistryInner, handles::RegistrySummary};
 
@@ -36,22 +37,23 @@ impl Registry {
             return None;
         }
         // Fast path: the series is registered.
-        if let Some(summary) = summaries.get(key) {
+        if let Some(summary) = summaries.get(key, Lifetime::Expiring) {
             return Some(summary);
         }
         // A histogram that a layer or a catalogue has registered stays one.
-        if histograms.get(key).is_some() || families.has_histogram(key.name()) {
+        if histograms.get(key, Lifetime::Expiring).is_some() || families.has_histogram(key.name()) {
             return None;
         }
         let unit = families.described_unit(Instrument::Histogram, key.name());
         let is_summary = rules.is_summary(&sanitize_metric_name(key.name()), unit);
-        is_summary.then(|| self.register_summary_series(Cow::Borrowed(key)))
+        is_summary.then(|| self.register_summary_series(Cow::Borrowed(key), Lifetime::Expiring))
     }
 }
 
 /// Records what the macros of the `metrics` crate observe.
 ///
-/// The labels of macros have no limit, and series are never removed.
+/// The labels of macros have no limit. Series stay, unless [`idle_timeout`](crate::RegistryBuilder::idle_timeout) is set
+/// or they are [removed](Registry::remove).
 ///
 /// The macros must be those of `metrics` 0.24. Macros of another version, such as 0.23, look for a recorder of that
 /// version: they record nothing, without a warning. `cargo tree -i metrics` shows whether a program has two versions.
@@ -83,11 +85,13 @@ impl Recorder for Registry {
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
-        metrics::Counter::from_arc(self.register_counter_series(Cow::Borrowed(key)))
+        metrics::Counter::from_arc(
+            self.register_counter_series(Cow::Borrowed(key), Lifetime::Expiring),
+        )
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
-        metrics::Gauge::from_arc(self.register_gauge_series(Cow::Borrowed(key)))
+        metrics::Gauge::from_arc(self.register_gauge_series(Cow::Borrowed(key), Lifetime::Expiring))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
@@ -95,6 +99,8 @@ impl Recorder for Registry {
         if let Some(summary) = self.summary_of(key) {
             return metrics::Histogram::from_arc(summary);
         }
-        metrics::Histogram::from_arc(self.register_histogram_series(Cow::Borrowed(key)))
+        metrics::Histogram::from_arc(
+            self.register_histogram_series(Cow::Borrowed(key), Lifetime::Expiring),
+        )
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use metrics::{Key, Label};
@@ -21,12 +22,45 @@ use crate::registry::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
     RegistryStateSet,
 };
+use crate::registry::life::is_unheld;
+use crate::registry::lifetime::Lifetime;
+use crate::registry::tracked::Place;
 use crate::sync::lock;
 
 /// The number of maps, each with its own lock. A single map would block all registrations while it grows.
 const SHARDS: usize = 64;
 
-type Handles<H> = HashMap<Key, Arc<H>, BuildHasherDefault<KeyHash>>;
+pub(crate) type Handles<H> = HashMap<Key, Known<H>, BuildHasherDefault<KeyHash>>;
+
+/// A registered series.
+pub(crate) struct Known<H> {
+    pub(crate) handle: Arc<H>,
+    pub(crate) cells: SeriesCells,
+    /// The first [`Lifetime`] that its users need.
+    lifetime: AtomicU8,
+    /// Its place among the series that can expire.
+    pub(crate) place: Option<Place>,
+}
+
+impl<H> Known<H> {
+    /// The handle, for a user who needs this lifetime.
+    fn share(&self, lifetime: Lifetime) -> Arc<H> {
+        if lifetime != Lifetime::Expiring {
+            self.lifetime.fetch_min(lifetime as u8, Ordering::Relaxed);
+        }
+        Arc::clone(&self.handle)
+    }
+
+    /// Whether the series never expires.
+    pub(crate) fn is_permanent(&self) -> bool {
+        self.lifetime.load(Ordering::Relaxed) == Lifetime::Permanent as u8
+    }
+
+    /// Whether no handle exists, see [`is_unheld`].
+    pub(crate) fn is_unheld(&mut self) -> bool {
+        *self.lifetime.get_mut() == Lifetime::Expiring as u8 && is_unheld(&mut self.handle)
+    }
+}
 
 /// The handles of all series of one instrument.
 pub(crate) struct SeriesMap<H> {
@@ -54,66 +88,109 @@ impl<H> SeriesMap<H> {
         shard.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, key: &Key) -> RwLockWriteGuard<'_, Handles<H>> {
+    pub(crate) fn write(&self, key: &Key) -> RwLockWriteGuard<'_, Handles<H>> {
         let shard = self.shard(key).write();
         shard.unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<H>> {
+    pub(crate) fn get(&self, key: &Key, lifetime: Lifetime) -> Option<Arc<H>> {
         self.shards.get()?;
-        self.read(key).get(key).cloned()
+        let handles = self.read(key);
+        // The lock orders this with `settle`, which has it for writing when a series expires.
+        handles.get(key).map(|known| known.share(lifetime))
+    }
+
+    /// The keys of the series that match and are not permanent.
+    pub(crate) fn removable(&self, matches: &impl Fn(&Key) -> bool) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for shard in self
+            .shards
+            .get()
+            .into_iter()
+            .flat_map(|shards| shards.iter())
+        {
+            let handles = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let matching = handles
+                .iter()
+                .filter(|(key, known)| !known.is_permanent() && matches(key));
+            keys.extend(matching.map(|(key, _)| key.clone()));
+        }
+        keys
     }
 }
 
 impl Registry {
-    pub(crate) fn register_counter_series(&self, key: Cow<'_, Key>) -> Arc<RegistryCounter> {
-        self.register(&self.inner.counters, Instrument::Counter, key, |_| {
+    pub(crate) fn register_counter_series(
+        &self,
+        key: Cow<'_, Key>,
+        lifetime: Lifetime,
+    ) -> Arc<RegistryCounter> {
+        let (map, instrument) = (&self.inner.counters, Instrument::Counter);
+        self.register(map, instrument, key, lifetime, |family| {
             let store = Arc::clone(&self.inner.store);
-            let cell = store.reserve_counts(1);
-            (
-                RegistryCounter::new(store, cell),
-                SeriesCells { cell, sum: 0 },
-            )
+            let cells = family.reuse().unwrap_or_else(|| SeriesCells {
+                cell: store.reserve_counts(1),
+                sum: 0,
+            });
+            (RegistryCounter::new(store, cells.cell), cells)
         })
     }
 
     pub(crate) fn register_float_counter_series(
         &self,
         key: Cow<'_, Key>,
+        lifetime: Lifetime,
     ) -> Arc<RegistryFloatCounter> {
         let (map, instrument) = (&self.inner.float_counters, Instrument::FloatCounter);
-        self.register(map, instrument, key, |_| {
+        self.register(map, instrument, key, lifetime, |family| {
             let store = Arc::clone(&self.inner.store);
-            let sum = store.reserve_sum();
-            let counter = RegistryFloatCounter::new(store, sum);
-            (counter, SeriesCells { cell: 0, sum })
+            let cells = family.reuse().unwrap_or_else(|| SeriesCells {
+                cell: 0,
+                sum: store.reserve_sum(),
+            });
+            (RegistryFloatCounter::new(store, cells.sum), cells)
         })
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn register_summary_series(&self, key: Cow<'_, Key>) -> Arc<RegistrySummary> {
-        self.register(&self.inner.summaries, Instrument::Summary, key, |family| {
+    pub(crate) fn register_summary_series(
+        &self,
+        key: Cow<'_, Key>,
+        lifetime: Lifetime,
+    ) -> Arc<RegistrySummary> {
+        let (map, instrument) = (&self.inner.summaries, Instrument::Summary);
+        self.register(map, instrument, key, lifetime, |family| {
             let store = Arc::clone(&self.inner.store);
-            let cells = SeriesCells {
+            let cells = family.reuse().unwrap_or_else(|| SeriesCells {
                 cell: store.reserve_counts(1),
                 sum: store.reserve_sum(),
-            };
-            let window = family.windows().map(|windows| windows.add(cells.cell));
+            });
+            let window = family.windows().map(|windows| windows.of(cells.cell));
             (RegistrySummary::new(store, cells, window), cells)
         })
     }
 
     /// Registers an info. It needs no handle, because its value is always 1.
-    pub(crate) fn register_info_series(&self, key: Cow<'_, Key>) {
+    pub(crate) fn register_info_series(&self, key: Cow<'_, Key>, lifetime: Lifetime) {
         let unused = SeriesCells { cell: 0, sum: 0 };
-        self.register(&self.inner.infos, Instrument::Info, key, |_| ((), unused));
+        let (map, instrument) = (&self.inner.infos, Instrument::Info);
+        self.register(map, instrument, key, lifetime, |_| ((), unused));
     }
 
-    pub(crate) fn register_gauge_series(&self, key: Cow<'_, Key>) -> Arc<RegistryGauge> {
-        self.register(&self.inner.gauges, Instrument::Gauge, key, |_| {
+    pub(crate) fn register_gauge_series(
+        &self,
+        key: Cow<'_, Key>,
+        lifetime: Lifetime,
+    ) -> Arc<RegistryGauge> {
+        let (map, instrument) = (&self.inner.gauges, Instrument::Gauge);
+        self.register(map, instrument, key, lifetime, |family| {
             let store = Arc::clone(&self.inner.store);
-            let cell = store.gauges.reserve();
-            (RegistryGauge { store, cell }, SeriesCells { cell, sum: 0 })
+            let cells = family.reuse().unwrap_or_else(|| SeriesCells {
+                cell: store.gauges.reserve(),
+                sum: 0,
+            });
+            let cell = cells.cell;
+            (RegistryGauge { store, cell }, cells)
         })
     }
 
@@ -122,48 +199,58 @@ impl Registry {
         &self,
         key: Cow<'_, Key>,
         states: &'static [&'static str],
+        lifetime: Lifetime,
     ) -> Arc<RegistryStateSet> {
         let (map, instrument) = (&self.inner.state_sets, Instrument::StateSet);
-        self.register(map, instrument, key, |family| {
+        self.register(map, instrument, key, lifetime, |family| {
             family.has_states(states);
             let store = Arc::clone(&self.inner.store);
-            let cell = store.states.reserve();
-            (
-                RegistryStateSet { store, cell },
-                SeriesCells { cell, sum: 0 },
-            )
-        })
-    }
-
-    pub(crate) fn register_in_progress_series(&self, key: Cow<'_, Key>) -> Arc<RegistryInProgress> {
-        self.register(&self.inner.in_progress, Instrument::InProgress, key, |_| {
-            let store = Arc::clone(&self.inner.store);
-            let started = store.reserve_counts(2);
-            let cells = SeriesCells {
-                cell: started,
+            let cells = family.reuse().unwrap_or_else(|| SeriesCells {
+                cell: store.states.reserve(),
                 sum: 0,
-            };
-            (RegistryInProgress::new(store, started), cells)
+            });
+            let cell = cells.cell;
+            (RegistryStateSet { store, cell }, cells)
         })
     }
 
-    pub(crate) fn register_histogram_series(&self, key: Cow<'_, Key>) -> Arc<RegistryHistogram> {
-        self.register(
-            &self.inner.histograms,
-            Instrument::Histogram,
-            key,
-            |family| {
-                let store = Arc::clone(&self.inner.store);
-                let buckets = family.reserve_histogram(&store);
-                let cells = SeriesCells {
-                    cell: buckets.first(),
-                    sum: store.reserve_sum(),
-                };
-                let exemplars = family.new_exemplars(cells.cell);
-                let histogram = RegistryHistogram::new(store, &buckets, cells.sum, exemplars);
-                (histogram, cells)
-            },
-        )
+    pub(crate) fn register_in_progress_series(
+        &self,
+        key: Cow<'_, Key>,
+        lifetime: Lifetime,
+    ) -> Arc<RegistryInProgress> {
+        let (map, instrument) = (&self.inner.in_progress, Instrument::InProgress);
+        self.register(map, instrument, key, lifetime, |family| {
+            let store = Arc::clone(&self.inner.store);
+            let cells = family.reuse().unwrap_or_else(|| SeriesCells {
+                cell: store.reserve_counts(2),
+                sum: 0,
+            });
+            (RegistryInProgress::new(store, cells.cell), cells)
+        })
+    }
+
+    pub(crate) fn register_histogram_series(
+        &self,
+        key: Cow<'_, Key>,
+        lifetime: Lifetime,
+    ) -> Arc<RegistryHistogram> {
+        let (map, instrument) = (&self.inner.histograms, Instrument::Histogram);
+        self.register(map, instrument, key, lifetime, |family| {
+            let store = Arc::clone(&self.inner.store);
+            let reused = family.reuse();
+            let buckets = match reused {
+                Some(cells) => family.histogram_cells(cells.cell),
+                None => family.reserve_histogram(&store),
+            };
+            let cells = reused.unwrap_or_else(|| SeriesCells {
+                cell: buckets.first(),
+                sum: store.reserve_sum(),
+            });
+            let exemplars = family.exemplars_of(cells.cell);
+            let histogram = RegistryHistogram::new(store, &buckets, cells.sum, exemplars);
+            (histogram, cells)
+        })
     }
 
     /// Returns the handle of a key. If the key is new, `make` reserves the cells of the series and creates the
@@ -173,9 +260,10 @@ impl Registry {
         map: &SeriesMap<H>,
         instrument: Instrument,
         key: Cow<'_, Key>,
+        lifetime: Lifetime,
         make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
-        if let Some(handle) = map.get(&key) {
+        if let Some(handle) = map.get(&key, lifetime) {
             return handle;
         }
         let rules = &self.inner.histogram_rules;
@@ -188,16 +276,41 @@ impl Registry {
             // then checks the shard. So if two series would get the same prefix, one of the two sees the
             // other.
             if !family.is_claimed(&prefix) {
-                let entry = match handles.entry(retained(key)) {
-                    Entry::Occupied(known) => return Arc::clone(known.get()),
+                let entry = match handles.entry(retained(key, lifetime)) {
+                    Entry::Occupied(known) => return known.get().share(lifetime),
                     Entry::Vacant(entry) => entry,
                 };
-                let (handle, cells) = make(&family);
-                family.add(prefix, cells);
-                return Arc::clone(entry.insert(Arc::new(handle)));
+                let known = self.list(&family, entry.key(), prefix, lifetime, make);
+                return Arc::clone(&entry.insert(known).handle);
             }
         }
-        self.register_sanitized(map, &family, &key, make)
+        self.register_sanitized(map, &family, &key, lifetime, make)
+    }
+
+    /// Creates a series and lists it on the page. Its shard of the map must be locked.
+    fn list<H>(
+        &self,
+        family: &Family,
+        key: &Key,
+        prefix: String,
+        lifetime: Lifetime,
+        make: impl FnOnce(&Family) -> (H, SeriesCells),
+    ) -> Known<H> {
+        let (handle, cells) = make(family);
+        family.add(prefix, cells);
+        Known {
+            handle: Arc::new(handle),
+            cells,
+            lifetime: AtomicU8::new(lifetime as u8),
+            place: self.track(family, key, cells, lifetime),
+        }
+    }
+
+    /// Returns the constant part of the lines of a registered series, see [`Family::prefix`].
+    pub(crate) fn prefix_of(&self, family: &Family, key: &Key) -> String {
+        let names = key.labels().map(Label::key);
+        let claimed = family.claimed_by(key);
+        claimed.unwrap_or_else(|| family.prefix(self.labels(key, names)))
     }
 
     /// Slow path: registers a series whose label names are invalid, or whose prefix is claimed.
@@ -207,11 +320,12 @@ impl Registry {
         map: &SeriesMap<H>,
         family: &Family,
         key: &Key,
+        lifetime: Lifetime,
         make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let registering = lock(&ONE_AT_A_TIME);
-        if let Some(handle) = map.get(key) {
+        if let Some(handle) = map.get(key, lifetime) {
             return handle;
         }
         let names = key.labels().map(Label::key);
@@ -223,19 +337,18 @@ impl Registry {
             names = names.iter().map(|name| escaped_label_name(name)).collect();
             claimed = prefix(&names);
         }
-        let (handle, cells) = make(family);
-        let utf8_names = family.utf8_names();
-        let keeps_names = utf8_names.is_some_and(|utf8_names| {
-            utf8_names.add_labels(family.labels_of(&claimed), key, &names)
+        let key = key.to_retained();
+        let mut handles = map.write(&key);
+        let keeps_names = family.utf8_names().is_some_and(|utf8_names| {
+            utf8_names.add_labels(family.labels_of(&claimed), &key, &names)
         });
-        family.add(claimed, cells);
-        let handle = Arc::new(handle);
-        map.write(key)
-            .insert(key.to_retained(), Arc::clone(&handle));
-        drop(registering);
+        let known = self.list(family, &key, claimed, lifetime, make);
+        let handle = Arc::clone(&known.handle);
+        handles.insert(key.clone(), known);
+        drop((handles, registering));
         // Outside the lock: a tracing subscriber may record metrics.
         if !keeps_names && family.is_first_label_warning() {
-            warn_of_label_names(family, key, &names);
+            warn_of_label_names(family, &key, &names);
         }
         handle
     }
@@ -293,16 +406,17 @@ fn why_renamed(name: &str) -> &'static str {
     }
 }
 
-fn retained(key: Cow<'_, Key>) -> Key {
+/// Returns a key that is cheap to clone if the series can expire.
+fn retained(key: Cow<'_, Key>, lifetime: Lifetime) -> Key {
     match key {
-        Cow::Owned(key) => key,
-        Cow::Borrowed(key) => key.to_retained(),
+        Cow::Owned(key) if lifetime == Lifetime::Permanent => key,
+        key => key.to_retained(),
     }
 }
 
 /// A hasher that returns the hash that a `metrics::Key` stores.
 #[derive(Default)]
-struct KeyHash(u64);
+pub(crate) struct KeyHash(u64);
 
 impl Hasher for KeyHash {
     fn write(&mut self, bytes: &[u8]) {

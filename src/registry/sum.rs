@@ -2,6 +2,7 @@
 
 use crate::model::numbers::{WholeNumbers, push_float};
 use crate::registry::Registry;
+use crate::registry::expiry::pages::Purpose;
 use crate::registry::snapshot::{SeriesSnapshot, Value};
 
 impl Registry {
@@ -34,7 +35,7 @@ impl Registry {
     /// ```
     #[must_use]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let snapshot = self.snapshot_now();
+        let snapshot = self.snapshot_now(Purpose::Sum);
         let mut sum = None;
         for family in snapshot.families() {
             let Some(suffix) = name.strip_prefix(family.name()) else {

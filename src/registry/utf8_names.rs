@@ -72,6 +72,13 @@ impl Utf8Names {
         keeps_all
     }
 
+    /// Removes the label names of a series that has expired.
+    pub(crate) fn remove_labels(&self, exported: &str) {
+        if self.has_labels.load(Ordering::Acquire) {
+            lock(&self.labels).remove(exported);
+        }
+    }
+
     /// Returns the renamed labels of the series with these exported labels.
     pub(crate) fn labels(&self, exported: &str) -> Option<Arc<[RenamedLabel]>> {
         if !self.has_labels.load(Ordering::Acquire) {

@@ -38,17 +38,21 @@ impl Windows {
         }
     }
 
-    /// Creates the window of the series with this first cell.
-    pub(crate) fn add(&self, cell: CellId) -> Arc<Window> {
-        let window = Arc::new(Window::new(self.slice_seconds));
-        lock(&self.by_cell).insert(cell, Arc::clone(&window));
-        window
+    /// Returns the window of the series with this first cell, created on first use.
+    pub(crate) fn of(&self, cell: CellId) -> Arc<Window> {
+        let new = || Arc::new(Window::new(self.slice_seconds));
+        Arc::clone(lock(&self.by_cell).entry(cell).or_insert_with(new))
+    }
+
+    /// Returns the window of the series with this first cell.
+    pub(crate) fn get(&self, cell: CellId) -> Option<Arc<Window>> {
+        lock(&self.by_cell).get(&cell).cloned()
     }
 
     /// Returns the quantiles of the series with this first cell and their values; NaN without observations in
     /// the window.
     pub(crate) fn values(&self, cell: CellId) -> Vec<(f64, f64)> {
-        let window = lock(&self.by_cell).get(&cell).cloned();
+        let window = self.get(cell);
         let merged = window.map(|window| window.merged());
         let value = |q| merged.as_ref().and_then(|sketch| quantile(sketch, q));
         let quantiles = self.quantiles.values().iter();
@@ -111,6 +115,13 @@ impl Window {
         }
     }
 
+    /// Removes all observations.
+    pub(crate) fn clear(&self) {
+        for stripe in &self.stripes {
+            *lock(stripe) = Default::default();
+        }
+    }
+
     /// Returns a sketch of all observations in the window.
     fn merged(&self) -> DDSketch {
         let now = self.now();
@@ -158,7 +169,7 @@ mod tests {
     fn window(quantiles: &[f64], window: Duration) -> (Windows, Arc<Window>) {
         let quantiles = Quantiles::new(quantiles.iter().copied()).unwrap();
         let windows = Windows::new(quantiles, window.as_secs_f64());
-        let window = windows.add(0);
+        let window = windows.of(0);
         (windows, window)
     }
 

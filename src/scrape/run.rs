@@ -23,6 +23,7 @@ use crate::exposition::variant::{PageContent, VariantWriter};
 use crate::registry::collectors::call::CollectorCalls;
 use crate::registry::collectors::collection::{Collected, Collection};
 use crate::registry::collectors::merge::CollectorMerge;
+use crate::registry::expiry::pages::Purpose;
 use crate::registry::snapshot::Snapshot;
 use crate::registry::snapshot::values::{RegistryValues, ValueReader};
 use crate::scrape::source::{SourceKind, sample_names};
@@ -183,6 +184,9 @@ impl ScrapeRun {
                 });
             }
             if page.done {
+                if let Stage::Writing(RunContent::Values(values)) = &work.stage {
+                    values.complete();
+                }
                 return NextSlice::End;
             }
             work.advance(i, self.queue.source(), budget);
@@ -250,7 +254,9 @@ impl Work {
 impl Stage {
     fn of(source: &SourceKind) -> Self {
         match source {
-            SourceKind::Registry(registry) => Self::Reading(ValueReader::new(registry)),
+            SourceKind::Registry(registry) => {
+                Self::Reading(ValueReader::new(registry, Purpose::Page))
+            }
             SourceKind::Rendered { render, .. } => {
                 Self::Writing(RunContent::Rendered(render.render().into()))
             }

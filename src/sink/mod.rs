@@ -20,6 +20,7 @@ use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 use crate::model::spec::FamilySpec;
 use crate::registry::cells::{Store, Writer};
+use crate::registry::lifetime::Lifetime;
 use crate::registry::{DescribeLayer, Registry};
 #[cfg(feature = "summary")]
 use crate::sink::handles::SummaryHandle;
@@ -216,36 +217,38 @@ impl Sink {
         })
     }
 
-    pub(crate) fn counter(&self, key: Key) -> CounterHandle {
+    pub(crate) fn counter(&self, key: Key, lifetime: Lifetime) -> CounterHandle {
         match &self.0 {
             SinkKind::Registry(registry) => CounterHandle::Registry(
-                (*registry.register_counter_series(Cow::Owned(key))).clone(),
+                (*registry.register_counter_series(Cow::Owned(key), lifetime)).clone(),
             ),
             _ => CounterHandle::Foreign(self.foreign(|r| r.register_counter(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn float_counter(&self, key: Key) -> FloatCounterHandle {
+    pub(crate) fn float_counter(&self, key: Key, lifetime: Lifetime) -> FloatCounterHandle {
         match &self.0 {
             SinkKind::Registry(registry) => FloatCounterHandle::Registry(
-                (*registry.register_float_counter_series(Cow::Owned(key))).clone(),
+                (*registry.register_float_counter_series(Cow::Owned(key), lifetime)).clone(),
             ),
             _ => FloatCounterHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn gauge(&self, key: Key) -> GaugeHandle {
+    pub(crate) fn gauge(&self, key: Key, lifetime: Lifetime) -> GaugeHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => {
-                GaugeHandle::Registry((*registry.register_gauge_series(Cow::Owned(key))).clone())
-            }
+            SinkKind::Registry(registry) => GaugeHandle::Registry(
+                (*registry.register_gauge_series(Cow::Owned(key), lifetime)).clone(),
+            ),
             _ => GaugeHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn info(&self, key: Key) {
+    pub(crate) fn info(&self, key: Key, lifetime: Lifetime) {
         match &self.0 {
-            SinkKind::Registry(registry) => registry.register_info_series(Cow::Owned(key)),
+            SinkKind::Registry(registry) => {
+                registry.register_info_series(Cow::Owned(key), lifetime)
+            }
             _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
         }
     }
@@ -256,10 +259,11 @@ impl Sink {
         name: &str,
         labels: &[(&str, &str)],
         states: &'static [&'static str],
+        lifetime: Lifetime,
     ) -> StateSetHandle {
         if let SinkKind::Registry(registry) = &self.0 {
             let key = Cow::Owned(owned_key(name, labels));
-            let handle = registry.register_state_set_series(key, states);
+            let handle = registry.register_state_set_series(key, states, lifetime);
             return StateSetHandle::Registry((*handle).clone());
         }
         let gauge = |state: &&str| {
@@ -270,31 +274,39 @@ impl Sink {
         StateSetHandle::Foreign(ForeignStateSet::new(states.iter().map(gauge).collect()))
     }
 
-    pub(crate) fn in_progress(&self, key: Key) -> InProgressHandle {
+    pub(crate) fn in_progress(&self, key: Key, lifetime: Lifetime) -> InProgressHandle {
         match &self.0 {
             SinkKind::Registry(registry) => InProgressHandle::Registry(
-                (*registry.register_in_progress_series(Cow::Owned(key))).clone(),
+                (*registry.register_in_progress_series(Cow::Owned(key), lifetime)).clone(),
             ),
             _ => InProgressHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn histogram(&self, key: Key) -> HistogramHandle {
+    pub(crate) fn histogram(&self, key: Key, lifetime: Lifetime) -> HistogramHandle {
         match &self.0 {
             SinkKind::Registry(registry) => HistogramHandle::Registry(
-                (*registry.register_histogram_series(Cow::Owned(key))).clone(),
+                (*registry.register_histogram_series(Cow::Owned(key), lifetime)).clone(),
             ),
             _ => HistogramHandle::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn summary(&self, key: Key) -> SummaryHandle {
+    pub(crate) fn summary(&self, key: Key, lifetime: Lifetime) -> SummaryHandle {
         match &self.0 {
             SinkKind::Registry(registry) => SummaryHandle::Registry(
-                (*registry.register_summary_series(Cow::Owned(key))).clone(),
+                (*registry.register_summary_series(Cow::Owned(key), lifetime)).clone(),
             ),
             _ => SummaryHandle::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
+        }
+    }
+
+    /// Removes a series that can expire from a registry. Returns whether it was on the page.
+    pub(crate) fn remove(&self, instrument: Instrument, key: &Key) -> bool {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.remove_series(instrument, key),
+            SinkKind::Recorder(_) | SinkKind::Global => false,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use crate::maps::MAX_NAME_LEN;
 use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
+use crate::registry::lifetime::Lifetime;
 use crate::sink::handles::CounterHandle;
 use crate::sink::{Sink, owned_key};
 
@@ -92,7 +93,7 @@ impl Overflow {
         let counter = self.counter.get_or_init(|| {
             first = true;
             let labels = [("family", family), ("label", label)];
-            sink.counter(owned_key(OVERFLOW_FAMILY, &labels))
+            sink.counter(owned_key(OVERFLOW_FAMILY, &labels), Lifetime::Permanent)
         });
         counter.increment();
         if first {

@@ -1,6 +1,7 @@
 //! Custom labels of gRPC layers.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,6 +13,7 @@ use tower_prometheus::{GrpcMetrics, Registry};
 
 use test_support::grpc::wait_for_calls_to_end;
 use test_support::page::assert_valid_text;
+use test_support::render_until_gone;
 use test_support::warnings::Warnings;
 
 fn tenant() -> HttpLabel {
@@ -223,4 +225,37 @@ fn label_that_no_metric_has_is_an_error() {
     );
     let on_histograms = GrpcMetrics::open_telemetry_server().label(tenant().on_histograms());
     assert!(on_histograms.build(Registry::new()).is_ok());
+}
+
+#[tokio::test]
+async fn series_of_open_values_and_learned_methods_expire_and_return_from_0() {
+    let registry = Registry::builder().idle_timeout(Duration::from_millis(1));
+    let registry = registry.build().unwrap();
+    let layer = server_with(tenant()).build(&registry).unwrap();
+    let learning = GrpcMetrics::server()
+        .prefix("learning")
+        .build(&registry)
+        .unwrap();
+    let learned = [("grpc_method", "Place")];
+    for _ in 0..3 {
+        call(layer, "a").await;
+        call(layer, "").await;
+        call(learning, "a").await;
+        assert_eq!(
+            handled(&registry, &[("tenant", "a"), ("grpc_code", "OK")]),
+            Some(1.0)
+        );
+        let learned = registry.sum("learning_grpc_server_handled_total", &learned);
+        assert_eq!(learned, Some(1.0));
+        let page = render_until_gone(&registry, "tenant=\"a\"");
+        assert!(
+            page.contains("tenant=\"\""),
+            "a preregistered method:\n{page}"
+        );
+        let _ = render_until_gone(&registry, "learning_grpc_server_handled_total{");
+    }
+    assert_eq!(
+        handled(&registry, &[("tenant", ""), ("grpc_code", "OK")]),
+        Some(3.0)
+    );
 }

@@ -6,6 +6,7 @@ mod endpoint_from_response;
 mod endpoint_sources;
 mod error_kinds;
 mod exemplars;
+mod expiry;
 mod known_bugs_of_other_crates;
 mod labels;
 mod late_recorder;

@@ -3,6 +3,7 @@
 mod buckets;
 mod edges;
 mod exact;
+mod expiry;
 mod gather;
 mod handles;
 mod known_bugs_of_other_crates;

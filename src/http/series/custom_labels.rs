@@ -6,6 +6,7 @@ use crate::http::config::http_label::{HttpLabel, On};
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::series::label_values::{LabelIds, LabelValueIds};
+use crate::registry::lifetime::Lifetime;
 use crate::sink::Sink;
 use crate::sink::overflow::Overflow;
 
@@ -71,6 +72,17 @@ impl CustomLabels {
     #[inline]
     pub(crate) fn on_everything(&self, ids: LabelIds) -> LabelIds {
         ids.only(self.on_everything)
+    }
+
+    /// The lifetime of series with these labels: those with a value that is not listed can expire.
+    pub(crate) fn lifetime(&self, ids: LabelIds) -> Lifetime {
+        let mut labels = self.iter();
+        let has_open = !ids.is_empty()
+            && labels.any(|(i, (label, _))| label.values.listed().is_none() && ids.has(i));
+        match has_open {
+            true => Lifetime::Kept,
+            false => Lifetime::Permanent,
+        }
     }
 
     /// The value of one label.

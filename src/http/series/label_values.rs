@@ -38,6 +38,11 @@ impl LabelIds {
         *word = *word & !(0xFFFF << shift) | u64::from(id) << shift;
     }
 
+    /// Whether the value of a label is present.
+    pub(crate) fn has(self, label: usize) -> bool {
+        self.get(label) != ABSENT
+    }
+
     /// Whether all values are absent.
     #[inline]
     pub(crate) fn is_empty(self) -> bool {

@@ -254,9 +254,12 @@ impl LayerSeries {
         let connections = series.endpoint.connections.get_or_init(Box::default);
         connections.get_or_insert(ConnectionKey { kind, labels }, || {
             let key = |metric| self.key(metric, series, labels, None, Some(kind));
+            let lifetime = self.custom.lifetime(labels);
             ConnectionSeries {
-                open: key(HttpMetric::OpenConnections).map(|key| self.sink.in_progress(key)),
-                duration: key(HttpMetric::ConnectionDuration).map(|key| self.sink.histogram(key)),
+                open: key(HttpMetric::OpenConnections)
+                    .map(|key| self.sink.in_progress(key, lifetime)),
+                duration: key(HttpMetric::ConnectionDuration)
+                    .map(|key| self.sink.histogram(key, lifetime)),
             }
         })
     }
@@ -267,7 +270,7 @@ impl LayerSeries {
     ) -> Option<InProgressHandle> {
         let labels = self.custom.on_everything(series.labels);
         let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
-        Some(self.sink.in_progress(key))
+        Some(self.sink.in_progress(key, self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_aborted(
@@ -278,15 +281,16 @@ impl LayerSeries {
     ) -> Option<CounterHandle> {
         let (labels, reason) = (series.labels, Some(reason.label()));
         let key = self.key(metric, series, labels, None, reason)?;
-        Some(self.sink.counter(key))
+        Some(self.sink.counter(key, self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_response_bytes(
         &'static self,
         series: &RequestSeries,
     ) -> Option<CounterHandle> {
-        let key = self.key(HttpMetric::ResponseBytes, series, series.labels, None, None)?;
-        Some(self.sink.counter(key))
+        let labels = series.labels;
+        let key = self.key(HttpMetric::ResponseBytes, series, labels, None, None)?;
+        Some(self.sink.counter(key, self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_recorder(
@@ -295,8 +299,10 @@ impl LayerSeries {
         status: Status,
     ) -> CompletionRecorder {
         let key = |family| self.key(family, series, series.labels, Some(status), None);
-        let histogram = |family| Some(self.sink.histogram(key(family)?));
-        let requests = key(HttpMetric::Requests).map(|key| self.sink.counter(key));
+        let lifetime = self.custom.lifetime(series.labels);
+        let histogram = |family| Some(self.sink.histogram(key(family)?, lifetime));
+        let counter = |key| self.sink.counter(key, lifetime);
+        let requests = key(HttpMetric::Requests).map(counter);
         let duration = histogram(HttpMetric::Duration);
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
             (&requests, &duration)
@@ -308,7 +314,7 @@ impl LayerSeries {
         let responses = status.is_response().then(|| key(HttpMetric::Responses));
         CompletionRecorder::Other(Box::new(Handles {
             requests,
-            responses: responses.flatten().map(|key| self.sink.counter(key)),
+            responses: responses.flatten().map(counter),
             duration,
             head_duration: histogram(HttpMetric::HeadDuration),
             response_size: histogram(HttpMetric::ResponseBodySize),

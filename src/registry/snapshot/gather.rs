@@ -12,6 +12,7 @@ use crate::collect::deadline::Deadline;
 use crate::registry::Registry;
 use crate::registry::collectors::collection::Collection;
 use crate::registry::collectors::merge::CollectorMerge;
+use crate::registry::expiry::pages::Purpose;
 
 /// Does work until it has a result, and yields whenever a budget is spent.
 async fn in_turns<T>(mut work: impl FnMut(&mut Budget) -> Option<T>) -> T {
@@ -54,16 +55,17 @@ impl Registry {
         let is_taken = move |name: &str| registered.has_sample_name(name);
         let mut merge = CollectorMerge::new(collected, collectors.constant_labels(), is_taken);
         let collected = in_turns(|budget| merge.advance(budget)).await;
+        values.complete();
         Snapshot::new(values, collected)
     }
 
     async fn read_values(&self) -> Arc<RegistryValues> {
-        let mut reader = ValueReader::new(self);
+        let mut reader = ValueReader::new(self, Purpose::Page);
         Arc::new(in_turns(|budget| reader.advance(budget)).await)
     }
 
     /// Reads the metrics of the registry synchronously, without those of its collectors.
-    pub(crate) fn snapshot_now(&self) -> Snapshot {
-        Snapshot::new(Arc::new(RegistryValues::now(self)), Vec::new())
+    pub(crate) fn snapshot_now(&self, purpose: Purpose) -> Snapshot {
+        Snapshot::new(Arc::new(RegistryValues::now(self, purpose)), Vec::new())
     }
 }

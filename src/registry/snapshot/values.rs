@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::budget::Budget;
 use crate::model::kind::has_sample_name;
 use crate::registry::cells::{CellId, SeriesCells};
+use crate::registry::expiry::pages::{Page, Purpose};
 use crate::registry::family::Family;
 use crate::registry::index::SeriesIndex;
 use crate::registry::native::NativeBuckets;
@@ -19,6 +20,7 @@ pub(crate) struct RegistryValues {
     pub(crate) families: Vec<(Arc<Family>, Arc<SeriesIndex>)>,
     numbers: Numbers,
     shards: usize,
+    page: Page,
 }
 
 /// The sums over all shards, and the states.
@@ -37,14 +39,19 @@ pub(crate) struct Spare(Mutex<Numbers>);
 
 impl RegistryValues {
     /// Reads a registry without yielding.
-    pub(crate) fn now(registry: &Registry) -> Self {
-        let mut reader = ValueReader::new(registry);
+    pub(crate) fn now(registry: &Registry, purpose: Purpose) -> Self {
+        let mut reader = ValueReader::new(registry, purpose);
         loop {
             // Reads in slices, because other scrapes wait for the lock of an index while it is merged.
             if let Some(values) = reader.advance(&mut Budget::until_yield()) {
                 return values;
             }
         }
+    }
+
+    /// Marks the page as complete: whoever asked for it has all values.
+    pub(crate) fn complete(&self) {
+        self.page.complete();
     }
 
     pub(crate) fn count(&self, cell: CellId) -> u64 {
@@ -160,10 +167,18 @@ pub(crate) struct ValueReader {
     counts_end: usize,
     sums_end: usize,
     states_end: usize,
+    /// Taken when everything is read.
+    page: Option<Page>,
+    /// The next series to check, of the current family.
+    next_series: usize,
+    /// The number of families whose shown values are noted.
+    noted: usize,
 }
 
 impl ValueReader {
-    pub(crate) fn new(registry: &Registry) -> Self {
+    pub(crate) fn new(registry: &Registry, purpose: Purpose) -> Self {
+        // Before the families are read, so that nothing of them expires.
+        let page = registry.inner.pages.start(purpose);
         let mut unread = registry.inner.families.sorted();
         unread.reverse();
         Self {
@@ -175,6 +190,9 @@ impl ValueReader {
             counts_end: 0,
             sums_end: 0,
             states_end: 0,
+            page: Some(page),
+            next_series: 0,
+            noted: 0,
         }
     }
 
@@ -182,7 +200,9 @@ impl ValueReader {
     pub(crate) fn advance(&mut self, budget: &mut Budget) -> Option<RegistryValues> {
         self.collect_series(budget)?;
         self.gather_numbers(budget)?;
+        self.note_shown(budget)?;
         Some(RegistryValues {
+            page: self.page.take()?,
             shards: self.registry.inner.store.live_shards(),
             registry: self.registry.clone(),
             families: std::mem::take(&mut self.families),
@@ -195,11 +215,19 @@ impl ValueReader {
             if budget.is_spent() {
                 return None;
             }
+            if let Some(page) = &self.page {
+                self.registry
+                    .settle(family, &mut self.next_series, page, budget)?;
+            }
             let index = family.index(&mut self.merged, budget)?;
+            self.next_series = 0;
             self.families
                 .extend(self.unread.pop().map(|family| (family, index)));
             self.merged = false;
             if self.unread.is_empty() {
+                if let Some(page) = &mut self.page {
+                    page.has_collected();
+                }
                 // Read after all indexes, so that the cells of all indexed series are included.
                 let RegistryInner { store, spare, .. } = &*self.registry.inner;
                 self.counts_end = store.counts_end() as usize;
@@ -251,6 +279,29 @@ impl ValueReader {
             let start = states.len();
             let end = start + affordable(*states_end - start, 1, budget)?;
             states.extend((start..end).map(|cell| store.states.get(cell as CellId)));
+        }
+        Some(())
+    }
+}
+
+impl ValueReader {
+    fn note_shown(&mut self, budget: &mut Budget) -> Option<()> {
+        let Self {
+            registry,
+            families,
+            numbers: Numbers { counts, sums, .. },
+            page: Some(page),
+            next_series,
+            noted,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        while let Some((family, _)) = families.get(*noted) {
+            registry.note_shown(family, next_series, page, (counts, sums), budget)?;
+            *noted += 1;
+            *next_series = 0;
         }
         Some(())
     }

@@ -28,11 +28,16 @@ mod model {
 mod registry {
     #[path = "../../../../src/registry/cells.rs"]
     mod cells;
+    #[path = "../../../../src/registry/life.rs"]
+    mod life;
     #[path = "../../../../src/registry/native.rs"]
     mod native;
+    #[path = "../../../../src/registry/expiry/pages.rs"]
+    mod pages;
     #[path = "../../../../src/registry/thread_slot.rs"]
     mod thread_slot;
 
+    pub(crate) mod expiry_models;
     pub(crate) mod models;
 }
 
@@ -62,7 +67,8 @@ pub(crate) fn run_threads(tasks: Vec<Task>) {
 }
 
 fn main() {
-    let models = registry::models::ALL.iter().chain(maps::models::ALL);
+    let registry = registry::models::ALL.iter().chain(registry::expiry_models::ALL);
+    let models = registry.chain(maps::models::ALL);
     for (promise, model) in models {
         explore(promise, *model);
     }

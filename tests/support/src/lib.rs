@@ -50,6 +50,23 @@ pub async fn wait_until(description: &str, mut condition: impl FnMut() -> bool) 
     waited.unwrap_or_else(|_| panic!("timed out after {TIMEOUT:?} waiting until {description}"));
 }
 
+/// Renders pages until one does not contain `text`, and returns it. Panics after 20 s.
+#[must_use]
+pub fn render_until_gone(registry: &Registry, text: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let page = registry.render();
+        if !page.contains(text) {
+            return page;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{text:?} is still on the page:\n{page}"
+        );
+        std::thread::yield_now();
+    }
+}
+
 /// Calls a function every 100 ms until it returns `Ok`. After 60 s, panics with the last error.
 #[track_caller]
 pub fn retry_until_ok<T>(description: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {

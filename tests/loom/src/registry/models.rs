@@ -63,7 +63,7 @@ fn run_on(store: &Arc<Store>, functions: Vec<fn(&Store, CellId)>, cell: CellId) 
     wait_for_returned_slots();
 }
 
-fn wait_for_returned_slots() {
+pub(super) fn wait_for_returned_slots() {
     while thread_slot::assigned() > 0 {
         thread::yield_now();
     }
