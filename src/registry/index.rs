@@ -24,7 +24,7 @@ struct Unindexed {
     /// The total length of all prefixes, in bytes.
     len: usize,
     /// The prefixes of series to remove from the index.
-    removed: Option<Box<BTreeSet<String>>>,
+    removed: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -88,7 +88,7 @@ impl FamilySeries {
                     series.remove(unindexed);
                 }
                 None => {
-                    removed.get_or_insert_default().insert(prefix);
+                    removed.insert(prefix);
                 }
             }
         }
@@ -111,7 +111,7 @@ impl FamilySeries {
                 true => Unindexed::default(),
                 false => std::mem::take(&mut *lock(&self.unindexed)),
             };
-            if unindexed.series.is_empty() && unindexed.removed.is_none() {
+            if unindexed.series.is_empty() && unindexed.removed.is_empty() {
                 return Some(Arc::clone(index));
             }
             *merged = true;
@@ -175,7 +175,7 @@ impl Merge {
             sorted: BTreeMap::new(),
             old,
             next_old: 0,
-            removed: removed.map(|removed| *removed).unwrap_or_default(),
+            removed,
             merged,
         }
     }

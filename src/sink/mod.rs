@@ -247,7 +247,7 @@ impl Sink {
     pub(crate) fn info(&self, key: Key, lifetime: Lifetime) {
         match &self.0 {
             SinkKind::Registry(registry) => {
-                registry.register_info_series(Cow::Owned(key), lifetime)
+                registry.register_info_series(Cow::Owned(key), lifetime);
             }
             _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
         }
