@@ -77,12 +77,9 @@ impl NativeCells {
             Some(&self.positive),
             self.negative.get().map(|directory| &**directory),
         ];
-        for (_, first) in directories
-            .into_iter()
-            .flatten()
-            .flat_map(Directory::blocks)
-        {
-            (first..first + self.schema.block_len()).for_each(&mut f);
+        let octaves = directories.into_iter().flatten();
+        for (_, first) in octaves.flat_map(Directory::octaves) {
+            (first..first + self.buckets.len()).for_each(&mut f);
         }
     }
 
