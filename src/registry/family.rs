@@ -50,9 +50,8 @@ pub(crate) struct Family {
     windows: Option<Box<Windows>>,
     /// The prefixes that series with sanitized label names have claimed. Prevents that two series are exported with the
     /// same labels.
-    claims: Mutex<Claims>,
-    /// Fast path: while it is `false`, `claims` need not be locked.
-    has_claims: AtomicBool,
+    /// Allocated by the first claim.
+    claims: OnceLock<Box<Mutex<Claims>>>,
     /// Whether there was a warning about sanitized label names.
     has_label_warning: AtomicBool,
 }
@@ -115,8 +114,7 @@ impl Family {
             exemplars: OnceLock::new(),
             #[cfg(feature = "summary")]
             windows: None,
-            claims: Mutex::default(),
-            has_claims: AtomicBool::new(false),
+            claims: OnceLock::new(),
             has_label_warning: AtomicBool::new(false),
         }
     }
@@ -331,29 +329,24 @@ impl Family {
     /// Claims a prefix for a series with sanitized label names. Returns `false` if another series has
     /// claimed it.
     pub(crate) fn claim(&self, prefix: &str, key: &Key) -> bool {
-        let mut claims = lock(&self.claims);
-        self.has_claims.store(true, Ordering::SeqCst);
-        claims.add(prefix, key)
+        lock(self.claims.get_or_init(Box::default)).add(prefix, key)
     }
 
     pub(crate) fn is_claimed(&self, prefix: &str) -> bool {
-        self.has_claims.load(Ordering::SeqCst) && lock(&self.claims).keys.contains_key(prefix)
+        let claims = self.claims.get();
+        claims.is_some_and(|claims| lock(claims).keys.contains_key(prefix))
     }
 
     /// The prefix that was claimed for a key.
     pub(crate) fn claimed_by(&self, key: &Key) -> Option<String> {
-        if !self.has_claims.load(Ordering::SeqCst) {
-            return None;
-        }
-        lock(&self.claims).prefixes.get(key)?.last().cloned()
+        lock(self.claims.get()?).prefixes.get(key)?.last().cloned()
     }
 
     /// Gives up the claim of a key whose series has expired.
     pub(crate) fn unclaim(&self, key: &Key) {
-        if !self.has_claims.load(Ordering::SeqCst) {
-            return;
-        }
-        for prefix in lock(&self.claims).remove(key) {
+        let claims = self.claims.get();
+        let prefixes = claims.map(|claims| lock(claims).remove(key));
+        for prefix in prefixes.unwrap_or_default() {
             if let Some(utf8_names) = self.utf8_names() {
                 utf8_names.remove_labels(self.labels_of(&prefix));
             }
