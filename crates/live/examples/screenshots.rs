@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let page = shop.read_line_after("live page:    ");
     let browsers = [Theme::Light, Theme::Dark].map(Browser::with_theme);
     for browser in &browsers {
-        browser.resize(1280, 840);
+        browser.resize(1280, 904);
         browser.open(&page);
     }
     std::thread::sleep(WARM_UP);

@@ -229,8 +229,9 @@ function askToken(isWrong) {
   const dialog = byId('token-dialog');
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('cancel', (event) => event.preventDefault());
-    byId('token-form').addEventListener('submit', () => resolve(byId('token-input').value.trim()), { once: true });
+    dialog.oncancel = (event) => event.preventDefault();
+    // Not at the submission, after which the dialog is closed: it may be opened again before.
+    dialog.addEventListener('close', () => resolve(byId('token-input').value.trim()), { once: true });
   });
 }
 
