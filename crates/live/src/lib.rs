@@ -32,8 +32,8 @@
 //! | the page is put into a frame | `frame-ancestors 'none'` |
 //! | many viewers, many series, viewers that do not read | [maximum of viewers](LivePageBuilder::max_viewers), [of series](LivePageBuilder::max_series); viewers that read nothing for 60 s are removed |
 //!
-//! The page sets no cookies and loads nothing from other hosts. A link on another website opens it: only its data is limited to
-//! requests of the page itself.
+//! The page sets no cookies and loads nothing from other hosts. A link on another website opens it: only its data is limited
+//! to requests of the page itself.
 //!
 //! # With tonic
 //!

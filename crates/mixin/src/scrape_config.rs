@@ -118,9 +118,10 @@ impl ScrapeConfig {
     /// The configuration is for this version. For servers of several versions, generate one for each: Prometheus before 3.8
     /// does not load a file with `scrape_native_histograms`, and from 3.9 the flag has no effect.
     ///
-    /// The configuration of vmagent does not change, because VictoriaMetrics scrapes text only. It gets classic buckets, so keep
-    /// them: of a histogram [without classic buckets](tower_prometheus::NativeHistogram::without_classic_buckets), it gets only
-    /// the sum and the count.
+    /// The configuration of vmagent does not change, because VictoriaMetrics scrapes text only. It gets classic buckets, so
+    /// keep them: of a histogram
+    /// [without classic buckets](tower_prometheus::NativeHistogram::without_classic_buckets), it gets only the sum and the
+    /// count.
     ///
     /// ```
     /// use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};
