@@ -177,7 +177,7 @@
 //! | dropped | A future, a body or a guard is destroyed, in the sense of Rust. A request is cancelled by dropping its future. Dropping its response body before the end aborts the body, except that of a long-lived connection. | [How requests end](#how-requests-end) |
 //! | endpoint | The value of the label `endpoint`: a route template. | [`Endpoint`](http::Endpoint) |
 //! | event stream | A response with the content type `text/event-stream`, in any case, with or without parameters such as `; charset=utf-8`. Its events are server-sent events (SSE). | [How requests end](#how-requests-end) |
-//! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics and protobuf. | [`HttpMetrics::exemplar`] |
+//! | exemplar | The trace of one request in a bucket of a histogram, exported in OpenMetrics, and in protobuf to Prometheus 3.0 and later. | [`HttpMetrics::exemplar`] |
 //! | exposition format | The format of the metrics page: the text format 0.0.4, OpenMetrics or protobuf. | [`MetricsHandler`] |
 //! | failed | Of a request: the inner service returns an error instead of a response: status `error`. A request with a response of the status 500 has not failed in this sense. Of a collector: its metrics are missing, because it returned an error or invalid samples, panicked or timed out. | [How requests end](#how-requests-end), [`collect`] |
 //! | gather | To run the collectors and read all metrics. | [`Registry::gather`] |

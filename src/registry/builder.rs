@@ -231,8 +231,13 @@ impl RegistryBuilder {
     /// [the recorder](crate::Registry#impl-Recorder-for-Registry).
     ///
     /// Everything that reads the registry inside the program uses the names without UTF-8: [`Registry::sum`],
-    /// [`Registry::render`], [`Registry::gather`]. So do dashboards and rules for scrapers of both kinds. In Prometheus, a
-    /// metric with such a name is queried as `{"http.requests"}`.
+    /// [`Registry::render`], [`Registry::gather`].
+    ///
+    /// A scraper that accepts UTF-8 stores these names, so its queries must use them: `{"http.requests"}`, with a label
+    /// `{"http.requests_bucket", "http.method"="GET"}`. Queries of `http_requests` are then empty, and so are the panels and
+    /// rules that `tower-prometheus-mixin` generates, because it only generates names without UTF-8. A metric of a generated
+    /// dashboard should have a valid name. To get the names without UTF-8 from Prometheus 3.4 or later, set
+    /// `metric_name_escaping_scheme: underscores` in its configuration, for all jobs or for one.
     ///
     /// Source: Prometheus' "UTF-8 in metric and label names", section "Escaping Schemes".
     pub fn utf8_names(mut self) -> Self {
@@ -244,11 +249,14 @@ impl RegistryBuilder {
     /// registered, in seconds since 1970.
     ///
     /// With them, a scraper knows that a new series started at 0, so that the first increments count in a rate. They
-    /// make the page of counters twice as long. Off by default, because Prometheus stores each of them as a series
-    /// `…_created`, unless it is started with `--enable-feature=created-timestamp-zero-ingestion`. Pages in protobuf
-    /// always have these times. Collectors do not report them.
+    /// make the page of counters twice as long. Prometheus uses them from 2.55 on, if it is started with
+    /// `--enable-feature=created-timestamp-zero-ingestion`. But with this flag it asks for protobuf, which always has these
+    /// times, unless its configuration sets `scrape_protocols`. So Prometheus needs these lines only if it must scrape
+    /// OpenMetrics. Off by default, because it otherwise stores each of them as a series `…_created`; 2.55 does so even with
+    /// the flag.
     ///
-    /// A metric has no such lines if another metric is called like them.
+    /// Collectors do not report these times. A metric has no such lines if another metric is called like them, nor has a
+    /// counter whose name does not end with `_total`: in OpenMetrics, its type is unknown. In protobuf, it has its time.
     pub fn created_lines(mut self) -> Self {
         self.page.created_lines = true;
         self

@@ -45,11 +45,22 @@ use crate::scrape::source::PageSource;
 /// A client that accepts gzip and refuses uncompressed responses always gets gzip. If no format is
 /// acceptable, the page is served as text 0.0.4.
 ///
-/// Only protobuf has [native histograms](crate::NativeHistogram). It also has the time at which each series was
-/// registered, with which Prometheus can count the first increments of a series; OpenMetrics has it with
-/// [`created_lines`](crate::RegistryBuilder::created_lines). Prometheus prefers protobuf if native histograms are enabled.
+/// Only protobuf has [native histograms](crate::NativeHistogram). Prometheus prefers it if native histograms are enabled.
 /// Exemplars are in protobuf for scrapers that name an `escaping`, as Prometheus does from 3.0: Prometheus 2.42 hangs on
 /// them.
+///
+/// Protobuf also has the time at which each series was registered; OpenMetrics has it with
+/// [`created_lines`](crate::RegistryBuilder::created_lines). With it, Prometheus counts the first increments of a series, but
+/// only if it is started with `--enable-feature=created-timestamp-zero-ingestion`, and ignores it otherwise:
+///
+/// | version of Prometheus | reads the times of |
+/// |---|---|
+/// | before 2.50 | nothing |
+/// | 2.50 and later | counters, classic histograms and summaries in protobuf |
+/// | 2.55 and later | those in OpenMetrics, too |
+/// | 3.0 and later | native histograms, too |
+///
+/// With this flag, Prometheus also prefers protobuf, unless its configuration sets `scrape_protocols`.
 ///
 /// Names are the same for all scrapers, unless the registry keeps [names that need
 /// UTF-8](crate::RegistryBuilder::utf8_names).

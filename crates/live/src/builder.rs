@@ -46,10 +46,14 @@ impl LivePageBuilder {
         }
     }
 
-    /// Allows requests with this host name in `Host` and `Origin`, such as `shop.example.com`, with any port.
+    /// Allows requests with this host name in `Host` and `Origin`, such as `shop.example.com`, with any port. Call it again
+    /// for each further name.
     ///
     /// By default, only IP addresses, `localhost` and names under `localhost` are allowed. Otherwise any website could
     /// point its own name at the service and read the page (DNS rebinding). Upper and lower case are the same.
+    ///
+    /// In HTTP/2, the host is `:authority`. `X-Forwarded-Host` and `Forwarded` are not read: behind a proxy that replaces
+    /// `Host`, allow the name that it sends.
     pub fn allow_host(mut self, name: impl Into<String>) -> Self {
         self.access.hosts.push(name.into().to_ascii_lowercase());
         self
@@ -58,7 +62,8 @@ impl LivePageBuilder {
     /// Requires this bearer token for the data; none is required by default.
     ///
     /// The page asks for the token and keeps it until the browser's tab is closed. It sends it as
-    /// `Authorization: Bearer`. The page itself, its script and its style contain no data and need no token.
+    /// `Authorization: Bearer`. Requests for the data without the token, or with another one, get 401. The page itself, its
+    /// script and its style contain no data and need no token.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.access.token = Some(token.into());
         self

@@ -15,22 +15,36 @@
 //!
 //! # What the page reveals
 //!
-//! Anyone who can load the page can read all metrics of the registry and its collectors: names, HELP texts, labels and their
-//! values, and how they change. That is the same as on the metrics page. It includes route templates, traffic, error rates and
+//! Without a [token](LivePageBuilder::token), anyone who can load the page can read all metrics of the registry and its
+//! collectors: names, HELP texts, labels and their values, and how they change. With a token, anyone can load the page, its
+//! script and its style, which contain no data; requests for the data without the token get 401. The data is the same as on
+//! the metrics page. It includes route templates, traffic, error rates and
 //! versions. It does not include paths, query strings, headers or bodies, unless the application puts them into labels.
 //!
 //! The page is read-only: no request changes anything. Its protections:
 //!
 //! | threat | protection |
 //! |---|---|
-//! | another website reads the data from the visitor's browser | no CORS headers; requests with a foreign `Origin` or a cross-site `Sec-Fetch-Site` are refused |
-//! | another website points its own name at the service (DNS rebinding) | only IP addresses, `localhost` and [allowed hosts](LivePageBuilder::allow_host) are answered |
+//! | another website reads the data from the visitor's browser | no CORS headers; requests with a foreign `Origin` get 403, and so do requests for the data whose `Sec-Fetch-Site` is `cross-site` or `same-site`, whatever hosts are allowed |
+//! | another website points its own name at the service (DNS rebinding) | only IP addresses, `localhost`, `*.localhost` and [allowed hosts](LivePageBuilder::allow_host) are answered, others get 403 |
 //! | another person on the network reads the data | a [token](LivePageBuilder::token), or a layer that authenticates requests |
 //! | a label value contains HTML or a script | values are shown as text; the content security policy allows no inline script, and trusted types no HTML from strings |
 //! | the page is put into a frame | `frame-ancestors 'none'` |
 //! | many viewers, many series, viewers that do not read | [maximum of viewers](LivePageBuilder::max_viewers), [of series](LivePageBuilder::max_series); viewers that read nothing for 60 s are removed |
 //!
-//! The page sets no cookies and loads nothing from other hosts.
+//! The page sets no cookies and loads nothing from other hosts. A link on another website opens it: only its data is limited
+//! to requests of the page itself.
+//!
+//! # With tonic
+//!
+//! tonic's server answers the page on the port of its services:
+//!
+#![cfg_attr(not(doctest), doc = include_str!("tonic.md"))]
+//!
+//! A [`GrpcMetricsLayer`](tower_prometheus::grpc::GrpcMetricsLayer) around the whole server does not measure the requests of a
+//! browser, because it only measures requests whose `content-type` is `application/grpc…`. HTTP layers do not measure them
+//! either: all responses of the page, also 401, 403, 404, 405 and 503, are marked
+//! [`SkipMetrics`](tower_prometheus::http::SkipMetrics).
 //!
 //! # Shutdown
 //!

@@ -76,6 +76,10 @@ impl Definitions {
     /// scrapes native histograms, see [`ScrapeConfig::native_histograms`](crate::ScrapeConfig::native_histograms). They
     /// work in Prometheus 2.40 and later. VictoriaMetrics has no native histograms.
     ///
+    /// If the registry leaves out the classic buckets, queries can only read native ones. While old instances of the service
+    /// have classic buckets and new ones have not, keep them in this registry, so that
+    /// [`mixed_histograms`](Self::mixed_histograms) reads both.
+    ///
     /// ```
     /// use tower_prometheus::{Error, HttpMetrics, Registry};
     /// use tower_prometheus_mixin::{Definitions, Query};
@@ -109,7 +113,8 @@ impl Definitions {
     ///
     /// Set it while instances are updated, or while one Prometheus scrapes native histograms and another does not. Remove it
     /// afterwards: the queries are longer. All servers must know the functions of native histograms, as Prometheus 2.40
-    /// and later do. VictoriaMetrics does not: generate its files without [`histograms_in`](Self::histograms_in).
+    /// and later do. VictoriaMetrics does not: generate its files without [`histograms_in`](Self::histograms_in), and keep the
+    /// classic buckets in the service, because these files read them.
     ///
     /// | query | if a server has only one kind | if instances in one server have different kinds | if an instance has both kinds |
     /// |---|---|---|---|
@@ -117,8 +122,10 @@ impl Definitions {
     /// | fraction below a bound | as that kind | all instances | counted once |
     /// | quantile | as that kind | the instances with native buckets; the others only for labels without any of these | the native buckets |
     ///
-    /// - A bound must be a bucket bound, because classic buckets have no other. A histogram without classic buckets has
-    ///   only the native half of quantiles and fractions.
+    /// - A bound must be a classic bucket bound of the definitions. An instance that does not have this bound yet counts as
+    ///   above it, so deploy a new bound to all instances first.
+    /// - If the registry leaves out the classic buckets of a histogram, its quantiles and fractions are those of the instances
+    ///   with native buckets, and a bound can be any number. Its rates and means still include all instances.
     /// - An instance that changed from classic to native buckets in the range of a rate counts with what it has recorded
     ///   since. The same holds for a 30-day error budget.
     pub fn mixed_histograms(mut self) -> Self {

@@ -84,7 +84,7 @@
 //! | functions | fit the type of the metric: the rate of a counter, the value of a gauge, a quantile of a histogram |
 //! | operands of an operator | have the same labels, so that their series match |
 //! | threshold of a quantile | can be reached: a quantile of classic buckets never exceeds the last finite bound |
-//! | bound of a latency objective | is a bound of classic buckets, because between bounds Prometheus only estimates; any bound for [native histograms](#native-histograms) |
+//! | bound of a latency objective | is a bound of classic buckets, because between bounds Prometheus only estimates; any bound for [native histograms](#native-histograms) without [`mixed_histograms`](Definitions::mixed_histograms) |
 //! | legends, and `{{ $labels.… }}` in summaries and descriptions | use labels that the query keeps |
 //! | regular expressions | have the syntax of RE2, which Prometheus uses |
 //! | summaries, descriptions and other templates of alerts | have the syntax, functions and variables of Prometheus |

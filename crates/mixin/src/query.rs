@@ -92,7 +92,8 @@ impl Query {
     /// Calculates a quantile of a histogram, over all series unless [`by`](Self::by) keeps labels.
     ///
     /// `quantile` is 0 to 1: 0.95 for p95. Of classic buckets, the result never exceeds the last finite bound. Of native
-    /// ones, it is right within their growth factor.
+    /// ones, it is right within their growth factor, which is larger than the configured one in series that have exceeded
+    /// [`max_buckets`](tower_prometheus::NativeHistogram::max_buckets).
     pub fn quantile(quantile: f64, family: impl Into<String>) -> Self {
         Self::new(Expression::Quantile {
             quantile,
@@ -113,7 +114,8 @@ impl Query {
     /// Calculates the fraction of a histogram's observations that are at most `bound`, from 0 to 1, over all series
     /// unless [`by`](Self::by) keeps labels.
     ///
-    /// `bound` is in the unit of the histogram. Of classic buckets, it must be a bound. Of native ones, it can be any number:
+    /// `bound` is in the unit of the histogram. Of classic buckets, also with
+    /// [`mixed_histograms`](crate::Definitions::mixed_histograms), it must be a bound. Of native ones, it can be any number:
     /// Prometheus estimates the fraction within one bucket, which is 9 % wide with the growth factor 1.1.
     pub fn fraction_below(bound: f64, family: impl Into<String>) -> Self {
         Self::new(Expression::FractionBelow {

@@ -115,7 +115,13 @@ impl ScrapeConfig {
     /// yourself, `PrometheusProto` must be the first. A histogram that has native buckets is stored with these only, unless
     /// [`always_scrape_classic_histograms`](Self::always_scrape_classic_histograms) is set.
     ///
-    /// The configuration of vmagent does not change, because VictoriaMetrics scrapes text only: it gets classic buckets.
+    /// The configuration is for this version. For servers of several versions, generate one for each: Prometheus before 3.8
+    /// does not load a file with `scrape_native_histograms`, and from 3.9 the flag has no effect.
+    ///
+    /// The configuration of vmagent does not change, because VictoriaMetrics scrapes text only. It gets classic buckets, so
+    /// keep them: of a histogram
+    /// [without classic buckets](tower_prometheus::NativeHistogram::without_classic_buckets), it gets only the sum and the
+    /// count.
     ///
     /// ```
     /// use tower_prometheus_mixin::{ScrapeConfig, ScrapeJob};

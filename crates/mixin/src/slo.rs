@@ -96,9 +96,10 @@ impl Slo {
     /// Creates an objective for the fraction of a histogram's observations that are at most `within`: at least
     /// `objective`, such as 0.99.
     ///
-    /// `name` becomes the label `slo`. `within` is in the unit of the histogram. It can be any number if the definitions of
-    /// the rules give the histogram [native buckets](crate#native-histograms); otherwise it must be a bucket bound. For the
-    /// metrics of a layer, use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
+    /// `name` becomes the label `slo`. `within` is in the unit of the histogram. It must be a bound of the classic buckets if
+    /// queries read these: without [native histograms](crate#native-histograms), and with
+    /// [`mixed_histograms`](crate::Definitions::mixed_histograms). Otherwise it can be any number. For the metrics of a layer,
+    /// use [`http_latency`](Self::http_latency) or [`grpc_latency`](Self::grpc_latency).
     pub fn latency(
         name: impl Into<String>,
         objective: f64,

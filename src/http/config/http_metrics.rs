@@ -526,7 +526,9 @@ impl HttpMetrics {
         self
     }
 
-    /// Adds the trace of a request to its duration bucket as an exemplar, exported in OpenMetrics and protobuf.
+    /// Adds the trace of a request to its duration bucket as an exemplar.
+    ///
+    /// Exemplars are exported in OpenMetrics, and in protobuf to Prometheus 3.0 and later.
     ///
     /// Each bucket keeps the latest exemplar, replaced at most once per second.
     /// [`TraceId::from_traceparent`] reads the trace from the `traceparent` header. Recorders of other crates

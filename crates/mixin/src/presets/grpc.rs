@@ -125,8 +125,9 @@ impl Slo {
     /// type.
     ///
     /// `name` becomes the label `slo`. `within` can be any number if the definitions of the rules give the durations
-    /// [native buckets](crate#native-histograms). Otherwise it must be a bucket bound of the layer's durations, or
-    /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
+    /// [native buckets](crate#native-histograms). Otherwise, and with
+    /// [`mixed_histograms`](crate::Definitions::mixed_histograms), it must be a bucket bound of the layer's durations,
+    /// or [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
     ///
     /// # Errors
     ///

@@ -147,8 +147,9 @@ impl Slo {
     /// `objective`, such as 0.99.
     ///
     /// `name` becomes the label `slo`. `within` can be any number if the definitions of the rules give the durations
-    /// [native buckets](crate#native-histograms). Otherwise it must be one of the layer's `duration_buckets`, or
-    /// [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
+    /// [native buckets](crate#native-histograms). Otherwise, and with
+    /// [`mixed_histograms`](crate::Definitions::mixed_histograms), it must be one of the layer's `duration_buckets`,
+    /// or [`Rules::to_yaml`](crate::Rules::to_yaml) returns an error.
     ///
     /// # Errors
     ///
