@@ -344,9 +344,12 @@ impl Family {
 
     /// Gives up the claim of a key whose series has expired.
     pub(crate) fn unclaim(&self, key: &Key) {
-        let claims = self.claims.get();
-        let prefixes = claims.map(|claims| lock(claims).remove(key));
-        for prefix in prefixes.unwrap_or_default() {
+        let Some(claims) = self.claims.get() else {
+            return;
+        };
+        // Locked until the names are removed: then, another series may claim the prefix and add its own.
+        let mut claims = lock(claims);
+        for prefix in claims.remove(key) {
             if let Some(utf8_names) = self.utf8_names() {
                 utf8_names.remove_labels(self.labels_of(&prefix));
             }
