@@ -12,6 +12,7 @@ use crate::exposition::escaping::{EscapingScheme, FamilyNames, UsedNames};
 use crate::exposition::wire::Message;
 use crate::model::kind::MetricKind;
 use crate::model::native::ZERO_THRESHOLD;
+use crate::registry::exemplars::Exemplars;
 use crate::registry::native::NativeBuckets;
 use crate::registry::snapshot::{
     Exemplar, FamilySnapshot, FamilySource, HistogramValue, RegistryFamily, SeriesSnapshot,
@@ -39,9 +40,6 @@ pub(crate) struct ProtobufWriter {
 /// The approximate costs of a series and of a bucket in nanoseconds.
 const SERIES: usize = 250;
 const BUCKET: usize = 10;
-
-/// The maximum number of exemplars of a native histogram. Prometheus reads up to 10.
-const MAX_EXEMPLARS: usize = 10;
 
 /// The maximum size of a slice in bytes.
 const SLICE: usize = 64 * 1024;
@@ -235,7 +233,7 @@ fn write_histogram(
     write_buckets(message, 12, &native.positive);
     write_timestamp(message, 15, created);
     if exemplars {
-        for exemplar in histogram.latest_exemplars(MAX_EXEMPLARS) {
+        for exemplar in histogram.latest_exemplars(Exemplars::NATIVE) {
             message.message(16, |message| write_exemplar(message, &exemplar));
         }
     }

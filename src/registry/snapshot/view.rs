@@ -363,7 +363,11 @@ impl HistogramValue<'_> {
                 Bucket {
                     upper_bound,
                     cumulative_count,
-                    exemplar: exemplars.and_then(|exemplars| exemplars.get(i)),
+                    exemplar: exemplars.and_then(|exemplars| match self.bounds {
+                        // A histogram with only native buckets has exemplars by octave.
+                        [] => exemplars.latest(),
+                        _ => exemplars.get(i),
+                    }),
                 }
             })
     }
