@@ -210,13 +210,20 @@ fn write_histogram(
     let count = native.map_or_else(|| histogram.count(), NativeBuckets::count);
     message.uint(1, count);
     message.double(2, histogram.sum());
-    for bucket in histogram
-        .buckets()
-        .filter(|bucket| bucket.upper_bound.is_finite())
-    {
+    // Scrapers add the bucket `+Inf` themselves. It is only written for its exemplar, as in client_golang.
+    let writes_infinity = exemplars && histogram.has_classic();
+    for bucket in histogram.buckets().filter(|bucket| {
+        bucket.upper_bound.is_finite() || (writes_infinity && bucket.exemplar.is_some())
+    }) {
         message.message(3, |message| {
-            // Classic and native buckets are counted separately, so they can differ.
-            message.uint(1, bucket.cumulative_count.min(count));
+            // Classic and native buckets are counted separately, so they can differ. `+Inf` has all observations.
+            message.uint(
+                1,
+                match bucket.upper_bound.is_finite() {
+                    true => bucket.cumulative_count.min(count),
+                    false => count,
+                },
+            );
             message.double(2, bucket.upper_bound);
             if let Some(exemplar) = bucket.exemplar.filter(|_| exemplars) {
                 message.message(3, |message| write_exemplar(message, &exemplar));

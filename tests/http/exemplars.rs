@@ -114,6 +114,22 @@ async fn traceparent_of_a_later_version_may_have_more_fields() {
 }
 
 #[tokio::test]
+async fn protobuf_has_the_exemplar_of_the_bucket_without_a_bound() {
+    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let registry = Registry::new();
+    let metrics = HttpMetrics::server().exemplar(TraceId::from_traceparent);
+    let layer = metrics.duration_buckets([1e-9]).build(&registry).unwrap();
+    send_through(layer, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
+    let line = format!("le=\"+Inf\"}} 1 # {{trace_id=\"{TRACE}\"}} ");
+    assert!(open_metrics(&registry).await.contains(&line));
+    let has_trace = |page: Vec<u8>| page.windows(32).any(|part| part == TRACE.as_bytes());
+    let with_scheme = format!("{protobuf};escaping=allow-utf-8");
+    assert!(has_trace(scrape(&registry, &with_scheme).await));
+    // Prometheus 2.42, which names no scheme, hangs on exemplars.
+    assert!(!has_trace(scrape(&registry, protobuf).await));
+}
+
+#[tokio::test]
 async fn histogram_with_only_native_buckets_shows_an_exemplar_of_any_value() {
     let settings = NativeHistogram::new(1.1).without_classic_buckets();
     // From 8 µs to 8 ms, each in another octave.

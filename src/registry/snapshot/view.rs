@@ -330,6 +330,11 @@ impl HistogramValue<'_> {
         self.native.as_ref()
     }
 
+    /// Whether the histogram has classic buckets. Beside native buckets, `+Inf` alone does not count.
+    pub(crate) fn has_classic(&self) -> bool {
+        self.native.is_none() || !self.bounds.is_empty()
+    }
+
     /// The number of buckets: all classic ones, and the native ones with observations.
     pub(crate) fn bucket_count(&self) -> usize {
         self.counts.len() + self.native.as_ref().map_or(0, NativeBuckets::len)
