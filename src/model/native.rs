@@ -69,6 +69,9 @@ impl NativeHistogram {
     /// A series that has more is exported from then on with half the resolution: two neighbouring buckets become one.
     /// Nothing is lost, and no count decreases. At the lowest resolution, schema -4, a series can have up to 146
     /// buckets whatever the limit.
+    ///
+    /// The limit applies to the export. In memory, a series has up to 256 cells of 8 bytes per octave and thread,
+    /// depending on the factor.
     pub const fn max_buckets(mut self, buckets: usize) -> Self {
         self.max_buckets = buckets;
         self

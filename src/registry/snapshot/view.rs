@@ -241,8 +241,7 @@ impl<'a> RegistryFamily<'a> {
     pub(crate) fn value_work(self) -> usize {
         match self.family.instrument {
             Instrument::InProgress => self.values.in_progress_work(),
-            // Reads the cells of all blocks.
-            Instrument::Histogram if self.family.has_native() => 900,
+            Instrument::Histogram => self.family.native_work(),
             // Merges the sketches.
             #[cfg(feature = "summary")]
             Instrument::Summary => 1500,
