@@ -554,3 +554,21 @@ fn macros_do_not_allocate_on_known_series_with_rules_for_quantiles() {
     assert_eq!(registry.sum("db_query_seconds", &quantile), Some(0.25));
     assert_eq!(registry.sum("wait_seconds_count", &[]), Some(103.0));
 }
+
+#[test]
+fn allocations_of_a_page_are_proportional_to_the_names_that_need_utf8() {
+    let page_of = |families: usize| {
+        let registry = Registry::builder().utf8_names().build().unwrap();
+        metrics::with_local_recorder(&registry, || {
+            for i in 0..families {
+                metrics::counter!(format!("jobs.{i}_total")).increment(1);
+            }
+        });
+        let accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8";
+        let page = || drop(test_support::page::render_for(&registry, accept));
+        page();
+        allocation_counter::measure(page).count_total
+    };
+    let (few, many) = (page_of(50), page_of(400));
+    assert!(many < 16 * few, "{few} allocations, {many} allocations");
+}

@@ -204,6 +204,11 @@ impl FamilyWriter {
             part_labels,
             ..
         } = &self.parts;
+        let exemplar_of = |exemplars: &Exemplars, i| match part_labels.len() {
+            // A histogram with only native buckets has exemplars by octave.
+            1 => exemplars.latest(),
+            _ => exemplars.get(i),
+        };
         let comma = if labels.is_empty() { "" } else { "," };
         let start = page.len();
         push_all(page, &[bucket, labels, comma]);
@@ -222,7 +227,7 @@ impl FamilyWriter {
                 page.extend_from_within(line_start.clone());
             }
             push_all(page, &[le, shown]);
-            if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.get(i))
+            if let Some(exemplar) = exemplars.and_then(|exemplars| exemplar_of(exemplars, i))
                 && *n > 0
             {
                 push_exemplar(page, &exemplar, self.format);

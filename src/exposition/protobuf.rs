@@ -12,6 +12,7 @@ use crate::exposition::escaping::{EscapingScheme, FamilyNames, UsedNames};
 use crate::exposition::wire::Message;
 use crate::model::kind::MetricKind;
 use crate::model::native::ZERO_THRESHOLD;
+use crate::registry::exemplars::Exemplars;
 use crate::registry::native::NativeBuckets;
 use crate::registry::snapshot::{
     Exemplar, FamilySnapshot, FamilySource, HistogramValue, RegistryFamily, SeriesSnapshot,
@@ -39,9 +40,6 @@ pub(crate) struct ProtobufWriter {
 /// The approximate costs of a series and of a bucket in nanoseconds.
 const SERIES: usize = 250;
 const BUCKET: usize = 10;
-
-/// The maximum number of exemplars of a native histogram. Prometheus reads up to 10.
-const MAX_EXEMPLARS: usize = 10;
 
 /// The maximum size of a slice in bytes.
 const SLICE: usize = 64 * 1024;
@@ -212,13 +210,20 @@ fn write_histogram(
     let count = native.map_or_else(|| histogram.count(), NativeBuckets::count);
     message.uint(1, count);
     message.double(2, histogram.sum());
-    for bucket in histogram
-        .buckets()
-        .filter(|bucket| bucket.upper_bound.is_finite())
-    {
+    // Scrapers add the bucket `+Inf` themselves. It is only written for its exemplar, as in client_golang.
+    let writes_infinity = exemplars && histogram.has_classic();
+    for bucket in histogram.buckets().filter(|bucket| {
+        bucket.upper_bound.is_finite() || (writes_infinity && bucket.exemplar.is_some())
+    }) {
         message.message(3, |message| {
-            // Classic and native buckets are counted separately, so they can differ.
-            message.uint(1, bucket.cumulative_count.min(count));
+            // Classic and native buckets are counted separately, so they can differ. `+Inf` has all observations.
+            message.uint(
+                1,
+                match bucket.upper_bound.is_finite() {
+                    true => bucket.cumulative_count.min(count),
+                    false => count,
+                },
+            );
             message.double(2, bucket.upper_bound);
             if let Some(exemplar) = bucket.exemplar.filter(|_| exemplars) {
                 message.message(3, |message| write_exemplar(message, &exemplar));
@@ -235,7 +240,7 @@ fn write_histogram(
     write_buckets(message, 12, &native.positive);
     write_timestamp(message, 15, created);
     if exemplars {
-        for exemplar in histogram.latest_exemplars(MAX_EXEMPLARS) {
+        for exemplar in histogram.latest_exemplars(Exemplars::NATIVE) {
             message.message(16, |message| write_exemplar(message, &exemplar));
         }
     }

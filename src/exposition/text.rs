@@ -1,15 +1,14 @@
 //! One writer for the text format 0.0.4 and for OpenMetrics.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::collect::checked::CheckedFamily;
-use crate::exposition::escaping::{FamilyNames, SampleName, UsedNames};
+use crate::exposition::escaping::{EscapingScheme, FamilyNames, SampleName, UsedNames};
 use crate::exposition::family_writer::{FamilyWriter, push_metadata};
 use crate::exposition::negotiate::Format;
 use crate::exposition::type_line::type_line;
-use crate::model::names::is_metric_name;
-use crate::registry::family::Family;
 use crate::registry::snapshot::{FamilySnapshot, FamilySource, RegistryFamily, Snapshot};
 use crate::registry::utf8_names::Utf8Names;
 
@@ -21,6 +20,19 @@ pub(crate) struct TextWriter {
     family: usize,
     writer: FamilyWriter,
     used_names: UsedNames,
+    utf8_names: SampleNames,
+}
+
+/// The approximate cost of adding a family to [`SampleNames`], in nanoseconds.
+const FAMILY: usize = 5;
+const UTF8_FAMILY: usize = 500;
+
+/// The names of samples of macros that need UTF-8, if the page has them. Only OpenMetrics looks them up.
+#[derive(Default)]
+struct SampleNames {
+    names: HashSet<String>,
+    /// The number of families whose names are added.
+    families: usize,
 }
 
 impl TextWriter {
@@ -31,12 +43,20 @@ impl TextWriter {
             family: 0,
             writer: FamilyWriter::new(format),
             used_names: UsedNames::default(),
+            utf8_names: SampleNames::default(),
         }
     }
 
     /// Continues the page until it is complete or the budget is spent. Returns whether it is complete.
     pub(crate) fn advance(&mut self, page: &mut Vec<u8>, budget: &mut Budget) -> bool {
         let snapshot = self.snapshot.clone();
+        let has_utf8_names = self.format.escaping() == Some(EscapingScheme::AllowUtf8);
+        if has_utf8_names
+            && self.format.is_open_metrics()
+            && !self.utf8_names.collect(&snapshot, budget)
+        {
+            return false;
+        }
         while let Some(position) = snapshot.order.get(self.family) {
             if budget.is_spent() {
                 return false;
@@ -66,9 +86,12 @@ impl TextWriter {
     /// Writes HELP, TYPE and UNIT, and sets the names of the lines of a family.
     fn start_family(&mut self, page: &mut Vec<u8>, family: &FamilySnapshot<'_>) {
         let Self {
-            snapshot, format, ..
+            snapshot,
+            format,
+            utf8_names: SampleNames { names: utf8, .. },
+            ..
         } = self;
-        let is_taken = |name: &str| snapshot.has_name(name) || has_utf8_name(snapshot, name);
+        let is_taken = |name: &str| snapshot.has_name(name) || utf8.contains(name);
         let names = match family.source {
             FamilySource::Registry(RegistryFamily { family, .. }) => {
                 FamilyNames::new(family, format.escaping(), snapshot, &mut self.used_names)
@@ -93,16 +116,23 @@ impl TextWriter {
     }
 }
 
-/// Whether a metric of a macro has this name or a sample of this name, which needs UTF-8.
-fn has_utf8_name(snapshot: &Snapshot, name: &str) -> bool {
-    let has_name = |(family, _): &(Arc<Family>, _)| {
-        let utf8 = family.utf8_names().and_then(Utf8Names::metric);
-        utf8.is_some_and(|utf8| {
-            let names = family.instrument.kind().sample_names(utf8);
-            names.iter().any(|sample| sample == name)
-        })
-    };
-    !is_metric_name(name) && snapshot.values.families.iter().any(has_name)
+impl SampleNames {
+    /// Continues to add the families of a snapshot until the budget is spent. Returns whether all are added.
+    fn collect(&mut self, snapshot: &Snapshot, budget: &mut Budget) -> bool {
+        while let Some((family, _)) = snapshot.values.families.get(self.families) {
+            if budget.is_spent() {
+                return false;
+            }
+            self.families += 1;
+            budget.spend(FAMILY);
+            if let Some(name) = family.utf8_names().and_then(Utf8Names::metric) {
+                budget.spend(UTF8_FAMILY);
+                self.names
+                    .extend(family.instrument.kind().sample_names(name));
+            }
+        }
+        true
+    }
 }
 
 /// A writer that renders the families of collectors in the text format 0.0.4, a slice at a time.

@@ -83,6 +83,9 @@ impl NativeHistogram {
     /// buckets whatever the limit.
     ///
     /// From schema 4 on, 160 buckets are less than the range from 1 ms to 10 s has: raise the limit with such a factor.
+    ///
+    /// The limit applies to the export. In memory, a series has up to 256 cells of 8 bytes per octave and thread,
+    /// depending on the factor.
     pub const fn max_buckets(mut self, buckets: usize) -> Self {
         self.max_buckets = buckets;
         self

@@ -33,7 +33,7 @@ pub struct Exemplar {
 }
 
 impl Exemplars {
-    /// The number of exemplars of a native histogram.
+    /// The maximum number of exemplars of a native histogram. Prometheus reads up to 10.
     pub(crate) const NATIVE: usize = 10;
 
     pub(crate) fn new(buckets: usize) -> Self {
@@ -43,7 +43,7 @@ impl Exemplars {
         }
     }
 
-    /// Stores an exemplar of a native histogram. Values of one octave share a place.
+    /// Stores an exemplar of a native histogram. Values of one octave share a slot.
     pub(crate) fn offer_native(&self, value: f64, trace_id: TraceId) {
         let octave = value.to_bits() >> 52;
         self.offer(octave as usize % self.buckets.len(), value, trace_id);
@@ -78,6 +78,11 @@ impl Exemplars {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Exemplar> {
         (0..self.buckets.len()).filter_map(|bucket| self.get(bucket))
+    }
+
+    /// Returns the latest exemplar of all buckets.
+    pub(crate) fn latest(&self) -> Option<Exemplar> {
+        self.iter().max_by_key(|exemplar| exemplar.timestamp)
     }
 
     pub(crate) fn get(&self, bucket: usize) -> Option<Exemplar> {

@@ -149,6 +149,16 @@ impl Family {
         self.native.is_some()
     }
 
+    /// The approximate cost of reading native buckets, in nanoseconds.
+    pub(crate) fn native_work(&self) -> usize {
+        // Measured with 8 buckets per octave.
+        const WORK: usize = 900;
+        self.native.as_ref().map_or(0, |native| {
+            let (octave_buckets, _) = native.spec.schema.octave_buckets();
+            WORK.max(WORK * octave_buckets.len() as usize / 8)
+        })
+    }
+
     /// The upper bounds of the exported classic buckets, without `+Inf`.
     pub(crate) fn exported_bounds(&self) -> &[f64] {
         self.classic_buckets().map_or(&[], Buckets::bounds)

@@ -108,7 +108,7 @@ impl NativeCells {
             more += 1;
         }
         if more > 0 {
-            // Concurrent readers may halve twice as often as needed. Both results are right.
+            // Concurrent readers with different counts can export different resolutions. Both results are right.
             self.halvings.fetch_max(halvings + more, Ordering::Relaxed);
         }
         buckets

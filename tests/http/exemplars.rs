@@ -1,9 +1,12 @@
-//! Trace ids as exemplars of duration buckets, in OpenMetrics but not in the text format.
+//! Trace ids as exemplars of duration buckets, in OpenMetrics and protobuf but not in the text format.
+
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
-use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry, http::TraceId};
+use tower_prometheus::snapshot::Value;
+use tower_prometheus::{HttpMetrics, HttpMetricsLayer, NativeHistogram, Registry, http::TraceId};
 
 use test_support::assert_requests_ended;
 use test_support::page::{assert_valid_open_metrics, assert_valid_text};
@@ -29,7 +32,12 @@ async fn send_through(layer: HttpMetricsLayer, traceparent: Option<&str>) {
 }
 
 async fn open_metrics(registry: &Registry) -> String {
-    let request = Request::get("/").header("accept", "application/openmetrics-text");
+    let page = scrape(registry, "application/openmetrics-text").await;
+    String::from_utf8(page).unwrap()
+}
+
+async fn scrape(registry: &Registry, accept: &str) -> Vec<u8> {
+    let request = Request::get("/").header("accept", accept);
     let response = registry.handler().oneshot(request.body(()).unwrap()).await;
     let page = response
         .unwrap()
@@ -38,7 +46,7 @@ async fn open_metrics(registry: &Registry) -> String {
         .await
         .unwrap()
         .to_bytes();
-    String::from_utf8(page.to_vec()).unwrap()
+    page.to_vec()
 }
 
 #[tokio::test]
@@ -103,4 +111,51 @@ async fn traceparent_of_a_later_version_may_have_more_fields() {
     )
     .await;
     assert!(open_metrics(&registry).await.contains(TRACE));
+}
+
+#[tokio::test]
+async fn protobuf_has_the_exemplar_of_the_bucket_without_a_bound() {
+    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+    let registry = Registry::new();
+    let metrics = HttpMetrics::server().exemplar(TraceId::from_traceparent);
+    let layer = metrics.duration_buckets([1e-9]).build(&registry).unwrap();
+    send_through(layer, Some(&format!("00-{TRACE}-00f067aa0ba902b7-01"))).await;
+    let line = format!("le=\"+Inf\"}} 1 # {{trace_id=\"{TRACE}\"}} ");
+    assert!(open_metrics(&registry).await.contains(&line));
+    let has_trace = |page: Vec<u8>| page.windows(32).any(|part| part == TRACE.as_bytes());
+    let with_scheme = format!("{protobuf};escaping=allow-utf-8");
+    assert!(has_trace(scrape(&registry, &with_scheme).await));
+    // Prometheus 2.42, which names no scheme, hangs on exemplars.
+    assert!(!has_trace(scrape(&registry, protobuf).await));
+}
+
+#[tokio::test]
+async fn histogram_with_only_native_buckets_shows_an_exemplar_of_any_value() {
+    let settings = NativeHistogram::new(1.1).without_classic_buckets();
+    // From 8 µs to 8 ms, each in another octave.
+    for duration in (3..14).map(|power| Duration::from_micros(1 << power)) {
+        let builder = Registry::builder().native_histograms(settings);
+        let registry = builder.build().unwrap();
+        let service = service_fn(async |_: Request<()>| {
+            let start = Instant::now();
+            while start.elapsed() < duration {
+                std::hint::spin_loop();
+            }
+            Ok::<_, ()>(Response::new(String::new()))
+        });
+        let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        let request = Request::get("/").header("traceparent", traceparent);
+        let layer = layer_with_exemplars(&registry);
+        drop(layer.layer(service).call(request.body(()).unwrap()).await);
+        let page = open_metrics(&registry).await;
+        assert_valid_open_metrics(&page);
+        assert!(page.contains(TRACE), "{duration:?}: {page}");
+        let snapshot = registry.gather().await;
+        let durations = snapshot.family("http_request_duration_seconds").unwrap();
+        let Value::Histogram(histogram) = durations.series().next().unwrap().value() else {
+            panic!("{durations:?}");
+        };
+        let exemplar = histogram.buckets().last().unwrap().exemplar.unwrap();
+        assert_eq!(exemplar.trace_id.to_string(), TRACE);
+    }
 }

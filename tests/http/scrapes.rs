@@ -10,7 +10,9 @@ use http::{Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_prometheus::{MetricsHandler, Registry, http::SkipMetrics, scrape::MetricsBody};
+use tower_prometheus::{
+    MetricsHandler, NativeHistogram, Registry, http::SkipMetrics, scrape::MetricsBody,
+};
 
 use test_support::assert_requests_ended;
 use test_support::page::samples;
@@ -221,4 +223,32 @@ async fn rendering_yields_to_other_tasks() {
     }
     assert!(page.is_end_stream());
     assert!(yields > 0);
+}
+
+/// The number of yields of a scrape of 200 native histograms with one observation each.
+async fn native_yields(factor: f64) -> usize {
+    let settings = NativeHistogram::new(factor).without_classic_buckets();
+    let builder = Registry::builder().native_histograms(settings);
+    let registry = builder.build().unwrap();
+    metrics::with_local_recorder(&registry, || {
+        for i in 0..200 {
+            metrics::histogram!("wait_seconds", "i" => i.to_string()).record(0.3);
+        }
+    });
+    let mut page = scrape(&registry.handler()).await;
+    let mut yields = 0;
+    loop {
+        match poll_frame_size(&mut page) {
+            Poll::Ready(Some(_)) => {}
+            Poll::Ready(None) => return yields,
+            Poll::Pending => yields += 1,
+        }
+    }
+}
+
+/// A histogram with 256 buckets per octave has more cells to read than one with 8.
+#[tokio::test]
+async fn native_histograms_of_a_high_resolution_yield_more_often() {
+    let (coarse, fine) = (native_yields(1.1).await, native_yields(1.0028).await);
+    assert!(fine > 4 * coarse.max(4), "{fine} yields, {coarse} yields");
 }

@@ -131,6 +131,8 @@ impl Dashboard {
 
     /// Adds definitions, so that custom panels can query their families.
     ///
+    /// A registry of [`Definitions::histograms_in`] applies only to the families of `more`.
+    ///
     /// ```
     /// use tower_prometheus::HttpMetrics;
     /// use tower_prometheus::model::{FamilyDescription, MetricKind};

@@ -142,7 +142,6 @@ impl Definitions {
         self.families.extend(more.described());
         self.common_labels.extend(more.common_labels);
         self.without_instance |= more.without_instance;
-        self.registry = self.registry.take().or(more.registry);
         self.mixed_histograms |= more.mixed_histograms;
     }
 

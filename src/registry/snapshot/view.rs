@@ -241,8 +241,7 @@ impl<'a> RegistryFamily<'a> {
     pub(crate) fn value_work(self) -> usize {
         match self.family.instrument {
             Instrument::InProgress => self.values.in_progress_work(),
-            // Reads the cells of all blocks.
-            Instrument::Histogram if self.family.has_native() => 900,
+            Instrument::Histogram => self.family.native_work(),
             // Merges the sketches.
             #[cfg(feature = "summary")]
             Instrument::Summary => 1500,
@@ -330,6 +329,11 @@ impl HistogramValue<'_> {
         self.native.as_ref()
     }
 
+    /// Whether the histogram has classic buckets. Beside native buckets, `+Inf` alone does not count.
+    pub(crate) fn has_classic(&self) -> bool {
+        self.native.is_none() || !self.bounds.is_empty()
+    }
+
     /// The number of buckets: all classic ones, and the native ones with observations.
     pub(crate) fn bucket_count(&self) -> usize {
         self.counts.len() + self.native.as_ref().map_or(0, NativeBuckets::len)
@@ -363,7 +367,11 @@ impl HistogramValue<'_> {
                 Bucket {
                     upper_bound,
                     cumulative_count,
-                    exemplar: exemplars.and_then(|exemplars| exemplars.get(i)),
+                    exemplar: exemplars.and_then(|exemplars| match self.bounds {
+                        // A histogram with only native buckets has exemplars by octave.
+                        [] => exemplars.latest(),
+                        _ => exemplars.get(i),
+                    }),
                 }
             })
     }

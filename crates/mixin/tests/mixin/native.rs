@@ -262,6 +262,25 @@ fn dashboards_of_native_histograms_read_no_classic_series() {
 }
 
 #[test]
+fn registry_of_added_definitions_leaves_the_families_of_the_dashboard_as_they_are() {
+    let batch = Dashboard::http("http", "HTTP", HttpMetrics::server()).unwrap();
+    let panel = Panel::time_series("Batches", PanelUnit::Seconds)
+        .description("Latency of batches.")
+        .query(Query::quantile(0.99, "latency_seconds"));
+    let json = |dashboard: Dashboard| dashboard.to_json().unwrap();
+    let with_batch = json(batch.clone().and_definitions(native()).panel(panel));
+    assert!(with_batch.contains("http_request_duration_seconds_bucket{"));
+    assert!(!with_batch.contains("rate(http_request_duration_seconds{"));
+    assert!(with_batch.contains("rate(latency_seconds{"));
+    // A registry of the dashboard still applies to all families.
+    let registry = registry(NativeHistogram::new(1.1));
+    let both = batch
+        .histograms_in(&registry)
+        .and_definitions(&families()[..]);
+    assert!(!json(both).contains("_bucket"));
+}
+
+#[test]
 fn heat_maps_read_native_or_classic_buckets() {
     let panel = |query: Query| {
         Panel::heat_map("Latency", PanelUnit::Seconds)
