@@ -288,3 +288,24 @@ async fn page_shows_why_a_request_is_refused() {
     refuses.store(false, Ordering::Relaxed);
     browser.wait_until(IS_LIVE);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ratios_above_one_are_drawn() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    service.open(&browser, "");
+    let pixels = browser.run_async(
+        "const { drawLines } = await import(new URL('plot.js', document.baseURI).href);
+         const canvas = document.createElement('canvas');
+         canvas.style = 'width: 300px; height: 200px';
+         document.body.append(canvas);
+         const pixels = (values, color) => {
+             const lines = [{ name: 'load', color, values }];
+             drawLines(canvas, { span: { from: 0, to: 20_000 }, times: [0, 10_000, 20_000], lines, unit: 'ratio', cursor: null });
+             return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join();
+         };
+         return [[1.5, 1.6, 1.5], [3, 3, 3], [1, 1, 1]].map((values) => pixels(values, '--error') !== pixels(values, '--line-0'));",
+    );
+    assert_eq!(pixels, json!([true, true, true]));
+}
