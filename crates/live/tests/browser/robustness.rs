@@ -309,3 +309,36 @@ async fn ratios_above_one_are_drawn() {
     );
     assert_eq!(pixels, json!([true, true, true]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_continues_if_the_clock_of_the_restarted_service_is_behind() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    service.open(&browser, "");
+    let result = browser.run_async(
+        "const { Store } = await import(new URL('store.js', document.baseURI).href);
+         const start = (store, instance, time) => {
+             store.line({ hello: instance, time, max_series: 10 });
+             store.line({ families: [[1, 'hits_total', 'counter', '', '', []]] });
+             store.line({ series: [[1, 1, ['page', instance], 1]] });
+             store.line({ values: [1, 5] });
+             return store.line({ tick: time, hidden: 0, gone: [] });
+         };
+         const pages = (store) => store.families.get('hits_total').series.map((series) => series.label('page'));
+         const restarted = (time) => {
+             const store = new Store();
+             start(store, 'a', 60_000);
+             const isNew = start(store, 'b', time);
+             return [isNew, store.times, pages(store)];
+         };
+         return [restarted(40_000), restarted(70_000)];",
+    );
+    assert_eq!(
+        result,
+        json!([
+            [true, [40_000], ["b"]],
+            [true, [60_000, 70_000], ["a", "b"]],
+        ])
+    );
+}
