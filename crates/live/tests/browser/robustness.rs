@@ -342,3 +342,14 @@ async fn page_continues_if_the_clock_of_the_restarted_service_is_behind() {
         ])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zoom_in_the_address_is_ignored_if_it_is_too_long_or_not_a_time() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    for times in ["from=0&to=9e15", "from=9e20&to=900000000000000500000"] {
+        service.open(&browser, &format!("#/?{times}"));
+    }
+    browser.assert_clean(&service.server.url("/"));
+}
