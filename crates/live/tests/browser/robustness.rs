@@ -353,3 +353,25 @@ async fn zoom_in_the_address_is_ignored_if_it_is_too_long_or_not_a_time() {
     }
     browser.assert_clean(&service.server.url("/"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_that_the_page_cannot_read_are_not_called_a_lost_connection() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    service.open(&browser, "");
+    let result = browser.run_async(
+        "const { Stream } = await import(new URL('stream.js', document.baseURI).href);
+         return await new Promise((resolve) => {
+             new Stream({
+                 onLine: () => { throw new TypeError('a mistake of the page'); },
+                 onState: (...state) => resolve(state),
+                 askToken: () => {},
+             }).run();
+         });",
+    );
+    assert_eq!(
+        result,
+        json!(["lost", "cannot read the samples; reload the page"])
+    );
+}
