@@ -3,7 +3,6 @@
 import { Card, TextCard } from './card.js';
 import { lineStyle, statusStyles } from './colors.js';
 import { commonLabels, formatDateTime, formatValue, labelText, unitOf } from './format.js';
-import { GRPC_ERRORS } from './layers.js';
 import { bucketsQuery, quantileQuery, selector, sumQuery } from './promql.js';
 import { bucketRates, current, groupBy, quantile, rate, ratio, total } from './query.js';
 
@@ -25,7 +24,7 @@ export function requestsCard(app, layer, requests, labels) {
     promql: layer.requestsQuery(labels, [], layer.statusLabels),
     lines: (frame) => {
       const groups = status();
-      const styles = statusStyles([...groups.keys()]);
+      const styles = statusStyles([...groups].map(([name, [series]]) => ({ name, isError: layer.isErrorSeries(series) })));
       const lines = [...groups].map(([name, series], i) => ({ name: name || 'no status', ...styles[i], values: rate(series, frame) }));
       return lines.filter(({ values }) => values.some((value) => value > 0));
     },
@@ -33,14 +32,13 @@ export function requestsCard(app, layer, requests, labels) {
 }
 
 export function errorsCard(app, layer, requests, labels) {
-  const [label] = layer.statusLabels;
-  const failed = layer.isGrpc ? [...GRPC_ERRORS].join('|') : '5.*|error|panicked';
+  const matcher = layer.errorMatcher;
   return new Card(app, {
     title: 'Errors',
     unit: 'ratio',
     headline: ([line]) => line.values,
     empty: 'No requests in this range',
-    promql: label && `${layer.requestsQuery(labels, [[label, failed]])} / ${layer.requestsQuery(labels)}`,
+    promql: matcher && `${layer.requestsQuery(labels, [matcher])} / ${layer.requestsQuery(labels)}`,
     lines: (frame) => {
       const all = requests();
       const values = ratio(rate(all.filter((series) => layer.isErrorSeries(series)), frame), rate(all, frame));

@@ -1,7 +1,5 @@
 // Colours of charts: a palette that colour-blind people can tell apart, without red. Red is for errors only.
 
-import { isError } from './layers.js';
-
 let cache = new Map();
 
 /** The value of a custom property of the style, such as `--text`. */
@@ -26,7 +24,7 @@ export function lineStyle(n) {
 
 const CLASSES = { 1: '--line-5', 2: '--line-0', 3: '--line-3', 4: '--line-1' };
 
-/** Styles for status values: a colour for each class, dashes for further values of a class. */
+/** Styles for status values with `name` and `isError`: a colour for each class, dashes for further values of a class. */
 export function statusStyles(statuses) {
   const counts = new Map();
   return statuses.map((status) => {
@@ -37,8 +35,8 @@ export function statusStyles(statuses) {
   });
 }
 
-function statusColor(status) {
-  if (isError(status)) return '--error';
+function statusColor({ name: status, isError }) {
+  if (isError) return '--error';
   if (/^[1-4](\d\d|xx)$/.test(status)) return CLASSES[status[0]];
   if (status === 'OK' || status === 'Ok') return '--line-0';
   return status === 'cancelled' || /^cancell?ed$/i.test(status) ? '--line-6' : '--line-1';

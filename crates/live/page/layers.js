@@ -5,7 +5,7 @@ import { observationsQuery, rateQuery, selector } from './promql.js';
 import { countOf, current } from './query.js';
 
 /** Codes of failed calls, in each format that a layer can export. */
-export const GRPC_ERRORS = new Set([
+const GRPC_ERRORS = new Set([
   'Unknown', 'DeadlineExceeded', 'Internal', 'Unavailable', 'DataLoss',
   'UNKNOWN', 'DEADLINE_EXCEEDED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS',
   'unknown', 'deadline_exceeded', 'internal', 'unavailable', 'data_loss',
@@ -13,7 +13,7 @@ export const GRPC_ERRORS = new Set([
 ]);
 
 /** Whether a status is an error of the service: 5xx, an error instead of a response, a panic. */
-export function isError(status) {
+function isError(status) {
   return /^5(\d\d|xx)$/.test(status) || status === 'error' || status === 'panicked' || GRPC_ERRORS.has(status);
 }
 
@@ -62,8 +62,19 @@ class Layer {
     return series.label(this.status) || series.label(this.errorType);
   }
 
+  /** Whether requests of a series failed. Without a status, the kind of error may have any name, such as `timeout`. */
   isErrorSeries(series) {
-    return isError(this.statusOf(series));
+    const status = series.label(this.status);
+    return status ? isError(status) : !['', 'cancelled'].includes(series.label(this.errorType));
+  }
+
+  /** A matcher for the failed requests in PromQL; undefined if the metric has no label for it. */
+  get errorMatcher() {
+    const [label] = this.statusLabels;
+    if (this.isGrpc) return label && [label, '=~', [...GRPC_ERRORS].join('|')];
+    // The label has the status of a client's 4xx responses too.
+    if (this.statusLabels.includes(this.errorType)) return [this.errorType, '!~', '|cancelled|4..'];
+    return label && [label, '=~', '5.*|error|panicked'];
   }
 
   /** Series by row: the endpoint with its method. */

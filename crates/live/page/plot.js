@@ -164,6 +164,7 @@ function valueAxis(area, lines, times, { stacked: isStacked, unit = '' }) {
   }
   const isRatio = unit === 'ratio';
   if (low > high) return { low: 0, high: 1, ticks: [0] };
+  const largest = high;
   // The axis starts at 0, unless the values are far from it.
   if (isStacked || (low >= 0 && low < 0.7 * high) || low === high) low = Math.min(0, low);
   if (low === high) high = low + (isRatio ? 0.01 : 1);
@@ -172,7 +173,7 @@ function valueAxis(area, lines, times, { stacked: isStacked, unit = '' }) {
   const step = niceStep((high - low) / Math.max(2, (area.bottom - area.top) / 34) / base) * base;
   low = Math.floor(low / step) * step;
   high = Math.ceil((high + (high - low) * 0.02) / step) * step;
-  if (isRatio) high = Math.min(high, 1);
+  if (isRatio && largest <= 1) high = Math.min(high, 1);
   const count = Math.round((high - low) / step);
   return { low, high, ticks: Array.from({ length: count + 1 }, (_, i) => low + i * step) };
 }

@@ -3,10 +3,10 @@
 /** Rates in queries are over a minute: Prometheus scrapes seldom more often than each 15 s. */
 const RANGE = '[1m]';
 
-/** `name{label="value"}`. Matchers are Maps, or pairs of label and regular expression. */
+/** `name{label="value"}`. `labels` is a Map; patterns have a label, `=~` or `!~`, and a regular expression. */
 export function selector(name, labels = new Map(), patterns = []) {
   const exact = [...labels].map(([label, value]) => `${label}="${escape(value)}"`);
-  const regular = patterns.map(([label, pattern]) => `${label}=~"${escape(pattern)}"`);
+  const regular = patterns.map(([label, operator, pattern]) => `${label}${operator}"${escape(pattern)}"`);
   const matchers = [...exact, ...regular].join(',');
   return matchers ? `${name}{${matchers}}` : name;
 }

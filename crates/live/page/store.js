@@ -114,8 +114,10 @@ export class Store {
   }
 
   /** The stream starts, or starts again with older ticks, of which some are known. */
-  #hello({ hello, max_series: maxSeries }) {
+  #hello({ hello, time, max_series: maxSeries }) {
     this.#hasRestarted = this.#instance !== null && this.#instance !== hello;
+    // The clock of the new process is behind: all its ticks would count as known.
+    if (this.#hasRestarted && time < this.lastTime - WINDOW) this.#clear();
     this.#instance = hello;
     this.maxSeries = maxSeries;
     this.#familiesById.clear();
@@ -124,6 +126,16 @@ export class Store {
     for (const family of this.families.values()) {
       for (const series of family.series) if (!series.isGone) this.#unconfirmed.add(series);
     }
+  }
+
+  #clear() {
+    this.times = [];
+    this.restarts = [];
+    this.families.clear();
+    this.layers.clear();
+    this.#unconfirmed.clear();
+    this.#hasRestarted = false;
+    this.version++;
   }
 
   #addLayers(layers) {

@@ -59,8 +59,7 @@ export class Stream {
         this.#onState(response.status === 503 ? 'full' : 'refused', (await response.text()).trim());
         return false;
       }
-      await this.#read(response.body);
-      this.#onState('lost', 'the service ended the stream');
+      this.#onState('lost', await this.#read(response.body));
     } catch (error) {
       this.#onState('lost', error.name === 'AbortError' ? 'no data' : 'no connection to the service');
     }
@@ -72,16 +71,25 @@ export class Stream {
     return true;
   }
 
+  /** Reads lines to the end, and returns why it ended. */
   async #read(body) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) return 'the service ended the stream';
       this.#lastLine = Date.now();
       const lines = (rest + value).split('\n');
       rest = lines.pop();
-      for (const line of lines) this.#onLine(JSON.parse(line));
+      try {
+        for (const line of lines) this.#onLine(JSON.parse(line));
+      } catch (error) {
+        console.error(error);
+        this.#abort.abort();
+        // The next stream is likely to fail too: the longest pause.
+        this.#retries = Infinity;
+        return 'cannot read the samples; reload the page';
+      }
       this.#retries = 0;
     }
   }

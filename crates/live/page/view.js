@@ -16,6 +16,12 @@ const MIN_RANGE = 30_000;
 /** Zooming in ends here. */
 const MIN_SPAN = 5_000;
 
+/** Zooming out ends here. */
+const MAX_SPAN = RANGES.at(-1).seconds * 1_000;
+
+/** The times of the browser end shortly after this. */
+const MAX_TIME = 8e15;
+
 export class View {
   page = 'overview';
   /** The layer and the row of the endpoint page. */
@@ -80,7 +86,7 @@ export class View {
       filter: text('filter'),
       sort: text('sort'),
       range: RANGES.some(({ seconds }) => seconds === range) ? range : DEFAULT_RANGE,
-      zoom: to - from >= MIN_SPAN ? { from, to } : null,
+      zoom: isZoom(from, to) ? { from, to } : null,
     });
   }
 
@@ -99,7 +105,13 @@ export class View {
   /** Zooms by a factor around a time, at most to the whole history. */
   zoomBy(factor, time, { from, to }, lastTime) {
     const zoom = { from: time - (time - from) * factor, to: Math.min(lastTime, time + (to - time) * factor) };
-    if (zoom.to - zoom.from > RANGES.at(-1).seconds * 1_000) this.set({ zoom: null, range: RANGES.at(-1).seconds });
+    if (zoom.to - zoom.from > MAX_SPAN) this.set({ zoom: null, range: RANGES.at(-1).seconds });
     else this.zoomTo(zoom.from, zoom.to);
   }
+}
+
+/** Whether times in the address can be shown. Any number can be there. */
+function isZoom(from, to) {
+  const length = to - from;
+  return length >= MIN_SPAN && length <= MAX_SPAN && Math.abs(to) <= MAX_TIME;
 }

@@ -71,7 +71,8 @@ impl LivePageBuilder {
 
     /// Turns off samples without viewers, so that the page starts empty.
     ///
-    /// By default, one sample per 10 s is kept for ten minutes, in at most about 16 MiB.
+    /// By default, one sample per 10 s is kept for ten minutes, in at most about 16 MiB, in addition to
+    /// the current values of all series.
     pub fn without_history(mut self) -> Self {
         self.settings.has_history = false;
         self

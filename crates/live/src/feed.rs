@@ -1,12 +1,14 @@
 //! [`Feed`]: the stream of lines of one viewer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, error::RecvError};
 
+use crate::history::last_state;
 use crate::live::{Live, Subscription};
 use crate::tick::Position;
 use crate::viewers::Viewer;
@@ -14,7 +16,9 @@ use crate::viewers::Viewer;
 pub(crate) struct Feed {
     live: Arc<Live>,
     viewer: Viewer,
-    subscription: Subscription,
+    /// Empty after it was sent.
+    hello: String,
+    ticks: broadcast::Receiver<Bytes>,
     /// The position in the first tick of the replay.
     position: Position,
 }
@@ -24,10 +28,17 @@ impl Feed {
     pub(crate) fn start(live: &Arc<Live>) -> Option<Self> {
         let viewer = live.viewers.add()?;
         live.wake.notify_one();
+        let Subscription {
+            hello,
+            replay,
+            ticks,
+        } = live.subscribe();
+        *viewer.replay() = replay;
         Some(Self {
             live: Arc::clone(live),
             viewer,
-            subscription: live.subscribe(),
+            hello,
+            ticks,
             position: Position::default(),
         })
     }
@@ -49,24 +60,37 @@ impl Feed {
                 tokio::task::yield_now().await;
                 return Some(line.into());
             }
-            match self.subscription.ticks.recv().await {
+            match self.ticks.recv().await {
                 Ok(lines) => return Some(lines),
-                Err(RecvError::Lagged(_)) => self.subscription = self.live.subscribe(),
+                Err(RecvError::Lagged(_)) => self.start_again().await,
                 Err(RecvError::Closed) => return None,
             }
         }
     }
 
+    /// Starts the stream again with the last state, after ticks were lost. The history would make a slow viewer late again.
+    async fn start_again(&mut self) {
+        let Subscription {
+            hello,
+            replay,
+            ticks,
+        } = self.live.subscribe();
+        let state = last_state(replay).await;
+        *self.viewer.replay() = VecDeque::from([Arc::new(state)]);
+        (self.hello, self.ticks) = (hello, ticks);
+    }
+
     /// Returns the next line before the ticks: the greeting, then the history.
     fn replayed(&mut self) -> Option<String> {
-        if !self.subscription.hello.is_empty() {
-            return Some(std::mem::take(&mut self.subscription.hello));
+        if !self.hello.is_empty() {
+            return Some(std::mem::take(&mut self.hello));
         }
-        while let Some(tick) = self.subscription.replay.front() {
+        let mut replay = self.viewer.replay();
+        while let Some(tick) = replay.front() {
             if let Some(line) = tick.line(&mut self.position) {
                 return Some(line);
             }
-            self.subscription.replay.pop_front();
+            replay.pop_front();
             self.position = Position::default();
         }
         None

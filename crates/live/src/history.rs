@@ -86,6 +86,16 @@ impl History {
     }
 }
 
+/// Merges the ticks of a replay into one, with the last state only. Yields after each of them.
+pub(crate) async fn last_state(replay: VecDeque<Arc<Tick>>) -> Tick {
+    let mut state = FullState::default();
+    for tick in replay {
+        state.apply(&tick);
+        tokio::task::yield_now().await;
+    }
+    state.to_tick()
+}
+
 impl FullState {
     fn apply(&mut self, tick: &Tick) {
         self.time = tick.time;

@@ -36,8 +36,17 @@ impl Layers {
         let layers = registry.layers();
         let new = layers.get(self.of_registry..).unwrap_or_default();
         self.of_registry = layers.len();
-        let infos = new.iter().map(|layer| self.announce(layer, ""));
+        let infos = new.iter().filter_map(|layer| {
+            let is_new = !self.has_metrics_of(layer);
+            is_new.then(|| self.announce(layer, ""))
+        });
         infos.collect()
+    }
+
+    /// Whether the layers before have all main metrics of a layer: it is the same layer with other constant labels, for
+    /// example.
+    fn has_metrics_of(&self, layer: &LayerDescription) -> bool {
+        main_families(layer).all(|(_, family)| self.families.contains(&family.name))
     }
 
     /// Returns the layer of a new family that no layer of the registry has: a layer of another registry, which is a
@@ -71,7 +80,7 @@ impl Layers {
     }
 
     /// The words that the names of the main families start with, such as `http`. If there are none, or another layer
-    /// has them, the name of the first family.
+    /// has them, the name of the first family, with a number if another layer has that.
     fn id(&self, layer: &LayerDescription, prefix: &str) -> String {
         let names = main_families(layer).map(|(_, family)| format!("{prefix}{}", family.name));
         let names: Vec<_> = names.collect();
@@ -82,8 +91,14 @@ impl Layers {
         };
         let mut words = first.rmatch_indices('_').map(|(end, _)| end);
         let common = words.find(is_common).map(|end| &first[..end]);
-        let is_free = |id: &&str| !self.ids.iter().any(|known| known == id);
-        common.filter(is_free).unwrap_or(first).to_owned()
+        let numbered = (2_u64..).map(|n| format!("{first}_{n}"));
+        let mut ids = common
+            .into_iter()
+            .chain([first])
+            .map(str::to_owned)
+            .chain(numbered);
+        let id = ids.find(|id| !self.ids.contains(id));
+        id.unwrap_or_default()
     }
 }
 

@@ -57,7 +57,7 @@
 //!
 //! | line | meaning |
 //! |---|---|
-//! | `{"hello":"…","max_series":20000}` | the stream starts, or starts again because the viewer was late; the text identifies the process |
+//! | `{"hello":"…","time":time,"max_series":20000}` | the stream starts, or starts again with the last state because the viewer was late; the text identifies the process, `time` is its clock in Unix milliseconds |
 //! | `{"layers":[{…},…]}` | new layers: which families are their requests, durations and requests in progress, and which labels are the endpoint, the method and the status |
 //! | `{"families":[[id,name,kind,help,unit,bounds,native],…]}` | new families; `native`: whether a histogram has native buckets |
 //! | `{"series":[[id,family,[label,value,…],created],…]}` | new series; `created` in Unix milliseconds, 0 if unknown |

@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::tick::{Position, Tick};
 use crate::viewers::Viewers;
 
-/// Ticks that a viewer may be late. A viewer that is later gets the history again.
+/// Ticks that a viewer may be late. A viewer that is later gets the last state again.
 const MAX_LATE_TICKS: usize = 16;
 
 /// Collectors may take this long, so that a slow one delays no sample.
@@ -85,11 +85,14 @@ impl Live {
     }
 
     pub(crate) fn subscribe(&self) -> Subscription {
+        let time = self.clock().time(unix_time(), Instant::now());
         let state = self.state();
         let Settings { max_series, .. } = self.settings;
         let instance = state.instance;
         Subscription {
-            hello: format!("{{\"hello\":\"{instance}\",\"max_series\":{max_series}}}\n"),
+            hello: format!(
+                "{{\"hello\":\"{instance}\",\"time\":{time},\"max_series\":{max_series}}}\n"
+            ),
             replay: state.history.replay(),
             ticks: state.ticks.subscribe(),
         }

@@ -1,14 +1,17 @@
 //! Layers whose metrics and labels have other names than the default ones.
 
+use std::io;
+
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{Request, Response, StatusCode};
 use axum::routing::get;
 use serde_json::json;
 use test_support::browser::Browser;
 use test_support::server::Server;
 use test_support::skip_without;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_prometheus::grpc::{CodeFormat, GrpcMetric, GrpcNaming, GrpcType};
-use tower_prometheus::http::{HttpMetric, Naming};
+use tower_prometheus::http::{ErrorKind, HttpMetric, Naming};
 use tower_prometheus::{GrpcMetrics, HttpMetrics, Registry};
 
 fn http() -> HttpMetrics {
@@ -46,6 +49,52 @@ async fn start(metrics: &Registry) -> Server {
         server.get(path).await;
     }
     server
+}
+
+/// The query that `Copy PromQL` in a card's menu copies.
+fn copied_query(browser: &Browser, card: &str) -> String {
+    browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }");
+    browser.run("window.copied = undefined");
+    browser.run(&format!(
+        "[...document.querySelectorAll('[data-card={card:?}] .menu-items button')]\
+         .find((button) => button.textContent === 'Copy PromQL').click()"
+    ));
+    browser.wait_until("window.copied");
+    let query = browser.run("return window.copied");
+    query.as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_without_a_response_are_errors_with_names_of_open_telemetry() {
+    skip_without!(Chromium, Chromedriver);
+    let metrics = Registry::new();
+    let server = Server::start(tower_prometheus_live::page(&metrics)).await;
+    let layer = HttpMetrics::open_telemetry_client()
+        .with_error_kind(|error: &io::Error| ErrorKind::of(error))
+        .build(&metrics);
+    let fail = async |_: Request<String>| {
+        Err::<Response<String>, _>(io::Error::from(io::ErrorKind::TimedOut))
+    };
+    let client = layer.unwrap().layer(service_fn(fail));
+    let browser = Browser::start();
+    browser.open(&server.url("/"));
+    browser.wait_until("document.getElementById('status')?.dataset.state === 'live'");
+    for _ in 0..3 {
+        let request = Request::get("http://shop.example/users/1").body(String::new());
+        client.clone().oneshot(request.unwrap()).await.unwrap_err();
+    }
+    browser.wait_until("document.querySelector('[data-row] .is-error')?.textContent === '100 %'");
+    browser.wait_until(
+        "document.querySelector('[data-card=Requests] .legend .name')?.textContent === 'timeout'",
+    );
+    let requests = "http_client_request_duration_seconds_count";
+    assert_eq!(
+        copied_query(&browser, "Errors"),
+        format!(
+            "sum(rate({requests}{{error_type!~\"|cancelled|4..\"}}[1m])) / sum(rate({requests}[1m]))"
+        )
+    );
+    browser.assert_clean(&server.url("/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,20 +138,7 @@ async fn tables_and_charts_work_with_renamed_metrics_and_labels() {
             "document.querySelector('[data-card={card:?}] canvas')"
         ));
     }
-    browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }");
-    let query = |card: &str| {
-        browser.run("window.copied = undefined");
-        browser.run(&format!(
-            "[...document.querySelectorAll('[data-card={card:?}] .menu-items button')]\
-             .find((button) => button.textContent === 'Copy PromQL').click()"
-        ));
-        browser.wait_until("window.copied");
-        browser
-            .run("return window.copied")
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
+    let query = |card: &str| copied_query(&browser, card);
     let labels = "path=\"/fail\",verb=\"GET\"";
     assert_eq!(
         query("Requests"),

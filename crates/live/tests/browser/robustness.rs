@@ -288,3 +288,90 @@ async fn page_shows_why_a_request_is_refused() {
     refuses.store(false, Ordering::Relaxed);
     browser.wait_until(IS_LIVE);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ratios_above_one_are_drawn() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    service.open(&browser, "");
+    let pixels = browser.run_async(
+        "const { drawLines } = await import(new URL('plot.js', document.baseURI).href);
+         const canvas = document.createElement('canvas');
+         canvas.style = 'width: 300px; height: 200px';
+         document.body.append(canvas);
+         const pixels = (values, color) => {
+             const lines = [{ name: 'load', color, values }];
+             drawLines(canvas, { span: { from: 0, to: 20_000 }, times: [0, 10_000, 20_000], lines, unit: 'ratio', cursor: null });
+             return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.join();
+         };
+         return [[1.5, 1.6, 1.5], [3, 3, 3], [1, 1, 1]].map((values) => pixels(values, '--error') !== pixels(values, '--line-0'));",
+    );
+    assert_eq!(pixels, json!([true, true, true]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_continues_if_the_clock_of_the_restarted_service_is_behind() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    service.open(&browser, "");
+    let result = browser.run_async(
+        "const { Store } = await import(new URL('store.js', document.baseURI).href);
+         const start = (store, instance, time) => {
+             store.line({ hello: instance, time, max_series: 10 });
+             store.line({ families: [[1, 'hits_total', 'counter', '', '', []]] });
+             store.line({ series: [[1, 1, ['page', instance], 1]] });
+             store.line({ values: [1, 5] });
+             return store.line({ tick: time, hidden: 0, gone: [] });
+         };
+         const pages = (store) => store.families.get('hits_total').series.map((series) => series.label('page'));
+         const restarted = (time) => {
+             const store = new Store();
+             start(store, 'a', 60_000);
+             const isNew = start(store, 'b', time);
+             return [isNew, store.times, pages(store)];
+         };
+         return [restarted(40_000), restarted(70_000)];",
+    );
+    assert_eq!(
+        result,
+        json!([
+            [true, [40_000], ["b"]],
+            [true, [60_000, 70_000], ["a", "b"]],
+        ])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zoom_in_the_address_is_ignored_if_it_is_too_long_or_not_a_time() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    for times in ["from=0&to=9e15", "from=9e20&to=900000000000000500000"] {
+        service.open(&browser, &format!("#/?{times}"));
+    }
+    browser.assert_clean(&service.server.url("/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_that_the_page_cannot_read_are_not_called_a_lost_connection() {
+    skip_without!(Chromium, Chromedriver);
+    let service = Service::start().await;
+    let browser = Browser::start();
+    service.open(&browser, "");
+    let result = browser.run_async(
+        "const { Stream } = await import(new URL('stream.js', document.baseURI).href);
+         return await new Promise((resolve) => {
+             new Stream({
+                 onLine: () => { throw new TypeError('a mistake of the page'); },
+                 onState: (...state) => resolve(state),
+                 askToken: () => {},
+             }).run();
+         });",
+    );
+    assert_eq!(
+        result,
+        json!(["lost", "cannot read the samples; reload the page"])
+    );
+}

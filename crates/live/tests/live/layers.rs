@@ -113,6 +113,35 @@ async fn layers_with_the_same_first_words_have_different_ids() {
 }
 
 #[tokio::test]
+async fn layer_with_the_metrics_of_another_is_sent_once() {
+    let metrics = Registry::new();
+    for zone in ["eu", "us"] {
+        let layer = HttpMetrics::server().constant_label("zone", zone);
+        layer.build(&metrics).unwrap();
+    }
+    let layers = layers(&metrics).await;
+    assert_eq!(layers.len(), 1, "{layers:?}");
+    assert_eq!(layers[0]["id"], "http");
+}
+
+#[tokio::test]
+async fn layers_that_share_their_first_metric_have_different_ids() {
+    let metrics = Registry::new();
+    for zone in ["eu", "us", "ap"] {
+        let durations = format!("http_{zone}_seconds");
+        let naming = Naming::classic().family(HttpMetric::Duration, durations);
+        let layer = HttpMetrics::server().naming(naming);
+        layer.constant_label("zone", zone).build(&metrics).unwrap();
+    }
+    let layers = layers(&metrics).await;
+    let ids: Vec<_> = layers.iter().map(|layer| &layer["id"]).collect();
+    assert_eq!(
+        ids,
+        ["http", "http_requests_total", "http_requests_total_2"]
+    );
+}
+
+#[tokio::test]
 async fn layers_of_another_registry_or_crate_are_found_by_the_default_names() {
     let inner = Registry::new();
     metrics::with_local_recorder(&inner, || {
