@@ -8,7 +8,7 @@ use tower_prometheus::{HttpMetrics, HttpMetricsLayer, NativeHistogram, Registry,
 
 use crate::messages::{Exemplar, Histogram};
 use crate::page::find;
-use crate::{PROMETHEUS_3, families};
+use crate::{PROMETHEUS_3, families, scrape};
 
 /// The durations of requests, about: from 8 µs to 0.13 s, each in another octave.
 fn octaves() -> impl Iterator<Item = Duration> {
@@ -91,4 +91,19 @@ async fn histogram_with_classic_and_native_buckets_has_the_ten_latest_exemplars(
     assert!(latest.len() > 10, "{latest:?}");
     latest.sort_by_key(|exemplar| std::cmp::Reverse(time(exemplar)));
     assert_eq!(histogram.exemplars, latest[..10]);
+}
+
+#[tokio::test]
+async fn open_metrics_has_the_latest_exemplar_of_a_histogram_with_only_native_buckets() {
+    let settings = NativeHistogram::new(1.1).without_classic_buckets();
+    let builder = Registry::builder().native_histograms(settings);
+    let registry = builder.build().unwrap();
+    send(layer(&registry, None), 0).await;
+    let exemplars = histogram(&registry).await.exemplars;
+    let latest = exemplars.iter().max_by_key(|exemplar| time(exemplar));
+    let trace = latest.unwrap().label[0].value();
+    let page = scrape(&registry, "application/openmetrics-text").await;
+    let page = String::from_utf8(page.into_body()).unwrap();
+    let line = format!("le=\"+Inf\"}} 15 # {{trace_id=\"{trace}\"}} ");
+    assert!(page.contains(&line), "{line}: {page}");
 }
