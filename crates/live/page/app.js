@@ -230,7 +230,8 @@ function askToken(isWrong) {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener('cancel', (event) => event.preventDefault());
-    byId('token-form').addEventListener('submit', () => resolve(byId('token-input').value.trim()), { once: true });
+    // Not at the submit: the browser closes the dialog after that, and it may be needed again at once.
+    dialog.addEventListener('close', () => resolve(byId('token-input').value.trim()), { once: true });
   });
 }
 
