@@ -33,7 +33,7 @@
 //! |---|---|---|
 //! | names of samples | unchanged, also counters without `_total` | unchanged: with `_total` and `_info` as in its own text |
 //! | types, HELP texts, labels, values | unchanged | unchanged |
-//! | units | not supported by the crate | unchanged, except those of [`metrics::Unit`] other than seconds, bytes and percent, such as milliseconds: not exported |
+//! | units | not supported by the crate | unchanged, except those of [`Unit`](tower_prometheus::Unit) other than seconds, bytes and percent, such as milliseconds: not exported |
 //! | constant labels and prefix of the other registry | included | included |
 //! | timestamps of custom collectors | not exported | not supported by the crate |
 //! | exemplars | not supported by the crate | not exported |
