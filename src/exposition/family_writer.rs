@@ -11,8 +11,10 @@ use crate::exposition::escaping::{FamilyNames, SampleName, family_name};
 use crate::exposition::negotiate::Format;
 use crate::model::kind::Instrument;
 use crate::model::numbers::{Number, push_count, push_float};
+use crate::registry::cells::SeriesCells;
 use crate::registry::exemplars::Exemplars;
 use crate::registry::family::Family;
+use crate::registry::index::IndexedSeries;
 use crate::registry::snapshot::{Exemplar, RegistryFamily};
 
 /// The approximate cost of a line in nanoseconds.
@@ -115,77 +117,108 @@ impl FamilyWriter {
         family: RegistryFamily<'_>,
         budget: &mut Budget,
     ) {
-        let source = family;
         let RegistryFamily {
-            values,
-            family,
+            family: metadata,
             index,
+            ..
         } = family;
-        if self.is_at_start() && index.len() > 0 && family.instrument == Instrument::Histogram {
-            let bounds = family.exported_bounds();
-            let name = metric_name(&self.names, family);
+        if self.is_at_start() && index.len() > 0 && metadata.instrument == Instrument::Histogram {
+            let bounds = metadata.exported_bounds();
+            let name = metric_name(&self.names, metadata);
             self.parts.set_histogram(name, bounds, self.format);
         }
-        let work = source.value_work();
+        let work = family.value_work();
+        let is_plain = self.names.is_none() && self.created.is_none();
         while self.series < index.len() && !budget.is_spent() {
-            let (exported, series) = index.get(self.series);
-            let names = self.names.as_ref();
-            let own = names.map(|names| names.prefix(family, exported));
-            let prefix = own.as_deref().unwrap_or(exported);
-            let cells = series.cells;
+            let (prefix, series) = index.get(self.series);
             self.series += 1;
             budget.spend(LINE);
-            match family.instrument {
-                Instrument::Counter => push_count_line(page, prefix, values.count(cells.cell)),
-                Instrument::InProgress => {
-                    budget.spend(work);
-                    push_count_line(page, prefix, values.in_progress(cells.cell));
-                }
-                Instrument::Info => push_count_line(page, prefix, 1),
-                Instrument::StateSet => {
-                    let is_current = values.is_current_state(cells);
-                    push_count_line(page, prefix, u64::from(is_current));
-                }
-                Instrument::FloatCounter => {
-                    push_float_line(page, prefix, values.sum(cells.sum), self.format);
-                }
-                Instrument::Gauge => {
-                    push_float_line(page, prefix, values.gauge(cells.cell), self.format);
-                }
-                #[cfg(feature = "summary")]
-                Instrument::Summary => {
-                    budget.spend(work);
-                    let quantiles = family.quantiles(cells.cell);
-                    let (count, sum) = (values.count(cells.cell), values.sum(cells.sum));
-                    let name = metric_name(&self.names, family);
-                    self.parts.set_summary(name, &quantiles, self.format);
-                    self.write_summary(page, prefix, &quantiles, count, sum);
-                }
-                Instrument::Histogram => {
-                    budget.spend(LINE * (family.exported_bounds().len() + 1));
-                    let native = match family.classic_buckets() {
-                        Some(_) => None,
-                        None => {
-                            budget.spend(work);
-                            values.native(family, cells.cell)
-                        }
-                    };
-                    let counts = source.counts(cells.cell, native.as_ref());
-                    let exemplars = match self.format.is_open_metrics() {
-                        true => family.exemplars(cells.cell),
-                        false => None,
-                    };
-                    let sum = values.sum(cells.sum);
-                    self.write_histogram(page, prefix, &counts, sum, exemplars.as_deref());
-                }
+            match is_plain {
+                true => self.write_value(page, family, prefix, series.cells, work, budget),
+                false => self.write_named(page, family, (prefix, series), work, budget),
             }
-            if let Some(created) = &self.created {
-                budget.spend(LINE);
-                let labels = match family.instrument.kind().has_suffixes() {
-                    true => prefix,
-                    false => SampleName::new(metric_name(&self.names, family)).labels_in(prefix),
+        }
+    }
+
+    /// Writes a series whose names are not the exported ones, or that has a line with the time of its registration.
+    #[cold]
+    fn write_named(
+        &mut self,
+        page: &mut Vec<u8>,
+        source: RegistryFamily<'_>,
+        (exported, series): (&str, &IndexedSeries),
+        work: usize,
+        budget: &mut Budget,
+    ) {
+        let family = source.family;
+        let names = self.names.as_ref();
+        let own = names.map(|names| names.prefix(family, exported));
+        let prefix = own.as_deref().unwrap_or(exported);
+        self.write_value(page, source, prefix, series.cells, work, budget);
+        if let Some(created) = &self.created {
+            budget.spend(LINE);
+            let labels = match family.instrument.kind().has_suffixes() {
+                true => prefix,
+                false => SampleName::new(metric_name(&self.names, family)).labels_in(prefix),
+            };
+            push_created_line(page, created, labels, series.created());
+        }
+    }
+
+    /// Writes the lines of a series after its prefix.
+    #[inline(always)]
+    fn write_value(
+        &mut self,
+        page: &mut Vec<u8>,
+        source: RegistryFamily<'_>,
+        prefix: &str,
+        cells: SeriesCells,
+        work: usize,
+        budget: &mut Budget,
+    ) {
+        let RegistryFamily { values, family, .. } = source;
+        match family.instrument {
+            Instrument::Counter => push_count_line(page, prefix, values.count(cells.cell)),
+            Instrument::InProgress => {
+                budget.spend(work);
+                push_count_line(page, prefix, values.in_progress(cells.cell));
+            }
+            Instrument::Info => push_count_line(page, prefix, 1),
+            Instrument::StateSet => {
+                let is_current = values.is_current_state(cells);
+                push_count_line(page, prefix, u64::from(is_current));
+            }
+            Instrument::FloatCounter => {
+                push_float_line(page, prefix, values.sum(cells.sum), self.format);
+            }
+            Instrument::Gauge => {
+                push_float_line(page, prefix, values.gauge(cells.cell), self.format);
+            }
+            #[cfg(feature = "summary")]
+            Instrument::Summary => {
+                budget.spend(work);
+                let quantiles = family.quantiles(cells.cell);
+                let (count, sum) = (values.count(cells.cell), values.sum(cells.sum));
+                let name = metric_name(&self.names, family);
+                self.parts.set_summary(name, &quantiles, self.format);
+                self.write_summary(page, prefix, &quantiles, count, sum);
+            }
+            Instrument::Histogram => {
+                budget.spend(LINE * (family.exported_bounds().len() + 1));
+                let native = match family.classic_buckets() {
+                    Some(_) => None,
+                    None => {
+                        budget.spend(work);
+                        values.native(family, cells.cell)
+                    }
                 };
-                push_created_line(page, created, labels, series.created());
+                let counts = source.counts(cells.cell, native.as_ref());
+                let exemplars = match self.format.is_open_metrics() {
+                    true => family.exemplars(cells.cell),
+                    false => None,
+                };
+                let sum = values.sum(cells.sum);
+                self.write_histogram(page, prefix, &counts, sum, exemplars.as_deref());
             }
         }
     }
