@@ -133,6 +133,10 @@ impl Registry {
         page: &Page,
         budget: &mut Budget,
     ) -> Option<()> {
+        // Fast path: no series of the family can expire.
+        if family.tracked.get().is_none() {
+            return Some(());
+        }
         let now = Instant::now();
         loop {
             if budget.is_spent() {
@@ -220,11 +224,11 @@ impl Registry {
         (counts, sums): (&mut [u64], &mut [f64]),
         budget: &mut Budget,
     ) -> Option<()> {
-        let at = Instant::now();
-        let store = &self.inner.store;
         let Some(mut slots) = family.tracked.get() else {
             return Some(());
         };
+        let at = Instant::now();
+        let store = &self.inner.store;
         while *next < slots.len() {
             if budget.is_spent() {
                 return None;
