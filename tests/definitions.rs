@@ -249,6 +249,23 @@ fn registry_lists_the_layers_that_were_built_with_it_once() {
 }
 
 #[test]
+fn layers_of_a_registry_have_its_native_histograms() {
+    let settings = NativeHistogram::new(1.1).without_classic_buckets();
+    let registry = Registry::builder().native_histograms(settings);
+    let registry = registry.build().unwrap();
+    let http = HttpMetrics::server();
+    http.clone().build(&registry).unwrap();
+    let layers = registry.layers();
+    let durations = layers[0].durations.as_ref().unwrap();
+    assert!(durations.native && durations.buckets.is_empty());
+    let mut listed: Vec<_> = layers[0].families().cloned().collect();
+    let mut families = http.families_in(&registry).unwrap();
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    families.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(listed, families);
+}
+
+#[test]
 fn invalid_configurations_have_no_definitions() {
     let wrong = HttpMetrics::server().duration_buckets([1.0, 0.1]);
     assert!(

@@ -17,7 +17,6 @@ use crate::model::kind::Instrument;
 use crate::model::kind::MetricKind;
 use crate::model::label_text::label_text;
 use crate::registry::hooks::{self, InstallHook};
-use crate::registry::lifetime::Lifetime;
 use crate::sink::owned_key;
 
 /// A gauge with the value 1 whose labels hold facts that do not change while the process runs, such as its
@@ -50,7 +49,7 @@ impl InfoState {
         };
         let open: Vec<_> = open.iter().map(String::as_str).collect();
         let labels = pairs(self.family.labels, *closed, &open);
-        sink.info(owned_key(self.family.name(), &labels), Lifetime::Permanent);
+        sink.info(owned_key(self.family.name(), &labels));
     }
 }
 

@@ -146,24 +146,18 @@ impl GrpcSettings {
         &self,
         rules: impl Fn(&str) -> Buckets,
     ) -> Result<LayerDescription, Error> {
-        use GrpcMetric::{Handled, Handling, InProgress};
-        let mut others = Vec::new();
-        for metric in GrpcMetric::ALL {
-            if !matches!(metric, Handled | Handling | InProgress) {
-                others.extend(self.describe_family(metric, &rules)?);
-            }
-        }
-        others.push(overflow_spec().describe());
-        Ok(LayerDescription {
-            kind: match self.side {
-                Side::Server => LayerKind::GrpcServer,
-                Side::Client => LayerKind::GrpcClient,
-            },
-            requests: self.describe_family(Handled, &rules)?,
-            durations: self.describe_family(Handling, &rules)?,
-            in_progress: self.describe_family(InProgress, &rules)?,
-            others,
-        })
+        let kind = match self.side {
+            Side::Server => LayerKind::GrpcServer,
+            Side::Client => LayerKind::GrpcClient,
+        };
+        let main = [
+            GrpcMetric::Handled,
+            GrpcMetric::Handling,
+            GrpcMetric::InProgress,
+        ];
+        let overflow = overflow_spec().describe();
+        let describe = |metric| self.describe_family(metric, &rules);
+        LayerDescription::new(kind, &GrpcMetric::ALL, main, overflow, describe)
     }
 
     /// The description of one family without constant labels, if it is measured.

@@ -288,7 +288,7 @@ impl RegistryBuilder {
     /// | gauges of operations in progress, while one is in progress | no |
     /// | infos | no |
     ///
-    /// Adding 0 to a counter is no recording.
+    /// Adding 0 to a counter does not count as a recording.
     ///
     /// The memory of a series of a macro is reused once no handle of it exists. Layers and catalogues keep the handles of
     /// their series: the memory stays, and a value that has expired still counts towards the limit of its label.

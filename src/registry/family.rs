@@ -14,11 +14,11 @@ use crate::model::label_text::{label_text, series_prefix, state_prefix};
 use crate::model::names::are_valid_label_names;
 use crate::model::native::NativeSpec;
 use crate::model::spec::FamilyMetadata;
+use crate::registry::cell_reading::CellReading;
 use crate::registry::cells::{CellId, Gauges, SeriesCells, Store};
 use crate::registry::exemplars::Exemplars;
 use crate::registry::histogram_cells::{ClassicCells, HistogramCells};
 use crate::registry::index::{FamilySeries, SeriesIndex};
-use crate::registry::life::Reading;
 use crate::registry::native::NativeCells;
 use crate::registry::tracked::TrackedSeries;
 use crate::registry::utf8_names::Utf8Names;
@@ -415,14 +415,14 @@ impl Family {
     }
 
     /// Reads the cells of a series.
-    pub(crate) fn reading(&self, store: &Store, cells: SeriesCells) -> Reading {
+    pub(crate) fn reading(&self, store: &Store, cells: SeriesCells) -> CellReading {
         // The sum is read before it is known which cells a native histogram has.
         let counts = std::iter::once_with(|| {
             let mut counts = Vec::new();
             self.each_count(cells, |cell| counts.push(cell));
             counts
         });
-        Reading::of(store, counts.flatten(), self.sum_cell(cells))
+        CellReading::of(store, counts.flatten(), self.sum_cell(cells))
     }
 
     /// Calls `f` with each cell of a series that counts.
@@ -464,12 +464,9 @@ impl Family {
         }
     }
 
-    /// Whether a series has a value that is not a sum: a gauge, a state set or an info.
+    /// Whether a series has a value that is not a sum: a gauge or a state set.
     pub(crate) fn has_no_sum(&self) -> bool {
-        matches!(
-            self.instrument,
-            Instrument::Gauge | Instrument::StateSet | Instrument::Info
-        )
+        matches!(self.instrument, Instrument::Gauge | Instrument::StateSet)
     }
 
     /// The gauges of the family, if it is one of gauges or state sets.

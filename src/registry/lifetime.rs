@@ -8,6 +8,6 @@ pub(crate) enum Lifetime {
     Permanent,
     /// It can expire, but keeps its cells, because a layer or a catalogue keeps its handle: open labels.
     Kept,
-    /// It can expire, and its cells are reused once there is no handle: macros.
+    /// It can expire, and its cells are reused once its handles are dropped: macros.
     Expiring,
 }

@@ -1,6 +1,7 @@
 //! [`Registry`]: counters, gauges and histograms, aggregated where they are recorded.
 
 pub(crate) mod builder;
+pub(crate) mod cell_reading;
 pub(crate) mod cells;
 pub(crate) mod collectors;
 pub(crate) mod exemplars;
@@ -13,7 +14,7 @@ pub(crate) mod histogram_cells;
 pub(crate) mod histogram_rules;
 pub(crate) mod hooks;
 pub(crate) mod index;
-pub(crate) mod life;
+
 pub(crate) mod lifetime;
 pub(crate) mod name_rules;
 pub(crate) mod native;
@@ -230,6 +231,7 @@ impl Registry {
         let layers = layers.iter();
         layers
             .filter_map(|describe| describe(&buckets).ok())
+            .map(|layer| layer.map_families(|family| self.with_native_buckets(family)))
             .collect()
     }
 

@@ -14,6 +14,7 @@ use crate::model::names::{
     escaped_label_name, is_label_name, is_reserved_label, sanitize_label_names,
 };
 use crate::registry::Registry;
+use crate::registry::cell_reading::is_unheld;
 use crate::registry::cells::SeriesCells;
 use crate::registry::family::Family;
 #[cfg(feature = "summary")]
@@ -22,9 +23,8 @@ use crate::registry::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
     RegistryStateSet,
 };
-use crate::registry::life::is_unheld;
 use crate::registry::lifetime::Lifetime;
-use crate::registry::tracked::Place;
+use crate::registry::tracked::SlotIndex;
 use crate::sync::lock;
 
 /// The number of maps, each with its own lock. A single map would block all registrations while it grows.
@@ -36,14 +36,14 @@ pub(crate) type Handles<H> = HashMap<Key, Known<H>, BuildHasherDefault<KeyHash>>
 pub(crate) struct Known<H> {
     pub(crate) handle: Arc<H>,
     pub(crate) cells: SeriesCells,
-    /// The first [`Lifetime`] that its users need.
+    /// The first [`Lifetime`] of those for which the handle was requested.
     lifetime: AtomicU8,
-    /// Its place among the series that can expire.
-    pub(crate) place: Option<Place>,
+    /// Its slot among the series that can expire.
+    pub(crate) slot: Option<SlotIndex>,
 }
 
 impl<H> Known<H> {
-    /// The handle, for a user who needs this lifetime.
+    /// Returns the handle, and limits the lifetime of the series to this one.
     fn share(&self, lifetime: Lifetime) -> Arc<H> {
         if lifetime != Lifetime::Expiring {
             self.lifetime.fetch_min(lifetime as u8, Ordering::Relaxed);
@@ -171,10 +171,10 @@ impl Registry {
     }
 
     /// Registers an info. It needs no handle, because its value is always 1.
-    pub(crate) fn register_info_series(&self, key: Cow<'_, Key>, lifetime: Lifetime) {
+    pub(crate) fn register_info_series(&self, key: Cow<'_, Key>) {
         let unused = SeriesCells { cell: 0, sum: 0 };
         let (map, instrument) = (&self.inner.infos, Instrument::Info);
-        self.register(map, instrument, key, lifetime, |_| ((), unused));
+        self.register(map, instrument, key, Lifetime::Permanent, |_| ((), unused));
     }
 
     pub(crate) fn register_gauge_series(
@@ -302,7 +302,7 @@ impl Registry {
             handle: Arc::new(handle),
             cells,
             lifetime: AtomicU8::new(lifetime as u8),
-            place: self.track(family, key, cells, lifetime),
+            slot: self.track(family, key, cells, lifetime),
         }
     }
 

@@ -7,31 +7,31 @@ use std::time::Duration;
 use metrics::Key;
 
 use crate::clock::Instant;
+use crate::registry::cell_reading::{CellReading, RecordedTotal};
 use crate::registry::cells::SeriesCells;
-use crate::registry::life::{Reading, Total};
 use crate::sync::lock;
 
 /// The series of a family that can expire or are being removed.
 #[derive(Default)]
 pub(crate) struct TrackedSeries {
     /// Allocated by the first series: most families have none.
-    slots: OnceLock<Box<Mutex<Slots>>>,
+    slots: OnceLock<Box<Mutex<TrackedSlots>>>,
 }
 
-/// Entries keep their place, so that a scrape can visit them in slices.
+/// Entries keep their slot, so that a scrape can visit them in slices.
 #[derive(Default)]
-pub(crate) struct Slots {
+pub(crate) struct TrackedSlots {
     entries: Vec<Option<Tracked>>,
-    free: Vec<Place>,
+    free: Vec<SlotIndex>,
     /// The cells of series that have expired, all 0.
     unused: Vec<SeriesCells>,
 }
 
-/// The place of a series in [`TrackedSeries`].
+/// The slot of a series in [`TrackedSeries`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(NonZeroU32);
+pub(crate) struct SlotIndex(NonZeroU32);
 
-impl Place {
+impl SlotIndex {
     pub(crate) fn of(index: usize) -> Self {
         Self(NonZeroU32::MIN.saturating_add(index as u32))
     }
@@ -54,16 +54,16 @@ pub(crate) struct Tracked {
     pub(crate) added: u64,
     /// The page that let the series expire.
     pub(crate) unlisted_by: u64,
-    /// What the pages show, since it last changed.
+    /// The value on the pages, and since when they have it.
     pub(crate) shown: Option<Shown>,
     /// What the cells had when the series last expired. Pages show the difference.
-    pub(crate) base: Option<Box<Reading>>,
+    pub(crate) base: Option<Box<CellReading>>,
 }
 
-/// What the pages show of a series, since it last changed.
+/// The value of a series on the pages since it last changed.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown {
-    pub(crate) total: Total,
+    pub(crate) total: RecordedTotal,
     /// The first page that has shown it.
     pub(crate) page: u64,
     pub(crate) at: Instant,
@@ -71,16 +71,36 @@ pub(crate) struct Shown {
 
 impl TrackedSeries {
     /// Locks the series; `None` if there has not been one.
-    pub(crate) fn get(&self) -> Option<MutexGuard<'_, Slots>> {
+    pub(crate) fn get(&self) -> Option<MutexGuard<'_, TrackedSlots>> {
         self.slots.get().map(|slots| lock(slots))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Slots> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, TrackedSlots> {
         lock(self.slots.get_or_init(Box::default))
     }
 }
 
 impl Tracked {
+    /// Creates a series that is in the index. Pages with a higher number than `added` contain it.
+    pub(crate) fn new(
+        key: &Key,
+        cells: SeriesCells,
+        timeout: Option<Duration>,
+        added: u64,
+    ) -> Self {
+        Self {
+            key: key.clone(),
+            cells,
+            timeout,
+            is_removed: false,
+            is_listed: true,
+            added,
+            unlisted_by: 0,
+            shown: None,
+            base: None,
+        }
+    }
+
     /// Whether the series has been shown for long enough. It may have been recorded since then.
     pub(crate) fn is_due(&self, now: Instant, completed: u64) -> bool {
         let Some(shown) = self.shown else {
@@ -91,30 +111,30 @@ impl Tracked {
     }
 }
 
-impl Slots {
-    /// Adds a series and returns its place.
-    pub(crate) fn add(&mut self, tracked: Tracked) -> Place {
+impl TrackedSlots {
+    /// Adds a series and returns its slot.
+    pub(crate) fn add(&mut self, tracked: Tracked) -> SlotIndex {
         match self.free.pop() {
-            Some(place) => {
-                self.entries[place.index()] = Some(tracked);
-                place
+            Some(slot) => {
+                self.entries[slot.index()] = Some(tracked);
+                slot
             }
             None => {
                 self.entries.push(Some(tracked));
-                Place::of(self.entries.len() - 1)
+                SlotIndex::of(self.entries.len() - 1)
             }
         }
     }
 
-    pub(crate) fn remove(&mut self, place: Place) {
-        let entry = self.entries.get_mut(place.index());
+    pub(crate) fn remove(&mut self, slot: SlotIndex) {
+        let entry = self.entries.get_mut(slot.index());
         if entry.and_then(Option::take).is_some() {
-            self.free.push(place);
+            self.free.push(slot);
         }
     }
 
-    pub(crate) fn get_mut(&mut self, place: Place) -> Option<&mut Tracked> {
-        self.entries.get_mut(place.index())?.as_mut()
+    pub(crate) fn get_mut(&mut self, slot: SlotIndex) -> Option<&mut Tracked> {
+        self.entries.get_mut(slot.index())?.as_mut()
     }
 
     /// Takes the cells of a series that has expired.

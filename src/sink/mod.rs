@@ -244,11 +244,9 @@ impl Sink {
         }
     }
 
-    pub(crate) fn info(&self, key: Key, lifetime: Lifetime) {
+    pub(crate) fn info(&self, key: Key) {
         match &self.0 {
-            SinkKind::Registry(registry) => {
-                registry.register_info_series(Cow::Owned(key), lifetime);
-            }
+            SinkKind::Registry(registry) => registry.register_info_series(Cow::Owned(key)),
             _ => self.foreign(|r| r.register_gauge(&key, &METADATA).set(1.0)),
         }
     }

@@ -7,7 +7,7 @@ use crate::custom_content::CustomContent;
 use crate::definitions::Definitions;
 use crate::error::Error;
 use crate::grafana::{self, COLUMNS, ID_STEP};
-use crate::histogram::any_series;
+use crate::histogram::{any_series, selector};
 use crate::panel::{Panel, Row};
 use crate::selector::{MatchValue, Matcher, QueryScope};
 use crate::text::check_duration;
@@ -316,23 +316,21 @@ impl Dashboard {
             .next()
             .ok_or_else(|| Error::new("no panel queries a metric family; add a query"))?;
         let index = self.definitions.index()?;
-        let series = match index.family(family) {
+        let series = |matcher: &str| match index.family(family) {
             Ok(indexed) if matches!(indexed.kind, MetricKind::Histogram | MetricKind::Summary) => {
-                any_series(family, indexed)
+                any_series(family, indexed, matcher)
             }
-            _ => family.to_owned(),
+            _ => selector(family, matcher),
         };
+        let values = |series, label| format!("label_values({series}, {label})");
+        let jobs = values(series(""), "job");
         let mut list = vec![
             grafana::Variable::data_source(),
-            grafana::Variable::label("job", "Job", format!("label_values({series}, job)")),
+            grafana::Variable::label("job", "Job", jobs),
         ];
         if self.definitions.has_instance() {
-            let of_job = match series.strip_suffix('}') {
-                Some(matchers) => format!("{matchers},job=~\"$job\"}}"),
-                None => format!("{series}{{job=~\"$job\"}}"),
-            };
-            let values = format!("label_values({of_job}, instance)");
-            list.push(grafana::Variable::label("instance", "Instance", values));
+            let instances = values(series("job=~\"$job\""), "instance");
+            list.push(grafana::Variable::label("instance", "Instance", instances));
         }
         list.extend(
             self.custom

@@ -188,11 +188,24 @@ pub(crate) fn absent(
     Ok(Term::of(native, classic, "and"))
 }
 
-/// Returns a selector of series that exist if the histogram or summary exists, for the values of its labels.
-pub(crate) fn any_series(name: &str, family: &IndexedFamily) -> String {
+/// Returns a selector of series that exist if the histogram or summary exists, for the values of its labels. `matcher` can
+/// be empty.
+pub(crate) fn any_series(name: &str, family: &IndexedFamily, matcher: &str) -> String {
     match (family.reads_native, family.reads_classic) {
-        (true, true) => format!("{{__name__=~\"{name}|{name}_count\"}}"),
-        (true, false) => name.to_owned(),
-        _ => format!("{name}_count"),
+        (true, true) => {
+            let name = format!("__name__=~\"{name}|{name}_count\"");
+            let matchers = [&*name, matcher].into_iter().filter(|one| !one.is_empty());
+            format!("{{{}}}", matchers.collect::<Vec<_>>().join(","))
+        }
+        (true, false) => selector(name, matcher),
+        _ => selector(&format!("{name}_count"), matcher),
+    }
+}
+
+/// Returns `name{matcher}`, or the name alone if the matcher is empty.
+pub(crate) fn selector(name: &str, matcher: &str) -> String {
+    match matcher.is_empty() {
+        true => name.to_owned(),
+        false => format!("{name}{{{matcher}}}"),
     }
 }

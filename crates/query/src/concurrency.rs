@@ -55,7 +55,7 @@ impl ConcurrencyLimit {
 }
 
 impl ConcurrencyPermit {
-    /// Also releases the permit at the deadline.
+    /// Returns a permit that is also released at the deadline.
     pub(crate) fn until(self, deadline: Instant) -> TimedPermit {
         let permit = Arc::new(Mutex::new(Some(self.0)));
         let held = Arc::clone(&permit);

@@ -74,7 +74,7 @@ impl ServicesQuery {
 
     /// Logs when the query fails, given its error, or succeeds again, not every failed query.
     pub(crate) fn log_change(&self, error: Option<&ErrorResponse>) {
-        // Beyond the concurrency limit, there was no query.
+        // Beyond the concurrency limit, the upstream was not queried.
         if error.is_some_and(|error| error.error_type() == ErrorType::TooManyQueries) {
             return;
         }

@@ -25,7 +25,7 @@ pub(crate) struct Upstream {
     is_responding: AtomicBool,
 }
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A query whose response is forwarded to the client, compressed if the client accepts it.

@@ -163,24 +163,18 @@ impl HttpSettings {
         &self,
         rules: impl Fn(&str) -> Buckets,
     ) -> Result<LayerDescription, Error> {
-        use HttpMetric::{Duration, InProgress, Requests};
-        let mut others = Vec::new();
-        for metric in HttpMetric::ALL {
-            if !matches!(metric, Requests | Duration | InProgress) {
-                others.extend(self.describe_family(metric, &rules)?);
-            }
-        }
-        others.push(overflow_spec().describe());
-        Ok(LayerDescription {
-            kind: match self.side {
-                Side::Server => LayerKind::HttpServer,
-                Side::Client => LayerKind::HttpClient,
-            },
-            requests: self.describe_family(Requests, &rules)?,
-            durations: self.describe_family(Duration, &rules)?,
-            in_progress: self.describe_family(InProgress, &rules)?,
-            others,
-        })
+        let kind = match self.side {
+            Side::Server => LayerKind::HttpServer,
+            Side::Client => LayerKind::HttpClient,
+        };
+        let main = [
+            HttpMetric::Requests,
+            HttpMetric::Duration,
+            HttpMetric::InProgress,
+        ];
+        let overflow = overflow_spec().describe();
+        let describe = |metric| self.describe_family(metric, &rules);
+        LayerDescription::new(kind, &HttpMetric::ALL, main, overflow, describe)
     }
 
     /// The description of one family, if it is measured.

@@ -25,16 +25,16 @@ pub(crate) mod timeouts;
 
 use metrics::Key;
 
-use self::pages::{Page, Purpose, State};
+use self::pages::{OpenPages, Page, Purpose};
 use crate::budget::Budget;
 use crate::clock::Instant;
 use crate::model::kind::Instrument;
+use crate::registry::cell_reading::{CellReading, RecordedTotal};
 use crate::registry::cells::{SeriesCells, Store};
 use crate::registry::family::Family;
-use crate::registry::life::{Reading, Total};
 use crate::registry::lifetime::Lifetime;
 use crate::registry::series::SeriesMap;
-use crate::registry::tracked::{Place, Shown, Tracked};
+use crate::registry::tracked::{Shown, SlotIndex, Tracked};
 use crate::registry::{Registry, RegistryInner};
 
 /// The approximate cost of a check, in nanoseconds.
@@ -44,84 +44,50 @@ const CHANGE: usize = 2_000;
 
 /// Calls a function with the map of the handles of an instrument.
 macro_rules! with_map {
-    ($inner:expr, $instrument:expr, |$map:ident| $body:expr) => {{
-        let RegistryInner {
-            counters,
-            float_counters,
-            gauges,
-            histograms,
-            in_progress,
-            state_sets,
-            infos,
+    ($inner:expr, $instrument:expr, |$map:ident| $body:expr) => {
+        with_map!(@ $instrument, |$map| $body,
+            Counter => &$inner.counters,
+            FloatCounter => &$inner.float_counters,
+            Gauge => &$inner.gauges,
+            Histogram => &$inner.histograms,
+            InProgress => &$inner.in_progress,
+            StateSet => &$inner.state_sets,
+            Info => &$inner.infos,
             #[cfg(feature = "summary")]
-            summaries,
-            ..
-        } = $inner;
+            Summary => &$inner.summaries,
+        )
+    };
+    (@ $instrument:expr, |$map:ident| $body:expr, $($(#[$feature:meta])? $name:ident => $of:expr,)+) => {
         match $instrument {
-            Instrument::Counter => {
-                let $map = counters;
+            $($(#[$feature])? Instrument::$name => {
+                let $map = $of;
                 $body
-            }
-            Instrument::FloatCounter => {
-                let $map = float_counters;
-                $body
-            }
-            Instrument::Gauge => {
-                let $map = gauges;
-                $body
-            }
-            Instrument::Histogram => {
-                let $map = histograms;
-                $body
-            }
-            Instrument::InProgress => {
-                let $map = in_progress;
-                $body
-            }
-            Instrument::StateSet => {
-                let $map = state_sets;
-                $body
-            }
-            Instrument::Info => {
-                let $map = infos;
-                $body
-            }
-            #[cfg(feature = "summary")]
-            Instrument::Summary => {
-                let $map = summaries;
-                $body
-            }
+            })+
         }
-    }};
+    };
 }
 
 impl Registry {
-    /// Starts to track a new series if it can expire. Returns its place.
+    /// Starts to track a new series if it can expire. Returns its slot.
     pub(crate) fn track(
         &self,
         family: &Family,
         key: &Key,
         cells: SeriesCells,
         lifetime: Lifetime,
-    ) -> Option<Place> {
+    ) -> Option<SlotIndex> {
         let names = key.labels().map(metrics::Label::key);
         let timeout = match lifetime {
             Lifetime::Permanent => None,
             Lifetime::Kept | Lifetime::Expiring => self.inner.idle_timeouts.of(key.name(), names),
         };
-        let timeout = timeout.filter(|_| family.instrument != Instrument::Info);
         timeout?;
-        Some(family.tracked.lock().add(Tracked {
-            key: key.clone(),
+        Some(family.tracked.lock().add(Tracked::new(
+            key,
             cells,
             timeout,
-            is_removed: false,
-            is_listed: true,
-            added: self.inner.pages.started(),
-            unlisted_by: 0,
-            shown: None,
-            base: None,
-        }))
+            self.inner.pages.started(),
+        )))
     }
 
     /// Lets series of a family expire and return. `None` if the budget is spent first; then `next` is where to
@@ -145,13 +111,13 @@ impl Registry {
             // No page starts while this is locked.
             let pages = self.inner.pages.lock();
             let may_expire = pages.may_expire(Some(page));
-            let Some((place, key)) =
+            let Some((slot, key)) =
                 next_due(family, next, now, pages.completed(), may_expire, budget)
             else {
                 return (!budget.is_spent()).then_some(());
             };
-            with_map!(&*self.inner, family.instrument, |map| {
-                self.settle_series(map, family, place, &key, (&*pages, Some(page)));
+            with_map!(self.inner, family.instrument, |map| {
+                self.settle_series(map, family, slot, &key, (&*pages, Some(page)));
             });
             budget.spend(CHANGE);
         }
@@ -162,14 +128,14 @@ impl Registry {
         &self,
         map: &SeriesMap<H>,
         family: &Family,
-        place: Place,
+        slot: SlotIndex,
         key: &Key,
-        (pages, page): (&State, Option<&Page>),
+        (pages, page): (&OpenPages, Option<&Page>),
     ) {
         let mut handles = map.write(key);
         let Some(known) = handles
             .get_mut(key)
-            .filter(|known| known.place == Some(place))
+            .filter(|known| known.slot == Some(slot))
         else {
             return;
         };
@@ -177,7 +143,7 @@ impl Registry {
         // Before the cells are read: what was recorded through a handle that is dropped is then visible.
         let is_unheld = known.is_unheld();
         let mut slots = family.tracked.lock();
-        let Some(series) = slots.get_mut(place) else {
+        let Some(series) = slots.get_mut(slot) else {
             return;
         };
         let store = &self.inner.store;
@@ -205,7 +171,7 @@ impl Registry {
             }
         } else if is_unheld && pages.may_expire(page) {
             let cells = series.cells;
-            slots.remove(place);
+            slots.remove(slot);
             drop(slots);
             family.unclaim(key);
             handles.remove(key);
@@ -234,9 +200,9 @@ impl Registry {
                 return None;
             }
             budget.spend(CHECK + family.check_work());
-            let place = Place::of(*next);
+            let slot = SlotIndex::of(*next);
             *next += 1;
-            let Some(series) = slots.get_mut(place) else {
+            let Some(series) = slots.get_mut(slot) else {
                 continue;
             };
             if let Some(base) = &series.base {
@@ -297,7 +263,7 @@ impl Registry {
             sources.iter().any(|source| source == key.name())
                 && labels.iter().all(|label| has(key, *label))
         };
-        with_map!(&*self.inner, family.instrument, |map| {
+        with_map!(self.inner, family.instrument, |map| {
             let keys = map.removable(&matches);
             keys.iter()
                 .filter(|key| self.remove_from(map, &family, key))
@@ -313,7 +279,7 @@ impl Registry {
             ..
         } = &*self.inner;
         let family = families.of(instrument, key.name(), histogram_rules);
-        with_map!(&*self.inner, instrument, |map| self
+        with_map!(self.inner, instrument, |map| self
             .remove_from(map, &family, key))
     }
 
@@ -325,27 +291,22 @@ impl Registry {
             return false;
         };
         let mut slots = family.tracked.lock();
-        let place = *known.place.get_or_insert_with(|| {
-            slots.add(Tracked {
-                key: key.clone(),
-                cells: known.cells,
-                timeout: None,
-                is_removed: false,
-                is_listed: true,
-                added: self.inner.pages.started(),
-                unlisted_by: 0,
-                shown: None,
-                base: None,
-            })
+        let slot = *known.slot.get_or_insert_with(|| {
+            slots.add(Tracked::new(
+                key,
+                known.cells,
+                None,
+                self.inner.pages.started(),
+            ))
         });
-        let Some(series) = slots.get_mut(place).filter(|series| series.is_listed) else {
+        let Some(series) = slots.get_mut(slot).filter(|series| series.is_listed) else {
             return false;
         };
         series.is_removed = true;
         family.take_recorded(&self.inner.store, series.cells);
         drop((slots, handles));
         if family.has_no_sum() {
-            self.settle_series(map, family, place, key, (&*pages, None));
+            self.settle_series(map, family, slot, key, (&*pages, None));
         }
         true
     }
@@ -359,20 +320,20 @@ fn next_due(
     completed: u64,
     may_expire: bool,
     budget: &mut Budget,
-) -> Option<(Place, Key)> {
+) -> Option<(SlotIndex, Key)> {
     let mut slots = family.tracked.get()?;
     while *next < slots.len() && !budget.is_spent() {
         budget.spend(CHECK);
-        let place = Place::of(*next);
+        let slot = SlotIndex::of(*next);
         *next += 1;
-        let Some(series) = slots.get_mut(place) else {
+        let Some(series) = slots.get_mut(slot) else {
             continue;
         };
         let is_removed_gauge = series.is_removed && family.has_no_sum();
         let is_due =
             !series.is_listed || may_expire && (is_removed_gauge || series.is_due(now, completed));
         if is_due {
-            return Some((place, series.key.clone()));
+            return Some((slot, series.key.clone()));
         }
     }
     None
@@ -380,7 +341,7 @@ fn next_due(
 
 impl Tracked {
     /// Whether nothing was recorded since what the last page has shown, and nothing is in progress.
-    fn may_expire(&mut self, store: &Store, family: &Family, reading: &Reading) -> bool {
+    fn may_expire(&mut self, store: &Store, family: &Family, reading: &CellReading) -> bool {
         if family.has_no_sum() {
             if family.is_recorded(store, self.cells) {
                 // Recorded after it was removed.
@@ -392,13 +353,13 @@ impl Tracked {
         if family.instrument == Instrument::InProgress && !reading.is_balanced() {
             return false;
         }
-        let zero = Reading::default();
+        let zero = CellReading::default();
         let total = reading.total_since(self.base.as_deref().unwrap_or(&zero));
         self.shown.is_some_and(|shown| shown.total == total)
     }
 
     /// Marks the series as expired. Pages show what is recorded after `reading` when it returns.
-    fn unlist(&mut self, store: &Store, family: &Family, reading: Reading, is_unheld: bool) {
+    fn unlist(&mut self, store: &Store, family: &Family, reading: CellReading, is_unheld: bool) {
         family.clear_recent(self.cells);
         if is_unheld {
             family.clear_gauge(store, self.cells);
@@ -411,8 +372,8 @@ impl Tracked {
 }
 
 impl Family {
-    /// What a series has recorded, from the sums over all shards.
-    fn total(&self, cells: SeriesCells, counts: &[u64], sums: &[f64]) -> Total {
+    /// Returns the total that a series has recorded, from the sums over all shards.
+    fn total(&self, cells: SeriesCells, counts: &[u64], sums: &[f64]) -> RecordedTotal {
         let mut count = 0_u64;
         self.each_count(cells, |cell| {
             let value = counts.get(cell as usize).copied().unwrap_or_default();
@@ -422,6 +383,6 @@ impl Family {
             .sum_cell(cells)
             .and_then(|cell| sums.get(cell as usize));
         let sum = sum.copied().unwrap_or_default().to_bits();
-        Total { count, sum }
+        RecordedTotal { count, sum }
     }
 }

@@ -9,13 +9,13 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard};
 /// The readings of a registry: pages, snapshots, and sums for tests.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
-    state: Mutex<State>,
+    state: Mutex<OpenPages>,
     /// The number of the last page that started.
     started: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct OpenPages {
     /// The number of readings in progress. While there is another one, no series expires: it could show the series
     /// after it has expired.
     in_progress: usize,
@@ -26,7 +26,7 @@ pub(crate) struct State {
     completed: u64,
 }
 
-impl State {
+impl OpenPages {
     /// Whether series may expire on this page, or outside of pages: no other page is in progress.
     pub(super) fn may_expire(&self, page: Option<&Page>) -> bool {
         let is_page = page.is_none_or(|page| page.purpose == Purpose::Page);
@@ -45,7 +45,7 @@ impl State {
 }
 
 impl Pages {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, OpenPages> {
         lock(&self.state)
     }
 
@@ -68,7 +68,7 @@ impl Pages {
     }
 }
 
-/// What a reading of the registry is for.
+/// The purpose of a reading of the registry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Purpose {
     /// A page or a snapshot: what it has shown may expire.
@@ -95,7 +95,7 @@ impl Page {
         }
     }
 
-    /// Marks the page as complete: whoever asked for it has all of it.
+    /// Marks the page as complete: the scraper has all of it.
     pub(crate) fn complete(&self) {
         if self.purpose == Purpose::Page {
             let mut state = self.pages.lock();

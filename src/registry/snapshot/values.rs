@@ -49,7 +49,7 @@ impl RegistryValues {
         }
     }
 
-    /// Marks the page as complete: whoever asked for it has all values.
+    /// Marks the page as complete: the scraper has all values.
     pub(crate) fn complete(&self) {
         self.page.complete();
     }

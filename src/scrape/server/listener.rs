@@ -120,7 +120,7 @@ impl Listener {
 /// Listens on all IPv6 and IPv4 addresses. tokio leaves it to the system whether a listener on `::` accepts IPv4, such
 /// as by `net.ipv6.bindv6only` of Linux.
 fn dual_stack(port: u16) -> io::Result<TcpListener> {
-    /// As tokio.
+    /// The default of tokio.
     const BACKLOG: i32 = 1024;
     let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
     socket.set_only_v6(false)?;

@@ -28,8 +28,8 @@ mod model {
 mod registry {
     #[path = "../../../../src/registry/cells.rs"]
     mod cells;
-    #[path = "../../../../src/registry/life.rs"]
-    mod life;
+    #[path = "../../../../src/registry/cell_reading.rs"]
+    mod cell_reading;
     #[path = "../../../../src/registry/native.rs"]
     mod native;
     #[path = "../../../../src/registry/expiry/pages.rs"]

@@ -272,7 +272,7 @@ async fn whole_row_of_the_table_opens_its_endpoint() {
 async fn overview_shows_the_process_and_metrics_have_links_to_their_groups() {
     skip_without!(Chromium, Chromedriver);
     let (service, browser) = shown("").await;
-    // There is no collector yet, so nothing about the process.
+    // Without the collector of the process, its values are hidden.
     assert_eq!(
         browser.run("return document.querySelector('.process').hidden"),
         json!(true)

@@ -45,7 +45,7 @@ async fn expected(metrics: &Registry) -> Value {
             value[name] = buckets.into();
         }
     }
-    // As the viewer reads numbers.
+    // Parsed from text: the viewer gets text, too.
     serde_json::from_str(&value.to_string()).unwrap()
 }
 

@@ -379,7 +379,7 @@ async fn connection_of_a_client_that_does_not_read_is_closed() {
     );
 }
 
-/// What a nested service does after a request.
+/// The behaviour of a nested service after a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Silent {
     NoResponse,

@@ -4,7 +4,7 @@
 use loom::sync::{Arc, Mutex};
 
 use super::cells::{Address, CellId, Store};
-use super::life::{Reading, is_unheld};
+use super::cell_reading::{CellReading, is_unheld};
 use super::models::wait_for_returned_slots;
 use super::pages::{Pages, Purpose};
 use crate::{Task, run_threads};
@@ -58,8 +58,8 @@ impl Counters {
         self.store.add_count(Address::of(cell), 1);
     }
 
-    fn reading(&self, cell: CellId) -> Reading {
-        Reading::of(&self.store, [cell], None)
+    fn reading(&self, cell: CellId) -> CellReading {
+        CellReading::of(&self.store, [cell], None)
     }
 
     fn count(&self, value: usize) -> u64 {
@@ -69,9 +69,9 @@ impl Counters {
             .map_or(0, |cell| self.store.count(**cell))
     }
 
-    /// Gives the cell of a value to others, if nothing was recorded since `shown` and there is no handle. As
+    /// Gives the cell of a value to others, if nothing was recorded since `shown` and all handles are dropped, as
     /// `settle_series` does.
-    fn free(&self, value: usize, shown: &Reading) -> bool {
+    fn free(&self, value: usize, shown: &CellReading) -> bool {
         let mut handles = self.handles.lock().unwrap();
         let Some(handle) = handles[value].as_mut() else {
             return false;
@@ -91,7 +91,7 @@ impl Counters {
 fn held_handle_loses_nothing() {
     let counters = Counters::new();
     let held = counters.handle(0);
-    let shown = Arc::new(Mutex::new((0, Reading::default())));
+    let shown = Arc::new(Mutex::new((0, CellReading::default())));
     let (recorder, scraper) = (counters.clone(), counters.clone());
     let (cell, ended) = (*held, Arc::clone(&shown));
     run_threads(vec![
@@ -100,7 +100,7 @@ fn held_handle_loses_nothing() {
             recorder.add(*held);
         }),
         Box::new(move || {
-            let zero = Reading::default();
+            let zero = CellReading::default();
             let shown = scraper.reading(cell).total_since(&zero).count;
             let reading = scraper.reading(cell);
             if reading.total_since(&zero).count == shown {
@@ -126,7 +126,7 @@ fn reused_cells_have_one_series() {
         Box::new(move || {
             recorder.add(*first);
             drop(first);
-            // As a macro does.
+            // The steps of a macro that registers a series.
             let mut handles = recorder.handles.lock().unwrap();
             let handle = handles[0].get_or_insert_with(|| Arc::new(spare));
             let handle = Arc::clone(handle);
@@ -139,7 +139,7 @@ fn reused_cells_have_one_series() {
                 .map(|cell| **cell);
             let shown = scraper.reading(cell.unwrap());
             if scraper.free(0, &shown) {
-                *first_life.lock().unwrap() = shown.total_since(&Reading::default()).count;
+                *first_life.lock().unwrap() = shown.total_since(&CellReading::default()).count;
                 let other = scraper.handle(1);
                 scraper.add(*other);
             }

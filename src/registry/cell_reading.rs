@@ -1,7 +1,7 @@
-//! [`Reading`]: the cells of one series at one time, for series that expire.
+//! [`CellReading`]: the cells of one series at one time, for series that expire.
 //!
 //! The cells of a series may be reused once no handle refers to it: then no thread can add to them. While a handle
-//! exists, the cells stay with the series. What is added after its last page is the difference to the [`Reading`] that
+//! exists, the cells stay with the series. What is added after its last page is the difference to the [`CellReading`] that
 //! was made when it expired.
 
 use crate::registry::cells::{CellId, Store};
@@ -9,20 +9,20 @@ use crate::sync::Arc;
 
 /// The cells of one series at one time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct CellReading {
     counts: Vec<(CellId, u64)>,
     sum: Option<(CellId, f64)>,
 }
 
 /// What a series has recorded, as two numbers that change with every recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Total {
+pub(crate) struct RecordedTotal {
     pub(crate) count: u64,
     /// The bits of the floating-point sum.
     pub(crate) sum: u64,
 }
 
-impl Reading {
+impl CellReading {
     /// Reads cells. The sum is read first: each observation in it is also in its bucket.
     pub(crate) fn of(
         store: &Store,
@@ -37,18 +37,18 @@ impl Reading {
         }
     }
 
-    fn total(&self) -> Total {
+    fn total(&self) -> RecordedTotal {
         self.total_since(&Self::default())
     }
 
     /// What was recorded since `base`.
-    pub(crate) fn total_since(&self, base: &Self) -> Total {
+    pub(crate) fn total_since(&self, base: &Self) -> RecordedTotal {
         let count = |reading: &Self| {
             let counts = reading.counts.iter().map(|(_, count)| *count);
             counts.fold(0, u64::wrapping_add)
         };
         let sum = |reading: &Self| reading.sum.map_or(0.0, |(_, sum)| sum);
-        Total {
+        RecordedTotal {
             count: count(self).wrapping_sub(count(base)),
             sum: (sum(self) - sum(base)).to_bits(),
         }
