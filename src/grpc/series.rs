@@ -260,8 +260,8 @@ impl GrpcSeries {
         let key = |metric| self.key(metric, method, labels, None);
         let lifetime = self.lifetime(method, labels);
         CallSeries {
-            started: key(Started).map(|key| self.sink.counter(key, lifetime)),
-            in_progress: key(InProgress).map(|key| self.sink.in_progress(key, lifetime)),
+            started: key(Started).map(|key| self.sink.counter(key, &lifetime)),
+            in_progress: key(InProgress).map(|key| self.sink.in_progress(key, &lifetime)),
             request,
             response,
         }
@@ -276,8 +276,8 @@ impl GrpcSeries {
         let key = |metric| self.key(metric, method, labels, None);
         let lifetime = self.lifetime(method, labels);
         MessageSeries {
-            count: key(count).map(|key| self.sink.counter(key, lifetime)),
-            size: key(size).map(|key| self.sink.histogram(key, lifetime)),
+            count: key(count).map(|key| self.sink.counter(key, &lifetime)),
+            size: key(size).map(|key| self.sink.histogram(key, &lifetime)),
         }
     }
 
@@ -286,7 +286,7 @@ impl GrpcSeries {
         let key = self.key(GrpcMetric::Handling, method, labels, None);
         let key = key.filter(|_| !has_code);
         EndSeries {
-            handling: key.map(|key| self.sink.histogram(key, self.lifetime(method, labels))),
+            handling: key.map(|key| self.sink.histogram(key, &self.lifetime(method, labels))),
             by_code: [const { OnceLock::new() }; Code::ALL.len()],
         }
     }
@@ -297,15 +297,15 @@ impl GrpcSeries {
         let handling = key(GrpcMetric::Handling).filter(|_| has_code);
         let lifetime = self.lifetime(method, labels);
         CodeSeries {
-            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key, lifetime)),
-            handling: handling.map(|key| Box::new(self.sink.histogram(key, lifetime))),
+            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key, &lifetime)),
+            handling: handling.map(|key| Box::new(self.sink.histogram(key, &lifetime))),
         }
     }
 
     /// The lifetime of the series of a method: those of learned methods and of values that are not listed can expire.
     fn lifetime(&self, method: &Method, labels: LabelIds) -> Lifetime {
         match method.is_learned {
-            true => Lifetime::Kept,
+            true => Lifetime::Expiring,
             false => self.custom.lifetime(labels),
         }
     }

@@ -93,7 +93,7 @@ impl Overflow {
         let counter = self.counter.get_or_init(|| {
             first = true;
             let labels = [("family", family), ("label", label)];
-            sink.counter(owned_key(OVERFLOW_FAMILY, &labels), Lifetime::Permanent)
+            sink.counter(owned_key(OVERFLOW_FAMILY, &labels), &Lifetime::Permanent)
         });
         counter.increment();
         if first {

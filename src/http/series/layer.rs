@@ -257,9 +257,9 @@ impl LayerSeries {
             let lifetime = self.custom.lifetime(labels);
             ConnectionSeries {
                 open: key(HttpMetric::OpenConnections)
-                    .map(|key| self.sink.in_progress(key, lifetime)),
+                    .map(|key| self.sink.in_progress(key, &lifetime)),
                 duration: key(HttpMetric::ConnectionDuration)
-                    .map(|key| self.sink.histogram(key, lifetime)),
+                    .map(|key| self.sink.histogram(key, &lifetime)),
             }
         })
     }
@@ -270,7 +270,7 @@ impl LayerSeries {
     ) -> Option<InProgressHandle> {
         let labels = self.custom.on_everything(series.labels);
         let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
-        Some(self.sink.in_progress(key, self.custom.lifetime(labels)))
+        Some(self.sink.in_progress(key, &&self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_aborted(
@@ -281,7 +281,7 @@ impl LayerSeries {
     ) -> Option<CounterHandle> {
         let (labels, reason) = (series.labels, Some(reason.label()));
         let key = self.key(metric, series, labels, None, reason)?;
-        Some(self.sink.counter(key, self.custom.lifetime(labels)))
+        Some(self.sink.counter(key, &&self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_response_bytes(
@@ -290,7 +290,7 @@ impl LayerSeries {
     ) -> Option<CounterHandle> {
         let labels = series.labels;
         let key = self.key(HttpMetric::ResponseBytes, series, labels, None, None)?;
-        Some(self.sink.counter(key, self.custom.lifetime(labels)))
+        Some(self.sink.counter(key, &&self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_recorder(
@@ -300,8 +300,8 @@ impl LayerSeries {
     ) -> CompletionRecorder {
         let key = |family| self.key(family, series, series.labels, Some(status), None);
         let lifetime = self.custom.lifetime(series.labels);
-        let histogram = |family| Some(self.sink.histogram(key(family)?, lifetime));
-        let counter = |key| self.sink.counter(key, lifetime);
+        let histogram = |family| Some(self.sink.histogram(key(family)?, &lifetime));
+        let counter = |key| self.sink.counter(key, &lifetime);
         let requests = key(HttpMetric::Requests).map(counter);
         let duration = histogram(HttpMetric::Duration);
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
