@@ -143,6 +143,32 @@ async fn word_for_unmatched_can_be_set_and_skipped() {
     let metrics = || HttpMetrics::server().naming(Naming::classic().unmatched("none"));
     assert_eq!(counted_as(metrics(), get("/")).await, "none");
     assert!(metrics().skip(["none"]).build(Registry::new()).is_ok());
+    // `unmatched` is then not the endpoint of any request.
+    assert!(
+        metrics()
+            .skip(["unmatched"])
+            .build(Registry::new())
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn requests_without_an_endpoint_are_skipped_by_the_empty_string_with_names_of_open_telemetry()
+{
+    let metrics = HttpMetrics::open_telemetry;
+    for (metrics, expected) in [(metrics(), Some(1.0)), (metrics().skip([""]), None)] {
+        let registry = Registry::new();
+        let layer = metrics.build(&registry).unwrap();
+        drop(layer.layer(service_fn(ok)).oneshot(get("/")).await);
+        let count = "http_server_request_duration_seconds_count";
+        assert_eq!(registry.sum(count, &[]), expected);
+    }
+    assert!(
+        metrics()
+            .skip(["unmatched"])
+            .build(Registry::new())
+            .is_err()
+    );
 }
 
 #[test]

@@ -80,10 +80,10 @@ impl HttpSettings {
     /// Checks that each metric can have the standard labels that are set for it.
     fn check_standard_labels(&self, errors: &mut Errors) {
         for (metric, labels) in &self.label_sets {
-            if labels.contains(&StandardLabel::Status) && !metric.is_recorded_at_end() {
+            if labels.contains(&StandardLabel::Status) && !metric.can_have_status() {
                 errors.push(format!(
-                    "standard_labels: HttpMetric::{metric:?} cannot have the label {:?}, because it is recorded \
-                     before the status is known; remove StandardLabel::Status",
+                    "standard_labels: HttpMetric::{metric:?} cannot have the label {:?}: only requests, responses, \
+                     their durations and their sizes are recorded by status; remove StandardLabel::Status",
                     self.naming.status
                 ));
             }
