@@ -144,17 +144,15 @@ async fn word_for_unmatched_can_be_set_and_skipped() {
     assert_eq!(counted_as(metrics(), get("/")).await, "none");
     assert!(metrics().skip(["none"]).build(Registry::new()).is_ok());
     // `unmatched` is then not the endpoint of any request.
-    assert!(
-        metrics()
-            .skip(["unmatched"])
-            .build(Registry::new())
-            .is_err()
+    let error = metrics().skip(["unmatched"]).build(Registry::new());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        r#"skip: requests without an endpoint have the endpoint "none" with this naming, got "unmatched"; write "none""#
     );
 }
 
 #[tokio::test]
-async fn requests_without_an_endpoint_are_skipped_by_the_empty_string_with_names_of_open_telemetry()
-{
+async fn requests_without_an_endpoint_are_skipped_by_the_empty_string_with_open_telemetry() {
     let metrics = HttpMetrics::open_telemetry;
     for (metrics, expected) in [(metrics(), Some(1.0)), (metrics().skip([""]), None)] {
         let registry = Registry::new();
@@ -163,11 +161,10 @@ async fn requests_without_an_endpoint_are_skipped_by_the_empty_string_with_names
         let count = "http_server_request_duration_seconds_count";
         assert_eq!(registry.sum(count, &[]), expected);
     }
-    assert!(
-        metrics()
-            .skip(["unmatched"])
-            .build(Registry::new())
-            .is_err()
+    let error = metrics().skip(["unmatched"]).build(Registry::new());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        r#"skip: requests without an endpoint have the endpoint "" with this naming, got "unmatched"; write """#
     );
 }
 

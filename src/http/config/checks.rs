@@ -8,6 +8,7 @@ use crate::http::config::http_label::check_labels;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings};
 use crate::http::config::standard_label::StandardLabel;
+use crate::http::labels::endpoint::UNMATCHED;
 use crate::sink::layer_options::check_buckets;
 use crate::sink::overflow::OVERFLOW;
 use crate::sink::side::Side;
@@ -105,10 +106,22 @@ impl HttpSettings {
         }
         let is_word = |name: &str| name == self.naming.unmatched || name == OVERFLOW;
         for skipped in self.skip.iter().filter(|name| !is_word(name)) {
-            errors.add(check_template("skip", skipped));
+            self.check_endpoint("skip", skipped, errors);
         }
         for route in self.routes.iter().filter(|route| !is_word(&route.endpoint)) {
-            errors.add(check_template("preregister", &route.endpoint));
+            self.check_endpoint("preregister", &route.endpoint, errors);
+        }
+    }
+
+    fn check_endpoint(&self, setting: &str, name: &str, errors: &mut Errors) {
+        if name == UNMATCHED {
+            errors.push(format!(
+                "{setting}: requests without an endpoint have the endpoint {0:?} with this naming, got {name:?}; \
+                 write {0:?}",
+                self.naming.unmatched
+            ));
+        } else {
+            errors.add(check_template(setting, name));
         }
     }
 

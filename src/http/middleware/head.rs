@@ -38,7 +38,7 @@ impl HttpExchange {
     /// Returns this length: a server stops polling after these bytes. The request may end here.
     ///
     /// For any other head, nothing is recorded and `None` is returned: the response has extensions or may lack a body, the
-    /// layer reads more than the status, or the exchange is not [`InFlight::Fast`], as the first of each series.
+    /// layer reads more than the status, or the exchange is not `InFlight::Fast`, as the first of each series.
     #[inline]
     pub(crate) fn try_read_status(
         &mut self,
