@@ -149,7 +149,7 @@
 //! A response body is complete in each of these cases:
 //!
 //! - It returned `None` or trailers.
-//! - It passed as many bytes as its `size_hint` or `content-length` announced, so the last frame of a body of known length ends it. With a label [from the outcome](http::HttpLabel::from_outcome), the body may still send trailers: it is complete with them, or when it is dropped.
+//! - It passed as many bytes as its `size_hint` or `content-length` announced, so the last frame of a body of known length ends it. With a label [from the outcome](http::HttpLabel::from_outcome), the body may still send trailers: it is complete when it returns them or `None`, or when it is dropped, even if it reports the end of its stream.
 //! - It reports the end of its stream.
 //! - The response has no body: HEAD, 204 and 304. The request then ends at the response head.
 //!

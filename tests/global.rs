@@ -7,6 +7,7 @@ fn one_of_many_threads_installs_and_the_errors_of_the_others_name_its_place() {
     assert!(Registry::global().is_none());
     let error = Sink::global().unwrap_err().to_string();
     assert!(error.contains("no global recorder is installed"), "{error}");
+    local_recorder_is_used_without_a_global_one();
 
     let results: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
@@ -43,4 +44,16 @@ fn one_of_many_threads_installs_and_the_errors_of_the_others_name_its_place() {
             .to_string()
             .contains("with other buckets")
     );
+}
+
+/// A series belongs to the local recorder that is current when it is registered, here as 0 with `build`.
+fn local_recorder_is_used_without_a_global_one() {
+    let [first, second] = [Registry::new(), Registry::new()];
+    let sink = metrics::with_local_recorder(&first, || Sink::global().unwrap());
+    let layer = HttpMetrics::server().preregister(http::Method::GET, "/a", [200]);
+    metrics::with_local_recorder(&second, || layer.build(sink).unwrap());
+    let labels = [("endpoint", "/a"), ("status", "200")];
+    assert_eq!(first.sum("http_requests_total", &labels), None);
+    assert_eq!(second.sum("http_requests_total", &labels), Some(0.0));
+    assert!(Sink::global().is_err());
 }

@@ -61,9 +61,9 @@
 //! | the inner service (on a server, a layer inside; on a client, for example tonic's `Channel`) returned an error, or the response body did | `DeadlineExceeded` if the timeout in the header `grpc-timeout` had expired, otherwise `Unknown` on a server and `Unavailable` on a client |
 //! | the call was dropped before its end: on a server, because the client cancelled it or disconnected, or an outer layer timed out; on a client, because the caller dropped the future or the stream | `DeadlineExceeded` if the timeout in the header `grpc-timeout` had expired, otherwise `Canceled` |
 //!
-//! A response is complete once its trailers or the end of its body have passed the layer; if the size of the body was
-//! announced, its last byte is the end. If the body is dropped before, also after the last message, the last row applies,
-//! or the row of the head if the head has a code.
+//! A response is complete once its trailers have passed the layer, or its body returned `None` or reported its end
+//! (`is_end_stream`). The announced size of a body is not used, because trailers follow its last byte. If the body is
+//! dropped before, also after the last message, the last row applies, or the row of the head if the head has a code.
 //!
 //! | HTTP status | `grpc_code`, as [gRPC maps it] |
 //! |---|---|

@@ -16,8 +16,9 @@ use crate::http::labels::endpoint::Endpoint;
 /// does not see the route.
 ///
 /// The metrics layer reads the endpoint from the response. So the in-progress gauge, and requests without a response
-/// (cancelled, failed or panicked), have the endpoint that is known without it, usually `unmatched`. These settings name
-/// the endpoint from the start of the request; prefer them, in this order:
+/// (cancelled, failed or panicked), have the endpoint that is known without it, usually `unmatched`
+/// ([an exception](Endpoint#how-the-endpoint-is-determined) is a first request that is answered at once). These settings
+/// name the endpoint from the start of the request; prefer them, in this order:
 ///
 /// | if | use |
 /// |---|---|

@@ -16,9 +16,12 @@ pin_project! {
     /// The body is complete as soon as one of these happens:
     ///
     /// - The inner body returns `None` or trailers.
-    /// - `is_end_stream` returns `true` after a frame.
     /// - The announced number of bytes has passed, unless the exchange waits for trailers
     ///   ([`on_last_byte`](ResponseExchange::on_last_byte)).
+    /// - `is_end_stream` returns `true` after a frame that is not the last announced one.
+    ///
+    /// An exchange that waits for trailers does not end with the last announced byte, even if `is_end_stream` then returns
+    /// `true`: it ends when the body returns `None` or trailers, or is dropped.
     ///
     /// Servers may stop polling at any of these points, so waiting for `None` would miss most ends. If the body
     /// is dropped earlier, the destructor of the exchange reports it.

@@ -41,6 +41,7 @@ pub(crate) trait ResponseExchange: Exchange {
     fn on_data(&mut self, data: &impl Buf, len: u64);
 
     /// As many bytes as announced have passed. By default, the exchange ends here, because a server may stop polling.
+    /// `is_end_stream` is not called.
     #[inline]
     fn on_last_byte(&mut self) {
         self.end(End::Complete);

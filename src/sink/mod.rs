@@ -85,12 +85,12 @@ impl Sink {
     /// |---|---|
     /// | a registry that [`RegistryBuilder::install`](crate::RegistryBuilder::install) installed | that registry, also on threads with a local recorder |
     /// | any other, also a [`Registry`] that was passed to `metrics::set_global_recorder` | used as a [recorder of another crate](#recorders-of-other-crates): the buckets of layers are ignored |
-    /// | none, but the thread has a local recorder | used as a recorder of another crate |
+    /// | none, but the thread has a local recorder | used as a recorder of another crate: each series belongs to the recorder that is current when the series is registered |
     ///
     /// # Errors
     ///
-    /// Returns an error if no global recorder is installed, because a layer built now would never record
-    /// anything. A recorder type without fields cannot be distinguished from none; pass such a recorder to
+    /// Returns an error if no global recorder is installed and the thread has no local recorder, because a layer built now
+    /// would never record anything. A recorder type without fields cannot be distinguished from none; pass such a recorder to
     /// [`Sink::recorder`].
     pub fn global() -> Result<Self, Error> {
         Self::installed().ok_or_else(|| {
@@ -101,7 +101,7 @@ impl Sink {
         })
     }
 
-    /// Like [`Sink::global`], but returns `None` if no recorder is installed, for callers that try again
+    /// Like [`Sink::global`], but returns `None` without a recorder, for callers that try again
     /// later.
     pub(crate) fn installed() -> Option<Self> {
         if let Some(registry) = Registry::global() {

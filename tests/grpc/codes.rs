@@ -207,6 +207,17 @@ async fn body_dropped_before_its_trailers_is_canceled() {
     assert_eq!(code_of(hangs).await, "Canceled");
 }
 
+/// Trailers follow the last byte, so the announced size of a body is not its end.
+#[tokio::test]
+async fn body_dropped_after_its_last_announced_byte_is_canceled() {
+    let sized = || {
+        let mut body = ScriptedBody::new([Step::Data("x"), Step::Hang]);
+        body.exact_size = Some(1);
+        Ok(response(200, None, body))
+    };
+    assert_eq!(code_of(sized).await, "Canceled");
+}
+
 /// Servers do not poll a body again that reports the end of the stream.
 #[tokio::test]
 async fn body_that_reports_end_of_stream_ends_without_another_poll() {

@@ -70,6 +70,38 @@ async fn response_can_set_the_endpoint() {
     assert_requests_ended(&registry, 1);
 }
 
+/// A request that is answered at once is registered with its response, unless the endpoint that is known at its start
+/// already has a series.
+#[tokio::test]
+async fn request_answered_at_once_is_in_progress_at_the_endpoint_of_the_response() {
+    let registry = Registry::new();
+    let layer = registry.http_layer();
+    let respond = |waits: bool| {
+        layer.layer(service_fn(move |_: Request<()>| async move {
+            if waits {
+                tokio::task::yield_now().await;
+            }
+            let mut response = Response::new(String::from("x"));
+            let endpoint = Endpoint::from_static("/response");
+            response.extensions_mut().insert(endpoint);
+            Ok::<_, ()>(response)
+        }))
+    };
+    let in_progress =
+        |endpoint| registry.sum("http_requests_in_progress", &[("endpoint", endpoint)]);
+    for (waits, unmatched, named) in [
+        (false, None, Some(1.0)),
+        (false, None, Some(1.0)),
+        (true, Some(1.0), Some(0.0)),
+        (false, Some(1.0), Some(0.0)),
+    ] {
+        let response = respond(waits).oneshot(Request::new(())).await.unwrap();
+        assert_eq!(in_progress("unmatched"), unmatched);
+        assert_eq!(in_progress("/response"), named);
+        drop(response);
+    }
+}
+
 #[tokio::test]
 async fn duration_and_aborted_body_are_recorded_at_the_endpoint_of_the_response() {
     let registry = Registry::new();

@@ -143,6 +143,29 @@ async fn word_for_unmatched_can_be_set_and_skipped() {
     let metrics = || HttpMetrics::server().naming(Naming::classic().unmatched("none"));
     assert_eq!(counted_as(metrics(), get("/")).await, "none");
     assert!(metrics().skip(["none"]).build(Registry::new()).is_ok());
+    // `unmatched` is then not the endpoint of any request.
+    let error = metrics().skip(["unmatched"]).build(Registry::new());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        r#"skip: requests without an endpoint have the endpoint "none" with this naming, got "unmatched"; write "none""#
+    );
+}
+
+#[tokio::test]
+async fn requests_without_an_endpoint_are_skipped_by_the_empty_string_with_open_telemetry() {
+    let metrics = HttpMetrics::open_telemetry;
+    for (metrics, expected) in [(metrics(), Some(1.0)), (metrics().skip([""]), None)] {
+        let registry = Registry::new();
+        let layer = metrics.build(&registry).unwrap();
+        drop(layer.layer(service_fn(ok)).oneshot(get("/")).await);
+        let count = "http_server_request_duration_seconds_count";
+        assert_eq!(registry.sum(count, &[]), expected);
+    }
+    let error = metrics().skip(["unmatched"]).build(Registry::new());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        r#"skip: requests without an endpoint have the endpoint "" with this naming, got "unmatched"; write """#
+    );
 }
 
 #[test]

@@ -666,6 +666,43 @@ async fn trailers_of_a_body_of_known_length_are_read() {
     assert_requests_ended(&registry, 2);
 }
 
+/// Trailers may follow the last byte, also if the body reports the end of its stream.
+#[tokio::test]
+async fn request_with_a_label_of_the_outcome_ends_after_the_last_byte() {
+    use http_body_util::BodyExt;
+    let registry = Registry::new();
+    let layer = HttpMetrics::server()
+        .label(HttpLabel::from_outcome("result", |outcome| {
+            outcome.is_complete().then_some("complete")
+        }))
+        .build(&registry)
+        .unwrap();
+    for reads_end in [true, false] {
+        let mut response = Some(Response::new(ScriptedBody::full("a")));
+        let respond = move |_: Request<()>| ready(Ok::<_, ()>(response.take().unwrap()));
+        let mut service = layer.layer(service_fn(respond));
+        let response = service.call(Request::new(())).await;
+        let mut body = Box::pin(response.unwrap().into_body());
+        let counted = requests(&registry, &[("result", "complete")]);
+        body.frame().await.unwrap().unwrap();
+        assert!(http_body::Body::is_end_stream(&body));
+        assert_eq!(requests(&registry, &[("result", "complete")]), counted);
+        if reads_end {
+            assert!(body.frame().await.is_none());
+            assert_eq!(
+                requests(&registry, &[("result", "complete")]),
+                counted + 1.0
+            );
+        }
+        drop(body);
+        assert_eq!(
+            requests(&registry, &[("result", "complete")]),
+            counted + 1.0
+        );
+    }
+    assert_requests_ended(&registry, 2);
+}
+
 #[tokio::test]
 async fn outcome_function_that_panics_loses_only_its_label() {
     let registry = Registry::new();

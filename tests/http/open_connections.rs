@@ -61,6 +61,22 @@ async fn event_stream_with_a_known_size_or_without_a_body_is_not_an_open_connect
     }
 }
 
+/// A proxy may copy the header of its upstream and stream the body.
+#[tokio::test]
+async fn event_stream_with_a_content_length_but_no_exact_size_hint_is_an_open_connection() {
+    let registry = Registry::new();
+    let mut response = event_stream(ScriptedBody::new([Step::Data("a"), Step::Hang]));
+    let headers = response.headers_mut();
+    headers.insert("content-length", "11".parse().unwrap());
+    let response = measured_response(&registry, "GET", response).await;
+    assert_eq!(
+        registry.sum("http_connections_open", &[("kind", "event-stream")]),
+        Some(1.0)
+    );
+    drop(response);
+    assert_one_request_completed(&registry);
+}
+
 #[tokio::test]
 async fn failed_event_stream_ends_its_open_connection_and_is_an_aborted_body() {
     let registry = Registry::new();

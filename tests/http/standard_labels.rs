@@ -104,12 +104,23 @@ fn label_that_a_metric_cannot_have_is_an_error() {
     for (metric, label) in [
         (HttpMetric::InProgress, StandardLabel::Status),
         (HttpMetric::AbortedBodies, StandardLabel::Status),
+        (HttpMetric::AbortedRequestBodies, StandardLabel::Status),
+        (HttpMetric::ResponseBytes, StandardLabel::Status),
+        (HttpMetric::OpenConnections, StandardLabel::Status),
         (HttpMetric::OpenConnections, StandardLabel::Method),
+        (HttpMetric::ConnectionDuration, StandardLabel::Status),
     ] {
         let metrics = HttpMetrics::server().standard_labels(metric, [label]);
         let error = metrics.build(Registry::new()).unwrap_err().to_string();
         let start = format!("standard_labels: HttpMetric::{metric:?} cannot have the label");
         assert!(error.starts_with(&start), "{error}");
+        let reason = match label {
+            StandardLabel::Status => {
+                "only requests, responses, their durations and their sizes are recorded by status"
+            }
+            _ => "connections are counted by endpoint and kind",
+        };
+        assert!(error.contains(reason), "{error}");
     }
     let label = HttpLabel::from_response("cache", |response| response.header("x-cache"));
     let metrics = HttpMetrics::server().label(label.on_everything());

@@ -8,6 +8,7 @@ use crate::http::config::http_label::check_labels;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::config::settings::{DURATION_BUCKETS, HttpSettings};
 use crate::http::config::standard_label::StandardLabel;
+use crate::http::labels::endpoint::UNMATCHED;
 use crate::sink::layer_options::check_buckets;
 use crate::sink::overflow::OVERFLOW;
 use crate::sink::side::Side;
@@ -80,10 +81,10 @@ impl HttpSettings {
     /// Checks that each metric can have the standard labels that are set for it.
     fn check_standard_labels(&self, errors: &mut Errors) {
         for (metric, labels) in &self.label_sets {
-            if labels.contains(&StandardLabel::Status) && !metric.is_recorded_at_end() {
+            if labels.contains(&StandardLabel::Status) && !metric.can_have_status() {
                 errors.push(format!(
-                    "standard_labels: HttpMetric::{metric:?} cannot have the label {:?}, because it is recorded \
-                     before the status is known; remove StandardLabel::Status",
+                    "standard_labels: HttpMetric::{metric:?} cannot have the label {:?}: only requests, responses, \
+                     their durations and their sizes are recorded by status; remove StandardLabel::Status",
                     self.naming.status
                 ));
             }
@@ -105,10 +106,22 @@ impl HttpSettings {
         }
         let is_word = |name: &str| name == self.naming.unmatched || name == OVERFLOW;
         for skipped in self.skip.iter().filter(|name| !is_word(name)) {
-            errors.add(check_template("skip", skipped));
+            self.check_endpoint("skip", skipped, errors);
         }
         for route in self.routes.iter().filter(|route| !is_word(&route.endpoint)) {
-            errors.add(check_template("preregister", &route.endpoint));
+            self.check_endpoint("preregister", &route.endpoint, errors);
+        }
+    }
+
+    fn check_endpoint(&self, setting: &str, name: &str, errors: &mut Errors) {
+        if name == UNMATCHED {
+            errors.push(format!(
+                "{setting}: requests without an endpoint have the endpoint {0:?} with this naming, got {name:?}; \
+                 write {0:?}",
+                self.naming.unmatched
+            ));
+        } else {
+            errors.add(check_template(setting, name));
         }
     }
 

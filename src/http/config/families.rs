@@ -82,7 +82,7 @@ impl HttpSettings {
             HttpMetric::Requests | HttpMetric::Responses => &[Method, Endpoint, Status],
             HttpMetric::InProgress if !self.naming.endpoint_in_progress => &[Method],
             family if family.is_of_connections() => &[Endpoint],
-            family if family.is_recorded_at_end() && self.status_on_durations => {
+            family if family.can_have_status() && self.status_on_durations => {
                 &[Method, Endpoint, Status]
             }
             _ => &[Method, Endpoint],
@@ -271,7 +271,7 @@ fn custom_on(family: HttpMetric) -> On {
     match family {
         HttpMetric::Requests | HttpMetric::Responses => On::Requests,
         HttpMetric::ResponseBytes => On::Histograms,
-        family if family.is_recorded_at_end() => On::Histograms,
+        family if family.can_have_status() => On::Histograms,
         _ => On::Everything,
     }
 }

@@ -145,8 +145,9 @@ impl HttpMetric {
         matches!(self, Self::ResponseBodySize | Self::RequestBodySize)
     }
 
-    /// Whether the metric is recorded at the end of a request, when its status is known.
-    pub(crate) fn is_recorded_at_end(self) -> bool {
+    /// Whether the metric can have the label `status`: it is recorded once for each request or response, by its status.
+    /// Aborted bodies, which are counted when a request ends too, have `reason` instead.
+    pub(crate) fn can_have_status(self) -> bool {
         match self {
             Self::Requests
             | Self::Duration

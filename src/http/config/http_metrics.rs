@@ -135,7 +135,7 @@ impl HttpMetrics {
     ///
     /// | label | not on |
     /// |---|---|
-    /// | status | in progress, aborted bodies, response bytes, connections: they are recorded before the status is known, or without it |
+    /// | status | in progress, aborted bodies, response bytes, open connections and their durations: they are not recorded by status |
     /// | method | open connections and their durations |
     ///
     /// ```
@@ -551,7 +551,7 @@ impl HttpMetrics {
     /// | name | result |
     /// |---|---|
     /// | starts with `/` and has no parameter in the syntax of axum 0.7, such as `/:id` or `/*path` | accepted, including `/assets/*`, a common name of an [`EndpointLayer`](crate::http::EndpointLayer::named) |
-    /// | `unmatched`, or the word that [`Naming::unmatched`] sets, and `overflow` | accepted |
+    /// | the endpoint of requests without one: `unmatched`; the empty string with the namings that have it, such as [`Naming::open_telemetry`]; or the word that [`Naming::unmatched`] sets. Also `overflow` | accepted |
     /// | any other | an error |
     ///
     /// Names are not checked for clients, and not with [`endpoint_fn`](Self::endpoint_fn) or
@@ -562,9 +562,9 @@ impl HttpMetrics {
     ///
     /// [`SkipMetrics`](crate::http::SkipMetrics) excludes a single response instead.
     ///
-    /// Requests without an endpoint are skipped by `unmatched`, or by the empty string with
-    /// [`Naming::client`] and [`Naming::open_telemetry`]; also those whose response would name an endpoint, because
-    /// they are skipped when they start.
+    /// To skip requests without an endpoint, give the name that they have with this naming, as in the table: `unmatched`, or
+    /// the empty string with [`Naming::client`] and the namings of OpenTelemetry. Requests whose response would name an
+    /// endpoint are then skipped too, because they are skipped when they start.
     pub fn skip<E: Into<String>>(mut self, endpoints: impl IntoIterator<Item = E>) -> Self {
         self.settings
             .skip

@@ -150,16 +150,17 @@ impl HttpSettings {
         set.map(|(name, _)| name).collect()
     }
 
-    /// Whether the end of a request records more than its count and its duration to the end of the body.
+    /// Whether the series of a status are more than a count and a duration to the end of the body, or the end of a request
+    /// reads more: an exemplar, or a label from the outcome. Aborted bodies are not counted by status.
     pub(crate) fn measures_more(&self) -> bool {
         let usual = [HttpMetric::Requests, HttpMetric::Duration];
-        let mut at_end = HttpMetric::ALL
+        let mut by_status = HttpMetric::ALL
             .into_iter()
-            .filter(|metric| metric.is_recorded_at_end());
+            .filter(|metric| metric.can_have_status());
         self.exemplar.is_some()
             || self.measure_until == MeasureUntil::Head
             || self.labels.iter().any(HttpLabel::reads_outcome)
-            || at_end.any(|metric| !usual.contains(&metric) && self.is_measured(metric))
+            || by_status.any(|metric| !usual.contains(&metric) && self.is_measured(metric))
     }
 
     /// The kinds of errors that are told apart.

@@ -18,8 +18,11 @@ pin_project! {
     ///
     /// - The inner body returns `None` or trailers.
     /// - `is_end_stream` returns `true`.
-    /// - The length given by `size_hint` or `content-length` has passed. If a label is read when the request ends, the
-    ///   trailers are awaited, too.
+    /// - The length given by `size_hint` or `content-length` has passed.
+    ///
+    /// If a label is read [from the outcome](crate::http::HttpLabel::from_outcome), trailers may follow the last byte. A body
+    /// whose length has passed is then complete when it returns `None` or trailers, or is dropped, even if `is_end_stream`
+    /// returns `true`.
     ///
     /// If the body fails, panics or is dropped earlier, it is counted as aborted. If the client disconnects from a
     /// long-lived connection, its body is not counted as aborted. Bodies of responses that are not measured are passed through.

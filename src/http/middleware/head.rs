@@ -34,11 +34,11 @@ impl BodyHints {
 }
 
 impl HttpExchange {
-    /// Fast path: reads a head of which only the status matters, followed by a body of known length. Returns the
-    /// announced length of the body: a server stops polling after these bytes. The request may end here.
+    /// Fast path: reads a head of which only the status matters, followed by a body with an exact `size_hint`.
+    /// Returns this length: a server stops polling after these bytes. The request may end here.
     ///
-    /// For any other head, nothing is recorded and `None` is returned: the response has extensions or may lack a body, or
-    /// the layer reads more than the status.
+    /// For any other head, nothing is recorded and `None` is returned: the response has extensions or may lack a body, the
+    /// layer reads more than the status, or the exchange is not `InFlight::Fast`, as the first of each series.
     #[inline]
     pub(crate) fn try_read_status(
         &mut self,
@@ -93,7 +93,7 @@ impl HttpExchange {
         self.start_body(body)
     }
 
-    /// Starts a body that follows the head. If it is empty, the request ends.
+    /// Starts a body that follows the head. If no bytes follow, the request ends, or waits for trailers only.
     #[inline]
     fn start_body(&mut self, body: BodyHints) -> Remaining {
         if body.is_end {
@@ -131,7 +131,8 @@ fn is_tunnel(code: StatusCode, method: Method) -> bool {
     method == Method::CONNECT && code.is_success()
 }
 
-/// Whether a response without a known length is a GET event stream. It lasts until the client leaves, as that of a
+/// Whether a response is a GET event stream, if the `size_hint` of its body is not exact; a `content-length` does not
+/// matter. It lasts until the client leaves, as that of a
 /// browser's `EventSource`. An event stream in response to another method, as of a language model, ends.
 fn is_endless_event_stream(method: Method, headers: &HeaderMap, extensions: &Extensions) -> bool {
     method == Method::GET && is_event_stream(headers) && extensions.get::<FiniteStream>().is_none()

@@ -3,7 +3,7 @@
 //! | state | |
 //! |---|---|
 //! | `Fast` | in progress, and nothing but its two series is needed |
-//! | `Boxed`, [`Stage::InProgress`] | in progress, with a trace or a request body to record |
+//! | `Boxed`, [`Stage::InProgress`] | in progress, and not `Fast`: was deferred, or has a trace or a request body to record |
 //! | `Boxed`, [`Stage::Deferred`] | not in progress yet |
 //! | `Boxed`, [`Stage::Connection`] | the request has ended, and the body of its long-lived connection is open |
 //! | [`ENDED`] | all has ended, or the request is not measured |
@@ -25,7 +25,8 @@ use crate::model::trace::TraceId;
 
 /// The series of an exchange until it ends.
 pub(super) enum InFlight {
-    /// Fast path: the series is registered and the request has no trace or request body to track.
+    /// Fast path: the series was registered when the request started, and the request has no trace or request body to
+    /// record.
     Fast(SeriesPair),
     /// `None` if all has ended or the request is not measured: see [`ENDED`]. Otherwise a box with what most
     /// exchanges do not need.
@@ -43,8 +44,8 @@ pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 pub(super) struct SeriesPair {
     /// The series whose in-progress gauge has the request.
     pub(super) started: &'static RequestSeries,
-    /// The series that will count the request. It differs from `started` if the response sets another endpoint or
-    /// other labels.
+    /// The series that will count the request. It differs from `started` if the response sets other labels, or sets
+    /// another endpoint after the request was registered.
     pub(super) counted: &'static RequestSeries,
 }
 
@@ -253,8 +254,8 @@ impl InFlight {
         }
     }
 
-    /// Applies the labels and the endpoint of the response to the series that counts the request. The
-    /// in-progress series stays the same.
+    /// Applies the labels and the endpoint of the response to the series that counts the request. The in-progress series
+    /// of a registered request stays the same; a deferred request is registered at the endpoint of the response.
     pub(super) fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
         // With the labels of the request: those of the response are applied next.
         self.register_deferred(named);

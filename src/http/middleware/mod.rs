@@ -16,9 +16,9 @@
 //! | [`request_end`](crate::http::labels::request_end) | how requests end; [`exchange`] derives it from the end of the response and its status |
 //!
 //! Panics of the inner service and of its body's `poll_frame` are reported by the guard of `lifecycle::panic_guard`. If
-//! another function of the body or a function of the application that reads the response head panics, the exchange ends as
-//! dropped; if one that reads the request panics, the exchange has not started. Panics of functions that are called at
-//! the end of a request are caught.
+//! another function of the body panics, or a function of the application that reads the response head or the kind of an
+//! error, the exchange ends as dropped; if one that reads the request panics, the exchange has not started. Panics of the
+//! functions of outcome labels are caught.
 
 pub(crate) mod body;
 mod body_progress;

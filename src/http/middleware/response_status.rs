@@ -41,8 +41,8 @@ impl ResponseStatus {
         self.0 & POLLED != 0
     }
 
-    /// Notes that labels are read when the request ends, perhaps from trailers, so it does not end with the last byte of
-    /// its body.
+    /// Notes that labels are read when the request ends, perhaps from trailers, so it does not end with the last
+    /// announced byte of its body.
     pub(super) fn set_awaits_trailers(&mut self) {
         self.0 |= AWAITS_TRAILERS;
     }

@@ -1,4 +1,4 @@
-//! [`CompletionRecorder`]: the series that the end of a request updates.
+//! [`CompletionRecorder`]: the series of one status that the end of a request updates.
 
 use crate::http::labels::abort_reason::BodyState;
 use crate::model::trace::TraceId;
@@ -12,7 +12,7 @@ pub(super) enum CompletionRecorder {
     Other(Box<Handles>),
 }
 
-/// The handles of the families that are recorded when a request ends, in any sink.
+/// The handles of the families that are recorded by status when a request ends, in any sink.
 pub(super) struct Handles {
     pub(super) requests: Option<CounterHandle>,
     /// Only for a status of a response.

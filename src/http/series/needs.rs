@@ -16,7 +16,7 @@ pub(super) struct Needs {
     pub(super) outcome: bool,
     /// The bytes of response bodies are counted as they pass.
     pub(super) bytes: bool,
-    /// Only the status of a response head is read.
+    /// Only the status of a response head is read, and no label at the end, which would wait for trailers.
     pub(super) only_status: bool,
     pub(super) trace: bool,
     pub(super) head_time: bool,

@@ -27,8 +27,8 @@ pub(crate) struct RequestSeries {
     /// Whether such a request may cause a warning: the endpoint or a custom label is `overflow`, or the
     /// endpoint is `unmatched`.
     pub(super) may_warn: bool,
-    /// Whether only the status of a response head matters: the layer reads no labels from the head and does not
-    /// time it, and the method is neither HEAD nor CONNECT.
+    /// Whether only the status of a response head matters: the layer reads no labels from the head or at the end, does
+    /// not time the head, and the method is neither HEAD nor CONNECT.
     needs_only_status: bool,
     /// Whether the bytes of response bodies are counted as they pass.
     counts_bytes: bool,
