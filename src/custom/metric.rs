@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::thread::LocalKey;
 use std::time::Duration;
 
 use crate::custom::definition::Definition;
@@ -150,12 +149,15 @@ macro_rules! metric {
                 ($register)(sink, owned_key(family.name(), labels), lifetime)
             }
 
-            fn cache() -> &'static LocalKey<RefCell<RowCache<OpenContent<Self>>>> {
+            #[inline]
+            fn with_cache<T>(
+                then: impl FnOnce(&RefCell<RowCache<OpenContent<Self>>>) -> T,
+            ) -> Option<T> {
                 thread_local! {
                     static CACHE: RefCell<RowCache<OpenContent<$handle>>> =
                         const { RefCell::new(RowCache::new()) };
                 }
-                &CACHE
+                CACHE.try_with(then).ok()
             }
         }
 
@@ -291,6 +293,7 @@ impl<Labels: NoLabels> InProgress<Labels> {
         self.clone().into_gauge().start()
     }
 
+    #[inline]
     pub(super) fn into_gauge(self) -> InProgressGauge {
         InProgressGauge(self.series.guarded())
     }
@@ -330,18 +333,15 @@ impl<Series: fmt::Debug> fmt::Debug for SeriesGuard<Series> {
 }
 
 /// The gauge of an operation that has not started.
-pub(super) struct InProgressGauge(GuardedSeries<handles::InProgressHandle>);
+pub(super) struct InProgressGauge(Option<GuardedSeries<handles::InProgressHandle>>);
 
 impl InProgressGauge {
+    #[inline]
     pub(super) fn start(self) -> InProgressGuard {
-        let gauge = self.0.get();
-        if let Some(gauge) = gauge {
+        if let Some(gauge) = self.0.as_ref().and_then(GuardedSeries::get) {
             gauge.start();
         }
-        let is_started = gauge.is_some();
-        InProgressGuard {
-            gauge: is_started.then_some(self.0),
-        }
+        InProgressGuard { gauge: self.0 }
     }
 }
 
@@ -353,6 +353,7 @@ pub struct InProgressGuard {
 }
 
 impl Drop for InProgressGuard {
+    #[inline]
     fn drop(&mut self) {
         if let Some(gauge) = self.gauge.as_ref().and_then(GuardedSeries::get) {
             gauge.end();

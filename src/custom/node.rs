@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::OnceLock;
-use std::thread::LocalKey;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
@@ -39,8 +38,8 @@ pub trait SeriesHandle: Sized + Send + Sync + 'static {
         lifetime: &Lifetime,
     ) -> Self;
 
-    /// The cache of the calling thread for series of this type with open labels.
-    fn cache() -> &'static LocalKey<RefCell<RowCache<OpenContent<Self>>>>;
+    /// See [`Cached::with_cache`](crate::open_labels::cache::Cached::with_cache).
+    fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<OpenContent<Self>>>) -> T) -> Option<T>;
 }
 
 /// A metric of a catalogue, with its series: one for each combination of closed values, or, if it has open labels, such

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::thread::LocalKey;
 
 use crate::custom::label_spec::pairs;
 use crate::custom::labels::{LabelSet, LabelsOf};
@@ -29,8 +28,9 @@ pub(crate) struct OpenContent<I: 'static> {
 }
 
 impl<I: SeriesHandle> Cached for OpenContent<I> {
-    fn cache() -> &'static LocalKey<RefCell<RowCache<Self>>> {
-        I::cache()
+    #[inline]
+    fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<Self>>) -> T) -> Option<T> {
+        I::with_cache(then)
     }
 }
 
@@ -109,8 +109,9 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
         self.get()
     }
 
-    fn guarded(self) -> GuardedSeries<I> {
-        GuardedSeries::Open(self)
+    fn guarded(self) -> Option<GuardedSeries<I>> {
+        self.get()?;
+        Some(GuardedSeries::Open(self))
     }
 
     fn remove(&self) -> bool {

@@ -28,8 +28,8 @@ pub trait MetricSeries<I: SeriesHandle>: Clone + fmt::Debug {
     /// The handle, if there is a recorder and no other series is recorded as this one.
     fn get_unshared(&self) -> Option<&I>;
 
-    /// Returns the series for a guard, which keeps it.
-    fn guarded(self) -> GuardedSeries<I>;
+    /// Returns the series for a guard, which keeps it, if there is a recorder.
+    fn guarded(self) -> Option<GuardedSeries<I>>;
 
     /// Removes the series from the page, if it has open labels. Returns whether it was there.
     fn remove(&self) -> bool;
@@ -45,6 +45,11 @@ impl<I: SeriesHandle> Series<I> {
     /// Returns the series without labels. If the metric has labels, its series are looked up from it.
     pub(super) fn root(node: &'static Node<I>) -> Self {
         Self { node, index: 0 }
+    }
+
+    #[inline]
+    fn handle(self) -> Option<&'static I> {
+        self.node.closed(self.index as usize)
     }
 
     #[inline]
@@ -66,7 +71,7 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
 
     #[inline]
     fn get(&self) -> Option<&I> {
-        self.node.closed(self.index as usize)
+        self.handle()
     }
 
     #[inline]
@@ -74,8 +79,9 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
         self.get()
     }
 
-    fn guarded(self) -> GuardedSeries<I> {
-        GuardedSeries::Closed(self)
+    #[inline]
+    fn guarded(self) -> Option<GuardedSeries<I>> {
+        self.handle().map(GuardedSeries::Closed)
     }
 
     fn remove(&self) -> bool {
@@ -85,14 +91,15 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
 
 /// A series that a guard keeps.
 pub(crate) enum GuardedSeries<I: SeriesHandle> {
-    Closed(Series<I>),
+    Closed(&'static I),
     Open(OpenSeries<I>),
 }
 
 impl<I: SeriesHandle> GuardedSeries<I> {
+    #[inline]
     pub(super) fn get(&self) -> Option<&I> {
         match self {
-            Self::Closed(series) => series.get(),
+            Self::Closed(handle) => Some(handle),
             Self::Open(series) => series.get(),
         }
     }

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::thread::LocalKey;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
@@ -139,12 +138,13 @@ impl SeriesHandle for StateSetHandle {
         sink.state_set(family.name(), labels, family.states, lifetime)
     }
 
-    fn cache() -> &'static LocalKey<RefCell<RowCache<OpenContent<Self>>>> {
+    #[inline]
+    fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<OpenContent<Self>>>) -> T) -> Option<T> {
         thread_local! {
             static CACHE: RefCell<RowCache<OpenContent<StateSetHandle>>> =
                 const { RefCell::new(RowCache::new()) };
         }
-        &CACHE
+        CACHE.try_with(then).ok()
     }
 }
 

@@ -1,23 +1,35 @@
 //! [`RowCache`]: the rows that a thread has used.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::thread::LocalKey;
 
 use crate::open_labels::rows::{OpenRows, Overflowed, Row};
 
-/// The rows that a thread has used, by [`OpenRows::hash`]. `None` while a [`RowRef`] has the row.
+/// The rows that a thread has used: a hash table with open addressing.
 pub(crate) struct RowCache<R: 'static> {
-    rows: HashMap<u64, Option<Arc<Row<R>>>, BuildHasherDefault<NoHash>>,
-    /// The number of entries at which those that are no longer used are dropped.
-    sweep_at: usize,
+    /// A power of two, or empty. At least a quarter is vacant, so that searches end.
+    entries: Vec<Entry<R>>,
+    used: usize,
+}
+
+struct Entry<R: 'static> {
+    /// The [`OpenRows::hash`] of the row; 0 if the entry is vacant.
+    hash: u64,
+    /// `None` while a [`RowRef`] has the row.
+    row: Option<Arc<Row<R>>>,
+}
+
+/// The entry of a row in the cache of a thread.
+#[derive(Clone, Copy)]
+struct Place {
+    hash: u64,
+    index: usize,
 }
 
 /// What a row consists of, with the cache of the calling thread for such rows.
 pub(crate) trait Cached: Sized + Send + Sync + 'static {
-    fn cache() -> &'static LocalKey<RefCell<RowCache<Self>>>;
+    /// Calls a function with the cache; `None` while the thread ends.
+    fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<Self>>) -> T) -> Option<T>;
 }
 
 /// A row that is in use. It is taken from the cache of a thread, and dropping it puts it back, so that using a row
@@ -25,42 +37,91 @@ pub(crate) trait Cached: Sized + Send + Sync + 'static {
 pub(crate) struct RowRef<R: Cached> {
     /// `None` only while it is dropped.
     row: Option<Arc<Row<R>>>,
-    hash: u64,
+    place: Place,
 }
 
 impl<R> RowCache<R> {
-    /// The smallest number of entries at which the cache is swept.
-    const MIN_SWEEP: usize = 64;
-
     pub(crate) const fn new() -> Self {
         Self {
-            rows: HashMap::with_hasher(BuildHasherDefault::new()),
-            sweep_at: Self::MIN_SWEEP,
+            entries: Vec::new(),
+            used: 0,
         }
     }
 
+    /// Takes the row with these values, if it is here and not forgotten.
     #[inline]
-    fn take(&mut self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<Arc<Row<R>>> {
-        let entry = self.rows.get_mut(&hash)?;
+    fn take(
+        &mut self,
+        hash: u64,
+        rows: &OpenRows<R>,
+        values: &[&str],
+    ) -> Option<(Arc<Row<R>>, usize)> {
+        let index = self.find(hash)?;
         let is_current = |row: &mut Arc<Row<R>>| row.is(rows, values) && !row.is_forgotten();
-        entry.take_if(is_current)
+        let row = self.entries[index].row.take_if(is_current)?;
+        Some((row, index))
     }
 
-    /// Makes an entry for a row that is in use. From time to time, entries of forgotten rows are dropped, and those whose
-    /// row does not come back.
-    fn make_entry(&mut self, hash: u64) {
-        if self.rows.len() >= self.sweep_at {
-            let is_used = |row: &Arc<Row<R>>| !row.is_forgotten();
-            self.rows.retain(|_, row| row.as_ref().is_some_and(is_used));
-            self.sweep_at = Self::MIN_SWEEP.max(2 * self.rows.len());
+    /// Returns the entry with this hash.
+    #[inline]
+    fn find(&self, hash: u64) -> Option<usize> {
+        let mask = self.entries.len().checked_sub(1)?;
+        let mut index = hash as usize & mask;
+        loop {
+            match self.entries[index].hash {
+                0 => return None,
+                found if found == hash => return Some(index),
+                _ => index = (index + 1) & mask,
+            }
         }
-        self.rows.insert(hash, None);
+    }
+
+    /// Returns the entry with this hash, without a row: the row is in use.
+    fn vacate(&mut self, hash: u64) -> usize {
+        if let Some(index) = self.find(hash) {
+            self.entries[index].row = None;
+            return index;
+        }
+        if (self.used + 1) * 4 > self.entries.len() * 3 {
+            self.sweep();
+        }
+        self.insert(Entry { hash, row: None })
+    }
+
+    /// Drops the entries of forgotten rows, and those whose row did not come back. At least half of the table is then vacant,
+    /// so that it is swept again only after as many new rows.
+    fn sweep(&mut self) {
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        let is_used = |entry: &Entry<R>| entry.row.as_ref().is_some_and(|row| !row.is_forgotten());
+        let used: Vec<_> = entries.filter(is_used).collect();
+        let len = (2 * used.len() + 2).next_power_of_two().max(8);
+        let vacant = || Entry { hash: 0, row: None };
+        self.entries.resize_with(len, vacant);
+        self.used = 0;
+        for entry in used {
+            self.insert(entry);
+        }
+    }
+
+    /// Inserts an entry whose hash is not here. There must be a vacant one.
+    fn insert(&mut self, entry: Entry<R>) -> usize {
+        let mask = self.entries.len() - 1;
+        let mut index = entry.hash as usize & mask;
+        while self.entries[index].hash != 0 {
+            index = (index + 1) & mask;
+        }
+        self.entries[index] = entry;
+        self.used += 1;
+        index
     }
 
     #[inline]
-    fn put_back(&mut self, hash: u64, row: Arc<Row<R>>) {
-        if let Some(entry @ None) = self.rows.get_mut(&hash) {
-            *entry = Some(row);
+    fn put_back(&mut self, place: Place, row: Arc<Row<R>>) {
+        if let Some(entry) = self.entries.get_mut(place.index)
+            && entry.hash == place.hash
+            && entry.row.is_none()
+        {
+            entry.row = Some(row);
         }
     }
 }
@@ -70,8 +131,11 @@ impl<R: Cached> OpenRows<R> {
     #[inline]
     pub(crate) fn cached(&self, values: &[&str]) -> Option<RowRef<R>> {
         let hash = self.hash(values);
-        let row = with_cache(|cache| cache.take(hash, self, values))?;
-        row.is_some().then_some(RowRef { row, hash })
+        let (row, index) = with_cache(|cache| cache.take(hash, self, values))??;
+        Some(RowRef {
+            row: Some(row),
+            place: Place { hash, index },
+        })
     }
 
     /// Returns the row with these values like [`admit`](OpenRows::admit), and caches it.
@@ -82,29 +146,39 @@ impl<R: Cached> OpenRows<R> {
         make: impl FnOnce() -> R,
     ) -> (RowRef<R>, Overflowed) {
         let (row, overflowed) = self.admit(values, make);
-        let hash = self.hash(values);
+        let mut row = RowRef::uncached(row);
         // Values beyond the limit are not cached, because there can be any number of them.
         if overflowed == Overflowed::default() {
-            with_cache::<R, _>(|cache| cache.make_entry(hash));
+            let hash = self.hash(values);
+            let index = with_cache::<R, _>(|cache| cache.vacate(hash));
+            row.place = index.map_or(Place::NONE, |index| Place { hash, index });
         }
-        let row = Some(row);
-        (RowRef { row, hash }, overflowed)
+        (row, overflowed)
     }
+}
+
+impl Place {
+    /// An entry that does not exist.
+    const NONE: Self = Self {
+        hash: 0,
+        index: usize::MAX,
+    };
 }
 
 /// Calls a function with the cache of the calling thread. `None` if the thread ends, or if a recorder of another crate
 /// records while the cache is used.
 #[inline]
 fn with_cache<R: Cached, T>(then: impl FnOnce(&mut RowCache<R>) -> T) -> Option<T> {
-    let then = |cache: &RefCell<RowCache<R>>| Some(then(&mut *cache.try_borrow_mut().ok()?));
-    R::cache().try_with(then).ok()?
+    R::with_cache(|cache| Some(then(&mut *cache.try_borrow_mut().ok()?)))?
 }
 
 impl<R: Cached> RowRef<R> {
     /// Returns a reference to a row that is not cached.
     pub(crate) fn uncached(row: Arc<Row<R>>) -> Self {
-        let (row, hash) = (Some(row), 0);
-        Self { row, hash }
+        Self {
+            row: Some(row),
+            place: Place::NONE,
+        }
     }
 
     #[inline]
@@ -117,7 +191,7 @@ impl<R: Cached> Clone for RowRef<R> {
     fn clone(&self) -> Self {
         Self {
             row: self.row.clone(),
-            hash: self.hash,
+            place: self.place,
         }
     }
 }
@@ -126,25 +200,7 @@ impl<R: Cached> Drop for RowRef<R> {
     #[inline]
     fn drop(&mut self) {
         if let Some(row) = self.row.take() {
-            with_cache(|cache| cache.put_back(self.hash, row));
+            with_cache(|cache| cache.put_back(self.place, row));
         }
-    }
-}
-
-/// A hasher for keys that are hashes.
-#[derive(Default)]
-pub(crate) struct NoHash(u64);
-
-impl Hasher for NoHash {
-    fn write(&mut self, _: &[u8]) {}
-
-    #[inline]
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

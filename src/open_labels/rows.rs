@@ -100,9 +100,10 @@ impl<R> OpenRows<R> {
         }
     }
 
+    /// A hash of the values that is not 0.
     #[inline]
     pub(super) fn hash(&self, values: &[&str]) -> u64 {
-        self.hasher.hash_one(values)
+        self.hasher.hash_one(values) | 1 << 63
     }
 
     /// Returns the row with these values, if there is one and none of the values is replaced by `overflow`.
@@ -256,7 +257,18 @@ impl<R> Row<R> {
     #[inline]
     pub(super) fn is(&self, rows: &OpenRows<R>, values: &[&str]) -> bool {
         let mut own = self.values.iter().zip(values);
-        std::ptr::eq(self.rows, rows) && own.all(|(own, value)| **own == **value)
+        std::ptr::eq(self.rows, rows) && own.all(|(own, value)| are_equal(own, value))
+    }
+}
+
+/// Compares short texts without a call of the C library's `memcmp`, which takes longer than the rest of a look-up: 8 of
+/// 40 ns for two letters (Intel Xeon model 207).
+#[inline]
+fn are_equal(one: &str, other: &str) -> bool {
+    match one.len() {
+        len if len != other.len() => false,
+        0..=16 => std::iter::zip(one.bytes(), other.bytes()).all(|(one, other)| one == other),
+        _ => one == other,
     }
 }
 
