@@ -48,8 +48,8 @@ pub struct Node<I: 'static> {
     pub(super) family: CustomFamily,
     /// Empty until there is a sink, and if there are open labels.
     series: OnceLock<Box<[I]>>,
-    /// Without limits if there are no open labels.
-    pub(super) rows: OpenRows<OpenContent<I>>,
+    /// If there are open labels.
+    pub(super) rows: Option<Box<OpenRows<OpenContent<I>>>>,
 }
 
 impl<I: SeriesHandle> Node<I> {
@@ -64,9 +64,11 @@ impl<I: SeriesHandle> Node<I> {
         let spec = family.spec()?;
         let leak = || -> &'static Self {
             Box::leak(Box::new(Self {
+                rows: family
+                    .has_open_labels()
+                    .then(|| Box::new(OpenRows::new(open_limits(Labels::LABELS)))),
                 family,
                 series: OnceLock::new(),
-                rows: OpenRows::new(open_limits(Labels::LABELS)),
             }))
         };
         let node = match destination {
@@ -98,7 +100,7 @@ impl<I: SeriesHandle> Node<I> {
 
     #[cold]
     fn resolve(&self) -> Option<&[I]> {
-        if self.family.has_open_labels() {
+        if self.rows.is_some() {
             return None;
         }
         let series = self.register([].into_iter(), &Lifetime::Permanent)?;

@@ -9,7 +9,7 @@ use crate::custom::labels::{LabelSet, LabelsOf};
 use crate::custom::node::{Node, SeriesHandle};
 use crate::custom::series::{GuardedSeries, MetricSeries};
 use crate::open_labels::cache::{Cached, RowCache, RowRef};
-use crate::open_labels::rows::Row;
+use crate::open_labels::rows::{OpenRows, Row};
 use crate::registry::lifetime::{Lifetime, SeriesRow};
 use crate::sink::owned_key;
 
@@ -50,12 +50,17 @@ impl<I: SeriesHandle> OpenContent<I> {
 impl<I: SeriesHandle> OpenSeries<I> {
     /// Registers the row of new open values, or of `overflow` beyond their limit.
     #[cold]
-    fn admit(node: &'static Node<I>, open: &[&str], index: u32) -> Self {
+    fn admit(
+        node: &'static Node<I>,
+        rows: &'static OpenRows<OpenContent<I>>,
+        open: &[&str],
+        index: u32,
+    ) -> Self {
         let make = || OpenContent {
             node,
             series: OnceLock::new(),
         };
-        let (row, overflowed) = node.rows.admit_cached(open, make);
+        let (row, overflowed) = rows.admit_cached(open, make);
         for label in overflowed.labels() {
             node.family.count_overflow(label, open[label].len());
         }
@@ -76,9 +81,13 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
     fn with<Labels: LabelSet>(node: &'static Node<I>, labels: &impl LabelsOf<Labels>) -> Self {
         let index = labels.closed() as u32;
         let open = labels.open();
-        match node.rows.cached(open.as_slice()) {
+        let Some(rows) = &node.rows else {
+            let row = RowRef::none();
+            return Self { row, index };
+        };
+        match rows.cached(open.as_slice()) {
             Some(row) => Self { row, index },
-            None => Self::admit(node, open.as_slice(), index),
+            None => Self::admit(node, rows, open.as_slice(), index),
         }
     }
 
@@ -87,7 +96,7 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
         labels: &impl LabelsOf<Labels>,
     ) -> Option<Self> {
         let index = labels.closed() as u32;
-        let row = node.rows.find(labels.open().as_slice())?;
+        let row = node.rows.as_ref()?.find(labels.open().as_slice())?;
         let row = RowRef::uncached(row);
         Some(Self { row, index })
     }

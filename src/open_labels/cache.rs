@@ -19,13 +19,6 @@ struct Entry<R: 'static> {
     row: Option<Arc<Row<R>>>,
 }
 
-/// The entry of a row in the cache of a thread.
-#[derive(Clone, Copy)]
-struct Place {
-    hash: u64,
-    index: usize,
-}
-
 /// What a row consists of, with the cache of the calling thread for such rows.
 pub(crate) trait Cached: Sized + Send + Sync + 'static {
     /// Calls a function with the cache; `None` while the thread ends.
@@ -35,9 +28,9 @@ pub(crate) trait Cached: Sized + Send + Sync + 'static {
 /// A row that is in use. It is taken from the cache of a thread, and dropping it puts it back, so that using a row
 /// changes no reference count: other threads use the same count.
 pub(crate) struct RowRef<R: Cached> {
-    /// `None` only while it is dropped.
     row: Option<Arc<Row<R>>>,
-    place: Place,
+    /// The index of its entry in the cache.
+    entry: u32,
 }
 
 impl<R> RowCache<R> {
@@ -50,16 +43,14 @@ impl<R> RowCache<R> {
 
     /// Takes the row with these values, if it is here and not forgotten.
     #[inline]
-    fn take(
-        &mut self,
-        hash: u64,
-        rows: &OpenRows<R>,
-        values: &[&str],
-    ) -> Option<(Arc<Row<R>>, usize)> {
+    fn take(&mut self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<RowRef<R>>
+    where
+        R: Cached,
+    {
         let index = self.find(hash)?;
         let is_current = |row: &mut Arc<Row<R>>| row.is(rows, values) && !row.is_forgotten();
         let row = self.entries[index].row.take_if(is_current)?;
-        Some((row, index))
+        Some(RowRef::new(row, index))
     }
 
     /// Returns the entry with this hash.
@@ -116,9 +107,9 @@ impl<R> RowCache<R> {
     }
 
     #[inline]
-    fn put_back(&mut self, place: Place, row: Arc<Row<R>>) {
-        if let Some(entry) = self.entries.get_mut(place.index)
-            && entry.hash == place.hash
+    fn put_back(&mut self, index: u32, row: Arc<Row<R>>) {
+        if let Some(entry) = self.entries.get_mut(index as usize)
+            && entry.hash == row.hash()
             && entry.row.is_none()
         {
             entry.row = Some(row);
@@ -131,11 +122,7 @@ impl<R: Cached> OpenRows<R> {
     #[inline]
     pub(crate) fn cached(&self, values: &[&str]) -> Option<RowRef<R>> {
         let hash = self.hash(values);
-        let (row, index) = with_cache(|cache| cache.take(hash, self, values))??;
-        Some(RowRef {
-            row: Some(row),
-            place: Place { hash, index },
-        })
+        with_cache(|cache| cache.take(hash, self, values))?
     }
 
     /// Returns the row with these values like [`admit`](OpenRows::admit), and caches it.
@@ -146,23 +133,13 @@ impl<R: Cached> OpenRows<R> {
         make: impl FnOnce() -> R,
     ) -> (RowRef<R>, Overflowed) {
         let (row, overflowed) = self.admit(values, make);
-        let mut row = RowRef::uncached(row);
         // Values beyond the limit are not cached, because there can be any number of them.
-        if overflowed == Overflowed::default() {
-            let hash = self.hash(values);
-            let index = with_cache::<R, _>(|cache| cache.vacate(hash));
-            row.place = index.map_or(Place::NONE, |index| Place { hash, index });
-        }
-        (row, overflowed)
+        let index = match overflowed == Overflowed::default() {
+            true => with_cache::<R, _>(|cache| cache.vacate(row.hash())),
+            false => None,
+        };
+        (RowRef::new(row, index.unwrap_or(NO_ENTRY)), overflowed)
     }
-}
-
-impl Place {
-    /// An entry that does not exist.
-    const NONE: Self = Self {
-        hash: 0,
-        index: usize::MAX,
-    };
 }
 
 /// Calls a function with the cache of the calling thread. `None` if the thread ends, or if a recorder of another crate
@@ -172,13 +149,29 @@ fn with_cache<R: Cached, T>(then: impl FnOnce(&mut RowCache<R>) -> T) -> Option<
     R::with_cache(|cache| Some(then(&mut *cache.try_borrow_mut().ok()?)))?
 }
 
+/// The entry of a row that is not cached.
+const NO_ENTRY: usize = u32::MAX as usize;
+
 impl<R: Cached> RowRef<R> {
-    /// Returns a reference to a row that is not cached.
-    pub(crate) fn uncached(row: Arc<Row<R>>) -> Self {
+    #[inline]
+    fn new(row: Arc<Row<R>>, entry: usize) -> Self {
         Self {
             row: Some(row),
-            place: Place::NONE,
+            entry: entry as u32,
         }
+    }
+
+    /// Returns a reference to no row.
+    pub(crate) fn none() -> Self {
+        Self {
+            row: None,
+            entry: 0,
+        }
+    }
+
+    /// Returns a reference to a row that is not cached.
+    pub(crate) fn uncached(row: Arc<Row<R>>) -> Self {
+        Self::new(row, NO_ENTRY)
     }
 
     #[inline]
@@ -191,7 +184,7 @@ impl<R: Cached> Clone for RowRef<R> {
     fn clone(&self) -> Self {
         Self {
             row: self.row.clone(),
-            place: self.place,
+            entry: self.entry,
         }
     }
 }
@@ -200,7 +193,7 @@ impl<R: Cached> Drop for RowRef<R> {
     #[inline]
     fn drop(&mut self) {
         if let Some(row) = self.row.take() {
-            with_cache(|cache| cache.put_back(self.place, row));
+            with_cache(|cache| cache.put_back(self.entry, row));
         }
     }
 }

@@ -24,7 +24,8 @@ pub(crate) struct OpenRows<R: 'static> {
 /// The rows that are not forgotten, and their values.
 struct Known<R: 'static> {
     labels: Box<[LabelValues]>,
-    rows: HashMap<RowKey, Arc<Row<R>>, RandomState>,
+    /// By the ids of their values.
+    rows: HashMap<Box<[u64]>, Arc<Row<R>>, RandomState>,
     last_id: u64,
 }
 
@@ -35,13 +36,11 @@ struct LabelValues {
 }
 
 struct KnownValue {
+    /// Ids are not reused.
     id: u64,
     /// The number of rows with this value.
     rows: usize,
 }
-
-/// The ids of the values of a row. Ids are not reused.
-type RowKey = [u64; MAX_OPEN];
 
 const OVERFLOW_ID: u64 = 0;
 const EMPTY_ID: u64 = 1;
@@ -58,8 +57,8 @@ fn uncounted_id(value: &str) -> Option<u64> {
 /// The series with one combination of open values.
 pub(crate) struct Row<R: 'static> {
     rows: &'static OpenRows<R>,
-    key: RowKey,
     values: Box<[Box<str>]>,
+    hash: u64,
     /// Whether a value is `overflow`, so that several series share this one.
     is_overflow: bool,
     /// The number of its series that are on the page.
@@ -109,8 +108,7 @@ impl<R> OpenRows<R> {
     /// Returns the row with these values, if there is one and none of the values is replaced by `overflow`.
     pub(crate) fn find(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let (key, overflowed) = known.key(values)?;
-        let row = known.rows.get(&key)?;
+        let (row, overflowed) = known.row(values)?;
         (overflowed == Overflowed::default()).then(|| Arc::clone(row))
     }
 
@@ -122,32 +120,31 @@ impl<R> OpenRows<R> {
         make: impl FnOnce() -> R,
     ) -> (Arc<Row<R>>, Overflowed) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((key, overflowed)) = known.key(values)
-            && let Some(row) = known.rows.get(&key)
-        {
+        if let Some((row, overflowed)) = known.row(values) {
             return (Arc::clone(row), overflowed);
         }
         drop(known);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let (key, overflowed) = known.admit(values);
-        if let Some(row) = known.rows.get(&key) {
+        known.admit(values);
+        if let Some((row, overflowed)) = known.row(values) {
             return (Arc::clone(row), overflowed);
         }
-        let ids = key.iter().zip(values);
-        let texts = ids.map(|(id, value)| match *id {
+        let (ids, overflowed) = known.ids(values).unwrap_or_default();
+        let ids = &ids[..values.len()];
+        let texts = ids.iter().zip(values).map(|(id, value)| match *id {
             OVERFLOW_ID => OVERFLOW,
             _ => value,
         });
         let row = Arc::new(Row {
             rows: self,
-            key,
-            is_overflow: key[..values.len()].contains(&OVERFLOW_ID),
+            is_overflow: ids.contains(&OVERFLOW_ID),
+            hash: self.hash(values),
             values: texts.map(Into::into).collect(),
             listed: AtomicUsize::new(0),
             is_forgotten: AtomicBool::new(false),
             content: make(),
         });
-        known.add(Arc::clone(&row));
+        known.add(ids.into(), Arc::clone(&row));
         (row, overflowed)
     }
 
@@ -172,21 +169,28 @@ impl<R> OpenRows<R> {
 }
 
 impl<R> Known<R> {
+    /// The row with these values, and those of them that are replaced by `overflow`.
+    fn row(&self, values: &[&str]) -> Option<(&Arc<Row<R>>, Overflowed)> {
+        let (ids, overflowed) = self.ids(values)?;
+        let row = self.rows.get(&ids[..values.len()])?;
+        Some((row, overflowed))
+    }
+
     /// The ids of the values; `None` if one of them is new and within the limit.
-    fn key(&self, values: &[&str]) -> Option<(RowKey, Overflowed)> {
-        let (mut key, mut overflowed) = (RowKey::default(), Overflowed::default());
+    fn ids(&self, values: &[&str]) -> Option<([u64; MAX_OPEN], Overflowed)> {
+        let (mut ids, mut overflowed) = ([OVERFLOW_ID; MAX_OPEN], Overflowed::default());
         for (i, (label, value)) in self.labels.iter().zip(values).enumerate() {
             match label.id(value) {
-                Some(id) => key[i] = id,
+                Some(id) => ids[i] = id,
                 None if label.accepts(value) => return None,
                 None => overflowed.add(i),
             }
         }
-        Some((key, overflowed))
+        Some((ids, overflowed))
     }
 
-    /// The ids of the values. New values within the limit get an id.
-    fn admit(&mut self, values: &[&str]) -> (RowKey, Overflowed) {
+    /// Gives an id to each new value within the limit.
+    fn admit(&mut self, values: &[&str]) {
         for (label, value) in self.labels.iter_mut().zip(values) {
             if label.id(value).is_none() && label.accepts(value) {
                 self.last_id += 1;
@@ -195,20 +199,22 @@ impl<R> Known<R> {
                 label.values.insert((*value).into(), new);
             }
         }
-        self.key(values).unwrap_or_default()
     }
 
-    fn add(&mut self, row: Arc<Row<R>>) {
+    fn add(&mut self, ids: Box<[u64]>, row: Arc<Row<R>>) {
         for (label, value) in self.labels.iter_mut().zip(&row.values) {
             if let Some(known) = label.values.get_mut(value) {
                 known.rows += 1;
             }
         }
-        self.rows.insert(row.key, row);
+        self.rows.insert(ids, row);
     }
 
     fn remove(&mut self, row: &Row<R>) {
-        self.rows.remove(&row.key);
+        let values: Vec<_> = row.values().collect();
+        if let Some((ids, _)) = self.ids(&values) {
+            self.rows.remove(&ids[..values.len()]);
+        }
         for (label, value) in self.labels.iter_mut().zip(&row.values) {
             let Some(known) = label.values.get_mut(value) else {
                 continue;
@@ -246,6 +252,12 @@ impl<R> Row<R> {
     #[inline]
     pub(crate) fn content(&self) -> &R {
         &self.content
+    }
+
+    /// The [`OpenRows::hash`] of the values.
+    #[inline]
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
     }
 
     #[inline]

@@ -201,10 +201,12 @@ impl RegistryInProgress {
         }
     }
 
+    #[inline]
     pub(crate) fn start(&self) {
         self.store.add_count(self.started, 1);
     }
 
+    #[inline]
     pub(crate) fn end(&self) {
         self.store.add_count(self.started.plus(1), 1);
     }
