@@ -147,7 +147,7 @@ impl<I: SeriesHandle> Node<I> {
     /// that receives a warning may record metrics itself.
     #[cold]
     fn resolve(&self) -> Option<&[I]> {
-        let sink = self.family.recording_sink()?;
+        let sink = self.family.recording_sink()?.upgrade();
         let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
         let labels = self.family.labels;
         let lifetime = match open.is_empty() {
@@ -156,7 +156,7 @@ impl<I: SeriesHandle> Node<I> {
         };
         let series = (0..combinations(labels)).map(|closed| {
             let labels = pairs(labels, closed, &open);
-            I::register(sink, self.family, &labels, lifetime)
+            I::register(&sink, self.family, &labels, lifetime)
         });
         let series = series.collect();
         // Another thread may have set the same series first.
@@ -218,7 +218,8 @@ impl<I: SeriesHandle> Series<I> {
         };
         let open: Vec<_> = open.iter().map(|value| &**value).collect();
         let labels = pairs(family.labels, self.index as usize, &open);
-        sink.remove(I::INSTRUMENT, &owned_key(family.name(), &labels))
+        sink.upgrade()
+            .remove(I::INSTRUMENT, &owned_key(family.name(), &labels))
     }
 
     /// The handle, if there is a recorder and no other series is recorded as this one.

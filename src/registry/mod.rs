@@ -30,7 +30,7 @@ pub(crate) mod window;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use metrics::Unit;
 
@@ -114,6 +114,17 @@ pub use self::collectors::CollectorHandle;
 #[derive(Clone)]
 pub struct Registry {
     inner: Arc<RegistryInner>,
+}
+
+/// A registry that is dropped with its last [`Registry`].
+#[derive(Clone)]
+pub(crate) struct WeakRegistry(Weak<RegistryInner>);
+
+impl WeakRegistry {
+    pub(crate) fn upgrade(&self) -> Option<Registry> {
+        let inner = self.0.upgrade()?;
+        Some(Registry { inner })
+    }
 }
 
 struct RegistryInner {
@@ -237,6 +248,10 @@ impl Registry {
 
     pub(crate) fn add_layer(&self, describe: DescribeLayer) {
         lock(&self.inner.layer_descriptions).push(describe);
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakRegistry {
+        WeakRegistry(Arc::downgrade(&self.inner))
     }
 
     pub(crate) fn store(&self) -> Arc<Store> {
