@@ -27,10 +27,10 @@ use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
 use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
+use crate::sink::Writing;
 use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 use crate::sink::overflow::Overflow;
-use crate::sink::Writing;
 use crate::sink::side::Side;
 use crate::sink::weak::WeakSink;
 
