@@ -23,6 +23,7 @@ labels! {
     pub enum Payment("payment") { Card = "card", Cash = "cash" }
     pub enum State { Open = "open", Closed = "closed" }
     pub struct Tenant { tenant: open(3) }
+    pub struct ManyTenants { tenant: open(1000) }
 }
 
 catalogue! {
@@ -31,6 +32,15 @@ catalogue! {
         orders_total: Counter,
         /// Total number of refunds.
         refunds_total: Counter,
+    }
+}
+
+catalogue! {
+    struct TenantShop {
+        /// Total number of orders of a tenant.
+        tenant_orders_total: Counter<ManyTenants>,
+        /// Duration of an order of a tenant.
+        tenant_order_seconds: Histogram<ManyTenants>,
     }
 }
 
@@ -339,6 +349,53 @@ fn layers_and_catalogues_keep_the_documented_size() {
         let _layer = Registry::new().grpc_layer();
     });
     assert!(grpc <= 42 * KIB, "gRPC layer: {grpc} bytes");
+}
+
+/// The bytes of each of 500 series that stay, registered by `record`.
+fn bytes_of_a_series(record: fn(&Registry, TenantShop, &str)) -> i64 {
+    const SERIES: i64 = 500;
+    let bytes = |series: i64| {
+        bytes_that_stay(|| {
+            let registry = Registry::new();
+            let shop = TenantShop::on(&registry).unwrap();
+            for tenant in 0..series {
+                record(&registry, shop, &tenant.to_string());
+            }
+        })
+    };
+    (bytes(SERIES) - bytes(0)) / SERIES
+}
+
+/// The sizes that the documentation of `Registry` names.
+#[test]
+fn series_keep_the_documented_size() {
+    let counter = bytes_of_a_series(|_, shop, tenant| {
+        let counter = shop.tenant_orders_total.with(ManyTenants { tenant });
+        counter.increment();
+    });
+    assert!(counter <= 350, "counter: {counter} bytes");
+    let histogram = bytes_of_a_series(|_, shop, tenant| {
+        let histogram = shop.tenant_order_seconds.with(ManyTenants { tenant });
+        histogram.observe(0.1);
+    });
+    assert!(histogram <= 500, "histogram: {histogram} bytes");
+    let of_a_macro = bytes_of_a_series(|registry, _, tenant| {
+        let tenant = tenant.to_owned();
+        metrics::with_local_recorder(registry, || {
+            metrics::counter!("tenants_total", "tenant" => tenant).increment(1);
+        });
+    });
+    assert!(of_a_macro <= 18, "counter of a macro: {of_a_macro} bytes");
+    let of_a_macro = bytes_of_a_series(|registry, _, tenant| {
+        let tenant = tenant.to_owned();
+        metrics::with_local_recorder(registry, || {
+            metrics::histogram!("tenant_seconds", "tenant" => tenant).record(0.1);
+        });
+    });
+    assert!(
+        of_a_macro <= 150,
+        "histogram of a macro: {of_a_macro} bytes"
+    );
 }
 
 #[test]
