@@ -373,19 +373,19 @@ fn series_keep_the_documented_size() {
         let counter = shop.tenant_orders_total.with(ManyTenants { tenant });
         counter.increment();
     });
-    assert!(counter <= 350, "counter: {counter} bytes");
+    assert!(counter <= 400, "counter: {counter} bytes");
     let histogram = bytes_of_a_series(|_, shop, tenant| {
         let histogram = shop.tenant_order_seconds.with(ManyTenants { tenant });
         histogram.observe(0.1);
     });
-    assert!(histogram <= 500, "histogram: {histogram} bytes");
+    assert!(histogram <= 600, "histogram: {histogram} bytes");
     let of_a_macro = bytes_of_a_series(|registry, _, tenant| {
         let tenant = tenant.to_owned();
         metrics::with_local_recorder(registry, || {
             metrics::counter!("tenants_total", "tenant" => tenant).increment(1);
         });
     });
-    assert!(of_a_macro <= 18, "counter of a macro: {of_a_macro} bytes");
+    assert!(of_a_macro <= 20, "counter of a macro: {of_a_macro} bytes");
     let of_a_macro = bytes_of_a_series(|registry, _, tenant| {
         let tenant = tenant.to_owned();
         metrics::with_local_recorder(registry, || {

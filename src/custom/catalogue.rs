@@ -124,8 +124,8 @@ macro_rules! catalogue {
                 /// Calling it again with the same registry returns the same series. With another recorder, each
                 /// call allocates new ones, so call it once and copy the struct.
                 ///
-                /// The memory of a catalogue is never freed: about 9 KiB for two counters, and up to 500 bytes for
-                /// each further series. But it does not keep the registry. When the registry is dropped, the metrics
+                /// The memory of a catalogue is never freed: about 9 KiB for two counters, and 300 to 500 bytes
+                /// for each further series. But it does not keep the registry. When the registry is dropped, the metrics
                 /// can still be recorded, but are not exported.
                 ///
                 /// # Errors
