@@ -255,6 +255,7 @@ pub mod http;
 mod lifecycle;
 mod maps;
 pub mod model;
+mod open_labels;
 mod registry;
 pub mod scrape;
 mod sink;

@@ -357,6 +357,8 @@ fn bytes_of_a_series(record: fn(&Registry, TenantShop, &str)) -> i64 {
     let bytes = |series: i64| {
         bytes_that_stay(|| {
             let registry = Registry::new();
+            // Keeps the values.
+            Shop::on(&registry).unwrap().orders_total.increment();
             let shop = TenantShop::on(&registry).unwrap();
             for tenant in 0..series {
                 record(&registry, shop, &tenant.to_string());
@@ -373,19 +375,22 @@ fn series_keep_the_documented_size() {
         let counter = shop.tenant_orders_total.with(ManyTenants { tenant });
         counter.increment();
     });
-    assert!(counter <= 400, "counter: {counter} bytes");
+    assert!(counter <= 600, "counter: {counter} bytes");
     let histogram = bytes_of_a_series(|_, shop, tenant| {
         let histogram = shop.tenant_order_seconds.with(ManyTenants { tenant });
         histogram.observe(0.1);
     });
-    assert!(histogram <= 600, "histogram: {histogram} bytes");
+    assert!(histogram <= 800, "histogram: {histogram} bytes");
     let of_a_macro = bytes_of_a_series(|registry, _, tenant| {
         let tenant = tenant.to_owned();
         metrics::with_local_recorder(registry, || {
             metrics::counter!("tenants_total", "tenant" => tenant).increment(1);
         });
     });
-    assert!(of_a_macro <= 20, "counter of a macro: {of_a_macro} bytes");
+    assert!(
+        (8..=20).contains(&of_a_macro),
+        "counter of a macro: {of_a_macro} bytes"
+    );
     let of_a_macro = bytes_of_a_series(|registry, _, tenant| {
         let tenant = tenant.to_owned();
         metrics::with_local_recorder(registry, || {
@@ -393,7 +398,7 @@ fn series_keep_the_documented_size() {
         });
     });
     assert!(
-        of_a_macro <= 170,
+        (100..=170).contains(&of_a_macro),
         "histogram of a macro: {of_a_macro} bytes"
     );
 }

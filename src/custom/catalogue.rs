@@ -124,7 +124,7 @@ macro_rules! catalogue {
                 /// Calling it again with the same registry returns the same series. With another recorder, each
                 /// call allocates new ones, so call it once and copy the struct.
                 ///
-                /// The memory of a catalogue is never freed: about 9 KiB for two counters, and 300 to 500 bytes
+                /// The memory of a catalogue is never freed: about 9 KiB for two counters, and up to about 750 bytes
                 /// for each further series. But it does not keep the registry. When the registry is dropped, the metrics
                 /// can still be recorded, but are not exported.
                 ///

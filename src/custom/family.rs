@@ -6,17 +6,16 @@ use crate::custom::definition::Definition;
 use crate::custom::label_spec::{LabelSpec, SpecValues};
 use crate::error::Error;
 use crate::maps::MAX_NAME_LEN;
-use crate::maps::name_set::NameSet;
 use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::hooks;
 use crate::sink::Sink;
-use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, OverflowEffect, overflow_spec};
+use crate::sink::overflow::{Overflow, OverflowCause, OverflowEffect, overflow_spec};
 use crate::sink::weak::WeakSink;
 
 /// A metric of a catalogue and its sink, which is not known before a recorder is installed.
-pub(super) struct CustomFamily {
+pub(crate) struct CustomFamily {
     pub(super) definition: &'static Definition,
     pub(super) instrument: Instrument,
     /// Without the label for the states of a state set.
@@ -28,11 +27,10 @@ pub(super) struct CustomFamily {
     open: Box<[OpenLabel]>,
 }
 
-/// The values of an open label so far.
+/// An open label.
 struct OpenLabel {
     name: &'static str,
     limit: usize,
-    values: NameSet,
     overflow: Overflow,
 }
 
@@ -155,17 +153,16 @@ impl CustomFamily {
         self.sink.get()?.as_ref()
     }
 
-    /// Replaces each value beyond the limit of its label by `overflow`.
-    pub(super) fn admit(&self, values: &mut [&str]) {
-        for (label, value) in self.open.iter().zip(values) {
-            if !label.values.admit(value) {
-                let len = value.len();
-                *value = OVERFLOW;
-                if let Some(sink) = self.recording_sink() {
-                    let cause = || label.overflow_cause(len);
-                    label.overflow.count(sink, self.name(), label.name, cause);
-                }
-            }
+    #[inline]
+    pub(super) fn has_open_labels(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Counts a value of `len` bytes of an open label that is replaced by `overflow`.
+    pub(super) fn count_overflow(&self, label: usize, len: usize) {
+        if let (Some(label), Some(sink)) = (self.open.get(label), self.recording_sink()) {
+            let cause = || label.overflow_cause(len);
+            label.overflow.count(sink, self.name(), label.name, cause);
         }
     }
 }
@@ -175,7 +172,6 @@ impl OpenLabel {
         Self {
             name,
             limit: at_most,
-            values: NameSet::new(at_most),
             overflow: Overflow::new(effect),
         }
     }

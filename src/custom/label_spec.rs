@@ -97,6 +97,14 @@ pub(crate) const fn open_labels(labels: &[LabelSpec]) -> usize {
     count
 }
 
+/// The limits of the open labels of a set.
+pub(crate) fn open_limits(labels: &[LabelSpec]) -> impl Iterator<Item = usize> {
+    labels.iter().filter_map(|label| match label.values {
+        SpecValues::Closed(_) => None,
+        SpecValues::Open(at_most) => Some(at_most),
+    })
+}
+
 /// The names and values of the labels of one series. `closed` is the row-major index of its closed values.
 pub(crate) fn pairs<'a>(
     labels: &'a [LabelSpec],

@@ -1,6 +1,9 @@
 //! [`LabelSet`]: the labels of a metric as a type, and [`labels!`](crate::labels!), the macro that defines them.
 
 use crate::custom::label_spec::{LabelSpec, OpenValues};
+use crate::custom::node::SeriesHandle;
+use crate::custom::open_series::OpenSeries;
+use crate::custom::series::{MetricSeries, Series};
 
 /// A set of labels of a metric: their names and allowed values.
 ///
@@ -13,6 +16,9 @@ use crate::custom::label_spec::{LabelSpec, OpenValues};
 pub trait LabelSet: 'static {
     #[doc(hidden)]
     const LABELS: &'static [LabelSpec];
+
+    /// The parameter of the type that `with` returns: `()`, or [`Owned`] if there are open labels.
+    type Series: NoLabels;
 }
 
 /// Values for all labels of a `Set`. They identify one series.
@@ -39,12 +45,43 @@ pub trait LabelsOf<Set: LabelSet> {
     note = "for example, `metric.with(labels).increment()`; the labels of a metric are the type parameter of its field in \
             the catalogue"
 )]
-pub trait NoLabels: LabelSet {}
+pub trait NoLabels: Parameter {}
 
 impl NoLabels for () {}
 
 impl LabelSet for () {
     const LABELS: &'static [LabelSpec] = &[];
+    type Series = ();
+}
+
+/// The parameter of one series with open labels: `Counter<Owned>` is what `with` of a `Counter<Labels>` returns, if one of
+/// the labels is open.
+///
+/// It is `Clone`, but not `Copy`, because it keeps its series in memory while it exists. See
+/// [`custom`](crate::custom#labels).
+#[derive(Debug)]
+pub enum Owned {}
+
+impl NoLabels for Owned {}
+
+/// A parameter of a metric type: the labels of a metric, `()`, or [`Owned`].
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of labels",
+    label = "not defined by `labels!`",
+    note = "a set of labels is a struct, or an enum with a label name, defined by `tower_prometheus::labels!`"
+)]
+pub trait Parameter: 'static {
+    /// A series with handles of this type.
+    type Of<I: SeriesHandle>: MetricSeries<I>;
+}
+
+impl<Labels: LabelSet> Parameter for Labels {
+    type Of<I: SeriesHandle> = Series<I>;
+}
+
+impl Parameter for Owned {
+    type Of<I: SeriesHandle> = OpenSeries<I>;
 }
 
 impl LabelsOf<()> for () {
@@ -178,6 +215,7 @@ macro_rules! labels {
         impl $crate::custom::LabelSet for $name {
             const LABELS: &'static [$crate::custom::definition::LabelSpec] =
                 &[$crate::custom::definition::LabelSpec::closed::<$name>($label)];
+            type Series = ();
         }
         $crate::labels!(@check $name);
 
@@ -223,6 +261,7 @@ macro_rules! labels {
 
         impl $crate::custom::LabelSet for $name {
             const LABELS: &'static [$crate::custom::definition::LabelSpec] = &[$( $spec ),+];
+            type Series = ();
         }
         $crate::labels!(@check $name);
 
@@ -249,6 +288,7 @@ macro_rules! labels {
 
         impl $crate::custom::LabelSet for $name {
             const LABELS: &'static [$crate::custom::definition::LabelSpec] = &[$( $spec ),+];
+            type Series = $crate::custom::Owned;
         }
         $crate::labels!(@check $name);
 

@@ -1,21 +1,25 @@
 //! The metric types, such as [`Counter`]: the types that a field of a catalogue can have.
 
+use std::cell::RefCell;
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
 use crate::custom::label_spec::LabelSpec;
-use crate::custom::labels::{LabelSet, LabelsOf, NoLabels};
-use crate::custom::node::{Node, Series, SeriesHandle};
+use crate::custom::labels::{LabelSet, LabelsOf, NoLabels, Parameter};
+use crate::custom::node::{Node, SeriesHandle};
+use crate::custom::open_series::OpenContent;
+use crate::custom::series::{GuardedSeries, MetricSeries, Series};
 use crate::error::Error;
 use crate::model::description::FamilyDescription;
 use crate::model::kind::Instrument;
 use crate::model::kind::MetricKind;
+use crate::open_labels::cache::RowCache;
 use crate::registry::lifetime::Lifetime;
 use crate::sink::handles;
 use crate::sink::{Sink, owned_key};
@@ -53,9 +57,8 @@ pub trait Metric: Sized {
 macro_rules! metric {
     ($(#[$meta:meta])* $name:ident of $handle:ty: $instrument:ident, $register:expr) => {
         $(#[$meta])*
-        pub struct $name<Labels = ()> {
-            series: Series<$handle>,
-            labels: PhantomData<fn() -> Labels>,
+        pub struct $name<Labels: Parameter = ()> {
+            series: Labels::Of<$handle>,
         }
 
         impl<Labels: LabelSet> $name<Labels> {
@@ -65,10 +68,9 @@ macro_rules! metric {
             /// replaced by `overflow`, and counted in `metrics_label_overflow_total`.
             #[inline]
             #[must_use]
-            pub fn with(self, labels: impl LabelsOf<Labels>) -> $name {
+            pub fn with(self, labels: impl LabelsOf<Labels>) -> $name<Labels::Series> {
                 $name {
-                    series: self.series.with(&labels),
-                    labels: PhantomData,
+                    series: MetricSeries::with(self.series.node(), &labels),
                 }
             }
 
@@ -76,14 +78,15 @@ macro_rules! metric {
             ///
             /// Only series with open labels can be removed. See
             /// [`Registry::remove`](crate::Registry::remove) for when it leaves the page, and for what happens if it
-            /// is recorded again. Its values still count towards the limits of their labels. On a recorder of another
-            /// crate, the call has no effect.
+            /// is recorded again. On a recorder of another crate, the call has no effect.
             pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
-                self.series.find(&labels).is_some_and(Series::remove)
+                type Of<Labels> = <<Labels as LabelSet>::Series as Parameter>::Of<$handle>;
+                let series = Of::<Labels>::find(self.series.node(), &labels);
+                series.is_some_and(|series| series.remove())
             }
         }
 
-        impl $name {
+        impl<Labels: NoLabels> $name<Labels> {
             /// Returns a guard that removes the series from the page when it is dropped.
             ///
             /// The guard dereferences to the series. Use it for what belongs to a connection, a job or a peer:
@@ -106,7 +109,7 @@ macro_rules! metric {
             /// # Ok::<(), tower_prometheus::Error>(())
             /// ```
             ///
-            /// It has an effect only if the series has open labels, see [`remove`](Self::remove).
+            /// It has an effect only if the series has open labels, see [`Registry::remove`](crate::Registry::remove).
             pub fn remove_on_drop(self) -> SeriesGuard<Self> {
                 SeriesGuard::new(self, |series| {
                     series.series.remove();
@@ -114,20 +117,22 @@ macro_rules! metric {
             }
         }
 
-        impl<Labels> Clone for $name<Labels> {
+        impl<Labels: Parameter> Clone for $name<Labels> {
             #[inline]
             fn clone(&self) -> Self {
-                *self
+                Self {
+                    series: self.series.clone(),
+                }
             }
         }
 
-        impl<Labels> Copy for $name<Labels> {}
+        impl<Labels: LabelSet> Copy for $name<Labels> {}
 
         // A panic cannot leave a value partly written.
-        impl<Labels> UnwindSafe for $name<Labels> {}
-        impl<Labels> RefUnwindSafe for $name<Labels> {}
+        impl<Labels: Parameter> UnwindSafe for $name<Labels> {}
+        impl<Labels: Parameter> RefUnwindSafe for $name<Labels> {}
 
-        impl<Labels> fmt::Debug for $name<Labels> {
+        impl<Labels: Parameter> fmt::Debug for $name<Labels> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{} {:?}", stringify!($name), self.series)
             }
@@ -140,9 +145,17 @@ macro_rules! metric {
                 sink: &Sink,
                 family: &CustomFamily,
                 labels: &[(&str, &str)],
-                lifetime: Lifetime,
+                lifetime: &Lifetime,
             ) -> Self {
                 ($register)(sink, owned_key(family.name(), labels), lifetime)
+            }
+
+            fn cache() -> &'static LocalKey<RefCell<RowCache<OpenContent<Self>>>> {
+                thread_local! {
+                    static CACHE: RefCell<RowCache<OpenContent<$handle>>> =
+                        const { RefCell::new(RowCache::new()) };
+                }
+                &CACHE
             }
         }
 
@@ -154,7 +167,6 @@ macro_rules! metric {
                 let node = Node::define::<Labels>(definition, &[], destination)?;
                 Ok(Self {
                     series: Series::root(node),
-                    labels: PhantomData,
                 })
             }
 
@@ -173,13 +185,10 @@ metric! {
     Counter of handles::CounterHandle: Counter, Sink::counter
 }
 
-impl<Labels> Counter<Labels> {
+impl<Labels: NoLabels> Counter<Labels> {
     /// Increments the counter by 1.
     #[inline]
-    pub fn increment(self)
-    where
-        Labels: NoLabels,
-    {
+    pub fn increment(&self) {
         if let Some(counter) = self.series.get() {
             counter.increment();
         }
@@ -187,10 +196,7 @@ impl<Labels> Counter<Labels> {
 
     /// Increments the counter by `n`.
     #[inline]
-    pub fn add(self, n: u64)
-    where
-        Labels: NoLabels,
-    {
+    pub fn add(&self, n: u64) {
         if let Some(counter) = self.series.get() {
             counter.add(n);
         }
@@ -205,13 +211,10 @@ metric! {
     FloatCounter of handles::FloatCounterHandle: FloatCounter, Sink::float_counter
 }
 
-impl<Labels> FloatCounter<Labels> {
+impl<Labels: NoLabels> FloatCounter<Labels> {
     /// Increments the counter by `amount`. Negative, infinite and NaN amounts are ignored.
     #[inline]
-    pub fn add(self, amount: f64)
-    where
-        Labels: NoLabels,
-    {
+    pub fn add(&self, amount: f64) {
         if amount >= 0.0
             && amount.is_finite()
             && let Some(counter) = self.series.get()
@@ -237,16 +240,13 @@ metric! {
     Gauge of handles::GaugeHandle: Gauge, Sink::gauge
 }
 
-impl<Labels> Gauge<Labels> {
+impl<Labels: NoLabels> Gauge<Labels> {
     /// Sets the gauge to `value`.
     ///
     /// If an open label was replaced by `overflow`, the call is ignored, because the values of several series cannot
     /// be in one.
     #[inline]
-    pub fn set(self, value: f64)
-    where
-        Labels: NoLabels,
-    {
+    pub fn set(&self, value: f64) {
         if let Some(gauge) = self.series.get_unshared() {
             gauge.set(value);
         }
@@ -254,10 +254,7 @@ impl<Labels> Gauge<Labels> {
 
     /// Adds `amount` to the gauge, which may be negative.
     #[inline]
-    pub fn add(self, amount: f64)
-    where
-        Labels: NoLabels,
-    {
+    pub fn add(&self, amount: f64) {
         if let Some(gauge) = self.series.get() {
             gauge.add(amount);
         }
@@ -265,19 +262,13 @@ impl<Labels> Gauge<Labels> {
 
     /// Increments the gauge by 1.
     #[inline]
-    pub fn increment(self)
-    where
-        Labels: NoLabels,
-    {
+    pub fn increment(&self) {
         self.add(1.0);
     }
 
     /// Decrements the gauge by 1.
     #[inline]
-    pub fn decrement(self)
-    where
-        Labels: NoLabels,
-    {
+    pub fn decrement(&self) {
         self.add(-1.0);
     }
 }
@@ -290,21 +281,18 @@ metric! {
     InProgress of handles::InProgressHandle: InProgress, Sink::in_progress
 }
 
-impl<Labels> InProgress<Labels> {
+impl<Labels: NoLabels> InProgress<Labels> {
     /// Increments the gauge until the returned guard is dropped.
     ///
     /// Bind the guard to a variable: `let _ = gauge.start()` drops it immediately. If no recorder is installed
     /// yet, the operation is not counted.
     #[inline]
-    pub fn start(self) -> InProgressGuard
-    where
-        Labels: NoLabels,
-    {
-        let gauge = self.series.get();
-        if let Some(gauge) = gauge {
-            gauge.start();
-        }
-        InProgressGuard { gauge }
+    pub fn start(&self) -> InProgressGuard {
+        self.clone().into_gauge().start()
+    }
+
+    pub(super) fn into_gauge(self) -> InProgressGauge {
+        InProgressGauge(self.series.guarded())
     }
 }
 
@@ -341,16 +329,32 @@ impl<Series: fmt::Debug> fmt::Debug for SeriesGuard<Series> {
     }
 }
 
+/// The gauge of an operation that has not started.
+pub(super) struct InProgressGauge(GuardedSeries<handles::InProgressHandle>);
+
+impl InProgressGauge {
+    pub(super) fn start(self) -> InProgressGuard {
+        let gauge = self.0.get();
+        if let Some(gauge) = gauge {
+            gauge.start();
+        }
+        let is_started = gauge.is_some();
+        InProgressGuard {
+            gauge: is_started.then_some(self.0),
+        }
+    }
+}
+
 /// A guard that decrements an [`InProgress`] gauge when it is dropped.
 #[must_use = "dropping the guard decrements the gauge"]
 pub struct InProgressGuard {
     /// The gauge that was incremented; `None` if no recorder was installed when the guard was created.
-    gauge: Option<&'static handles::InProgressHandle>,
+    gauge: Option<GuardedSeries<handles::InProgressHandle>>,
 }
 
 impl Drop for InProgressGuard {
     fn drop(&mut self) {
-        if let Some(gauge) = self.gauge {
+        if let Some(gauge) = self.gauge.as_ref().and_then(GuardedSeries::get) {
             gauge.end();
         }
     }
@@ -369,15 +373,12 @@ metric! {
     Histogram of handles::HistogramHandle: Histogram, Sink::histogram
 }
 
-impl<Labels> Histogram<Labels> {
+impl<Labels: NoLabels> Histogram<Labels> {
     /// Records one observation, in the unit of the metric.
     ///
     /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum.
     #[inline]
-    pub fn observe(self, sample: f64)
-    where
-        Labels: NoLabels,
-    {
+    pub fn observe(&self, sample: f64) {
         if let Some(histogram) = self.series.get() {
             histogram.observe(sample);
         }
@@ -385,10 +386,7 @@ impl<Labels> Histogram<Labels> {
 
     /// Records a duration in seconds.
     #[inline]
-    pub fn observe_duration(self, duration: Duration)
-    where
-        Labels: NoLabels,
-    {
+    pub fn observe_duration(&self, duration: Duration) {
         self.observe(duration.as_secs_f64());
     }
 }
@@ -412,25 +410,19 @@ metric! {
 }
 
 #[cfg(feature = "summary")]
-impl<Labels> Summary<Labels> {
+impl<Labels: NoLabels> Summary<Labels> {
     /// Records one observation, in the unit of the metric.
     ///
     /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum or
     /// the quantiles.
-    pub fn observe(self, sample: f64)
-    where
-        Labels: NoLabels,
-    {
+    pub fn observe(&self, sample: f64) {
         if let Some(summary) = self.series.get() {
             summary.observe(sample);
         }
     }
 
     /// Records a duration in seconds.
-    pub fn observe_duration(self, duration: Duration)
-    where
-        Labels: NoLabels,
-    {
+    pub fn observe_duration(&self, duration: Duration) {
         self.observe(duration.as_secs_f64());
     }
 }

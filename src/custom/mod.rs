@@ -173,7 +173,9 @@ pub(crate) mod label_spec;
 pub(crate) mod labels;
 pub(crate) mod metric;
 pub(crate) mod node;
+pub(crate) mod open_series;
 pub(crate) mod operation;
+pub(crate) mod series;
 pub(crate) mod state_set;
 
 #[cfg(feature = "stream")]
@@ -181,7 +183,7 @@ pub(crate) mod state_set;
 pub use self::operation::stream::OperationStream;
 pub use self::{
     label_spec::LabelValue,
-    labels::{LabelSet, LabelsOf, NoLabels},
+    labels::{LabelSet, LabelsOf, NoLabels, Owned},
     metric::{InProgressGuard, Metric, SeriesGuard},
     operation::{
         future::OperationFuture,

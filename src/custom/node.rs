@@ -1,25 +1,30 @@
-//! [`Node`]: the series of a metric that differ only in their closed labels.
+//! [`Node`]: a metric of a catalogue, with its series.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::OnceLock;
+use std::thread::LocalKey;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
-use crate::custom::label_spec;
-use crate::custom::label_spec::{combinations, open_labels, pairs};
-use crate::custom::labels::{LabelSet, LabelsOf};
+use crate::custom::label_spec::{combinations, open_limits, pairs};
+use crate::custom::labels::LabelSet;
+use crate::custom::open_series::OpenContent;
 use crate::error::Error;
-use crate::maps::tree;
-use crate::maps::tree::{Keyed, Tree};
 use crate::model::kind::Instrument;
+use crate::open_labels::cache::RowCache;
+use crate::open_labels::rows::OpenRows;
 use crate::registry::hooks::{self, InstallHook};
 use crate::registry::lifetime::Lifetime;
-use crate::sink::overflow::OVERFLOW;
-use crate::sink::{Sink, owned_key};
+use crate::sink::Sink;
 
 /// The handle of a series.
-pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
+#[expect(
+    private_interfaces,
+    reason = "public only as the bound of a type parameter; it cannot be named outside of the crate"
+)]
+pub trait SeriesHandle: Sized + Send + Sync + 'static {
     const INSTRUMENT: Instrument;
 
     /// Whether the series of `overflow` is exported only once it is recorded into, because most recordings into it
@@ -31,46 +36,26 @@ pub(super) trait SeriesHandle: Sized + Send + Sync + 'static {
         sink: &Sink,
         family: &CustomFamily,
         labels: &[(&str, &str)],
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Self;
+
+    /// The cache of the calling thread for series of this type with open labels.
+    fn cache() -> &'static LocalKey<RefCell<RowCache<OpenContent<Self>>>>;
 }
 
-/// The series of a metric: one for each combination of closed values. If the metric has open labels, the root
-/// has a row of such series for each combination of open values that has been used.
-pub(super) struct Node<I: 'static> {
-    family: &'static CustomFamily,
-    open: Box<[Box<str>]>,
-    /// Whether an open value is `overflow`, so that several series share this one.
-    is_overflow: bool,
-    /// Empty until there is a sink.
+/// A metric of a catalogue, with its series: one for each combination of closed values, or, if it has open labels, such
+/// series for each row of open values.
+pub struct Node<I: 'static> {
+    pub(super) family: CustomFamily,
+    /// Empty until there is a sink, and if there are open labels.
     series: OnceLock<Box<[I]>>,
-    /// The rows by their open values, if there are open labels. Boxed, because a row is a node without rows.
-    rows: Option<Box<Tree<Self>>>,
+    /// Without limits if there are no open labels.
+    pub(super) rows: OpenRows<OpenContent<I>>,
 }
 
 impl<I: SeriesHandle> Node<I> {
-    fn root(family: &'static CustomFamily) -> Self {
-        Self {
-            family,
-            open: Box::default(),
-            is_overflow: false,
-            series: OnceLock::new(),
-            rows: (open_labels(family.labels) > 0).then(Box::default),
-        }
-    }
-
-    fn row(family: &'static CustomFamily, open: &[&str]) -> Self {
-        Self {
-            family,
-            open: tree::owned(open),
-            is_overflow: open.contains(&OVERFLOW),
-            series: OnceLock::new(),
-            rows: None,
-        }
-    }
-
-    /// Defines the metric in a destination. The node is leaked once per registry, so that handles are `Copy` and share
-    /// no reference count. `states` are those of a state set, otherwise empty.
+    /// Defines the metric in a destination. The node is leaked once per registry, so that handles of closed series are
+    /// `Copy` and share no reference count. `states` are those of a state set, otherwise empty.
     pub(super) fn define<Labels: LabelSet>(
         definition: &'static Definition,
         states: &'static [&'static str],
@@ -79,8 +64,11 @@ impl<I: SeriesHandle> Node<I> {
         let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS, states);
         let spec = family.spec()?;
         let leak = || -> &'static Self {
-            let family = Box::leak(Box::new(family));
-            Box::leak(Box::new(Self::root(family)))
+            Box::leak(Box::new(Self {
+                family,
+                series: OnceLock::new(),
+                rows: OpenRows::new(open_limits(Labels::LABELS)),
+            }))
         };
         let node = match destination {
             Destination::On(sink) => {
@@ -99,168 +87,56 @@ impl<I: SeriesHandle> Node<I> {
         Ok(node)
     }
 
-    /// Returns the series with these labels.
+    /// The handle of a series without open labels, if there is a recorder.
     #[inline]
-    pub(super) fn series<Labels: LabelSet>(
-        &'static self,
-        labels: &impl LabelsOf<Labels>,
-    ) -> Series<I> {
-        let index = labels.closed() as u32;
-        let rows = match &self.rows {
-            Some(rows) if const { open_labels(Labels::LABELS) > 0 } => rows,
-            _ => return Series { node: self, index },
+    pub(super) fn closed(&self, index: usize) -> Option<&I> {
+        let series = match self.series.get() {
+            Some(series) => series,
+            None => self.resolve()?,
         };
-        let open = labels.open();
-        let node = match rows.get(open.as_slice()) {
-            Some(node) => node,
-            None => self.admit(rows, open.as_slice()),
-        };
-        Series { node, index }
+        series.get(index)
     }
 
-    /// Returns the series with these labels, if it has open labels and is registered.
-    pub(super) fn find<Labels: LabelSet>(
-        &'static self,
-        labels: &impl LabelsOf<Labels>,
-    ) -> Option<Series<I>> {
-        let rows = self.rows.as_ref()?;
-        let node = rows.get(labels.open().as_slice())?;
-        let index = labels.closed() as u32;
-        Some(Series { node, index })
-    }
-
-    /// Returns the row of new open values, or of `overflow` beyond their limit.
-    #[cold]
-    fn admit(&self, rows: &'static Tree<Self>, open: &[&str]) -> &'static Self {
-        let mut values = [""; label_spec::MAX_OPEN];
-        let values = &mut values[..open.len()];
-        values.copy_from_slice(open);
-        self.family.admit(values);
-        let node = rows.get_or_insert(values, || Self::row(self.family, values));
-        if node.series.get().is_none() && !(node.is_overflow && I::OVERFLOW_ON_USE) {
-            node.resolve();
-        }
-        node
-    }
-
-    /// Registers the series if there is a recorder. No lock is held meanwhile, because a `tracing` subscriber
-    /// that receives a warning may record metrics itself.
     #[cold]
     fn resolve(&self) -> Option<&[I]> {
-        let sink = self.family.recording_sink()?.upgrade();
-        let open: Vec<_> = self.open.iter().map(|value| &**value).collect();
-        let labels = self.family.labels;
-        let lifetime = match open.is_empty() {
-            true => Lifetime::Permanent,
-            false => Lifetime::Kept,
-        };
-        let series = (0..combinations(labels)).map(|closed| {
-            let labels = pairs(labels, closed, &open);
-            I::register(&sink, self.family, &labels, lifetime)
-        });
-        let series = series.collect();
+        if self.family.has_open_labels() {
+            return None;
+        }
+        let series = self.register([].into_iter(), &Lifetime::Permanent)?;
         // Another thread may have set the same series first.
         let _ = self.series.set(series);
         self.series.get().map(|series| &**series)
     }
-}
 
-impl<I> Keyed for Node<I> {
-    fn key(&self) -> &[Box<str>] {
-        &self.open
+    /// Registers the series of all closed values with these open values, if there is a recorder. No lock is held
+    /// meanwhile, because a `tracing` subscriber that receives a warning may record metrics itself.
+    pub(super) fn register<'a>(
+        &self,
+        open: impl Iterator<Item = &'a str>,
+        lifetime: &Lifetime,
+    ) -> Option<Box<[I]>> {
+        let sink = self.family.recording_sink()?.upgrade();
+        let open: Vec<_> = open.collect();
+        let labels = self.family.labels;
+        let series = (0..combinations(labels)).map(|closed| {
+            let labels = pairs(labels, closed, &open);
+            I::register(&sink, &self.family, &labels, lifetime)
+        });
+        Some(series.collect())
     }
 }
 
 impl<I: SeriesHandle> InstallHook for Node<I> {
     fn recorder_installed(&self) {
         // With open labels, series are registered when values are first used.
-        if open_labels(self.family.labels) == 0 && self.series.get().is_none() {
+        if self.series.get().is_none() {
             self.resolve();
         }
     }
 }
 
-/// A series of a metric.
-pub(super) struct Series<I: 'static> {
-    node: &'static Node<I>,
-    index: u32,
-}
-
-impl<I: SeriesHandle> Series<I> {
-    /// Returns the series without labels. If the metric has labels, its series are looked up from it.
-    pub(super) fn root(node: &'static Node<I>) -> Self {
-        Self { node, index: 0 }
-    }
-
-    #[inline]
-    pub(super) fn with<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Self {
-        self.node.series(labels)
-    }
-
-    /// Like [`with`](Self::with), but `None` if the series has no open labels, or is not registered.
-    pub(super) fn find<Labels: LabelSet>(self, labels: &impl LabelsOf<Labels>) -> Option<Self> {
-        self.node.find(labels)
-    }
-
-    /// Removes the series from the page, if it has open labels. Returns whether it was there.
-    pub(super) fn remove(self) -> bool {
-        let Node {
-            family,
-            open,
-            series,
-            ..
-        } = self.node;
-        if open.is_empty() || series.get().is_none() {
-            return false;
-        }
-        let Some(sink) = family.recording_sink() else {
-            return false;
-        };
-        let open: Vec<_> = open.iter().map(|value| &**value).collect();
-        let labels = pairs(family.labels, self.index as usize, &open);
-        sink.upgrade()
-            .remove(I::INSTRUMENT, &owned_key(family.name(), &labels))
-    }
-
-    /// The handle, if there is a recorder and no other series is recorded as this one.
-    #[inline]
-    pub(super) fn get_unshared(self) -> Option<&'static I> {
-        if self.node.is_overflow {
-            return None;
-        }
-        self.get()
-    }
-
-    /// The handle, if there is a recorder.
-    #[inline]
-    pub(super) fn get(self) -> Option<&'static I> {
-        let series = match self.node.series.get() {
-            Some(series) => series,
-            None => self.node.resolve()?,
-        };
-        series.get(self.index as usize)
-    }
-}
-
-impl<I: 'static> Clone for Series<I> {
-    #[inline]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<I: 'static> Copy for Series<I> {}
-
-impl<I: 'static> fmt::Debug for Series<I> {
+impl<I> fmt::Debug for Node<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.node.family.name())?;
-        let open: Vec<_> = self.node.open.iter().map(|value| &**value).collect();
-        let labels = self.node.family.labels;
-        if open.len() < open_labels(labels) {
-            return Ok(());
-        }
-        f.debug_map()
-            .entries(pairs(labels, self.index as usize, &open))
-            .finish()
+        f.write_str(self.family.name())
     }
 }

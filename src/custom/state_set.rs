@@ -1,19 +1,24 @@
 //! [`StateSet`]: which one of several states something is in.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::thread::LocalKey;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
 use crate::custom::label_spec::{LabelSpec, LabelValue};
-use crate::custom::labels::{LabelSet, LabelsOf, NoLabels};
+use crate::custom::labels::{LabelSet, LabelsOf, NoLabels, Parameter};
 use crate::custom::metric::{Metric, SeriesGuard};
-use crate::custom::node::{Node, Series, SeriesHandle};
+use crate::custom::node::{Node, SeriesHandle};
+use crate::custom::open_series::OpenContent;
+use crate::custom::series::{MetricSeries, Series};
 use crate::error::Error;
 use crate::model::description::{FamilyDescription, LabelDescription};
 use crate::model::kind::{Instrument, MetricKind};
+use crate::open_labels::cache::RowCache;
 use crate::registry::lifetime::Lifetime;
 use crate::sink::Sink;
 use crate::sink::handles::StateSetHandle;
@@ -59,9 +64,9 @@ use crate::sink::handles::StateSetHandle;
 /// At first, the state is the first of the enum. Like other metrics, a state set without open labels is exported from
 /// start-up, another one when [`with`](Self::with) is first called with its labels. Beyond the limit of an open label,
 /// [`set`](Self::set) is ignored.
-pub struct StateSet<State, Labels = ()> {
-    series: Series<StateSetHandle>,
-    types: PhantomData<fn() -> (State, Labels)>,
+pub struct StateSet<State, Labels: Parameter = ()> {
+    series: Labels::Of<StateSetHandle>,
+    state: PhantomData<fn() -> State>,
 }
 
 impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
@@ -75,10 +80,10 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
         clippy::needless_pass_by_value,
         reason = "the other metric types take labels by value as well"
     )]
-    pub fn with(self, labels: impl LabelsOf<Labels>) -> StateSet<State> {
+    pub fn with(self, labels: impl LabelsOf<Labels>) -> StateSet<State, Labels::Series> {
         StateSet {
-            series: self.series.with(&labels),
-            types: PhantomData,
+            series: MetricSeries::with(self.series.node(), &labels),
+            state: PhantomData,
         }
     }
 
@@ -86,24 +91,24 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     ///
     /// Only series with open labels can be removed. See
     /// [`Registry::remove`](crate::Registry::remove) for when it leaves the page, and for what happens if it
-    /// is recorded again. Its values still count towards the limits of their labels. On a recorder of another
-    /// crate, the call has no effect.
+    /// is recorded again. On a recorder of another crate, the call has no effect.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "as `with`, which takes labels by value"
     )]
     pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
-        self.series.find(&labels).is_some_and(Series::remove)
+        type Of<Labels> = <<Labels as LabelSet>::Series as Parameter>::Of<StateSetHandle>;
+        let series = Of::<Labels>::find(self.series.node(), &labels);
+        series.is_some_and(|series| series.remove())
     }
+}
 
+impl<State: LabelValue, Labels: NoLabels> StateSet<State, Labels> {
     /// Changes the current state.
     ///
     /// If no recorder is installed yet, or if an open label is beyond its limit, the call is ignored.
     #[inline]
-    pub fn set(self, state: State)
-    where
-        Labels: NoLabels,
-    {
+    pub fn set(&self, state: State) {
         let state = state.index();
         if state < State::VALUES.len()
             && let Some(states) = self.series.get_unshared()
@@ -111,9 +116,7 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
             states.set(state);
         }
     }
-}
 
-impl<State: LabelValue> StateSet<State> {
     /// Returns a guard that removes the state set from the page when it is dropped.
     ///
     /// See [`Gauge::remove_on_drop`](crate::Gauge::remove_on_drop).
@@ -131,9 +134,17 @@ impl SeriesHandle for StateSetHandle {
         sink: &Sink,
         family: &CustomFamily,
         labels: &[(&str, &str)],
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Self {
         sink.state_set(family.name(), labels, family.states, lifetime)
+    }
+
+    fn cache() -> &'static LocalKey<RefCell<RowCache<OpenContent<Self>>>> {
+        thread_local! {
+            static CACHE: RefCell<RowCache<OpenContent<StateSetHandle>>> =
+                const { RefCell::new(RowCache::new()) };
+        }
+        &CACHE
     }
 }
 
@@ -149,7 +160,7 @@ impl<State: LabelValue, Labels: LabelSet> Metric for StateSet<State, Labels> {
         let node = Node::define::<Labels>(definition, State::VALUES, destination)?;
         Ok(Self {
             series: Series::root(node),
-            types: PhantomData,
+            state: PhantomData,
         })
     }
 
@@ -159,20 +170,23 @@ impl<State: LabelValue, Labels: LabelSet> Metric for StateSet<State, Labels> {
     }
 }
 
-impl<State, Labels> Clone for StateSet<State, Labels> {
+impl<State, Labels: Parameter> Clone for StateSet<State, Labels> {
     #[inline]
     fn clone(&self) -> Self {
-        *self
+        Self {
+            series: self.series.clone(),
+            state: PhantomData,
+        }
     }
 }
 
-impl<State, Labels> Copy for StateSet<State, Labels> {}
+impl<State, Labels: LabelSet> Copy for StateSet<State, Labels> {}
 
 // The state is one atomic value, so a panic cannot leave it partly written.
-impl<State, Labels> UnwindSafe for StateSet<State, Labels> {}
-impl<State, Labels> RefUnwindSafe for StateSet<State, Labels> {}
+impl<State, Labels: Parameter> UnwindSafe for StateSet<State, Labels> {}
+impl<State, Labels: Parameter> RefUnwindSafe for StateSet<State, Labels> {}
 
-impl<State, Labels> fmt::Debug for StateSet<State, Labels> {
+impl<State, Labels: Parameter> fmt::Debug for StateSet<State, Labels> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StateSet {:?}", self.series)
     }

@@ -262,8 +262,8 @@ impl GrpcSeries {
         let lifetime = self.lifetime(method, labels);
         let sink = self.sink.upgrade();
         CallSeries {
-            started: key(Started).map(|key| sink.counter(key, lifetime)),
-            in_progress: key(InProgress).map(|key| sink.in_progress(key, lifetime)),
+            started: key(Started).map(|key| sink.counter(key, &lifetime)),
+            in_progress: key(InProgress).map(|key| sink.in_progress(key, &lifetime)),
             request,
             response,
         }
@@ -279,8 +279,8 @@ impl GrpcSeries {
         let lifetime = self.lifetime(method, labels);
         let sink = self.sink.upgrade();
         MessageSeries {
-            count: key(count).map(|key| sink.counter(key, lifetime)),
-            size: key(size).map(|key| sink.histogram(key, lifetime)),
+            count: key(count).map(|key| sink.counter(key, &lifetime)),
+            size: key(size).map(|key| sink.histogram(key, &lifetime)),
         }
     }
 
@@ -290,7 +290,7 @@ impl GrpcSeries {
         let key = key.filter(|_| !has_code);
         let histogram = |key| {
             let sink = self.sink.upgrade();
-            sink.histogram(key, self.lifetime(method, labels))
+            sink.histogram(key, &self.lifetime(method, labels))
         };
         EndSeries {
             handling: key.map(histogram),
@@ -305,15 +305,15 @@ impl GrpcSeries {
         let lifetime = self.lifetime(method, labels);
         let sink = self.sink.upgrade();
         CodeSeries {
-            handled: key(GrpcMetric::Handled).map(|key| sink.counter(key, lifetime)),
-            handling: handling.map(|key| Box::new(sink.histogram(key, lifetime))),
+            handled: key(GrpcMetric::Handled).map(|key| sink.counter(key, &lifetime)),
+            handling: handling.map(|key| Box::new(sink.histogram(key, &lifetime))),
         }
     }
 
     /// The lifetime of the series of a method: those of learned methods and of values that are not listed can expire.
     fn lifetime(&self, method: &Method, labels: LabelIds) -> Lifetime {
         match method.is_learned {
-            true => Lifetime::Kept,
+            true => Lifetime::Expiring,
             false => self.custom.lifetime(labels),
         }
     }

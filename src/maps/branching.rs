@@ -1,4 +1,4 @@
-//! [`BranchingMap`]: the trie behind [`slots`](super::slots) and [`tree`](super::tree).
+//! [`BranchingMap`]: the trie behind [`slots`](super::slots).
 
 use crate::sync::OnceLock;
 

@@ -9,9 +9,46 @@ use crate::registry::cells::SeriesCells;
 use crate::registry::cells::{Address, CellId, Counts, Store, Writer};
 use crate::registry::exemplars::Exemplars;
 use crate::registry::histogram_cells::HistogramCells;
+use crate::registry::lifetime::Lifetime;
 use crate::registry::native::NativeCells;
 #[cfg(feature = "summary")]
 use crate::registry::window::Window;
+
+/// Returns a copy of a handle, which needs no further pointer to record. Unless the series is permanent, the copy keeps
+/// the registered handle: while it exists, the cells belong to its series.
+pub(crate) fn copy_of<H: Copied>(handle: &Arc<H>, lifetime: &Lifetime) -> H {
+    let mut copy = (**handle).clone();
+    if !lifetime.is_permanent() {
+        *copy.registered() = Some(Arc::clone(handle));
+    }
+    copy
+}
+
+/// A handle that is copied by [`copy_of`].
+pub(crate) trait Copied: Clone {
+    /// The handle in the map of handles, if this is a copy of it.
+    fn registered(&mut self) -> &mut Option<Arc<Self>>;
+}
+
+macro_rules! copied {
+    ($($(#[$feature:meta])? $handle:ty,)+) => {
+        $($(#[$feature])? impl Copied for $handle {
+            fn registered(&mut self) -> &mut Option<Arc<Self>> {
+                &mut self.registered
+            }
+        })+
+    };
+}
+
+copied! {
+    RegistryCounter,
+    RegistryFloatCounter,
+    RegistryGauge,
+    RegistryHistogram,
+    RegistryInProgress,
+    RegistryStateSet,
+    #[cfg(feature = "summary")] RegistrySummary,
+}
 
 /// A counter of integers.
 #[derive(Clone)]
@@ -19,12 +56,19 @@ pub(crate) struct RegistryCounter {
     store: Arc<Store>,
     cell: CellId,
     at: Address,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 impl RegistryCounter {
     pub(crate) fn new(store: Arc<Store>, cell: CellId) -> Self {
         let at = Address::of(cell);
-        Self { store, cell, at }
+        Self {
+            store,
+            cell,
+            at,
+            registered: None,
+        }
     }
 
     #[inline]
@@ -48,12 +92,18 @@ impl metrics::CounterFn for RegistryCounter {
 pub(crate) struct RegistryFloatCounter {
     store: Arc<Store>,
     sum: Address,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 impl RegistryFloatCounter {
     pub(crate) fn new(store: Arc<Store>, sum: CellId) -> Self {
         let sum = Address::of(sum);
-        Self { store, sum }
+        Self {
+            store,
+            sum,
+            registered: None,
+        }
     }
 
     #[inline]
@@ -65,11 +115,21 @@ impl RegistryFloatCounter {
 /// A gauge that can be set, incremented and decremented.
 #[derive(Clone)]
 pub(crate) struct RegistryGauge {
-    pub(crate) store: Arc<Store>,
-    pub(crate) cell: CellId,
+    store: Arc<Store>,
+    cell: CellId,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 impl RegistryGauge {
+    pub(crate) fn new(store: Arc<Store>, cell: CellId) -> Self {
+        Self {
+            store,
+            cell,
+            registered: None,
+        }
+    }
+
     #[inline]
     pub(crate) fn add(&self, x: f64) {
         self.store.gauges.add(self.cell, x);
@@ -98,11 +158,21 @@ impl metrics::GaugeFn for RegistryGauge {
 /// A state set: the index of its current state.
 #[derive(Clone)]
 pub(crate) struct RegistryStateSet {
-    pub(crate) store: Arc<Store>,
-    pub(crate) cell: CellId,
+    store: Arc<Store>,
+    cell: CellId,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 impl RegistryStateSet {
+    pub(crate) fn new(store: Arc<Store>, cell: CellId) -> Self {
+        Self {
+            store,
+            cell,
+            registered: None,
+        }
+    }
+
     #[inline]
     pub(crate) fn set(&self, state: u32) {
         self.store.states.set(self.cell, f64::from(state));
@@ -117,12 +187,18 @@ impl RegistryStateSet {
 pub(crate) struct RegistryInProgress {
     store: Arc<Store>,
     started: Address,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 impl RegistryInProgress {
     pub(crate) fn new(store: Arc<Store>, started: CellId) -> Self {
         let started = Address::of(started);
-        Self { store, started }
+        Self {
+            store,
+            started,
+            registered: None,
+        }
     }
 
     pub(crate) fn start(&self) {
@@ -168,6 +244,8 @@ pub(crate) struct RegistryHistogram {
     native: Option<Arc<NativeCells>>,
     sum: Address,
     exemplars: Option<Arc<Exemplars>>,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 /// The address of the first of the classic buckets. The cells of the other buckets follow it.
@@ -202,6 +280,7 @@ impl RegistryHistogram {
             native: buckets.native.clone(),
             sum: Address::of(sum),
             exemplars,
+            registered: None,
         }
     }
 
@@ -286,6 +365,8 @@ pub(crate) struct RequestCells {
     requests: Address,
     sum: Address,
     buckets: DurationBuckets,
+    /// Keeps the cells, see [`copy_of`]; `None` if they belong to permanent series.
+    _registered: Option<Box<(Arc<RegistryCounter>, Arc<RegistryHistogram>)>>,
 }
 
 enum DurationBuckets {
@@ -315,6 +396,11 @@ impl RequestCells {
             requests: requests.at,
             sum: duration.sum,
             buckets,
+            _registered: requests
+                .registered
+                .clone()
+                .zip(duration.registered.clone())
+                .map(Box::new),
         })
     }
 
@@ -362,6 +448,8 @@ pub(crate) struct RegistrySummary {
     sum: Address,
     /// `None` only if the family is not a summary.
     window: Option<Arc<Window>>,
+    /// See [`copy_of`].
+    registered: Option<Arc<Self>>,
 }
 
 #[cfg(feature = "summary")]
@@ -372,6 +460,7 @@ impl RegistrySummary {
             count: Address::of(cells.cell),
             sum: Address::of(cells.sum),
             window,
+            registered: None,
         }
     }
 

@@ -1,13 +1,35 @@
 //! [`Lifetime`]: whether a series may expire.
 
-/// Whether a series may expire, and what remains of it. If it has several users, the first in this order applies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
+use std::sync::Weak;
+
+/// Whether a series may expire. A series that has several users is permanent if one of them needs that.
+#[derive(Clone, Debug)]
 pub(crate) enum Lifetime {
     /// It never expires: closed labels, preregistered routes, metrics without labels of a catalogue.
     Permanent,
-    /// It can expire, but keeps its cells, because a layer or a catalogue keeps its handle: open labels.
-    Kept,
     /// It can expire, and its cells are reused once its handles are dropped: macros.
     Expiring,
+    /// Like `Expiring`, and this row of open label values learns when the series leaves the page and returns.
+    OfRow(Weak<dyn SeriesRow>),
+}
+
+/// The series that have the same open label values. Called while the series is locked, so it must not record.
+pub(crate) trait SeriesRow: Send + Sync {
+    /// One of the series is on the page from now on.
+    fn series_listed(&self);
+
+    /// One of the series has left the page.
+    fn series_unlisted(&self);
+}
+
+impl std::fmt::Debug for dyn SeriesRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SeriesRow")
+    }
+}
+
+impl Lifetime {
+    pub(crate) fn is_permanent(&self) -> bool {
+        matches!(self, Self::Permanent)
+    }
 }

@@ -37,16 +37,17 @@ impl Registry {
             return None;
         }
         // Fast path: the series is registered.
-        if let Some(summary) = summaries.get(key, Lifetime::Expiring) {
+        if let Some(summary) = summaries.get(key, &Lifetime::Expiring) {
             return Some(summary);
         }
         // A histogram that a layer or a catalogue has registered stays one.
-        if histograms.get(key, Lifetime::Expiring).is_some() || families.has_histogram(key.name()) {
+        if histograms.get(key, &Lifetime::Expiring).is_some() || families.has_histogram(key.name())
+        {
             return None;
         }
         let unit = families.described_unit(Instrument::Histogram, key.name());
         let is_summary = rules.is_summary(&sanitize_metric_name(key.name()), unit);
-        is_summary.then(|| self.register_summary_series(Cow::Borrowed(key), Lifetime::Expiring))
+        is_summary.then(|| self.register_summary_series(Cow::Borrowed(key), &Lifetime::Expiring))
     }
 }
 
@@ -86,12 +87,14 @@ impl Recorder for Registry {
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
         metrics::Counter::from_arc(
-            self.register_counter_series(Cow::Borrowed(key), Lifetime::Expiring),
+            self.register_counter_series(Cow::Borrowed(key), &Lifetime::Expiring),
         )
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
-        metrics::Gauge::from_arc(self.register_gauge_series(Cow::Borrowed(key), Lifetime::Expiring))
+        metrics::Gauge::from_arc(
+            self.register_gauge_series(Cow::Borrowed(key), &Lifetime::Expiring),
+        )
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
@@ -100,7 +103,7 @@ impl Recorder for Registry {
             return metrics::Histogram::from_arc(summary);
         }
         metrics::Histogram::from_arc(
-            self.register_histogram_series(Cow::Borrowed(key), Lifetime::Expiring),
+            self.register_histogram_series(Cow::Borrowed(key), &Lifetime::Expiring),
         )
     }
 }

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+};
 
 use metrics::{Key, Label};
 
@@ -23,7 +25,7 @@ use crate::registry::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
     RegistryStateSet,
 };
-use crate::registry::lifetime::Lifetime;
+use crate::registry::lifetime::{Lifetime, SeriesRow};
 use crate::registry::tracked::SlotIndex;
 use crate::sync::lock;
 
@@ -36,29 +38,36 @@ pub(crate) type Handles<H> = HashMap<Key, Known<H>, BuildHasherDefault<KeyHash>>
 pub(crate) struct Known<H> {
     pub(crate) handle: Arc<H>,
     pub(crate) cells: SeriesCells,
-    /// The first [`Lifetime`] of those for which the handle was requested.
-    lifetime: AtomicU8,
+    /// Whether it never expires, see [`Lifetime::Permanent`].
+    is_permanent: AtomicBool,
+    /// The row that it belongs to, see [`Lifetime::OfRow`].
+    pub(crate) row: Option<Weak<dyn SeriesRow>>,
     /// Its slot among the series that can expire.
     pub(crate) slot: Option<SlotIndex>,
 }
 
 impl<H> Known<H> {
-    /// Returns the handle, and limits the lifetime of the series to this one.
-    fn share(&self, lifetime: Lifetime) -> Arc<H> {
-        if lifetime != Lifetime::Expiring {
-            self.lifetime.fetch_min(lifetime as u8, Ordering::Relaxed);
+    /// Returns the handle. If `lifetime` is permanent, the series never expires from now on.
+    fn share(&self, lifetime: &Lifetime) -> Arc<H> {
+        if lifetime.is_permanent() {
+            self.is_permanent.store(true, Ordering::Relaxed);
         }
         Arc::clone(&self.handle)
     }
 
     /// Whether the series never expires.
     pub(crate) fn is_permanent(&self) -> bool {
-        self.lifetime.load(Ordering::Relaxed) == Lifetime::Permanent as u8
+        self.is_permanent.load(Ordering::Relaxed)
     }
 
     /// Whether no handle exists, see [`is_unheld`].
     pub(crate) fn is_unheld(&mut self) -> bool {
-        *self.lifetime.get_mut() == Lifetime::Expiring as u8 && is_unheld(&mut self.handle)
+        !*self.is_permanent.get_mut() && is_unheld(&mut self.handle)
+    }
+
+    /// The row that the series belongs to, while it exists.
+    pub(crate) fn row(&self) -> Option<Arc<dyn SeriesRow>> {
+        self.row.as_ref()?.upgrade()
     }
 }
 
@@ -93,7 +102,7 @@ impl<H> SeriesMap<H> {
         shard.unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn get(&self, key: &Key, lifetime: Lifetime) -> Option<Arc<H>> {
+    pub(crate) fn get(&self, key: &Key, lifetime: &Lifetime) -> Option<Arc<H>> {
         self.shards.get()?;
         let handles = self.read(key);
         // The lock orders this with `settle`, which has it for writing when a series expires.
@@ -123,7 +132,7 @@ impl Registry {
     pub(crate) fn register_counter_series(
         &self,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistryCounter> {
         let (map, instrument) = (&self.inner.counters, Instrument::Counter);
         self.register(map, instrument, key, lifetime, |family| {
@@ -139,7 +148,7 @@ impl Registry {
     pub(crate) fn register_float_counter_series(
         &self,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistryFloatCounter> {
         let (map, instrument) = (&self.inner.float_counters, Instrument::FloatCounter);
         self.register(map, instrument, key, lifetime, |family| {
@@ -156,7 +165,7 @@ impl Registry {
     pub(crate) fn register_summary_series(
         &self,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistrySummary> {
         let (map, instrument) = (&self.inner.summaries, Instrument::Summary);
         self.register(map, instrument, key, lifetime, |family| {
@@ -174,13 +183,13 @@ impl Registry {
     pub(crate) fn register_info_series(&self, key: Cow<'_, Key>) {
         let unused = SeriesCells { cell: 0, sum: 0 };
         let (map, instrument) = (&self.inner.infos, Instrument::Info);
-        self.register(map, instrument, key, Lifetime::Permanent, |_| ((), unused));
+        self.register(map, instrument, key, &Lifetime::Permanent, |_| ((), unused));
     }
 
     pub(crate) fn register_gauge_series(
         &self,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistryGauge> {
         let (map, instrument) = (&self.inner.gauges, Instrument::Gauge);
         self.register(map, instrument, key, lifetime, |family| {
@@ -190,7 +199,7 @@ impl Registry {
                 sum: 0,
             });
             let cell = cells.cell;
-            (RegistryGauge { store, cell }, cells)
+            (RegistryGauge::new(store, cell), cells)
         })
     }
 
@@ -199,7 +208,7 @@ impl Registry {
         &self,
         key: Cow<'_, Key>,
         states: &'static [&'static str],
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistryStateSet> {
         let (map, instrument) = (&self.inner.state_sets, Instrument::StateSet);
         self.register(map, instrument, key, lifetime, |family| {
@@ -210,14 +219,14 @@ impl Registry {
                 sum: 0,
             });
             let cell = cells.cell;
-            (RegistryStateSet { store, cell }, cells)
+            (RegistryStateSet::new(store, cell), cells)
         })
     }
 
     pub(crate) fn register_in_progress_series(
         &self,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistryInProgress> {
         let (map, instrument) = (&self.inner.in_progress, Instrument::InProgress);
         self.register(map, instrument, key, lifetime, |family| {
@@ -233,7 +242,7 @@ impl Registry {
     pub(crate) fn register_histogram_series(
         &self,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Arc<RegistryHistogram> {
         let (map, instrument) = (&self.inner.histograms, Instrument::Histogram);
         self.register(map, instrument, key, lifetime, |family| {
@@ -253,14 +262,32 @@ impl Registry {
         })
     }
 
-    /// Returns the handle of a key. If the key is new, `make` reserves the cells of the series and creates the
-    /// handle.
+    /// Returns the handle of a key, see [`find_or_list`](Self::find_or_list), and adds the series to its row.
     fn register<H>(
         &self,
         map: &SeriesMap<H>,
         instrument: Instrument,
         key: Cow<'_, Key>,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
+        make: impl FnOnce(&Family) -> (H, SeriesCells),
+    ) -> Arc<H> {
+        let Lifetime::OfRow(row) = lifetime else {
+            return self.find_or_list(map, instrument, key, lifetime, make);
+        };
+        let owned = key.to_retained();
+        let handle = self.find_or_list(map, instrument, Cow::Borrowed(&owned), lifetime, make);
+        self.join_row(map, instrument, &owned, row);
+        handle
+    }
+
+    /// Returns the handle of a key. If the key is new, `make` reserves the cells of the series and creates the
+    /// handle.
+    fn find_or_list<H>(
+        &self,
+        map: &SeriesMap<H>,
+        instrument: Instrument,
+        key: Cow<'_, Key>,
+        lifetime: &Lifetime,
         make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
         if let Some(handle) = map.get(&key, lifetime) {
@@ -293,7 +320,7 @@ impl Registry {
         family: &Family,
         key: &Key,
         prefix: String,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
         make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Known<H> {
         let (handle, cells) = make(family);
@@ -301,7 +328,8 @@ impl Registry {
         Known {
             handle: Arc::new(handle),
             cells,
-            lifetime: AtomicU8::new(lifetime as u8),
+            is_permanent: AtomicBool::new(lifetime.is_permanent()),
+            row: None,
             slot: self.track(family, key, cells, lifetime),
         }
     }
@@ -320,7 +348,7 @@ impl Registry {
         map: &SeriesMap<H>,
         family: &Family,
         key: &Key,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
         make: impl FnOnce(&Family) -> (H, SeriesCells),
     ) -> Arc<H> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -407,9 +435,9 @@ fn why_renamed(name: &str) -> &'static str {
 }
 
 /// Returns a key that is cheap to clone if the series can expire.
-fn retained(key: Cow<'_, Key>, lifetime: Lifetime) -> Key {
+fn retained(key: Cow<'_, Key>, lifetime: &Lifetime) -> Key {
     match key {
-        Cow::Owned(key) if lifetime == Lifetime::Permanent => key,
+        Cow::Owned(key) if lifetime.is_permanent() => key,
         key => key.to_retained(),
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Tracked {
     pub(crate) is_removed: bool,
     /// Whether it is in the index. One that expired while a handle exists stays here, to return when it is recorded.
     pub(crate) is_listed: bool,
+    /// Whether it returns although nothing was recorded, because it was registered again after it expired.
+    pub(crate) is_requested: bool,
     /// Pages with a higher number contain the series.
     pub(crate) added: u64,
     /// The page that let the series expire.
@@ -94,6 +96,7 @@ impl Tracked {
             timeout,
             is_removed: false,
             is_listed: true,
+            is_requested: false,
             added,
             unlisted_by: 0,
             shown: None,

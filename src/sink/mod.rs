@@ -21,6 +21,7 @@ use crate::model::bounds::Buckets;
 use crate::model::kind::Instrument;
 use crate::model::spec::FamilySpec;
 use crate::registry::cells::{Store, Writer};
+use crate::registry::handles::copy_of;
 use crate::registry::lifetime::Lifetime;
 use crate::registry::{DescribeLayer, Registry};
 #[cfg(feature = "summary")]
@@ -223,29 +224,32 @@ impl Sink {
         })
     }
 
-    pub(crate) fn counter(&self, key: Key, lifetime: Lifetime) -> CounterHandle {
+    pub(crate) fn counter(&self, key: Key, lifetime: &Lifetime) -> CounterHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => CounterHandle::Registry(
-                (*registry.register_counter_series(Cow::Owned(key), lifetime)).clone(),
-            ),
+            SinkKind::Registry(registry) => CounterHandle::Registry(copy_of(
+                &registry.register_counter_series(Cow::Owned(key), lifetime),
+                lifetime,
+            )),
             _ => CounterHandle::Foreign(self.foreign(|r| r.register_counter(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn float_counter(&self, key: Key, lifetime: Lifetime) -> FloatCounterHandle {
+    pub(crate) fn float_counter(&self, key: Key, lifetime: &Lifetime) -> FloatCounterHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => FloatCounterHandle::Registry(
-                (*registry.register_float_counter_series(Cow::Owned(key), lifetime)).clone(),
-            ),
+            SinkKind::Registry(registry) => FloatCounterHandle::Registry(copy_of(
+                &registry.register_float_counter_series(Cow::Owned(key), lifetime),
+                lifetime,
+            )),
             _ => FloatCounterHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn gauge(&self, key: Key, lifetime: Lifetime) -> GaugeHandle {
+    pub(crate) fn gauge(&self, key: Key, lifetime: &Lifetime) -> GaugeHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => GaugeHandle::Registry(
-                (*registry.register_gauge_series(Cow::Owned(key), lifetime)).clone(),
-            ),
+            SinkKind::Registry(registry) => GaugeHandle::Registry(copy_of(
+                &registry.register_gauge_series(Cow::Owned(key), lifetime),
+                lifetime,
+            )),
             _ => GaugeHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
@@ -263,12 +267,12 @@ impl Sink {
         name: &str,
         labels: &[(&str, &str)],
         states: &'static [&'static str],
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> StateSetHandle {
         if let SinkKind::Registry(registry) = &self.0 {
             let key = Cow::Owned(owned_key(name, labels));
             let handle = registry.register_state_set_series(key, states, lifetime);
-            return StateSetHandle::Registry((*handle).clone());
+            return StateSetHandle::Registry(copy_of(&handle, lifetime));
         }
         let gauge = |state: &&str| {
             let labels = [labels, &[(name, *state)]].concat();
@@ -278,30 +282,33 @@ impl Sink {
         StateSetHandle::Foreign(ForeignStateSet::new(states.iter().map(gauge).collect()))
     }
 
-    pub(crate) fn in_progress(&self, key: Key, lifetime: Lifetime) -> InProgressHandle {
+    pub(crate) fn in_progress(&self, key: Key, lifetime: &Lifetime) -> InProgressHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => InProgressHandle::Registry(
-                (*registry.register_in_progress_series(Cow::Owned(key), lifetime)).clone(),
-            ),
+            SinkKind::Registry(registry) => InProgressHandle::Registry(copy_of(
+                &registry.register_in_progress_series(Cow::Owned(key), lifetime),
+                lifetime,
+            )),
             _ => InProgressHandle::Foreign(self.foreign(|r| r.register_gauge(&key, &METADATA))),
         }
     }
 
-    pub(crate) fn histogram(&self, key: Key, lifetime: Lifetime) -> HistogramHandle {
+    pub(crate) fn histogram(&self, key: Key, lifetime: &Lifetime) -> HistogramHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => HistogramHandle::Registry(
-                (*registry.register_histogram_series(Cow::Owned(key), lifetime)).clone(),
-            ),
+            SinkKind::Registry(registry) => HistogramHandle::Registry(copy_of(
+                &registry.register_histogram_series(Cow::Owned(key), lifetime),
+                lifetime,
+            )),
             _ => HistogramHandle::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }
 
     #[cfg(feature = "summary")]
-    pub(crate) fn summary(&self, key: Key, lifetime: Lifetime) -> SummaryHandle {
+    pub(crate) fn summary(&self, key: Key, lifetime: &Lifetime) -> SummaryHandle {
         match &self.0 {
-            SinkKind::Registry(registry) => SummaryHandle::Registry(
-                (*registry.register_summary_series(Cow::Owned(key), lifetime)).clone(),
-            ),
+            SinkKind::Registry(registry) => SummaryHandle::Registry(copy_of(
+                &registry.register_summary_series(Cow::Owned(key), lifetime),
+                lifetime,
+            )),
             _ => SummaryHandle::Foreign(self.foreign(|r| r.register_histogram(&key, &METADATA))),
         }
     }

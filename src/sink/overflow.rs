@@ -95,7 +95,7 @@ impl Overflow {
             first = true;
             let labels = [("family", family), ("label", label)];
             let key = owned_key(OVERFLOW_FAMILY, &labels);
-            sink.upgrade().counter(key, Lifetime::Permanent)
+            sink.upgrade().counter(key, &Lifetime::Permanent)
         });
         counter.increment();
         if first {

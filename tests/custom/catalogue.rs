@@ -686,7 +686,7 @@ fn sum_of_a_gauge_that_is_only_changed_stays_right_beyond_the_limit() {
     let registry = Registry::new();
     let queues = Queues::on(&registry).unwrap();
     let lengths = ["a", "b", "c", "d"].map(|queue| queues.queue_length.with(Queue { queue }));
-    for length in lengths {
+    for length in &lengths {
         length.increment();
         length.add(2.5);
     }

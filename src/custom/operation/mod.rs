@@ -10,7 +10,8 @@ pub(crate) mod stream;
 
 use std::fmt;
 
-use crate::custom::metric::{Counter, Histogram, InProgress};
+use crate::custom::labels::NoLabels;
+use crate::custom::metric::{Counter, Histogram, InProgress, InProgressGauge};
 use crate::custom::operation::future::{OperationFuture, OutputObserver};
 use crate::custom::operation::guard::OperationGuard;
 use crate::custom::operation::outcome::OperationEnd;
@@ -126,7 +127,7 @@ use crate::custom::operation::outcome::OperationEnd;
 #[must_use = "an operation records nothing until it runs"]
 pub struct Operation<Labels, Record> {
     labels: Labels,
-    in_progress: Option<InProgress>,
+    in_progress: Option<InProgressGauge>,
     record: Record,
 }
 
@@ -159,25 +160,25 @@ impl<Labels> Operation<Labels, fn(&OperationEnd<'_, Labels>)> {
 
 impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record> {
     /// Sets the gauge that is incremented while the operation is in progress. Replaces an earlier one.
-    pub fn in_progress(mut self, gauge: InProgress) -> Self {
-        self.in_progress = Some(gauge);
+    pub fn in_progress(mut self, gauge: InProgress<impl NoLabels>) -> Self {
+        self.in_progress = Some(gauge.into_gauge());
         self
     }
 
     /// Adds a histogram that observes the duration, in seconds.
     ///
     /// Operations that fail, panic or are cancelled are observed as well.
-    pub fn duration(
+    pub fn duration<Series: NoLabels>(
         self,
-        histogram: impl FnOnce(&OperationEnd<'_, Labels>) -> Histogram,
+        histogram: impl FnOnce(&OperationEnd<'_, Labels>) -> Histogram<Series>,
     ) -> Operation<Labels, impl FnOnce(&OperationEnd<'_, Labels>)> {
         self.on_end(|end| histogram(end).observe(end.seconds))
     }
 
     /// Adds a counter that is incremented when the operation ends, with any outcome.
-    pub fn count(
+    pub fn count<Series: NoLabels>(
         self,
-        counter: impl FnOnce(&OperationEnd<'_, Labels>) -> Counter,
+        counter: impl FnOnce(&OperationEnd<'_, Labels>) -> Counter<Series>,
     ) -> Operation<Labels, impl FnOnce(&OperationEnd<'_, Labels>)> {
         self.on_end(|end| counter(end).increment())
     }
@@ -186,9 +187,9 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
     ///
     /// The error type is the name of the type without path and parameters: `Error` for `std::io::Error`, `Box` for
     /// a boxed error. [`run_with`](Self::run_with) can set a better one.
-    pub fn errors(
+    pub fn errors<Series: NoLabels>(
         self,
-        counter: impl FnOnce(&OperationEnd<'_, Labels>, &'static str) -> Counter,
+        counter: impl FnOnce(&OperationEnd<'_, Labels>, &'static str) -> Counter<Series>,
     ) -> Operation<Labels, impl FnOnce(&OperationEnd<'_, Labels>)> {
         self.on_end(|end| {
             if let Some(error_type) = end.error_type {
@@ -226,7 +227,7 @@ impl<Labels, Record: FnOnce(&OperationEnd<'_, Labels>)> Operation<Labels, Record
             in_progress,
             record,
         } = self;
-        OperationGuard::new(labels, in_progress.map(InProgress::start), record)
+        OperationGuard::new(labels, in_progress.map(InProgressGauge::start), record)
     }
 
     /// Starts the operation now, not at the first poll. It ends with the returned future.
@@ -418,7 +419,7 @@ impl<Labels: fmt::Debug, Record> fmt::Debug for Operation<Labels, Record> {
         } = self;
         f.debug_struct("Operation")
             .field("labels", labels)
-            .field("in_progress", in_progress)
+            .field("in_progress", &in_progress.is_some())
             .finish_non_exhaustive()
     }
 }

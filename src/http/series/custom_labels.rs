@@ -80,7 +80,7 @@ impl CustomLabels {
         let has_open = !ids.is_empty()
             && labels.any(|(i, (label, _))| label.values.listed().is_none() && ids.has(i));
         match has_open {
-            true => Lifetime::Kept,
+            true => Lifetime::Expiring,
             false => Lifetime::Permanent,
         }
     }

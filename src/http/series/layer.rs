@@ -258,9 +258,9 @@ impl LayerSeries {
             let lifetime = self.custom.lifetime(labels);
             let sink = self.sink.upgrade();
             ConnectionSeries {
-                open: key(HttpMetric::OpenConnections).map(|key| sink.in_progress(key, lifetime)),
+                open: key(HttpMetric::OpenConnections).map(|key| sink.in_progress(key, &lifetime)),
                 duration: key(HttpMetric::ConnectionDuration)
-                    .map(|key| sink.histogram(key, lifetime)),
+                    .map(|key| sink.histogram(key, &lifetime)),
             }
         })
     }
@@ -272,7 +272,7 @@ impl LayerSeries {
         let labels = self.custom.on_everything(series.labels);
         let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
         let sink = self.sink.upgrade();
-        Some(sink.in_progress(key, self.custom.lifetime(labels)))
+        Some(sink.in_progress(key, &self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_aborted(
@@ -284,7 +284,7 @@ impl LayerSeries {
         let (labels, reason) = (series.labels, Some(reason.label()));
         let key = self.key(metric, series, labels, None, reason)?;
         let sink = self.sink.upgrade();
-        Some(sink.counter(key, self.custom.lifetime(labels)))
+        Some(sink.counter(key, &self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_response_bytes(
@@ -294,7 +294,7 @@ impl LayerSeries {
         let labels = series.labels;
         let key = self.key(HttpMetric::ResponseBytes, series, labels, None, None)?;
         let sink = self.sink.upgrade();
-        Some(sink.counter(key, self.custom.lifetime(labels)))
+        Some(sink.counter(key, &self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_recorder(
@@ -305,8 +305,8 @@ impl LayerSeries {
         let key = |family| self.key(family, series, series.labels, Some(status), None);
         let lifetime = self.custom.lifetime(series.labels);
         let sink = self.sink.upgrade();
-        let histogram = |family| Some(sink.histogram(key(family)?, lifetime));
-        let counter = |key| sink.counter(key, lifetime);
+        let histogram = |family| Some(sink.histogram(key(family)?, &lifetime));
+        let counter = |key| sink.counter(key, &lifetime);
         let requests = key(HttpMetric::Requests).map(counter);
         let duration = histogram(HttpMetric::Duration);
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =

@@ -23,6 +23,8 @@ pub(crate) mod pages;
 mod tests;
 pub(crate) mod timeouts;
 
+use std::sync::Weak;
+
 use metrics::Key;
 
 use self::pages::{OpenPages, Page, Purpose};
@@ -32,7 +34,7 @@ use crate::model::kind::Instrument;
 use crate::registry::cell_reading::{CellReading, RecordedTotal};
 use crate::registry::cells::{SeriesCells, Store};
 use crate::registry::family::Family;
-use crate::registry::lifetime::Lifetime;
+use crate::registry::lifetime::{Lifetime, SeriesRow};
 use crate::registry::series::SeriesMap;
 use crate::registry::tracked::{Shown, SlotIndex, Tracked};
 use crate::registry::{Registry, RegistryInner};
@@ -74,12 +76,12 @@ impl Registry {
         family: &Family,
         key: &Key,
         cells: SeriesCells,
-        lifetime: Lifetime,
+        lifetime: &Lifetime,
     ) -> Option<SlotIndex> {
         let names = key.labels().map(metrics::Label::key);
-        let timeout = match lifetime {
-            Lifetime::Permanent => None,
-            Lifetime::Kept | Lifetime::Expiring => self.inner.idle_timeouts.of(key.name(), names),
+        let timeout = match lifetime.is_permanent() {
+            true => None,
+            false => self.inner.idle_timeouts.of(key.name(), names),
         };
         timeout?;
         Some(family.tracked.lock().add(Tracked::new(
@@ -157,17 +159,24 @@ impl Registry {
                 family.unlist(&self.prefix_of(family, key), series.shown.is_some());
                 series.unlist(store, family, reading, is_unheld);
                 series.unlisted_by = page.map_or(0, |page| page.number);
+                if let Some(row) = known.row() {
+                    row.series_unlisted();
+                }
             }
             return;
         }
         let base = series.base.as_deref();
         let is_recorded = base.is_some_and(|base| reading.differs_from(base))
             || family.is_recorded(store, series.cells);
-        if is_permanent || is_recorded {
+        if is_permanent || is_recorded || series.is_requested {
             if pages.may_return(series.unlisted_by) {
                 series.is_listed = true;
+                series.is_requested = false;
                 family.add(self.prefix_of(family, key), series.cells);
                 series.added = self.inner.pages.started();
+                if let Some(row) = known.row() {
+                    row.series_listed();
+                }
             }
         } else if is_unheld && pages.may_expire(page) {
             let cells = series.cells;
@@ -178,6 +187,37 @@ impl Registry {
             reading.clear(store);
             family.recycle(store, cells);
         }
+    }
+
+    /// Makes a series part of a row. If it has expired, it returns to the page, like a new series of the row.
+    pub(crate) fn join_row<H>(
+        &self,
+        map: &SeriesMap<H>,
+        instrument: Instrument,
+        key: &Key,
+        row: &Weak<dyn SeriesRow>,
+    ) {
+        let RegistryInner {
+            families,
+            histogram_rules,
+            ..
+        } = &*self.inner;
+        let family = families.of(instrument, key.name(), histogram_rules);
+        let mut handles = map.write(key);
+        let Some(known) = handles.get_mut(key) else {
+            return;
+        };
+        let mut slots = family.tracked.get();
+        let series = known.slot.zip(slots.as_mut());
+        let series = series.and_then(|(slot, slots)| slots.get_mut(slot));
+        if let Some(series) = series.filter(|series| !series.is_listed) {
+            series.is_requested = true;
+        } else if known.row.as_ref().is_none_or(|known| !known.ptr_eq(row))
+            && let Some(row) = row.upgrade()
+        {
+            row.series_listed();
+        }
+        known.row = Some(Weak::clone(row));
     }
 
     /// Subtracts what series had recorded before they returned from the numbers of a page, and remembers what the page

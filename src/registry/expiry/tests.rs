@@ -325,7 +325,7 @@ fn series_of_a_layer_or_a_catalogue_never_expires() {
     with_local_recorder(&registry, || counter!("jobs_total").increment(1));
     let key = metrics::Key::from_name("jobs_total");
     let sink = crate::sink::Sink::from(&registry);
-    let _handle = sink.counter(key, crate::registry::lifetime::Lifetime::Permanent);
+    let _handle = sink.counter(key, &crate::registry::lifetime::Lifetime::Permanent);
     assert!(expire(&registry).contains("jobs_total 1\n"));
     assert_eq!(registry.remove("jobs_total", &[]), 0);
 }

@@ -1,0 +1,120 @@
+//! [`Series`]: a series of a metric of a catalogue.
+
+use std::fmt;
+
+use crate::custom::label_spec::pairs;
+use crate::custom::labels::{LabelSet, LabelsOf};
+use crate::custom::node::{Node, SeriesHandle};
+use crate::custom::open_series::OpenSeries;
+
+/// A series of a metric, or the metric itself if it has labels.
+#[expect(
+    private_interfaces,
+    reason = "public only as the bound of a type parameter; it cannot be named outside of the crate"
+)]
+pub trait MetricSeries<I: SeriesHandle>: Clone + fmt::Debug {
+    /// Returns the series of a metric with these labels.
+    fn with<Labels: LabelSet>(node: &'static Node<I>, labels: &impl LabelsOf<Labels>) -> Self;
+
+    /// Like [`with`](Self::with), but `None` if the series has no open labels, or is not registered.
+    fn find<Labels: LabelSet>(
+        node: &'static Node<I>,
+        labels: &impl LabelsOf<Labels>,
+    ) -> Option<Self>;
+
+    /// The handle, if there is a recorder.
+    fn get(&self) -> Option<&I>;
+
+    /// The handle, if there is a recorder and no other series is recorded as this one.
+    fn get_unshared(&self) -> Option<&I>;
+
+    /// Returns the series for a guard, which keeps it.
+    fn guarded(self) -> GuardedSeries<I>;
+
+    /// Removes the series from the page, if it has open labels. Returns whether it was there.
+    fn remove(&self) -> bool;
+}
+
+/// A series without open labels, or the metric itself if it has labels.
+pub struct Series<I: SeriesHandle> {
+    node: &'static Node<I>,
+    index: u32,
+}
+
+impl<I: SeriesHandle> Series<I> {
+    /// Returns the series without labels. If the metric has labels, its series are looked up from it.
+    pub(super) fn root(node: &'static Node<I>) -> Self {
+        Self { node, index: 0 }
+    }
+
+    #[inline]
+    pub(super) fn node(self) -> &'static Node<I> {
+        self.node
+    }
+}
+
+impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
+    #[inline]
+    fn with<Labels: LabelSet>(node: &'static Node<I>, labels: &impl LabelsOf<Labels>) -> Self {
+        let index = labels.closed() as u32;
+        Self { node, index }
+    }
+
+    fn find<Labels: LabelSet>(_: &'static Node<I>, _: &impl LabelsOf<Labels>) -> Option<Self> {
+        None
+    }
+
+    #[inline]
+    fn get(&self) -> Option<&I> {
+        self.node.closed(self.index as usize)
+    }
+
+    #[inline]
+    fn get_unshared(&self) -> Option<&I> {
+        self.get()
+    }
+
+    fn guarded(self) -> GuardedSeries<I> {
+        GuardedSeries::Closed(self)
+    }
+
+    fn remove(&self) -> bool {
+        false
+    }
+}
+
+/// A series that a guard keeps.
+pub(crate) enum GuardedSeries<I: SeriesHandle> {
+    Closed(Series<I>),
+    Open(OpenSeries<I>),
+}
+
+impl<I: SeriesHandle> GuardedSeries<I> {
+    pub(super) fn get(&self) -> Option<&I> {
+        match self {
+            Self::Closed(series) => series.get(),
+            Self::Open(series) => series.get(),
+        }
+    }
+}
+
+impl<I: SeriesHandle> Clone for Series<I> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<I: SeriesHandle> Copy for Series<I> {}
+
+impl<I: SeriesHandle> fmt::Debug for Series<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)?;
+        let labels = self.node.family.labels;
+        if self.node.family.has_open_labels() {
+            return Ok(());
+        }
+        let labels = pairs(labels, self.index as usize, &[]);
+        f.debug_map().entries(labels).finish()
+    }
+}
