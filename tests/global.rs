@@ -1,5 +1,12 @@
 //! The global registry. A test binary of its own, because a process has one global recorder.
 
+use std::future::ready;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body_util::Empty;
+use tower::{Layer, Service, service_fn};
 use tower_prometheus::{HttpMetrics, Registry, Sink};
 
 #[test]
@@ -44,6 +51,17 @@ fn one_of_many_threads_installs_and_the_errors_of_the_others_name_its_place() {
             .to_string()
             .contains("with other buckets")
     );
+
+    // Without another handle, a layer still registers series in it.
+    let layer = global.http_layer();
+    drop((results, global));
+    let mut service = layer.layer(service_fn(|_: Request<()>| {
+        ready(Ok::<_, ()>(Response::new(Empty::<Bytes>::new())))
+    }));
+    let response = service.call(Request::new(())).now_or_never().unwrap();
+    drop(response);
+    let global = Registry::global().unwrap();
+    assert_eq!(global.sum("http_requests_total", &[]), Some(1.0));
 }
 
 /// A series belongs to the local recorder that is current when it is registered, here as 0 with `build`.

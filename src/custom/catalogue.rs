@@ -121,9 +121,12 @@ macro_rules! catalogue {
             impl $name {
                 /// Registers the metrics in a registry or in another recorder, and returns them.
                 ///
-                /// Calling it again with the same registry returns the same series. The memory of a
-                /// catalogue is never freed. With another recorder, each call allocates a new one, so call it
-                /// once and copy the struct.
+                /// Calling it again with the same registry returns the same series. With another recorder, each
+                /// call allocates new ones, so call it once and copy the struct.
+                ///
+                /// The memory of a catalogue is never freed: about 9 KiB for two counters, and up to about 750 bytes
+                /// for each further series. But it does not keep the registry. When the registry is dropped, the metrics
+                /// can still be recorded, but are not exported.
                 ///
                 /// # Errors
                 ///

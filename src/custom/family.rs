@@ -12,6 +12,7 @@ use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::hooks;
 use crate::sink::Sink;
 use crate::sink::overflow::{Overflow, OverflowCause, OverflowEffect, overflow_spec};
+use crate::sink::weak::WeakSink;
 
 /// A metric of a catalogue and its sink, which is not known before a recorder is installed.
 pub(crate) struct CustomFamily {
@@ -22,7 +23,7 @@ pub(crate) struct CustomFamily {
     /// The states of a state set, otherwise empty.
     pub(super) states: &'static [&'static str],
     /// Empty until a recorder is installed; `None` if the recorder refused the metric.
-    sink: OnceLock<Option<Sink>>,
+    sink: OnceLock<Option<WeakSink>>,
     open: Box<[OpenLabel]>,
 }
 
@@ -116,7 +117,7 @@ impl CustomFamily {
 
     /// The sink, if the metric can be recorded.
     #[inline]
-    pub(super) fn recording_sink(&self) -> Option<&Sink> {
+    pub(super) fn recording_sink(&self) -> Option<&WeakSink> {
         match self.sink.get() {
             Some(sink) => sink.as_ref(),
             None => self.find_sink(),
@@ -129,7 +130,7 @@ impl CustomFamily {
             sink.register(&overflow_spec())?;
         }
         // Another thread may have set it first, to the same sink.
-        if self.sink.set(Some(sink.clone())).is_ok() {
+        if self.sink.set(Some(sink.downgrade())).is_ok() {
             sink.warn_if_buckets_are_ignored(self.name(), self.definition.buckets);
         }
         Ok(())
@@ -137,7 +138,7 @@ impl CustomFamily {
 
     /// Registers the metric in the global recorder if one has been installed.
     #[cold]
-    fn find_sink(&self) -> Option<&Sink> {
+    fn find_sink(&self) -> Option<&WeakSink> {
         let sink = Sink::installed()?;
         let declared = self.spec().and_then(|spec| sink.register_family(&spec));
         let recording = declared.and_then(|()| self.record_into(&sink));

@@ -49,7 +49,7 @@ impl InfoState {
         };
         let open: Vec<_> = open.iter().map(String::as_str).collect();
         let labels = pairs(self.family.labels, *closed, &open);
-        sink.info(owned_key(self.family.name(), &labels));
+        sink.upgrade().info(owned_key(self.family.name(), &labels));
     }
 }
 

@@ -116,12 +116,12 @@ impl<I: SeriesHandle> Node<I> {
         open: impl Iterator<Item = &'a str>,
         lifetime: &Lifetime,
     ) -> Option<Box<[I]>> {
-        let sink = self.family.recording_sink()?;
+        let sink = self.family.recording_sink()?.upgrade();
         let open: Vec<_> = open.collect();
         let labels = self.family.labels;
         let series = (0..combinations(labels)).map(|closed| {
             let labels = pairs(labels, closed, &open);
-            I::register(sink, &self.family, &labels, lifetime)
+            I::register(&sink, &self.family, &labels, lifetime)
         });
         Some(series.collect())
     }

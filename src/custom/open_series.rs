@@ -136,7 +136,8 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
         };
         let open: Vec<_> = row.values().collect();
         let labels = pairs(node.family.labels, self.index as usize, &open);
-        sink.remove(I::INSTRUMENT, &owned_key(node.family.name(), &labels))
+        sink.upgrade()
+            .remove(I::INSTRUMENT, &owned_key(node.family.name(), &labels))
     }
 }
 

@@ -18,13 +18,14 @@ use crate::registry::lifetime::Lifetime;
 use crate::sink::activation::Activation;
 use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
 use crate::sink::side::Side;
+use crate::sink::weak::WeakSink;
 use crate::sink::{Sink, owned_key};
 
 /// The series of a layer, by path. Leaked, so that calls borrow them and share no reference count between
 /// cores.
 pub(crate) struct GrpcSeries {
     pub(crate) settings: GrpcSettings,
-    sink: Sink,
+    sink: WeakSink,
     /// The full names of the measured families.
     names: [Option<String>; GrpcMetric::COUNT],
     /// The labels of the families, without constant labels.
@@ -45,7 +46,7 @@ impl GrpcSeries {
         }
         let same = |series: &Self| series.settings == *settings;
         let leak = || {
-            let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
+            let series = Self::leak(Self::new(settings.clone(), sink)?);
             sink.add_layer(Box::new(|buckets| series.settings.describe_layer(buckets)));
             Ok(series)
         };
@@ -81,7 +82,7 @@ impl GrpcSeries {
         };
         Self {
             activation,
-            ..Self::unregistered(settings, Sink::recorder(NoopRecorder))
+            ..Self::unregistered(settings, &Sink::recorder(NoopRecorder))
         }
     }
 
@@ -92,14 +93,14 @@ impl GrpcSeries {
     }
 
     /// Registers the families and the series of preregistered methods in the sink.
-    fn new(settings: GrpcSettings, sink: Sink) -> Result<Self, Error> {
+    fn new(settings: GrpcSettings, sink: &Sink) -> Result<Self, Error> {
         let series = Self::unregistered(settings, sink);
         for metric in GrpcMetric::ALL {
             if let Some(spec) = series.settings.spec(metric)? {
-                series.sink.register(&spec)?;
+                sink.register(&spec)?;
             }
         }
-        series.sink.register(&overflow_spec())?;
+        sink.register(&overflow_spec())?;
         for preregistered in &series.settings.preregistered {
             series.preregister(preregistered);
         }
@@ -107,7 +108,7 @@ impl GrpcSeries {
     }
 
     /// Allocates the tables.
-    fn unregistered(settings: GrpcSettings, sink: Sink) -> Self {
+    fn unregistered(settings: GrpcSettings, sink: &Sink) -> Self {
         Self {
             names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
             label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
@@ -118,7 +119,7 @@ impl GrpcSeries {
             custom: CustomLabels::new(&settings.labels),
             activation: Activation::Active,
             settings,
-            sink,
+            sink: sink.downgrade(),
         }
     }
 
@@ -259,9 +260,10 @@ impl GrpcSeries {
         };
         let key = |metric| self.key(metric, method, labels, None);
         let lifetime = self.lifetime(method, labels);
+        let sink = self.sink.upgrade();
         CallSeries {
-            started: key(Started).map(|key| self.sink.counter(key, &lifetime)),
-            in_progress: key(InProgress).map(|key| self.sink.in_progress(key, &lifetime)),
+            started: key(Started).map(|key| sink.counter(key, &lifetime)),
+            in_progress: key(InProgress).map(|key| sink.in_progress(key, &lifetime)),
             request,
             response,
         }
@@ -275,9 +277,10 @@ impl GrpcSeries {
     ) -> MessageSeries {
         let key = |metric| self.key(metric, method, labels, None);
         let lifetime = self.lifetime(method, labels);
+        let sink = self.sink.upgrade();
         MessageSeries {
-            count: key(count).map(|key| self.sink.counter(key, &lifetime)),
-            size: key(size).map(|key| self.sink.histogram(key, &lifetime)),
+            count: key(count).map(|key| sink.counter(key, &lifetime)),
+            size: key(size).map(|key| sink.histogram(key, &lifetime)),
         }
     }
 
@@ -285,8 +288,12 @@ impl GrpcSeries {
         let has_code = self.settings.code_on_durations;
         let key = self.key(GrpcMetric::Handling, method, labels, None);
         let key = key.filter(|_| !has_code);
+        let histogram = |key| {
+            let sink = self.sink.upgrade();
+            sink.histogram(key, &self.lifetime(method, labels))
+        };
         EndSeries {
-            handling: key.map(|key| self.sink.histogram(key, &self.lifetime(method, labels))),
+            handling: key.map(histogram),
             by_code: [const { OnceLock::new() }; Code::ALL.len()],
         }
     }
@@ -296,9 +303,10 @@ impl GrpcSeries {
         let key = |metric| self.key(metric, method, labels, Some(code));
         let handling = key(GrpcMetric::Handling).filter(|_| has_code);
         let lifetime = self.lifetime(method, labels);
+        let sink = self.sink.upgrade();
         CodeSeries {
-            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key, &lifetime)),
-            handling: handling.map(|key| Box::new(self.sink.histogram(key, &lifetime))),
+            handled: key(GrpcMetric::Handled).map(|key| sink.counter(key, &lifetime)),
+            handling: handling.map(|key| Box::new(sink.histogram(key, &lifetime))),
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod handles;
 pub(crate) mod layer_options;
 pub(crate) mod overflow;
 pub(crate) mod side;
+pub(crate) mod weak;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -30,6 +31,7 @@ use crate::sink::handles::{
     InProgressHandle, StateSetHandle,
 };
 use crate::sink::layer_options::LayerOptions;
+use crate::sink::weak::WeakSink;
 
 /// The destination of metrics: a [`Registry`], or any other recorder of the `metrics` crate.
 ///
@@ -110,6 +112,10 @@ impl Sink {
         // The no-op recorder that `metrics` uses before one is installed has no fields.
         let is_installed = metrics::with_recorder(|recorder| size_of_val(recorder)) > 0;
         is_installed.then_some(Self(SinkKind::Global))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakSink {
+        WeakSink::of(self)
     }
 
     /// Registers a family of a catalogue and returns its state, which lives as long as the program.

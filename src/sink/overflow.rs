@@ -8,7 +8,8 @@ use crate::model::kind::Instrument;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
 use crate::registry::lifetime::Lifetime;
 use crate::sink::handles::CounterHandle;
-use crate::sink::{Sink, owned_key};
+use crate::sink::owned_key;
+use crate::sink::weak::WeakSink;
 
 /// The label value that replaces values beyond a limit.
 pub(crate) const OVERFLOW: &str = "overflow";
@@ -84,7 +85,7 @@ impl Overflow {
     /// Counts a value that is replaced by `overflow`. The first one also logs a warning with the `cause`.
     pub(crate) fn count(
         &self,
-        sink: &Sink,
+        sink: &WeakSink,
         family: &str,
         label: &str,
         cause: impl FnOnce() -> OverflowCause,
@@ -93,7 +94,8 @@ impl Overflow {
         let counter = self.counter.get_or_init(|| {
             first = true;
             let labels = [("family", family), ("label", label)];
-            sink.counter(owned_key(OVERFLOW_FAMILY, &labels), &Lifetime::Permanent)
+            let key = owned_key(OVERFLOW_FAMILY, &labels);
+            sink.upgrade().counter(key, &Lifetime::Permanent)
         });
         counter.increment();
         if first {

@@ -7,8 +7,8 @@ use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::series::label_values::{LabelIds, LabelValueIds};
 use crate::registry::lifetime::Lifetime;
-use crate::sink::Sink;
 use crate::sink::overflow::Overflow;
+use crate::sink::weak::WeakSink;
 
 /// The custom labels of an HTTP or gRPC layer, with the values seen so far.
 pub(crate) struct CustomLabels {
@@ -109,7 +109,7 @@ impl CustomLabels {
     }
 
     /// Counts values that are recorded as `overflow`, for the metric `family`.
-    pub(crate) fn count_overflow(&self, ids: LabelIds, sink: &Sink, family: &str) {
+    pub(crate) fn count_overflow(&self, ids: LabelIds, sink: &WeakSink, family: &str) {
         for i in ids.overflowed() {
             let label = &self.labels[i];
             let cause = || self.values[i].overflow_cause(label);

@@ -27,11 +27,12 @@ use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
 use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
+use crate::sink::Writing;
 use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 use crate::sink::overflow::Overflow;
 use crate::sink::side::Side;
-use crate::sink::{Sink, Writing};
+use crate::sink::weak::WeakSink;
 
 /// The series of a layer. Leaked, for the reason that the [module](super) gives.
 ///
@@ -47,7 +48,7 @@ pub(crate) struct LayerSeries {
     pub(super) unmatched: EndpointSeries,
     pub(super) overflow: EndpointSeries,
     pub(crate) settings: HttpSettings,
-    pub(super) sink: Sink,
+    pub(super) sink: WeakSink,
     /// The full names of the measured families.
     pub(super) names: [Option<String>; HttpMetric::COUNT],
     /// The labels of the families, without those that only one family has and without constant labels.
@@ -255,11 +256,11 @@ impl LayerSeries {
         connections.get_or_insert(ConnectionKey { kind, labels }, || {
             let key = |metric| self.key(metric, series, labels, None, Some(kind));
             let lifetime = self.custom.lifetime(labels);
+            let sink = self.sink.upgrade();
             ConnectionSeries {
-                open: key(HttpMetric::OpenConnections)
-                    .map(|key| self.sink.in_progress(key, &lifetime)),
+                open: key(HttpMetric::OpenConnections).map(|key| sink.in_progress(key, &lifetime)),
                 duration: key(HttpMetric::ConnectionDuration)
-                    .map(|key| self.sink.histogram(key, &lifetime)),
+                    .map(|key| sink.histogram(key, &lifetime)),
             }
         })
     }
@@ -270,7 +271,8 @@ impl LayerSeries {
     ) -> Option<InProgressHandle> {
         let labels = self.custom.on_everything(series.labels);
         let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
-        Some(self.sink.in_progress(key, &&self.custom.lifetime(labels)))
+        let sink = self.sink.upgrade();
+        Some(sink.in_progress(key, &self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_aborted(
@@ -281,7 +283,8 @@ impl LayerSeries {
     ) -> Option<CounterHandle> {
         let (labels, reason) = (series.labels, Some(reason.label()));
         let key = self.key(metric, series, labels, None, reason)?;
-        Some(self.sink.counter(key, &&self.custom.lifetime(labels)))
+        let sink = self.sink.upgrade();
+        Some(sink.counter(key, &self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_response_bytes(
@@ -290,7 +293,8 @@ impl LayerSeries {
     ) -> Option<CounterHandle> {
         let labels = series.labels;
         let key = self.key(HttpMetric::ResponseBytes, series, labels, None, None)?;
-        Some(self.sink.counter(key, &&self.custom.lifetime(labels)))
+        let sink = self.sink.upgrade();
+        Some(sink.counter(key, &self.custom.lifetime(labels)))
     }
 
     pub(super) fn new_recorder(
@@ -300,8 +304,9 @@ impl LayerSeries {
     ) -> CompletionRecorder {
         let key = |family| self.key(family, series, series.labels, Some(status), None);
         let lifetime = self.custom.lifetime(series.labels);
-        let histogram = |family| Some(self.sink.histogram(key(family)?, &lifetime));
-        let counter = |key| self.sink.counter(key, &lifetime);
+        let sink = self.sink.upgrade();
+        let histogram = |family| Some(sink.histogram(key(family)?, &lifetime));
+        let counter = |key| sink.counter(key, &lifetime);
         let requests = key(HttpMetric::Requests).map(counter);
         let duration = histogram(HttpMetric::Duration);
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =

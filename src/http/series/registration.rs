@@ -30,7 +30,7 @@ impl LayerSeries {
         }
         let same = |series: &Self| series.settings == *settings;
         let leak = || {
-            let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
+            let series = Self::leak(Self::new(settings.clone(), sink)?);
             series.preregister();
             sink.add_layer(Box::new(|buckets| series.settings.describe_layer(buckets)));
             Ok(series)
@@ -65,7 +65,7 @@ impl LayerSeries {
             max_endpoints: 1,
             ..HttpSettings::server()
         };
-        let passive = Self::unregistered(settings, Sink::recorder(NoopRecorder));
+        let passive = Self::unregistered(settings, &Sink::recorder(NoopRecorder));
         Self {
             needs: Needs::of(&passive.settings, false),
             activation,
@@ -74,17 +74,17 @@ impl LayerSeries {
     }
 
     /// Registers the families and allocates the tables.
-    fn new(settings: HttpSettings, sink: Sink) -> Result<Self, Error> {
+    fn new(settings: HttpSettings, sink: &Sink) -> Result<Self, Error> {
         let mut series = Self::unregistered(settings, sink);
         for family in HttpMetric::ALL {
             if let Some(spec) = series.spec(family)? {
-                series.sink.register(&spec)?;
+                sink.register(&spec)?;
             }
         }
         if let Some(name) = series.name(HttpMetric::Duration) {
-            series.duration_bounds = series.sink.registered_buckets(name);
+            series.duration_bounds = sink.registered_buckets(name);
         }
-        series.sink.register(&overflow_spec())?;
+        sink.register(&overflow_spec())?;
         for skipped in &series.settings.skip {
             let make = |name| series.settings.endpoint(name, EndpointKind::Route);
             series.endpoints.get_or_insert(skipped, make);
@@ -93,7 +93,7 @@ impl LayerSeries {
     }
 
     /// Allocates the tables.
-    fn unregistered(settings: HttpSettings, sink: Sink) -> Self {
+    fn unregistered(settings: HttpSettings, sink: &Sink) -> Self {
         let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
         let is_endpoint = |source: &LabelSource| matches!(source, LabelSource::Endpoint);
         Self {
@@ -113,7 +113,7 @@ impl LayerSeries {
             settings,
             writing: sink.writing(),
             duration_bounds: Buckets::default(),
-            sink,
+            sink: sink.downgrade(),
         }
     }
 

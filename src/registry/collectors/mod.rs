@@ -15,7 +15,7 @@ use crate::collect::deadline::Deadline;
 use crate::collect::sample_value::SampleValue;
 use crate::collect::samples::Samples;
 use crate::error::Error;
-use crate::registry::Registry;
+use crate::registry::{Registry, WeakRegistry};
 use crate::sync::lock;
 
 use self::call::{CollectFuture, CollectorCall, CollectorCalls};
@@ -128,7 +128,8 @@ impl Collectors {
 /// [`Registry::collector`] and [`Registry::gauge`]. Clones are handles to the same collector.
 #[derive(Clone)]
 pub struct CollectorHandle {
-    registry: Registry,
+    /// Weak, because the collector may hold its own handle.
+    registry: WeakRegistry,
     name: Arc<str>,
     collector: Weak<dyn DynCollector>,
 }
@@ -137,9 +138,11 @@ impl CollectorHandle {
     /// Removes the collector from its registry.
     ///
     /// A running call continues, and its metrics are exported. Scrapes that start later do not call the
-    /// collector. If it was already removed, this has no effect.
+    /// collector. If it was already removed, or the registry was dropped, this has no effect.
     pub fn remove(self) {
-        self.registry.collectors().remove(&self.collector);
+        if let Some(registry) = self.registry.upgrade() {
+            registry.collectors().remove(&self.collector);
+        }
     }
 }
 
@@ -175,7 +178,7 @@ impl Registry {
         }
         let collector = self.collectors().add(name, Arc::new(collector))?;
         Ok(CollectorHandle {
-            registry: self.clone(),
+            registry: self.downgrade(),
             name: name.into(),
             collector,
         })
