@@ -63,13 +63,17 @@ impl<I: SeriesHandle> Node<I> {
         let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS, states);
         let spec = family.spec()?;
         let leak = || -> &'static Self {
-            Box::leak(Box::new(Self {
+            let node: &'static Self = Box::leak(Box::new(Self {
                 rows: family
                     .has_open_labels()
                     .then(|| Box::new(OpenRows::new(open_limits(Labels::LABELS)))),
                 family,
                 series: OnceLock::new(),
-            }))
+            }));
+            if let (Destination::On(sink), Some(rows)) = (destination, &node.rows) {
+                sink.add_rows(&**rows);
+            }
+            node
         };
         let node = match destination {
             Destination::On(sink) => {

@@ -21,7 +21,11 @@ pub struct OpenSeries<I: SeriesHandle> {
 }
 
 /// The series of a metric with the same open values.
-pub(crate) struct OpenContent<I: 'static> {
+#[expect(
+    missing_debug_implementations,
+    reason = "public only as part of a bound; it cannot be named outside of the crate"
+)]
+pub struct OpenContent<I: 'static> {
     node: &'static Node<I>,
     /// One for each combination of closed values. Empty until there is a sink.
     series: OnceLock<Box<[I]>>,

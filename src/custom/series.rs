@@ -8,10 +8,6 @@ use crate::custom::node::{Node, SeriesHandle};
 use crate::custom::open_series::OpenSeries;
 
 /// A series of a metric, or the metric itself if it has labels.
-#[expect(
-    private_interfaces,
-    reason = "public only as the bound of a type parameter; it cannot be named outside of the crate"
-)]
 pub trait MetricSeries<I: SeriesHandle>: Clone + fmt::Debug {
     /// Returns the series of a metric with these labels.
     fn with<Labels: LabelSet>(node: &'static Node<I>, labels: &impl LabelsOf<Labels>) -> Self;
@@ -90,7 +86,11 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
 }
 
 /// A series that a guard keeps.
-pub(crate) enum GuardedSeries<I: SeriesHandle> {
+#[expect(
+    missing_debug_implementations,
+    reason = "public only as part of a bound; it cannot be named outside of the crate"
+)]
+pub enum GuardedSeries<I: SeriesHandle> {
     Closed(&'static I),
     Open(OpenSeries<I>),
 }

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use crate::open_labels::rows::{OpenRows, Overflowed, Row};
 
 /// The rows that a thread has used: a hash table with open addressing.
-pub(crate) struct RowCache<R: 'static> {
+#[expect(
+    missing_debug_implementations,
+    reason = "public only as part of a bound; it cannot be named outside of the crate"
+)]
+pub struct RowCache<R: 'static> {
     /// A power of two, or empty. At least a quarter is vacant, so that searches end.
     entries: Vec<Entry<R>>,
     used: usize,

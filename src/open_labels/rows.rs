@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use foldhash::fast::RandomState;
 
 use crate::maps::MAX_NAME_LEN;
-use crate::registry::lifetime::SeriesRow;
+use crate::registry::lifetime::{RowSet, SeriesRow};
 use crate::sink::overflow::OVERFLOW;
 
 /// The maximum number of open labels: the custom labels of a layer, and its endpoint or gRPC method.
@@ -155,16 +155,20 @@ impl<R> OpenRows<R> {
             known.remove(row);
         }
     }
+}
 
-    /// Forgets all rows.
-    pub(crate) fn clear(&self) {
+impl<R: Send + Sync> RowSet for OpenRows<R> {
+    fn clear(&self) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        for (_, row) in known.rows.drain() {
+        let rows = std::mem::take(&mut known.rows);
+        for row in rows.values() {
             row.is_forgotten.store(true, Ordering::Relaxed);
         }
         for label in &mut known.labels {
-            label.values.clear();
+            label.values = HashMap::default();
         }
+        // The rows are dropped after the lock is released.
+        drop(known);
     }
 }
 

@@ -22,6 +22,12 @@ pub(crate) trait SeriesRow: Send + Sync {
     fn series_unlisted(&self);
 }
 
+/// The rows of a metric or layer, which live as long as the program.
+pub(crate) trait RowSet: Send + Sync {
+    /// Forgets all rows. Called when their registry is dropped.
+    fn clear(&self);
+}
+
 impl std::fmt::Debug for dyn SeriesRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SeriesRow")

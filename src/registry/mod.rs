@@ -47,6 +47,7 @@ use self::handles::{
     RegistryStateSet,
 };
 use self::histogram_rules::HistogramRules;
+use self::lifetime::RowSet;
 use self::series::SeriesMap;
 use self::snapshot::values::Spare;
 use crate::collect::checker::SampleRules;
@@ -164,7 +165,17 @@ struct RegistryInner {
     layers: Mutex<Vec<&'static (dyn Any + Send + Sync)>>,
     /// The functions that return the definitions of the layers: the definitions themselves would take kilobytes each.
     layer_descriptions: Mutex<Vec<DescribeLayer>>,
+    /// The rows that are cleared when the registry is dropped.
+    row_sets: Mutex<Vec<&'static dyn RowSet>>,
     has_created_lines: bool,
+}
+
+impl Drop for RegistryInner {
+    fn drop(&mut self) {
+        for rows in lock(&self.row_sets).iter() {
+            rows.clear();
+        }
+    }
 }
 
 /// Returns the definition of a layer. Gets the buckets of a histogram by its name.
@@ -239,6 +250,7 @@ impl Registry {
                 summaries: SeriesMap::default(),
                 layers: Mutex::default(),
                 layer_descriptions: Mutex::default(),
+                row_sets: Mutex::default(),
                 has_created_lines: page.created_lines,
             }),
         }
@@ -266,6 +278,11 @@ impl Registry {
 
     pub(crate) fn downgrade(&self) -> WeakRegistry {
         WeakRegistry(Arc::downgrade(&self.inner))
+    }
+
+    /// Adds rows that are cleared when the registry is dropped.
+    pub(crate) fn add_rows(&self, rows: &'static dyn RowSet) {
+        lock(&self.inner.row_sets).push(rows);
     }
 
     pub(crate) fn store(&self) -> Arc<Store> {
@@ -410,6 +427,7 @@ impl fmt::Debug for Registry {
                 summaries: _,
             layers: _,
             layer_descriptions: _,
+            row_sets: _,
             has_created_lines: _,
         } = &*self.inner;
         f.debug_struct("Registry")

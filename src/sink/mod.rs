@@ -22,7 +22,7 @@ use crate::model::kind::Instrument;
 use crate::model::spec::FamilySpec;
 use crate::registry::cells::{Store, Writer};
 use crate::registry::handles::copy_of;
-use crate::registry::lifetime::Lifetime;
+use crate::registry::lifetime::{Lifetime, RowSet};
 use crate::registry::{DescribeLayer, Registry};
 #[cfg(feature = "summary")]
 use crate::sink::handles::SummaryHandle;
@@ -189,6 +189,13 @@ impl Sink {
     pub(crate) fn add_layer(&self, describe: DescribeLayer) {
         if let SinkKind::Registry(registry) = &self.0 {
             registry.add_layer(describe);
+        }
+    }
+
+    /// Adds rows that are cleared when the registry is dropped.
+    pub(crate) fn add_rows(&self, rows: &'static dyn RowSet) {
+        if let SinkKind::Registry(registry) = &self.0 {
+            registry.add_rows(rows);
         }
     }
 

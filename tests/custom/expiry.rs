@@ -1,5 +1,7 @@
 //! Series with open labels that expire or are removed.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tower_prometheus::{
@@ -133,4 +135,243 @@ fn removed_counter_shows_its_last_value_once() {
     );
     assert!(!service.starts_total.remove(()), "it has no labels");
     assert_eq!(registry.remove("starts_total", &[]), 0);
+}
+
+/// The tenants on the page of `jobs_total`, in the order of their names.
+fn tenants(registry: &Registry) -> Vec<String> {
+    let page = registry.render();
+    let lines = page.lines().filter(|line| line.contains("urgent=\"true\""));
+    lines
+        .filter_map(|line| {
+            Some(
+                line.split_once("tenant=\"")?
+                    .1
+                    .split_once('"')?
+                    .0
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn values_of_expired_series_leave_their_place_to_others() {
+    let registry = expiring();
+    let service = service(&registry);
+    for tenant in ["scan1", "scan2", "scan3", "scan4", "scan5", "acme"] {
+        service.jobs_total.with(job(tenant)).increment();
+    }
+    let overflow = "metrics_label_overflow_total";
+    assert_eq!(registry.sum(overflow, &[]), Some(1.0));
+    assert_eq!(
+        tenants(&registry),
+        ["overflow", "scan1", "scan2", "scan3", "scan4", "scan5"]
+    );
+    let _ = render_until_gone(&registry, "tenant=");
+
+    service.jobs_total.with(job("acme")).add(2);
+    assert_eq!(tenants(&registry), ["acme"]);
+    assert_eq!(registry.sum("jobs_total", &[("tenant", "acme")]), Some(2.0));
+    assert_eq!(registry.sum(overflow, &[]), Some(1.0));
+}
+
+#[test]
+fn value_of_a_removed_series_leaves_its_place_to_others() {
+    let registry = Registry::new();
+    let service = service(&registry);
+    for i in 0..20 {
+        let tenant = format!("tenant{i}");
+        let tenant = Tenant { tenant: &tenant };
+        let length = service.queue_length.with(tenant).remove_on_drop();
+        length.set(f64::from(i));
+        assert_eq!(registry.sum("queue_length", &[]), Some(f64::from(i)));
+    }
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), None);
+}
+
+#[test]
+fn value_counts_until_the_series_of_all_closed_values_have_left() {
+    let registry = expiring();
+    let service = service(&registry);
+    let with = |tenant, urgent| service.jobs_total.with(Job { tenant, urgent });
+    for tenant in ["a", "b", "c", "d", "e"] {
+        with(tenant, false).increment();
+    }
+    loop {
+        // Always recorded since the last page.
+        with("a", true).increment();
+        let page = registry.render();
+        if !["b", "c", "d", "e"]
+            .iter()
+            .any(|tenant| page.contains(&format!("tenant=\"{tenant}\"")))
+        {
+            break;
+        }
+    }
+    with("a", true).increment();
+    for tenant in ["1", "2", "3", "4", "5"] {
+        with(tenant, false).increment();
+    }
+    let overflow = [("tenant", "overflow")];
+    assert_eq!(registry.sum("jobs_total", &overflow), Some(1.0), "5 places");
+}
+
+#[test]
+fn series_that_is_kept_returns_although_its_place_was_taken() {
+    let registry = expiring();
+    let service = service(&registry);
+    let kept = service.jobs_total.with(job("kept"));
+    kept.add(3);
+    let _ = render_until_gone(&registry, "tenant=");
+    for tenant in ["1", "2", "3", "4", "5"] {
+        service.jobs_total.with(job(tenant)).increment();
+    }
+    kept.add(4);
+    let kept_value = || registry.sum("jobs_total", &[("tenant", "kept"), ("urgent", "true")]);
+    // It returns with a later page: the one that let it expire must be complete.
+    let _ = registry.render();
+    assert_eq!(kept_value(), Some(4.0));
+    // A look-up needs a place, and there is none.
+    service.jobs_total.with(job("kept")).increment();
+    assert_eq!(kept_value(), Some(4.0));
+    let overflow = [("tenant", "overflow"), ("urgent", "true")];
+    assert_eq!(registry.sum("jobs_total", &overflow), Some(1.0));
+}
+
+#[test]
+fn looked_up_series_is_exported_again_after_it_has_expired() {
+    let registry = expiring();
+    let service = service(&registry);
+    let kept = service.jobs_total.with(job("a"));
+    let _ = render_until_gone(&registry, "tenant=");
+    let _ = service.jobs_total.with(job("a"));
+    let _ = registry.render();
+    assert_eq!(registry.sum("jobs_total", &[("tenant", "a")]), Some(0.0));
+    // It can expire again, and its place is free then.
+    let _ = render_until_gone(&registry, "tenant=");
+    for tenant in ["1", "2", "3", "4", "5"] {
+        service.jobs_total.with(job(tenant)).increment();
+    }
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), None);
+    drop(kept);
+}
+
+#[test]
+fn series_of_one_thread_is_the_same_in_others_after_it_has_expired() {
+    let registry = expiring();
+    let service = service(&registry);
+    let (send, receive) = std::sync::mpsc::channel::<u64>();
+    let (done, wait) = std::sync::mpsc::channel();
+    let other = std::thread::spawn(move || {
+        for n in receive {
+            service.jobs_total.with(job("a")).add(n);
+            done.send(()).unwrap();
+        }
+    });
+    for n in 1..5 {
+        // The other thread has the row of the life before in its cache.
+        send.send(n).unwrap();
+        wait.recv().unwrap();
+        service.jobs_total.with(job("a")).add(10);
+        let _ = registry.render();
+        assert_eq!(
+            registry.sum("jobs_total", &[("urgent", "true")]),
+            Some(10.0 + n as f64)
+        );
+        let _ = render_until_gone(&registry, "tenant=");
+    }
+    drop(send);
+    other.join().unwrap();
+}
+
+/// Adds up the lives of series: a life starts with a page on which the series returns, or has a lower value.
+#[derive(Default)]
+struct Lives {
+    totals: BTreeMap<String, u64>,
+    last: BTreeMap<String, u64>,
+    started: usize,
+}
+
+impl Lives {
+    fn read(&mut self, page: &str) {
+        let lines = page.lines().filter(|line| line.starts_with("jobs_total{"));
+        let now = lines.map(|line| {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            (series.to_owned(), value.parse().unwrap())
+        });
+        let now: BTreeMap<String, u64> = now.collect();
+        for (series, value) in &now {
+            let before = self.last.get(series).filter(|before| *before <= value);
+            self.started += usize::from(before.is_none());
+            *self.totals.entry(series.clone()).or_default() += value - before.unwrap_or(&0);
+        }
+        self.last = now;
+    }
+}
+
+#[test]
+fn totals_over_all_lives_are_what_was_recorded() {
+    const THREADS: usize = 4;
+    const ROUNDS: usize = 200_000;
+    labels! { pub struct Many { tenant: open(100) } }
+    catalogue! {
+        pub struct Jobs {
+            /// Total number of jobs.
+            pub jobs_total: Counter<Many>,
+        }
+    }
+    let registry = Registry::builder().idle_timeout(Duration::from_nanos(1));
+    let registry = registry.build().unwrap();
+    let jobs = Jobs::on(&registry).unwrap();
+    let tenants: Vec<_> = (0..60).map(|i| format!("t{i}")).collect();
+    let sent: Vec<_> = tenants.iter().map(|_| AtomicUsize::new(0)).collect();
+    let running = AtomicUsize::new(THREADS);
+    let mut lives = Lives::default();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (tenants, sent, running) = (&tenants, &sent, &running);
+            scope.spawn(move || {
+                let with = |i: usize| {
+                    jobs.jobs_total.with(Many {
+                        tenant: &*tenants[i],
+                    })
+                };
+                // Kept for the whole test, while their series expire again and again.
+                let kept: Vec<_> = (0..10).map(|i| (i * 5, with(i * 5))).collect();
+                for round in 0..ROUNDS {
+                    let random = round.wrapping_mul(0x9E37_79B9).wrapping_add(thread * 77) >> 7;
+                    let n = 1 + random % 3;
+                    let i = match random % 4 {
+                        0 => {
+                            let (i, kept) = &kept[random / 4 % kept.len()];
+                            kept.add(n as u64);
+                            *i
+                        }
+                        _ => {
+                            let i = random / 4 % tenants.len();
+                            with(i).add(n as u64);
+                            i
+                        }
+                    };
+                    sent[i].fetch_add(n, Ordering::Relaxed);
+                    if round % 64 == 0 {
+                        std::thread::yield_now();
+                    }
+                }
+                running.fetch_sub(1, Ordering::Release);
+            });
+        }
+        while running.load(Ordering::Acquire) > 0 {
+            lives.read(&registry.render());
+        }
+    });
+    for _ in 0..5 {
+        lives.read(&registry.render());
+    }
+    assert_eq!(registry.sum("metrics_label_overflow_total", &[]), None);
+    for (tenant, sent) in tenants.iter().zip(&sent) {
+        let total = lives.totals[&format!("jobs_total{{tenant=\"{tenant}\"}}")];
+        assert_eq!(total, sent.load(Ordering::Relaxed) as u64, "{tenant}");
+    }
+    assert!(lives.started > 2 * tenants.len(), "{} lives", lives.started);
 }
