@@ -54,11 +54,34 @@ impl LabelSet for () {
     type Series = ();
 }
 
-/// The parameter of one series with open labels: `Counter<Owned>` is what `with` of a `Counter<Labels>` returns, if one of
-/// the labels is open.
+/// The parameter of one series with an open label: if a label of `Labels` is open, `with` of a `Counter<Labels>` returns a
+/// `Counter<Owned>`.
 ///
-/// It is `Clone`, but not `Copy`, because it keeps its series in memory while it exists. See
-/// [`custom`](crate::custom#labels).
+/// Such a series is `Clone`, but not `Copy`, because it keeps its memory while it exists. It can leave the page meanwhile,
+/// see [`idle_timeout`](crate::RegistryBuilder::idle_timeout), and returns when it is recorded:
+///
+/// ```
+/// use tower_prometheus::custom::Owned;
+/// use tower_prometheus::{Counter, Registry, catalogue, labels};
+///
+/// labels! { pub struct Tenant { tenant: open(100) } }
+///
+/// catalogue! {
+///     pub struct Service {
+///         /// Total number of jobs, by tenant.
+///         pub jobs_total: Counter<Tenant>,
+///     }
+/// }
+///
+/// struct Session { jobs: Counter<Owned> }
+///
+/// let registry = Registry::new();
+/// let service = Service::on(&registry)?;
+/// let session = Session { jobs: service.jobs_total.with(Tenant { tenant: "acme" }) };
+/// session.jobs.increment();
+/// assert_eq!(registry.sum("jobs_total", &[("tenant", "acme")]), Some(1.0));
+/// # Ok::<(), tower_prometheus::Error>(())
+/// ```
 #[derive(Debug)]
 pub enum Owned {}
 
@@ -126,10 +149,11 @@ impl LabelsOf<()> for () {
 ///
 /// Each enum has the constant `ALL` and the method `as_str`.
 ///
-/// `open(20)` limits the label to 20 values; `open` is short for `open(1000)`. The values seen first are kept
-/// until the process ends, and further values are recorded as `overflow`. `set` of a [`Gauge`](crate::Gauge) or a
-/// [`StateSet`](crate::StateSet) is ignored for them. So do not use values that clients choose, such as IDs or paths:
-/// they exhaust the limit.
+/// `open(20)` limits the label to 20 values; `open` is short for `open(1000)`. The values seen first are kept until their
+/// series [expire](crate::RegistryBuilder::idle_timeout) or are removed, by default until the process ends. Further values
+/// are recorded as `overflow`. `set` of a [`Gauge`](crate::Gauge) or a [`StateSet`](crate::StateSet) is ignored for them.
+/// So do not use values that clients choose, such as IDs or paths: they exhaust the limit. The empty string and `overflow`
+/// do not count towards the limit.
 ///
 /// The open labels of a set all have the same Rust type, which is `&str` or another `AsRef<str>`.
 ///

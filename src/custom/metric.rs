@@ -63,6 +63,9 @@ macro_rules! metric {
         impl<Labels: LabelSet> $name<Labels> {
             /// Returns the series with these labels.
             ///
+            /// If one of them is open, the parameter of the returned type is [`Owned`](crate::custom::Owned), otherwise it is
+            /// `()`.
+            ///
             /// Series with open labels are registered on first use. An open value beyond the limit of its label is
             /// replaced by `overflow`, and counted in `metrics_label_overflow_total`.
             #[inline]
@@ -182,8 +185,8 @@ macro_rules! metric {
 metric! {
     /// A counter: an integer that only increases.
     ///
-    /// `Counter<Labels>` is the metric. [`with`](Self::with) returns one of its series, a `Counter`. Both are
-    /// `Copy`. To add fractions, use [`FloatCounter`].
+    /// `Counter<Labels>` is the metric. [`with`](Self::with) returns one of its series, see
+    /// [metric types](crate::custom#metric-types). To add fractions, use [`FloatCounter`].
     Counter of handles::CounterHandle: Counter, Sink::counter
 }
 

@@ -87,18 +87,25 @@
 //! | [`Info`](crate::Info) | a gauge with the value 1 whose labels do not change | `set` |
 //! | [`StateSet`](crate::StateSet) | which one of several states something is in | `set` |
 //!
-//! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns
-//! one series, a `Counter`. Both are small and `Copy`: keep them in tasks, structs and statics.
+//! `Counter<Order>` is a metric with the labels of `Order`. Its method `with` takes label values and returns one series.
+//! All of these types can be kept in tasks, structs and statics:
+//!
+//! | type | what it is | |
+//! |---|---|---|
+//! | `Counter<Order>` | a metric, as in the catalogue | `Copy` |
+//! | `Counter` | a metric without labels, or a series whose labels are all closed | `Copy` |
+//! | [`Counter<Owned>`](Owned) | a series with an open label | `Clone`; keeps the memory of the series while it exists |
 //!
 //! # Labels
 //!
 //! | label | defined as | values | series exported |
 //! |---|---|---|---|
 //! | closed | an enum, or `bool` | those of the enum | as 0 from start-up |
-//! | open | `open(50)`, or `open` for 1000 | any string; beyond 50 values, or if longer than 1024 bytes, `overflow` | when `with` is first called with the value |
+//! | open | `open(50)`, or `open` for 1000 | any string; beyond 50 values, or if longer than 1024 bytes, `overflow` | when `with` is first called with the value, until it [expires](crate::RegistryBuilder::idle_timeout) or is removed |
 //!
 //! If a metric has both, the series of all closed values are exported once a combination of open values is
-//! first used. Looking up a series with closed labels only is an index into an array.
+//! first used. Looking up a series with closed labels only is an index into an array. Other series are looked up by a hash
+//! of their open values, in a table of the calling thread: keep a series that you record often.
 //!
 //! The first value beyond the limit of a label logs a warning. Each call of `with` with such a value increments
 //! `metrics_label_overflow_total{family,label}`. `set` of a [`Gauge`](crate::Gauge) is then ignored, because several

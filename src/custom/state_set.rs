@@ -71,6 +71,9 @@ pub struct StateSet<State, Labels: Parameter = ()> {
 impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     /// Returns the state set with these labels.
     ///
+    /// If one of them is open, the last parameter of the returned type is [`Owned`](crate::custom::Owned), otherwise it is
+    /// `()`.
+    ///
     /// State sets with open labels are registered on first use. An open value beyond the limit of its label is counted in
     /// `metrics_label_overflow_total`, and not exported.
     #[inline]

@@ -290,8 +290,12 @@ impl RegistryBuilder {
     ///
     /// Adding 0 to a counter does not count as a recording.
     ///
-    /// The memory of a series of a macro is reused once no handle of it exists. Layers and catalogues keep the handles of
-    /// their series: the memory stays, and a value that has expired still counts towards the limit of its label.
+    /// When the last series with a combination of open values has expired, its values no longer count towards the limits of
+    /// their labels, and other values can take their places.
+    ///
+    /// The memory of a series is reused once no handle of it exists. Each thread keeps the series with open labels that it
+    /// has recorded, so a thread that stops recording keeps the memory of its last ones until it ends: at most as many
+    /// as the limits of their labels allow.
     ///
     /// Series expire while a page or a snapshot is read, in slices of about 0.1 ms. They need no thread. While another
     /// page or snapshot is being read or a [`Snapshot`](crate::snapshot::Snapshot) exists, none expires.
