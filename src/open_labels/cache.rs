@@ -46,15 +46,22 @@ impl<R> RowCache<R> {
         entry.take_if(is_current)
     }
 
-    /// Makes an entry for a row that is in use. From time to time, entries of forgotten rows are dropped, and those whose
+    /// Returns the row with these values, which stays in the cache.
+    #[inline]
+    fn get(&self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<&Arc<Row<R>>> {
+        let row = self.rows.get(&hash)?.as_ref()?;
+        (row.is(rows, values) && !row.is_forgotten()).then_some(row)
+    }
+
+    /// Makes an entry for a row; `None` if it is in use. From time to time, entries of forgotten rows are dropped, and those whose
     /// row does not come back.
-    fn make_entry(&mut self, hash: u64) {
+    fn make_entry(&mut self, hash: u64, row: Option<Arc<Row<R>>>) {
         if self.rows.len() >= self.sweep_at {
             let is_used = |row: &Arc<Row<R>>| !row.is_forgotten();
             self.rows.retain(|_, row| row.as_ref().is_some_and(is_used));
             self.sweep_at = Self::MIN_SWEEP.max(2 * self.rows.len());
         }
-        self.rows.insert(hash, None);
+        self.rows.insert(hash, row);
     }
 
     #[inline]
@@ -84,11 +91,55 @@ impl<R: Cached> OpenRows<R> {
         let (row, overflowed) = self.admit(values, make);
         let hash = self.hash(values);
         // Values beyond the limit are not cached, because there can be any number of them.
-        if overflowed == Overflowed::default() {
-            with_cache::<R, _>(|cache| cache.make_entry(hash));
+        if !overflowed.any() {
+            with_cache::<R, _>(|cache| cache.make_entry(hash, None));
         }
         let row = Some(row);
         (RowRef { row, hash }, overflowed)
+    }
+
+    /// Calls `then` with the row with these values, if there is one. Like [`cached`](Self::cached), but the row stays in the
+    /// cache, for rows that several requests of a thread use at the same time. `then` must not record.
+    #[inline]
+    pub(crate) fn with_cached<T>(
+        &self,
+        values: &[&str],
+        then: impl FnOnce(&Arc<Row<R>>) -> T,
+    ) -> Option<T> {
+        let hash = self.hash(values);
+        with_cache(|cache: &mut RowCache<R>| {
+            let row = cache.get(hash, self, values)?;
+            row.note_use();
+            Some(then(row))
+        })?
+    }
+
+    /// Returns the row with these values if there is one, and caches it.
+    #[cold]
+    pub(crate) fn lookup_shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
+        let (row, overflowed) = self.lookup(values)?;
+        self.cache_shared(values, &row, overflowed);
+        Some(row)
+    }
+
+    /// Returns the row with these values like [`admit`](OpenRows::admit), and caches it.
+    #[cold]
+    pub(crate) fn admit_shared(
+        &'static self,
+        values: &[&str],
+        make: impl FnOnce() -> R,
+    ) -> Arc<Row<R>> {
+        let (row, overflowed) = self.admit(values, make);
+        self.cache_shared(values, &row, overflowed);
+        row
+    }
+
+    fn cache_shared(&self, values: &[&str], row: &Arc<Row<R>>, overflowed: Overflowed) {
+        // Values beyond the limit are not cached, because there can be any number of them.
+        if !overflowed.any() {
+            let hash = self.hash(values);
+            with_cache(|cache: &mut RowCache<R>| cache.make_entry(hash, Some(Arc::clone(row))));
+        }
     }
 }
 
