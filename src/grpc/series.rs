@@ -11,7 +11,7 @@ use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Meth
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
 use crate::http::config::http_label::On;
-use crate::http::series::custom_labels::CustomLabels;
+use crate::http::series::custom_labels::{CustomLabels, CustomValue};
 use crate::http::series::label_values::LabelIds;
 use crate::maps::table::Table;
 use crate::registry::lifetime::Lifetime;
@@ -349,7 +349,10 @@ impl GrpcSeries {
             LabelSource::Service => &name.service,
             LabelSource::Method => &name.method,
             LabelSource::FullMethod => &name.full,
-            LabelSource::Custom(i) => self.custom.value(i, labels),
+            LabelSource::Custom(i) => match self.custom.value(i, labels) {
+                CustomValue::Name(name) => name,
+                CustomValue::InRow(_) => "",
+            },
             LabelSource::Code => code.map_or("", |code| code.name(naming.codes)),
             LabelSource::ErrorType => code.map_or("", |c| naming.error_value(c, self.side())),
         }

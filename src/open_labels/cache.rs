@@ -57,6 +57,13 @@ impl<R> RowCache<R> {
         Some(RowRef::new(row, index))
     }
 
+    /// Returns the row with these values, which stays in the cache.
+    #[inline]
+    fn get(&self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<&Arc<Row<R>>> {
+        let row = self.entries[self.find(hash)?].row.as_ref()?;
+        (row.is(rows, values) && !row.is_forgotten()).then_some(row)
+    }
+
     /// Returns the entry with this hash.
     #[inline]
     fn find(&self, hash: u64) -> Option<usize> {
@@ -81,6 +88,12 @@ impl<R> RowCache<R> {
             self.sweep();
         }
         self.insert(Entry { hash, row: None })
+    }
+
+    /// Makes an entry for a row that stays in the cache.
+    fn set(&mut self, row: Arc<Row<R>>) {
+        let index = self.vacate(row.hash());
+        self.entries[index].row = Some(row);
     }
 
     /// Drops the entries of forgotten rows, and those whose row did not come back. At least half of the table is then vacant,
@@ -138,11 +151,54 @@ impl<R: Cached> OpenRows<R> {
     ) -> (RowRef<R>, Overflowed) {
         let (row, overflowed) = self.admit(values, make);
         // Values beyond the limit are not cached, because there can be any number of them.
-        let index = match overflowed == Overflowed::default() {
+        let index = match !overflowed.any() {
             true => with_cache::<R, _>(|cache| cache.vacate(row.hash())),
             false => None,
         };
         (RowRef::new(row, index.unwrap_or(NO_ENTRY)), overflowed)
+    }
+
+    /// Calls `then` with the row with these values, if there is one. Like [`cached`](Self::cached), but the row stays in the
+    /// cache, for rows that several requests of a thread use at the same time. `then` must not record.
+    #[inline]
+    pub(crate) fn with_cached<T>(
+        &self,
+        values: &[&str],
+        then: impl FnOnce(&Arc<Row<R>>) -> T,
+    ) -> Option<T> {
+        let hash = self.hash(values);
+        with_cache(|cache: &mut RowCache<R>| {
+            let row = cache.get(hash, self, values)?;
+            row.note_use();
+            Some(then(row))
+        })?
+    }
+
+    /// Returns the row with these values if there is one, and caches it.
+    #[cold]
+    pub(crate) fn lookup_shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
+        let (row, overflowed) = self.lookup(values)?;
+        cache_shared(&row, overflowed);
+        Some(row)
+    }
+
+    /// Returns the row with these values like [`admit`](OpenRows::admit), and caches it.
+    #[cold]
+    pub(crate) fn admit_shared(
+        &'static self,
+        values: &[&str],
+        make: impl FnOnce() -> R,
+    ) -> Arc<Row<R>> {
+        let (row, overflowed) = self.admit(values, make);
+        cache_shared(&row, overflowed);
+        row
+    }
+}
+
+fn cache_shared<R: Cached>(row: &Arc<Row<R>>, overflowed: Overflowed) {
+    // Values beyond the limit are not cached, because there can be any number of them.
+    if !overflowed.any() {
+        with_cache(|cache: &mut RowCache<R>| cache.set(Arc::clone(row)));
     }
 }
 
@@ -199,5 +255,83 @@ impl<R: Cached> Drop for RowRef<R> {
         if let Some(row) = self.row.take() {
             with_cache(|cache| cache.put_back(self.entry, row));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The content of rows of these tests.
+    struct Content;
+
+    thread_local! {
+        static CACHE: RefCell<RowCache<Content>> = const { RefCell::new(RowCache::new()) };
+    }
+
+    impl Cached for Content {
+        fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<Self>>) -> T) -> Option<T> {
+            CACHE.try_with(then).ok()
+        }
+    }
+
+    fn rows(limit: usize) -> &'static OpenRows<Content> {
+        Box::leak(Box::new(OpenRows::new([limit])))
+    }
+
+    #[test]
+    fn row_with_the_hash_of_other_values_is_not_found() {
+        let rows = rows(10);
+        let (row, _) = rows.admit(&["a"], || Content);
+        let mut cache = RowCache::new();
+        cache.set(Arc::clone(&row));
+        let get = |values: [&str; 1]| cache.get(row.hash(), rows, &values).is_some();
+        assert!(get(["a"]));
+        assert!(!get(["b"]) && !get(["ab"]) && !get([""]));
+        let long = "long enough for the other comparison";
+        let (row, _) = rows.admit(&[long], || Content);
+        cache.set(Arc::clone(&row));
+        assert!(cache.get(row.hash(), rows, &[long]).is_some());
+        assert!(
+            cache
+                .get(row.hash(), rows, &[&long.replace('e', "f")])
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn cache_finds_all_rows_and_drops_forgotten_ones() {
+        let rows = rows(1000);
+        let values: Vec<_> = (0..1000).map(|i| format!("value{i}")).collect();
+        let found = || {
+            values
+                .iter()
+                .filter(|value| rows.cached(&[value]).is_some())
+                .count()
+        };
+        for value in &values {
+            drop(rows.admit_cached(&[value], || Content));
+        }
+        assert_eq!(found(), 1000);
+        let first = rows.find(&[&values[0]]).map(|row| Arc::downgrade(&row));
+        let first = first.unwrap();
+        crate::registry::lifetime::RowSet::clear(rows);
+        assert_eq!(found(), 0);
+        assert!(first.upgrade().is_some(), "it is in the cache");
+        for value in values.iter().cycle().take(2000) {
+            drop(rows.admit_cached(&[value], || Content));
+        }
+        assert_eq!(found(), 1000);
+        assert!(first.upgrade().is_none(), "the cache has grown");
+    }
+
+    #[test]
+    fn row_that_is_used_twice_at_a_time_stays_in_the_cache() {
+        let rows = rows(10);
+        let (first, _) = rows.admit_cached(&["a"], || Content);
+        assert!(rows.cached(&["a"]).is_none(), "it is in use");
+        let (second, _) = rows.admit_cached(&["a"], || Content);
+        drop((first, second));
+        assert!(rows.cached(&["a"]).is_some());
     }
 }

@@ -31,6 +31,7 @@ pub(crate) mod window;
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use metrics::Unit;
 
@@ -287,6 +288,11 @@ impl Registry {
 
     pub(crate) fn store(&self) -> Arc<Store> {
         Arc::clone(&self.inner.store)
+    }
+
+    /// Returns the shortest idle timeout; `None` if series never expire.
+    pub(crate) fn shortest_idle_timeout(&self) -> Option<Duration> {
+        self.inner.idle_timeouts.shortest()
     }
 
     pub(crate) fn constant_labels(&self) -> &[(String, String)] {

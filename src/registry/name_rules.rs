@@ -90,6 +90,12 @@ impl<T> NameRules<T> {
             .max_by_key(|(closeness, _)| *closeness)
     }
 
+    /// Returns all values.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        let by_pattern = self.by_pattern.iter().map(|(_, value)| value);
+        by_pattern.chain(&self.default)
+    }
+
     /// Sanitizes the patterns and converts the values. `setting` is the setting of the default, for messages.
     pub(crate) fn checked<U>(
         self,

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use metrics::{Key, Label};
 
@@ -25,7 +23,7 @@ use crate::registry::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
     RegistryStateSet,
 };
-use crate::registry::lifetime::{Lifetime, SeriesRow};
+use crate::registry::lifetime::{Lifetime, RowsOfSeries};
 use crate::registry::tracked::SlotIndex;
 use crate::sync::lock;
 
@@ -40,8 +38,8 @@ pub(crate) struct Known<H> {
     pub(crate) cells: SeriesCells,
     /// Whether it never expires, see [`Lifetime::Permanent`].
     is_permanent: AtomicBool,
-    /// The row that it belongs to, see [`Lifetime::OfRow`].
-    pub(crate) row: Option<Weak<dyn SeriesRow>>,
+    /// See [`Lifetime::OfRow`].
+    pub(crate) rows: RowsOfSeries,
     /// Its slot among the series that can expire.
     pub(crate) slot: Option<SlotIndex>,
 }
@@ -63,11 +61,6 @@ impl<H> Known<H> {
     /// Whether no handle exists, see [`is_unheld`].
     pub(crate) fn is_unheld(&mut self) -> bool {
         !*self.is_permanent.get_mut() && is_unheld(&mut self.handle)
-    }
-
-    /// The row that the series belongs to, while it exists.
-    pub(crate) fn row(&self) -> Option<Arc<dyn SeriesRow>> {
-        self.row.as_ref()?.upgrade()
     }
 }
 
@@ -329,7 +322,7 @@ impl Registry {
             handle: Arc::new(handle),
             cells,
             is_permanent: AtomicBool::new(lifetime.is_permanent()),
-            row: None,
+            rows: RowsOfSeries::None,
             slot: self.track(family, key, cells, lifetime),
         }
     }

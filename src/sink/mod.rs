@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 
@@ -220,6 +221,14 @@ impl Sink {
         match &self.0 {
             SinkKind::Registry(registry) => registry.registered_buckets(family),
             SinkKind::Recorder(_) | SinkKind::Global => Buckets::default(),
+        }
+    }
+
+    /// Returns the shortest idle timeout of a registry; `None` if series never expire.
+    pub(crate) fn shortest_idle_timeout(&self) -> Option<Duration> {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.shortest_idle_timeout(),
+            SinkKind::Recorder(_) | SinkKind::Global => None,
         }
     }
 

@@ -35,6 +35,15 @@ impl IdleTimeouts {
         })
     }
 
+    /// Returns the shortest timeout; `None` if no series expires.
+    pub(crate) fn shortest(&self) -> Option<Duration> {
+        let by_pattern = self
+            .by_name
+            .values()
+            .chain(self.by_label.iter().map(|(_, timeout)| timeout));
+        by_pattern.copied().flatten().min()
+    }
+
     /// Returns the timeout of a series: that of its name, else of its prefix, else the shortest of its labels, else the
     /// default.
     pub(crate) fn of<'a>(
