@@ -56,6 +56,9 @@ impl Registry {
 /// The labels of macros have no limit. Series stay, unless [`idle_timeout`](crate::RegistryBuilder::idle_timeout) is set
 /// or they are [removed](Registry::remove).
 ///
+/// `absolute` of a counter raises its total to a value. If the series has expired, and no handle of it was kept, it returns
+/// with this whole value: to continue a total of another source, keep the handle.
+///
 /// The macros must be those of `metrics` 0.24. Macros of another version, such as 0.23, look for a recorder of that
 /// version: they record nothing, without a warning. `cargo tree -i metrics` shows whether a program has two versions.
 ///

@@ -1,5 +1,7 @@
 //! Series that expire or are removed, through the public API. `src/registry/expiry` tests the times.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -130,4 +132,68 @@ fn wrong_timeouts_are_errors() {
     ] {
         assert_eq!(error(builder), expected);
     }
+}
+
+#[test]
+fn increment_of_a_thread_that_never_runs_again_is_on_the_next_page() {
+    let registry = expiring();
+    let (recorded, wait_for_recorded) = std::sync::mpsc::channel();
+    let (go, wait_for_go) = std::sync::mpsc::channel::<()>();
+    let (end, wait_for_end) = std::sync::mpsc::channel::<()>();
+    let jobs = metrics::with_local_recorder(&registry, || metrics::counter!("jobs_total"));
+    std::thread::scope(|scope| {
+        let jobs_of_thread = jobs.clone();
+        scope.spawn(move || {
+            let jobs = jobs_of_thread;
+            jobs.increment(1);
+            recorded.send(()).unwrap();
+            wait_for_go.recv().unwrap();
+            // The series has expired.
+            jobs.increment(5);
+            recorded.send(()).unwrap();
+            // From now on, the thread does not run until the test has seen the page.
+            let _ = wait_for_end.recv();
+        });
+        wait_for_recorded.recv().unwrap();
+        assert_eq!(registry.sum("jobs_total", &[]), Some(1.0));
+        let _ = render_until_gone(&registry, "jobs_total");
+        go.send(()).unwrap();
+        wait_for_recorded.recv().unwrap();
+        assert!(registry.render().contains("jobs_total 5\n"));
+        // Its shard is read for this life and for each further one.
+        let _ = render_until_gone(&registry, "jobs_total");
+        jobs.increment(2);
+        assert!(registry.render().contains("jobs_total 2\n"));
+        drop(end);
+    });
+}
+
+#[test]
+fn expiry_of_many_series_yields_to_other_tasks() {
+    const SERIES: usize = 5_000;
+    let registry = Registry::builder().idle_timeout(Duration::from_nanos(1));
+    let registry = registry.build().unwrap();
+    metrics::with_local_recorder(&registry, || {
+        for i in 0..SERIES {
+            metrics::counter!("jobs_total", "job" => i.to_string()).increment(1);
+        }
+    });
+    let mut cx = Context::from_waker(Waker::noop());
+    // How often a snapshot yields, and the number of its series.
+    let mut gather = || {
+        let mut gathering = pin!(registry.gather());
+        for yields in 0.. {
+            if let Poll::Ready(snapshot) = gathering.as_mut().poll(&mut cx) {
+                let family = snapshot.family("jobs_total");
+                return (yields, family.map_or(0, |family| family.len()));
+            }
+        }
+        (0, 0)
+    };
+    let (_, series) = gather();
+    assert_eq!(series, SERIES);
+    let (yields, series) = gather();
+    assert_eq!(series, 0);
+    // A slice has at most 0.1 ms of work, and a series that expires is counted as 2 µs.
+    assert!(yields > SERIES / 60, "{yields}");
 }
