@@ -16,8 +16,9 @@ use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::request_end::RequestEnd;
+use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::middleware::in_flight::{ENDED, Extras, FastPair, InFlight, LongLivedBody};
+use crate::http::middleware::in_flight::{ENDED, Extras, InFlight, LongLivedBody};
 use crate::http::middleware::long_lived::LongLived;
 use crate::http::middleware::nesting;
 use crate::http::middleware::response_status::ResponseStatus;
@@ -212,13 +213,22 @@ impl HttpExchange {
             return;
         };
         let seconds = self.started.elapsed_seconds();
-        if let &InFlight::Fast(FastPair { started, counted }) = &self.in_flight
+        if let Some((started, counted)) = self.in_flight.series()
             && counted.count_ordinary(started, status, seconds)
         {
-            self.in_flight = ENDED;
-        } else if let Some(connection) = self.in_flight.take_connection() {
+            self.in_flight.set_ended();
+        } else {
+            self.end_other(status, seconds);
+        }
+    }
+
+    /// Ends the exchange of a completed request, or of a long-lived connection, that is not on the fast path.
+    // Not inlined, to keep the fast path short.
+    #[inline(never)]
+    fn end_other(&mut self, status: Status, seconds: f64) {
+        if let Some(connection) = self.in_flight.take_connection() {
             connection.end(End::Complete);
-        } else if !self.in_flight.count_ordinary(status, seconds) {
+        } else {
             self.record_end(seconds, RequestEnd::Complete(status), None);
         }
     }

@@ -203,20 +203,38 @@ impl InFlight {
         }
     }
 
-    /// Fast path for series of a row: counts a completed request like
-    /// [`count_ordinary`](RequestSeries::count_ordinary), and leaves [`ENDED`]. Otherwise returns `false`.
+    /// The series of a request that is in progress: the one whose gauge has it, and the one that will count it.
     #[inline]
-    pub(super) fn count_ordinary(&mut self, status: Status, seconds: f64) -> bool {
-        if let Self::Boxed(Some(state)) = self
-            && let Some(pair) = state.series()
-            && pair
-                .counted()
-                .count_ordinary(&pair.started, status, seconds)
-        {
-            drop(self.take_series());
-            return true;
+    pub(super) fn series(&self) -> Option<(&RequestSeries, &RequestSeries)> {
+        match self {
+            Self::Fast(pair) => Some((pair.started, pair.counted)),
+            Self::Boxed(_) => self.boxed_series(),
         }
-        false
+    }
+
+    // Not inlined, to keep the fast path short.
+    #[inline(never)]
+    fn boxed_series(&self) -> Option<(&RequestSeries, &RequestSeries)> {
+        let Self::Boxed(Some(state)) = self else {
+            return None;
+        };
+        let pair = state.series()?;
+        Some((&pair.started, pair.counted()))
+    }
+
+    /// Leaves [`ENDED`], after the end is recorded.
+    #[inline]
+    pub(super) fn set_ended(&mut self) {
+        match self {
+            Self::Fast(_) => *self = ENDED,
+            Self::Boxed(_) => self.free_box(),
+        }
+    }
+
+    // Not inlined, to keep the fast path short.
+    #[inline(never)]
+    fn free_box(&mut self) {
+        drop(self.take_series());
     }
 
     /// The series that counts the bytes of the response body, if they are counted as they pass.
