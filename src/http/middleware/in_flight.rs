@@ -128,14 +128,14 @@ impl InFlight {
         method: Method,
         endpoint: Option<&str>,
         labels: LabelIds,
-        open: Option<CustomValues<'_>>,
+        open: Option<&CustomValues<'_>>,
     ) -> Self {
         Self::boxed(Stage::Deferred(Deferred {
             layer,
             method,
             endpoint: endpoint.map(Endpoint::new),
             labels,
-            open: open.map(|values| Box::new(values.into_owned())),
+            open: open.map(|values| Box::new(values.to_static())),
         }))
     }
 
@@ -189,10 +189,15 @@ impl InFlight {
         }
     }
 
-    /// Whether the exchange is on the fast path and only the status of its response head matters.
+    /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn needs_only_status(&self) -> bool {
-        matches!(self, Self::Fast(pair) if pair.counted.needs_only_status())
+        match self {
+            Self::Fast(pair) => pair.counted.needs_only_status(),
+            Self::Boxed(_) => self
+                .boxed_series()
+                .is_some_and(|(_, counted)| counted.needs_only_status()),
+        }
     }
 
     /// The series that will count the request, if it is in progress.
