@@ -290,8 +290,8 @@ impl RegistryBuilder {
     ///
     /// Adding 0 to a counter does not count as a recording.
     ///
-    /// When the last series with a combination of open values has expired, its values no longer count towards the limits of
-    /// their labels, and other values can take their places.
+    /// When all series with the same values of open labels have left the page, the values no longer count towards the
+    /// limits of their labels, and other values can take their places. Metrics that do not have the label stay.
     ///
     /// The memory of a series is reused once no handle of it exists. Each thread keeps the series with open labels that it
     /// has recorded, so a thread that stops recording keeps the memory of its last ones until it ends: at most as many

@@ -142,6 +142,20 @@ fn series_without_open_labels_never_expire() {
 }
 
 #[test]
+fn metrics_that_do_not_have_the_label_never_expire() {
+    let registry = registry();
+    let layer = layer_of(&registry, [tenant()]);
+    send(&layer, "a");
+    for _ in 0..3 {
+        expire(&registry);
+    }
+    assert_eq!(requests(&registry, "tenant", "a"), None);
+    let duration = registry.sum("http_request_duration_seconds_count", &[]);
+    assert_eq!(duration, Some(1.0));
+    assert_eq!(registry.sum(IN_PROGRESS, &[]), Some(0.0));
+}
+
+#[test]
 fn request_in_progress_across_the_expiry_of_its_tenant_ends_in_its_series() {
     let everything = || tenant().on_everything().max_values(2);
     let on_requests = || tenant().max_values(2);
