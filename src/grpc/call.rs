@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::clock::Instant;
+use crate::grpc::call_ref::CallRef;
 use crate::grpc::code::Code;
 use crate::grpc::deferred::{DeferredCall, MessageRecorder};
-use crate::grpc::method::{CallSeries, Method};
 use crate::grpc::series::GrpcSeries;
 use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::series::label_values::LabelIds;
@@ -31,7 +31,7 @@ pub(crate) struct GrpcCall {
 
 /// Whether a call is in progress, and in which series.
 enum CallState {
-    InProgress(&'static Method, &'static CallSeries),
+    InProgress(CallRef),
     /// Not counted yet, because nothing has proven that the method exists. Only on a server.
     Deferred(Arc<DeferredCall>),
     /// Ended, or not a gRPC call.
@@ -77,10 +77,10 @@ impl GrpcCall {
         self.timeout = timeout(request.headers());
         self.labels = layer.custom.of_request(RequestHead::new(request));
         if let Some(method) = layer.find(path) {
-            let series = layer.call_series(method, self.labels);
-            series.start();
-            self.state = CallState::InProgress(method, series);
-            return MessageRecorder::Of(&series.request);
+            let call = layer.call(method, self.labels);
+            call.start();
+            self.state = CallState::InProgress(call.clone());
+            return MessageRecorder::Of(call);
         }
         let call = Arc::new(DeferredCall::new(path, layer.settings.measures_sizes()));
         self.state = CallState::Deferred(Arc::clone(&call));
@@ -123,26 +123,26 @@ impl GrpcCall {
         if let CallState::Deferred(_) = self.state {
             self.leave_deferred(Proof::Found);
         }
-        if let CallState::InProgress(_, series) = self.state {
-            series.response.record(bytes);
+        if let CallState::InProgress(call) = &self.state {
+            call.record_response(bytes);
         }
     }
 
     /// Counts a deferred call as started, in the series that the proof allows.
     #[cold]
     fn leave_deferred(&mut self, proof: Proof) {
-        let CallState::Deferred(call) = &self.state else {
+        let CallState::Deferred(deferred) = &self.state else {
             return;
         };
+        let deferred = Arc::clone(deferred);
         let method = match proof {
-            Proof::Found => self.layer.register(&call.path),
-            Proof::Missing => self.layer.known_or_unknown(&call.path),
+            Proof::Found => self.layer.register(&deferred.path),
+            Proof::Missing => self.layer.known_or_unknown(&deferred.path),
         };
-        let series = self.layer.call_series(method, self.labels);
-        let call = Arc::clone(call);
-        series.start();
-        self.state = CallState::InProgress(method, series);
-        call.register(&series.request);
+        let call = self.layer.call(method, self.labels);
+        call.start();
+        self.state = CallState::InProgress(call.clone());
+        deferred.register(call);
     }
 
     /// Reads the code from the trailers. Without `grpc-status`, the code of the head is kept.
@@ -164,10 +164,11 @@ impl GrpcCall {
             });
         }
         let state = std::mem::replace(&mut self.state, CallState::Ended);
-        if let CallState::InProgress(method, series) = state {
+        if let CallState::InProgress(call) = state {
             // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-            let _ending = OnDrop(|| series.end());
-            self.layer.record_end(method, self.labels, code, seconds);
+            let _ending = OnDrop(|| call.end());
+            let layer = self.layer;
+            layer.record_end(&call.method, self.labels, code, seconds);
         }
     }
 

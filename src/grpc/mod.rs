@@ -288,6 +288,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
+pub(crate) mod call_ref;
 pub(crate) mod code;
 pub(crate) mod code_format;
 pub(crate) mod config;
@@ -300,6 +301,7 @@ pub(crate) mod future;
 pub(crate) mod layer;
 pub(crate) mod map_request_body;
 pub(crate) mod method;
+pub(crate) mod methods;
 pub(crate) mod metric;
 pub(crate) mod naming;
 pub(crate) mod series;

@@ -7,16 +7,17 @@ use metrics::{Key, NoopRecorder};
 use crate::error::Error;
 use crate::grpc::code::Code;
 use crate::grpc::families::LabelSource;
-use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Method, MethodName};
+use crate::grpc::call_ref::CallRef;
+use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, MethodName};
+use crate::grpc::methods::{MethodRef, Methods};
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
 use crate::http::config::http_label::On;
 use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::label_values::LabelIds;
-use crate::maps::table::Table;
 use crate::registry::lifetime::Lifetime;
 use crate::sink::activation::Activation;
-use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
+use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
 use crate::sink::side::Side;
 use crate::sink::{Sink, owned_key};
 
@@ -29,9 +30,7 @@ pub(crate) struct GrpcSeries {
     names: [Option<String>; GrpcMetric::COUNT],
     /// The labels of the families, without constant labels.
     label_sources: [Vec<LabelSource>; GrpcMetric::COUNT],
-    by_path: Table<Method>,
-    unknown: OnceLock<Method>,
-    overflow: OnceLock<Method>,
+    methods: Methods,
     method_overflow: Overflow,
     pub(crate) custom: CustomLabels,
     activation: Activation<GrpcSettings, Self>,
@@ -111,9 +110,7 @@ impl GrpcSeries {
         Self {
             names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
             label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
-            by_path: Table::new(settings.preregistered.len() + settings.max_methods),
-            unknown: OnceLock::new(),
-            overflow: OnceLock::new(),
+            methods: Methods::new(&settings, sink.has_idle_timeouts()),
             method_overflow: Overflow::default(),
             custom: CustomLabels::new(&settings.labels),
             activation: Activation::Active,
@@ -124,19 +121,17 @@ impl GrpcSeries {
 
     /// Makes a method known, and registers its series for all listed values of custom labels.
     fn preregister(&self, preregistered: &PreregisteredMethod) {
-        let name = MethodName::preregistered(preregistered);
-        let path = format!("/{}", name.full);
-        let Some(method) = self.by_path.get_or_insert(&path, |_| Method::new(name)) else {
+        let Some(method) = self.methods.preregister(preregistered) else {
             return;
         };
         for labels in self.custom.listed(On::Everything) {
-            self.call_series(method, labels);
+            self.call(method.clone(), labels);
         }
         for labels in self.custom.listed(On::Requests) {
-            let ends = self.end_series(method, labels);
+            let ends = self.end_series(&method, labels);
             for code in Code::ALL {
                 ends.by_code[code as usize]
-                    .get_or_init(|| self.new_code_series(method, labels, code));
+                    .get_or_init(|| self.new_code_series(&method, labels, code));
             }
         }
     }
@@ -146,53 +141,42 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The method of a path, found without an allocation, a lock, or a write to a shared cache line if the path
-    /// is known. `None` if a server has to see proof first that the method exists. On a client, a new path is
-    /// registered immediately, because it comes from the program.
+    /// The method of a path, found without an allocation or a lock if the thread has used it before. `None` if a server
+    /// has to see proof first that the method exists. On a client, a new path is registered immediately, because it
+    /// comes from the program.
     #[inline]
-    pub(crate) fn find(&'static self, path: &str) -> Option<&'static Method> {
-        match self.by_path.get(path) {
+    pub(crate) fn find(&'static self, path: &str) -> Option<MethodRef> {
+        match self.methods.find(path) {
             Some(method) => Some(method),
             None => self.find_new(path),
         }
     }
 
     #[cold]
-    fn find_new(&'static self, path: &str) -> Option<&'static Method> {
+    fn find_new(&'static self, path: &str) -> Option<MethodRef> {
         match self.side() {
             Side::Client => Some(self.register(path)),
-            Side::Server if MethodName::parts(path).is_none() => Some(self.unknown()),
+            Side::Server if MethodName::parts(path).is_none() => Some(self.methods.unknown()),
             Side::Server => None,
         }
     }
 
     /// The method of a path if it is known, otherwise that of calls to unknown methods.
-    pub(crate) fn known_or_unknown(&'static self, path: &str) -> &'static Method {
-        self.by_path.get(path).unwrap_or_else(|| self.unknown())
+    pub(crate) fn known_or_unknown(&'static self, path: &str) -> MethodRef {
+        let known = self.methods.find(path);
+        known.unwrap_or_else(|| self.methods.unknown())
     }
 
     /// Registers a path whose method exists.
     #[cold]
-    pub(crate) fn register(&'static self, path: &str) -> &'static Method {
-        let Some(name) = self.name_of(path) else {
-            return self.unknown();
+    pub(crate) fn register(&'static self, path: &str) -> MethodRef {
+        let Some(name) = MethodName::of_path(path, self.settings.naming.unknown) else {
+            return self.methods.unknown();
         };
-        let known = self.by_path.get_or_insert(path, |_| Method::learned(name));
-        known.unwrap_or_else(|| {
+        self.methods.learn(path, name).unwrap_or_else(|| {
             self.count_method_overflow();
-            let common = || Method::new(MethodName::common(OVERFLOW, self.settings.naming.unknown));
-            self.overflow.get_or_init(common)
+            self.methods.overflow()
         })
-    }
-
-    fn name_of(&self, path: &str) -> Option<MethodName> {
-        MethodName::of_path(path, self.settings.naming.unknown)
-    }
-
-    fn unknown(&self) -> &Method {
-        let unknown = self.settings.naming.unknown;
-        self.unknown
-            .get_or_init(|| Method::new(MethodName::common(unknown, unknown)))
     }
 
     fn count_method_overflow(&self) {
@@ -213,17 +197,18 @@ impl GrpcSeries {
         name.map_or("", String::as_str)
     }
 
-    /// The series of a call in progress, registered on first use.
+    /// Returns the series of a call in progress, registered on first use.
     #[inline]
-    pub(crate) fn call_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a CallSeries {
+    pub(crate) fn call(&self, method: MethodRef, labels: LabelIds) -> CallRef {
         let labels = self.custom.on_everything(labels);
-        let new = || self.new_call_series(method, labels);
-        method.calls.get_or_insert(labels, new)
+        let new = || self.new_call_series(&method, labels);
+        method.calls.get_or_insert(labels, new);
+        CallRef::new(method, labels)
     }
 
     /// Records the end of a call.
     #[inline]
-    pub(crate) fn record_end(&self, method: &Method, labels: LabelIds, code: Code, seconds: f64) {
+    pub(crate) fn record_end(&self, method: &MethodRef, labels: LabelIds, code: Code, seconds: f64) {
         let ends = self.end_series(method, labels);
         ends.record(code, seconds, || self.new_code_series(method, labels, code));
         if !labels.is_empty() {
@@ -233,12 +218,12 @@ impl GrpcSeries {
     }
 
     #[inline]
-    fn end_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a EndSeries {
+    fn end_series<'a>(&self, method: &'a MethodRef, labels: LabelIds) -> &'a EndSeries {
         let new = || self.new_end_series(method, labels);
         method.ends.get_or_insert(labels, new)
     }
 
-    fn new_call_series(&self, method: &Method, labels: LabelIds) -> CallSeries {
+    fn new_call_series(&self, method: &MethodRef, labels: LabelIds) -> CallSeries {
         use GrpcMetric::{InProgress, Started};
         let received = self.new_message_series(
             method,
@@ -269,7 +254,7 @@ impl GrpcSeries {
 
     fn new_message_series(
         &self,
-        method: &Method,
+        method: &MethodRef,
         labels: LabelIds,
         [count, size]: [GrpcMetric; 2],
     ) -> MessageSeries {
@@ -281,7 +266,7 @@ impl GrpcSeries {
         }
     }
 
-    fn new_end_series(&self, method: &Method, labels: LabelIds) -> EndSeries {
+    fn new_end_series(&self, method: &MethodRef, labels: LabelIds) -> EndSeries {
         let has_code = self.settings.code_on_durations;
         let key = self.key(GrpcMetric::Handling, method, labels, None);
         let key = key.filter(|_| !has_code);
@@ -291,7 +276,7 @@ impl GrpcSeries {
         }
     }
 
-    fn new_code_series(&self, method: &Method, labels: LabelIds, code: Code) -> CodeSeries {
+    fn new_code_series(&self, method: &MethodRef, labels: LabelIds, code: Code) -> CodeSeries {
         let has_code = self.settings.code_on_durations;
         let key = |metric| self.key(metric, method, labels, Some(code));
         let handling = key(GrpcMetric::Handling).filter(|_| has_code);
@@ -303,18 +288,16 @@ impl GrpcSeries {
     }
 
     /// The lifetime of the series of a method: those of learned methods and of values that are not listed can expire.
-    fn lifetime(&self, method: &Method, labels: LabelIds) -> Lifetime {
-        match method.is_learned {
-            true => Lifetime::Expiring,
-            false => self.custom.lifetime(labels),
-        }
+    fn lifetime(&self, method: &MethodRef, labels: LabelIds) -> Lifetime {
+        let of_method = method.lifetime();
+        of_method.unwrap_or_else(|| self.custom.lifetime(labels))
     }
 
     /// The name and the labels of a series; `None` if the metric is not measured.
     fn key(
         &self,
         metric: GrpcMetric,
-        method: &Method,
+        method: &MethodRef,
         labels: LabelIds,
         code: Option<Code>,
     ) -> Option<Key> {

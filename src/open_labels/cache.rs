@@ -46,15 +46,22 @@ impl<R> RowCache<R> {
         entry.take_if(is_current)
     }
 
-    /// Makes an entry for a row that is in use. From time to time, entries of forgotten rows are dropped, and those whose
-    /// row does not come back.
-    fn make_entry(&mut self, hash: u64) {
+    #[inline]
+    fn get(&self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<Arc<Row<R>>> {
+        let row = self.rows.get(&hash)?.as_ref()?;
+        let is_current = row.is(rows, values) && !row.is_forgotten();
+        is_current.then(|| Arc::clone(row))
+    }
+
+    /// Makes an entry for a row; `None` if it is in use. From time to time, entries of forgotten rows are dropped, and
+    /// those whose row does not come back.
+    fn make_entry(&mut self, hash: u64, row: Option<Arc<Row<R>>>) {
         if self.rows.len() >= self.sweep_at {
             let is_used = |row: &Arc<Row<R>>| !row.is_forgotten();
             self.rows.retain(|_, row| row.as_ref().is_some_and(is_used));
             self.sweep_at = Self::MIN_SWEEP.max(2 * self.rows.len());
         }
-        self.rows.insert(hash, None);
+        self.rows.insert(hash, row);
     }
 
     #[inline]
@@ -85,10 +92,44 @@ impl<R: Cached> OpenRows<R> {
         let hash = self.hash(values);
         // Values beyond the limit are not cached, because there can be any number of them.
         if overflowed == Overflowed::default() {
-            with_cache::<R, _>(|cache| cache.make_entry(hash));
+            with_cache::<R, _>(|cache| cache.make_entry(hash, None));
         }
         let row = Some(row);
         (RowRef { row, hash }, overflowed)
+    }
+
+    /// Like [`cached`](OpenRows::cached), but the row stays in the cache: for users that keep it while others need it.
+    #[inline]
+    pub(crate) fn shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
+        let hash = self.hash(values);
+        with_cache(|cache| cache.get(hash, self, values))?
+    }
+
+    /// Returns the row with these values like [`find`](OpenRows::find), and caches it.
+    #[cold]
+    pub(crate) fn find_shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
+        let row = self.find(values)?;
+        self.cache_shared(values, &row);
+        Some(row)
+    }
+
+    /// Returns the row with these values like [`admit`](OpenRows::admit), and caches it.
+    #[cold]
+    pub(crate) fn admit_shared(
+        &'static self,
+        values: &[&str],
+        make: impl FnOnce() -> R,
+    ) -> (Arc<Row<R>>, Overflowed) {
+        let (row, overflowed) = self.admit(values, make);
+        if overflowed == Overflowed::default() {
+            self.cache_shared(values, &row);
+        }
+        (row, overflowed)
+    }
+
+    fn cache_shared(&self, values: &[&str], row: &Arc<Row<R>>) {
+        let hash = self.hash(values);
+        with_cache::<R, _>(|cache| cache.make_entry(hash, Some(Arc::clone(row))));
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use foldhash::fast::RandomState;
 
 use crate::maps::MAX_NAME_LEN;
-use crate::registry::lifetime::SeriesRow;
+use crate::registry::lifetime::{Lifetime, SeriesRow};
 use crate::sink::overflow::OVERFLOW;
 
 /// The maximum number of open labels: the custom labels of a layer, and its endpoint or gRPC method.
@@ -257,6 +257,14 @@ impl<R> Row<R> {
     pub(super) fn is(&self, rows: &OpenRows<R>, values: &[&str]) -> bool {
         let mut own = self.values.iter().zip(values);
         std::ptr::eq(self.rows, rows) && own.all(|(own, value)| **own == **value)
+    }
+}
+
+impl<R: Send + Sync> Row<R> {
+    /// The lifetime of the series of a row.
+    pub(crate) fn lifetime(row: &Arc<Self>) -> Lifetime {
+        let row: Weak<Self> = Arc::downgrade(row);
+        Lifetime::OfRow(row)
     }
 }
 

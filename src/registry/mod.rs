@@ -243,6 +243,11 @@ impl Registry {
         Arc::clone(&self.inner.store)
     }
 
+    /// Whether series of this registry can expire.
+    pub(crate) fn has_idle_timeouts(&self) -> bool {
+        self.inner.idle_timeouts.any()
+    }
+
     pub(crate) fn constant_labels(&self) -> &[(String, String)] {
         &self.inner.constant_labels
     }

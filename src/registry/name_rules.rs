@@ -78,6 +78,12 @@ impl<T> Default for NameRules<T> {
 }
 
 impl<T> NameRules<T> {
+    /// The values of all rules and the default.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        let of_patterns = self.by_pattern.iter().map(|(_, value)| value);
+        of_patterns.chain(&self.default)
+    }
+
     /// Returns the value of the rule that matches a sanitized name most closely.
     pub(crate) fn find(&self, name: &str) -> Option<(Closeness, &T)> {
         let matching = self.by_pattern.iter();

@@ -40,8 +40,8 @@ pub(crate) struct Known<H> {
     pub(crate) cells: SeriesCells,
     /// Whether it never expires, see [`Lifetime::Permanent`].
     is_permanent: AtomicBool,
-    /// The row that it belongs to, see [`Lifetime::OfRow`].
-    pub(crate) row: Option<Weak<dyn SeriesRow>>,
+    /// The rows that it belongs to, see [`Lifetime::OfRow`]: one for each layer or catalogue that has it.
+    rows: Vec<Weak<dyn SeriesRow>>,
     /// Its slot among the series that can expire.
     pub(crate) slot: Option<SlotIndex>,
 }
@@ -65,9 +65,19 @@ impl<H> Known<H> {
         !*self.is_permanent.get_mut() && is_unheld(&mut self.handle)
     }
 
-    /// The row that the series belongs to, while it exists.
-    pub(crate) fn row(&self) -> Option<Arc<dyn SeriesRow>> {
-        self.row.as_ref()?.upgrade()
+    /// The rows that the series belongs to and that exist.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Arc<dyn SeriesRow>> {
+        self.rows.iter().filter_map(Weak::upgrade)
+    }
+
+    /// Adds the series to a row. Returns whether it is new there.
+    pub(crate) fn join(&mut self, row: &Weak<dyn SeriesRow>) -> bool {
+        self.rows.retain(|row| row.strong_count() > 0);
+        let is_new = !self.rows.iter().any(|known| known.ptr_eq(row));
+        if is_new {
+            self.rows.push(Weak::clone(row));
+        }
+        is_new
     }
 }
 
@@ -329,7 +339,7 @@ impl Registry {
             handle: Arc::new(handle),
             cells,
             is_permanent: AtomicBool::new(lifetime.is_permanent()),
-            row: None,
+            rows: Vec::new(),
             slot: self.track(family, key, cells, lifetime),
         }
     }

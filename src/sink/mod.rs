@@ -179,6 +179,14 @@ impl Sink {
         leak()
     }
 
+    /// Whether series can expire. Those of recorders of other crates cannot.
+    pub(crate) fn has_idle_timeouts(&self) -> bool {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.has_idle_timeouts(),
+            SinkKind::Recorder(_) | SinkKind::Global => false,
+        }
+    }
+
     /// Adds a layer to those that [`Registry::layers`] returns.
     pub(crate) fn add_layer(&self, describe: DescribeLayer) {
         if let SinkKind::Registry(registry) = &self.0 {

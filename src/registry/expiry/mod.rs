@@ -159,9 +159,7 @@ impl Registry {
                 family.unlist(&self.prefix_of(family, key), series.shown.is_some());
                 series.unlist(store, family, reading, is_unheld);
                 series.unlisted_by = page.map_or(0, |page| page.number);
-                if let Some(row) = known.row() {
-                    row.series_unlisted();
-                }
+                known.rows().for_each(|row| row.series_unlisted());
             }
             return;
         }
@@ -174,9 +172,7 @@ impl Registry {
                 series.is_requested = false;
                 family.add(self.prefix_of(family, key), series.cells);
                 series.added = self.inner.pages.started();
-                if let Some(row) = known.row() {
-                    row.series_listed();
-                }
+                known.rows().for_each(|row| row.series_listed());
             }
         } else if is_unheld && pages.may_expire(page) {
             let cells = series.cells;
@@ -207,17 +203,15 @@ impl Registry {
         let Some(known) = handles.get_mut(key) else {
             return;
         };
+        let is_new = known.join(row);
         let mut slots = family.tracked.get();
         let series = known.slot.zip(slots.as_mut());
         let series = series.and_then(|(slot, slots)| slots.get_mut(slot));
         if let Some(series) = series.filter(|series| !series.is_listed) {
             series.is_requested = true;
-        } else if known.row.as_ref().is_none_or(|known| !known.ptr_eq(row))
-            && let Some(row) = row.upgrade()
-        {
+        } else if is_new && let Some(row) = row.upgrade() {
             row.series_listed();
         }
-        known.row = Some(Weak::clone(row));
     }
 
     /// Subtracts what series had recorded before they returned from the numbers of a page, and remembers what the page

@@ -35,6 +35,12 @@ impl IdleTimeouts {
         })
     }
 
+    /// Whether there is a timeout.
+    pub(crate) fn any(&self) -> bool {
+        let by_name = self.by_name.values().any(Option::is_some);
+        by_name || self.by_label.iter().any(|(_, timeout)| timeout.is_some())
+    }
+
     /// Returns the timeout of a series: that of its name, else of its prefix, else the shortest of its labels, else the
     /// default.
     pub(crate) fn of<'a>(
