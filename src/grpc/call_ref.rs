@@ -50,7 +50,9 @@ impl CallRef {
     pub(crate) fn record_early_requests(&self, count: u64, sizes: &[u32]) {
         if let Some(series) = self.series() {
             series.request.count(count);
-            sizes.iter().for_each(|bytes| series.request.observe(*bytes));
+            sizes
+                .iter()
+                .for_each(|bytes| series.request.observe(*bytes));
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use metrics::{Key, NoopRecorder};
 
 use crate::error::Error;
+use crate::grpc::call_ref::CallRef;
 use crate::grpc::code::Code;
 use crate::grpc::families::LabelSource;
-use crate::grpc::call_ref::CallRef;
 use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, MethodName};
 use crate::grpc::methods::{MethodRef, Methods};
 use crate::grpc::metric::GrpcMetric;
@@ -208,7 +208,13 @@ impl GrpcSeries {
 
     /// Records the end of a call.
     #[inline]
-    pub(crate) fn record_end(&self, method: &MethodRef, labels: LabelIds, code: Code, seconds: f64) {
+    pub(crate) fn record_end(
+        &self,
+        method: &MethodRef,
+        labels: LabelIds,
+        code: Code,
+        seconds: f64,
+    ) {
         let ends = self.end_series(method, labels);
         ends.record(code, seconds, || self.new_code_series(method, labels, code));
         if !labels.is_empty() {
