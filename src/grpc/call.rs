@@ -9,19 +9,19 @@ use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::clock::Instant;
-use crate::grpc::call_ref::CallRef;
+use crate::grpc::call_labels::CallLabels;
 use crate::grpc::code::Code;
 use crate::grpc::deferred::{DeferredCall, MessageRecorder};
+use crate::grpc::method_ref::CallRef;
 use crate::grpc::series::GrpcSeries;
 use crate::http::labels::head::{RequestHead, ResponseHead};
-use crate::http::series::label_values::LabelIds;
 use crate::lifecycle::end::{End, Exchange};
 use crate::lifecycle::on_drop::OnDrop;
 
 pub(crate) struct GrpcCall {
     layer: &'static GrpcSeries,
     state: CallState,
-    labels: LabelIds,
+    labels: CallLabels,
     started: Instant,
     /// The timeout in the request, `grpc-timeout`, in seconds.
     timeout: Option<f64>,
@@ -55,7 +55,7 @@ impl GrpcCall {
         let mut call = Self {
             layer,
             state: CallState::Ended,
-            labels: LabelIds::default(),
+            labels: CallLabels::default(),
             started: Instant::now(),
             timeout: None,
             response_code: None,
@@ -75,9 +75,9 @@ impl GrpcCall {
         let layer = self.layer;
         let path = request.uri().path();
         self.timeout = timeout(request.headers());
-        self.labels = layer.custom.of_request(RequestHead::new(request));
-        if let Some(method) = layer.find(path) {
-            let call = layer.call(method, self.labels);
+        let (call, labels) = layer.start(path, RequestHead::new(request));
+        self.labels = labels;
+        if let Some(call) = call {
             call.start();
             self.state = CallState::InProgress(call.clone());
             return MessageRecorder::Of(call);
@@ -91,7 +91,12 @@ impl GrpcCall {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         let state = std::mem::replace(&mut self.state, CallState::Ended);
-        Self { state, ..*self }
+        let labels = std::mem::take(&mut self.labels);
+        Self {
+            state,
+            labels,
+            ..*self
+        }
     }
 
     /// Reads the response head. The call ends if the response has no body.
@@ -105,7 +110,11 @@ impl GrpcCall {
         self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
         let head = ResponseHead::new(status, response.headers(), response.extensions());
-        self.layer.custom.read_response(head, &mut self.labels);
+        let call = match &self.state {
+            CallState::InProgress(call) => Some(call),
+            _ => None,
+        };
+        self.layer.read_response(head, call, &mut self.labels);
         if let CallState::Deferred(_) = self.state {
             // Without a gRPC head, nothing in the body proves that the method exists.
             if status != StatusCode::OK || !is_grpc(response.headers()) {
@@ -135,11 +144,9 @@ impl GrpcCall {
             return;
         };
         let deferred = Arc::clone(deferred);
-        let method = match proof {
-            Proof::Found => self.layer.register(&deferred.path),
-            Proof::Missing => self.layer.known_or_unknown(&deferred.path),
-        };
-        let call = self.layer.call(method, self.labels);
+        let is_found = matches!(proof, Proof::Found);
+        let labels = &mut self.labels;
+        let call = self.layer.start_deferred(&deferred.path, is_found, labels);
         call.start();
         self.state = CallState::InProgress(call.clone());
         deferred.register(call);
@@ -168,7 +175,7 @@ impl GrpcCall {
             // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
             let _ending = OnDrop(|| call.end());
             let layer = self.layer;
-            layer.record_end(&call.method, self.labels, code, seconds);
+            layer.record_end(&call.method, &self.labels, code, seconds);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use crate::grpc::call_ref::CallRef;
+use crate::grpc::method_ref::CallRef;
 use crate::sync::lock;
 
 /// The maximum number of sizes that a deferred call keeps. Clients choose how many messages they send.

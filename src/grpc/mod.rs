@@ -288,7 +288,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
-pub(crate) mod call_ref;
+pub(crate) mod call_labels;
 pub(crate) mod code;
 pub(crate) mod code_format;
 pub(crate) mod config;
@@ -301,6 +301,8 @@ pub(crate) mod future;
 pub(crate) mod layer;
 pub(crate) mod map_request_body;
 pub(crate) mod method;
+pub(crate) mod method_ref;
+pub(crate) mod method_rows;
 pub(crate) mod methods;
 pub(crate) mod metric;
 pub(crate) mod naming;

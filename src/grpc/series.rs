@@ -5,15 +5,17 @@ use std::sync::OnceLock;
 use metrics::{Key, NoopRecorder};
 
 use crate::error::Error;
-use crate::grpc::call_ref::CallRef;
+use crate::grpc::call_labels::CallLabels;
 use crate::grpc::code::Code;
 use crate::grpc::families::LabelSource;
 use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, MethodName};
-use crate::grpc::methods::{MethodRef, Methods};
+use crate::grpc::method_ref::{CallRef, MethodRef};
+use crate::grpc::method_rows::MethodRows;
+use crate::grpc::methods::Methods;
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
 use crate::http::config::http_label::On;
-use crate::http::series::custom_labels::CustomLabels;
+use crate::http::series::custom_labels::{CustomLabels, CustomValue};
 use crate::http::series::label_values::LabelIds;
 use crate::registry::lifetime::Lifetime;
 use crate::sink::activation::Activation;
@@ -30,7 +32,9 @@ pub(crate) struct GrpcSeries {
     names: [Option<String>; GrpcMetric::COUNT],
     /// The labels of the families, without constant labels.
     label_sources: [Vec<LabelSource>; GrpcMetric::COUNT],
-    methods: Methods,
+    pub(super) methods: Methods,
+    /// The series that can expire, if there are any: those of learned methods and of open labels.
+    pub(super) rows: Option<MethodRows>,
     method_overflow: Overflow,
     pub(crate) custom: CustomLabels,
     activation: Activation<GrpcSettings, Self>,
@@ -107,12 +111,18 @@ impl GrpcSeries {
 
     /// Allocates the tables.
     fn unregistered(settings: GrpcSettings, sink: Sink) -> Self {
+        let timeout = sink.shortest_idle_timeout();
+        let custom = match timeout {
+            Some(_) => CustomLabels::with_rows(&settings.labels),
+            None => CustomLabels::new(&settings.labels),
+        };
         Self {
             names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
             label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
-            methods: Methods::new(&settings, sink.has_idle_timeouts()),
+            methods: Methods::new(&settings, timeout.is_some()),
+            rows: timeout.map(|timeout| MethodRows::new(&settings, &custom, timeout)),
             method_overflow: Overflow::default(),
-            custom: CustomLabels::new(&settings.labels),
+            custom,
             activation: Activation::Active,
             settings,
             sink,
@@ -124,6 +134,10 @@ impl GrpcSeries {
         let Some(method) = self.methods.preregister(preregistered) else {
             return;
         };
+        let method = MethodRef::Static(method);
+        if let Some(rows) = &self.rows {
+            rows.preregister(preregistered);
+        }
         for labels in self.custom.listed(On::Everything) {
             self.call(method.clone(), labels);
         }
@@ -141,45 +155,7 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The method of a path, found without an allocation or a lock if the thread has used it before. `None` if a server
-    /// has to see proof first that the method exists. On a client, a new path is registered immediately, because it
-    /// comes from the program.
-    #[inline]
-    pub(crate) fn find(&'static self, path: &str) -> Option<MethodRef> {
-        match self.methods.find(path) {
-            Some(method) => Some(method),
-            None => self.find_new(path),
-        }
-    }
-
-    #[cold]
-    fn find_new(&'static self, path: &str) -> Option<MethodRef> {
-        match self.side() {
-            Side::Client => Some(self.register(path)),
-            Side::Server if MethodName::parts(path).is_none() => Some(self.methods.unknown()),
-            Side::Server => None,
-        }
-    }
-
-    /// The method of a path if it is known, otherwise that of calls to unknown methods.
-    pub(crate) fn known_or_unknown(&'static self, path: &str) -> MethodRef {
-        let known = self.methods.find(path);
-        known.unwrap_or_else(|| self.methods.unknown())
-    }
-
-    /// Registers a path whose method exists.
-    #[cold]
-    pub(crate) fn register(&'static self, path: &str) -> MethodRef {
-        let Some(name) = MethodName::of_path(path, self.settings.naming.unknown) else {
-            return self.methods.unknown();
-        };
-        self.methods.learn(path, name).unwrap_or_else(|| {
-            self.count_method_overflow();
-            self.methods.overflow()
-        })
-    }
-
-    fn count_method_overflow(&self) {
+    pub(super) fn count_method_overflow(&self) {
         let settings = &self.settings;
         let cause = || OverflowCause::Full {
             limit: settings.preregistered.len() + settings.max_methods,
@@ -206,20 +182,35 @@ impl GrpcSeries {
         CallRef::new(method, labels)
     }
 
-    /// Records the end of a call.
+    /// Records the end of a call to this method.
     #[inline]
     pub(crate) fn record_end(
         &self,
         method: &MethodRef,
-        labels: LabelIds,
+        labels: &CallLabels,
         code: Code,
         seconds: f64,
     ) {
-        let ends = self.end_series(method, labels);
-        ends.record(code, seconds, || self.new_code_series(method, labels, code));
-        if !labels.is_empty() {
+        let method = labels.end.as_ref().unwrap_or(method);
+        let ends = self.end_series(method, labels.ids);
+        let new = || self.new_code_series(method, labels.ids, code);
+        ends.record(code, seconds, new);
+        if !labels.ids.is_empty() {
             let family = self.main_name();
-            self.custom.count_overflow(labels, &self.sink, family);
+            self.custom.count_overflow(labels.ids, &self.sink, family);
+        }
+        if let (Some(rows), Some(end)) = (&self.rows, &labels.end) {
+            self.count_open_overflow(rows, end);
+        }
+    }
+
+    #[inline]
+    fn count_open_overflow(&self, rows: &MethodRows, end: &MethodRef) {
+        if end.is_overflow() {
+            let is_full = |label| rows.is_full(label);
+            let family = self.main_name();
+            self.custom
+                .count_open_overflow(end.values(), &self.sink, family, is_full);
         }
     }
 
@@ -308,7 +299,8 @@ impl GrpcSeries {
         code: Option<Code>,
     ) -> Option<Key> {
         let name = self.names[metric as usize].as_ref()?;
-        let value = |source| self.label_value(source, &method.name, labels, code);
+        let method_name = self.methods.name(method);
+        let value = |source| self.label_value(source, (method, &method_name), labels, code);
         let sources = self.label_sources[metric as usize].iter();
         let sources = sources.map(|source| (self.settings.label_name(*source), value(*source)));
         let constants = self.settings.options.constant_labels.iter();
@@ -320,7 +312,7 @@ impl GrpcSeries {
     fn label_value<'a>(
         &'a self,
         source: LabelSource,
-        name: &'a MethodName,
+        (method, name): (&'a MethodRef, &'a MethodName),
         labels: LabelIds,
         code: Option<Code>,
     ) -> &'a str {
@@ -330,7 +322,10 @@ impl GrpcSeries {
             LabelSource::Service => &name.service,
             LabelSource::Method => &name.method,
             LabelSource::FullMethod => &name.full,
-            LabelSource::Custom(i) => self.custom.value(i, labels),
+            LabelSource::Custom(i) => match self.custom.value(i, labels) {
+                CustomValue::Name(name) => name,
+                CustomValue::InRow(index) => method.values().nth(index).unwrap_or_default(),
+            },
             LabelSource::Code => code.map_or("", |code| code.name(naming.codes)),
             LabelSource::ErrorType => code.map_or("", |c| naming.error_value(c, self.side())),
         }

@@ -46,15 +46,15 @@ impl<R> RowCache<R> {
         entry.take_if(is_current)
     }
 
+    /// Returns the row with these values, which stays in the cache.
     #[inline]
-    fn get(&self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<Arc<Row<R>>> {
+    fn get(&self, hash: u64, rows: &OpenRows<R>, values: &[&str]) -> Option<&Arc<Row<R>>> {
         let row = self.rows.get(&hash)?.as_ref()?;
-        let is_current = row.is(rows, values) && !row.is_forgotten();
-        is_current.then(|| Arc::clone(row))
+        (row.is(rows, values) && !row.is_forgotten()).then_some(row)
     }
 
-    /// Makes an entry for a row; `None` if it is in use. From time to time, entries of forgotten rows are dropped, and
-    /// those whose row does not come back.
+    /// Makes an entry for a row; `None` if it is in use. From time to time, entries of forgotten rows are dropped, and those whose
+    /// row does not come back.
     fn make_entry(&mut self, hash: u64, row: Option<Arc<Row<R>>>) {
         if self.rows.len() >= self.sweep_at {
             let is_used = |row: &Arc<Row<R>>| !row.is_forgotten();
@@ -91,25 +91,34 @@ impl<R: Cached> OpenRows<R> {
         let (row, overflowed) = self.admit(values, make);
         let hash = self.hash(values);
         // Values beyond the limit are not cached, because there can be any number of them.
-        if overflowed == Overflowed::default() {
+        if !overflowed.any() {
             with_cache::<R, _>(|cache| cache.make_entry(hash, None));
         }
         let row = Some(row);
         (RowRef { row, hash }, overflowed)
     }
 
-    /// Like [`cached`](OpenRows::cached), but the row stays in the cache: for users that keep it while others need it.
+    /// Calls `then` with the row with these values, if there is one. Like [`cached`](Self::cached), but the row stays in the
+    /// cache, for rows that several requests of a thread use at the same time. `then` must not record.
     #[inline]
-    pub(crate) fn shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
+    pub(crate) fn with_cached<T>(
+        &self,
+        values: &[&str],
+        then: impl FnOnce(&Arc<Row<R>>) -> T,
+    ) -> Option<T> {
         let hash = self.hash(values);
-        with_cache(|cache| cache.get(hash, self, values))?
+        with_cache(|cache: &mut RowCache<R>| {
+            let row = cache.get(hash, self, values)?;
+            row.note_use();
+            Some(then(row))
+        })?
     }
 
-    /// Returns the row with these values like [`find`](OpenRows::find), and caches it.
+    /// Returns the row with these values if there is one, and caches it.
     #[cold]
-    pub(crate) fn find_shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
-        let row = self.find(values)?;
-        self.cache_shared(values, &row);
+    pub(crate) fn lookup_shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
+        let (row, overflowed) = self.lookup(values)?;
+        self.cache_shared(values, &row, overflowed);
         Some(row)
     }
 
@@ -119,17 +128,18 @@ impl<R: Cached> OpenRows<R> {
         &'static self,
         values: &[&str],
         make: impl FnOnce() -> R,
-    ) -> (Arc<Row<R>>, Overflowed) {
+    ) -> Arc<Row<R>> {
         let (row, overflowed) = self.admit(values, make);
-        if overflowed == Overflowed::default() {
-            self.cache_shared(values, &row);
-        }
-        (row, overflowed)
+        self.cache_shared(values, &row, overflowed);
+        row
     }
 
-    fn cache_shared(&self, values: &[&str], row: &Arc<Row<R>>) {
-        let hash = self.hash(values);
-        with_cache::<R, _>(|cache| cache.make_entry(hash, Some(Arc::clone(row))));
+    fn cache_shared(&self, values: &[&str], row: &Arc<Row<R>>, overflowed: Overflowed) {
+        // Values beyond the limit are not cached, because there can be any number of them.
+        if !overflowed.any() {
+            let hash = self.hash(values);
+            with_cache(|cache: &mut RowCache<R>| cache.make_entry(hash, Some(Arc::clone(row))));
+        }
     }
 }
 

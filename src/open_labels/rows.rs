@@ -3,21 +3,25 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use crate::clock::Instant;
 use crate::maps::MAX_NAME_LEN;
 use crate::registry::lifetime::{Lifetime, SeriesRow};
 use crate::sink::overflow::OVERFLOW;
 
 /// The maximum number of open labels: the custom labels of a layer, and its endpoint or gRPC method.
-const MAX_OPEN: usize = 9;
+pub(crate) const MAX_OPEN: usize = 9;
 
 /// The rows of one metric or layer. `R` is what a row consists of.
 pub(crate) struct OpenRows<R: 'static> {
     /// Seeded, because values can come from clients, and differently for each `OpenRows`, because threads have one cache.
     hasher: RandomState,
+    /// The time without a use after which a row is forgotten that has no series on the page. `None` if each row has.
+    unlisted_timeout: Option<Duration>,
     known: RwLock<Known<R>>,
 }
 
@@ -26,6 +30,8 @@ struct Known<R: 'static> {
     labels: Box<[LabelValues]>,
     rows: HashMap<RowKey, Arc<Row<R>>, RandomState>,
     last_id: u64,
+    /// See [`OpenRows::sweep`].
+    swept: Instant,
 }
 
 /// The values of a label.
@@ -59,12 +65,14 @@ fn uncounted_id(value: &str) -> Option<u64> {
 pub(crate) struct Row<R: 'static> {
     rows: &'static OpenRows<R>,
     key: RowKey,
-    values: Box<[Box<str>]>,
+    values: Arc<[Box<str>]>,
     /// Whether a value is `overflow`, so that several series share this one.
     is_overflow: bool,
     /// The number of its series that are on the page.
     listed: AtomicUsize,
     is_forgotten: AtomicBool,
+    /// Whether it was used since the last sweep.
+    is_used: AtomicBool,
     content: R,
 }
 
@@ -75,6 +83,10 @@ pub(crate) struct Overflowed(u16);
 impl Overflowed {
     fn add(&mut self, label: usize) {
         self.0 |= 1 << label;
+    }
+
+    pub(crate) fn any(self) -> bool {
+        self != Self::default()
     }
 
     /// The indexes of the labels.
@@ -92,12 +104,31 @@ impl<R> OpenRows<R> {
         });
         Self {
             hasher: RandomState::default(),
+            unlisted_timeout: None,
             known: RwLock::new(Known {
                 labels: labels.collect(),
                 rows: HashMap::default(),
                 last_id: EMPTY_ID,
+                swept: Instant::now(),
             }),
         }
+    }
+
+    /// Also forgets rows that have no series on the page, if they were not used for this time. Such a row is that of
+    /// requests whose response adds another value, or that are not counted.
+    pub(crate) fn forget_unlisted_after(self, timeout: Duration) -> Self {
+        Self {
+            unlisted_timeout: Some(timeout),
+            ..self
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Known<R>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Known<R>> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[inline]
@@ -107,10 +138,24 @@ impl<R> OpenRows<R> {
 
     /// Returns the row with these values, if there is one and none of the values is replaced by `overflow`.
     pub(crate) fn find(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let (row, overflowed) = self.known(values)?;
+        (!overflowed.any()).then_some(row)
+    }
+
+    /// Returns the row with these values if there is one, and the labels whose value is replaced by `overflow`.
+    pub(crate) fn lookup(&self, values: &[&str]) -> Option<(Arc<Row<R>>, Overflowed)> {
+        match self.known(values) {
+            Some((_, overflowed)) if overflowed.any() && self.sweep() => self.known(values),
+            known => known,
+        }
+    }
+
+    fn known(&self, values: &[&str]) -> Option<(Arc<Row<R>>, Overflowed)> {
+        let known = self.read();
         let (key, overflowed) = known.key(values)?;
         let row = known.rows.get(&key)?;
-        (overflowed == Overflowed::default()).then(|| Arc::clone(row))
+        row.note_use();
+        Some((Arc::clone(row), overflowed))
     }
 
     /// Returns the row with these values, and the labels whose value is replaced by `overflow`. A new row gets the content
@@ -120,47 +165,118 @@ impl<R> OpenRows<R> {
         values: &[&str],
         make: impl FnOnce() -> R,
     ) -> (Arc<Row<R>>, Overflowed) {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some((key, overflowed)) = known.key(values)
-            && let Some(row) = known.rows.get(&key)
-        {
-            return (Arc::clone(row), overflowed);
+        if let Some(known) = self.lookup(values) {
+            return known;
         }
-        drop(known);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.write();
         let (key, overflowed) = known.admit(values);
         if let Some(row) = known.rows.get(&key) {
             return (Arc::clone(row), overflowed);
         }
-        let ids = key.iter().zip(values);
-        let texts = ids.map(|(id, value)| match *id {
+        let texts = key.iter().zip(values).map(|(id, value)| match *id {
             OVERFLOW_ID => OVERFLOW,
             _ => value,
         });
-        let row = Arc::new(Row {
-            rows: self,
-            key,
-            is_overflow: key[..values.len()].contains(&OVERFLOW_ID),
-            values: texts.map(Into::into).collect(),
-            listed: AtomicUsize::new(0),
-            is_forgotten: AtomicBool::new(false),
-            content: make(),
-        });
+        let row = Arc::new(self.new_row(key, texts, make()));
         known.add(Arc::clone(&row));
         (row, overflowed)
     }
 
+    /// Returns a row that is forgotten from the start: for a user of a forgotten row that needs one with another value,
+    /// while there is no place for all of its values. None is replaced by `overflow`.
+    #[cold]
+    pub(crate) fn detached(&'static self, values: &[&str], content: R) -> Arc<Row<R>> {
+        let row = self.new_row(RowKey::default(), values.iter().copied(), content);
+        row.is_forgotten.store(true, Ordering::Relaxed);
+        Arc::new(row)
+    }
+
+    fn new_row<'a>(
+        &'static self,
+        key: RowKey,
+        values: impl Iterator<Item = &'a str>,
+        content: R,
+    ) -> Row<R> {
+        let values: Arc<[Box<str>]> = values.map(Into::into).collect();
+        Row {
+            rows: self,
+            key,
+            is_overflow: values.iter().any(|value| **value == *OVERFLOW),
+            values,
+            listed: AtomicUsize::new(0),
+            is_forgotten: AtomicBool::new(false),
+            is_used: AtomicBool::new(true),
+            content,
+        }
+    }
+
+    /// Makes a value known for ever.
+    pub(crate) fn keep_value(&self, label: usize, value: &str) {
+        let mut known = self.write();
+        known.last_id += 1;
+        let id = known.last_id;
+        if let Some(label) = known.labels.get_mut(label) {
+            let rows = 1;
+            label.values.insert(value.into(), KnownValue { id, rows });
+        }
+    }
+
+    /// Whether a label has a value.
+    pub(crate) fn has_value(&self, label: usize, value: &str) -> bool {
+        let known = self.read();
+        let label = known.labels.get(label);
+        label.is_some_and(|label| label.values.contains_key(value))
+    }
+
+    /// Whether a label has its maximum number of values.
+    pub(crate) fn is_full(&self, label: usize) -> bool {
+        let known = self.read();
+        let values = known.labels.get(label);
+        values.is_some_and(|values| values.values.len() >= values.limit)
+    }
+
     /// Forgets a row whose series have left the page. Values that no other row has no longer count.
     fn forget(&self, row: &Row<R>) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if !row.is_forgotten.swap(true, Ordering::Relaxed) {
+        let mut known = self.write();
+        // Another series of the row may have been registered meanwhile.
+        if !row.is_listed() && !row.is_forgotten.swap(true, Ordering::Relaxed) {
             known.remove(row);
         }
     }
 
+    /// Forgets the rows without series on the page that were not used since the last sweep. Called when a label is full,
+    /// and has an effect once per timeout. Returns whether a row was forgotten.
+    #[cold]
+    fn sweep(&self) -> bool {
+        let Some(timeout) = self.unlisted_timeout else {
+            return false;
+        };
+        let now = Instant::now();
+        let is_early = |known: &Known<R>| now.since(known.swept) < timeout;
+        if is_early(&self.read()) {
+            return false;
+        }
+        let mut known = self.write();
+        if is_early(&known) {
+            return false;
+        }
+        known.swept = now;
+        let rows = known.rows.values();
+        let is_unused = |row: &&Arc<Row<R>>| {
+            let was_used = row.is_used.swap(false, Ordering::Relaxed);
+            !was_used && !row.is_listed()
+        };
+        let unused: Vec<_> = rows.filter(is_unused).cloned().collect();
+        for row in &unused {
+            row.is_forgotten.store(true, Ordering::Relaxed);
+            known.remove(row);
+        }
+        !unused.is_empty()
+    }
+
     /// Forgets all rows.
     pub(crate) fn clear(&self) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.write();
         for (_, row) in known.rows.drain() {
             row.is_forgotten.store(true, Ordering::Relaxed);
         }
@@ -198,7 +314,7 @@ impl<R> Known<R> {
     }
 
     fn add(&mut self, row: Arc<Row<R>>) {
-        for (label, value) in self.labels.iter_mut().zip(&row.values) {
+        for (label, value) in self.labels.iter_mut().zip(&*row.values) {
             if let Some(known) = label.values.get_mut(value) {
                 known.rows += 1;
             }
@@ -208,7 +324,7 @@ impl<R> Known<R> {
 
     fn remove(&mut self, row: &Row<R>) {
         self.rows.remove(&row.key);
-        for (label, value) in self.labels.iter_mut().zip(&row.values) {
+        for (label, value) in self.labels.iter_mut().zip(&*row.values) {
             let Some(known) = label.values.get_mut(value) else {
                 continue;
             };
@@ -236,6 +352,10 @@ impl<R> Row<R> {
         self.values.iter().map(|value| &**value)
     }
 
+    pub(crate) fn shared_values(&self) -> &Arc<[Box<str>]> {
+        &self.values
+    }
+
     /// Whether a value is `overflow`.
     #[inline]
     pub(crate) fn is_overflow(&self) -> bool {
@@ -247,8 +367,21 @@ impl<R> Row<R> {
         &self.content
     }
 
+    /// Whether a series of it is on the page.
+    fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that it is used. Mostly only reads, because other threads read the same cache line.
     #[inline]
-    pub(super) fn is_forgotten(&self) -> bool {
+    pub(super) fn note_use(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_forgotten(&self) -> bool {
         self.is_forgotten.load(Ordering::Relaxed)
     }
 

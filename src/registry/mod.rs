@@ -31,6 +31,7 @@ pub(crate) mod window;
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use metrics::Unit;
 
@@ -243,9 +244,9 @@ impl Registry {
         Arc::clone(&self.inner.store)
     }
 
-    /// Whether series of this registry can expire.
-    pub(crate) fn has_idle_timeouts(&self) -> bool {
-        self.inner.idle_timeouts.any()
+    /// Returns the shortest idle timeout; `None` if series never expire.
+    pub(crate) fn shortest_idle_timeout(&self) -> Option<Duration> {
+        self.inner.idle_timeouts.shortest()
     }
 
     pub(crate) fn constant_labels(&self) -> &[(String, String)] {

@@ -78,12 +78,6 @@ impl<T> Default for NameRules<T> {
 }
 
 impl<T> NameRules<T> {
-    /// The values of all rules and the default.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
-        let of_patterns = self.by_pattern.iter().map(|(_, value)| value);
-        of_patterns.chain(&self.default)
-    }
-
     /// Returns the value of the rule that matches a sanitized name most closely.
     pub(crate) fn find(&self, name: &str) -> Option<(Closeness, &T)> {
         let matching = self.by_pattern.iter();
@@ -94,6 +88,12 @@ impl<T> NameRules<T> {
         matching
             .chain(default)
             .max_by_key(|(closeness, _)| *closeness)
+    }
+
+    /// Returns all values.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        let by_pattern = self.by_pattern.iter().map(|(_, value)| value);
+        by_pattern.chain(&self.default)
     }
 
     /// Sanitizes the patterns and converts the values. `setting` is the setting of the default, for messages.

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
-};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use metrics::{Key, Label};
 
@@ -25,7 +23,7 @@ use crate::registry::handles::{
     RegistryCounter, RegistryFloatCounter, RegistryGauge, RegistryHistogram, RegistryInProgress,
     RegistryStateSet,
 };
-use crate::registry::lifetime::{Lifetime, SeriesRow};
+use crate::registry::lifetime::{Lifetime, RowsOfSeries};
 use crate::registry::tracked::SlotIndex;
 use crate::sync::lock;
 
@@ -40,8 +38,8 @@ pub(crate) struct Known<H> {
     pub(crate) cells: SeriesCells,
     /// Whether it never expires, see [`Lifetime::Permanent`].
     is_permanent: AtomicBool,
-    /// The rows that it belongs to, see [`Lifetime::OfRow`]: one for each layer or catalogue that has it.
-    rows: Vec<Weak<dyn SeriesRow>>,
+    /// See [`Lifetime::OfRow`].
+    pub(crate) rows: RowsOfSeries,
     /// Its slot among the series that can expire.
     pub(crate) slot: Option<SlotIndex>,
 }
@@ -63,21 +61,6 @@ impl<H> Known<H> {
     /// Whether no handle exists, see [`is_unheld`].
     pub(crate) fn is_unheld(&mut self) -> bool {
         !*self.is_permanent.get_mut() && is_unheld(&mut self.handle)
-    }
-
-    /// The rows that the series belongs to and that exist.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = Arc<dyn SeriesRow>> {
-        self.rows.iter().filter_map(Weak::upgrade)
-    }
-
-    /// Adds the series to a row. Returns whether it is new there.
-    pub(crate) fn join(&mut self, row: &Weak<dyn SeriesRow>) -> bool {
-        self.rows.retain(|row| row.strong_count() > 0);
-        let is_new = !self.rows.iter().any(|known| known.ptr_eq(row));
-        if is_new {
-            self.rows.push(Weak::clone(row));
-        }
-        is_new
     }
 }
 
@@ -339,7 +322,7 @@ impl Registry {
             handle: Arc::new(handle),
             cells,
             is_permanent: AtomicBool::new(lifetime.is_permanent()),
-            rows: Vec::new(),
+            rows: RowsOfSeries::None,
             slot: self.track(family, key, cells, lifetime),
         }
     }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
 
@@ -179,14 +180,6 @@ impl Sink {
         leak()
     }
 
-    /// Whether series can expire. Those of recorders of other crates cannot.
-    pub(crate) fn has_idle_timeouts(&self) -> bool {
-        match &self.0 {
-            SinkKind::Registry(registry) => registry.has_idle_timeouts(),
-            SinkKind::Recorder(_) | SinkKind::Global => false,
-        }
-    }
-
     /// Adds a layer to those that [`Registry::layers`] returns.
     pub(crate) fn add_layer(&self, describe: DescribeLayer) {
         if let SinkKind::Registry(registry) = &self.0 {
@@ -215,6 +208,14 @@ impl Sink {
         match &self.0 {
             SinkKind::Registry(registry) => registry.registered_buckets(family),
             SinkKind::Recorder(_) | SinkKind::Global => Buckets::default(),
+        }
+    }
+
+    /// Returns the shortest idle timeout of a registry; `None` if series never expire.
+    pub(crate) fn shortest_idle_timeout(&self) -> Option<Duration> {
+        match &self.0 {
+            SinkKind::Registry(registry) => registry.shortest_idle_timeout(),
+            SinkKind::Recorder(_) | SinkKind::Global => None,
         }
     }
 

@@ -83,6 +83,14 @@ impl AllowedValues {
             Self::AtMost(_) => None,
         }
     }
+
+    /// The maximum number of values, if they are not listed.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        match self {
+            Self::Listed(_) => None,
+            Self::AtMost(limit) => Some(*limit),
+        }
+    }
 }
 
 /// The metrics that have a label. Ordered: each variant includes the metrics of those before it.

@@ -19,7 +19,7 @@ pub(crate) struct LabelIds {
     last: u64,
 }
 
-const ABSENT: u16 = 0;
+pub(super) const ABSENT: u16 = 0;
 const OVERFLOWED: u16 = 1;
 const FIRST: u16 = 2;
 
@@ -150,22 +150,15 @@ impl LabelValueIds {
 
     /// Why a value got the id of `overflow`. `label` is the configuration of this label.
     pub(crate) fn overflow_cause(&self, label: &HttpLabel) -> OverflowCause {
-        let is_preset = label.is_preset;
         match &label.values {
             AllowedValues::Listed(values) => OverflowCause::NotListed {
                 listed: distinct(values),
-                advice: match is_preset {
+                advice: match label.is_preset {
                     true => "the list of this label is fixed",
                     false => "add the value to `values`",
                 },
             },
-            AllowedValues::AtMost(limit) if self.ids.is_full() => OverflowCause::Full {
-                limit: *limit,
-                advice: match is_preset {
-                    true => "the limit of this label is fixed",
-                    false => "raise `max_values`, or list the values with `values`",
-                },
-            },
+            AllowedValues::AtMost(limit) if self.ids.is_full() => full_cause(label, *limit),
             AllowedValues::AtMost(_) => OverflowCause::TooLong,
         }
     }
@@ -177,6 +170,15 @@ impl LabelValueIds {
             id => lock(&self.names)[usize::from(id - FIRST)],
         }
     }
+}
+
+/// Why a value of a label with `limit` values is `overflow`.
+pub(super) fn full_cause(label: &HttpLabel, limit: usize) -> OverflowCause {
+    let advice = match label.is_preset {
+        true => "the limit of this label is fixed",
+        false => "raise `max_values`, or list the values with `values`",
+    };
+    OverflowCause::Full { limit, advice }
 }
 
 /// The number of distinct values. The empty string does not count: it is the same as an absent value.

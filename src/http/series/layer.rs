@@ -17,7 +17,7 @@ use crate::http::labels::method::Method;
 use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Handles};
 use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
-use crate::http::series::custom_labels::CustomLabels;
+use crate::http::series::custom_labels::{CustomLabels, CustomValue};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::needs::Needs;
@@ -354,7 +354,10 @@ impl LayerSeries {
                 Cow::Borrowed(method)
             }
             LabelSource::Endpoint => series.endpoint.name.into(),
-            LabelSource::Custom(i) => self.custom.value(i, ids).into(),
+            LabelSource::Custom(i) => match self.custom.value(i, ids) {
+                CustomValue::Name(name) => name.into(),
+                CustomValue::InRow(_) => "".into(),
+            },
             LabelSource::Status => of_status(&|status| naming.status_value(status)),
             LabelSource::ErrorKind => of_status(&|status| settings.kind_of(status).into()),
             LabelSource::ErrorType => of_status(&|status| settings.error_type(status)),

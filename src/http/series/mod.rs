@@ -6,6 +6,7 @@
 pub(crate) mod completion;
 pub(crate) mod connection;
 pub(crate) mod custom_labels;
+pub(crate) mod custom_values;
 pub(crate) mod endpoint;
 pub(crate) mod label_values;
 pub(crate) mod layer;

@@ -159,7 +159,7 @@ impl Registry {
                 family.unlist(&self.prefix_of(family, key), series.shown.is_some());
                 series.unlist(store, family, reading, is_unheld);
                 series.unlisted_by = page.map_or(0, |page| page.number);
-                known.rows().for_each(|row| row.series_unlisted());
+                known.rows.unlisted();
             }
             return;
         }
@@ -172,7 +172,7 @@ impl Registry {
                 series.is_requested = false;
                 family.add(self.prefix_of(family, key), series.cells);
                 series.added = self.inner.pages.started();
-                known.rows().for_each(|row| row.series_listed());
+                known.rows.listed();
             }
         } else if is_unheld && pages.may_expire(page) {
             let cells = series.cells;
@@ -203,10 +203,10 @@ impl Registry {
         let Some(known) = handles.get_mut(key) else {
             return;
         };
-        let is_new = known.join(row);
         let mut slots = family.tracked.get();
         let series = known.slot.zip(slots.as_mut());
         let series = series.and_then(|(slot, slots)| slots.get_mut(slot));
+        let is_new = known.rows.add(row);
         if let Some(series) = series.filter(|series| !series.is_listed) {
             series.is_requested = true;
         } else if is_new && let Some(row) = row.upgrade() {

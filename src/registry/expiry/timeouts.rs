@@ -35,10 +35,13 @@ impl IdleTimeouts {
         })
     }
 
-    /// Whether there is a timeout.
-    pub(crate) fn any(&self) -> bool {
-        let by_name = self.by_name.values().any(Option::is_some);
-        by_name || self.by_label.iter().any(|(_, timeout)| timeout.is_some())
+    /// Returns the shortest timeout; `None` if no series expires.
+    pub(crate) fn shortest(&self) -> Option<Duration> {
+        let by_pattern = self
+            .by_name
+            .values()
+            .chain(self.by_label.iter().map(|(_, timeout)| timeout));
+        by_pattern.copied().flatten().min()
     }
 
     /// Returns the timeout of a series: that of its name, else of its prefix, else the shortest of its labels, else the

@@ -1,0 +1,166 @@
+//! [`MethodRows`]: the series of a layer that can expire.
+
+use std::cell::RefCell;
+use std::iter;
+use std::sync::Arc;
+use std::thread::LocalKey;
+use std::time::Duration;
+
+use crate::grpc::method::MethodSeries;
+use crate::grpc::method_ref::MethodRef;
+use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
+use crate::http::series::custom_labels::CustomLabels;
+use crate::http::series::custom_values::{CustomValues, OpenTexts};
+use crate::http::series::label_values::LabelIds;
+use crate::open_labels::cache::{Cached, RowCache};
+use crate::open_labels::rows::{OpenRows, Row};
+use crate::sink::overflow::OVERFLOW;
+
+/// The series of a layer that can expire, by the values of the open labels and the path of the method. A row is forgotten
+/// when its series have expired.
+///
+/// Instead of a path, unknown methods have the empty string, and methods beyond the limit `overflow`.
+pub(crate) struct MethodRows {
+    rows: OpenRows<MethodSeries>,
+    /// For each open label, whether all metrics have it.
+    on_everything: Box<[bool]>,
+}
+
+impl MethodRows {
+    /// `timeout` is the shortest time after which a series expires.
+    pub(crate) fn new(settings: &GrpcSettings, custom: &CustomLabels, timeout: Duration) -> Self {
+        let methods = settings.preregistered.len() + settings.max_methods;
+        let rows = OpenRows::new(custom.open_limits().chain([methods]));
+        let open = custom.open_limits().count();
+        let on_everything = (0..open).map(|label| custom.open_is_on_everything(label));
+        Self {
+            rows: rows.forget_unlisted_after(timeout),
+            on_everything: on_everything.collect(),
+        }
+    }
+
+    /// The number of open labels, and the index of the path among the values of a row.
+    fn open(&self) -> usize {
+        self.on_everything.len()
+    }
+
+    /// Gives a preregistered method its place under the limit.
+    pub(crate) fn preregister(&self, preregistered: &PreregisteredMethod) {
+        self.rows.keep_value(self.open(), &preregistered.path());
+    }
+
+    /// Whether a method was learned, or is preregistered.
+    pub(crate) fn knows(&self, path: &str) -> bool {
+        self.rows.has_value(self.open(), path)
+    }
+
+    /// Whether a custom label has its maximum number of values. `label` is its index among the open labels.
+    pub(crate) fn is_full(&self, label: usize) -> bool {
+        self.rows.is_full(label)
+    }
+
+    /// The values of the labels of a call. `end` are the series of its end, if an open label is present.
+    pub(crate) fn values_of<'a>(
+        &self,
+        labels: LabelIds,
+        end: Option<&'a MethodRef>,
+    ) -> CustomValues<'a> {
+        let present = end.into_iter().flat_map(MethodRef::values);
+        let open = present.chain(iter::repeat("")).take(self.open());
+        CustomValues::of_series(labels, open)
+    }
+
+    /// The row of calls in progress, if the calling thread has it in its cache.
+    #[inline]
+    pub(crate) fn cached_call(
+        &self,
+        values: &CustomValues<'_>,
+        path: &str,
+    ) -> Option<Arc<Row<MethodSeries>>> {
+        self.with_call(values, path, |values| {
+            self.rows.with_cached(values, Arc::clone)
+        })
+    }
+
+    /// The row of calls in progress.
+    #[inline]
+    pub(crate) fn call(
+        &'static self,
+        values: &CustomValues<'_>,
+        path: &str,
+    ) -> Arc<Row<MethodSeries>> {
+        self.with_call(values, path, |values| self.row(values))
+    }
+
+    /// The row of calls that end; `None` if all open labels are absent. The path is that of the row of the call, and not
+    /// replaced by `overflow`, even if the method is forgotten.
+    #[inline]
+    pub(crate) fn end(
+        &'static self,
+        values: &CustomValues<'_>,
+        path: &str,
+    ) -> Option<Arc<Row<MethodSeries>>> {
+        if !values.has_open() {
+            return None;
+        }
+        let row = values.with_open(|texts| {
+            let mut texts = OpenTexts::of(texts.as_slice().iter().copied());
+            texts.push(path);
+            self.row(texts.as_slice())
+        });
+        match row.values().last() {
+            Some(OVERFLOW) if path != OVERFLOW => Some(self.detached(&row, path)),
+            _ => Some(row),
+        }
+    }
+
+    /// A row for the end of a call whose method is forgotten and has no place any more.
+    #[cold]
+    fn detached(&'static self, row: &Row<MethodSeries>, path: &str) -> Arc<Row<MethodSeries>> {
+        let mut values = OpenTexts::of(row.values().take(self.open()));
+        values.push(path);
+        let content = MethodSeries::default();
+        self.rows.detached(values.as_slice(), content)
+    }
+
+    /// Whether all metrics of a call have an open label.
+    #[inline]
+    pub(crate) fn is_call_open(&self, values: &CustomValues<'_>) -> bool {
+        values.has_open()
+            && self.with_call(values, "", |values| {
+                values.iter().any(|value| !value.is_empty())
+            })
+    }
+
+    /// Calls `then` with the values of the row of calls in progress: without the labels that not all metrics have.
+    #[inline]
+    fn with_call<T>(
+        &self,
+        values: &CustomValues<'_>,
+        path: &str,
+        then: impl FnOnce(&[&str]) -> T,
+    ) -> T {
+        values.with_open(|texts| {
+            let texts = self.on_everything.iter().zip(texts.as_slice());
+            let texts = texts.map(|(kept, text)| if *kept { *text } else { "" });
+            let mut texts = OpenTexts::of(texts);
+            texts.push(path);
+            then(texts.as_slice())
+        })
+    }
+
+    #[inline]
+    fn row(&'static self, values: &[&str]) -> Arc<Row<MethodSeries>> {
+        let cached = self.rows.with_cached(values, Arc::clone);
+        cached.unwrap_or_else(|| self.rows.admit_shared(values, MethodSeries::default))
+    }
+}
+
+impl Cached for MethodSeries {
+    fn cache() -> &'static LocalKey<RefCell<RowCache<Self>>> {
+        thread_local! {
+            static CACHE: RefCell<RowCache<MethodSeries>> = const { RefCell::new(RowCache::new()) };
+        }
+        &CACHE
+    }
+}
