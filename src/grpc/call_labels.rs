@@ -104,7 +104,8 @@ impl GrpcSeries {
             self.custom.read_response(head, &mut labels.ids);
             return;
         };
-        let end = labels.end.take();
+        // A clone, because the function of a label may panic: then the labels stay.
+        let end = labels.end.clone();
         let mut values = rows.values_of(labels.ids, end.as_ref());
         self.custom.read_response_values(head, &mut values);
         *labels = labels_in_rows(rows, &values, call);

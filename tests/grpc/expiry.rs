@@ -1,4 +1,5 @@
-//! Learned methods whose series expire: their place under `max_methods` is free again, and no call is lost.
+//! Learned methods and values of open labels whose series expire: their places under the limits are free again, and no
+//! call is lost.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -13,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::sync::oneshot;
 use tower::{Layer, Service, service_fn};
 use tower_prometheus::grpc::{GrpcMetric, GrpcMetricsLayer, GrpcRequestBody, GrpcType};
+use tower_prometheus::http::HttpLabel;
 use tower_prometheus::{GrpcMetrics, Registry};
 
 use test_support::body::{ScriptedBody, Step};
@@ -33,11 +35,18 @@ fn metrics_of(side: &str) -> GrpcMetrics {
     }
 }
 
+/// A call to `method`, or of a tenant: `tenant/method`.
 fn request(method: &str) -> Request<ScriptedBody> {
-    let request =
-        Request::post(format!("/shop.Orders/{method}")).header("content-type", "application/grpc");
+    let (tenant, method) = method.split_once('/').unwrap_or(("", method));
+    let request = Request::post(format!("/shop.Orders/{method}"))
+        .header("content-type", "application/grpc")
+        .header("x-tenant", tenant);
     let body = ScriptedBody::new([Step::Data(MESSAGE)]);
     request.body(body).unwrap()
+}
+
+fn tenant() -> HttpLabel {
+    HttpLabel::from_request("tenant", |request| request.header("x-tenant"))
 }
 
 /// A response with this code in its head, and a message if it is `OK`.
@@ -244,6 +253,115 @@ fn deferred_call_gets_the_name_that_its_method_has_when_it_ends() {
     assert_eq!(get("in_progress", "overflow"), Some(0.0));
 }
 
+#[test]
+fn value_of_an_open_label_gets_its_place_after_another_has_expired() {
+    for label in [tenant(), tenant().on_histograms(), tenant().on_everything()] {
+        for method in ["Place", "Learned"] {
+            let registry = expiring();
+            let metrics = GrpcMetrics::server().max_methods(1);
+            let metrics = metrics.method("shop.Orders", "Place", GrpcType::Unary);
+            let metrics = metrics.label(label.clone().max_values(1));
+            let layer = metrics.build(&registry).unwrap();
+            let handled = |tenant| {
+                let labels = [("tenant", tenant), ("grpc_method", method)];
+                registry.sum("grpc_server_handled_total", &labels)
+            };
+            call(layer, &format!("/{method}"));
+            for tenants in [["a", "b"], ["b", "a"], ["a", "b"]] {
+                let [known, beyond] = tenants;
+                call(layer, &format!("{known}/{method}"));
+                call(layer, &format!("{beyond}/{method}"));
+                assert_eq!(handled(known), Some(1.0), "{known} of {method}");
+                assert_eq!(handled(beyond), None, "{beyond} of {method}");
+                assert_eq!(handled("overflow"), Some(1.0), "{method}");
+                for tenant in [known, "overflow"] {
+                    let _ = render_until_gone(&registry, &format!("tenant=\"{tenant}\""));
+                }
+            }
+            let overflow = [("family", "grpc_server_handled_total"), ("label", "tenant")];
+            let overflow = registry.sum("metrics_label_overflow_total", &overflow);
+            assert_eq!(overflow, Some(3.0));
+            if method == "Place" {
+                assert_eq!(handled(""), Some(1.0), "it is preregistered");
+            }
+        }
+    }
+}
+
+#[test]
+fn preregistered_methods_with_open_labels_need_no_place_of_a_learned_method() {
+    let registry = expiring();
+    let metrics = GrpcMetrics::client().max_methods(1).label(tenant());
+    let metrics = metrics.method("shop.Orders", "Place", GrpcType::Unary);
+    let layer = metrics.build(&registry).unwrap();
+    for method in ["a/Learned", "a/Place", "b/Place", "a/Beyond"] {
+        call(layer, method);
+    }
+    let handled = |method| value(&registry, "grpc_client_handled_total", method);
+    assert_eq!(handled("Learned"), Some(1.0));
+    assert_eq!(handled("Place"), Some(2.0));
+    assert_eq!(handled("overflow"), Some(1.0));
+    let place = [
+        ("grpc_method", "Place"),
+        ("grpc_type", "unary"),
+        ("tenant", "a"),
+    ];
+    let place = registry.sum("grpc_client_handled_total", &place);
+    assert_eq!(place, Some(1.0));
+}
+
+/// The method is unknown at first, and the tenant has expired meanwhile.
+#[test]
+fn deferred_call_keeps_its_open_labels() {
+    let registry = expiring();
+    let label = tenant().on_everything().max_values(1);
+    let metrics = GrpcMetrics::server().max_methods(1).label(label);
+    let layer = metrics.build(&registry).unwrap();
+    let calls = ["a/A", "a/A", "/A"].map(|method| PendingCall::start(layer, method));
+    call(layer, "a/A");
+    let _ = render_until_gone(&registry, "\"A\"");
+    let [found, failed, without] = calls;
+    failed.end("5");
+    found.end("0");
+    without.end("0");
+    for metric in ["started_total", "handled_total", "msg_received_total"] {
+        for (tenant, method) in [("a", "unknown"), ("a", "A"), ("", "A")] {
+            let labels = [("tenant", tenant), ("grpc_method", method)];
+            let value = registry.sum(&format!("grpc_server_{metric}"), &labels);
+            assert_eq!(value, Some(1.0), "{metric} of {tenant} {method}");
+        }
+    }
+}
+
+/// The place of the method is taken when the response has another value of an open label.
+#[test]
+fn labels_of_a_response_are_on_the_end_of_a_call_whose_method_is_forgotten() {
+    let registry = expiring();
+    let code = HttpLabel::from_response("code", |response| response.header("grpc-status"));
+    let metrics = GrpcMetrics::client()
+        .max_methods(1)
+        .label(code)
+        .label(tenant());
+    let layer = metrics.without(GrpcMetric::InProgress).build(&registry);
+    let layer = layer.unwrap();
+    let ended = PendingCall::start(layer, "a/A");
+    let cancelled = PendingCall::start(layer, "a/A");
+    let _ = render_until_gone(&registry, "\"A\"");
+    call(layer, "b/B");
+    ended.end("7");
+    drop(cancelled);
+    let handled = |labels: &[(&str, &str)]| registry.sum("grpc_client_handled_total", labels);
+    let of_a = [("grpc_method", "A"), ("tenant", "a"), ("code", "7")];
+    assert_eq!(handled(&of_a), Some(1.0));
+    let of_a = [("grpc_method", "A"), ("tenant", "a"), ("code", "")];
+    assert_eq!(handled(&of_a), Some(1.0));
+    assert_eq!(handled(&[]), Some(3.0));
+    let _ = render_until_gone(&registry, "\"A\"");
+    let _ = render_until_gone(&registry, "\"B\"");
+    call(layer, "/C");
+    assert_eq!(handled(&[("grpc_method", "C")]), Some(1.0));
+}
+
 /// What a series has counted over all its lives. A life ends where a page does not have the series.
 #[derive(Default)]
 struct Lives {
@@ -296,7 +414,8 @@ fn totals_over_all_lives_equal_the_calls_of_several_threads() {
     for side in ["server", "client"] {
         for has_in_progress in [false, true] {
             let registry = expiring();
-            let metrics = metrics_of(side).max_methods(8);
+            let label = tenant().on_everything().max_values(3);
+            let metrics = metrics_of(side).max_methods(8).label(label);
             let layer = match has_in_progress {
                 true => metrics.build(&registry),
                 false => metrics.without(GrpcMetric::InProgress).build(&registry),
@@ -341,7 +460,10 @@ fn record(layer: GrpcMetricsLayer, thread: usize, stop: &AtomicBool, calls: &Ato
             break;
         }
         let phase = (i / 2000 + thread) % 6;
-        in_progress.push_back(start(layer, &format!("M{}", 4 * phase + i % 4)));
+        in_progress.push_back(start(
+            layer,
+            &format!("{}/M{}", phase % 5, 4 * phase + i % 4),
+        ));
         calls.fetch_add(1, Ordering::Relaxed);
         if in_progress.len() > 20 {
             let body = in_progress.pop_front().unwrap();
