@@ -92,13 +92,40 @@ where
     S: Service<Request<()>, Response = Response<B>> + Clone,
     B: http_body::Body,
 {
+    let mut own = inner.clone();
+    let own = allocations(|| run(own.call(request())));
+    let measure = |registry: &Registry| {
+        let layer: HttpMetricsLayer = metrics.clone().build(registry).unwrap();
+        let mut measured = layer.layer(inner.clone());
+        assert_eq!(allocations(|| run(measured.call(request()))), own);
+        assert_eq!(registry.sum("http_requests_total", &[]), Some(103.0));
+    };
+    let expiring = Registry::builder().idle_timeout(Duration::from_secs(60));
+    measure(&expiring.build().unwrap());
     let registry = Registry::new();
-    let layer: HttpMetricsLayer = metrics.build(&registry).unwrap();
-    let (mut plain, mut measured) = (inner.clone(), layer.layer(inner));
-    let own = allocations(|| run(plain.call(request())));
-    assert_eq!(allocations(|| run(measured.call(request()))), own);
-    assert_eq!(registry.sum("http_requests_total", &[]), Some(103.0));
+    measure(&registry);
     registry
+}
+
+#[test]
+fn values_beyond_the_limit_do_not_allocate_in_a_registry_with_timeouts() {
+    let registry = Registry::builder().idle_timeout(Duration::from_secs(60));
+    let registry = registry.build().unwrap();
+    let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
+    let layer = HttpMetrics::server().label(tenant.max_values(1));
+    let mut service = layer
+        .build(&registry)
+        .unwrap()
+        .layer(service_fn(hello::<()>));
+    let request = |tenant| {
+        let request = Request::get("/").header("x-tenant", tenant);
+        request.body(()).unwrap()
+    };
+    run(service.call(request("first")));
+    let own = allocations(|| drop(request("further")));
+    assert_eq!(allocations(|| run(service.call(request("further")))), own);
+    let overflow = registry.sum("http_requests_total", &[("tenant", "overflow")]);
+    assert_eq!(overflow, Some(103.0));
 }
 
 #[test]
@@ -553,9 +580,9 @@ fn operation_layer_does_not_allocate() {
     assert_eq!(count("cancelled"), Some(206.0));
 }
 
-/// Some requests need a box. It is freed however they end: `allocations` asserts that.
+/// Some requests need a box. It is reused however they end: `allocations` asserts that the calls keep no memory.
 #[test]
-fn memory_of_a_request_is_freed_however_it_ends() {
+fn memory_of_a_request_is_reused_however_it_ends() {
     let response = || Response::new(Full::new(Bytes::from_static(b"hello")));
     let request = || {
         let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -571,7 +598,8 @@ fn memory_of_a_request_is_freed_however_it_ends() {
         .unwrap()
         .layer(service_fn(|_: Request<()>| ready(Ok::<_, ()>(response()))));
     let new_request = || request().body(()).unwrap();
-    assert!(allocations(|| run(traced.call(new_request()))) > allocations(|| drop(new_request())));
+    let own = allocations(|| drop(new_request()));
+    assert_eq!(allocations(|| run(traced.call(new_request()))), own);
     allocations(|| drop(traced.call(new_request())));
     // An aborted body.
     allocations(|| drop(traced.call(new_request()).now_or_never()));

@@ -365,9 +365,12 @@ pub(crate) struct RequestCells {
     requests: Address,
     sum: Address,
     buckets: DurationBuckets,
-    /// Keeps the cells, see [`copy_of`]; `None` if they belong to permanent series.
-    _registered: Option<Box<(Arc<RegistryCounter>, Arc<RegistryHistogram>)>>,
+    /// Keeps the cells, see [`copy_of`]. Boxed, because most series are permanent.
+    _registered: Option<Box<Registered>>,
 }
+
+/// The handles of a [`RequestCells`]; `None` for a series that is permanent.
+type Registered = (Option<Arc<RegistryCounter>>, Option<Arc<RegistryHistogram>>);
 
 enum DurationBuckets {
     /// The first of the classic buckets.
@@ -396,11 +399,10 @@ impl RequestCells {
             requests: requests.at,
             sum: duration.sum,
             buckets,
-            _registered: requests
-                .registered
-                .clone()
-                .zip(duration.registered.clone())
-                .map(Box::new),
+            _registered: match (&requests.registered, &duration.registered) {
+                (None, None) => None,
+                (requests, duration) => Some(Box::new((requests.clone(), duration.clone()))),
+            },
         })
     }
 

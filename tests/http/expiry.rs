@@ -1,10 +1,14 @@
 //! Series of custom labels that expire.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
-use tower_prometheus::http::{HttpLabel, HttpMetric};
-use tower_prometheus::{HttpMetrics, Registry};
+use tower_prometheus::http::{Endpoint, HttpLabel, HttpMetric};
+use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry};
 
 use test_support::render_until_gone;
 use test_support::service::{ok, request_to};
@@ -63,4 +67,174 @@ async fn series_of_a_client_expire_by_host() {
         let _ = render_until_gone(&registry, "peer.example");
     }
     assert_eq!(registry.sum("http_client_requests_in_progress", &[]), None);
+}
+
+/// Reads pages as Prometheus does, and adds up the lives of each series.
+#[derive(Default)]
+struct Scraper {
+    last: BTreeMap<String, f64>,
+    ended: BTreeMap<String, f64>,
+    lives: usize,
+}
+
+impl Scraper {
+    fn scrape(&mut self, registry: &Registry) {
+        let page = registry.render();
+        let lines = page.lines().filter(|line| !line.starts_with('#'));
+        let samples = lines.map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        });
+        let now: BTreeMap<String, f64> = samples.collect();
+        for (name, value) in &now {
+            assert!(*value >= 0.0, "{name} is {value}");
+        }
+        for (name, value) in &self.last {
+            match now.get(name) {
+                Some(_) if name.contains("in_progress") => {}
+                Some(later) => assert!(later >= value, "{name} fell from {value} to {later}"),
+                None => {
+                    *self.ended.entry(name.clone()).or_default() += value;
+                    self.lives += 1;
+                }
+            }
+        }
+        self.last = now;
+    }
+
+    /// The total over all lives of all series of a metric whose labels contain `label`.
+    fn total(&self, metric: &str, label: &str) -> f64 {
+        let all = self.last.iter().chain(&self.ended);
+        let of_metric = |name: &str| {
+            let labels = name.strip_prefix(metric);
+            labels.is_some_and(|labels| labels.starts_with('{') && labels.contains(label))
+        };
+        all.filter(|(name, _)| of_metric(name))
+            .map(|(_, value)| value)
+            .sum()
+    }
+}
+
+const TENANTS: usize = 12;
+
+/// Sends requests of tenants that come and go, of which several are in progress at the same time. Returns how many each
+/// tenant has sent.
+fn send_of_tenants(layer: &HttpMetricsLayer, thread: usize) -> [f64; TENANTS] {
+    const ROUNDS: usize = 20_000;
+    let mut sent = [0.0; TENANTS];
+    let mut in_progress = VecDeque::new();
+    for round in 0..ROUNDS {
+        let (answered, answer) = tokio::sync::oneshot::channel::<Response<String>>();
+        let mut answer = Some(answer);
+        let answer = move |_: Request<()>| answer.take().unwrap();
+        let mut service = layer.layer(service_fn(answer));
+        // Each tenant sends requests for a while, and then does not for a while.
+        let tenant = (round / 200 + thread * 5) % TENANTS;
+        sent[tenant] += 1.0;
+        let request = Request::get("/").header("x-tenant", format!("t{tenant}."));
+        let request = request.extension(Endpoint::from_static("/orders"));
+        let mut response = Box::pin(service.call(request.body(()).unwrap()));
+        if round % 3 > 0 {
+            assert!(response.as_mut().now_or_never().is_none());
+        }
+        in_progress.push_back((answered, response, round));
+        if in_progress.len() > 5 {
+            let (answered, response, round) = in_progress.pop_front().unwrap();
+            if round % 7 > 0 {
+                let response_of = Response::builder().header("x-cache", format!("c{}", round % 2));
+                answered
+                    .send(response_of.body(String::new()).unwrap())
+                    .unwrap();
+                drop(response.now_or_never().unwrap().unwrap());
+            }
+        }
+        if round % 50 == 0 {
+            std::thread::yield_now();
+        }
+    }
+    sent
+}
+
+#[test]
+fn totals_over_all_lives_equal_the_requests_that_were_sent() {
+    const THREADS: usize = 4;
+    for max_tenants in [50, 5] {
+        let registry = expiring();
+        let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
+        let cache = HttpLabel::from_response("cache", |response| response.header("x-cache"));
+        let metrics = HttpMetrics::server()
+            .label(tenant.on_everything().max_values(max_tenants))
+            .label(cache);
+        let layer = metrics.build(&registry).unwrap();
+        let done = AtomicBool::new(false);
+        let (sent, mut scraper) = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let layer = &layer;
+                    scope.spawn(move || send_of_tenants(layer, thread))
+                })
+                .collect();
+            let (registry, done) = (&registry, &done);
+            let scraper = scope.spawn(move || {
+                let mut scraper = Scraper::default();
+                while !done.load(Ordering::Acquire) {
+                    scraper.scrape(registry);
+                }
+                scraper
+            });
+            let mut sent = [0.0; TENANTS];
+            for sender in senders {
+                let of_thread = sender.join().unwrap();
+                sent.iter_mut()
+                    .zip(of_thread)
+                    .for_each(|(all, one)| *all += one);
+            }
+            done.store(true, Ordering::Release);
+            (sent, scraper.join().unwrap())
+        });
+        scraper.scrape(&registry);
+        assert_eq!(
+            registry
+                .sum("http_requests_in_progress", &[])
+                .unwrap_or_default(),
+            0.0
+        );
+        let total: f64 = sent.iter().sum();
+        for metric in ["http_requests_total", "http_request_duration_seconds_count"] {
+            assert_eq!(scraper.total(metric, ""), total, "{metric}");
+            if max_tenants > TENANTS {
+                assert!(scraper.lives > 100, "{} series have expired", scraper.lives);
+                for (tenant, sent) in sent.iter().enumerate() {
+                    let label = format!("tenant=\"t{tenant}.\"");
+                    assert_eq!(scraper.total(metric, &label), *sent, "{metric}, {label}");
+                }
+            }
+        }
+        while registry.sum("http_requests_total", &[]).is_some() {
+            scraper.scrape(&registry);
+        }
+        assert_eq!(scraper.total("http_requests_total", ""), total);
+    }
+}
+
+#[tokio::test]
+async fn preregistered_routes_stay() {
+    let registry = expiring();
+    let plan = HttpLabel::from_request("plan", |request| request.header("x-plan"));
+    let metrics = HttpMetrics::server()
+        .label(plan.values(["free"]))
+        .preregister(http::Method::GET, "/orders", [200, 404]);
+    let mut service = metrics.build(&registry).unwrap().layer(service_fn(ok));
+    let of = |status| registry.sum("http_requests_total", &[("status", status)]);
+    for sent in 0..3 {
+        // Something that expires, as proof that the time has passed.
+        metrics::with_local_recorder(&registry, || metrics::counter!("jobs_total").increment(1));
+        let _ = render_until_gone(&registry, "jobs_total");
+        assert_eq!((of("200"), of("404")), (Some(f64::from(sent)), Some(0.0)));
+        let mut request = request_to("/orders");
+        request
+            .headers_mut()
+            .insert("x-plan", "free".parse().unwrap());
+        drop(service.call(request).await.unwrap());
+    }
 }

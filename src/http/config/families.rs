@@ -19,7 +19,7 @@ use crate::sink::overflow::overflow_spec;
 use crate::sink::side::Side;
 
 /// Where the value of a label comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum LabelSource {
     Method,
     Endpoint,

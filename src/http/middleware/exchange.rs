@@ -17,11 +17,12 @@ use crate::http::labels::method::Method;
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::request_end::RequestEnd;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::middleware::in_flight::{ENDED, Extras, InFlight, LongLivedBody, SeriesPair};
+use crate::http::middleware::in_flight::{ENDED, Extras, FastPair, InFlight, LongLivedBody};
 use crate::http::middleware::long_lived::LongLived;
 use crate::http::middleware::nesting;
 use crate::http::middleware::response_status::ResponseStatus;
 use crate::http::series::completion::Measured;
+use crate::http::series::custom_values::CustomValues;
 use crate::http::series::endpoint::EndpointSeries;
 use crate::http::series::layer::LayerSeries;
 use crate::lifecycle::end::{End, Exchange, ResponseExchange};
@@ -72,12 +73,23 @@ impl HttpExchange {
             return Self::new(ENDED);
         }
         // Functions of the application run first: if one panics, nothing has started yet.
-        let labels = layer.request_labels(request);
-        let trace = layer.trace(request);
-        let mut in_flight = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
-            Some(series) => InFlight::start(series),
-            None => InFlight::deferred(layer, method, name, labels),
+        let (labels, open) = match layer.has_rows() {
+            true => {
+                let values = layer.custom.values_of_request(request);
+                (values.ids, Some(values).filter(CustomValues::has_open))
+            }
+            false => (layer.request_labels(request), None),
         };
+        let trace = layer.trace(request);
+        let known = endpoint.and_then(|endpoint| match &open {
+            Some(values) => {
+                let series = layer.find_in_row(endpoint, method, values)?;
+                Some(InFlight::start_in_row(series))
+            }
+            None => Some(InFlight::start(endpoint.get(method, labels)?)),
+        });
+        let mut in_flight =
+            known.unwrap_or_else(|| InFlight::deferred(layer, method, name, labels, open));
         if let Some(trace) = trace
             && let Some(extras) = in_flight.extras()
         {
@@ -200,13 +212,13 @@ impl HttpExchange {
             return;
         };
         let seconds = self.started.elapsed_seconds();
-        if let &InFlight::Fast(SeriesPair { started, counted }) = &self.in_flight
+        if let &InFlight::Fast(FastPair { started, counted }) = &self.in_flight
             && counted.count_ordinary(started, status, seconds)
         {
             self.in_flight = ENDED;
         } else if let Some(connection) = self.in_flight.take_connection() {
             connection.end(End::Complete);
-        } else {
+        } else if !self.in_flight.count_ordinary(status, seconds) {
             self.record_end(seconds, RequestEnd::Complete(status), None);
         }
     }
@@ -216,10 +228,8 @@ impl HttpExchange {
         let Some((pair, extras)) = self.in_flight.take_series() else {
             return;
         };
-        let SeriesPair {
-            started,
-            mut counted,
-        } = pair;
+        let mut counted = pair.counted().clone();
+        let started = pair.started;
         // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
         let _ending = OnDrop(|| started.leave_progress());
         if let Some(status) = end.status() {
@@ -256,8 +266,8 @@ impl HttpExchange {
 
     /// Opens a long-lived connection, if the request is measured.
     pub(super) fn open_connection(&self, mark: &LongLived) -> Option<LongLivedBody> {
-        let SeriesPair { counted, .. } = self.in_flight.series()?;
-        let series = counted.layer().connections(counted, mark.kind());
+        let counted = self.in_flight.counted()?;
+        let series = counted.layer().connections(&counted, mark.kind());
         let open = mark.open(series);
         Some(LongLivedBody { counted, open })
     }

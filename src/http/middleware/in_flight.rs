@@ -2,8 +2,8 @@
 //!
 //! | state | |
 //! |---|---|
-//! | `Fast` | in progress, and nothing but its two series is needed |
-//! | `Boxed`, [`Stage::InProgress`] | in progress, with a trace or a request body to record |
+//! | `Fast` | in progress, and nothing but its two series is needed, which are never freed |
+//! | `Boxed`, [`Stage::InProgress`] | in progress, in series of a row, or with a trace or a request body to record |
 //! | `Boxed`, [`Stage::Deferred`] | not in progress yet |
 //! | `Boxed`, [`Stage::Connection`] | the request has ended, and the body of its long-lived connection is open |
 //! | [`ENDED`] | all has ended, or the request is not measured |
@@ -15,23 +15,26 @@ use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
+use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::long_lived::OpenConnection;
+use crate::http::series::custom_values::CustomValues;
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
+use crate::http::series::series_ref::SeriesRef;
 use crate::lifecycle::end::End;
 use crate::model::trace::TraceId;
 
 /// The series of an exchange until it ends.
 pub(super) enum InFlight {
     /// Fast path: the series is registered and the request has no trace or request body to track.
-    Fast(SeriesPair),
+    Fast(FastPair),
     /// `None` if all has ended or the request is not measured: see [`ENDED`]. Otherwise a box with what most
     /// exchanges do not need.
     ///
     /// `ManuallyDrop`, so that dropping an ended exchange, which every request does twice, only tests two
-    /// words. The box is freed when the exchange ends, and every exchange ends.
+    /// words. The box is reused when the exchange ends, and every exchange ends.
     Boxed(Option<ManuallyDrop<Box<State>>>),
 }
 
@@ -39,13 +42,19 @@ pub(super) enum InFlight {
 /// word larger.
 pub(super) const ENDED: InFlight = InFlight::Boxed(None);
 
+/// A [`SeriesPair`] of series that are never freed.
 #[derive(Clone, Copy)]
+pub(super) struct FastPair {
+    pub(super) started: &'static RequestSeries,
+    pub(super) counted: &'static RequestSeries,
+}
+
 pub(super) struct SeriesPair {
     /// The series whose in-progress gauge has the request.
-    pub(super) started: &'static RequestSeries,
-    /// The series that will count the request. It differs from `started` if the response sets another endpoint or
-    /// other labels.
-    pub(super) counted: &'static RequestSeries,
+    pub(super) started: SeriesRef<RequestSeries>,
+    /// The series that will count the request, if it differs from `started`: the response sets another endpoint or other
+    /// labels.
+    counted: Option<SeriesRef<RequestSeries>>,
 }
 
 /// State that few exchanges need. It is boxed to keep exchanges small, because they are moved often.
@@ -55,6 +64,8 @@ pub(super) struct State {
 }
 
 enum Stage {
+    /// Also of a box that is free.
+    Ended,
     InProgress(SeriesPair),
     /// Not registered yet: the request may be a scrape, and a scrape that passes this layer must not add series to the page.
     /// It is registered when its future is pending, has a response, or ends without one.
@@ -66,7 +77,7 @@ enum Stage {
 /// The body of a long-lived connection.
 pub(super) struct LongLivedBody {
     /// The series that counted its request.
-    pub(super) counted: &'static RequestSeries,
+    pub(super) counted: SeriesRef<RequestSeries>,
     /// The entry in the gauge; `None` if a guard has it.
     pub(super) open: Option<OpenConnection>,
 }
@@ -76,6 +87,8 @@ struct Deferred {
     method: Method,
     endpoint: Option<Endpoint>,
     labels: LabelIds,
+    /// All values, if open labels are in rows.
+    open: Option<Box<CustomValues<'static>>>,
 }
 
 /// State that only some layers need.
@@ -96,7 +109,17 @@ impl InFlight {
     /// Creates the value for a series whose in-progress gauge has already been incremented.
     #[inline]
     pub(super) fn at(series: &'static RequestSeries) -> Self {
-        Self::Fast(SeriesPair::at(series))
+        Self::Fast(FastPair {
+            started: series,
+            counted: series,
+        })
+    }
+
+    /// Increments the in-progress gauge of series that may be freed.
+    pub(super) fn start_in_row(series: Arc<RequestSeries>) -> Self {
+        series.enter_progress();
+        let pair = SeriesPair::at(SeriesRef::InRow(series));
+        Self::boxed(Stage::InProgress(pair))
     }
 
     #[cold]
@@ -105,12 +128,14 @@ impl InFlight {
         method: Method,
         endpoint: Option<&str>,
         labels: LabelIds,
+        open: Option<CustomValues<'_>>,
     ) -> Self {
         Self::boxed(Stage::Deferred(Deferred {
             layer,
             method,
             endpoint: endpoint.map(Endpoint::new),
             labels,
+            open: open.map(|values| Box::new(values.into_owned())),
         }))
     }
 
@@ -121,7 +146,8 @@ impl InFlight {
 
     fn boxed(stage: Stage) -> Self {
         let extras = Extras::default();
-        Self::Boxed(Some(ManuallyDrop::new(Box::new(State { stage, extras }))))
+        let boxed = free_boxes::take(State { stage, extras });
+        Self::Boxed(Some(ManuallyDrop::new(boxed)))
     }
 
     /// Whether the exchange is measured and has not ended.
@@ -140,7 +166,7 @@ impl InFlight {
     /// The state that only some layers need, boxed on first use; `None` if the exchange has ended.
     pub(super) fn extras(&mut self) -> Option<&mut Extras> {
         if let &mut Self::Fast(pair) = self {
-            *self = Self::boxed(Stage::InProgress(pair));
+            *self = Self::boxed(Stage::InProgress(pair.into()));
         }
         match self {
             Self::Boxed(Some(boxed)) => Some(&mut boxed.extras),
@@ -159,7 +185,7 @@ impl InFlight {
     pub(super) fn measured_by(&self) -> Option<(&'static LayerSeries, Method)> {
         match self {
             Self::Fast(pair) => Some(pair.measured_by()),
-            Self::Boxed(boxed) => Some(boxed.as_ref()?.measured_by()),
+            Self::Boxed(boxed) => boxed.as_ref()?.measured_by(),
         }
     }
 
@@ -169,36 +195,42 @@ impl InFlight {
         matches!(self, Self::Fast(pair) if pair.counted.needs_only_status())
     }
 
-    /// The series, if the request is in progress.
-    pub(super) fn series(&self) -> Option<SeriesPair> {
+    /// The series that will count the request, if it is in progress.
+    pub(super) fn counted(&self) -> Option<SeriesRef<RequestSeries>> {
         match self {
-            Self::Fast(pair) => Some(*pair),
-            Self::Boxed(boxed) => boxed.as_ref()?.series(),
+            Self::Fast(pair) => Some(SeriesRef::Static(pair.counted)),
+            Self::Boxed(boxed) => Some(boxed.as_ref()?.series()?.counted().clone()),
         }
+    }
+
+    /// Fast path for series of a row: counts a completed request like
+    /// [`count_ordinary`](RequestSeries::count_ordinary), and leaves [`ENDED`]. Otherwise returns `false`.
+    #[inline]
+    pub(super) fn count_ordinary(&mut self, status: Status, seconds: f64) -> bool {
+        if let Self::Boxed(Some(state)) = self
+            && let Some(pair) = state.series()
+            && pair
+                .counted()
+                .count_ordinary(&pair.started, status, seconds)
+        {
+            drop(self.take_series());
+            return true;
+        }
+        false
     }
 
     /// The series that counts the bytes of the response body, if they are counted as they pass.
     #[inline]
-    pub(super) fn counts_bytes(&self) -> Option<&'static RequestSeries> {
-        let counted = match self {
+    pub(super) fn counts_bytes(&self) -> Option<&RequestSeries> {
+        let counted: &RequestSeries = match self {
             Self::Fast(pair) => pair.counted,
             Self::Boxed(boxed) => match &boxed.as_ref()?.stage {
-                Stage::InProgress(pair) => pair.counted,
-                Stage::Connection(connection) => connection.counted,
-                Stage::Deferred(_) => return None,
+                Stage::InProgress(pair) => pair.counted(),
+                Stage::Connection(connection) => &connection.counted,
+                Stage::Deferred(_) | Stage::Ended => return None,
             },
         };
         counted.counts_bytes().then_some(counted)
-    }
-
-    fn series_mut(&mut self) -> Option<&mut SeriesPair> {
-        match self {
-            Self::Fast(pair) => Some(pair),
-            Self::Boxed(boxed) => match &mut boxed.as_mut()?.stage {
-                Stage::InProgress(pair) => Some(pair),
-                Stage::Deferred(_) | Stage::Connection(_) => None,
-            },
-        }
     }
 
     /// Moves out the connection of a request that has ended at its response head. Leaves [`ENDED`].
@@ -212,7 +244,7 @@ impl InFlight {
         let Self::Boxed(boxed) = self.take() else {
             return None;
         };
-        match ManuallyDrop::into_inner(boxed?).stage {
+        match free_boxes::give_back(boxed?).stage {
             Stage::Connection(connection) => Some(connection),
             _ => None,
         }
@@ -221,10 +253,13 @@ impl InFlight {
     /// Moves out the series and the extras of a request that is in progress. Leaves [`ENDED`].
     pub(super) fn take_series(&mut self) -> Option<(SeriesPair, Extras)> {
         match self.take() {
-            Self::Fast(pair) => Some((pair, Extras::default())),
+            Self::Fast(pair) => Some((pair.into(), Extras::default())),
             Self::Boxed(boxed) => {
-                let boxed = *ManuallyDrop::into_inner(boxed?);
-                Some((boxed.series()?, boxed.extras))
+                let State { stage, extras } = free_boxes::give_back(boxed?);
+                match stage {
+                    Stage::InProgress(pair) => Some((pair, extras)),
+                    Stage::Deferred(_) | Stage::Connection(_) | Stage::Ended => None,
+                }
             }
         }
     }
@@ -258,12 +293,35 @@ impl InFlight {
     pub(super) fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) {
         // With the labels of the request: those of the response are applied next.
         self.register_deferred(named);
-        let is_counted = self
-            .series_mut()
-            .map(|pair| pair.apply_response(response, named));
-        if is_counted == Some(false)
-            && let Some((pair, _)) = self.take_series()
-        {
+        match self {
+            Self::Fast(pair) => {
+                let counted = SeriesRef::Static(pair.counted).with_response(response, named);
+                match counted {
+                    Some(SeriesRef::Static(counted)) => pair.counted = counted,
+                    Some(counted) => {
+                        let pair = SeriesPair::from(*pair).with_counted(counted);
+                        *self = Self::boxed(Stage::InProgress(pair));
+                    }
+                    None => self.leave_uncounted(),
+                }
+            }
+            Self::Boxed(boxed) => {
+                let Some(Stage::InProgress(pair)) = boxed.as_mut().map(|state| &mut state.stage)
+                else {
+                    return;
+                };
+                match pair.counted().with_response(response, named) {
+                    Some(counted) => pair.counted = Some(counted),
+                    None => self.leave_uncounted(),
+                }
+            }
+        }
+    }
+
+    /// Ends the request without counting it.
+    #[cold]
+    fn leave_uncounted(&mut self) {
+        if let Some((pair, _)) = self.take_series() {
             pair.started.leave_progress();
         }
     }
@@ -282,18 +340,19 @@ impl LongLivedBody {
 }
 
 impl State {
-    fn measured_by(&self) -> (&'static LayerSeries, Method) {
-        match &self.stage {
+    fn measured_by(&self) -> Option<(&'static LayerSeries, Method)> {
+        Some(match &self.stage {
             Stage::InProgress(pair) => pair.measured_by(),
             Stage::Deferred(deferred) => (deferred.layer, deferred.method),
             Stage::Connection(LongLivedBody { counted, .. }) => (counted.layer(), counted.method()),
-        }
+            Stage::Ended => return None,
+        })
     }
 
-    fn series(&self) -> Option<SeriesPair> {
-        match self.stage {
+    fn series(&self) -> Option<&SeriesPair> {
+        match &self.stage {
             Stage::InProgress(pair) => Some(pair),
-            Stage::Deferred(_) | Stage::Connection(_) => None,
+            Stage::Deferred(_) | Stage::Connection(_) | Stage::Ended => None,
         }
     }
 
@@ -315,40 +374,101 @@ impl State {
 }
 
 impl Deferred {
-    fn series(&self, named: Option<&Endpoint>) -> Option<&'static RequestSeries> {
+    fn series(&self, named: Option<&Endpoint>) -> Option<SeriesRef<RequestSeries>> {
         let endpoint = named.or(self.endpoint.as_ref()).map(Endpoint::as_str);
-        self.layer.register(self.method, endpoint, self.labels)
+        let open = self.open.as_deref();
+        self.layer
+            .register(self.method, endpoint, self.labels, open)
+    }
+}
+
+impl FastPair {
+    #[inline]
+    fn measured_by(self) -> (&'static LayerSeries, Method) {
+        (self.counted.layer(), self.counted.method())
+    }
+}
+
+impl From<FastPair> for SeriesPair {
+    #[inline]
+    fn from(FastPair { started, counted }: FastPair) -> Self {
+        Self {
+            started: SeriesRef::Static(started),
+            counted: Some(SeriesRef::Static(counted)),
+        }
     }
 }
 
 impl SeriesPair {
     #[inline]
-    fn at(series: &'static RequestSeries) -> Self {
+    fn at(started: SeriesRef<RequestSeries>) -> Self {
+        let counted = None;
+        Self { started, counted }
+    }
+
+    fn with_counted(self, counted: SeriesRef<RequestSeries>) -> Self {
         Self {
-            started: series,
-            counted: series,
+            counted: Some(counted),
+            ..self
         }
+    }
+
+    /// The series that will count the request.
+    #[inline]
+    pub(super) fn counted(&self) -> &SeriesRef<RequestSeries> {
+        self.counted.as_ref().unwrap_or(&self.started)
     }
 
     #[inline]
-    fn measured_by(self) -> (&'static LayerSeries, Method) {
-        (self.counted.layer(), self.counted.method())
+    fn measured_by(&self) -> (&'static LayerSeries, Method) {
+        let counted = self.counted();
+        (counted.layer(), counted.method())
+    }
+}
+
+/// The boxes that a thread keeps for its next exchanges, so that they do not allocate.
+mod free_boxes {
+    use std::cell::RefCell;
+    use std::mem::ManuallyDrop;
+
+    use super::{Extras, Stage, State};
+
+    /// The maximum number of free boxes of a thread.
+    const MAX_FREE: usize = 64;
+
+    thread_local! {
+        // The boxes are what is kept.
+        #[expect(clippy::vec_box, reason = "the boxes are kept, not only their contents")]
+        static FREE: RefCell<Vec<Box<State>>> = const { RefCell::new(Vec::new()) };
     }
 
-    /// Applies the response. Returns `false` if the endpoint it names is skipped: such a request is not
-    /// counted.
-    fn apply_response(&mut self, response: ResponseHead<'_>, named: Option<&Endpoint>) -> bool {
-        let counted = self.counted;
-        let layer = counted.layer();
-        let mut labels = counted.labels();
-        layer.custom.read_response(response, &mut labels);
-        let counted = match named {
-            Some(named) => layer.register(counted.method(), Some(named.as_str()), labels),
-            None => Some(counted.with(labels)),
-        };
-        if let Some(counted) = counted {
-            self.counted = counted;
+    pub(super) fn take(state: State) -> Box<State> {
+        let free = FREE.try_with(|free| free.try_borrow_mut().ok()?.pop());
+        match free.ok().flatten() {
+            Some(mut free) => {
+                *free = state;
+                free
+            }
+            None => Box::new(state),
         }
-        counted.is_some()
+    }
+
+    /// Moves the state out of a box, and keeps the box.
+    pub(super) fn give_back(boxed: ManuallyDrop<Box<State>>) -> State {
+        let mut boxed = ManuallyDrop::into_inner(boxed);
+        let free = State {
+            stage: Stage::Ended,
+            extras: Extras::default(),
+        };
+        let state = std::mem::replace(&mut *boxed, free);
+        // An error if the thread ends: then the box is freed.
+        let _ = FREE.try_with(|free| {
+            if let Ok(mut free) = free.try_borrow_mut()
+                && free.len() < MAX_FREE
+            {
+                free.push(boxed);
+            }
+        });
+        state
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::clock::Instant;
 use crate::http::series::connection::ConnectionSeries;
+use crate::http::series::series_ref::SeriesRef;
 use crate::sync::lock;
 
 /// A response extension that marks the start of a long-lived connection.
@@ -118,7 +119,7 @@ impl LongLived {
     }
 
     /// Opens a connection and moves it to the guard. A mark without a guard returns it, for the body to keep.
-    pub(super) fn open(&self, series: &'static ConnectionSeries) -> Option<OpenConnection> {
+    pub(super) fn open(&self, series: SeriesRef<ConnectionSeries>) -> Option<OpenConnection> {
         let Some(held) = &self.guarded else {
             return Some(OpenConnection::open(series));
         };
@@ -192,12 +193,12 @@ pub struct FiniteStream;
 
 /// An open connection. It is in the gauge until it is dropped; then its lifetime is recorded.
 pub(crate) struct OpenConnection {
-    series: &'static ConnectionSeries,
+    series: SeriesRef<ConnectionSeries>,
     opened: Instant,
 }
 
 impl OpenConnection {
-    fn open(series: &'static ConnectionSeries) -> Self {
+    fn open(series: SeriesRef<ConnectionSeries>) -> Self {
         series.open();
         let opened = Instant::now();
         Self { series, opened }

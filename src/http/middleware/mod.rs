@@ -24,6 +24,8 @@ pub(crate) mod body;
 mod body_progress;
 pub(crate) mod classify;
 mod exchange;
+#[cfg(test)]
+mod expiry_tests;
 pub(crate) mod future;
 mod head;
 mod in_flight;

@@ -70,8 +70,8 @@ impl CustomLabels {
 
     /// The limits of the labels in rows.
     pub(crate) fn open_limits(&self) -> impl Iterator<Item = usize> {
-        let in_rows = self.iter().filter(|(_, (_, values))| values.are_in_rows());
-        in_rows.filter_map(|(_, (label, _))| label.values.limit())
+        self.open_labels()
+            .filter_map(|i| self.labels.get(i)?.values.limit())
     }
 
     /// The ids of the values that are read from the request.
@@ -85,12 +85,21 @@ impl CustomLabels {
 
     /// The values that are read from the request, if open labels are in rows.
     pub(crate) fn values_of_request<'a>(&self, request: RequestHead<'a>) -> CustomValues<'a> {
-        let mut read = CustomValues::default();
+        let mut read = self.values_of_series(LabelIds::default(), std::iter::empty());
         for (i, (label, values)) in self.iter() {
             let value = label.of_request(request).unwrap_or_default();
             values.set(i, label, value, &mut read);
         }
         read
+    }
+
+    /// The values that series have: the ids of listed ones, and the texts of open ones, if any is present.
+    pub(crate) fn values_of_series<'a>(
+        &self,
+        ids: LabelIds,
+        open: impl Iterator<Item = &'a str>,
+    ) -> CustomValues<'a> {
+        CustomValues::new(ids, self.open_labels().count(), open)
     }
 
     /// Replaces the values that are read from the response.
@@ -152,12 +161,10 @@ impl CustomLabels {
         ids.only(self.on_everything)
     }
 
-    /// Whether all metrics have the label in rows with this index.
-    pub(crate) fn open_is_on_everything(&self, index: usize) -> bool {
-        let of_index = |(i, (_, values)): &(usize, (_, &Values))| {
-            matches!(values, Values::InRows(open) if *open == index) && self.on_everything.has(*i)
-        };
-        self.iter().any(|label| of_index(&label))
+    /// The indexes of the labels in rows.
+    pub(crate) fn open_labels(&self) -> impl Iterator<Item = usize> {
+        let in_rows = self.iter().filter(|(_, (_, values))| values.are_in_rows());
+        in_rows.map(|(i, _)| i)
     }
 
     /// The lifetime of series with these ids: those with a value that is not listed can expire.

@@ -10,7 +10,6 @@ use crate::maps::MAX_NAME_LEN;
 use crate::open_labels::rows::MAX_OPEN;
 
 /// The values of custom labels that have been read for one request, in a layer whose open labels have rows.
-#[derive(Default)]
 pub(crate) struct CustomValues<'a> {
     /// The ids of listed values. Open labels are absent.
     pub(crate) ids: LabelIds,
@@ -40,13 +39,14 @@ thread_local! {
 }
 
 impl<'a> CustomValues<'a> {
-    /// The values that series have: the ids of listed ones, and the texts of open ones.
-    pub(crate) fn of_series(ids: LabelIds, open: impl Iterator<Item = &'a str>) -> Self {
+    /// Creates the values of `len` open labels. Those that `open` does not yield are absent.
+    pub(super) fn new(ids: LabelIds, len: usize, open: impl Iterator<Item = &'a str>) -> Self {
         let mut values = Self {
             ids,
-            ..Self::default()
+            open: Default::default(),
+            len: len.min(MAX_LABELS),
         };
-        for (i, text) in open.take(MAX_LABELS).enumerate() {
+        for (i, text) in open.enumerate() {
             values.set_open(i, Cow::Borrowed(text), false);
         }
         values
@@ -60,7 +60,6 @@ impl<'a> CustomValues<'a> {
                 text,
                 has_upper_case,
             };
-            self.len = self.len.max(index + 1);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::layer::LayerSeries;
 use crate::http::series::request::RequestSeries;
+use crate::http::series::row::SeriesLabels;
 use crate::maps::slots::{SlotKey, Slots};
 
 /// The series of one endpoint. The fields are in the order in which a request reads them.
@@ -102,7 +103,10 @@ impl EndpointSeries {
         method: Method,
         labels: LabelIds,
     ) -> &'static RequestSeries {
-        let new = || Box::new(RequestSeries::new(layer, self, method, labels));
+        let new = || {
+            let labels = SeriesLabels::listed(labels);
+            Box::new(RequestSeries::new(layer, self, method, labels))
+        };
         match self.plain.get(method.index()) {
             Some(plain) if labels.is_empty() => plain.get_or_init(new),
             _ => {

@@ -18,15 +18,20 @@ use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Handles};
 use crate::http::series::connection::{ConnectionKey, ConnectionSeries};
 use crate::http::series::custom_labels::{CustomLabels, CustomValue};
+use crate::http::series::custom_values::CustomValues;
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
 use crate::http::series::label_values::LabelIds;
 use crate::http::series::needs::Needs;
 use crate::http::series::request::RequestSeries;
+use crate::http::series::row::{HttpRow, SeriesLabels};
+use crate::http::series::series_ref::SeriesRef;
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
 use crate::model::trace::TraceId;
+use crate::open_labels::rows::OpenRows;
 use crate::registry::cells::Writer;
 use crate::registry::handles::RequestCells;
+use crate::registry::lifetime::Lifetime;
 use crate::sink::activation::Activation;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 use crate::sink::overflow::Overflow;
@@ -53,6 +58,8 @@ pub(crate) struct LayerSeries {
     /// The labels of the families, without those that only one family has and without constant labels.
     pub(super) label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
     pub(crate) custom: CustomLabels,
+    /// The series of requests with open labels. `None` if series never expire: those labels then have ids.
+    pub(super) rows: Option<OpenRows<HttpRow>>,
     pub(super) endpoint_overflow: Overflow,
     /// The number of responses without an endpoint, counted until a request has an endpoint.
     pub(super) unmatched_responses: AtomicU32,
@@ -156,7 +163,13 @@ impl LayerSeries {
         with_values(&self.settings.kept_parameters, name, request, then)
     }
 
-    /// The custom label values that are read from the request.
+    /// Whether the series of requests with open labels are in rows.
+    #[inline]
+    pub(crate) fn has_rows(&self) -> bool {
+        self.needs.labels && self.rows.is_some()
+    }
+
+    /// The ids of the custom label values that are read from the request.
     #[inline]
     pub(crate) fn request_labels(&self, request: RequestHead<'_>) -> LabelIds {
         match self.needs.labels {
@@ -199,18 +212,32 @@ impl LayerSeries {
         Some(self.endpoints.get(name).unwrap_or(&self.overflow))
     }
 
-    /// The series of a request, registered on first use; `None` if the endpoint is skipped.
+    /// The series of a request, registered on first use; `None` if the endpoint is skipped. `open` are all values, if open
+    /// labels are in rows.
     pub(crate) fn register(
         &'static self,
         method: Method,
         endpoint: Option<&str>,
         labels: LabelIds,
-    ) -> Option<&'static RequestSeries> {
-        if endpoint.is_some() {
-            self.note_match();
+        open: Option<&CustomValues<'_>>,
+    ) -> Option<SeriesRef<RequestSeries>> {
+        let endpoint = match endpoint {
+            Some(name) => self.endpoint_named(name),
+            None => &self.unmatched,
+        };
+        if endpoint.is_skipped() {
+            return None;
         }
-        self.endpoint_or_new(endpoint)
-            .get_or_insert(self, method, labels)
+        Some(match open {
+            Some(values) => self.series_of(endpoint, method, values),
+            None => SeriesRef::Static(endpoint.make(self, method, labels)),
+        })
+    }
+
+    /// The endpoint of this name, registered on first use.
+    pub(super) fn endpoint_named(&'static self, name: &str) -> &'static EndpointSeries {
+        self.note_match();
+        self.endpoint_or_new(Some(name))
     }
 
     pub(super) fn endpoint_or_new(&'static self, name: Option<&str>) -> &'static EndpointSeries {
@@ -249,28 +276,32 @@ impl LayerSeries {
         &'static self,
         series: &RequestSeries,
         kind: &'static str,
-    ) -> &'static ConnectionSeries {
-        let labels = self.custom.on_everything(series.labels);
-        let connections = series.endpoint.connections.get_or_init(Box::default);
-        connections.get_or_insert(ConnectionKey { kind, labels }, || {
+    ) -> SeriesRef<ConnectionSeries> {
+        let labels = &self.labels_of(HttpMetric::OpenConnections, &series.labels);
+        let new = || {
             let key = |metric| self.key(metric, series, labels, None, Some(kind));
-            let lifetime = self.custom.lifetime(labels);
+            let lifetime = self.lifetime(labels);
             ConnectionSeries {
                 open: key(HttpMetric::OpenConnections)
                     .map(|key| self.sink.in_progress(key, &lifetime)),
                 duration: key(HttpMetric::ConnectionDuration)
                     .map(|key| self.sink.histogram(key, &lifetime)),
             }
-        })
+        };
+        if let Some(in_row) = self.connections_in_row(series.endpoint, kind, labels, new) {
+            return SeriesRef::InRow(in_row);
+        }
+        let connections = series.endpoint.connections.get_or_init(Box::default);
+        let labels = labels.ids;
+        SeriesRef::Static(connections.get_or_insert(ConnectionKey { kind, labels }, new))
     }
 
     pub(super) fn new_in_progress(
         &'static self,
         series: &RequestSeries,
     ) -> Option<InProgressHandle> {
-        let labels = self.custom.on_everything(series.labels);
-        let key = self.key(HttpMetric::InProgress, series, labels, None, None)?;
-        Some(self.sink.in_progress(key, &&self.custom.lifetime(labels)))
+        let (key, lifetime) = self.series(HttpMetric::InProgress, series, None, None)?;
+        Some(self.sink.in_progress(key, &lifetime))
     }
 
     pub(super) fn new_aborted(
@@ -279,18 +310,16 @@ impl LayerSeries {
         metric: HttpMetric,
         reason: AbortReason,
     ) -> Option<CounterHandle> {
-        let (labels, reason) = (series.labels, Some(reason.label()));
-        let key = self.key(metric, series, labels, None, reason)?;
-        Some(self.sink.counter(key, &&self.custom.lifetime(labels)))
+        let (key, lifetime) = self.series(metric, series, None, Some(reason.label()))?;
+        Some(self.sink.counter(key, &lifetime))
     }
 
     pub(super) fn new_response_bytes(
         &'static self,
         series: &RequestSeries,
     ) -> Option<CounterHandle> {
-        let labels = series.labels;
-        let key = self.key(HttpMetric::ResponseBytes, series, labels, None, None)?;
-        Some(self.sink.counter(key, &&self.custom.lifetime(labels)))
+        let (key, lifetime) = self.series(HttpMetric::ResponseBytes, series, None, None)?;
+        Some(self.sink.counter(key, &lifetime))
     }
 
     pub(super) fn new_recorder(
@@ -298,11 +327,16 @@ impl LayerSeries {
         series: &RequestSeries,
         status: Status,
     ) -> CompletionRecorder {
-        let key = |family| self.key(family, series, series.labels, Some(status), None);
-        let lifetime = self.custom.lifetime(series.labels);
-        let histogram = |family| Some(self.sink.histogram(key(family)?, &lifetime));
-        let counter = |key| self.sink.counter(key, &lifetime);
-        let requests = key(HttpMetric::Requests).map(counter);
+        let of = |family| self.series(family, series, Some(status), None);
+        let counter = |family| {
+            let (key, lifetime) = of(family)?;
+            Some(self.sink.counter(key, &lifetime))
+        };
+        let histogram = |family| {
+            let (key, lifetime) = of(family)?;
+            Some(self.sink.histogram(key, &lifetime))
+        };
+        let requests = counter(HttpMetric::Requests);
         let duration = histogram(HttpMetric::Duration);
         if let (Some(CounterHandle::Registry(requests)), Some(HistogramHandle::Registry(duration))) =
             (&requests, &duration)
@@ -311,16 +345,31 @@ impl LayerSeries {
         {
             return CompletionRecorder::Ordinary(cells);
         }
-        let responses = status.is_response().then(|| key(HttpMetric::Responses));
+        let responses = status.is_response().then(|| counter(HttpMetric::Responses));
         CompletionRecorder::Other(Box::new(Handles {
             requests,
-            responses: responses.flatten().map(counter),
+            responses: responses.flatten(),
             duration,
             head_duration: histogram(HttpMetric::HeadDuration),
             response_size: histogram(HttpMetric::ResponseBodySize),
             request_body_size: histogram(HttpMetric::RequestBodySize),
             request_body_duration: histogram(HttpMetric::RequestBodyDuration),
         }))
+    }
+
+    /// The key and the lifetime of a series; `None` if the family is not measured. `extra` is the value of the label that
+    /// only this family has.
+    fn series(
+        &'static self,
+        family: HttpMetric,
+        series: &RequestSeries,
+        status: Option<Status>,
+        extra: Option<&'static str>,
+    ) -> Option<(Key, Lifetime)> {
+        self.name(family)?;
+        let labels = self.labels_of(family, &series.labels);
+        let key = self.key(family, series, &labels, status, extra)?;
+        Some((key, self.lifetime(&labels)))
     }
 
     /// The name of the first measured family, which identifies the layer in warnings.
@@ -333,13 +382,12 @@ impl LayerSeries {
         self.names[family as usize].as_deref()
     }
 
-    /// The key of a series; `None` if the family is not measured. `extra` is the value of the label that only
-    /// this family has. No string is copied, because the strings of a layer are leaked with it.
+    /// The key of a series. No string is copied except values of rows, because the strings of a layer are leaked with it.
     fn key(
         &'static self,
         family: HttpMetric,
         series: &RequestSeries,
-        ids: LabelIds,
+        labels: &SeriesLabels,
         status: Option<Status>,
         extra: Option<&'static str>,
     ) -> Option<Key> {
@@ -354,9 +402,14 @@ impl LayerSeries {
                 Cow::Borrowed(method)
             }
             LabelSource::Endpoint => series.endpoint.name.into(),
-            LabelSource::Custom(i) => match self.custom.value(i, ids) {
+            LabelSource::Custom(i) => match self.custom.value(i, labels.ids) {
                 CustomValue::Name(name) => name.into(),
-                CustomValue::InRow(_) => "".into(),
+                CustomValue::InRow(index) => labels
+                    .open()
+                    .nth(index)
+                    .unwrap_or_default()
+                    .to_owned()
+                    .into(),
             },
             LabelSource::Status => of_status(&|status| naming.status_value(status)),
             LabelSource::ErrorKind => of_status(&|status| settings.kind_of(status).into()),
@@ -364,19 +417,19 @@ impl LayerSeries {
         };
         let constants = &self.settings.options.constant_labels;
         let sources = &self.label_sources[family as usize];
-        let mut labels = Vec::with_capacity(sources.len() + 1 + constants.len());
-        labels.extend(
+        let mut pairs = Vec::with_capacity(sources.len() + 1 + constants.len());
+        pairs.extend(
             sources
                 .iter()
                 .map(|source| Label::new(self.settings.label_name(*source), value(*source))),
         );
         let extra = family.extra_label().zip(extra);
-        labels.extend(extra.map(|(name, value)| Label::from_static_parts(name, value)));
-        labels.extend(
+        pairs.extend(extra.map(|(name, value)| Label::from_static_parts(name, value)));
+        pairs.extend(
             constants
                 .iter()
                 .map(|(name, value)| Label::from_static_parts(name, value)),
         );
-        Some(Key::from_parts(name, labels))
+        Some(Key::from_parts(name, pairs))
     }
 }

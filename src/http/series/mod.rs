@@ -5,6 +5,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod connection;
+mod counted;
 pub(crate) mod custom_labels;
 pub(crate) mod custom_values;
 pub(crate) mod endpoint;
@@ -13,4 +14,6 @@ pub(crate) mod layer;
 mod needs;
 mod registration;
 pub(crate) mod request;
+pub(crate) mod row;
+pub(crate) mod series_ref;
 mod warnings;

@@ -18,6 +18,7 @@ use crate::http::series::needs::Needs;
 use crate::maps::table::Table;
 use crate::model::bounds::Buckets;
 use crate::model::spec::{FamilyMetadata, FamilySpec};
+use crate::open_labels::rows::OpenRows;
 use crate::sink::Sink;
 use crate::sink::activation::Activation;
 use crate::sink::overflow::{OVERFLOW, Overflow, overflow_spec};
@@ -95,13 +96,25 @@ impl LayerSeries {
     /// Allocates the tables.
     fn unregistered(settings: HttpSettings, sink: Sink) -> Self {
         let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
+        let has_open = settings
+            .labels
+            .iter()
+            .any(|label| label.values.listed().is_none());
+        let idle_timeout = sink.shortest_idle_timeout().filter(|_| has_open);
+        let custom = match idle_timeout {
+            Some(_) => CustomLabels::with_rows(&settings.labels),
+            None => CustomLabels::new(&settings.labels),
+        };
+        let rows = idle_timeout
+            .map(|timeout| OpenRows::new(custom.open_limits()).forget_unlisted_after(timeout));
         let is_endpoint = |source: &LabelSource| matches!(source, LabelSource::Endpoint);
         Self {
             needs: Needs::of(&settings, true),
             endpoints: Table::new(settings.max_endpoints + settings.skip.len()),
             unmatched: settings.endpoint(settings.naming.unmatched, EndpointKind::Unmatched),
             overflow: settings.endpoint(OVERFLOW, EndpointKind::Overflow),
-            custom: CustomLabels::new(&settings.labels),
+            custom,
+            rows,
             endpoint_overflow: Overflow::default(),
             matched: AtomicBool::new(false),
             unmatched_responses: AtomicU32::new(0),

@@ -5,12 +5,11 @@ use std::sync::OnceLock;
 use crate::http::config::http_metric::HttpMetric;
 use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::method::Method;
-use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::status::Status;
 use crate::http::series::completion::{CompletionRecorder, Measured};
 use crate::http::series::endpoint::{EndpointKind, EndpointSeries};
-use crate::http::series::label_values::LabelIds;
 use crate::http::series::layer::LayerSeries;
+use crate::http::series::row::SeriesLabels;
 use crate::maps::slots::{SlotKey, Slots};
 use crate::registry::handles::InProgressCells;
 use crate::sink::handles::{CounterHandle, InProgressHandle};
@@ -34,7 +33,7 @@ pub(crate) struct RequestSeries {
     counts_bytes: bool,
     recorders: Slots<Status, CompletionRecorder>,
     pub(super) endpoint: &'static EndpointSeries,
-    pub(super) labels: LabelIds,
+    pub(super) labels: SeriesLabels,
     in_progress: OnceLock<Option<InProgressHandle>>,
     /// Allocated when the first body is aborted.
     aborted: OnceLock<Box<Slots<AbortedBody, Option<CounterHandle>>>>,
@@ -65,9 +64,10 @@ impl RequestSeries {
         layer: &'static LayerSeries,
         endpoint: &'static EndpointSeries,
         method: Method,
-        labels: LabelIds,
+        labels: SeriesLabels,
     ) -> Self {
-        let overflowed = labels.overflowed().next().is_some();
+        let overflowed = labels.ids.overflowed().next().is_some()
+            || labels.open.as_ref().is_some_and(|open| open.is_overflow);
         Self {
             layer,
             in_progress_cells: OnceLock::new(),
@@ -104,28 +104,9 @@ impl RequestSeries {
         self.counts_bytes
     }
 
-    pub(crate) fn labels(&self) -> LabelIds {
-        self.labels
-    }
-
-    /// The series of the same endpoint and method with other labels.
-    pub(crate) fn with(&'static self, labels: LabelIds) -> &'static Self {
-        match labels == self.labels {
-            true => self,
-            false => self.endpoint.make(self.layer, self.method, labels),
-        }
-    }
-
-    /// The series with the labels that are read when a request ends.
-    pub(crate) fn with_outcome(&'static self, outcome: RequestOutcome<'_>) -> &'static Self {
-        let mut labels = self.labels;
-        self.layer.custom.read_outcome(outcome, &mut labels);
-        self.with(labels)
-    }
-
     /// Increments the in-progress gauge.
     #[inline(always)]
-    pub(crate) fn enter_progress(&'static self) {
+    pub(crate) fn enter_progress(&self) {
         match (self.layer.writer(), self.in_progress_cells.get()) {
             (Some(writer), Some(cells)) => cells.start(writer),
             _ => self.enter_progress_slow(),
@@ -133,21 +114,21 @@ impl RequestSeries {
     }
 
     #[cold]
-    fn enter_progress_slow(&'static self) {
+    fn enter_progress_slow(&self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.start();
         }
     }
 
     /// Decrements the in-progress gauge.
-    pub(crate) fn leave_progress(&'static self) {
+    pub(crate) fn leave_progress(&self) {
         if let Some(in_progress) = self.in_progress() {
             in_progress.end();
         }
     }
 
     /// The in-progress gauge, if it is measured. It is registered, as 0, by the first call.
-    pub(super) fn in_progress(&'static self) -> Option<&'static InProgressHandle> {
+    pub(super) fn in_progress(&self) -> Option<&InProgressHandle> {
         let in_progress = self
             .in_progress
             .get_or_init(|| self.layer.new_in_progress(self))
@@ -163,12 +144,7 @@ impl RequestSeries {
     /// Returns `false`, without recording anything, unless all of it is in cells of the calling thread's
     /// shard and there is nothing to warn of.
     #[inline]
-    pub(crate) fn count_ordinary(
-        &'static self,
-        started_in: &'static Self,
-        status: Status,
-        seconds: f64,
-    ) -> bool {
+    pub(crate) fn count_ordinary(&self, started_in: &Self, status: Status, seconds: f64) -> bool {
         let layer = self.layer;
         let Some(CompletionRecorder::Ordinary(cells)) =
             self.recorders.get(layer.exported_status(status))
@@ -187,7 +163,7 @@ impl RequestSeries {
     }
 
     /// Counts a request that ended.
-    pub(crate) fn count(&'static self, status: Status, seconds: f64, measured: &Measured) {
+    pub(crate) fn count(&self, status: Status, seconds: f64, measured: &Measured) {
         match self.recorder(status) {
             CompletionRecorder::Ordinary(cells) => self.layer.count_anywhere(cells, seconds),
             CompletionRecorder::Other(handles) => handles.count(seconds, measured),
@@ -198,24 +174,24 @@ impl RequestSeries {
     }
 
     /// The series for requests that end with this status, registered on first use.
-    pub(super) fn recorder(&'static self, status: Status) -> &'static CompletionRecorder {
+    pub(super) fn recorder(&self, status: Status) -> &CompletionRecorder {
         let status = self.layer.exported_status(status);
         self.recorders
             .get_or_insert(status, || self.layer.new_recorder(self, status))
     }
 
     /// Counts a response body that was not completed.
-    pub(crate) fn count_aborted(&'static self, reason: AbortReason) {
+    pub(crate) fn count_aborted(&self, reason: AbortReason) {
         self.count_aborted_in(HttpMetric::AbortedBodies, reason);
     }
 
     /// Counts a request body that was not completed.
-    pub(crate) fn count_aborted_request_body(&'static self, reason: AbortReason) {
+    pub(crate) fn count_aborted_request_body(&self, reason: AbortReason) {
         self.count_aborted_in(HttpMetric::AbortedRequestBodies, reason);
     }
 
     #[cold]
-    fn count_aborted_in(&'static self, metric: HttpMetric, reason: AbortReason) {
+    fn count_aborted_in(&self, metric: HttpMetric, reason: AbortReason) {
         let aborted = self.aborted.get_or_init(Box::default);
         let new = || self.layer.new_aborted(self, metric, reason);
         let counter = aborted.get_or_insert(AbortedBody { metric, reason }, new);
@@ -227,14 +203,14 @@ impl RequestSeries {
     /// Counts bytes of a response body. Only if [`counts_bytes`](Self::counts_bytes).
     // Not inlined, because most layers never call it.
     #[inline(never)]
-    pub(crate) fn count_bytes(&'static self, bytes: u64) {
+    pub(crate) fn count_bytes(&self, bytes: u64) {
         if let Some(counter) = self.response_bytes() {
             counter.add(bytes);
         }
     }
 
     /// The counter of the bytes of response bodies, if they are counted. It is registered, as 0, by the first call.
-    pub(super) fn response_bytes(&'static self) -> Option<&'static CounterHandle> {
+    pub(super) fn response_bytes(&self) -> Option<&CounterHandle> {
         let counter = self
             .response_bytes
             .get_or_init(|| self.layer.new_response_bytes(self));

@@ -47,7 +47,13 @@ impl LayerSeries {
                 self.endpoint_overflow.count(sink, family, label, cause);
             }
         }
-        self.custom.count_overflow(series.labels, sink, family);
+        let labels = &series.labels;
+        self.custom.count_overflow(labels.ids, sink, family);
+        if let Some(rows) = &self.rows {
+            let is_full = |label| rows.is_full(label);
+            self.custom
+                .count_open_overflow(labels.open(), sink, family, is_full);
+        }
     }
 
     /// Warns once if no request has had an endpoint after `ENOUGH` responses: the layer is probably applied
