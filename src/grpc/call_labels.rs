@@ -83,7 +83,8 @@ impl GrpcSeries {
             return self.static_call(method, labels.ids);
         };
         let end = labels.end.take();
-        let values = rows.values_of(labels.ids, end.as_ref());
+        let open = rows.open_values(end.as_ref());
+        let values = self.custom.values_of_series(labels.ids, open);
         let call = self.call_in_rows(rows, method, &values);
         *labels = labels_in_rows(rows, &values, Some(&call));
         call
@@ -106,7 +107,8 @@ impl GrpcSeries {
         };
         // A clone, because the function of a label may panic: then the labels stay.
         let end = labels.end.clone();
-        let mut values = rows.values_of(labels.ids, end.as_ref());
+        let open = rows.open_values(end.as_ref());
+        let mut values = self.custom.values_of_series(labels.ids, open);
         self.custom.read_response_values(head, &mut values);
         *labels = labels_in_rows(rows, &values, call);
     }

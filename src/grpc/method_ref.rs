@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::grpc::method::{CallSeries, Method, MethodSeries};
 use crate::http::series::label_values::LabelIds;
 use crate::open_labels::rows::Row;
-use crate::registry::lifetime::Lifetime;
 
 /// The series of a method, which exist at least as long as this.
 #[derive(Clone)]
@@ -45,14 +44,6 @@ impl MethodRef {
         match self {
             Self::Static(method) => method.path,
             Self::Row(row) => row.values().last().unwrap_or_default(),
-        }
-    }
-
-    /// The lifetime of all series; `None` if it depends on their labels.
-    pub(crate) fn lifetime(&self) -> Option<Lifetime> {
-        match self {
-            Self::Static(method) => method.is_learned.then_some(Lifetime::Expiring),
-            Self::Row(row) => Some(Row::lifetime(row)),
         }
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 use crate::grpc::method::MethodSeries;
 use crate::grpc::method_ref::MethodRef;
 use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
+use crate::http::config::http_label::On;
 use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::custom_values::{CustomValues, OpenTexts};
-use crate::http::series::label_values::LabelIds;
 use crate::open_labels::cache::{Cached, RowCache};
 use crate::open_labels::rows::{OpenRows, Row};
+use crate::registry::lifetime::Lifetime;
 use crate::sink::overflow::OVERFLOW;
 
 /// The series of a layer that can expire, by the values of the open labels and the path of the method. A row is forgotten
@@ -31,8 +32,8 @@ impl MethodRows {
     pub(crate) fn new(settings: &GrpcSettings, custom: &CustomLabels, timeout: Duration) -> Self {
         let methods = settings.preregistered.len() + settings.max_methods;
         let rows = OpenRows::new(custom.open_limits().chain([methods]));
-        let open = custom.open_limits().count();
-        let on_everything = (0..open).map(|label| custom.open_is_on_everything(label));
+        let open = custom.open_labels();
+        let on_everything = open.map(|label| settings.labels[label].on == On::Everything);
         Self {
             rows: rows.forget_unlisted_after(timeout),
             on_everything: on_everything.collect(),
@@ -59,15 +60,13 @@ impl MethodRows {
         self.rows.is_full(label)
     }
 
-    /// The values of the labels of a call. `end` are the series of its end, if an open label is present.
-    pub(crate) fn values_of<'a>(
+    /// The values of the open labels of a row.
+    pub(crate) fn open_values<'a>(
         &self,
-        labels: LabelIds,
-        end: Option<&'a MethodRef>,
-    ) -> CustomValues<'a> {
-        let present = end.into_iter().flat_map(MethodRef::values);
-        let open = present.chain(iter::repeat("")).take(self.open());
-        CustomValues::of_series(labels, open)
+        method: Option<&'a MethodRef>,
+    ) -> impl Iterator<Item = &'a str> {
+        let values = method.into_iter().flat_map(MethodRef::values);
+        values.take(self.open())
     }
 
     /// The row of calls in progress, if the calling thread has it in its cache.
@@ -121,6 +120,33 @@ impl MethodRows {
         values.push(path);
         let content = MethodSeries::default();
         self.rows.detached(values.as_slice(), content)
+    }
+
+    /// The lifetime of a series in a row, of a metric that has the open labels for which `kept` is true. `is_static` is
+    /// whether the series of the method never expire if it has no open labels.
+    #[cold]
+    pub(crate) fn lifetime(
+        &'static self,
+        row: &Arc<Row<MethodSeries>>,
+        kept: impl Iterator<Item = bool>,
+        is_static: bool,
+    ) -> Lifetime {
+        let kept = row.values().zip(kept.chain(iter::once(true)));
+        let kept = kept.map(|(value, is_kept)| if is_kept { value } else { "" });
+        let values = OpenTexts::of(kept);
+        let values = values.as_slice();
+        let mut open = values.iter().take(self.open());
+        if is_static && open.all(|value| value.is_empty()) {
+            return Lifetime::Permanent;
+        }
+        // The series belongs to the row that has only the labels of the metric, and is not forgotten.
+        if row.is_forgotten() || row.values().ne(values.iter().copied()) {
+            let (other, overflowed) = self.rows.admit(values, MethodSeries::default);
+            if !overflowed.any() {
+                return Row::lifetime(&other);
+            }
+        }
+        Row::lifetime(row)
     }
 
     /// Whether all metrics of a call have an open label.

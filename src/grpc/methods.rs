@@ -44,6 +44,11 @@ impl Methods {
         self.by_path.get(path)
     }
 
+    /// Whether the series of a method without open labels never expire. The path can be that of a row.
+    pub(crate) fn is_static(&self, path: &str) -> bool {
+        path.is_empty() || path == OVERFLOW || self.find(path).is_some()
+    }
+
     /// Makes the method of a path known; `None` if there are too many methods.
     pub(crate) fn learn(&self, path: &str) -> Option<&'static Method> {
         let name = self.name_of(path);

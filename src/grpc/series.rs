@@ -7,7 +7,7 @@ use metrics::{Key, NoopRecorder};
 use crate::error::Error;
 use crate::grpc::call_labels::CallLabels;
 use crate::grpc::code::Code;
-use crate::grpc::families::LabelSource;
+use crate::grpc::families::{LabelSource, custom_on};
 use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, MethodName};
 use crate::grpc::method_ref::{CallRef, MethodRef};
 use crate::grpc::method_rows::MethodRows;
@@ -49,6 +49,9 @@ impl GrpcSeries {
         let same = |series: &Self| series.settings == *settings;
         let leak = || {
             let series = Self::leak(Self::new(settings.clone(), sink.clone())?);
+            for preregistered in &settings.preregistered {
+                series.preregister(preregistered);
+            }
             sink.add_layer(Box::new(|buckets| series.settings.describe_layer(buckets)));
             Ok(series)
         };
@@ -94,7 +97,7 @@ impl GrpcSeries {
         self.activation.active(self)
     }
 
-    /// Registers the families and the series of preregistered methods in the sink.
+    /// Registers the families in the sink.
     fn new(settings: GrpcSettings, sink: Sink) -> Result<Self, Error> {
         let series = Self::unregistered(settings, sink);
         for metric in GrpcMetric::ALL {
@@ -103,9 +106,6 @@ impl GrpcSeries {
             }
         }
         series.sink.register(&overflow_spec())?;
-        for preregistered in &series.settings.preregistered {
-            series.preregister(preregistered);
-        }
         Ok(series)
     }
 
@@ -130,7 +130,7 @@ impl GrpcSeries {
     }
 
     /// Makes a method known, and registers its series for all listed values of custom labels.
-    fn preregister(&self, preregistered: &PreregisteredMethod) {
+    fn preregister(&'static self, preregistered: &PreregisteredMethod) {
         let Some(method) = self.methods.preregister(preregistered) else {
             return;
         };
@@ -175,7 +175,7 @@ impl GrpcSeries {
 
     /// Returns the series of a call in progress, registered on first use.
     #[inline]
-    pub(crate) fn call(&self, method: MethodRef, labels: LabelIds) -> CallRef {
+    pub(crate) fn call(&'static self, method: MethodRef, labels: LabelIds) -> CallRef {
         let labels = self.custom.on_everything(labels);
         let new = || self.new_call_series(&method, labels);
         method.calls.get_or_insert(labels, new);
@@ -185,7 +185,7 @@ impl GrpcSeries {
     /// Records the end of a call to this method.
     #[inline]
     pub(crate) fn record_end(
-        &self,
+        &'static self,
         method: &MethodRef,
         labels: &CallLabels,
         code: Code,
@@ -215,12 +215,12 @@ impl GrpcSeries {
     }
 
     #[inline]
-    fn end_series<'a>(&self, method: &'a MethodRef, labels: LabelIds) -> &'a EndSeries {
+    fn end_series<'a>(&'static self, method: &'a MethodRef, labels: LabelIds) -> &'a EndSeries {
         let new = || self.new_end_series(method, labels);
         method.ends.get_or_insert(labels, new)
     }
 
-    fn new_call_series(&self, method: &MethodRef, labels: LabelIds) -> CallSeries {
+    fn new_call_series(&'static self, method: &MethodRef, labels: LabelIds) -> CallSeries {
         use GrpcMetric::{InProgress, Started};
         let received = self.new_message_series(
             method,
@@ -239,55 +239,85 @@ impl GrpcSeries {
             Side::Server => (received, sent),
             Side::Client => (sent, received),
         };
-        let key = |metric| self.key(metric, method, labels, None);
-        let lifetime = self.lifetime(method, labels);
+        let series = |metric| self.series(metric, method, labels, None);
+        let in_progress = series(InProgress);
         CallSeries {
-            started: key(Started).map(|key| self.sink.counter(key, &lifetime)),
-            in_progress: key(InProgress).map(|key| self.sink.in_progress(key, &lifetime)),
+            started: series(Started).map(|(key, lifetime)| self.sink.counter(key, &lifetime)),
+            in_progress: in_progress.map(|(key, lifetime)| self.sink.in_progress(key, &lifetime)),
             request,
             response,
         }
     }
 
     fn new_message_series(
-        &self,
+        &'static self,
         method: &MethodRef,
         labels: LabelIds,
         [count, size]: [GrpcMetric; 2],
     ) -> MessageSeries {
-        let key = |metric| self.key(metric, method, labels, None);
-        let lifetime = self.lifetime(method, labels);
+        let series = |metric| self.series(metric, method, labels, None);
         MessageSeries {
-            count: key(count).map(|key| self.sink.counter(key, &lifetime)),
-            size: key(size).map(|key| self.sink.histogram(key, &lifetime)),
+            count: series(count).map(|(key, lifetime)| self.sink.counter(key, &lifetime)),
+            size: series(size).map(|(key, lifetime)| self.sink.histogram(key, &lifetime)),
         }
     }
 
-    fn new_end_series(&self, method: &MethodRef, labels: LabelIds) -> EndSeries {
+    fn new_end_series(&'static self, method: &MethodRef, labels: LabelIds) -> EndSeries {
         let has_code = self.settings.code_on_durations;
-        let key = self.key(GrpcMetric::Handling, method, labels, None);
-        let key = key.filter(|_| !has_code);
+        let handling = self.series(GrpcMetric::Handling, method, labels, None);
+        let handling = handling.filter(|_| !has_code);
         EndSeries {
-            handling: key.map(|key| self.sink.histogram(key, &self.lifetime(method, labels))),
+            handling: handling.map(|(key, lifetime)| self.sink.histogram(key, &lifetime)),
             by_code: [const { OnceLock::new() }; Code::ALL.len()],
         }
     }
 
-    fn new_code_series(&self, method: &MethodRef, labels: LabelIds, code: Code) -> CodeSeries {
+    fn new_code_series(
+        &'static self,
+        method: &MethodRef,
+        labels: LabelIds,
+        code: Code,
+    ) -> CodeSeries {
         let has_code = self.settings.code_on_durations;
-        let key = |metric| self.key(metric, method, labels, Some(code));
-        let handling = key(GrpcMetric::Handling).filter(|_| has_code);
-        let lifetime = self.lifetime(method, labels);
+        let series = |metric| self.series(metric, method, labels, Some(code));
+        let handled = series(GrpcMetric::Handled);
+        let handling = series(GrpcMetric::Handling).filter(|_| has_code);
+        let histogram = |(key, lifetime)| self.sink.histogram(key, &lifetime);
         CodeSeries {
-            handled: key(GrpcMetric::Handled).map(|key| self.sink.counter(key, &lifetime)),
-            handling: handling.map(|key| Box::new(self.sink.histogram(key, &lifetime))),
+            handled: handled.map(|(key, lifetime)| self.sink.counter(key, &lifetime)),
+            handling: handling.map(|series| Box::new(histogram(series))),
         }
     }
 
-    /// The lifetime of the series of a method: those of learned methods and of values that are not listed can expire.
-    fn lifetime(&self, method: &MethodRef, labels: LabelIds) -> Lifetime {
-        let of_method = method.lifetime();
-        of_method.unwrap_or_else(|| self.custom.lifetime(labels))
+    /// The key and the lifetime of a series; `None` if the metric is not measured.
+    fn series(
+        &'static self,
+        metric: GrpcMetric,
+        method: &MethodRef,
+        labels: LabelIds,
+        code: Option<Code>,
+    ) -> Option<(Key, Lifetime)> {
+        let key = self.key(metric, method, labels, code)?;
+        Some((key, self.lifetime(metric, method, labels)))
+    }
+
+    /// The lifetime of a series: those of learned methods and of values that are not listed can expire.
+    fn lifetime(
+        &'static self,
+        metric: GrpcMetric,
+        method: &MethodRef,
+        labels: LabelIds,
+    ) -> Lifetime {
+        match (method, &self.rows) {
+            (MethodRef::Static(method), _) if method.is_learned => Lifetime::Expiring,
+            (MethodRef::Row(row), Some(rows)) => {
+                let on = custom_on(metric);
+                let open = self.custom.open_labels();
+                let kept = open.map(|label| self.settings.labels[label].on >= on);
+                rows.lifetime(row, kept, self.methods.is_static(method.path()))
+            }
+            _ => self.custom.lifetime(labels),
+        }
     }
 
     /// The name and the labels of a series; `None` if the metric is not measured.
