@@ -340,12 +340,32 @@ fn grpc_layers_whose_methods_expire_do_not_allocate_for_known_methods() {
         headers.insert("content-type", HeaderValue::from_static("application/grpc"));
         headers.insert("grpc-status", HeaderValue::from_static("0"));
     });
-    for layer in [registry.grpc_layer(), registry.grpc_client_layer()] {
+    let with_open_labels = |metrics: GrpcMetrics| {
+        let content = HttpLabel::from_request("content", |request| request.header("content-type"));
+        let status = HttpLabel::from_response("status", |response| response.header("grpc-status"));
+        let path = HttpLabel::from_request("path", |request| Some(request.uri().path()));
+        let metrics = metrics.prefix("labelled").label(content.on_everything());
+        let metrics = metrics.label(status).label(path.on_histograms());
+        metrics.build(&registry).unwrap()
+    };
+    for layer in [
+        registry.grpc_layer(),
+        registry.grpc_client_layer(),
+        with_open_labels(GrpcMetrics::server()),
+        with_open_labels(GrpcMetrics::client()),
+    ] {
         let mut service = layer.layer(service_fn(grpc_ok));
         assert_eq!(allocations(|| run(service.call(request()))), own + response);
         let aborted = || drop(service.call(request()).now_or_never());
         assert_eq!(allocations(aborted), own + response);
     }
+    let labels = [
+        ("content", "application/grpc"),
+        ("status", "0"),
+        ("path", "/shop.Orders/Place"),
+    ];
+    let calls = registry.sum("labelled_grpc_server_handled_total", &labels);
+    assert_eq!(calls, Some(206.0));
 }
 
 /// 200,000 methods of a layer that knows 1,000 at a time.

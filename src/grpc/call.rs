@@ -174,8 +174,8 @@ impl GrpcCall {
         if let CallState::InProgress(call) = state {
             // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
             let _ending = OnDrop(|| call.end());
-            let layer = self.layer;
-            layer.record_end(&call.method, &self.labels, code, seconds);
+            let labels = std::mem::take(&mut self.labels);
+            self.layer.record_end(&call.method, labels, code, seconds);
         }
     }
 

@@ -10,12 +10,21 @@ use crate::http::series::label_values::LabelIds;
 use crate::sink::side::Side;
 
 /// The custom labels of a call.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct CallLabels {
     /// All labels, or if series can expire, those with listed values.
     pub(crate) ids: LabelIds,
-    /// The series of the end of the call, with its open labels, if series can expire and a label is present.
-    pub(crate) end: Option<MethodRef>,
+    /// If series can expire, and an open label is present.
+    open: Option<OpenLabels>,
+}
+
+/// The open labels of a call.
+#[derive(Clone)]
+enum OpenLabels {
+    /// The row for the end of the call.
+    Known(MethodRef),
+    /// The row does not exist yet. It is not made before it has series, so that it is forgotten with them.
+    New(Box<CustomValues<'static>>),
 }
 
 /// Which method a call is recorded for.
@@ -37,13 +46,13 @@ impl GrpcSeries {
         head: RequestHead<'_>,
     ) -> (Option<CallRef>, CallLabels) {
         if let Some(rows) = &self.rows {
-            return self.start_in_rows(rows, path, &self.custom.values_of_request(head));
+            return self.start_in_rows(rows, path, self.custom.values_of_request(head));
         }
         let ids = self.custom.of_request(head);
         let known = self.methods.find(path).map(CallMethod::Static);
         let method = known.or_else(|| self.new_method(path));
         let call = method.map(|method| self.static_call(method, ids));
-        (call, CallLabels { ids, end: None })
+        (call, CallLabels { ids, open: None })
     }
 
     #[inline]
@@ -51,15 +60,15 @@ impl GrpcSeries {
         &'static self,
         rows: &'static MethodRows,
         path: &str,
-        values: &CustomValues<'_>,
+        values: CustomValues<'_>,
     ) -> (Option<CallRef>, CallLabels) {
         let call = match self.methods.find(path) {
-            Some(method) => Some(self.call_in_rows(rows, CallMethod::Static(method), values)),
-            None => match rows.cached_call(values, path) {
+            Some(method) => Some(self.call_in_rows(rows, CallMethod::Static(method), &values)),
+            None => match rows.cached_call(&values, path) {
                 Some(row) => Some(self.call(MethodRef::Row(row), values.ids)),
                 None => self
                     .new_method(path)
-                    .map(|method| self.call_in_rows(rows, method, values)),
+                    .map(|method| self.call_in_rows(rows, method, &values)),
             },
         };
         let labels = labels_in_rows(rows, values, call.as_ref());
@@ -82,11 +91,10 @@ impl GrpcSeries {
         let Some(rows) = &self.rows else {
             return self.static_call(method, labels.ids);
         };
-        let end = labels.end.take();
-        let open = rows.open_values(end.as_ref());
-        let values = self.custom.values_of_series(labels.ids, open);
+        let open = labels.open.clone();
+        let values = self.values_in_rows(rows, labels.ids, &open);
         let call = self.call_in_rows(rows, method, &values);
-        *labels = labels_in_rows(rows, &values, Some(&call));
+        *labels = labels_in_rows(rows, values, Some(&call));
         call
     }
 
@@ -106,11 +114,41 @@ impl GrpcSeries {
             return;
         };
         // A clone, because the function of a label may panic: then the labels stay.
-        let end = labels.end.clone();
-        let open = rows.open_values(end.as_ref());
-        let mut values = self.custom.values_of_series(labels.ids, open);
+        let open = labels.open.clone();
+        let mut values = self.values_in_rows(rows, labels.ids, &open);
         self.custom.read_response_values(head, &mut values);
-        *labels = labels_in_rows(rows, &values, call);
+        *labels = labels_in_rows(rows, values, call);
+    }
+
+    /// The values of the labels of a call.
+    fn values_in_rows<'a>(
+        &'static self,
+        rows: &'static MethodRows,
+        ids: LabelIds,
+        open: &'a Option<OpenLabels>,
+    ) -> CustomValues<'a> {
+        let row = match open {
+            Some(OpenLabels::New(values)) => return CustomValues::clone(values),
+            Some(OpenLabels::Known(row)) => Some(row),
+            None => None,
+        };
+        self.custom.values_of_series(ids, rows.open_values(row))
+    }
+
+    /// The series of the end of a call to `method`, if it has open labels.
+    #[inline]
+    pub(crate) fn end_in_row(
+        &'static self,
+        method: &MethodRef,
+        labels: CallLabels,
+    ) -> Option<MethodRef> {
+        match (labels.open?, &self.rows) {
+            (OpenLabels::Known(row), _) => Some(row),
+            (OpenLabels::New(values), Some(rows)) => {
+                Some(MethodRef::Row(rows.end(&values, method.path())))
+            }
+            (OpenLabels::New(_), None) => None,
+        }
     }
 
     /// The method of a path that the thread has not used before. `None` if a server has to see proof first.
@@ -195,11 +233,16 @@ impl GrpcSeries {
 #[inline]
 fn labels_in_rows(
     rows: &'static MethodRows,
-    values: &CustomValues<'_>,
+    values: CustomValues<'_>,
     call: Option<&CallRef>,
 ) -> CallLabels {
-    let path = call.map_or("", |call| call.method.path());
-    let end = rows.end(values, path).map(MethodRef::Row);
     let ids = values.ids;
-    CallLabels { ids, end }
+    let open = values.has_open().then(|| {
+        let path = call.map_or("", |call| call.method.path());
+        match rows.known_end(&values, path) {
+            Some(row) => OpenLabels::Known(MethodRef::Row(row)),
+            None => OpenLabels::New(Box::new(values.into_owned())),
+        }
+    });
+    CallLabels { ids, open }
 }

@@ -15,7 +15,6 @@ use crate::http::series::custom_values::{CustomValues, OpenTexts};
 use crate::open_labels::cache::{Cached, RowCache};
 use crate::open_labels::rows::{OpenRows, Row};
 use crate::registry::lifetime::Lifetime;
-use crate::sink::overflow::OVERFLOW;
 
 /// The series of a layer that can expire, by the values of the open labels and the path of the method. A row is forgotten
 /// when its series have expired.
@@ -91,25 +90,31 @@ impl MethodRows {
         self.with_call(values, path, |values| self.row(values))
     }
 
-    /// The row of calls that end; `None` if all open labels are absent. The path is that of the row of the call, and not
-    /// replaced by `overflow`, even if the method is forgotten.
+    /// The row of calls that end, if there is one.
     #[inline]
-    pub(crate) fn end(
+    pub(crate) fn known_end(
         &'static self,
         values: &CustomValues<'_>,
         path: &str,
     ) -> Option<Arc<Row<MethodSeries>>> {
-        if !values.has_open() {
-            return None;
-        }
-        let row = values.with_open(|texts| {
-            let mut texts = OpenTexts::of(texts.as_slice().iter().copied());
-            texts.push(path);
-            self.row(texts.as_slice())
+        let row = with_end(values, path, |values| {
+            let cached = self.rows.with_cached(values, Arc::clone);
+            cached.or_else(|| self.rows.lookup_shared(values))
         });
-        match row.values().last() {
-            Some(OVERFLOW) if path != OVERFLOW => Some(self.detached(&row, path)),
-            _ => Some(row),
+        row.filter(|row| is_of(row, path))
+    }
+
+    /// The row of calls that end. The path is not replaced by `overflow`, even if the method is forgotten.
+    #[cold]
+    pub(crate) fn end(
+        &'static self,
+        values: &CustomValues<'_>,
+        path: &str,
+    ) -> Arc<Row<MethodSeries>> {
+        let row = with_end(values, path, |values| self.row(values));
+        match is_of(&row, path) {
+            true => row,
+            false => self.detached(&row, path),
         }
     }
 
@@ -180,6 +185,22 @@ impl MethodRows {
         let cached = self.rows.with_cached(values, Arc::clone);
         cached.unwrap_or_else(|| self.rows.admit_shared(values, MethodSeries::default))
     }
+}
+
+/// Calls `then` with the values of the row of calls that end.
+#[inline]
+fn with_end<T>(values: &CustomValues<'_>, path: &str, then: impl FnOnce(&[&str]) -> T) -> T {
+    values.with_open(|texts| {
+        let mut texts = OpenTexts::of(texts.as_slice().iter().copied());
+        texts.push(path);
+        then(texts.as_slice())
+    })
+}
+
+/// Whether a row is that of a path, not that of methods beyond the limit.
+#[inline]
+fn is_of(row: &Row<MethodSeries>, path: &str) -> bool {
+    row.values().last() == Some(path)
 }
 
 impl Cached for MethodSeries {

@@ -187,20 +187,21 @@ impl GrpcSeries {
     pub(crate) fn record_end(
         &'static self,
         method: &MethodRef,
-        labels: &CallLabels,
+        labels: CallLabels,
         code: Code,
         seconds: f64,
     ) {
-        let method = labels.end.as_ref().unwrap_or(method);
-        let ends = self.end_series(method, labels.ids);
-        let new = || self.new_code_series(method, labels.ids, code);
-        ends.record(code, seconds, new);
-        if !labels.ids.is_empty() {
+        let ids = labels.ids;
+        let in_row = self.end_in_row(method, labels);
+        let method = in_row.as_ref().unwrap_or(method);
+        let ends = self.end_series(method, ids);
+        ends.record(code, seconds, || self.new_code_series(method, ids, code));
+        if !ids.is_empty() {
             let family = self.main_name();
-            self.custom.count_overflow(labels.ids, &self.sink, family);
+            self.custom.count_overflow(ids, &self.sink, family);
         }
-        if let (Some(rows), Some(end)) = (&self.rows, &labels.end) {
-            self.count_open_overflow(rows, end);
+        if let (Some(rows), Some(row)) = (&self.rows, &in_row) {
+            self.count_open_overflow(rows, row);
         }
     }
 
