@@ -1,4 +1,5 @@
-//! Memory while label values come and go: ten million values, of which ten thousand are there at a time.
+//! Memory while label values come and go: ten million values, of which ten thousand are there at a time. Of macros, and of
+//! an HTTP layer whose label has a limit of that number.
 //!
 //! ```text
 //! cargo bench --bench expiry
@@ -9,8 +10,12 @@ mod support;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use http::Request;
+use support::service::{Hello, send_request};
 use support::timing::is_measuring;
-use tower_prometheus::Registry;
+use tower::Layer;
+use tower_prometheus::http::HttpLabel;
+use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry};
 
 /// The values that are there at a time.
 const LIVE: usize = 10_000;
@@ -23,31 +28,52 @@ fn main() {
     println!(
         "Resident memory in MiB after this many values, {LIVE} at a time, each with a counter, and every tenth with a histogram:\n"
     );
-    println!("| threads | 10 % | 20 % | 50 % | 100 % | µs per value |");
-    println!("|---:|---:|---:|---:|---:|---:|");
+    println!("| | threads | 10 % | 20 % | 50 % | 100 % | µs per value |");
+    println!("|---|---:|---:|---:|---:|---:|---:|");
     for threads in [2, 64] {
-        let started = Instant::now();
-        let memory = come_and_go(threads, values);
-        let micros = started.elapsed().as_secs_f64() * 1e6 / values as f64;
-        let memory = memory.map(|mib| format!("{mib:.0}")).join(" | ");
-        println!("| {threads} | {memory} | {micros:.1} |");
+        for kind in [Kind::Macros, Kind::HttpLayer] {
+            let started = Instant::now();
+            let memory = come_and_go(kind, threads, values);
+            let micros = started.elapsed().as_secs_f64() * 1e6 / values as f64;
+            let memory = memory.map(|mib| format!("{mib:.0}")).join(" | ");
+            println!("| {kind:?} | {threads} | {memory} | {micros:.1} |");
+        }
     }
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Macros,
+    HttpLayer,
+}
+
+/// A layer with a label for tenants.
+fn layer_of(registry: &Registry) -> HttpMetricsLayer {
+    let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
+    let metrics = HttpMetrics::server().label(tenant.on_histograms().max_values(LIVE));
+    metrics.build(registry).expect("the settings are right")
+}
+
 /// Returns the memory after 10, 20, 50 and 100 % of the values.
-fn come_and_go(threads: usize, values: usize) -> [f64; 4] {
+fn come_and_go(kind: Kind, threads: usize, values: usize) -> [f64; 4] {
     let registry = Registry::builder()
         .idle_timeout(Duration::from_nanos(1))
         .build()
         .expect("the settings are right");
+    let layer = layer_of(&registry);
     let rounds = values / LIVE;
     let (recorded, expired) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let (registry, recorded, expired) = (&registry, &recorded, &expired);
+            let (registry, layer, recorded, expired) = (&registry, &layer, &recorded, &expired);
             scope.spawn(move || {
                 for round in 0..rounds {
-                    metrics::with_local_recorder(registry, || record(round, thread, threads));
+                    let values = (thread..LIVE).step_by(threads);
+                    let values = values.map(|i| round * LIVE + i);
+                    match kind {
+                        Kind::Macros => metrics::with_local_recorder(registry, || record(values)),
+                        Kind::HttpLayer => send(layer, values),
+                    }
                     recorded.wait();
                     expired.wait();
                 }
@@ -63,8 +89,10 @@ fn come_and_go(threads: usize, values: usize) -> [f64; 4] {
                 "{} lines",
                 shown.lines().count()
             );
-            assert_eq!(registry.render(), "");
-            assert_eq!(registry.render(), "");
+            assert!(!registry.render().contains("tenant=\""));
+            assert!(!registry.render().contains("tenant=\""));
+            let overflow = registry.sum("metrics_label_overflow_total", &[]);
+            assert_eq!(overflow, None, "the limit is that of the values");
             if [10, 20, 50, 100]
                 .map(|percent| rounds * percent / 100)
                 .contains(&round)
@@ -77,14 +105,21 @@ fn come_and_go(threads: usize, values: usize) -> [f64; 4] {
     })
 }
 
-/// Records the values of one round that belong to a thread.
-fn record(round: usize, thread: usize, threads: usize) {
-    for i in (thread..LIVE).step_by(threads) {
-        let value = format!("value-{}", round * LIVE + i);
+fn record(values: impl Iterator<Item = usize>) {
+    for i in values {
+        let value = format!("value-{i}");
         metrics::counter!("jobs_total", "tenant" => value.clone()).increment(1);
         if i % 10 == 0 {
             metrics::histogram!("wait_seconds", "tenant" => value).record(0.1);
         }
+    }
+}
+
+fn send(layer: &HttpMetricsLayer, values: impl Iterator<Item = usize>) {
+    let service = layer.layer(Hello);
+    for i in values {
+        let request = Request::get("/").header("x-tenant", format!("value-{i}"));
+        send_request(&service, request.body(()).unwrap_or_default());
     }
 }
 

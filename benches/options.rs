@@ -1,4 +1,5 @@
-//! The time that options of the layer add to a request: custom labels, host, response sizes and kinds of errors.
+//! The time that options of the layer add to a request: custom labels, host, response sizes and kinds of errors, and
+//! series that can expire.
 //!
 //! ```text
 //! cargo bench --bench options
@@ -7,6 +8,7 @@
 mod support;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use http::Request;
 use support::service::{Hello, send_request};
@@ -43,6 +45,19 @@ fn main() {
         .build(&options_registry)
         .expect("the configuration is valid")
         .layer(Hello);
+    let one_label = |registry: &Registry| {
+        let tenant = HttpLabel::from_request("tenant", |request| request.header("x-tenant"));
+        let layer = HttpMetrics::server().label(tenant).build(registry);
+        layer.expect("the configuration is valid").layer(Hello)
+    };
+    let expiring = || {
+        let registry = Registry::builder().idle_timeout(Duration::from_secs(3600));
+        registry.build().expect("the settings are valid")
+    };
+    let expiring_registry = expiring();
+    let label = one_label(&Registry::new());
+    let expiring_label = one_label(&expiring_registry);
+    let expiring_plain = expiring().http_layer().layer(Hello);
     let variants = [
         Variant::new("bare service", |n| {
             (0..n).for_each(|_| send_request(&Hello, request()));
@@ -52,6 +67,15 @@ fn main() {
         }),
         Variant::new("two labels, host, response sizes, error kinds", |n| {
             (0..n).for_each(|_| send_request(&options, request()));
+        }),
+        Variant::new("plain layer, with an idle timeout", |n| {
+            (0..n).for_each(|_| send_request(&expiring_plain, request()));
+        }),
+        Variant::new("one open label", |n| {
+            (0..n).for_each(|_| send_request(&label, request()));
+        }),
+        Variant::new("one open label, with an idle timeout", |n| {
+            (0..n).for_each(|_| send_request(&expiring_label, request()));
         }),
     ];
     let times = measure(&variants, 1, rounds, repeat);
@@ -63,6 +87,8 @@ fn main() {
         ("status", "200"),
     ];
     let counted = options_registry.sum("http_requests_total", &labels);
+    assert_eq!(counted, Some(requests as f64));
+    let counted = expiring_registry.sum("http_requests_total", &[("tenant", "acme")]);
     assert_eq!(counted, Some(requests as f64));
 
     println!("| | request, ns | relative to the plain layer |");

@@ -291,7 +291,11 @@ impl RegistryBuilder {
     /// Adding 0 to a counter does not count as a recording.
     ///
     /// The memory of a series of a macro is reused once no handle of it exists. Layers and catalogues keep the handles of
-    /// their series: the memory stays, and a value that has expired still counts towards the limit of its label.
+    /// their series by the values of their open labels. When all series with these values have left the page, the values
+    /// no longer count towards the limits of their labels, and the memory is reused; see
+    /// [`HttpLabel::max_values`](crate::http::HttpLabel::max_values). The metrics of such a layer that do not have the
+    /// label stay, and so do endpoints, gRPC methods and the labels of gRPC layers, which keep their memory and their place
+    /// under the limit.
     ///
     /// Series expire while a page or a snapshot is read, in slices of about 0.1 ms. They need no thread. While another
     /// page or snapshot is being read or a [`Snapshot`](crate::snapshot::Snapshot) exists, none expires.

@@ -18,9 +18,9 @@ type OutcomeValue = dyn for<'a> Fn(RequestOutcome<'a>) -> Option<Cow<'a, str>> +
 /// A custom label of an HTTP or gRPC layer, with a limited number of values. It is read from the request, from the
 /// response head, or, only for HTTP layers, when the request ends.
 ///
-/// If clients choose the value, as in a header, they can exhaust the limit: the values seen first are kept
-/// until the process ends, and all others are recorded as `overflow`. List the values with
-/// [`values`](Self::values) if they are known.
+/// If clients choose the value, as in a header, they can exhaust the limit: the values seen first are kept, and all others
+/// are recorded as `overflow`. List the values with [`values`](Self::values) if they are known. Without an [idle
+/// timeout](Self::max_values), values are kept until the process ends.
 ///
 /// By default, only the counters of requests and responses, or of gRPC calls that ended, have the label.
 /// [`on_histograms`](Self::on_histograms) adds it to durations, and on HTTP layers to sizes;
@@ -267,9 +267,22 @@ impl HttpLabel {
 
     /// Sets the maximum number of values, 1 to 10,000. The default is 50.
     ///
-    /// The values seen first are kept until the process ends; further ones are recorded as `overflow`. If clients
-    /// choose the values, they can use up the limit: list known values with [`values`](Self::values) instead.
+    /// The values seen first are kept; further ones are recorded as `overflow`. If clients choose the values, they can use
+    /// up the limit: list known values with [`values`](Self::values) instead.
     /// [`preregister`](crate::HttpMetrics::preregister) needs listed values.
+    ///
+    /// A value is kept until the process ends, or, on an HTTP layer whose registry has an
+    /// [idle timeout](crate::RegistryBuilder::idle_timeout), until all its series have left the page:
+    ///
+    /// | | effect |
+    /// |---|---|
+    /// | its place | is free for another value. A value that was `overflow` gets its name with its next request |
+    /// | its memory, with the text of the label | is reused |
+    /// | a request of the value that is still in progress | ends in the series of the value |
+    /// | a thread that has sent requests of the value and is idle now | keeps its memory until it handles new values |
+    /// | a value of requests that never count in a series of their own: the response adds another value, or it is marked [`SkipMetrics`](crate::http::SkipMetrics) | is forgotten when the limit is reached, at the latest after twice the shortest timeout of the registry |
+    ///
+    /// A request with such a value then costs about 0.1 µs more. Requests without one cost the same.
     ///
     /// Replaces [`values`](Self::values).
     pub fn max_values(mut self, values: usize) -> Self {

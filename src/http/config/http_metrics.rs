@@ -575,7 +575,8 @@ impl HttpMetrics {
     /// Sets the maximum number of endpoints, 1 to 1,000,000. The default is 1000.
     ///
     /// [Preregistered](Self::preregister) endpoints count; those excluded by [`skip`](Self::skip) do not. The endpoints
-    /// seen first are kept until the process ends. Further endpoints, and those longer than 1024 bytes, are recorded as
+    /// seen first are kept until the process ends, also if series can
+    /// [expire](crate::RegistryBuilder::idle_timeout). Further endpoints, and those longer than 1024 bytes, are recorded as
     /// `overflow`. Each such request increments `metrics_label_overflow_total`; the first one also logs a warning.
     ///
     /// Clients can reach the limit only if endpoints are paths instead of route templates.

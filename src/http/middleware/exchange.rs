@@ -16,17 +16,18 @@ use crate::http::labels::head::{RequestHead, ResponseHead};
 use crate::http::labels::method::Method;
 use crate::http::labels::outcome::RequestOutcome;
 use crate::http::labels::request_end::RequestEnd;
+use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
-use crate::http::middleware::in_flight::{ENDED, Extras, FastPair, InFlight, LongLivedBody};
+use crate::http::middleware::in_flight::{ENDED, Extras, InFlight, LongLivedBody};
 use crate::http::middleware::long_lived::LongLived;
 use crate::http::middleware::nesting;
 use crate::http::middleware::response_status::ResponseStatus;
 use crate::http::series::completion::Measured;
-use crate::http::series::custom_values::CustomValues;
 use crate::http::series::endpoint::EndpointSeries;
 use crate::http::series::layer::LayerSeries;
 use crate::lifecycle::end::{End, Exchange, ResponseExchange};
 use crate::lifecycle::on_drop::OnDrop;
+use crate::model::trace::TraceId;
 
 pub(crate) struct HttpExchange {
     in_flight: InFlight,
@@ -72,24 +73,45 @@ impl HttpExchange {
             // A skipped request leaves no trace, not even in the tables of label values.
             return Self::new(ENDED);
         }
+        if layer.has_rows() {
+            return Self::start_with_rows(layer, endpoint, name, request);
+        }
         // Functions of the application run first: if one panics, nothing has started yet.
-        let (labels, open) = match layer.has_rows() {
-            true => {
-                let values = layer.custom.values_of_request(request);
-                (values.ids, Some(values).filter(CustomValues::has_open))
-            }
-            false => (layer.request_labels(request), None),
-        };
+        let labels = layer.request_labels(request);
         let trace = layer.trace(request);
-        let known = endpoint.and_then(|endpoint| match &open {
+        let in_flight = match endpoint.and_then(|endpoint| endpoint.get(method, labels)) {
+            Some(series) => InFlight::start(series),
+            None => InFlight::deferred(layer, method, name, labels, None),
+        };
+        Self::new_traced(in_flight, trace)
+    }
+
+    /// Like [`start_at`](Self::start_at), for a layer whose open labels are in rows.
+    // Not inlined, because the values of the labels take much of the stack.
+    #[inline(never)]
+    fn start_with_rows(
+        layer: &'static LayerSeries,
+        endpoint: Option<&'static EndpointSeries>,
+        name: Option<&str>,
+        request: RequestHead<'_>,
+    ) -> Self {
+        let method = layer.method(request.method());
+        let values = layer.custom.values_of_request(request);
+        let trace = layer.trace(request);
+        let open = values.has_open().then_some(&values);
+        let known = endpoint.and_then(|endpoint| match open {
             Some(values) => {
                 let series = layer.find_in_row(endpoint, method, values)?;
                 Some(InFlight::start_in_row(series))
             }
-            None => Some(InFlight::start(endpoint.get(method, labels)?)),
+            None => Some(InFlight::start(endpoint.get(method, values.ids)?)),
         });
-        let mut in_flight =
-            known.unwrap_or_else(|| InFlight::deferred(layer, method, name, labels, open));
+        let deferred = || InFlight::deferred(layer, method, name, values.ids, open);
+        Self::new_traced(known.unwrap_or_else(deferred), trace)
+    }
+
+    #[inline]
+    fn new_traced(mut in_flight: InFlight, trace: Option<TraceId>) -> Self {
         if let Some(trace) = trace
             && let Some(extras) = in_flight.extras()
         {
@@ -164,7 +186,7 @@ impl HttpExchange {
         self.response_status = ResponseStatus::with(code);
     }
 
-    /// Whether the exchange is on the fast path and only the status of its response head matters.
+    /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn needs_only_status(&self) -> bool {
         self.in_flight.needs_only_status()
@@ -212,13 +234,22 @@ impl HttpExchange {
             return;
         };
         let seconds = self.started.elapsed_seconds();
-        if let &InFlight::Fast(FastPair { started, counted }) = &self.in_flight
+        if let Some((started, counted)) = self.in_flight.series()
             && counted.count_ordinary(started, status, seconds)
         {
-            self.in_flight = ENDED;
-        } else if let Some(connection) = self.in_flight.take_connection() {
+            self.in_flight.set_ended();
+        } else {
+            self.end_other(status, seconds);
+        }
+    }
+
+    /// Ends the exchange of a completed request, or of a long-lived connection, that is not on the fast path.
+    // Not inlined, to keep the fast path short.
+    #[inline(never)]
+    fn end_other(&mut self, status: Status, seconds: f64) {
+        if let Some(connection) = self.in_flight.take_connection() {
             connection.end(End::Complete);
-        } else if !self.in_flight.count_ordinary(status, seconds) {
+        } else {
             self.record_end(seconds, RequestEnd::Complete(status), None);
         }
     }

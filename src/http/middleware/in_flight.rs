@@ -128,14 +128,14 @@ impl InFlight {
         method: Method,
         endpoint: Option<&str>,
         labels: LabelIds,
-        open: Option<CustomValues<'_>>,
+        open: Option<&CustomValues<'_>>,
     ) -> Self {
         Self::boxed(Stage::Deferred(Deferred {
             layer,
             method,
             endpoint: endpoint.map(Endpoint::new),
             labels,
-            open: open.map(|values| Box::new(values.into_owned())),
+            open: open.map(|values| Box::new(values.to_static())),
         }))
     }
 
@@ -189,10 +189,15 @@ impl InFlight {
         }
     }
 
-    /// Whether the exchange is on the fast path and only the status of its response head matters.
+    /// Whether the request is in progress and only the status of its response head matters.
     #[inline]
     pub(super) fn needs_only_status(&self) -> bool {
-        matches!(self, Self::Fast(pair) if pair.counted.needs_only_status())
+        match self {
+            Self::Fast(pair) => pair.counted.needs_only_status(),
+            Self::Boxed(_) => self
+                .boxed_series()
+                .is_some_and(|(_, counted)| counted.needs_only_status()),
+        }
     }
 
     /// The series that will count the request, if it is in progress.
@@ -203,20 +208,38 @@ impl InFlight {
         }
     }
 
-    /// Fast path for series of a row: counts a completed request like
-    /// [`count_ordinary`](RequestSeries::count_ordinary), and leaves [`ENDED`]. Otherwise returns `false`.
+    /// The series of a request that is in progress: the one whose gauge has it, and the one that will count it.
     #[inline]
-    pub(super) fn count_ordinary(&mut self, status: Status, seconds: f64) -> bool {
-        if let Self::Boxed(Some(state)) = self
-            && let Some(pair) = state.series()
-            && pair
-                .counted()
-                .count_ordinary(&pair.started, status, seconds)
-        {
-            drop(self.take_series());
-            return true;
+    pub(super) fn series(&self) -> Option<(&RequestSeries, &RequestSeries)> {
+        match self {
+            Self::Fast(pair) => Some((pair.started, pair.counted)),
+            Self::Boxed(_) => self.boxed_series(),
         }
-        false
+    }
+
+    // Not inlined, to keep the fast path short.
+    #[inline(never)]
+    fn boxed_series(&self) -> Option<(&RequestSeries, &RequestSeries)> {
+        let Self::Boxed(Some(state)) = self else {
+            return None;
+        };
+        let pair = state.series()?;
+        Some((&pair.started, pair.counted()))
+    }
+
+    /// Leaves [`ENDED`], after the end is recorded.
+    #[inline]
+    pub(super) fn set_ended(&mut self) {
+        match self {
+            Self::Fast(_) => *self = ENDED,
+            Self::Boxed(_) => self.free_box(),
+        }
+    }
+
+    // Not inlined, to keep the fast path short.
+    #[inline(never)]
+    fn free_box(&mut self) {
+        drop(self.take_series());
     }
 
     /// The series that counts the bytes of the response body, if they are counted as they pass.

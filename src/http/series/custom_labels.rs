@@ -23,6 +23,8 @@ pub(crate) struct CustomLabels {
     /// A mask of the labels that all metrics have.
     on_everything: LabelIds,
     reads_response: bool,
+    /// The number of labels in rows.
+    open: usize,
 }
 
 /// Where the values of a label are.
@@ -55,9 +57,11 @@ impl CustomLabels {
     }
 
     fn of(labels: &[HttpLabel], values: impl FnMut(&HttpLabel) -> Values) -> Self {
+        let values: Vec<_> = labels.iter().map(values).collect();
         Self {
             labels: labels.to_vec(),
-            values: labels.iter().map(values).collect(),
+            open: values.iter().filter(|values| values.are_in_rows()).count(),
+            values,
             overflow: labels.iter().map(|_| Overflow::default()).collect(),
             on_everything: LabelIds::mask(labels.iter().map(|label| label.on == On::Everything)),
             reads_response: labels.iter().any(HttpLabel::reads_response),
@@ -99,7 +103,7 @@ impl CustomLabels {
         ids: LabelIds,
         open: impl Iterator<Item = &'a str>,
     ) -> CustomValues<'a> {
-        CustomValues::new(ids, self.open_labels().count(), open)
+        CustomValues::new(ids, self.open, open)
     }
 
     /// Replaces the values that are read from the response.

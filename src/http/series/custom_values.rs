@@ -28,7 +28,7 @@ struct OpenValue<'a> {
 }
 
 /// The values of the open labels of a row.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct OpenTexts<'a> {
     texts: [&'a str; MAX_OPEN],
     len: usize,
@@ -74,15 +74,16 @@ impl<'a> CustomValues<'a> {
 
     /// Calls `then` with the values of the open labels, in lower case where case is ignored. Does not allocate.
     #[inline]
-    pub(crate) fn with_open<R>(&self, then: impl FnOnce(OpenTexts<'_>) -> R) -> R {
+    pub(crate) fn with_open<R>(&self, then: impl FnOnce(&OpenTexts<'_>) -> R) -> R {
         let open = &self.open[..self.len];
         match open.iter().any(|value| value.has_upper_case) {
             true => self.with_lower_case(then),
-            false => then(OpenTexts::of(open.iter().map(|value| &*value.text))),
+            false => then(&OpenTexts::of(open.iter().map(|value| &*value.text))),
         }
     }
 
-    fn with_lower_case<R>(&self, then: impl FnOnce(OpenTexts<'_>) -> R) -> R {
+    #[cold]
+    fn with_lower_case<R>(&self, then: impl FnOnce(&OpenTexts<'_>) -> R) -> R {
         let open = &self.open[..self.len];
         // Taken out while it is used: a subscriber of a warning may start another request on this thread.
         let mut buffer = LOWER_CASE.take();
@@ -99,17 +100,17 @@ impl<'a> CustomValues<'a> {
             true => &*value.text,
             false => buffer.get(range.clone()).unwrap_or_default(),
         });
-        let result = then(OpenTexts::of(texts));
+        let result = then(&OpenTexts::of(texts));
         LOWER_CASE.set(buffer);
         result
     }
 
-    pub(crate) fn into_owned(self) -> CustomValues<'static> {
+    pub(crate) fn to_static(&self) -> CustomValues<'static> {
         CustomValues {
             ids: self.ids,
-            open: self.open.map(|value| OpenValue {
-                text: Cow::Owned(value.text.into_owned()),
-                has_upper_case: value.has_upper_case,
+            open: std::array::from_fn(|i| OpenValue {
+                text: Cow::Owned(self.open[i].text.clone().into_owned()),
+                has_upper_case: self.open[i].has_upper_case,
             }),
             len: self.len,
         }

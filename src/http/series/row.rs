@@ -155,7 +155,7 @@ impl LayerSeries {
         let known = self.find_in_row(endpoint, method, values);
         SeriesRef::InRow(known.unwrap_or_else(|| {
             let admit =
-                |texts: OpenTexts<'_>| rows.admit_shared(texts.as_slice(), HttpRow::default);
+                |texts: &OpenTexts<'_>| rows.admit_shared(texts.as_slice(), HttpRow::default);
             let row = values.with_open(admit);
             let key = RowKey {
                 endpoint,
