@@ -294,8 +294,8 @@ impl RegistryBuilder {
     /// their series by the values of their open labels. When all series with these values have left the page, the values
     /// no longer count towards the limits of their labels, and the memory is reused; see
     /// [`HttpLabel::max_values`](crate::http::HttpLabel::max_values). The metrics of such a layer that do not have the
-    /// label stay, and so do endpoints, gRPC methods and the labels of gRPC layers, which keep their memory and their place
-    /// under the limit.
+    /// label stay, and so do endpoints. A gRPC method that is not preregistered is such a value, too: see
+    /// [`GrpcMetrics::max_methods`](crate::GrpcMetrics::max_methods).
     ///
     /// Series expire while a page or a snapshot is read, in slices of about 0.1 ms. They need no thread. While another
     /// page or snapshot is being read or a [`Snapshot`](crate::snapshot::Snapshot) exists, none expires.
