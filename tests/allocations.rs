@@ -352,6 +352,101 @@ fn grpc_layers_do_not_allocate_for_known_methods() {
     assert_eq!(calls, Some(103.0));
 }
 
+/// A gRPC service that responds with a message and `OK`.
+fn grpc_ok(
+    _: Request<GrpcRequestBody<Full<Bytes>>>,
+) -> std::future::Ready<Result<Response<Full<Bytes>>, ()>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(b"\0\0\0\0\x01x")));
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from_static("0"));
+    ready(Ok(response))
+}
+
+fn grpc_request(uri: http::Uri) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(Bytes::from_static(b"\0\0\0\0\x01x")));
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    request
+}
+
+#[test]
+fn grpc_layers_whose_methods_expire_do_not_allocate_for_known_methods() {
+    let registry = Registry::builder().idle_timeout(Duration::from_secs(600));
+    let registry = registry.build().unwrap();
+    let request = || grpc_request(http::Uri::from_static("/shop.Orders/Place"));
+    let own = allocations(|| drop(request()));
+    let response = allocations(|| {
+        let mut response = Response::new(());
+        let headers = response.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from_static("0"));
+    });
+    let with_open_labels = |metrics: GrpcMetrics| {
+        let content = HttpLabel::from_request("content", |request| request.header("content-type"));
+        let status = HttpLabel::from_response("status", |response| response.header("grpc-status"));
+        let path = HttpLabel::from_request("path", |request| Some(request.uri().path()));
+        let metrics = metrics.prefix("labelled").label(content.on_everything());
+        let metrics = metrics.label(status).label(path.on_histograms());
+        metrics.build(&registry).unwrap()
+    };
+    for layer in [
+        registry.grpc_layer(),
+        registry.grpc_client_layer(),
+        with_open_labels(GrpcMetrics::server()),
+        with_open_labels(GrpcMetrics::client()),
+    ] {
+        let mut service = layer.layer(service_fn(grpc_ok));
+        assert_eq!(allocations(|| run(service.call(request()))), own + response);
+        let aborted = || drop(service.call(request()).now_or_never());
+        assert_eq!(allocations(aborted), own + response);
+    }
+    let labels = [
+        ("content", "application/grpc"),
+        ("status", "0"),
+        ("path", "/shop.Orders/Place"),
+    ];
+    let calls = registry.sum("labelled_grpc_server_handled_total", &labels);
+    assert_eq!(calls, Some(206.0));
+}
+
+/// 200,000 methods of a layer that knows 1,000 at a time.
+#[test]
+fn memory_stays_the_same_while_methods_come_and_go() {
+    const MAX_METHODS: usize = 1000;
+    let registry = Registry::builder().idle_timeout(Duration::from_nanos(1));
+    let registry = registry.build().unwrap();
+    let layer = GrpcMetrics::client()
+        .max_methods(MAX_METHODS)
+        .without(GrpcMetric::Started)
+        .without(GrpcMetric::InProgress)
+        .without(GrpcMetric::MessagesSent)
+        .without(GrpcMetric::MessagesReceived)
+        .without(GrpcMetric::Handling)
+        .build(&registry)
+        .unwrap();
+    let mut service = layer.layer(service_fn(grpc_ok));
+    let mut call_methods = |round: usize| {
+        for method in 0..MAX_METHODS {
+            let path = format!("/shop.Orders/M{round}x{method}");
+            run(service.call(grpc_request(path.try_into().unwrap())));
+        }
+        let calls = registry.sum("grpc_client_handled_total", &[]);
+        assert_eq!(calls, Some(MAX_METHODS as f64), "round {round}");
+        let _ = test_support::render_until_gone(&registry, "grpc_client_handled_total{");
+    };
+    (0..3).for_each(&mut call_methods);
+    let mut max_bytes = |rounds: std::ops::Range<usize>| {
+        allocation_counter::measure(|| rounds.for_each(&mut call_methods)).bytes_max
+    };
+    let (first, later) = (max_bytes(3..40), max_bytes(40..200));
+    // The thread keeps up to 1000 methods that are forgotten, so the number of bytes varies a little.
+    assert!(later < first + first / 4, "{first} bytes, {later} bytes");
+    let overflow = [("grpc_method", "overflow")];
+    assert_eq!(registry.sum("grpc_client_handled_total", &overflow), None);
+}
+
 /// axum's `Router::layer` boxes every response body of another type than its own.
 #[test]
 fn layer_in_a_router_allocates_as_much_as_a_layer_that_only_wraps_the_body() {

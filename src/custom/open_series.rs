@@ -10,7 +10,6 @@ use crate::custom::node::{Node, SeriesHandle};
 use crate::custom::series::{GuardedSeries, MetricSeries};
 use crate::open_labels::cache::{Cached, RowCache, RowRef};
 use crate::open_labels::rows::{OpenRows, Row};
-use crate::registry::lifetime::{Lifetime, SeriesRow};
 use crate::sink::owned_key;
 
 /// A series of a metric with open labels.
@@ -42,9 +41,7 @@ impl<I: SeriesHandle> OpenContent<I> {
     #[cold]
     fn resolve(row: &Arc<Row<Self>>) -> Option<&[I]> {
         let content = row.content();
-        let row_of_series: Arc<dyn SeriesRow> = Arc::clone(row) as _;
-        let lifetime = Lifetime::OfRow(Arc::downgrade(&row_of_series));
-        let series = content.node.register(row.values(), &lifetime)?;
+        let series = content.node.register(row.values(), &Row::lifetime(row))?;
         // Another thread may have set the same series first.
         let _ = content.series.set(series);
         content.series.get().map(|series| &**series)

@@ -9,19 +9,19 @@ use http::{HeaderMap, HeaderName, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::clock::Instant;
+use crate::grpc::call_labels::CallLabels;
 use crate::grpc::code::Code;
 use crate::grpc::deferred::{DeferredCall, MessageRecorder};
-use crate::grpc::method::{CallSeries, Method};
+use crate::grpc::method_ref::CallRef;
 use crate::grpc::series::GrpcSeries;
 use crate::http::labels::head::{RequestHead, ResponseHead};
-use crate::http::series::label_values::LabelIds;
 use crate::lifecycle::end::{End, Exchange};
 use crate::lifecycle::on_drop::OnDrop;
 
 pub(crate) struct GrpcCall {
     layer: &'static GrpcSeries,
     state: CallState,
-    labels: LabelIds,
+    labels: CallLabels,
     started: Instant,
     /// The timeout in the request, `grpc-timeout`, in seconds.
     timeout: Option<f64>,
@@ -31,7 +31,7 @@ pub(crate) struct GrpcCall {
 
 /// Whether a call is in progress, and in which series.
 enum CallState {
-    InProgress(&'static Method, &'static CallSeries),
+    InProgress(CallRef),
     /// Not counted yet, because nothing has proven that the method exists. Only on a server.
     Deferred(Arc<DeferredCall>),
     /// Ended, or not a gRPC call.
@@ -55,7 +55,7 @@ impl GrpcCall {
         let mut call = Self {
             layer,
             state: CallState::Ended,
-            labels: LabelIds::default(),
+            labels: CallLabels::default(),
             started: Instant::now(),
             timeout: None,
             response_code: None,
@@ -75,12 +75,12 @@ impl GrpcCall {
         let layer = self.layer;
         let path = request.uri().path();
         self.timeout = timeout(request.headers());
-        self.labels = layer.custom.of_request(RequestHead::new(request));
-        if let Some(method) = layer.find(path) {
-            let series = layer.call_series(method, self.labels);
-            series.start();
-            self.state = CallState::InProgress(method, series);
-            return MessageRecorder::Of(&series.request);
+        let (call, labels) = layer.start(path, RequestHead::new(request));
+        self.labels = labels;
+        if let Some(call) = call {
+            call.start();
+            self.state = CallState::InProgress(call.clone());
+            return MessageRecorder::Of(call);
         }
         let call = Arc::new(DeferredCall::new(path, layer.settings.measures_sizes()));
         self.state = CallState::Deferred(Arc::clone(&call));
@@ -91,7 +91,12 @@ impl GrpcCall {
     #[inline]
     pub(crate) fn take(&mut self) -> Self {
         let state = std::mem::replace(&mut self.state, CallState::Ended);
-        Self { state, ..*self }
+        let labels = std::mem::take(&mut self.labels);
+        Self {
+            state,
+            labels,
+            ..*self
+        }
     }
 
     /// Reads the response head. The call ends if the response has no body.
@@ -105,7 +110,11 @@ impl GrpcCall {
         self.response_code = Code::of_headers(response.headers())
             .or_else(|| (status != StatusCode::OK).then(|| Code::of_http(status)));
         let head = ResponseHead::new(status, response.headers(), response.extensions());
-        self.layer.custom.read_response(head, &mut self.labels);
+        let call = match &self.state {
+            CallState::InProgress(call) => Some(call),
+            _ => None,
+        };
+        self.layer.read_response(head, call, &mut self.labels);
         if let CallState::Deferred(_) = self.state {
             // Without a gRPC head, nothing in the body proves that the method exists.
             if status != StatusCode::OK || !is_grpc(response.headers()) {
@@ -123,26 +132,24 @@ impl GrpcCall {
         if let CallState::Deferred(_) = self.state {
             self.leave_deferred(Proof::Found);
         }
-        if let CallState::InProgress(_, series) = self.state {
-            series.response.record(bytes);
+        if let CallState::InProgress(call) = &self.state {
+            call.record_response(bytes);
         }
     }
 
     /// Counts a deferred call as started, in the series that the proof allows.
     #[cold]
     fn leave_deferred(&mut self, proof: Proof) {
-        let CallState::Deferred(call) = &self.state else {
+        let CallState::Deferred(deferred) = &self.state else {
             return;
         };
-        let method = match proof {
-            Proof::Found => self.layer.register(&call.path),
-            Proof::Missing => self.layer.known_or_unknown(&call.path),
-        };
-        let series = self.layer.call_series(method, self.labels);
-        let call = Arc::clone(call);
-        series.start();
-        self.state = CallState::InProgress(method, series);
-        call.register(&series.request);
+        let deferred = Arc::clone(deferred);
+        let is_found = matches!(proof, Proof::Found);
+        let labels = &mut self.labels;
+        let call = self.layer.start_deferred(&deferred.path, is_found, labels);
+        call.start();
+        self.state = CallState::InProgress(call.clone());
+        deferred.register(call);
     }
 
     /// Reads the code from the trailers. Without `grpc-status`, the code of the head is kept.
@@ -164,10 +171,11 @@ impl GrpcCall {
             });
         }
         let state = std::mem::replace(&mut self.state, CallState::Ended);
-        if let CallState::InProgress(method, series) = state {
+        if let CallState::InProgress(call) = state {
             // The gauge is decremented last, and also if another crate's recorder or tracing subscriber panics.
-            let _ending = OnDrop(|| series.end());
-            self.layer.record_end(method, self.labels, code, seconds);
+            let _ending = OnDrop(|| call.end());
+            let labels = std::mem::take(&mut self.labels);
+            self.layer.record_end(&call.method, labels, code, seconds);
         }
     }
 

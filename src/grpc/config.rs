@@ -237,8 +237,10 @@ impl GrpcMetrics {
     /// Otherwise clients cannot exhaust this limit, because a server learns a method only once a response has proven
     /// that it exists, see [labels](crate::grpc#service-and-method-labels).
     ///
-    /// The methods that are known first (on a server: proven first) are kept until the process ends. Calls to further
-    /// methods are recorded as `overflow` and increment `metrics_label_overflow_total`; the first one also logs a warning.
+    /// The methods that are known first (on a server: proven first) are kept until the process ends. With an
+    /// [idle timeout](crate::RegistryBuilder::idle_timeout), a method is kept until its series have expired, and then no
+    /// longer counts. Calls to further methods are recorded as `overflow` and increment `metrics_label_overflow_total`; the
+    /// first one also logs a warning.
     /// On a server, this needs a response message or the code `OK`: other calls to further methods are `unknown`, and do
     /// not increment it. Preregistered methods are never `overflow`.
     pub fn max_methods(mut self, methods: usize) -> Self {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use crate::grpc::method::MessageSeries;
+use crate::grpc::method_ref::CallRef;
 use crate::sync::lock;
 
 /// The maximum number of sizes that a deferred call keeps. Clients choose how many messages they send.
@@ -22,12 +22,12 @@ enum RequestMessages {
     /// Messages that passed before the series was known.
     Early { count: u64, sizes: Vec<u32> },
     /// The call has its series.
-    In(&'static MessageSeries),
+    In(CallRef),
 }
 
 /// Records the messages of a request.
 pub(crate) enum MessageRecorder {
-    Of(&'static MessageSeries),
+    Of(CallRef),
     Deferred(Arc<DeferredCall>),
     Ignored,
 }
@@ -44,19 +44,18 @@ impl DeferredCall {
         }
     }
 
-    /// Records the messages so far, and all further ones, in this series.
-    pub(crate) fn register(&self, series: &'static MessageSeries) {
+    /// Records the messages so far, and all further ones, in these series.
+    pub(crate) fn register(&self, call: CallRef) {
         let mut request = lock(&self.request);
         if let RequestMessages::Early { count, sizes } = &*request {
-            series.count(*count);
-            sizes.iter().for_each(|bytes| series.observe(*bytes));
+            call.record_early_requests(*count, sizes);
         }
-        *request = RequestMessages::In(series);
+        *request = RequestMessages::In(call);
     }
 
     fn record(&self, bytes: u32) {
         match &mut *lock(&self.request) {
-            RequestMessages::In(series) => series.record(bytes),
+            RequestMessages::In(call) => call.record_request(bytes),
             RequestMessages::Early { count, sizes } => {
                 *count += 1;
                 if self.keeps_sizes && sizes.len() < MAX_SIZES {
@@ -72,7 +71,7 @@ impl MessageRecorder {
     #[inline]
     pub(crate) fn record(&self, bytes: u32) {
         match self {
-            Self::Of(series) => series.record(bytes),
+            Self::Of(call) => call.record_request(bytes),
             Self::Deferred(call) => call.record(bytes),
             Self::Ignored => {}
         }

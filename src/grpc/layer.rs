@@ -15,7 +15,8 @@ use crate::grpc::service::GrpcMetricsService;
 /// configuration. The [module documentation](super) lists its metrics and how calls end.
 ///
 /// The layer is `Copy`: its table of methods is never freed, so clones share no reference count between
-/// cores. Layers with the same configuration on the same registry share the table. With a recorder other than
+/// cores. Only with an [idle timeout](crate::RegistryBuilder::idle_timeout), calls to methods that are not preregistered and
+/// calls with custom labels that have no listed values share a reference count. Layers with the same configuration on the same registry share the table. With a recorder other than
 /// a [`Registry`](crate::Registry), each layer that is built has its own table: build it once and copy it.
 #[derive(Clone, Copy)]
 pub struct GrpcMetricsLayer {

@@ -8,11 +8,19 @@ use crate::http::series::label_values::LabelIds;
 use crate::maps::slots::Slots;
 use crate::sink::handles::{CounterHandle, HistogramHandle, InProgressHandle};
 
-/// A method and its series. A metric that is not measured has no handle.
+/// A method that is known for ever, and its series.
 pub(crate) struct Method {
     pub(crate) name: MethodName,
+    /// The path; empty for unknown methods, and `overflow` for those beyond the limit. Rows of the method have it.
+    pub(crate) path: &'static str,
     /// Whether the layer has learned it from calls.
     pub(crate) is_learned: bool,
+    pub(crate) series: MethodSeries,
+}
+
+/// The series of a method. A metric that is not measured has no handle.
+#[derive(Default)]
+pub(crate) struct MethodSeries {
     /// By the labels of the request that all metrics have.
     pub(crate) calls: Slots<LabelIds, CallSeries>,
     /// By all custom labels.
@@ -20,6 +28,7 @@ pub(crate) struct Method {
 }
 
 /// The values of the labels of a method.
+#[derive(Clone)]
 pub(crate) struct MethodName {
     pub(crate) kind: &'static str,
     pub(crate) service: Box<str>,
@@ -56,19 +65,19 @@ pub(crate) struct CodeSeries {
 }
 
 impl Method {
-    pub(crate) fn new(name: MethodName) -> Self {
+    pub(crate) fn new(path: &'static str, name: MethodName) -> Self {
         Self {
             name,
+            path,
             is_learned: false,
-            calls: Slots::default(),
-            ends: Slots::default(),
+            series: MethodSeries::default(),
         }
     }
 
-    pub(crate) fn learned(name: MethodName) -> Self {
+    pub(crate) fn learned(path: &'static str, name: MethodName) -> Self {
         Self {
             is_learned: true,
-            ..Self::new(name)
+            ..Self::new(path, name)
         }
     }
 }

@@ -189,6 +189,10 @@
 //! | the same, and fewer are known | its own; it is known from then on | not possible, as above |
 //! | new, and the call ends in any other way: another code, an error, dropped, panicked | `unknown`; its own if another call has proven the method meanwhile | those of `unknown`; if proven meanwhile, as for a known method |
 //!
+//! With an [idle timeout](crate::RegistryBuilder::idle_timeout) of the registry, a method that is not preregistered is
+//! known until its series have expired. Then its place under `max_methods` is free, and its next call is that of a new
+//! method. A call in progress keeps its method. The same is true on a client.
+//!
 //! The series of `unknown` are a fixed set: the gauge, three counters (calls started, messages received and sent), a
 //! histogram of durations, those of sizes that are on, and a series of `grpc_server_handled_total` for each code that
 //! occurs, at most 17. With the default settings, these are at most 1 + 3 + (11 + 3) + 17 = 35 series. With
@@ -207,8 +211,8 @@
 //! | histogram | bounds + 3; of durations with `code_on_durations`, for each code |
 //! | any other | one |
 //!
-//! Rejected calls can use up the limit of a label. They cannot use up listed values: list the values, or read them
-//! from something that only authenticated calls have.
+//! Rejected calls can use up the limit of a label, with an idle timeout until the series of their values have expired. They
+//! cannot use up listed values: list the values, or read them from something that only authenticated calls have.
 //!
 //! For preregistered methods, the listed values are exported as 0 from start-up; any other value adds new series. To
 //! export the empty string and `overflow` as 0 too, list `""` and `"overflow"`.
@@ -288,6 +292,7 @@
 
 pub(crate) mod body;
 pub(crate) mod call;
+pub(crate) mod call_labels;
 pub(crate) mod code;
 pub(crate) mod code_format;
 pub(crate) mod config;
@@ -300,6 +305,9 @@ pub(crate) mod future;
 pub(crate) mod layer;
 pub(crate) mod map_request_body;
 pub(crate) mod method;
+pub(crate) mod method_ref;
+pub(crate) mod method_rows;
+pub(crate) mod methods;
 pub(crate) mod metric;
 pub(crate) mod naming;
 pub(crate) mod series;

@@ -5,18 +5,21 @@ use std::sync::OnceLock;
 use metrics::{Key, NoopRecorder};
 
 use crate::error::Error;
+use crate::grpc::call_labels::CallLabels;
 use crate::grpc::code::Code;
-use crate::grpc::families::LabelSource;
-use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, Method, MethodName};
+use crate::grpc::families::{LabelSource, custom_on};
+use crate::grpc::method::{CallSeries, CodeSeries, EndSeries, MessageSeries, MethodName};
+use crate::grpc::method_ref::{CallRef, MethodRef};
+use crate::grpc::method_rows::MethodRows;
+use crate::grpc::methods::Methods;
 use crate::grpc::metric::GrpcMetric;
 use crate::grpc::settings::{GrpcSettings, PreregisteredMethod};
 use crate::http::config::http_label::On;
 use crate::http::series::custom_labels::{CustomLabels, CustomValue};
 use crate::http::series::label_values::LabelIds;
-use crate::maps::table::Table;
 use crate::registry::lifetime::Lifetime;
 use crate::sink::activation::Activation;
-use crate::sink::overflow::{OVERFLOW, Overflow, OverflowCause, overflow_spec};
+use crate::sink::overflow::{Overflow, OverflowCause, overflow_spec};
 use crate::sink::side::Side;
 use crate::sink::weak::WeakSink;
 use crate::sink::{Sink, owned_key};
@@ -30,9 +33,9 @@ pub(crate) struct GrpcSeries {
     names: [Option<String>; GrpcMetric::COUNT],
     /// The labels of the families, without constant labels.
     label_sources: [Vec<LabelSource>; GrpcMetric::COUNT],
-    by_path: Table<Method>,
-    unknown: OnceLock<Method>,
-    overflow: OnceLock<Method>,
+    pub(super) methods: Methods,
+    /// The series that can expire, if there are any: those of learned methods and of open labels.
+    pub(super) rows: Option<MethodRows>,
     method_overflow: Overflow,
     pub(crate) custom: CustomLabels,
     activation: Activation<GrpcSettings, Self>,
@@ -47,6 +50,12 @@ impl GrpcSeries {
         let same = |series: &Self| series.settings == *settings;
         let leak = || {
             let series = Self::leak(Self::new(settings.clone(), sink)?);
+            for preregistered in &settings.preregistered {
+                series.preregister(preregistered);
+            }
+            if let Some(rows) = &series.rows {
+                sink.add_rows(rows.as_set());
+            }
             sink.add_layer(Box::new(|buckets| series.settings.describe_layer(buckets)));
             Ok(series)
         };
@@ -92,7 +101,7 @@ impl GrpcSeries {
         self.activation.active(self)
     }
 
-    /// Registers the families and the series of preregistered methods in the sink.
+    /// Registers the families in the sink.
     fn new(settings: GrpcSettings, sink: &Sink) -> Result<Self, Error> {
         let series = Self::unregistered(settings, sink);
         for metric in GrpcMetric::ALL {
@@ -101,22 +110,23 @@ impl GrpcSeries {
             }
         }
         sink.register(&overflow_spec())?;
-        for preregistered in &series.settings.preregistered {
-            series.preregister(preregistered);
-        }
         Ok(series)
     }
 
     /// Allocates the tables.
     fn unregistered(settings: GrpcSettings, sink: &Sink) -> Self {
+        let timeout = sink.shortest_idle_timeout();
+        let custom = match timeout {
+            Some(_) => CustomLabels::with_rows(&settings.labels),
+            None => CustomLabels::new(&settings.labels),
+        };
         Self {
             names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
             label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),
-            by_path: Table::new(settings.preregistered.len() + settings.max_methods),
-            unknown: OnceLock::new(),
-            overflow: OnceLock::new(),
+            methods: Methods::new(&settings, timeout.is_some()),
+            rows: timeout.map(|timeout| MethodRows::new(&settings, &custom, timeout)),
             method_overflow: Overflow::default(),
-            custom: CustomLabels::new(&settings.labels),
+            custom,
             activation: Activation::Active,
             settings,
             sink: sink.downgrade(),
@@ -124,20 +134,22 @@ impl GrpcSeries {
     }
 
     /// Makes a method known, and registers its series for all listed values of custom labels.
-    fn preregister(&self, preregistered: &PreregisteredMethod) {
-        let name = MethodName::preregistered(preregistered);
-        let path = format!("/{}", name.full);
-        let Some(method) = self.by_path.get_or_insert(&path, |_| Method::new(name)) else {
+    fn preregister(&'static self, preregistered: &PreregisteredMethod) {
+        let Some(method) = self.methods.preregister(preregistered) else {
             return;
         };
+        let method = MethodRef::Static(method);
+        if let Some(rows) = &self.rows {
+            rows.preregister(preregistered);
+        }
         for labels in self.custom.listed(On::Everything) {
-            self.call_series(method, labels);
+            self.call(method.clone(), labels);
         }
         for labels in self.custom.listed(On::Requests) {
-            let ends = self.end_series(method, labels);
+            let ends = self.end_series(&method, labels);
             for code in Code::ALL {
                 ends.by_code[code as usize]
-                    .get_or_init(|| self.new_code_series(method, labels, code));
+                    .get_or_init(|| self.new_code_series(&method, labels, code));
             }
         }
     }
@@ -147,56 +159,7 @@ impl GrpcSeries {
         self.settings.side
     }
 
-    /// The method of a path, found without an allocation, a lock, or a write to a shared cache line if the path
-    /// is known. `None` if a server has to see proof first that the method exists. On a client, a new path is
-    /// registered immediately, because it comes from the program.
-    #[inline]
-    pub(crate) fn find(&'static self, path: &str) -> Option<&'static Method> {
-        match self.by_path.get(path) {
-            Some(method) => Some(method),
-            None => self.find_new(path),
-        }
-    }
-
-    #[cold]
-    fn find_new(&'static self, path: &str) -> Option<&'static Method> {
-        match self.side() {
-            Side::Client => Some(self.register(path)),
-            Side::Server if MethodName::parts(path).is_none() => Some(self.unknown()),
-            Side::Server => None,
-        }
-    }
-
-    /// The method of a path if it is known, otherwise that of calls to unknown methods.
-    pub(crate) fn known_or_unknown(&'static self, path: &str) -> &'static Method {
-        self.by_path.get(path).unwrap_or_else(|| self.unknown())
-    }
-
-    /// Registers a path whose method exists.
-    #[cold]
-    pub(crate) fn register(&'static self, path: &str) -> &'static Method {
-        let Some(name) = self.name_of(path) else {
-            return self.unknown();
-        };
-        let known = self.by_path.get_or_insert(path, |_| Method::learned(name));
-        known.unwrap_or_else(|| {
-            self.count_method_overflow();
-            let common = || Method::new(MethodName::common(OVERFLOW, self.settings.naming.unknown));
-            self.overflow.get_or_init(common)
-        })
-    }
-
-    fn name_of(&self, path: &str) -> Option<MethodName> {
-        MethodName::of_path(path, self.settings.naming.unknown)
-    }
-
-    fn unknown(&self) -> &Method {
-        let unknown = self.settings.naming.unknown;
-        self.unknown
-            .get_or_init(|| Method::new(MethodName::common(unknown, unknown)))
-    }
-
-    fn count_method_overflow(&self) {
+    pub(super) fn count_method_overflow(&self) {
         let settings = &self.settings;
         let cause = || OverflowCause::Full {
             limit: settings.preregistered.len() + settings.max_methods,
@@ -214,32 +177,55 @@ impl GrpcSeries {
         name.map_or("", String::as_str)
     }
 
-    /// The series of a call in progress, registered on first use.
+    /// Returns the series of a call in progress, registered on first use.
     #[inline]
-    pub(crate) fn call_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a CallSeries {
+    pub(crate) fn call(&'static self, method: MethodRef, labels: LabelIds) -> CallRef {
         let labels = self.custom.on_everything(labels);
-        let new = || self.new_call_series(method, labels);
-        method.calls.get_or_insert(labels, new)
+        let new = || self.new_call_series(&method, labels);
+        method.calls.get_or_insert(labels, new);
+        CallRef::new(method, labels)
     }
 
-    /// Records the end of a call.
+    /// Records the end of a call to this method.
     #[inline]
-    pub(crate) fn record_end(&self, method: &Method, labels: LabelIds, code: Code, seconds: f64) {
-        let ends = self.end_series(method, labels);
-        ends.record(code, seconds, || self.new_code_series(method, labels, code));
-        if !labels.is_empty() {
+    pub(crate) fn record_end(
+        &'static self,
+        method: &MethodRef,
+        labels: CallLabels,
+        code: Code,
+        seconds: f64,
+    ) {
+        let ids = labels.ids;
+        let in_row = self.end_in_row(method, labels);
+        let method = in_row.as_ref().unwrap_or(method);
+        let ends = self.end_series(method, ids);
+        ends.record(code, seconds, || self.new_code_series(method, ids, code));
+        if !ids.is_empty() {
             let family = self.main_name();
-            self.custom.count_overflow(labels, &self.sink, family);
+            self.custom.count_overflow(ids, &self.sink, family);
+        }
+        if let (Some(rows), Some(row)) = (&self.rows, &in_row) {
+            self.count_open_overflow(rows, row);
         }
     }
 
     #[inline]
-    fn end_series<'a>(&self, method: &'a Method, labels: LabelIds) -> &'a EndSeries {
+    fn count_open_overflow(&self, rows: &MethodRows, end: &MethodRef) {
+        if end.is_overflow() {
+            let is_full = |label| rows.is_full(label);
+            let family = self.main_name();
+            self.custom
+                .count_open_overflow(end.values(), &self.sink, family, is_full);
+        }
+    }
+
+    #[inline]
+    fn end_series<'a>(&'static self, method: &'a MethodRef, labels: LabelIds) -> &'a EndSeries {
         let new = || self.new_end_series(method, labels);
         method.ends.get_or_insert(labels, new)
     }
 
-    fn new_call_series(&self, method: &Method, labels: LabelIds) -> CallSeries {
+    fn new_call_series(&'static self, method: &MethodRef, labels: LabelIds) -> CallSeries {
         use GrpcMetric::{InProgress, Started};
         let received = self.new_message_series(
             method,
@@ -258,63 +244,88 @@ impl GrpcSeries {
             Side::Server => (received, sent),
             Side::Client => (sent, received),
         };
-        let key = |metric| self.key(metric, method, labels, None);
-        let lifetime = self.lifetime(method, labels);
         let sink = self.sink.upgrade();
+        let series = |metric| self.series(metric, method, labels, None);
+        let in_progress = series(InProgress);
         CallSeries {
-            started: key(Started).map(|key| sink.counter(key, &lifetime)),
-            in_progress: key(InProgress).map(|key| sink.in_progress(key, &lifetime)),
+            started: series(Started).map(|(key, lifetime)| sink.counter(key, &lifetime)),
+            in_progress: in_progress.map(|(key, lifetime)| sink.in_progress(key, &lifetime)),
             request,
             response,
         }
     }
 
     fn new_message_series(
-        &self,
-        method: &Method,
+        &'static self,
+        method: &MethodRef,
         labels: LabelIds,
         [count, size]: [GrpcMetric; 2],
     ) -> MessageSeries {
-        let key = |metric| self.key(metric, method, labels, None);
-        let lifetime = self.lifetime(method, labels);
         let sink = self.sink.upgrade();
+        let series = |metric| self.series(metric, method, labels, None);
         MessageSeries {
-            count: key(count).map(|key| sink.counter(key, &lifetime)),
-            size: key(size).map(|key| sink.histogram(key, &lifetime)),
+            count: series(count).map(|(key, lifetime)| sink.counter(key, &lifetime)),
+            size: series(size).map(|(key, lifetime)| sink.histogram(key, &lifetime)),
         }
     }
 
-    fn new_end_series(&self, method: &Method, labels: LabelIds) -> EndSeries {
+    fn new_end_series(&'static self, method: &MethodRef, labels: LabelIds) -> EndSeries {
         let has_code = self.settings.code_on_durations;
-        let key = self.key(GrpcMetric::Handling, method, labels, None);
-        let key = key.filter(|_| !has_code);
-        let histogram = |key| {
-            let sink = self.sink.upgrade();
-            sink.histogram(key, &self.lifetime(method, labels))
-        };
+        let handling = self.series(GrpcMetric::Handling, method, labels, None);
+        let handling = handling.filter(|_| !has_code);
+        let histogram = |(key, lifetime)| self.sink.upgrade().histogram(key, &lifetime);
         EndSeries {
-            handling: key.map(histogram),
+            handling: handling.map(histogram),
             by_code: [const { OnceLock::new() }; Code::ALL.len()],
         }
     }
 
-    fn new_code_series(&self, method: &Method, labels: LabelIds, code: Code) -> CodeSeries {
+    fn new_code_series(
+        &'static self,
+        method: &MethodRef,
+        labels: LabelIds,
+        code: Code,
+    ) -> CodeSeries {
         let has_code = self.settings.code_on_durations;
-        let key = |metric| self.key(metric, method, labels, Some(code));
-        let handling = key(GrpcMetric::Handling).filter(|_| has_code);
-        let lifetime = self.lifetime(method, labels);
         let sink = self.sink.upgrade();
+        let series = |metric| self.series(metric, method, labels, Some(code));
+        let handled = series(GrpcMetric::Handled);
+        let handling = series(GrpcMetric::Handling).filter(|_| has_code);
+        let histogram = |(key, lifetime)| sink.histogram(key, &lifetime);
         CodeSeries {
-            handled: key(GrpcMetric::Handled).map(|key| sink.counter(key, &lifetime)),
-            handling: handling.map(|key| Box::new(sink.histogram(key, &lifetime))),
+            handled: handled.map(|(key, lifetime)| sink.counter(key, &lifetime)),
+            handling: handling.map(|series| Box::new(histogram(series))),
         }
     }
 
-    /// The lifetime of the series of a method: those of learned methods and of values that are not listed can expire.
-    fn lifetime(&self, method: &Method, labels: LabelIds) -> Lifetime {
-        match method.is_learned {
-            true => Lifetime::Expiring,
-            false => self.custom.lifetime(labels),
+    /// The key and the lifetime of a series; `None` if the metric is not measured.
+    fn series(
+        &'static self,
+        metric: GrpcMetric,
+        method: &MethodRef,
+        labels: LabelIds,
+        code: Option<Code>,
+    ) -> Option<(Key, Lifetime)> {
+        let key = self.key(metric, method, labels, code)?;
+        Some((key, self.lifetime(metric, method, labels)))
+    }
+
+    /// The lifetime of a series: those of learned methods and of values that are not listed can expire.
+    fn lifetime(
+        &'static self,
+        metric: GrpcMetric,
+        method: &MethodRef,
+        labels: LabelIds,
+    ) -> Lifetime {
+        match (method, &self.rows) {
+            (MethodRef::Static(method), _) if method.is_learned => Lifetime::Expiring,
+            (MethodRef::Row(row), Some(rows)) => {
+                let on = custom_on(metric);
+                let open = self.custom.open_labels();
+                let kept = open.map(|label| self.settings.labels[label].on >= on);
+                rows.lifetime(row, kept, self.methods.is_static(method.path()))
+            }
+            _ => self.custom.lifetime(labels),
         }
     }
 
@@ -322,12 +333,13 @@ impl GrpcSeries {
     fn key(
         &self,
         metric: GrpcMetric,
-        method: &Method,
+        method: &MethodRef,
         labels: LabelIds,
         code: Option<Code>,
     ) -> Option<Key> {
         let name = self.names[metric as usize].as_ref()?;
-        let value = |source| self.label_value(source, &method.name, labels, code);
+        let method_name = self.methods.name(method);
+        let value = |source| self.label_value(source, (method, &method_name), labels, code);
         let sources = self.label_sources[metric as usize].iter();
         let sources = sources.map(|source| (self.settings.label_name(*source), value(*source)));
         let constants = self.settings.options.constant_labels.iter();
@@ -339,7 +351,7 @@ impl GrpcSeries {
     fn label_value<'a>(
         &'a self,
         source: LabelSource,
-        name: &'a MethodName,
+        (method, name): (&'a MethodRef, &'a MethodName),
         labels: LabelIds,
         code: Option<Code>,
     ) -> &'a str {
@@ -351,7 +363,7 @@ impl GrpcSeries {
             LabelSource::FullMethod => &name.full,
             LabelSource::Custom(i) => match self.custom.value(i, labels) {
                 CustomValue::Name(name) => name,
-                CustomValue::InRow(_) => "",
+                CustomValue::InRow(index) => method.values().nth(index).unwrap_or_default(),
             },
             LabelSource::Code => code.map_or("", |code| code.name(naming.codes)),
             LabelSource::ErrorType => code.map_or("", |c| naming.error_value(c, self.side())),

@@ -51,6 +51,12 @@ pub(crate) struct PreregisteredMethod {
     pub(crate) kind: GrpcType,
 }
 
+impl PreregisteredMethod {
+    pub(crate) fn path(&self) -> String {
+        format!("/{}/{}", self.service, self.method)
+    }
+}
+
 /// The type of a gRPC method: whether requests and responses are streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrpcType {

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
 use crate::clock::Instant;
 use crate::maps::MAX_NAME_LEN;
-use crate::registry::lifetime::{RowSet, SeriesRow};
+use crate::registry::lifetime::{Lifetime, RowSet, SeriesRow};
 use crate::sink::overflow::OVERFLOW;
 
 /// The maximum number of open labels: the custom labels of a layer, and its endpoint or gRPC method.
@@ -178,18 +178,50 @@ impl<R> OpenRows<R> {
             OVERFLOW_ID => OVERFLOW,
             _ => value,
         });
-        let row = Arc::new(Row {
+        let row = Arc::new(self.new_row(texts, make()));
+        known.add(ids.into(), Arc::clone(&row));
+        (row, overflowed)
+    }
+
+    /// Returns a row that is forgotten from the start: for a user of a forgotten row that needs one with another value,
+    /// while there is no place for all of its values. None is replaced by `overflow`.
+    #[cold]
+    pub(crate) fn detached(&'static self, values: &[&str], content: R) -> Arc<Row<R>> {
+        let row = self.new_row(values.iter().copied(), content);
+        row.is_forgotten.store(true, Ordering::Relaxed);
+        Arc::new(row)
+    }
+
+    fn new_row<'a>(&'static self, values: impl Iterator<Item = &'a str>, content: R) -> Row<R> {
+        let values: Vec<_> = values.collect();
+        Row {
             rows: self,
-            is_overflow: ids.contains(&OVERFLOW_ID),
-            hash: self.hash(values),
-            values: texts.map(Into::into).collect(),
+            hash: self.hash(&values),
+            is_overflow: values.contains(&OVERFLOW),
+            values: values.into_iter().map(Into::into).collect(),
             listed: AtomicUsize::new(0),
             is_forgotten: AtomicBool::new(false),
             is_used: AtomicBool::new(true),
-            content: make(),
-        });
-        known.add(ids.into(), Arc::clone(&row));
-        (row, overflowed)
+            content,
+        }
+    }
+
+    /// Makes a value known for ever.
+    pub(crate) fn keep_value(&self, label: usize, value: &str) {
+        let mut known = self.write();
+        known.last_id += 1;
+        let id = known.last_id;
+        if let Some(label) = known.labels.get_mut(label) {
+            let rows = 1;
+            label.values.insert(value.into(), KnownValue { id, rows });
+        }
+    }
+
+    /// Whether a label has a value.
+    pub(crate) fn has_value(&self, label: usize, value: &str) -> bool {
+        let known = self.read();
+        let label = known.labels.get(label);
+        label.is_some_and(|label| label.values.contains_key(value))
     }
 
     /// Whether a label has its maximum number of values.
@@ -384,6 +416,14 @@ fn are_equal(one: &str, other: &str) -> bool {
         len if len != other.len() => false,
         0..=16 => std::iter::zip(one.bytes(), other.bytes()).all(|(one, other)| one == other),
         _ => one == other,
+    }
+}
+
+impl<R: Send + Sync> Row<R> {
+    /// The lifetime of the series of a row.
+    pub(crate) fn lifetime(row: &Arc<Self>) -> Lifetime {
+        let row: Weak<Self> = Arc::downgrade(row);
+        Lifetime::OfRow(row)
     }
 }
 

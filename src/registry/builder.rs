@@ -291,7 +291,9 @@ impl RegistryBuilder {
     /// Adding 0 to a counter does not count as a recording.
     ///
     /// When all series with the same values of open labels have left the page, the values no longer count towards the
-    /// limits of their labels, and other values can take their places. Metrics that do not have the label stay.
+    /// limits of their labels, and other values can take their places. Metrics that do not have the label stay. A gRPC
+    /// method that is not preregistered is such a value, too: see
+    /// [`GrpcMetrics::max_methods`](crate::GrpcMetrics::max_methods). HTTP endpoints stay.
     ///
     /// The memory of a series is reused once no handle of it exists. Each thread keeps the series with open labels that it
     /// has recorded, so a thread that stops recording keeps the memory of its last ones until it ends: at most as many

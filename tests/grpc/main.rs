@@ -3,6 +3,7 @@
 
 mod codes;
 mod configuration;
+mod expiry;
 mod labels;
 mod methods;
 mod naming;

@@ -10,6 +10,7 @@ use crate::maps::MAX_NAME_LEN;
 use crate::open_labels::rows::MAX_OPEN;
 
 /// The values of custom labels that have been read for one request, in a layer whose open labels have rows.
+#[derive(Clone)]
 pub(crate) struct CustomValues<'a> {
     /// The ids of listed values. Open labels are absent.
     pub(crate) ids: LabelIds,
@@ -19,7 +20,7 @@ pub(crate) struct CustomValues<'a> {
 }
 
 /// The value of an open label; empty if it is absent.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct OpenValue<'a> {
     text: Cow<'a, str>,
     /// Whether it is to be converted to lower case.

@@ -4,6 +4,7 @@ mod shop;
 
 mod calls;
 mod clients;
+mod expiry;
 mod method_names;
 mod methods;
 mod trait_bounds;
