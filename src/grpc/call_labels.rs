@@ -241,7 +241,7 @@ fn labels_in_rows(
         let path = call.map_or("", |call| call.method.path());
         match rows.known_end(&values, path) {
             Some(row) => OpenLabels::Known(MethodRef::Row(row)),
-            None => OpenLabels::New(Box::new(values.into_owned())),
+            None => OpenLabels::New(Box::new(values.to_static())),
         }
     });
     CallLabels { ids, open }
