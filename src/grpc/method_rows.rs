@@ -13,7 +13,7 @@ use crate::http::series::custom_labels::CustomLabels;
 use crate::http::series::custom_values::{CustomValues, OpenTexts};
 use crate::open_labels::cache::{Cached, RowCache};
 use crate::open_labels::rows::{OpenRows, Row};
-use crate::registry::lifetime::Lifetime;
+use crate::registry::lifetime::{Lifetime, RowSet};
 
 /// The series of a layer that can expire, by the values of the open labels and the path of the method. A row is forgotten
 /// when its series have expired.
