@@ -13,7 +13,7 @@ use crate::custom::series::{MetricSeries, Series};
     label = "not defined by `labels!`",
     note = "a set of labels is a struct, or an enum with a label name, defined by `tower_prometheus::labels!`"
 )]
-pub trait LabelSet: 'static {
+pub trait LabelSet {
     #[doc(hidden)]
     const LABELS: &'static [LabelSpec];
 
@@ -94,7 +94,7 @@ impl NoLabels for Owned {}
     label = "not defined by `labels!`",
     note = "a set of labels is a struct, or an enum with a label name, defined by `tower_prometheus::labels!`"
 )]
-pub trait Parameter: 'static {
+pub trait Parameter {
     /// A series with handles of this type.
     type Of<I: SeriesHandle>: MetricSeries<I>;
 }
@@ -310,13 +310,15 @@ macro_rules! labels {
             $( $($field_meta)* #[doc = ::core::concat!("The label `", ::core::stringify!($field), "`.")] $vis $field: $value, )+
         }
 
-        impl $crate::custom::LabelSet for $name {
+        // For all types of values, not only the default: the compiler checks whether a future is `Send` with any lifetime in
+        // place of the `'static` of the default.
+        impl<OpenValue> $crate::custom::LabelSet for $name<OpenValue> {
             const LABELS: &'static [$crate::custom::definition::LabelSpec] = &[$( $spec ),+];
             type Series = $crate::custom::Owned;
         }
         $crate::labels!(@check $name);
 
-        impl<OpenValue: ::core::convert::AsRef<str>> $crate::custom::LabelsOf<$name> for $name<OpenValue> {
+        impl<Default, OpenValue: ::core::convert::AsRef<str>> $crate::custom::LabelsOf<$name<Default>> for $name<OpenValue> {
             #[inline]
             fn closed(&self) -> usize {
                 $crate::labels!(@index self $($closed)*)

@@ -46,7 +46,7 @@ impl GrpcSeries {
         head: RequestHead<'_>,
     ) -> (Option<CallRef>, CallLabels) {
         if let Some(rows) = &self.rows {
-            return self.start_in_rows(rows, path, self.custom.values_of_request(head));
+            return self.start_in_rows(rows, path, &self.custom.values_of_request(head));
         }
         let ids = self.custom.of_request(head);
         let known = self.methods.find(path).map(CallMethod::Static);
@@ -60,15 +60,15 @@ impl GrpcSeries {
         &'static self,
         rows: &'static MethodRows,
         path: &str,
-        values: CustomValues<'_>,
+        values: &CustomValues<'_>,
     ) -> (Option<CallRef>, CallLabels) {
         let call = match self.methods.find(path) {
-            Some(method) => Some(self.call_in_rows(rows, CallMethod::Static(method), &values)),
-            None => match rows.cached_call(&values, path) {
+            Some(method) => Some(self.call_in_rows(rows, CallMethod::Static(method), values)),
+            None => match rows.cached_call(values, path) {
                 Some(row) => Some(self.call(MethodRef::Row(row), values.ids)),
                 None => self
                     .new_method(path)
-                    .map(|method| self.call_in_rows(rows, method, &values)),
+                    .map(|method| self.call_in_rows(rows, method, values)),
             },
         };
         let labels = labels_in_rows(rows, values, call.as_ref());
@@ -94,7 +94,7 @@ impl GrpcSeries {
         let open = labels.open.clone();
         let values = self.values_in_rows(rows, labels.ids, &open);
         let call = self.call_in_rows(rows, method, &values);
-        *labels = labels_in_rows(rows, values, Some(&call));
+        *labels = labels_in_rows(rows, &values, Some(&call));
         call
     }
 
@@ -117,7 +117,7 @@ impl GrpcSeries {
         let open = labels.open.clone();
         let mut values = self.values_in_rows(rows, labels.ids, &open);
         self.custom.read_response_values(head, &mut values);
-        *labels = labels_in_rows(rows, values, call);
+        *labels = labels_in_rows(rows, &values, call);
     }
 
     /// The values of the labels of a call.
@@ -233,13 +233,13 @@ impl GrpcSeries {
 #[inline]
 fn labels_in_rows(
     rows: &'static MethodRows,
-    values: CustomValues<'_>,
+    values: &CustomValues<'_>,
     call: Option<&CallRef>,
 ) -> CallLabels {
     let ids = values.ids;
     let open = values.has_open().then(|| {
         let path = call.map_or("", |call| call.method.path());
-        match rows.known_end(&values, path) {
+        match rows.known_end(values, path) {
             Some(row) => OpenLabels::Known(MethodRef::Row(row)),
             None => OpenLabels::New(Box::new(values.to_static())),
         }

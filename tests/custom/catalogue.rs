@@ -1,5 +1,6 @@
 //! Metrics of a catalogue: on a registry, on a recorder of another crate, and conflicting definitions.
 
+use futures_util::FutureExt;
 use tower_prometheus::{
     Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Registry, Sink, Unit, catalogue,
     labels,
@@ -797,4 +798,33 @@ fn one_sink_serves_a_catalogue_and_a_layer() {
         .unwrap();
     shop.stock.set(2.0);
     assert_eq!(registry.sum("shop_stock", &[]), Some(2.0));
+}
+
+/// The compiler checks this with any lifetime in place of the `'static` of a label set's default type.
+#[test]
+fn futures_that_record_borrowed_label_values_are_send() {
+    labels! { pub struct Tenant { tenant: open(10) } }
+    catalogue! {
+        pub struct Jobs {
+            /// Total number of jobs.
+            pub jobs_total: Counter<Tenant>,
+            /// Number of jobs in progress.
+            pub jobs_in_progress: InProgress<Tenant>,
+        }
+    }
+    async fn work(jobs: Jobs, tenant: &str) {
+        let series = jobs.jobs_total.with(Tenant { tenant });
+        let _running = jobs.jobs_in_progress.with(Tenant { tenant }).start();
+        std::future::ready(()).await;
+        series.increment();
+        jobs.jobs_total.with(Tenant { tenant }).increment();
+    }
+    let registry = Registry::new();
+    let jobs = Jobs::on(&registry).unwrap();
+    let future: std::pin::Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+        let tenant = String::from("acme");
+        work(jobs, &tenant).await;
+    });
+    assert!(future.now_or_never().is_some());
+    assert_eq!(registry.sum("jobs_total", &[("tenant", "acme")]), Some(2.0));
 }

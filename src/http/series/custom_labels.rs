@@ -224,7 +224,7 @@ impl CustomLabels {
     /// label with an index has its maximum number of values.
     pub(crate) fn count_open_overflow<'a>(
         &self,
-        open: impl Iterator<Item = &'a str> + Clone,
+        mut open: impl Iterator<Item = &'a str>,
         sink: &WeakSink,
         family: &str,
         is_full: impl Fn(usize) -> bool,
@@ -233,7 +233,8 @@ impl CustomLabels {
             let Values::InRows(index) = values else {
                 continue;
             };
-            if open.clone().nth(*index) != Some(OVERFLOW) {
+            // In the order of the rows' values.
+            if open.next() != Some(OVERFLOW) {
                 continue;
             }
             let cause = || match label.values.limit().filter(|_| is_full(*index)) {

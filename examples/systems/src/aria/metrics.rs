@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::Stream;
 use tower_prometheus::collect::{FamilySamples, Samples};
-use tower_prometheus::custom::{OperationEnd, OperationGuard};
+use tower_prometheus::custom::{OperationEnd, OperationGuard, Owned};
 use tower_prometheus::{
     Counter, FloatCounter, Gauge, Histogram, InProgress, Info, Operation, Unit, catalogue,
     custom::Outcome,
@@ -305,7 +305,7 @@ impl Aria {
             .await
     }
 
-    fn error(self, error_type: &str, component: &str) -> Counter {
+    fn error(self, error_type: &str, component: &str) -> Counter<Owned> {
         self.errors_total.with(Failure {
             error_type,
             component,
