@@ -15,7 +15,6 @@ use crate::http::labels::abort_reason::AbortReason;
 use crate::http::labels::endpoint::Endpoint;
 use crate::http::labels::head::ResponseHead;
 use crate::http::labels::method::Method;
-use crate::http::labels::status::Status;
 use crate::http::middleware::body_progress::BodyProgress;
 use crate::http::middleware::long_lived::OpenConnection;
 use crate::http::series::custom_values::CustomValues;

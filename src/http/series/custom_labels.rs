@@ -224,7 +224,7 @@ impl CustomLabels {
     /// label with an index has its maximum number of values.
     pub(crate) fn count_open_overflow<'a>(
         &self,
-        open: impl Iterator<Item = &'a str> + Clone,
+        open: &(impl Iterator<Item = &'a str> + Clone),
         sink: &Sink,
         family: &str,
         is_full: impl Fn(usize) -> bool,

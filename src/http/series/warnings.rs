@@ -52,7 +52,7 @@ impl LayerSeries {
         if let Some(rows) = &self.rows {
             let is_full = |label| rows.is_full(label);
             self.custom
-                .count_open_overflow(labels.open(), sink, family, is_full);
+                .count_open_overflow(&labels.open(), sink, family, is_full);
         }
     }
 
