@@ -84,8 +84,8 @@ fn hello<E>(_: Request<()>) -> std::future::Ready<Result<Response<Full<Bytes>>, 
 /// Asserts that a layer adds no allocations to those of the request and of the inner service.
 #[track_caller]
 fn assert_adds_no_allocations<S, B>(
-    metrics: HttpMetrics,
-    inner: S,
+    metrics: &HttpMetrics,
+    inner: &S,
     request: impl Fn() -> Request<()>,
 ) -> Registry
 where
@@ -146,7 +146,7 @@ fn labels_and_metrics_of_a_layer_do_not_allocate_on_known_series() {
         let request = Request::get("http://SHOP.Example:8080/").header("x-client", "ios");
         request.body(()).unwrap()
     };
-    let registry = assert_adds_no_allocations(metrics, service_fn(hello::<()>), request);
+    let registry = assert_adds_no_allocations(&metrics, &service_fn(hello::<()>), request);
     let labels = [
         ("client", "ios"),
         ("cached", "yes"),
@@ -209,7 +209,7 @@ fn upper_case_host_header_does_not_allocate() {
         let request = Request::get("/").header("host", "SHOP.example:8080");
         request.body(()).unwrap()
     };
-    let registry = assert_adds_no_allocations(metrics, service_fn(hello::<()>), request);
+    let registry = assert_adds_no_allocations(&metrics, &service_fn(hello::<()>), request);
     let host = [("host", "shop.example")];
     assert_eq!(registry.sum("http_requests_total", &host), Some(103.0));
 }
@@ -225,7 +225,7 @@ fn kept_parameters_and_added_methods_do_not_allocate() {
         let propfind = Method::from_bytes(b"PROPFIND").unwrap();
         request.method(propfind).body(()).unwrap()
     };
-    let registry = assert_adds_no_allocations(metrics, service_fn(hello::<()>), request);
+    let registry = assert_adds_no_allocations(&metrics, &service_fn(hello::<()>), request);
     let labels = [("endpoint", "/eu/orders/{id}"), ("method", "PROPFIND")];
     assert_eq!(registry.sum("http_requests_total", &labels), Some(103.0));
 }
@@ -245,7 +245,7 @@ fn labels_from_trailers_do_not_allocate_for_known_values() {
         let body = StreamBody::new(futures_util::stream::iter(frames));
         ready(Ok::<_, ()>(Response::new(body)))
     });
-    let registry = assert_adds_no_allocations(metrics, answer, || Request::new(()));
+    let registry = assert_adds_no_allocations(&metrics, &answer, || Request::new(()));
     let labels = [("checksum", "crc32"), ("status", "200")];
     assert_eq!(registry.sum("http_requests_total", &labels), Some(103.0));
 }

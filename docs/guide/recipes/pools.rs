@@ -1,5 +1,6 @@
 use tokio::time::timeout_at;
 use tower_prometheus::collect::{CollectError, Collector, Deadline, Samples};
+use tower_prometheus::custom::Owned;
 use tower_prometheus::model::{FamilyDescription, LabelDescription, MetricKind};
 use tower_prometheus::{Counter, Error, InProgress, Registry, catalogue, labels};
 
@@ -74,8 +75,8 @@ pub struct PoolSize {
 #[derive(Clone)]
 pub struct MeasuredPool<P> {
     pool: P,
-    waiting: InProgress,
-    timeouts: Counter,
+    waiting: InProgress<Owned>,
+    timeouts: Counter<Owned>,
 }
 
 impl<P: ConnectionPool> MeasuredPool<P> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tower_prometheus::collect::Samples;
-use tower_prometheus::custom::Outcome;
+use tower_prometheus::custom::{Outcome, Owned};
 use tower_prometheus::model::{FamilyDescription, LabelDescription, MetricKind};
 use tower_prometheus::{
     Counter, Error, Histogram, InProgress, Operation, Registry, buckets, catalogue, labels,
@@ -130,8 +130,8 @@ pub struct QueueReceiver<T> {
     sent: Arc<SentTimes>,
     name: &'static str,
     items_total: Counter<Processed>,
-    in_progress: InProgress,
-    duration: Histogram,
+    in_progress: InProgress<Owned>,
+    duration: Histogram<Owned>,
 }
 
 impl<T> QueueReceiver<T> {
@@ -143,8 +143,8 @@ impl<T> QueueReceiver<T> {
         let item = self.items.recv().await?;
         lock(&self.sent).pop_front();
         let processed = Operation::new()
-            .in_progress(self.in_progress)
-            .duration(|_| self.duration)
+            .in_progress(self.in_progress.clone())
+            .duration(|_| self.duration.clone())
             .count(|end| {
                 self.items_total.with(Processed {
                     queue: self.name,

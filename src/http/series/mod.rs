@@ -2,6 +2,9 @@
 //!
 //! The table of a layer is leaked, so that requests can borrow from it for any time and cores share no
 //! reference count. The limits of the layer bound its size.
+//!
+//! If the registry has an idle timeout, requests with open label values have series in a [`row`] instead, which is freed
+//! after they have expired.
 
 pub(crate) mod completion;
 pub(crate) mod connection;
