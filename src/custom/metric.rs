@@ -11,8 +11,7 @@ use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
 use crate::custom::label_spec::LabelSpec;
 use crate::custom::labels::{LabelSet, LabelsOf, NoLabels, Parameter};
-use crate::custom::node::{Node, SeriesHandle};
-use crate::custom::open_series::OpenContent;
+use crate::custom::node::{Node, OpenContent, SeriesHandle};
 use crate::custom::series::{GuardedSeries, MetricSeries, Series};
 use crate::error::Error;
 use crate::model::description::FamilyDescription;
@@ -72,7 +71,11 @@ macro_rules! metric {
             #[must_use]
             pub fn with(self, labels: impl LabelsOf<Labels>) -> $name<Labels::Series> {
                 $name {
-                    series: MetricSeries::with(self.series.node(), &labels),
+                    series: MetricSeries::with(
+                        self.series.node(),
+                        labels.closed(),
+                        labels.open().as_slice(),
+                    ),
                 }
             }
 
@@ -83,7 +86,11 @@ macro_rules! metric {
             /// is recorded again. On a recorder of another crate, the call has no effect.
             pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
                 type Of<Labels> = <<Labels as LabelSet>::Series as Parameter>::Of<$handle>;
-                let series = Of::<Labels>::find(self.series.node(), &labels);
+                let series = Of::<Labels>::find(
+                    self.series.node(),
+                    labels.closed(),
+                    labels.open().as_slice(),
+                );
                 series.is_some_and(|series| series.remove())
             }
         }
@@ -169,7 +176,7 @@ macro_rules! metric {
             const LABELS: &'static [LabelSpec] = Labels::LABELS;
 
             fn define(definition: &'static Definition, destination: &Destination<'_>) -> Result<Self, Error> {
-                let node = Node::define::<Labels>(definition, &[], destination)?;
+                let node = Node::define(definition, Labels::LABELS, &[], destination)?;
                 Ok(Self {
                     series: Series::root(node),
                 })

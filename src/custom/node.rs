@@ -2,18 +2,16 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
 use crate::custom::family::CustomFamily;
-use crate::custom::label_spec::{combinations, open_limits, pairs};
-use crate::custom::labels::LabelSet;
-use crate::custom::open_series::OpenContent;
+use crate::custom::label_spec::{LabelSpec, combinations, open_limits, pairs};
 use crate::error::Error;
 use crate::model::kind::Instrument;
-use crate::open_labels::cache::RowCache;
-use crate::open_labels::rows::OpenRows;
+use crate::open_labels::cache::{Cached, RowCache};
+use crate::open_labels::rows::{OpenRows, Row};
 use crate::registry::hooks::{self, InstallHook};
 use crate::registry::lifetime::Lifetime;
 use crate::sink::Sink;
@@ -55,18 +53,19 @@ pub struct Node<I: 'static> {
 impl<I: SeriesHandle> Node<I> {
     /// Defines the metric in a destination. The node is leaked once per registry, so that handles of closed series are
     /// `Copy` and share no reference count. `states` are those of a state set, otherwise empty.
-    pub(super) fn define<Labels: LabelSet>(
+    pub(super) fn define(
         definition: &'static Definition,
+        labels: &'static [LabelSpec],
         states: &'static [&'static str],
         destination: &Destination<'_>,
     ) -> Result<&'static Self, Error> {
-        let family = CustomFamily::new(definition, I::INSTRUMENT, Labels::LABELS, states);
+        let family = CustomFamily::new(definition, I::INSTRUMENT, labels, states);
         let spec = family.spec()?;
         let leak = || -> &'static Self {
             let node: &'static Self = Box::leak(Box::new(Self {
                 rows: family
                     .has_open_labels()
-                    .then(|| Box::new(OpenRows::new(open_limits(Labels::LABELS)))),
+                    .then(|| Box::new(OpenRows::new(open_limits(labels)))),
                 family,
                 series: OnceLock::new(),
             }));
@@ -79,7 +78,7 @@ impl<I: SeriesHandle> Node<I> {
             Destination::On(sink) => {
                 let same = |node: &Self| node.family.name() == definition.name;
                 let node = sink.family_state(&spec, same, leak)?;
-                node.family.check_labels(Labels::LABELS, states)?;
+                node.family.check_labels(labels, states)?;
                 node.family.record_into(sink)?;
                 node
             }
@@ -137,6 +136,55 @@ impl<I: SeriesHandle> InstallHook for Node<I> {
         if self.series.get().is_none() {
             self.resolve();
         }
+    }
+}
+
+/// The series of a metric with the same open values.
+#[expect(
+    missing_debug_implementations,
+    reason = "public only as part of a bound; it cannot be named outside of the crate"
+)]
+pub struct OpenContent<I: 'static> {
+    node: &'static Node<I>,
+    /// One for each combination of closed values. Empty until there is a sink.
+    series: OnceLock<Box<[I]>>,
+}
+
+impl<I: SeriesHandle> Cached for OpenContent<I> {
+    #[inline]
+    fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<Self>>) -> T) -> Option<T> {
+        I::with_cache(then)
+    }
+}
+
+impl<I: SeriesHandle> OpenContent<I> {
+    pub(super) fn new(node: &'static Node<I>) -> Self {
+        Self {
+            node,
+            series: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn node(&self) -> &'static Node<I> {
+        self.node
+    }
+
+    /// The handles of a row, if there is a recorder.
+    #[inline]
+    pub(super) fn series(row: &Arc<Row<Self>>) -> Option<&[I]> {
+        match row.content().series.get() {
+            Some(series) => Some(series),
+            None => Self::resolve(row),
+        }
+    }
+
+    #[cold]
+    fn resolve(row: &Arc<Row<Self>>) -> Option<&[I]> {
+        let content = row.content();
+        let series = content.node.register(row.values(), &Row::lifetime(row))?;
+        // Another thread may have set the same series first.
+        let _ = content.series.set(series);
+        content.series.get().map(|series| &**series)
     }
 }
 

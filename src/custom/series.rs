@@ -3,20 +3,16 @@
 use std::fmt;
 
 use crate::custom::label_spec::pairs;
-use crate::custom::labels::{LabelSet, LabelsOf};
 use crate::custom::node::{Node, SeriesHandle};
 use crate::custom::open_series::OpenSeries;
 
 /// A series of a metric, or the metric itself if it has labels.
 pub trait MetricSeries<I: SeriesHandle>: Clone + fmt::Debug {
-    /// Returns the series of a metric with these labels.
-    fn with<Labels: LabelSet>(node: &'static Node<I>, labels: &impl LabelsOf<Labels>) -> Self;
+    /// Returns the series of a metric with these values. `closed` is the row-major index of the closed ones.
+    fn with(node: &'static Node<I>, closed: usize, open: &[&str]) -> Self;
 
     /// Like [`with`](Self::with), but `None` if the series has no open labels, or is not registered.
-    fn find<Labels: LabelSet>(
-        node: &'static Node<I>,
-        labels: &impl LabelsOf<Labels>,
-    ) -> Option<Self>;
+    fn find(node: &'static Node<I>, closed: usize, open: &[&str]) -> Option<Self>;
 
     /// The handle, if there is a recorder.
     fn get(&self) -> Option<&I>;
@@ -56,12 +52,12 @@ impl<I: SeriesHandle> Series<I> {
 
 impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
     #[inline]
-    fn with<Labels: LabelSet>(node: &'static Node<I>, labels: &impl LabelsOf<Labels>) -> Self {
-        let index = labels.closed() as u32;
+    fn with(node: &'static Node<I>, closed: usize, _: &[&str]) -> Self {
+        let index = closed as u32;
         Self { node, index }
     }
 
-    fn find<Labels: LabelSet>(_: &'static Node<I>, _: &impl LabelsOf<Labels>) -> Option<Self> {
+    fn find(_: &'static Node<I>, _: usize, _: &[&str]) -> Option<Self> {
         None
     }
 
@@ -82,6 +78,35 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
 
     fn remove(&self) -> bool {
         false
+    }
+}
+
+impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
+    #[inline]
+    fn with(node: &'static Node<I>, closed: usize, open: &[&str]) -> Self {
+        Self::with(node, closed, open)
+    }
+
+    fn find(node: &'static Node<I>, closed: usize, open: &[&str]) -> Option<Self> {
+        Self::find(node, closed, open)
+    }
+
+    #[inline]
+    fn get(&self) -> Option<&I> {
+        self.get()
+    }
+
+    fn get_unshared(&self) -> Option<&I> {
+        self.get_unshared()
+    }
+
+    fn guarded(self) -> Option<GuardedSeries<I>> {
+        self.get()?;
+        Some(GuardedSeries::Open(self))
+    }
+
+    fn remove(&self) -> bool {
+        self.remove()
     }
 }
 

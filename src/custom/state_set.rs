@@ -11,8 +11,7 @@ use crate::custom::family::CustomFamily;
 use crate::custom::label_spec::{LabelSpec, LabelValue};
 use crate::custom::labels::{LabelSet, LabelsOf, NoLabels, Parameter};
 use crate::custom::metric::{Metric, SeriesGuard};
-use crate::custom::node::{Node, SeriesHandle};
-use crate::custom::open_series::OpenContent;
+use crate::custom::node::{Node, OpenContent, SeriesHandle};
 use crate::custom::series::{MetricSeries, Series};
 use crate::error::Error;
 use crate::model::description::{FamilyDescription, LabelDescription};
@@ -84,7 +83,11 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     )]
     pub fn with(self, labels: impl LabelsOf<Labels>) -> StateSet<State, Labels::Series> {
         StateSet {
-            series: MetricSeries::with(self.series.node(), &labels),
+            series: MetricSeries::with(
+                self.series.node(),
+                labels.closed(),
+                labels.open().as_slice(),
+            ),
             state: PhantomData,
         }
     }
@@ -100,7 +103,11 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     )]
     pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
         type Of<Labels> = <<Labels as LabelSet>::Series as Parameter>::Of<StateSetHandle>;
-        let series = Of::<Labels>::find(self.series.node(), &labels);
+        let series = Of::<Labels>::find(
+            self.series.node(),
+            labels.closed(),
+            labels.open().as_slice(),
+        );
         series.is_some_and(|series| series.remove())
     }
 }
@@ -160,7 +167,7 @@ impl<State: LabelValue, Labels: LabelSet> Metric for StateSet<State, Labels> {
         definition: &'static Definition,
         destination: &Destination<'_>,
     ) -> Result<Self, Error> {
-        let node = Node::define::<Labels>(definition, State::VALUES, destination)?;
+        let node = Node::define(definition, Labels::LABELS, State::VALUES, destination)?;
         Ok(Self {
             series: Series::root(node),
             state: PhantomData,

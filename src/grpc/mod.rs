@@ -293,6 +293,7 @@
 pub(crate) mod body;
 pub(crate) mod call;
 pub(crate) mod call_labels;
+pub(crate) mod call_lookup;
 pub(crate) mod code;
 pub(crate) mod code_format;
 pub(crate) mod config;

@@ -165,10 +165,7 @@ fn request_in_progress_across_the_expiry_of_its_tenant_ends_in_its_series() {
         send(&layer, "a");
         let (answered, answer) = tokio::sync::oneshot::channel();
         let mut answer = Some(answer);
-        let mut service = layer.layer(service_fn(move |_: Request<()>| {
-            let answer = answer.take().unwrap();
-            async move { answer.await }
-        }));
+        let mut service = layer.layer(service_fn(move |_: Request<()>| answer.take().unwrap()));
         let mut response = pin!(service.call(request_of("a")));
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(response.as_mut().poll(cx).is_pending());

@@ -35,6 +35,7 @@ const CORE: Rules = Rules {
         &["registry"],
         &["exposition"],
         &["sink"],
+        &["open_labels"],
         &["lifecycle"],
         &["http"],
         &["grpc"],
@@ -45,7 +46,7 @@ const CORE: Rules = Rules {
     ],
     allowed_cycles: &[AllowedCycle {
         folder: "http::series",
-        modules: &["endpoint", "layer", "request"],
+        modules: &["endpoint", "layer", "request", "row"],
         reason: "the series of a request refer to the index, for other labels, and to the settings of the layer",
     }],
 };
