@@ -36,7 +36,8 @@ pub trait LabelsOf<Set: LabelSet> {
     fn open(&self) -> OpenValues<'_>;
 }
 
-/// The labels of a metric without labels, and of one series of a metric: `()`.
+/// The parameter of a metric without labels, and of one series of a metric: `()`, or [`Owned`] if a label of the series is
+/// open.
 ///
 /// Methods that record need it: a metric with labels has to be asked for a series first, with `with`.
 #[diagnostic::on_unimplemented(

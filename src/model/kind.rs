@@ -4,7 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// A value that only increases, until the process restarts.
+    /// A value that only increases. It starts again at 0 with the process, and when a series that has expired or was removed
+    /// returns.
     Counter,
     /// A value that increases and decreases.
     Gauge,

@@ -101,8 +101,8 @@ pub use self::collectors::CollectorHandle;
 ///
 /// # Dropping a registry
 ///
-/// When the last handle is dropped, the registry is freed: its collectors with what they hold, its series with their
-/// labels, and the index of the metrics page.
+/// When the last handle is dropped, these are freed: its collectors with what they hold, the index of the metrics page, and
+/// the series of macros, whose values are freed unless there was a layer, or a catalogue with series.
 ///
 /// | | keeps the registry |
 /// |---|---|

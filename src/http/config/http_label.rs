@@ -271,14 +271,14 @@ impl HttpLabel {
     /// up the limit: list known values with [`values`](Self::values) instead.
     /// [`preregister`](crate::HttpMetrics::preregister) needs listed values.
     ///
-    /// A value is kept until the process ends, or, on an HTTP layer whose registry has an
-    /// [idle timeout](crate::RegistryBuilder::idle_timeout), until all its series have left the page:
+    /// A value is kept until the process ends, or, if the registry has an
+    /// [idle timeout](crate::RegistryBuilder::idle_timeout), until all its series of this layer have left the page:
     ///
     /// | | effect |
     /// |---|---|
     /// | its place | is free for another value. A value that was `overflow` gets its name with its next request |
     /// | its memory, with the text of the label | is reused |
-    /// | a request of the value that is still in progress | ends in the series of the value |
+    /// | a request or call of the value that is still in progress | ends in the series of the value |
     /// | a thread that has sent requests of the value and is idle now | keeps its memory until it handles new values |
     /// | a value of requests that never count in a series of their own: the response adds another value, or it is marked [`SkipMetrics`](crate::http::SkipMetrics) | is forgotten when the limit is reached, at the latest after twice the shortest timeout of the registry |
     ///

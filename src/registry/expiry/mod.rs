@@ -272,13 +272,14 @@ impl Registry {
     /// | series | leaves the page |
     /// |---|---|
     /// | gauge, state set | at once; if a page is being read, with the next one |
-    /// | counter, histogram, summary | after a complete page has shown its last value, so that no increment is lost |
+    /// | counter, histogram, summary | after a complete page has shown its last value, so that no increment is lost. With several scrapers, that is the page of any of them: call it one scrape interval after the last recording |
     /// | gauge of operations in progress | like a counter, once nothing is in progress |
     ///
     /// Handles stay valid: a series that is recorded again returns. Counters, histograms and summaries then count from
     /// 0; a gauge keeps its value while a handle exists.
     ///
-    /// Series with closed labels or without labels of layers and catalogues stay, and are not counted in the result.
+    /// Series with closed labels or without labels of layers and catalogues stay, and are not counted in the result. In a
+    /// registry without an idle timeout, the values of labels of layers keep their places under the limit.
     /// Catalogues also have [`remove`](crate::Counter::remove) and
     /// [`remove_on_drop`](crate::Counter::remove_on_drop).
     ///
