@@ -22,7 +22,7 @@ pub(crate) const UNMATCHED: &str = "unmatched";
 ///
 /// | | source | set by |
 /// |---|---|---|
-/// | 1 | an `Endpoint` extension of the response: for all metrics recorded from then on, such as count and duration. In progress keeps the endpoint known at the start, unless that endpoint has no in-progress series yet and the inner service responds when it is first polled | the handler, or an [`EndpointLayer`](crate::http::EndpointLayer) inside the metrics layer |
+/// | 1 | an `Endpoint` extension of the response: for all metrics recorded from then on, such as count and duration. In progress keeps the endpoint known at the start, unless the request is the first with its endpoint, method and custom labels, and the inner service responds when it is first polled | the handler, or an [`EndpointLayer`](crate::http::EndpointLayer) inside the metrics layer |
 /// | 2 | an `Endpoint` extension of the request, set before the request reaches the metrics layer | outer layers, callers of a client |
 /// | 3 | the function or the constant of the configuration. A function that returns `None` leaves it to the next source | [`endpoint_fn`](crate::HttpMetrics::endpoint_fn), [`endpoint`](crate::HttpMetrics::endpoint) |
 /// | 4 | axum's matched route | a `Router` of axum 0.8; [`EndpointLayer`](crate::http::EndpointLayer) lists when the metrics layer sees the route |

@@ -18,7 +18,7 @@ pin_project! {
     ///
     /// - The inner body returns `None` or trailers.
     /// - `is_end_stream` returns `true`.
-    /// - The length given by `size_hint` or `content-length` has passed.
+    /// - The length given by `size_hint` or `content-length` has passed, except of a long-lived connection.
     ///
     /// If a label is read [from the outcome](crate::http::HttpLabel::from_outcome), trailers may follow the last byte. A body
     /// whose length has passed is then complete when it returns `None` or trailers, or is dropped, even if `is_end_stream`

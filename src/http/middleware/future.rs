@@ -16,8 +16,8 @@ use crate::http::middleware::inside::Inside;
 pin_project! {
     /// The future of an [`HttpMetricsService`](crate::http::HttpMetricsService).
     ///
-    /// If it is dropped before it completes, the request is counted with the status `cancelled`. If it returns
-    /// an error, the status is `error`; if it panics, `panicked`, and the panic propagates.
+    /// If it is dropped before it completes, the request is counted with the status `cancelled`. If the inner service
+    /// returns an error, the status is `error`; if it panics, `panicked`, and the panic propagates.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<F, K = NoErrorKind> {

@@ -37,8 +37,9 @@ impl HttpExchange {
     /// Fast path: reads a head of which only the status matters, followed by a body with an exact `size_hint`.
     /// Returns this length: a server stops polling after these bytes. The request may end here.
     ///
-    /// For any other head, nothing is recorded and `None` is returned: the response has extensions or may lack a body, the
-    /// layer reads more than the status, or the exchange is not `InFlight::Fast`, as the first of each series.
+    /// For any other head, nothing is recorded and `None` is returned: the length is not known from `size_hint`, the response
+    /// has extensions or may lack a body, the layer reads more than the status, or the request is not in progress. It is not
+    /// if it is not measured, or still deferred, as the first of its series if the inner service responds when it is first polled.
     #[inline]
     pub(crate) fn try_read_status(
         &mut self,
@@ -54,8 +55,8 @@ impl HttpExchange {
         Some(self.start_body(body))
     }
 
-    /// Reads a response head, and returns the length of the body as far as it is known. The request may end here,
-    /// also because a long-lived connection starts.
+    /// Reads a response head. Returns the length of the body, as far as it is known and if the request ends with the body;
+    /// otherwise `UNKNOWN`. The request may end here, also because a long-lived connection starts.
     #[inline(never)]
     pub(crate) fn read_head(
         &mut self,

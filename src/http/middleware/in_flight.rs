@@ -1,4 +1,5 @@
-//! [`InFlight`]: the series in which a request is in progress, and in which it will be counted.
+//! [`InFlight`]: the series in which a request is in progress, and in which it will be counted, before the labels of its
+//! outcome are applied.
 //!
 //! | state | |
 //! |---|---|
@@ -33,7 +34,7 @@ pub(super) enum InFlight {
     /// `None` if all has ended or the request is not measured: see [`ENDED`]. Otherwise a box with what most
     /// exchanges do not need.
     ///
-    /// `ManuallyDrop`, so that dropping an ended exchange, which every request does twice, only tests two
+    /// `ManuallyDrop`, so that dropping an ended exchange, which every request with a response does twice, only tests two
     /// words. The box is reused when the exchange ends, and every exchange ends.
     Boxed(Option<ManuallyDrop<Box<State>>>),
 }
@@ -52,8 +53,8 @@ pub(super) struct FastPair {
 pub(super) struct SeriesPair {
     /// The series whose in-progress gauge has the request.
     pub(super) started: SeriesRef<RequestSeries>,
-    /// The series that will count the request, if it differs from `started`: the response sets other labels, or sets
-    /// another endpoint after the request was registered.
+    /// The series that will count the request, before the labels of its outcome are applied. `None`, or the same as
+    /// `started`, unless the response sets other labels, or sets another endpoint after the request was registered.
     counted: Option<SeriesRef<RequestSeries>>,
 }
 
@@ -64,8 +65,8 @@ pub(super) struct State {
 }
 
 enum Stage {
-    /// Also of a box that is free.
-    Ended,
+    /// Only of a box in [`free_boxes`]: an exchange that has ended has no box, see [`ENDED`].
+    Free,
     InProgress(SeriesPair),
     /// Not registered yet: the request may be a scrape, and a scrape that passes this layer must not add series to the page.
     /// It is registered when its future is pending, has a response, or ends without one.
@@ -76,7 +77,7 @@ enum Stage {
 
 /// The body of a long-lived connection.
 pub(super) struct LongLivedBody {
-    /// The series that counted its request.
+    /// The series of its request, without the labels of the outcome.
     pub(super) counted: SeriesRef<RequestSeries>,
     /// The entry in the gauge; `None` if a guard has it.
     pub(super) open: Option<OpenConnection>,
@@ -250,7 +251,7 @@ impl InFlight {
             Self::Boxed(boxed) => match &boxed.as_ref()?.stage {
                 Stage::InProgress(pair) => pair.counted(),
                 Stage::Connection(connection) => &connection.counted,
-                Stage::Deferred(_) | Stage::Ended => return None,
+                Stage::Deferred(_) | Stage::Free => return None,
             },
         };
         counted.counts_bytes().then_some(counted)
@@ -281,7 +282,7 @@ impl InFlight {
                 let State { stage, extras } = free_boxes::give_back(boxed?);
                 match stage {
                     Stage::InProgress(pair) => Some((pair, extras)),
-                    Stage::Deferred(_) | Stage::Connection(_) | Stage::Ended => None,
+                    Stage::Deferred(_) | Stage::Connection(_) | Stage::Free => None,
                 }
             }
         }
@@ -368,14 +369,14 @@ impl State {
             Stage::InProgress(pair) => pair.measured_by(),
             Stage::Deferred(deferred) => (deferred.layer, deferred.method),
             Stage::Connection(LongLivedBody { counted, .. }) => (counted.layer(), counted.method()),
-            Stage::Ended => return None,
+            Stage::Free => return None,
         })
     }
 
     fn series(&self) -> Option<&SeriesPair> {
         match &self.stage {
             Stage::InProgress(pair) => Some(pair),
-            Stage::Deferred(_) | Stage::Connection(_) | Stage::Ended => None,
+            Stage::Deferred(_) | Stage::Connection(_) | Stage::Free => None,
         }
     }
 
@@ -480,7 +481,7 @@ mod free_boxes {
     pub(super) fn give_back(boxed: ManuallyDrop<Box<State>>) -> State {
         let mut boxed = ManuallyDrop::into_inner(boxed);
         let free = State {
-            stage: Stage::Ended,
+            stage: Stage::Free,
             extras: Extras::default(),
         };
         let state = std::mem::replace(&mut *boxed, free);

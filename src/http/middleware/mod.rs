@@ -13,7 +13,7 @@
 //! | [`long_lived`] | the mark of a long-lived connection, and the gauge of open ones |
 //! | [`response_status`] | the status of the response, and how far its body is |
 //! | [`body`] | the response body; `lifecycle::body` detects its end |
-//! | [`request_end`](crate::http::labels::request_end) | how requests end; [`exchange`] derives it from the end of the response and its status |
+//! | [`request_end`](crate::http::labels::request_end) | how requests end; [`exchange`] derives it from the end of the response and its status; [`future`] and [`head`] set failed, long-lived and skipped requests |
 //!
 //! Panics of the inner service and of its body's `poll_frame` are reported by the guard of `lifecycle::panic_guard`. If
 //! another function of the body panics, or a function of the application that reads the response head or the kind of an
