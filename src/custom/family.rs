@@ -124,6 +124,10 @@ impl CustomFamily {
         }
     }
 
+    pub(super) fn records_into_registry(&self) -> bool {
+        self.recording_sink().is_some_and(WeakSink::is_registry)
+    }
+
     /// Sets the sink. The metric is already registered in it.
     pub(super) fn record_into(&self, sink: &Sink) -> Result<(), Error> {
         if !self.open.is_empty() {

@@ -86,12 +86,11 @@ macro_rules! metric {
             /// is recorded again. On a recorder of another crate, the call has no effect.
             pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
                 type Of<Labels> = <<Labels as LabelSet>::Series as Parameter>::Of<$handle>;
-                let series = Of::<Labels>::find(
+                Of::<Labels>::remove_from(
                     self.series.node(),
                     labels.closed(),
                     labels.open().as_slice(),
-                );
-                series.is_some_and(|series| series.remove())
+                )
             }
         }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::custom::definition::Definition;
 use crate::custom::destination::Destination;
@@ -13,8 +14,8 @@ use crate::model::kind::Instrument;
 use crate::open_labels::cache::{Cached, RowCache};
 use crate::open_labels::rows::{OpenRows, Row};
 use crate::registry::hooks::{self, InstallHook};
-use crate::registry::lifetime::Lifetime;
-use crate::sink::Sink;
+use crate::registry::lifetime::{Lifetime, SeriesRow};
+use crate::sink::{Sink, owned_key};
 
 /// The handle of a series.
 #[expect(
@@ -40,6 +41,10 @@ pub trait SeriesHandle: Sized + Send + Sync + 'static {
     fn with_cache<T>(then: impl FnOnce(&RefCell<RowCache<OpenContent<Self>>>) -> T) -> Option<T>;
 }
 
+/// The time without a use after which open values without series no longer count: those of a gauge that was only `set`
+/// beyond the limit of another label.
+const UNLISTED_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A metric of a catalogue, with its series: one for each combination of closed values, or, if it has open labels, such
 /// series for each row of open values.
 pub struct Node<I: 'static> {
@@ -63,9 +68,10 @@ impl<I: SeriesHandle> Node<I> {
         let spec = family.spec()?;
         let leak = || -> &'static Self {
             let node: &'static Self = Box::leak(Box::new(Self {
-                rows: family
-                    .has_open_labels()
-                    .then(|| Box::new(OpenRows::new(open_limits(labels)))),
+                rows: family.has_open_labels().then(|| {
+                    let rows = OpenRows::new(open_limits(labels));
+                    Box::new(rows.forget_unlisted_after(UNLISTED_TIMEOUT))
+                }),
                 family,
                 series: OnceLock::new(),
             }));
@@ -110,6 +116,16 @@ impl<I: SeriesHandle> Node<I> {
         // Another thread may have set the same series first.
         let _ = self.series.set(series);
         self.series.get().map(|series| &**series)
+    }
+
+    /// Removes a series with open labels from the page. Returns whether it was there.
+    pub(super) fn remove(&self, closed: usize, open: &[&str]) -> bool {
+        let Some(sink) = self.family.recording_sink() else {
+            return false;
+        };
+        let labels = pairs(self.family.labels, closed, open);
+        let key = owned_key(self.family.name(), &labels);
+        sink.upgrade().remove(I::INSTRUMENT, &key)
     }
 
     /// Registers the series of all closed values with these open values, if there is a recorder. No lock is held
@@ -183,7 +199,10 @@ impl<I: SeriesHandle> OpenContent<I> {
         let content = row.content();
         let series = content.node.register(row.values(), &Row::lifetime(row))?;
         // Another thread may have set the same series first.
-        let _ = content.series.set(series);
+        if content.series.set(series).is_ok() && !content.node.family.records_into_registry() {
+            // Recorders of other crates do not tell when a series has left their page.
+            row.series_listed();
+        }
         content.series.get().map(|series| &**series)
     }
 }
@@ -191,5 +210,45 @@ impl<I: SeriesHandle> OpenContent<I> {
 impl<I> fmt::Debug for Node<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.family.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::UNLISTED_TIMEOUT;
+    use crate::clock::stepped;
+    use crate::custom::metric::Gauge;
+    use crate::registry::Registry;
+
+    crate::labels! {
+        struct Queue { tenant: open(3), plan: open(1) }
+    }
+
+    crate::catalogue! {
+        struct Queues {
+            /// Length of a queue.
+            length: Gauge<Queue>,
+        }
+    }
+
+    #[test]
+    fn values_without_series_give_back_their_places() {
+        let registry = Registry::new();
+        let queues = Queues::on(&registry).unwrap();
+        let set = |tenant, plan| queues.length.with(Queue { tenant, plan }).set(1.0);
+        set("a", "free");
+        // Beyond the limit of the plan, `set` is ignored, and there is no series.
+        set("b", "paid");
+        set("c", "paid");
+        set("d", "free");
+        let has = |tenant| registry.sum("length", &[("tenant", tenant)]).is_some();
+        assert!(has("a") && !has("b") && !has("d"));
+        for _ in 0..2 {
+            stepped::advance(UNLISTED_TIMEOUT + Duration::from_secs(1));
+            set("d", "free");
+        }
+        assert!(has("a") && has("d"));
     }
 }

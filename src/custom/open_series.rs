@@ -6,7 +6,6 @@ use crate::custom::label_spec::pairs;
 use crate::custom::node::{Node, OpenContent, SeriesHandle};
 use crate::open_labels::cache::RowRef;
 use crate::open_labels::rows::OpenRows;
-use crate::sink::owned_key;
 
 /// A series of a metric with open labels.
 pub struct OpenSeries<I: SeriesHandle> {
@@ -30,13 +29,6 @@ impl<I: SeriesHandle> OpenSeries<I> {
         }
     }
 
-    /// Like [`with`](Self::with), but `None` if the series is not registered.
-    pub(super) fn find(node: &'static Node<I>, index: usize, open: &[&str]) -> Option<Self> {
-        let row = RowRef::uncached(node.rows.as_ref()?.find(open)?);
-        let index = index as u32;
-        Some(Self { row, index })
-    }
-
     #[inline]
     pub(super) fn get(&self) -> Option<&I> {
         OpenContent::series(self.row.row()?)?.get(self.index as usize)
@@ -54,14 +46,8 @@ impl<I: SeriesHandle> OpenSeries<I> {
         let Some(row) = self.row.row() else {
             return false;
         };
-        let node = row.content().node();
-        let Some(sink) = node.family.recording_sink() else {
-            return false;
-        };
         let open: Vec<_> = row.values().collect();
-        let labels = pairs(node.family.labels, self.index as usize, &open);
-        sink.upgrade()
-            .remove(I::INSTRUMENT, &owned_key(node.family.name(), &labels))
+        row.content().node().remove(self.index as usize, &open)
     }
 
     /// Registers the row of new open values, or of `overflow` beyond their limit.

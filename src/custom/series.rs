@@ -11,8 +11,8 @@ pub trait MetricSeries<I: SeriesHandle>: Clone + fmt::Debug {
     /// Returns the series of a metric with these values. `closed` is the row-major index of the closed ones.
     fn with(node: &'static Node<I>, closed: usize, open: &[&str]) -> Self;
 
-    /// Like [`with`](Self::with), but `None` if the series has no open labels, or is not registered.
-    fn find(node: &'static Node<I>, closed: usize, open: &[&str]) -> Option<Self>;
+    /// Removes the series with these values from the page, if it has open labels. Returns whether it was there.
+    fn remove_from(node: &'static Node<I>, closed: usize, open: &[&str]) -> bool;
 
     /// The handle, if there is a recorder.
     fn get(&self) -> Option<&I>;
@@ -57,8 +57,8 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
         Self { node, index }
     }
 
-    fn find(_: &'static Node<I>, _: usize, _: &[&str]) -> Option<Self> {
-        None
+    fn remove_from(_: &'static Node<I>, _: usize, _: &[&str]) -> bool {
+        false
     }
 
     #[inline]
@@ -87,8 +87,8 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
         Self::with(node, closed, open)
     }
 
-    fn find(node: &'static Node<I>, closed: usize, open: &[&str]) -> Option<Self> {
-        Self::find(node, closed, open)
+    fn remove_from(node: &'static Node<I>, closed: usize, open: &[&str]) -> bool {
+        node.remove(closed, open)
     }
 
     #[inline]

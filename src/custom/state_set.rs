@@ -103,12 +103,11 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     )]
     pub fn remove(self, labels: impl LabelsOf<Labels>) -> bool {
         type Of<Labels> = <<Labels as LabelSet>::Series as Parameter>::Of<StateSetHandle>;
-        let series = Of::<Labels>::find(
+        Of::<Labels>::remove_from(
             self.series.node(),
             labels.closed(),
             labels.open().as_slice(),
-        );
-        series.is_some_and(|series| series.remove())
+        )
     }
 }
 

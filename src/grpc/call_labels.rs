@@ -10,12 +10,12 @@ pub(crate) struct CallLabels {
     /// All labels, or if series can expire, those with listed values.
     pub(crate) ids: LabelIds,
     /// If series can expire, and an open label is present.
-    pub(super) open: Option<OpenLabels>,
+    pub(super) end_row: Option<EndRow>,
 }
 
-/// The open labels of a call.
+/// Where a call with open labels ends.
 #[derive(Clone)]
-pub(super) enum OpenLabels {
+pub(super) enum EndRow {
     /// The row for the end of the call.
     Known(MethodRef),
     /// The row does not exist yet. It is not made before it has series, so that it is forgotten with them.

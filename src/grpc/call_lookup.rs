@@ -1,6 +1,6 @@
 //! How the series of a call are found.
 
-use crate::grpc::call_labels::{CallLabels, OpenLabels};
+use crate::grpc::call_labels::{CallLabels, EndRow};
 use crate::grpc::method::{Method, MethodName};
 use crate::grpc::method_ref::{CallRef, MethodRef};
 use crate::grpc::method_rows::MethodRows;
@@ -35,7 +35,7 @@ impl GrpcSeries {
         let known = self.methods.find(path).map(CallMethod::Static);
         let method = known.or_else(|| self.new_method(path));
         let call = method.map(|method| self.static_call(method, ids));
-        (call, CallLabels { ids, open: None })
+        (call, CallLabels { ids, end_row: None })
     }
 
     #[inline]
@@ -74,8 +74,8 @@ impl GrpcSeries {
         let Some(rows) = &self.rows else {
             return self.static_call(method, labels.ids);
         };
-        let open = labels.open.clone();
-        let values = self.values_in_rows(rows, labels.ids, &open);
+        let end_row = labels.end_row.clone();
+        let values = self.values_in_rows(rows, labels.ids, &end_row);
         let call = self.call_in_rows(rows, method, &values);
         *labels = labels_in_rows(rows, &values, Some(&call));
         call
@@ -97,8 +97,8 @@ impl GrpcSeries {
             return;
         };
         // A clone, because the function of a label may panic: then the labels stay.
-        let open = labels.open.clone();
-        let mut values = self.values_in_rows(rows, labels.ids, &open);
+        let end_row = labels.end_row.clone();
+        let mut values = self.values_in_rows(rows, labels.ids, &end_row);
         self.custom.read_response_values(head, &mut values);
         *labels = labels_in_rows(rows, &values, call);
     }
@@ -108,11 +108,11 @@ impl GrpcSeries {
         &'static self,
         rows: &'static MethodRows,
         ids: LabelIds,
-        open: &'a Option<OpenLabels>,
+        end_row: &'a Option<EndRow>,
     ) -> CustomValues<'a> {
-        let row = match open {
-            Some(OpenLabels::New(values)) => return CustomValues::clone(values),
-            Some(OpenLabels::Known(row)) => Some(row),
+        let row = match end_row {
+            Some(EndRow::New(values)) => return CustomValues::clone(values),
+            Some(EndRow::Known(row)) => Some(row),
             None => None,
         };
         self.custom.values_of_series(ids, rows.open_values(row))
@@ -125,12 +125,12 @@ impl GrpcSeries {
         method: &MethodRef,
         labels: CallLabels,
     ) -> Option<MethodRef> {
-        match (labels.open?, &self.rows) {
-            (OpenLabels::Known(row), _) => Some(row),
-            (OpenLabels::New(values), Some(rows)) => {
+        match (labels.end_row?, &self.rows) {
+            (EndRow::Known(row), _) => Some(row),
+            (EndRow::New(values), Some(rows)) => {
                 Some(MethodRef::Row(rows.end(&values, method.path())))
             }
-            (OpenLabels::New(_), None) => None,
+            (EndRow::New(_), None) => None,
         }
     }
 
@@ -220,12 +220,12 @@ fn labels_in_rows(
     call: Option<&CallRef>,
 ) -> CallLabels {
     let ids = values.ids;
-    let open = values.has_open().then(|| {
+    let end_row = values.has_open().then(|| {
         let path = call.map_or("", |call| call.method.path());
         match rows.known_end(values, path) {
-            Some(row) => OpenLabels::Known(MethodRef::Row(row)),
-            None => OpenLabels::New(Box::new(values.to_static())),
+            Some(row) => EndRow::Known(MethodRef::Row(row)),
+            None => EndRow::New(Box::new(values.to_static())),
         }
     });
-    CallLabels { ids, open }
+    CallLabels { ids, end_row }
 }

@@ -54,6 +54,7 @@ impl<R> RowCache<R> {
         let index = self.find(hash)?;
         let is_current = |row: &mut Arc<Row<R>>| row.is(rows, values) && !row.is_forgotten();
         let row = self.entries[index].row.take_if(is_current)?;
+        row.note_use();
         Some(RowRef::new(row, index))
     }
 
@@ -229,11 +230,6 @@ impl<R: Cached> RowRef<R> {
         }
     }
 
-    /// Returns a reference to a row that is not cached.
-    pub(crate) fn uncached(row: Arc<Row<R>>) -> Self {
-        Self::new(row, NO_ENTRY)
-    }
-
     #[inline]
     pub(crate) fn row(&self) -> Option<&Arc<Row<R>>> {
         self.row.as_ref()
@@ -313,8 +309,7 @@ mod tests {
             drop(rows.admit_cached(&[value], || Content));
         }
         assert_eq!(found(), 1000);
-        let first = rows.find(&[&values[0]]).map(|row| Arc::downgrade(&row));
-        let first = first.unwrap();
+        let first = Arc::downgrade(&rows.admit(&[&values[0]], || Content).0);
         crate::registry::lifetime::RowSet::clear(rows);
         assert_eq!(found(), 0);
         assert!(first.upgrade().is_some(), "it is in the cache");

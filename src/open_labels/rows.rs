@@ -13,14 +13,14 @@ use crate::maps::MAX_NAME_LEN;
 use crate::registry::lifetime::{Lifetime, RowSet, SeriesRow};
 use crate::sink::overflow::OVERFLOW;
 
-/// The maximum number of open labels: the custom labels of a layer, and its endpoint or gRPC method.
+/// The maximum number of open labels: the custom labels of a layer, and a gRPC method.
 pub(crate) const MAX_OPEN: usize = 9;
 
 /// The rows of one metric or layer. `R` is what a row consists of.
 pub(crate) struct OpenRows<R: 'static> {
     /// Seeded, because values can come from clients, and differently for each `OpenRows`, because threads have one cache.
     hasher: RandomState,
-    /// The time without a use after which a row is forgotten that has no series on the page. `None` if each row has.
+    /// The time without a use after which a row is forgotten that has no series on the page. `None`: never.
     unlisted_timeout: Option<Duration>,
     known: RwLock<Known<R>>,
 }
@@ -134,12 +134,6 @@ impl<R> OpenRows<R> {
     #[inline]
     pub(super) fn hash(&self, values: &[&str]) -> u64 {
         self.hasher.hash_one(values) | 1 << 63
-    }
-
-    /// Returns the row with these values, if there is one and none of the values is replaced by `overflow`.
-    pub(crate) fn find(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
-        let (row, overflowed) = self.known(values)?;
-        (!overflowed.any()).then_some(row)
     }
 
     /// Returns the row with these values if there is one, and the labels whose value is replaced by `overflow`.

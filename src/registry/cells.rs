@@ -355,6 +355,20 @@ impl Gauges {
         mark & ADDED != 0 && self.get(cell) != 0.0
     }
 
+    /// Sets a gauge that has left the page to 0, unless it was recorded since, or counts something.
+    pub(crate) fn restart(&self, cell: CellId) {
+        let at = Address::of(cell);
+        let (value, mark) = (self.values.cell(at), self.mark(at));
+        let old = value.load(Ordering::Relaxed);
+        let is_recorded = || mark.load(Ordering::Acquire) != 0;
+        let replace =
+            |old, new| value.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+        if !is_recorded() && replace(old, 0).is_ok() && is_recorded() {
+            // Set to the same value meanwhile.
+            let _ = replace(0, old);
+        }
+    }
+
     /// Sets the gauge to 0, as if it was never recorded. No thread may record it meanwhile.
     pub(crate) fn clear(&self, cell: CellId) {
         let at = Address::of(cell);

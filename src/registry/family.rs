@@ -396,6 +396,13 @@ impl Family {
         }
     }
 
+    /// Sets a gauge that has left the page to 0, and a state set to its first state, see [`Gauges::restart`].
+    pub(crate) fn restart_gauge(&self, store: &Store, cells: SeriesCells) {
+        if let Some(gauges) = self.gauges(store) {
+            gauges.restart(cells.cell);
+        }
+    }
+
     /// Sets a gauge to 0, and a state set to its first state. No thread may record it meanwhile.
     pub(crate) fn clear_gauge(&self, store: &Store, cells: SeriesCells) {
         if let Some(gauges) = self.gauges(store) {

@@ -7,7 +7,8 @@ use std::sync::Weak;
 pub(crate) enum Lifetime {
     /// It never expires: closed labels, preregistered routes, metrics without labels of a catalogue.
     Permanent,
-    /// It can expire, and its cells are reused once its handles are dropped: macros.
+    /// It can expire, and its cells are reused once its handles are dropped: macros, and open labels of layers that have no
+    /// rows.
     Expiring,
     /// Like `Expiring`, and this row of open label values learns when the series leaves the page and returns.
     OfRow(Weak<dyn SeriesRow>),

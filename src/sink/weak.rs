@@ -27,6 +27,10 @@ impl WeakSink {
         })
     }
 
+    pub(crate) fn is_registry(&self) -> bool {
+        matches!(self.0, WeakSinkKind::Registry(_))
+    }
+
     /// Returns the sink. If its registry was dropped, the result is a sink that records nothing.
     ///
     /// Only for the registration of series: it changes a reference count that all threads share.

@@ -121,6 +121,40 @@ fn guard_removes_a_gauge_at_once() {
 }
 
 #[test]
+fn gauge_and_state_set_that_are_looked_up_again_start_from_the_beginning() {
+    let registry = Registry::new();
+    let service = service(&registry);
+    let tenant = Tenant { tenant: "a" };
+    let length = service.queue_length.with(tenant).remove_on_drop();
+    length.set(3.0);
+    let state = service.worker_state.with(tenant).remove_on_drop();
+    state.set(State::Busy);
+    drop((length, state));
+    service.queue_length.with(tenant).increment();
+    let _ = service.worker_state.with(tenant);
+    let _ = registry.render();
+    assert_eq!(registry.sum("queue_length", &[]), Some(1.0));
+    let idle = [("worker_state", "idle")];
+    assert_eq!(registry.sum("worker_state", &idle), Some(1.0));
+}
+
+#[test]
+fn series_that_has_returned_without_a_place_can_be_removed() {
+    let registry = expiring();
+    let service = service(&registry);
+    let kept = service.jobs_total.with(job("a"));
+    kept.increment();
+    let _ = render_until_gone(&registry, "tenant=");
+    kept.increment();
+    assert!(
+        registry
+            .render()
+            .contains("tenant=\"a\",urgent=\"true\"} 1\n")
+    );
+    assert!(service.jobs_total.remove(job("a")));
+}
+
+#[test]
 fn removed_counter_shows_its_last_value_once() {
     let registry = Registry::new();
     let service = service(&registry);

@@ -228,7 +228,12 @@ impl LayerSeries {
         if all.all(|(value, kept)| **value == **kept) {
             return Some(open.clone());
         }
-        let (row, _) = rows.admit(kept, HttpRow::default);
+        let (row, overflowed) = rows.admit(kept, HttpRow::default);
+        // The request has outlived its rows, and other values have the places: it keeps its names.
+        let row = match overflowed.any() {
+            true => rows.detached(kept, HttpRow::default()),
+            false => row,
+        };
         Some(OpenLabels::of(&row))
     }
 

@@ -16,7 +16,7 @@
 //! old one.
 //!
 //! Locks are taken in this order: [`Pages`](pages::Pages), a shard of a [`SeriesMap`],
-//! [`TrackedSeries`](crate::registry::tracked::TrackedSeries).
+//! [`TrackedSeries`](crate::registry::tracked::TrackedSeries), the rows of a [`SeriesRow`].
 
 pub(crate) mod pages;
 #[cfg(test)]
@@ -209,6 +209,7 @@ impl Registry {
         let is_new = known.rows.add(row);
         if let Some(series) = series.filter(|series| !series.is_listed) {
             series.is_requested = true;
+            family.restart_gauge(&self.inner.store, series.cells);
         } else if is_new && let Some(row) = row.upgrade() {
             row.series_listed();
         }
@@ -276,7 +277,7 @@ impl Registry {
     /// | gauge of operations in progress | like a counter, once nothing is in progress |
     ///
     /// Handles stay valid: a series that is recorded again returns. Counters, histograms and summaries then count from
-    /// 0; a gauge keeps its value while a handle exists.
+    /// 0; a gauge keeps its value while a handle exists, but `with` of a catalogue returns it as 0.
     ///
     /// Series with closed labels or without labels of layers and catalogues stay, and are not counted in the result. In a
     /// registry without an idle timeout, the values of labels of layers keep their places under the limit.
