@@ -196,10 +196,13 @@ metric! {
     Counter of handles::CounterHandle: Counter, Sink::counter
 }
 
-impl<Labels: NoLabels> Counter<Labels> {
+impl<Labels: Parameter> Counter<Labels> {
     /// Increments the counter by 1.
     #[inline]
-    pub fn increment(&self) {
+    pub fn increment(&self)
+    where
+        Labels: NoLabels,
+    {
         if let Some(counter) = self.series.get() {
             counter.increment();
         }
@@ -207,7 +210,10 @@ impl<Labels: NoLabels> Counter<Labels> {
 
     /// Increments the counter by `n`.
     #[inline]
-    pub fn add(&self, n: u64) {
+    pub fn add(&self, n: u64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(counter) = self.series.get() {
             counter.add(n);
         }
@@ -222,10 +228,13 @@ metric! {
     FloatCounter of handles::FloatCounterHandle: FloatCounter, Sink::float_counter
 }
 
-impl<Labels: NoLabels> FloatCounter<Labels> {
+impl<Labels: Parameter> FloatCounter<Labels> {
     /// Increments the counter by `amount`. Negative, infinite and NaN amounts are ignored.
     #[inline]
-    pub fn add(&self, amount: f64) {
+    pub fn add(&self, amount: f64)
+    where
+        Labels: NoLabels,
+    {
         if amount >= 0.0
             && amount.is_finite()
             && let Some(counter) = self.series.get()
@@ -251,13 +260,16 @@ metric! {
     Gauge of handles::GaugeHandle: Gauge, Sink::gauge
 }
 
-impl<Labels: NoLabels> Gauge<Labels> {
+impl<Labels: Parameter> Gauge<Labels> {
     /// Sets the gauge to `value`.
     ///
     /// If an open label was replaced by `overflow`, the call is ignored, because the values of several series cannot
     /// be in one.
     #[inline]
-    pub fn set(&self, value: f64) {
+    pub fn set(&self, value: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(gauge) = self.series.get_unshared() {
             gauge.set(value);
         }
@@ -265,7 +277,10 @@ impl<Labels: NoLabels> Gauge<Labels> {
 
     /// Adds `amount` to the gauge, which may be negative.
     #[inline]
-    pub fn add(&self, amount: f64) {
+    pub fn add(&self, amount: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(gauge) = self.series.get() {
             gauge.add(amount);
         }
@@ -273,13 +288,19 @@ impl<Labels: NoLabels> Gauge<Labels> {
 
     /// Increments the gauge by 1.
     #[inline]
-    pub fn increment(&self) {
+    pub fn increment(&self)
+    where
+        Labels: NoLabels,
+    {
         self.add(1.0);
     }
 
     /// Decrements the gauge by 1.
     #[inline]
-    pub fn decrement(&self) {
+    pub fn decrement(&self)
+    where
+        Labels: NoLabels,
+    {
         self.add(-1.0);
     }
 }
@@ -292,13 +313,16 @@ metric! {
     InProgress of handles::InProgressHandle: InProgress, Sink::in_progress
 }
 
-impl<Labels: NoLabels> InProgress<Labels> {
+impl<Labels: Parameter> InProgress<Labels> {
     /// Increments the gauge until the returned guard is dropped.
     ///
     /// Bind the guard to a variable: `let _ = gauge.start()` drops it immediately. If no recorder is installed
     /// yet, the operation is not counted.
     #[inline]
-    pub fn start(&self) -> InProgressGuard {
+    pub fn start(&self) -> InProgressGuard
+    where
+        Labels: NoLabels,
+    {
         self.clone().into_gauge().start()
     }
 
@@ -383,12 +407,15 @@ metric! {
     Histogram of handles::HistogramHandle: Histogram, Sink::histogram
 }
 
-impl<Labels: NoLabels> Histogram<Labels> {
+impl<Labels: Parameter> Histogram<Labels> {
     /// Records one observation, in the unit of the metric.
     ///
     /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum.
     #[inline]
-    pub fn observe(&self, sample: f64) {
+    pub fn observe(&self, sample: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(histogram) = self.series.get() {
             histogram.observe(sample);
         }
@@ -396,7 +423,10 @@ impl<Labels: NoLabels> Histogram<Labels> {
 
     /// Records a duration in seconds.
     #[inline]
-    pub fn observe_duration(&self, duration: Duration) {
+    pub fn observe_duration(&self, duration: Duration)
+    where
+        Labels: NoLabels,
+    {
         self.observe(duration.as_secs_f64());
     }
 }
@@ -420,19 +450,25 @@ metric! {
 }
 
 #[cfg(feature = "summary")]
-impl<Labels: NoLabels> Summary<Labels> {
+impl<Labels: Parameter> Summary<Labels> {
     /// Records one observation, in the unit of the metric.
     ///
     /// A [`Registry`](crate::Registry) ignores NaN, and counts infinite values without adding them to the sum or
     /// the quantiles.
-    pub fn observe(&self, sample: f64) {
+    pub fn observe(&self, sample: f64)
+    where
+        Labels: NoLabels,
+    {
         if let Some(summary) = self.series.get() {
             summary.observe(sample);
         }
     }
 
     /// Records a duration in seconds.
-    pub fn observe_duration(&self, duration: Duration) {
+    pub fn observe_duration(&self, duration: Duration)
+    where
+        Labels: NoLabels,
+    {
         self.observe(duration.as_secs_f64());
     }
 }

@@ -111,12 +111,15 @@ impl<State: LabelValue, Labels: LabelSet> StateSet<State, Labels> {
     }
 }
 
-impl<State: LabelValue, Labels: NoLabels> StateSet<State, Labels> {
+impl<State: LabelValue, Labels: Parameter> StateSet<State, Labels> {
     /// Changes the current state.
     ///
     /// If no recorder is installed yet, or if an open label is beyond its limit, the call is ignored.
     #[inline]
-    pub fn set(&self, state: State) {
+    pub fn set(&self, state: State)
+    where
+        Labels: NoLabels,
+    {
         let state = state.index();
         if state < State::VALUES.len()
             && let Some(states) = self.series.get_unshared()
@@ -128,7 +131,10 @@ impl<State: LabelValue, Labels: NoLabels> StateSet<State, Labels> {
     /// Returns a guard that removes the state set from the page when it is dropped.
     ///
     /// See [`Gauge::remove_on_drop`](crate::Gauge::remove_on_drop).
-    pub fn remove_on_drop(self) -> SeriesGuard<Self> {
+    pub fn remove_on_drop(self) -> SeriesGuard<Self>
+    where
+        Labels: NoLabels,
+    {
         SeriesGuard::new(self, |states| {
             states.series.remove();
         })
