@@ -126,7 +126,7 @@ const INVALID: [(&str, &str, &str); 36] = [
     (
         "no_open_labels",
         "shop.orders_total.add(2); }",
-        "this metric has the labels `Order<&str>`: call `.with(…)` first, which returns one of its series",
+        "this metric has the labels `Order`: call `.with(…)` first, which returns one of its series",
     ),
     (
         "gauge_without_its_labels",
