@@ -22,7 +22,7 @@ pin_project! {
     ///
     /// If a label is read [from the outcome](crate::http::HttpLabel::from_outcome), trailers may follow the last byte. A body
     /// whose length has passed is then complete when it returns `None` or trailers, or is dropped, even if `is_end_stream`
-    /// returns `true`.
+    /// returns `true` after the last byte. A body that is at its end when the head is read is complete at once.
     ///
     /// If the body fails, panics or is dropped earlier, it is counted as aborted. If the client disconnects from a
     /// long-lived connection, its body is not counted as aborted. Bodies of responses that are not measured are passed through.

@@ -197,7 +197,8 @@ impl HttpExchange {
         self.in_flight.apply_response(response, named);
     }
 
-    /// Ends the exchange. Only the first call counts.
+    /// Ends the request. Only the first call counts. The exchange ends with it, unless [`keep_for`](Self::keep_for) keeps it
+    /// for a connection.
     pub(crate) fn end_as(&mut self, end: RequestEnd) {
         if end.status().is_some() {
             self.register_deferred();

@@ -94,7 +94,8 @@ impl HttpExchange {
         self.start_body(body)
     }
 
-    /// Starts a body that follows the head. If no bytes follow, the request ends, or waits for trailers only.
+    /// Starts a body that follows the head. If the body is at its end, the request ends. If it is not, and its length is 0,
+    /// only trailers can follow: see [`HttpExchange::end_or_await_trailers`].
     #[inline]
     fn start_body(&mut self, body: BodyHints) -> Remaining {
         if body.is_end {
@@ -106,7 +107,7 @@ impl HttpExchange {
     }
 
     /// Ends the request at its response head, because the lifetime of a connection is not a latency. If it is
-    /// marked, the connection is in `http_connections_open` from now on.
+    /// marked, the connection is in `http_connections_open` from now on, unless its guard was dropped before.
     #[cold]
     fn start_long_lived(&mut self, code: StatusCode, marked: Option<&LongLived>) -> Remaining {
         let connection = marked.and_then(|mark| self.open_connection(mark));

@@ -79,7 +79,7 @@ enum Stage {
 pub(super) struct LongLivedBody {
     /// The series of its request, without the labels of the outcome.
     pub(super) counted: SeriesRef<RequestSeries>,
-    /// The entry in the gauge; `None` if a guard has it.
+    /// The entry in the gauge; `None` if the mark has a guard: the guard has it, or was dropped before.
     pub(super) open: Option<OpenConnection>,
 }
 
