@@ -8,7 +8,7 @@ use crate::lifecycle::panic_guard::OnPanic;
 /// How an exchange of a request and a response ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The response body reached its end of stream.
+    /// The response body was completed, or there was none to send.
     Complete,
     /// The service or the response body returned an error.
     Failed,

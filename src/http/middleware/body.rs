@@ -24,7 +24,9 @@ pin_project! {
     /// whose length has passed is then complete when it returns `None` or trailers, or is dropped, even if `is_end_stream`
     /// returns `true` after the last byte. A body that is at its end when the head is read is complete at once.
     ///
-    /// If the body fails, panics or is dropped earlier, it is counted as aborted. If the client disconnects from a
+    /// If no body for the client follows the head (HEAD, 204, 304, an upgrade without a guarded mark), the request ends at the
+    /// head, and its body is never counted as aborted. If another body fails, panics or is dropped earlier, it is counted as
+    /// aborted. If the client disconnects from a
     /// long-lived connection, its body is not counted as aborted. Bodies of responses that are not measured are passed through.
     #[derive(Debug)]
     pub struct ResponseBody<B> {

@@ -69,7 +69,7 @@ enum Stage {
     Free,
     InProgress(SeriesPair),
     /// Not registered yet: the request may be a scrape, and a scrape that passes this layer must not add series to the page.
-    /// It is registered when its future is pending, has a response, or ends without one.
+    /// It is registered when its future is pending, or when it has a response that is measured, or ends without a response.
     Deferred(Deferred),
     /// The request has ended at its response head, and the body of its long-lived connection is open.
     Connection(LongLivedBody),
