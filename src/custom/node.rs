@@ -214,6 +214,11 @@ impl<I> fmt::Debug for Node<I> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "in the code of `catalogue!`"
+)]
 mod tests {
     use std::time::Duration;
 
