@@ -1,4 +1,4 @@
-//! What a registry that is dropped frees, and what stays in memory. A test binary of its own, because it sets a global
+//! What a registry that is dropped frees, and what stays in memory. A separate test binary, because it sets a global
 //! allocator.
 
 use std::future::ready;

@@ -1,5 +1,4 @@
-//! Memory while tenants come and go through a limit. A test binary of its own, because it measures the memory of the
-//! process.
+//! Memory while tenants come and go through a limit. A separate test binary, because it measures the memory of the process.
 
 #![cfg(target_os = "linux")]
 

@@ -2,8 +2,7 @@
 
 use crate::custom::label_spec::{LabelSpec, OpenValues};
 use crate::custom::node::SeriesHandle;
-use crate::custom::open_series::OpenSeries;
-use crate::custom::series::{MetricSeries, Series};
+use crate::custom::series::{MetricSeries, OpenSeries, Series};
 
 /// A set of labels of a metric: their names and allowed values.
 ///

@@ -180,7 +180,6 @@ pub(crate) mod label_spec;
 pub(crate) mod labels;
 pub(crate) mod metric;
 pub(crate) mod node;
-pub(crate) mod open_series;
 pub(crate) mod operation;
 pub(crate) mod series;
 pub(crate) mod state_set;

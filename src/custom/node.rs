@@ -69,8 +69,8 @@ impl<I: SeriesHandle> Node<I> {
         let leak = || -> &'static Self {
             let node: &'static Self = Box::leak(Box::new(Self {
                 rows: family.has_open_labels().then(|| {
-                    let rows = OpenRows::new(open_limits(labels));
-                    Box::new(rows.forget_unlisted_after(UNLISTED_TIMEOUT))
+                    let rows = OpenRows::new(open_limits(labels), UNLISTED_TIMEOUT);
+                    Box::new(rows)
                 }),
                 family,
                 series: OnceLock::new(),
@@ -244,7 +244,7 @@ mod tests {
         let queues = Queues::on(&registry).unwrap();
         let set = |tenant, plan| queues.length.with(Queue { tenant, plan }).set(1.0);
         set("a", "free");
-        // Beyond the limit of the plan, `set` is ignored, and there is no series.
+        // Beyond the limit of the plan, `set` is ignored, and no series is registered.
         set("b", "paid");
         set("c", "paid");
         set("d", "free");

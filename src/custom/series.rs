@@ -1,10 +1,11 @@
-//! [`Series`]: a series of a metric of a catalogue.
+//! [`Series`] and [`OpenSeries`]: a series of a metric of a catalogue.
 
 use std::fmt;
 
 use crate::custom::label_spec::pairs;
-use crate::custom::node::{Node, SeriesHandle};
-use crate::custom::open_series::OpenSeries;
+use crate::custom::node::{Node, OpenContent, SeriesHandle};
+use crate::open_labels::cache::RowRef;
+use crate::open_labels::rows::OpenRows;
 
 /// A series of a metric, or the metric itself if it has labels.
 pub trait MetricSeries<I: SeriesHandle>: Clone + fmt::Debug {
@@ -33,6 +34,13 @@ pub struct Series<I: SeriesHandle> {
     index: u32,
 }
 
+/// A series of a metric with open labels.
+pub struct OpenSeries<I: SeriesHandle> {
+    row: RowRef<OpenContent<I>>,
+    /// The row-major index of its closed values.
+    index: u32,
+}
+
 impl<I: SeriesHandle> Series<I> {
     /// Returns the series without labels. If the metric has labels, its series are looked up from it.
     pub(super) fn root(node: &'static Node<I>) -> Self {
@@ -47,6 +55,31 @@ impl<I: SeriesHandle> Series<I> {
     #[inline]
     pub(super) fn node(self) -> &'static Node<I> {
         self.node
+    }
+}
+
+impl<I: SeriesHandle> OpenSeries<I> {
+    /// Registers the row of new open values, or of `overflow` beyond their limit.
+    #[cold]
+    fn admit(
+        node: &'static Node<I>,
+        rows: &'static OpenRows<OpenContent<I>>,
+        open: &[&str],
+        index: u32,
+    ) -> Self {
+        let (row, overflowed) = rows.admit_cached(open, || OpenContent::new(node));
+        for label in overflowed.labels() {
+            node.family.count_overflow(label, open[label].len());
+        }
+        let series = Self { row, index };
+        if !(I::OVERFLOW_ON_USE && series.is_overflow()) {
+            series.get();
+        }
+        series
+    }
+
+    fn is_overflow(&self) -> bool {
+        self.row.row().is_some_and(|row| row.is_overflow())
     }
 }
 
@@ -84,7 +117,15 @@ impl<I: SeriesHandle> MetricSeries<I> for Series<I> {
 impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
     #[inline]
     fn with(node: &'static Node<I>, closed: usize, open: &[&str]) -> Self {
-        Self::with(node, closed, open)
+        let index = closed as u32;
+        let Some(rows) = &node.rows else {
+            let row = RowRef::none();
+            return Self { row, index };
+        };
+        match rows.cached(open) {
+            Some(row) => Self { row, index },
+            None => Self::admit(node, rows, open, index),
+        }
     }
 
     fn remove_from(node: &'static Node<I>, closed: usize, open: &[&str]) -> bool {
@@ -93,11 +134,14 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
 
     #[inline]
     fn get(&self) -> Option<&I> {
-        self.get()
+        OpenContent::series(self.row.row()?)?.get(self.index as usize)
     }
 
     fn get_unshared(&self) -> Option<&I> {
-        self.get_unshared()
+        if self.is_overflow() {
+            return None;
+        }
+        self.get()
     }
 
     fn guarded(self) -> Option<GuardedSeries<I>> {
@@ -106,7 +150,11 @@ impl<I: SeriesHandle> MetricSeries<I> for OpenSeries<I> {
     }
 
     fn remove(&self) -> bool {
-        self.remove()
+        let Some(row) = self.row.row() else {
+            return false;
+        };
+        let open: Vec<_> = row.values().collect();
+        row.content().node().remove(self.index as usize, &open)
     }
 }
 
@@ -147,6 +195,28 @@ impl<I: SeriesHandle> fmt::Debug for Series<I> {
             return Ok(());
         }
         let labels = pairs(labels, self.index as usize, &[]);
+        f.debug_map().entries(labels).finish()
+    }
+}
+
+impl<I: SeriesHandle> Clone for OpenSeries<I> {
+    fn clone(&self) -> Self {
+        Self {
+            row: self.row.clone(),
+            index: self.index,
+        }
+    }
+}
+
+impl<I: SeriesHandle> fmt::Debug for OpenSeries<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(row) = self.row.row() else {
+            return Ok(());
+        };
+        let node = row.content().node();
+        node.fmt(f)?;
+        let open: Vec<_> = row.values().collect();
+        let labels = pairs(node.family.labels, self.index as usize, &open);
         f.debug_map().entries(labels).finish()
     }
 }

@@ -14,7 +14,6 @@ pub(crate) struct CallLabels {
 }
 
 /// Where a call with open labels ends.
-#[derive(Clone)]
 pub(super) enum EndRow {
     /// The row for the end of the call.
     Known(MethodRef),

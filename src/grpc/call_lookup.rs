@@ -20,8 +20,8 @@ enum CallMethod<'a> {
 
 impl GrpcSeries {
     /// Returns the series of a new call and its labels, found without an allocation or a lock if the thread has used them
-    /// before. There are no series if a server has to see proof first that the method exists. On a client, a new method is
-    /// registered immediately, because it comes from the program.
+    /// before. `None` if a server has to see proof first that the method exists. On a client, a new method is registered
+    /// immediately, because it comes from the program.
     #[inline]
     pub(crate) fn start(
         &'static self,
@@ -74,10 +74,13 @@ impl GrpcSeries {
         let Some(rows) = &self.rows else {
             return self.static_call(method, labels.ids);
         };
-        let end_row = labels.end_row.clone();
-        let values = self.values_in_rows(rows, labels.ids, &end_row);
-        let call = self.call_in_rows(rows, method, &values);
-        *labels = labels_in_rows(rows, &values, Some(&call));
+        let (call, known) = {
+            let values = self.values_in_rows(rows, labels);
+            let call = self.call_in_rows(rows, method, &values);
+            let known = labels_in_rows(rows, &values, Some(&call));
+            (call, known)
+        };
+        *labels = known;
         call
     }
 
@@ -96,26 +99,27 @@ impl GrpcSeries {
             self.custom.read_response(head, &mut labels.ids);
             return;
         };
-        // A clone, because the function of a label may panic: then the labels stay.
-        let end_row = labels.end_row.clone();
-        let mut values = self.values_in_rows(rows, labels.ids, &end_row);
-        self.custom.read_response_values(head, &mut values);
-        *labels = labels_in_rows(rows, &values, call);
+        let read = {
+            let mut values = self.values_in_rows(rows, labels);
+            self.custom.read_response_values(head, &mut values);
+            labels_in_rows(rows, &values, call)
+        };
+        *labels = read;
     }
 
     /// The values of the labels of a call.
     fn values_in_rows<'a>(
         &'static self,
         rows: &'static MethodRows,
-        ids: LabelIds,
-        end_row: &'a Option<EndRow>,
+        labels: &'a CallLabels,
     ) -> CustomValues<'a> {
-        let row = match end_row {
+        let row = match &labels.end_row {
             Some(EndRow::New(values)) => return CustomValues::clone(values),
             Some(EndRow::Known(row)) => Some(row),
             None => None,
         };
-        self.custom.values_of_series(ids, rows.open_values(row))
+        let open = rows.open_values(row);
+        self.custom.values_of_series(labels.ids, open)
     }
 
     /// The series of the end of a call to `method`, if it has open labels.

@@ -29,11 +29,11 @@ impl MethodRows {
     /// `timeout` is the shortest time after which a series expires.
     pub(crate) fn new(settings: &GrpcSettings, custom: &CustomLabels, timeout: Duration) -> Self {
         let methods = settings.preregistered.len() + settings.max_methods;
-        let rows = OpenRows::new(custom.open_limits().chain([methods]));
+        let limits = custom.open_limits().chain([methods]);
         let open = custom.open_labels();
         let on_everything = open.map(|label| settings.labels[label].on == On::Everything);
         Self {
-            rows: rows.forget_unlisted_after(timeout),
+            rows: OpenRows::new(limits, timeout),
             on_everything: on_everything.collect(),
         }
     }
@@ -94,7 +94,7 @@ impl MethodRows {
         self.with_call(values, path, |values| self.row(values))
     }
 
-    /// The row of calls that end, if there is one.
+    /// The row of calls that end, if it is known.
     #[inline]
     pub(crate) fn known_end(
         &'static self,
@@ -149,13 +149,10 @@ impl MethodRows {
             return Lifetime::Permanent;
         }
         // The series belongs to the row that has only the labels of the metric, and is not forgotten.
-        if row.is_forgotten() || row.values().ne(values.iter().copied()) {
-            let (other, overflowed) = self.rows.admit(values, MethodSeries::default);
-            if !overflowed.any() {
-                return Row::lifetime(&other);
-            }
-        }
-        Row::lifetime(row)
+        let is_of_other = row.is_forgotten() || row.values().ne(values.iter().copied());
+        let admit = || self.rows.admit_all(values, MethodSeries::default);
+        let other = is_of_other.then(admit).flatten();
+        Row::lifetime(other.as_ref().unwrap_or(row))
     }
 
     /// Whether all metrics of a call have an open label.

@@ -116,10 +116,7 @@ impl GrpcSeries {
     /// Allocates the tables.
     fn unregistered(settings: GrpcSettings, sink: &Sink) -> Self {
         let timeout = sink.shortest_idle_timeout();
-        let custom = match timeout {
-            Some(_) => CustomLabels::with_rows(&settings.labels),
-            None => CustomLabels::new(&settings.labels),
-        };
+        let custom = CustomLabels::new(&settings.labels, timeout.is_some());
         Self {
             names: GrpcMetric::ALL.map(|metric| settings.family_name(metric)),
             label_sources: GrpcMetric::ALL.map(|metric| settings.label_sources(metric)),

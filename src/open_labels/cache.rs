@@ -97,8 +97,8 @@ impl<R> RowCache<R> {
         self.entries[index].row = Some(row);
     }
 
-    /// Drops the entries of forgotten rows, and those whose row did not come back. At least half of the table is then vacant,
-    /// so that it is swept again only after as many new rows.
+    /// Drops the entries of forgotten rows, and those whose row did not come back. At least half of the table is then
+    /// vacant, so that it is swept again only after as many new rows.
     fn sweep(&mut self) {
         let entries = std::mem::take(&mut self.entries).into_iter();
         let is_used = |entry: &Entry<R>| entry.row.as_ref().is_some_and(|row| !row.is_forgotten());
@@ -151,16 +151,14 @@ impl<R: Cached> OpenRows<R> {
         make: impl FnOnce() -> R,
     ) -> (RowRef<R>, Overflowed) {
         let (row, overflowed) = self.admit(values, make);
-        // Values beyond the limit are not cached, because there can be any number of them.
-        let index = match !overflowed.any() {
-            true => with_cache::<R, _>(|cache| cache.vacate(row.hash())),
-            false => None,
-        };
+        let hash = row.hash();
+        let index = cache_row(overflowed, |cache: &mut RowCache<R>| cache.vacate(hash));
         (RowRef::new(row, index.unwrap_or(NO_ENTRY)), overflowed)
     }
 
-    /// Calls `then` with the row with these values, if there is one. Like [`cached`](Self::cached), but the row stays in the
-    /// cache, for rows that several requests of a thread use at the same time. `then` must not record.
+    /// Calls `then` with the row with these values, if the calling thread has it in its cache. Unlike that of
+    /// [`cached`](Self::cached), the row stays there, because several requests of a thread use it at the same time. `then`
+    /// must not record.
     #[inline]
     pub(crate) fn with_cached<T>(
         &self,
@@ -175,11 +173,11 @@ impl<R: Cached> OpenRows<R> {
         })?
     }
 
-    /// Returns the row with these values if there is one, and caches it.
+    /// Returns a known row with these values like [`lookup`](OpenRows::lookup), and caches it.
     #[cold]
     pub(crate) fn lookup_shared(&self, values: &[&str]) -> Option<Arc<Row<R>>> {
         let (row, overflowed) = self.lookup(values)?;
-        cache_shared(&row, overflowed);
+        cache_row(overflowed, |cache| cache.set(Arc::clone(&row)));
         Some(row)
     }
 
@@ -191,16 +189,17 @@ impl<R: Cached> OpenRows<R> {
         make: impl FnOnce() -> R,
     ) -> Arc<Row<R>> {
         let (row, overflowed) = self.admit(values, make);
-        cache_shared(&row, overflowed);
+        cache_row(overflowed, |cache| cache.set(Arc::clone(&row)));
         row
     }
 }
 
-fn cache_shared<R: Cached>(row: &Arc<Row<R>>, overflowed: Overflowed) {
-    // Values beyond the limit are not cached, because there can be any number of them.
-    if !overflowed.any() {
-        with_cache(|cache: &mut RowCache<R>| cache.set(Arc::clone(row)));
-    }
+/// Calls a function that caches a row, unless a value is beyond its limit: there can be any number of such values.
+fn cache_row<R: Cached, T>(
+    overflowed: Overflowed,
+    then: impl FnOnce(&mut RowCache<R>) -> T,
+) -> Option<T> {
+    (!overflowed.any()).then(|| with_cache(then))?
 }
 
 /// Calls a function with the cache of the calling thread. `None` if the thread ends, or if a recorder of another crate
@@ -256,6 +255,8 @@ impl<R: Cached> Drop for RowRef<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// The content of rows of these tests.
@@ -272,7 +273,7 @@ mod tests {
     }
 
     fn rows(limit: usize) -> &'static OpenRows<Content> {
-        Box::leak(Box::new(OpenRows::new([limit])))
+        Box::leak(Box::new(OpenRows::new([limit], Duration::MAX)))
     }
 
     #[test]

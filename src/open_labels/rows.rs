@@ -13,15 +13,15 @@ use crate::maps::MAX_NAME_LEN;
 use crate::registry::lifetime::{Lifetime, RowSet, SeriesRow};
 use crate::sink::overflow::OVERFLOW;
 
-/// The maximum number of open labels: the custom labels of a layer, and a gRPC method.
-pub(crate) const MAX_OPEN: usize = 9;
+/// The maximum number of values of a row: those of the custom labels of a layer, and a gRPC method.
+pub(crate) const MAX_VALUES: usize = 9;
 
 /// The rows of one metric or layer. `R` is what a row consists of.
 pub(crate) struct OpenRows<R: 'static> {
     /// Seeded, because values can come from clients, and differently for each `OpenRows`, because threads have one cache.
     hasher: RandomState,
-    /// The time without a use after which a row is forgotten that has no series on the page. `None`: never.
-    unlisted_timeout: Option<Duration>,
+    /// See [`sweep`](Self::sweep).
+    unlisted_timeout: Duration,
     known: RwLock<Known<R>>,
 }
 
@@ -90,35 +90,29 @@ impl Overflowed {
 
     /// The indexes of the labels.
     pub(crate) fn labels(self) -> impl Iterator<Item = usize> {
-        (0..MAX_OPEN).filter(move |label| self.0 & 1 << label != 0)
+        (0..MAX_VALUES).filter(move |label| self.0 & 1 << label != 0)
     }
 }
 
 impl<R> OpenRows<R> {
     /// Creates an empty set of rows. `limits` are the maximum numbers of values of the labels.
-    pub(crate) fn new(limits: impl IntoIterator<Item = usize>) -> Self {
+    ///
+    /// A row without series on the page is forgotten if it was not used for `unlisted_timeout`. Such a row is that of
+    /// requests whose response adds another value, or that are not counted.
+    pub(crate) fn new(limits: impl IntoIterator<Item = usize>, unlisted_timeout: Duration) -> Self {
         let labels = limits.into_iter().map(|limit| LabelValues {
             limit,
             values: HashMap::default(),
         });
         Self {
             hasher: RandomState::default(),
-            unlisted_timeout: None,
+            unlisted_timeout,
             known: RwLock::new(Known {
                 labels: labels.collect(),
                 rows: HashMap::default(),
                 last_id: EMPTY_ID,
                 swept: Instant::now(),
             }),
-        }
-    }
-
-    /// Also forgets rows that have no series on the page, if they were not used for this time. Such a row is that of
-    /// requests whose response adds another value, or that are not counted.
-    pub(crate) fn forget_unlisted_after(self, timeout: Duration) -> Self {
-        Self {
-            unlisted_timeout: Some(timeout),
-            ..self
         }
     }
 
@@ -136,7 +130,7 @@ impl<R> OpenRows<R> {
         self.hasher.hash_one(values) | 1 << 63
     }
 
-    /// Returns the row with these values if there is one, and the labels whose value is replaced by `overflow`.
+    /// Returns a known row with these values, and the labels whose value is replaced by `overflow`.
     pub(crate) fn lookup(&self, values: &[&str]) -> Option<(Arc<Row<R>>, Overflowed)> {
         match self.known(values) {
             Some((_, overflowed)) if overflowed.any() && self.sweep() => self.known(values),
@@ -177,8 +171,18 @@ impl<R> OpenRows<R> {
         (row, overflowed)
     }
 
-    /// Returns a row that is forgotten from the start: for a user of a forgotten row that needs one with another value,
-    /// while there is no place for all of its values. None is replaced by `overflow`.
+    /// Returns the row with exactly these values like [`admit`](Self::admit). `None` if one of them is beyond its limit.
+    pub(crate) fn admit_all(
+        &'static self,
+        values: &[&str],
+        make: impl FnOnce() -> R,
+    ) -> Option<Arc<Row<R>>> {
+        let (row, overflowed) = self.admit(values, make);
+        (!overflowed.any()).then_some(row)
+    }
+
+    /// Returns a row with exactly these values that is forgotten from the start: for a request that has outlived its row,
+    /// while other values have the places.
     #[cold]
     pub(crate) fn detached(&'static self, values: &[&str], content: R) -> Arc<Row<R>> {
         let row = self.new_row(values.iter().copied(), content);
@@ -200,7 +204,7 @@ impl<R> OpenRows<R> {
         }
     }
 
-    /// Makes a value known for ever.
+    /// Makes a value known until the process ends.
     pub(crate) fn keep_value(&self, label: usize, value: &str) {
         let mut known = self.write();
         known.last_id += 1;
@@ -238,11 +242,8 @@ impl<R> OpenRows<R> {
     /// and has an effect once per timeout. Returns whether a row was forgotten.
     #[cold]
     fn sweep(&self) -> bool {
-        let Some(timeout) = self.unlisted_timeout else {
-            return false;
-        };
         let now = Instant::now();
-        let is_early = |known: &Known<R>| now.since(known.swept) < timeout;
+        let is_early = |known: &Known<R>| now.since(known.swept) < self.unlisted_timeout;
         if is_early(&self.read()) {
             return false;
         }
@@ -289,8 +290,8 @@ impl<R> Known<R> {
     }
 
     /// The ids of the values; `None` if one of them is new and within the limit.
-    fn ids(&self, values: &[&str]) -> Option<([u64; MAX_OPEN], Overflowed)> {
-        let (mut ids, mut overflowed) = ([OVERFLOW_ID; MAX_OPEN], Overflowed::default());
+    fn ids(&self, values: &[&str]) -> Option<([u64; MAX_VALUES], Overflowed)> {
+        let (mut ids, mut overflowed) = ([OVERFLOW_ID; MAX_VALUES], Overflowed::default());
         for (i, (label, value)) in self.labels.iter().zip(values).enumerate() {
             match label.id(value) {
                 Some(id) => ids[i] = id,

@@ -273,10 +273,12 @@ impl RegistryBuilder {
 
     /// Sets the time after which a series without a recording leaves the page. By default, series never expire.
     ///
-    /// It should be at least two scrape intervals of the slowest scraper: then each scraper has seen the last value. A
-    /// series that is recorded again returns, and counts from 0; a gauge keeps its value while a handle of it exists. Prometheus treats that as a restart if it has scraped a page
-    /// without the series, or if the value is lower than before. No increment is lost, also not of a handle that was created
-    /// before. The guide says [when to use it](crate::_guide::cardinality#series-that-expire).
+    /// It should be at least two scrape intervals of the slowest scraper: then each scraper has seen the last value.
+    ///
+    /// A series that is recorded again returns to the page. Counters and histograms return from 0; a gauge keeps its
+    /// value while a handle of it exists. Prometheus adds up the values of a counter before and after if it has scraped a
+    /// page without the series, or if the value is lower than before. No increment is lost, also not of a handle that was
+    /// created before. The guide says [when to use it](crate::_guide::cardinality#series-that-expire).
     ///
     /// | series | expire |
     /// |---|---|

@@ -16,10 +16,10 @@ pub(crate) enum Lifetime {
 
 /// The series that have the same open label values. Called while the series is locked, so it must not record.
 pub(crate) trait SeriesRow: Send + Sync {
-    /// One of the series is on the page from now on.
+    /// Called when a series of the row is on the page from now on.
     fn series_listed(&self);
 
-    /// One of the series has left the page.
+    /// Called when a series of the row has left the page.
     fn series_unlisted(&self);
 }
 

@@ -1,6 +1,5 @@
 //! Series with open labels that expire or are removed.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use tower_prometheus::{
     Counter, Gauge, Histogram, InProgress, Registry, StateSet, catalogue, labels,
 };
 
+use test_support::lives::Lives;
 use test_support::render_until_gone;
 
 labels! {
@@ -121,7 +121,7 @@ fn guard_removes_a_gauge_at_once() {
 }
 
 #[test]
-fn gauge_and_state_set_that_are_looked_up_again_start_from_the_beginning() {
+fn gauge_and_state_set_that_are_looked_up_again_have_their_first_value() {
     let registry = Registry::new();
     let service = service(&registry);
     let tenant = Tenant { tenant: "a" };
@@ -215,7 +215,7 @@ fn value_that_returns_takes_a_place_again() {
     let service = service(&registry);
     service.jobs_total.with(job("a")).increment();
     let _ = render_until_gone(&registry, "tenant=");
-    // This thread has looked it up before.
+    // This thread has the row of the expired series in its cache.
     for tenant in ["a", "1", "2", "3", "4", "5"] {
         service.jobs_total.with(job(tenant)).increment();
     }
@@ -280,7 +280,7 @@ fn series_that_is_kept_returns_although_its_place_was_taken() {
     // It returns with a later page: the one that let it expire must be complete.
     let _ = registry.render();
     assert_eq!(kept_value(), Some(4.0));
-    // A look-up needs a place, and there is none.
+    // A look-up needs a place, and all five are taken.
     service.jobs_total.with(job("kept")).increment();
     assert_eq!(kept_value(), Some(4.0));
     let overflow = [("tenant", "overflow"), ("urgent", "true")];
@@ -296,7 +296,7 @@ fn looked_up_series_is_exported_again_after_it_has_expired() {
     let _ = service.jobs_total.with(job("a"));
     let _ = registry.render();
     assert_eq!(registry.sum("jobs_total", &[("tenant", "a")]), Some(0.0));
-    // It can expire again, and its place is free then.
+    // The series can expire again, and its place is free then.
     let _ = render_until_gone(&registry, "tenant=");
     for tenant in ["1", "2", "3", "4", "5"] {
         service.jobs_total.with(job(tenant)).increment();
@@ -331,31 +331,6 @@ fn series_of_one_thread_is_the_same_in_others_after_it_has_expired() {
     }
     drop(send);
     other.join().unwrap();
-}
-
-/// Adds up the lives of series: a life starts with a page on which the series returns, or has a lower value.
-#[derive(Default)]
-struct Lives {
-    totals: BTreeMap<String, u64>,
-    last: BTreeMap<String, u64>,
-    started: usize,
-}
-
-impl Lives {
-    fn read(&mut self, page: &str) {
-        let lines = page.lines().filter(|line| line.starts_with("jobs_total{"));
-        let now = lines.map(|line| {
-            let (series, value) = line.rsplit_once(' ').unwrap();
-            (series.to_owned(), value.parse().unwrap())
-        });
-        let now: BTreeMap<String, u64> = now.collect();
-        for (series, value) in &now {
-            let before = self.last.get(series).filter(|before| *before <= value);
-            self.started += usize::from(before.is_none());
-            *self.totals.entry(series.clone()).or_default() += value - before.unwrap_or(&0);
-        }
-        self.last = now;
-    }
 }
 
 #[test]
@@ -419,8 +394,8 @@ fn totals_over_all_lives_are_what_was_recorded() {
     }
     assert_eq!(registry.sum("metrics_label_overflow_total", &[]), None);
     for (tenant, sent) in tenants.iter().zip(&sent) {
-        let total = lives.totals[&format!("jobs_total{{tenant=\"{tenant}\"}}")];
-        assert_eq!(total, sent.load(Ordering::Relaxed) as u64, "{tenant}");
+        let total = lives.total("jobs_total", &format!("tenant=\"{tenant}\""));
+        assert_eq!(total, sent.load(Ordering::Relaxed) as f64, "{tenant}");
     }
-    assert!(lives.started > 2 * tenants.len(), "{} lives", lives.started);
+    assert!(lives.ended() > 2 * tenants.len(), "{} lives", lives.ended());
 }

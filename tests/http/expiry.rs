@@ -1,6 +1,6 @@
 //! Series of custom labels that expire.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tower::{Layer, Service, service_fn};
 use tower_prometheus::http::{Endpoint, HttpLabel, HttpMetric};
 use tower_prometheus::{HttpMetrics, HttpMetricsLayer, Registry};
 
+use test_support::lives::Lives;
 use test_support::render_until_gone;
 use test_support::service::{ok, request_to};
 
@@ -69,52 +70,6 @@ async fn series_of_a_client_expire_by_host() {
     assert_eq!(registry.sum("http_client_requests_in_progress", &[]), None);
 }
 
-/// Reads pages as Prometheus does, and adds up the lives of each series.
-#[derive(Default)]
-struct Scraper {
-    last: BTreeMap<String, f64>,
-    ended: BTreeMap<String, f64>,
-    lives: usize,
-}
-
-impl Scraper {
-    fn scrape(&mut self, registry: &Registry) {
-        let page = registry.render();
-        let lines = page.lines().filter(|line| !line.starts_with('#'));
-        let samples = lines.map(|line| {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            (name.to_owned(), value.parse().unwrap())
-        });
-        let now: BTreeMap<String, f64> = samples.collect();
-        for (name, value) in &now {
-            assert!(*value >= 0.0, "{name} is {value}");
-        }
-        for (name, value) in &self.last {
-            match now.get(name) {
-                Some(_) if name.contains("in_progress") => {}
-                Some(later) => assert!(later >= value, "{name} fell from {value} to {later}"),
-                None => {
-                    *self.ended.entry(name.clone()).or_default() += value;
-                    self.lives += 1;
-                }
-            }
-        }
-        self.last = now;
-    }
-
-    /// The total over all lives of all series of a metric whose labels contain `label`.
-    fn total(&self, metric: &str, label: &str) -> f64 {
-        let all = self.last.iter().chain(&self.ended);
-        let of_metric = |name: &str| {
-            let labels = name.strip_prefix(metric);
-            labels.is_some_and(|labels| labels.starts_with('{') && labels.contains(label))
-        };
-        all.filter(|(name, _)| of_metric(name))
-            .map(|(_, value)| value)
-            .sum()
-    }
-}
-
 const TENANTS: usize = 12;
 
 /// Sends requests of tenants that come and go, of which several are in progress at the same time. Returns how many each
@@ -167,7 +122,7 @@ fn totals_over_all_lives_equal_the_requests_that_were_sent() {
             .label(cache);
         let layer = metrics.build(&registry).unwrap();
         let done = AtomicBool::new(false);
-        let (sent, mut scraper) = std::thread::scope(|scope| {
+        let (sent, mut lives) = std::thread::scope(|scope| {
             let senders: Vec<_> = (0..THREADS)
                 .map(|thread| {
                     let layer = &layer;
@@ -176,11 +131,11 @@ fn totals_over_all_lives_equal_the_requests_that_were_sent() {
                 .collect();
             let (registry, done) = (&registry, &done);
             let scraper = scope.spawn(move || {
-                let mut scraper = Scraper::default();
+                let mut lives = Lives::default();
                 while !done.load(Ordering::Acquire) {
-                    scraper.scrape(registry);
+                    lives.read(&registry.render());
                 }
-                scraper
+                lives
             });
             let mut sent = [0.0; TENANTS];
             for sender in senders {
@@ -192,7 +147,7 @@ fn totals_over_all_lives_equal_the_requests_that_were_sent() {
             done.store(true, Ordering::Release);
             (sent, scraper.join().unwrap())
         });
-        scraper.scrape(&registry);
+        lives.read(&registry.render());
         assert_eq!(
             registry
                 .sum("http_requests_in_progress", &[])
@@ -201,19 +156,19 @@ fn totals_over_all_lives_equal_the_requests_that_were_sent() {
         );
         let total: f64 = sent.iter().sum();
         for metric in ["http_requests_total", "http_request_duration_seconds_count"] {
-            assert_eq!(scraper.total(metric, ""), total, "{metric}");
+            assert_eq!(lives.total(metric, ""), total, "{metric}");
             if max_tenants > TENANTS {
-                assert!(scraper.lives > 100, "{} series have expired", scraper.lives);
+                assert!(lives.ended() > 100, "{} series have expired", lives.ended());
                 for (tenant, sent) in sent.iter().enumerate() {
                     let label = format!("tenant=\"t{tenant}.\"");
-                    assert_eq!(scraper.total(metric, &label), *sent, "{metric}, {label}");
+                    assert_eq!(lives.total(metric, &label), *sent, "{metric}, {label}");
                 }
             }
         }
         while registry.sum("http_requests_total", &[]).is_some() {
-            scraper.scrape(&registry);
+            lives.read(&registry.render());
         }
-        assert_eq!(scraper.total("http_requests_total", ""), total);
+        assert_eq!(lives.total("http_requests_total", ""), total);
     }
 }
 

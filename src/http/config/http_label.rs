@@ -280,7 +280,7 @@ impl HttpLabel {
     /// | its memory, with the text of the label | is reused |
     /// | a request or call of the value that is still in progress | ends in the series of the value |
     /// | a thread that has sent requests of the value and is idle now | keeps its memory until it handles new values |
-    /// | a value of requests that never count in a series of their own: the response adds another value, or it is marked [`SkipMetrics`](crate::http::SkipMetrics) | is forgotten when the limit is reached, at the latest after twice the shortest timeout of the registry |
+    /// | a value that never gets a series, because the response adds another value or is marked [`SkipMetrics`](crate::http::SkipMetrics) | is forgotten when the limit is reached, at the latest after twice the shortest timeout of the registry |
     ///
     /// A request with such a value then costs about 0.1 µs more. Requests without one cost the same.
     ///

@@ -268,7 +268,7 @@ fn values_of_requests_that_are_not_counted_are_forgotten() {
 }
 
 #[test]
-fn label_of_the_gauge_and_the_others_have_rows_of_their_own() {
+fn label_of_the_gauge_and_other_labels_have_separate_rows() {
     let registry = registry();
     let user = HttpLabel::from_request("user", |request| request.header("x-user"));
     let labels = [tenant().on_everything().max_values(1), user.max_values(1)];

@@ -42,26 +42,20 @@ pub(crate) enum CustomValue {
 }
 
 impl CustomLabels {
-    /// Labels whose values all have ids.
-    pub(crate) fn new(labels: &[HttpLabel]) -> Self {
-        Self::of(labels, |label| Values::Ids(LabelValueIds::new(label)))
-    }
-
-    /// Labels of which those without listed values are in rows.
-    pub(crate) fn with_rows(labels: &[HttpLabel]) -> Self {
-        let mut open = 0..;
-        Self::of(labels, |label| match label.values.listed() {
-            Some(_) => Values::Ids(LabelValueIds::new(label)),
-            None => Values::InRows(open.next().unwrap_or_default()),
-        })
-    }
-
-    fn of(labels: &[HttpLabel], values: impl FnMut(&HttpLabel) -> Values) -> Self {
-        let values: Vec<_> = labels.iter().map(values).collect();
+    /// If series `can_expire`, labels without listed values are in rows.
+    pub(crate) fn new(labels: &[HttpLabel], can_expire: bool) -> Self {
+        let mut open = 0;
+        let values = labels.iter().map(|label| {
+            if !can_expire || label.values.listed().is_some() {
+                return Values::Ids(LabelValueIds::new(label));
+            }
+            open += 1;
+            Values::InRows(open - 1)
+        });
         Self {
             labels: labels.to_vec(),
-            open: values.iter().filter(|values| values.are_in_rows()).count(),
-            values,
+            values: values.collect(),
+            open,
             overflow: labels.iter().map(|_| Overflow::default()).collect(),
             on_everything: LabelIds::mask(labels.iter().map(|label| label.on == On::Everything)),
             reads_response: labels.iter().any(HttpLabel::reads_response),
@@ -70,6 +64,11 @@ impl CustomLabels {
 
     fn iter(&self) -> impl Iterator<Item = (usize, (&HttpLabel, &Values))> {
         self.labels.iter().zip(&self.values).enumerate()
+    }
+
+    /// Whether a label is in rows.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.open > 0
     }
 
     /// The limits of the labels in rows.
@@ -257,7 +256,7 @@ impl Values {
         matches!(self, Self::InRows(_))
     }
 
-    /// The id of a value. A value in rows has none.
+    /// The id of a value; `ABSENT` for a value in rows.
     fn id(&self, value: Option<&str>) -> u16 {
         match self {
             Self::Ids(values) => values.id(value),

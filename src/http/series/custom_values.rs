@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::http::config::http_label::MAX_LABELS;
 use crate::http::series::label_values::LabelIds;
 use crate::maps::MAX_NAME_LEN;
-use crate::open_labels::rows::MAX_OPEN;
+use crate::open_labels::rows::MAX_VALUES;
 
 /// The values of custom labels that have been read for one request, in a layer whose open labels have rows.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ struct OpenValue<'a> {
 /// The values of the open labels of a row.
 #[derive(Clone)]
 pub(crate) struct OpenTexts<'a> {
-    texts: [&'a str; MAX_OPEN],
+    texts: [&'a str; MAX_VALUES],
     len: usize,
 }
 
@@ -131,14 +131,14 @@ fn push_lower_case(buffer: &mut String, value: &str) -> Range<usize> {
 impl<'a> OpenTexts<'a> {
     pub(crate) fn of(given: impl IntoIterator<Item = &'a str>) -> Self {
         let mut texts = Self {
-            texts: [""; MAX_OPEN],
+            texts: [""; MAX_VALUES],
             len: 0,
         };
         given.into_iter().for_each(|text| texts.push(text));
         texts
     }
 
-    /// Adds the value of a label that is not a custom one: an endpoint or a gRPC method.
+    /// Adds the value of a label that is not a custom one: a gRPC method.
     pub(crate) fn push(&mut self, text: &'a str) {
         if let Some(next) = self.texts.get_mut(self.len) {
             *next = text;

@@ -59,7 +59,8 @@ pub(crate) struct LayerSeries {
     /// The labels of the families, without those that only one family has and without constant labels.
     pub(super) label_sources: [Vec<LabelSource>; HttpMetric::COUNT],
     pub(crate) custom: CustomLabels,
-    /// The series of requests with open labels. `None` if series never expire: those labels then have ids.
+    /// The series of requests with open labels. `None` if no label is open, or if series never expire: those labels then
+    /// have ids.
     pub(super) rows: Option<OpenRows<HttpRow>>,
     pub(super) endpoint_overflow: Overflow,
     /// The number of responses without an endpoint, counted until a request has an endpoint.
@@ -164,7 +165,8 @@ impl LayerSeries {
         with_values(&self.settings.kept_parameters, name, request, then)
     }
 
-    /// Whether the series of requests with open labels are in rows.
+    /// Whether the series of requests with open labels are in rows. `needs` is read first, because it is in the first cache
+    /// line.
     #[inline]
     pub(crate) fn has_rows(&self) -> bool {
         self.needs.labels && self.rows.is_some()

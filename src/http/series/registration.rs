@@ -99,17 +99,11 @@ impl LayerSeries {
     /// Allocates the tables.
     fn unregistered(settings: HttpSettings, sink: &Sink) -> Self {
         let label_sources = HttpMetric::ALL.map(|family| settings.label_sources(family));
-        let has_open = settings
-            .labels
-            .iter()
-            .any(|label| label.values.listed().is_none());
-        let idle_timeout = sink.shortest_idle_timeout().filter(|_| has_open);
-        let custom = match idle_timeout {
-            Some(_) => CustomLabels::with_rows(&settings.labels),
-            None => CustomLabels::new(&settings.labels),
-        };
-        let rows = idle_timeout
-            .map(|timeout| OpenRows::new(custom.open_limits()).forget_unlisted_after(timeout));
+        let timeout = sink.shortest_idle_timeout();
+        let custom = CustomLabels::new(&settings.labels, timeout.is_some());
+        let rows = timeout
+            .filter(|_| custom.has_rows())
+            .map(|timeout| OpenRows::new(custom.open_limits(), timeout));
         let is_endpoint = |source: &LabelSource| matches!(source, LabelSource::Endpoint);
         Self {
             needs: Needs::of(&settings, true),

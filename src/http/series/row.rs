@@ -113,8 +113,7 @@ impl OpenLabels {
         let row = self.row.upgrade().filter(|row| !row.is_forgotten());
         let row = row.or_else(|| {
             let values = OpenTexts::of(self.values.iter().map(|value| &**value));
-            let (row, overflowed) = rows.admit(values.as_slice(), HttpRow::default);
-            (!overflowed.any()).then_some(row)
+            rows.admit_all(values.as_slice(), HttpRow::default)
         });
         let row = row.map_or_else(|| Weak::clone(&self.row), |row| Arc::downgrade(&row));
         Lifetime::OfRow(row)
@@ -228,12 +227,8 @@ impl LayerSeries {
         if all.all(|(value, kept)| **value == **kept) {
             return Some(open.clone());
         }
-        let (row, overflowed) = rows.admit(kept, HttpRow::default);
-        // The request has outlived its rows, and other values have the places: it keeps its names.
-        let row = match overflowed.any() {
-            true => rows.detached(kept, HttpRow::default()),
-            false => row,
-        };
+        let row = rows.admit_all(kept, HttpRow::default);
+        let row = row.unwrap_or_else(|| rows.detached(kept, HttpRow::default()));
         Some(OpenLabels::of(&row))
     }
 

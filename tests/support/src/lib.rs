@@ -10,6 +10,7 @@ pub mod dashboard;
 pub mod grpc;
 #[cfg(feature = "programs")]
 pub mod listening;
+pub mod lives;
 pub mod negotiation;
 pub mod page;
 #[cfg(feature = "programs")]

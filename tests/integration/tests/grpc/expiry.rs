@@ -30,7 +30,7 @@ async fn stream_whose_method_is_forgotten_is_recorded_in_its_series() {
     let mut echo = client.chat(texts).await.unwrap();
     assert_eq!(echo.message().await.unwrap(), Some(text("a")));
     let _ = render_until_gone(&registry, "\"Chat\"");
-    // It takes the place of the method.
+    // `Say` takes the place of `Chat`, which has expired.
     client.say("hello").await.unwrap();
     sender.send(text("b")).await.unwrap();
     assert_eq!(echo.message().await.unwrap(), Some(text("b")));
